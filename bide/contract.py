@@ -1,0 +1,192 @@
+"""The wire: every name, request and result that another service may rely on.
+
+Nothing here changes without a new name. Sources: section 3 of the design.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
+
+from bide.errors import InvalidRequestError
+
+GENERATE_TASK = "bide.generate"
+POLL_TASK = "bide.poll"
+CANCEL_TASK = "bide.cancel"
+
+SUBMIT_QUEUE = "bide.submit"
+POLL_QUEUE = "bide.poll"
+STORE_QUEUE = "bide.store"
+CONTROL_QUEUE = "bide.control"
+QUEUES = (SUBMIT_QUEUE, POLL_QUEUE, STORE_QUEUE, CONTROL_QUEUE)
+
+#: Largest request, as JSON, that is taken into a queue [bytes]; larger inputs go to object storage first.
+MAX_REQUEST_BYTES = 256 * 1024
+
+#: The longest a caller may give one job [seconds]: 7 days.
+MAX_DEADLINE_SECONDS = 7 * 24 * 3600
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
+JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=128)]
+Prefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$", max_length=200)]
+
+
+class JobState(StrEnum):
+    """Where a job stands; the last three are final, `unconfirmed` waits for an operator."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    STORING = "storing"
+    UNCONFIRMED = "unconfirmed"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def final(self) -> bool:
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED})
+
+
+class FailureCode(StrEnum):
+    """Why a job ended badly; the `code` of the message of `JobFailed`."""
+
+    INVALID_REQUEST = "invalid_request"
+    REJECTED = "rejected"
+    UNAUTHORIZED = "unauthorized"
+    GENERATION_FAILED = "generation_failed"
+    DEADLINE = "deadline"
+    LOST = "lost"
+    EMPTY_RESULT = "empty_result"
+    BAD_MEDIA = "bad_media"
+    STORAGE = "storage"
+    SUBMISSION_UNKNOWN = "submission_unknown"
+    CANCELED = "canceled"
+    CRASHED = "crashed"
+    PROTOCOL = "protocol"
+
+
+class Wire(BaseModel):
+    """Base of all that travels: frozen, strict, no unknown fields (a misspelt key could cost money)."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class GenerateRequest(Wire):
+    """The one argument of the task `bide.generate`."""
+
+    provider: Name
+    operation: Name
+    params: dict[str, JsonValue] = Field(default_factory=dict)
+    inputs: dict[str, str] = Field(default_factory=dict, repr=False)
+    account: Name = "default"
+    priority: Literal["interactive", "bulk"] = "interactive"
+    idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
+    deadline_seconds: Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS, strict=False)] | None = None
+    on_unknown: Literal["hold", "resubmit"] = "hold"
+    output_prefix: Prefix | None = None
+    callback_url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2048)] | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, raw: object) -> Self:
+        """Read a request as it came off the wire.
+
+        Raises `InvalidRequestError`, naming each bad field and what would be right; values are not repeated,
+        since they may be private.
+        """
+        if not isinstance(raw, dict):
+            raise InvalidRequestError(f"request: must be a JSON object, not {type(raw).__name__}")
+        try:
+            request = cls.model_validate(raw)
+        except ValidationError as error:
+            raise InvalidRequestError(readable(error)) from None
+        request.check_size()
+        return request
+
+    def check_size(self) -> None:
+        """Refuse a request over `MAX_REQUEST_BYTES` with `InvalidRequestError`."""
+        size = len(self.to_json().encode())
+        if size > MAX_REQUEST_BYTES:
+            raise InvalidRequestError(
+                f"request: {size} bytes is over the limit of {MAX_REQUEST_BYTES}; "
+                "upload large inputs to object storage first and pass their s3:// address (bide.Client does that)"
+            )
+
+    def to_json(self) -> str:
+        return self.model_dump_json(exclude_defaults=True)
+
+    def fingerprint(self) -> str:
+        """A digest of the whole request: the same idempotency key must come with the same fingerprint."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+class Output(Wire):
+    """One stored object of a job."""
+
+    uri: str
+    bucket: str
+    key: str
+    content_type: str
+    size: int
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    role: str = "image"
+
+
+class JobResult(Wire):
+    """What the task `bide.generate` returns, and what `job.json` holds."""
+
+    job_id: str
+    state: Literal[JobState.SUCCEEDED] = JobState.SUCCEEDED
+    provider: str
+    operation: str
+    provider_job_id: str | None = None
+    polls: int
+    submitted_at: AwareDatetime | None = None
+    finished_at: AwareDatetime
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    outputs: tuple[Output, ...] = Field(strict=False)
+
+    def to_wire(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class Failure(Wire):
+    """How a job ended badly: the JSON message of `JobFailed`."""
+
+    code: FailureCode
+    message: str
+    job_id: str
+    provider: str | None = None
+    provider_job_id: str | None = None
+    retryable: bool = False
+
+
+def object_key(job_id: str, name: str, *, created_at: datetime, prefix: str | None) -> str:
+    """The key of one object of a job: `{prefix/}{yyyy}/{mm}/{dd}/{job_id}/{name}`, the date (UTC) of its creation."""
+    dated = f"{created_at:%Y/%m/%d}/{job_id}/{name}"
+    return f"{prefix}/{dated}" if prefix else dated
+
+
+def readable(error: ValidationError) -> str:
+    """Pydantic's complaints as one line a person can act on, without the offending values."""
+    return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'request'}: {_advice(problem)}" for problem in error.errors(include_input=False, include_url=False))
+
+
+def _advice(problem: Any) -> str:
+    advice = {
+        "extra_forbidden": "is not a known field; check the spelling",
+        "missing": "is required",
+    }
+    return advice.get(problem["type"], problem["msg"])

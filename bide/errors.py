@@ -1,0 +1,83 @@
+"""What can go wrong, split by what the caller does next.
+
+BideError
+├── InvalidRequestError     the request can't be served as written: mend it, nothing was bought
+├── IdempotencyConflictError  the key (or job id) belongs to another request: nothing was bought
+├── ConfigurationError      the set-up is wrong: an operator mends it
+├── TryLaterError           nothing happened or nothing changed: come back later
+│   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
+│   └── DownloadError       a result could not be fetched this time
+├── SubmissionUnknownError  the provider may have accepted (and charged): never repeat by itself
+├── AccountRefusedError     the provider refuses the key or the account: stop asking, raise an alarm
+├── UnreadableAnswerError   an adapter can't make sense of an answer; its caller decides what that means
+├── BadMediaError           a result is not a whole picture or video, or lies where nothing may be fetched from
+├── StorageError            object storage did not take or give the object
+├── LeaseLostError          another worker has this step now: stop, change nothing
+└── JobFailed               a job's end, as its caller sees it; the message is JSON (`contract.Failure`)
+"""
+
+from __future__ import annotations
+
+
+class BideError(Exception):
+    """Root of the tree."""
+
+
+class InvalidRequestError(BideError):
+    """The request can't be served as written; the message names field, reason and remedy."""
+
+
+class IdempotencyConflictError(BideError):
+    """This idempotency key or job id was used with another request."""
+
+
+class ConfigurationError(BideError):
+    """The environment or the installation is wrong; the message says what to set."""
+
+
+class TryLaterError(BideError):
+    """Come back later; `after_seconds` is the other side's wish, if it gave one."""
+
+    def __init__(self, message: str, *, after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.after_seconds = after_seconds
+
+
+class PollFailedError(TryLaterError):
+    """The provider gave no usable answer about a job."""
+
+
+class DownloadError(TryLaterError):
+    """A result could not be fetched this time."""
+
+
+class SubmissionUnknownError(BideError):
+    """The submit may have been accepted."""
+
+
+class AccountRefusedError(BideError):
+    """The provider refuses this account's key."""
+
+
+class UnreadableAnswerError(BideError):
+    """An answer that is not what the provider documents."""
+
+
+class BadMediaError(BideError):
+    """Not a whole picture or video, or not to be fetched from there."""
+
+
+class StorageError(BideError):
+    """Object storage failed; `permanent` when trying again can't help (bucket missing, access denied)."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class LeaseLostError(BideError):
+    """The lease on a step passed to somebody else."""
+
+
+class JobFailed(BideError):  # noqa: N818 - the name is on the wire
+    """A job ended badly; `str()` is the JSON of a `contract.Failure`."""

@@ -31,7 +31,9 @@ class PollPlan:
             return _jitter(self.first_seconds, random_)
         return _jitter(min(max(estimate_seconds, ESTIMATE_MIN_SECONDS), ESTIMATE_MAX_SECONDS), random_)
 
-    def after(self, polls: int, *, retry_after_seconds: float | None = None, random_: random.Random | None = None) -> float:
+    def after(
+        self, polls: int, *, retry_after_seconds: float | None = None, random_: random.Random | None = None
+    ) -> float:
         """Delay after the `polls`-th poll [seconds], never shorter than a (clamped) Retry-After."""
         exponent = min(max(polls, 1), 64)
         delay = _jitter(min(self.first_seconds * self.factor**exponent, self.cap_seconds), random_)
@@ -41,7 +43,8 @@ class PollPlan:
 
 
 def _jitter(delay: float, random_: random.Random | None) -> float:
-    return delay * (random_ or random).uniform(1 - JITTER, 1 + JITTER)  # type: ignore[union-attr]  # the module has the same method
+    uniform = random_.uniform if random_ else random.uniform
+    return delay * uniform(1 - JITTER, 1 + JITTER)
 
 
 def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
@@ -49,7 +52,9 @@ def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> fl
     if not value:
         return None
     try:
-        return max(float(value), 0.0) if value.strip()[:1].isdigit() else _seconds_until(parsedate_to_datetime(value), now)
+        return (
+            max(float(value), 0.0) if value.strip()[:1].isdigit() else _seconds_until(parsedate_to_datetime(value), now)
+        )
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -33,7 +33,10 @@ MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=128)]
-Prefix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$", max_length=200)]
+Prefix = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$", max_length=200),
+]
 
 
 class JobState(StrEnum):
@@ -126,7 +129,9 @@ class GenerateRequest(Wire):
 
     def fingerprint(self) -> str:
         """A digest of the whole request: the same idempotency key must come with the same fingerprint."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":"))
+        canonical = json.dumps(
+            self.model_dump(mode="json", exclude_defaults=True), sort_keys=True, separators=(",", ":")
+        )
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
@@ -181,7 +186,10 @@ def object_key(job_id: str, name: str, *, created_at: datetime, prefix: str | No
 
 def readable(error: ValidationError) -> str:
     """Pydantic's complaints as one line a person can act on, without the offending values."""
-    return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'request'}: {_advice(problem)}" for problem in error.errors(include_input=False, include_url=False))
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc'])) or 'request'}: {_advice(problem)}"
+        for problem in error.errors(include_input=False, include_url=False)
+    )
 
 
 def _advice(problem: Any) -> str:
@@ -189,4 +197,4 @@ def _advice(problem: Any) -> str:
         "extra_forbidden": "is not a known field; check the spelling",
         "missing": "is required",
     }
-    return advice.get(problem["type"], problem["msg"])
+    return advice.get(problem["type"], str(problem["msg"]))

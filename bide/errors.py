@@ -5,6 +5,8 @@ BideError
 ├── IdempotencyConflictError  the key (or job id) belongs to another request: nothing was bought
 ├── ConfigurationError      the set-up is wrong: an operator mends it
 ├── TryLaterError           nothing happened or nothing changed: come back later
+│   ├── LedgerAwayError     Redis does not answer; nothing is known to have changed
+│   ├── NotSentError        the request never left: nothing was bought
 │   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
 │   └── DownloadError       a result could not be fetched this time
 ├── SubmissionUnknownError  the provider may have accepted (and charged): never repeat by itself
@@ -41,6 +43,14 @@ class TryLaterError(BideError):
     def __init__(self, message: str, *, after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.after_seconds = after_seconds
+
+
+class LedgerAwayError(TryLaterError):
+    """The ledger could not be reached."""
+
+
+class NotSentError(TryLaterError):
+    """The request never left: nothing was bought."""
 
 
 class PollFailedError(TryLaterError):

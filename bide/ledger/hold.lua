@@ -1,0 +1,3 @@
+-- The provider refuses the account: no submits for a while. ARGV: now, seconds, reason
+redis.call('HSET', ACCOUNT, 'gate_until', stamp(now + ARGV[2]), 'gate_reason', ARGV[3], 'strikes', math.max(1, account('strikes')))
+return 1

@@ -1,0 +1,384 @@
+"""The moves of a job, as methods: each is one Lua script beside this file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import redis
+
+from bide.contract import Failure, FailureCode, GenerateRequest, JobState
+from bide.errors import LedgerAwayError
+from bide.ledger.records import (
+    RECORD_VERSION,
+    AccountName,
+    Claim,
+    Claimed,
+    Hint,
+    Limits,
+    Messages,
+    Polled,
+    Record,
+    Repair,
+    Round,
+    Step,
+    Timing,
+    Verb,
+)
+from bide.ledger.scripts import AWAY, Moves
+
+ACCOUNTS_KEY = "bide:accounts"
+
+#: Job deadlines when the caller gives none and nobody else knows better [seconds].
+DEFAULT_DEADLINE_SECONDS = 1800.0
+
+
+class Ledger:
+    """All moves of all accounts on one Redis.
+
+    `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
+    Every method raises `LedgerAwayError` when Redis stays away.
+    """
+
+    def __init__(
+        self,
+        server: redis.Redis,
+        *,
+        limits: Callable[[AccountName], Limits] = lambda _: Limits(),
+        timing: Timing | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.server = server
+        self.timing = timing or Timing()
+        self._limits = limits
+        self._clock = clock
+        self._moves = Moves(server)
+
+    # A message for a job
+
+    def open(self, job_id: str, request: GenerateRequest, *, deadline_seconds: float, signature: str = "") -> Step:
+        """Write the record, or find it: OPENED, FOLLOW, CONFLICT or VERSION."""
+        return self._step(job_id, AccountName.of(request), "", request, deadline_seconds, signature, take=False)
+
+    def step(
+        self,
+        job_id: str,
+        account: AccountName,
+        *,
+        token: str,
+        request: GenerateRequest | None = None,
+        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        signature: str = "",
+    ) -> Step:
+        """Open or find the record and take the step it allows, under a lease named `token`."""
+        return self._step(job_id, account, token, request, deadline_seconds, signature, take=True)
+
+    def _step(
+        self,
+        job_id: str,
+        account: AccountName,
+        token: str,
+        request: GenerateRequest | None,
+        deadline_seconds: float,
+        signature: str,
+        *,
+        take: bool,
+    ) -> Step:
+        limits = self._limits(account)
+        key = request.idempotency_key if request else None
+        reply = self._run(
+            "step",
+            account,
+            job_id,
+            token,
+            request.to_json() if request else "",
+            signature,
+            request.operation if request else "",
+            (request and request.deadline_seconds) or deadline_seconds,
+            int(bool(request and request.priority == "bulk")),
+            int(bool(request and request.on_unknown == "resubmit")),
+            request.fingerprint() if request else "",
+            self.timing.retention_seconds,
+            self.timing.lease_seconds,
+            limits.max_in_flight,
+            limits.submits_per_second,
+            str(account),
+            int(take),
+            RECORD_VERSION,
+            keys=(idempotency_key(key) if key else "", ACCOUNTS_KEY),
+        )
+        verb, *rest = reply
+        match Verb(verb):
+            case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
+                fields, request_json, now = rest
+                return Step(taken, Record(job_id, account, _pairs(fields), request_json), now=float(now))
+            case Verb.WAIT:
+                return Step(Verb.WAIT, round=_round(account, rest[1:]))
+            case other:
+                return Step(other, other=rest[0] if rest else "")
+
+    # Submitting
+
+    def intend(self, record: Record, token: str) -> int:
+        """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours."""
+        return int(self._run("intend", record.account, record.job_id, token, self.timing.lease_seconds))
+
+    def submitted(
+        self,
+        record: Record,
+        token: str,
+        *,
+        attempt: int,
+        provider_job_id: str,
+        first_poll_seconds: float = 0.0,
+        outputs: str | None = None,
+    ) -> Messages:
+        """The provider accepted. `outputs`: None = to be polled; '' = done, ask again for them; else their addresses.
+
+        Also takes the late answer of an attempt that was given up as unconfirmed: the job then goes on.
+        """
+        done = "" if outputs is None else outputs or "ask"
+        verb, *rest = self._run(
+            "submitted",
+            record.account,
+            record.job_id,
+            token,
+            attempt,
+            provider_job_id,
+            first_poll_seconds,
+            done,
+            self.timing.hint_seconds,
+        )
+        if verb == "hint":
+            return Messages((_hint(record.account, rest),))
+        return Messages(round=_round(record.account, rest) if verb == "round" else None)
+
+    def refused(self, record: Record, token: str, *, reason: str, after_seconds: float | None) -> Messages:
+        """Surely not accepted and worth another try: back in line while the account holds its submits."""
+        limits = self._limits(record.account)
+        verb, *rest = self._run(
+            "refused",
+            record.account,
+            record.job_id,
+            token,
+            after_seconds or 0,
+            reason,
+            max(self.timing.hold_max_seconds, min(after_seconds or 0, 300)),
+            limits.max_in_flight,
+            limits.submits_per_second,
+        )
+        return Messages(round=_round(record.account, rest) if verb == "round" else None)
+
+    # Ending
+
+    def conclude(self, record: Record, token: str, state: JobState, *, result: str = "", error: str = "") -> bool:
+        """End the job under our lease. False: it was not ours to end, or (`unconfirmed`) is to be submitted again."""
+        key, value = ("result", result) if result else ("error", error)
+        reply = self._run(
+            "conclude", record.account, record.job_id, token, state.value, key, value, self.timing.lease_seconds
+        )
+        return int(reply) == 1
+
+    def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
+        """Let go of a step that could not be done this time; its message comes again after `seconds`."""
+        reply = self._run(
+            "put_off",
+            record.account,
+            record.job_id,
+            token,
+            seconds,
+            self.timing.hint_seconds,
+            note,
+            "ask" if ask_again else "",
+        )
+        return Messages((_hint(record.account, reply, seconds),)) if reply else Messages()
+
+    def answered(self, account: AccountName, job_id: str, *, leader: str = "") -> Messages:
+        """The caller of `job_id` has been told how its job (or its `leader`) ended."""
+        timing = self.timing
+        reply = self._run("answered", account, job_id, timing.retention_seconds, timing.hint_seconds, leader)
+        return Messages(tuple(_hint(account, hint) for hint in reply))
+
+    def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
+        """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
+        failure = Failure(
+            code=FailureCode.CANCELED,
+            message="canceled on request; what the provider has accepted stands and is charged",
+            job_id=job_id,
+            provider=account.provider,
+        )
+        state, *rest = self._run("cancel", account, job_id, failure.model_dump_json(), self.timing.hint_seconds)
+        return state, Messages((_hint(account, rest),)) if rest else Messages()
+
+    # Polling
+
+    def claim(self, account: AccountName, seq: int, *, batch: int) -> Claim:
+        """Start the polling round `seq`: claim at most `batch` due jobs."""
+        limits = self._limits(account)
+        reply = self._run(
+            "claim",
+            account,
+            seq,
+            batch,
+            self.timing.claim_seconds,
+            limits.polls_per_second,
+            limits.max_in_flight,
+            limits.submits_per_second,
+        )
+        if not int(reply[0]):
+            return Claim(current=False)
+        return Claim(True, tuple(map(_claimed, reply[1])), _round(account, reply[2]), float(reply[3]))
+
+    def polled(self, account: AccountName, outcomes: Iterable[Polled]) -> Messages:
+        """Record what the provider said about claimed jobs."""
+        limits = self._limits(account)
+        flat: list[str | float] = []
+        for one in outcomes:
+            unknown_since = one.unknown_since or ""
+            flat += [one.job_id, one.kind, one.seconds, one.key, one.value, one.note, int(one.seen), unknown_since]
+        reply = self._run(
+            "polled", account, self.timing.hint_seconds, limits.max_in_flight, limits.submits_per_second, *flat
+        )
+        return _messages(account, reply)
+
+    def admit(self, account: AccountName, *, most: int = 200) -> Messages:
+        """Let the head of the line in, as far as there is room."""
+        limits = self._limits(account)
+        reply = self._run(
+            "admit", account, limits.max_in_flight, limits.submits_per_second, self.timing.hint_seconds, most
+        )
+        return _messages(account, reply)
+
+    def hold(self, account: AccountName, *, seconds: float, reason: str) -> None:
+        """No submits of this account for a while: the provider refuses it."""
+        self._run("hold", account, seconds, reason)
+
+    # Staying alive
+
+    def renew(self, account: AccountName, leases: Sequence[tuple[str, str]]) -> list[str]:
+        """Renew (job id, token) leases; returns the ids of those that are lost."""
+        flat = [part for lease in leases for part in lease]
+        return list(self._run("renew", account, self.timing.lease_seconds, *flat))
+
+    def sweep(
+        self, account: AccountName, *, backlog: Iterable[str] = (), page: int = 200
+    ) -> tuple[Messages, list[Repair]]:
+        """Mend one page of what ran out on this account's clocks. `backlog`: queues that have messages waiting."""
+        limits, timing = self._limits(account), self.timing
+        hints, round_, repairs = self._run(
+            "sweep",
+            account,
+            page,
+            timing.hint_seconds,
+            timing.lease_seconds,
+            timing.most_crashes,
+            timing.retention_seconds,
+            limits.max_in_flight,
+            limits.submits_per_second,
+            _error(account, FailureCode.CRASHED, f"a step of this job killed its worker {timing.most_crashes} times"),
+            _error(
+                account,
+                FailureCode.SUBMISSION_UNKNOWN,
+                "the worker died while submitting; the provider may have accepted",
+            ),
+            _error(
+                account, FailureCode.DEADLINE, "the deadline passed while the job waited in line; nothing was bought"
+            ),
+            " ".join(backlog),
+        )
+        return _messages(account, (hints, round_)), [Repair(*repair) for repair in repairs]
+
+    # Reading
+
+    def accounts(self) -> list[AccountName]:
+        return sorted(map(AccountName.parse, self._reach(lambda: self.server.smembers(ACCOUNTS_KEY))))
+
+    def read(self, account: AccountName, job_id: str) -> Record | None:
+        """One record with its request; None where there is none."""
+        pipeline = self.server.pipeline(transaction=False)
+        pipeline.hgetall(f"{prefix(account)}job:{job_id}")
+        pipeline.hget(f"{prefix(account)}body:{job_id}", "request")
+        fields, request = self._reach(pipeline.execute)
+        return Record(job_id, account, fields, request or "") if fields else None
+
+    def find(self, job_id: str) -> Record | None:
+        """The record of a job whose account is not known."""
+        accounts = self.accounts()
+        pipeline = self.server.pipeline(transaction=False)
+        for account in accounts:
+            pipeline.exists(f"{prefix(account)}job:{job_id}")
+        found = self._reach(pipeline.execute) if accounts else []
+        return next((self.read(account, job_id) for account, there in zip(accounts, found, strict=True) if there), None)
+
+    def followers(self, account: AccountName, job_id: str) -> dict[str, str]:
+        """Ids and signatures of the callers that wait for this job's result besides its own."""
+        return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}followers:{job_id}")))
+
+    def count(self, account: AccountName) -> dict[str, int]:
+        """How many jobs stand on each clock and list."""
+        names = ("queued", "lease", "due", "unconfirmed")
+        pipeline = self.server.pipeline(transaction=False)
+        for name in names:
+            pipeline.zcard(prefix(account) + name)
+        pipeline.scard(prefix(account) + "inflight")
+        return dict(zip((*names, "inflight"), self._reach(pipeline.execute), strict=True))
+
+    # How
+
+    def _run(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
+        now = "" if self._clock is None else repr(self._clock())
+        return self._moves.run(move, [prefix(account), *keys], [now, *args])
+
+    def _reach(self, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except AWAY as error:
+            raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error
+
+
+def prefix(account: AccountName) -> str:
+    """What all keys of an account begin with; the hash tag keeps them in one slot."""
+    return f"bide:{{{account}}}:"
+
+
+def idempotency_key(key: str) -> str:
+    """Where an idempotency key is kept; digested, since callers put anything into it."""
+    return f"bide:idem:{hashlib.sha256(key.encode()).hexdigest()[:40]}"
+
+
+def _pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _error(account: AccountName, code: FailureCode, message: str) -> str:
+    return Failure(code=code, message=message, job_id="", provider=account.provider).model_dump_json()
+
+
+def _hint(account: AccountName, reply: Sequence[str], countdown_seconds: float = 0.0) -> Hint:
+    job_id, queue, signature = reply
+    return Hint(account, job_id, queue, signature, countdown_seconds)
+
+
+def _round(account: AccountName, reply: Sequence[Any]) -> Round | None:
+    return Round(account, int(reply[0]), float(reply[1])) if reply else None
+
+
+def _messages(account: AccountName, reply: Sequence[Any]) -> Messages:
+    return Messages(tuple(_hint(account, hint) for hint in reply[0]), _round(account, reply[1]))
+
+
+def _claimed(reply: Sequence[str]) -> Claimed:
+    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_since, empties = reply
+    return Claimed(
+        job_id,
+        float(late),
+        operation,
+        provider_job_id,
+        cursor,
+        seen == "1",
+        int(polls or 0),
+        float(deadline or 0),
+        float(unknown_since or 0),
+        int(empties or 0),
+    )

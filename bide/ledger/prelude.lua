@@ -1,0 +1,131 @@
+-- Shared by every move; `scripts.py` puts it in front of each of them. KEYS[1] is the prefix of one provider account,
+-- hash tag and all, so that everything a move touches lies in one slot; ARGV[1] is the time in tests and '' in life.
+local P = KEYS[1]
+local QUEUED, LEASE, DUE = P .. 'queued', P .. 'lease', P .. 'due'
+local UNCONFIRMED, INFLIGHT, ACCOUNT = P .. 'unconfirmed', P .. 'inflight', P .. 'account'
+local FINAL = { succeeded = true, failed = true, canceled = true }
+
+local now = tonumber(ARGV[1])
+if not now then
+  local t = redis.call('TIME')
+  now = t[1] + t[2] / 1000000
+end
+
+local function stamp(seconds) return string.format('%.3f', seconds) end
+local function job_key(id) return P .. 'job:' .. id end
+local function body_key(id) return P .. 'body:' .. id end
+local function followers_key(id) return P .. 'followers:' .. id end
+local function get(id, field) return redis.call('HGET', job_key(id), field) end
+local function set(id, ...) redis.call('HSET', job_key(id), ...) end
+local function number(value) return tonumber(value or 0) or 0 end
+local function account(field) return number(redis.call('HGET', ACCOUNT, field)) end
+
+local function off_clocks(id)
+  redis.call('ZREM', QUEUED, id)
+  redis.call('ZREM', LEASE, id)
+  redis.call('ZREM', DUE, id)
+end
+
+local function release(id) redis.call('SREM', INFLIGHT, id) end
+
+-- Nobody works on the job, a message is under way to `queue`: told again when `seconds` have passed.
+local function hinted(id, queue, seconds)
+  off_clocks(id)
+  redis.call('ZADD', LEASE, now + seconds, id)
+  set(id, 'token', '', 'queue', queue)
+end
+
+local function hint(id)
+  local found = redis.call('HGET', body_key(id), 'signature')
+  return { id, get(id, 'queue') or 'bide.submit', found or '' }
+end
+
+local function leased(id, token, seconds)
+  off_clocks(id)
+  redis.call('ZADD', LEASE, now + seconds, id)
+  set(id, 'token', token, 'hints', 0)
+end
+
+-- Back of its own line: interactive before bulk, then first come, first served.
+local function line_up(id)
+  off_clocks(id)
+  release(id)
+  local order = redis.call('HINCRBY', ACCOUNT, 'order', 1)
+  redis.call('ZADD', QUEUED, number(get(id, 'bulk')) * 1e12 + order, id)
+  set(id, 'state', 'queued', 'token', '', 'hints', 0, 'queue', 'bide.submit')
+end
+
+-- A record that ended and whose callers know it: off the clocks, kept for a while.
+local function retire(id, retention)
+  off_clocks(id)
+  redis.call('EXPIRE', job_key(id), retention)
+  redis.call('EXPIRE', body_key(id), retention)
+  redis.call('EXPIRE', followers_key(id), retention)
+  local key = get(id, 'idem')
+  if key and key ~= '' then redis.call('EXPIRE', key, retention) end
+end
+
+-- The job's end (or, for `unconfirmed`, its caller's): recorded first, told to the caller by whoever gets the hint.
+local function conclude(id, state, field, value)
+  release(id)
+  redis.call('ZREM', UNCONFIRMED, id)
+  set(id, 'state', state, field, value, 'finished', stamp(now), 'answered', 0, 'crashes', 0, 'hints', 0)
+  if state == 'unconfirmed' then redis.call('ZADD', UNCONFIRMED, now, id) end
+end
+
+-- Generic cell rate: how many of `wanted` fit now, and when the next one does. A second's worth may come at once.
+local function rate(field, per_second, wanted, take)
+  if per_second <= 0 then return wanted, now end
+  local gap = 1 / per_second
+  local burst = math.max(1, per_second) * gap
+  local theoretical = math.max(account(field), now)
+  local fits = math.floor((now + burst - theoretical) / gap + 1e-6)
+  local granted = math.max(0, math.min(wanted, fits))
+  if take and granted > 0 then
+    redis.call('HSET', ACCOUNT, field, string.format('%.6f', theoretical + granted * gap))
+    theoretical = theoretical + granted * gap
+  end
+  return granted, math.max(now, theoretical + gap - burst)
+end
+
+-- How many submits may start now, and the time at which that can change by itself (0: only when a job ends).
+local function room(max_in_flight, per_second)
+  local free = max_in_flight - redis.call('SCARD', INFLIGHT)
+  if free <= 0 then return 0, 0 end
+  local gate = account('gate_until')
+  if gate > now then return 0, gate end
+  if account('strikes') > 0 then free = 1 end -- after a refusal one job goes ahead and finds out
+  return rate('tat_submit', per_second, free, false)
+end
+
+local function admit(id, per_second)
+  rate('tat_submit', per_second, 1, true)
+  if account('strikes') > 0 then redis.call('HSET', ACCOUNT, 'gate_until', stamp(now + 1)) end
+  redis.call('SADD', INFLIGHT, id)
+end
+
+-- The next polling round: what to publish ({seq, seconds}), or nothing where one is under way that is early enough.
+-- Only the sweeper gives a round up for lost, when it is `grace` seconds late: a busy poller is not a dead one.
+local ROUND_GAP, ROUND_SLACK, ROUND_FAR = 0.5, 0.05, 50
+local function ensure_round(wanted, grace)
+  local scheduled = account('round_at')
+  local alive = scheduled > 0 and (not grace or scheduled > now - grace)
+  local at = math.max(wanted, account('round_last') + ROUND_GAP, now)
+  if alive and scheduled <= at + ROUND_SLACK then return {} end
+  at = math.min(at, now + ROUND_FAR)
+  local seq = redis.call('HINCRBY', ACCOUNT, 'seq', 1)
+  redis.call('HSET', ACCOUNT, 'round_at', stamp(at))
+  return { seq, stamp(at - now) }
+end
+
+-- When the account must be looked at next: its earliest poll, and its line where only time holds that back.
+local function next_look(max_in_flight, per_second)
+  local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+  local wanted = first[2] and tonumber(first[2])
+  if redis.call('ZCARD', QUEUED) > 0 then
+    local free, opens = room(max_in_flight, per_second)
+    if free > 0 then opens = now end
+    if opens > 0 and (not wanted or opens < wanted) then wanted = opens end
+  end
+  return wanted
+end

@@ -1,0 +1,213 @@
+"""What goes into the ledger and comes out of it, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal, NamedTuple, Self
+
+from bide.contract import GenerateRequest, JobState
+from bide.providers.base import Media
+
+#: Version of the record's layout, written into every record and checked when one is read.
+RECORD_VERSION = "1"
+
+
+class AccountName(NamedTuple):
+    """One provider account; its string is `provider/account`."""
+
+    provider: str
+    account: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.account}"
+
+    @classmethod
+    def of(cls, request: GenerateRequest) -> Self:
+        return cls(request.provider, request.account)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        return cls(*text.split("/", 1))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one account may do at once and per second; a rate of 0 means unlimited."""
+
+    max_in_flight: int = 100
+    submits_per_second: float = 0.0
+    polls_per_second: float = 0.0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things may take before the ledger acts on them [seconds]."""
+
+    lease_seconds: float = 10.0
+    hint_seconds: float = 15.0
+    claim_seconds: float = 45.0
+    retention_seconds: int = 7 * 24 * 3600
+    hold_max_seconds: float = 60.0
+    most_crashes: int = 3
+
+
+class Verb(StrEnum):
+    """What a message for a job leads to."""
+
+    SUBMIT = "submit"
+    STORE = "store"
+    ANSWER = "answer"
+    WAIT = "wait"  # in line
+    STALE = "stale"  # somebody else's turn
+    FOLLOW = "follow"  # another job's result is this caller's too
+    OPENED = "opened"  # recorded, no step taken
+    CONFLICT = "conflict"  # the id or the idempotency key belongs to another request
+    MISSING = "missing"  # no record, and no request to open one
+    VERSION = "version"  # written by a version of bide that this one does not understand
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A message to send: look at this job, on that queue. `signature` is the caller's own, '' where it is not known."""
+
+    account: AccountName
+    job_id: str
+    queue: str
+    signature: str = field(default="", repr=False)
+    countdown_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Round:
+    """A polling round to schedule."""
+
+    account: AccountName
+    seq: int
+    countdown_seconds: float
+
+
+@dataclass(frozen=True)
+class Messages:
+    """What a move asks to be sent; losing it does no harm, the sweeper asks again."""
+
+    hints: tuple[Hint, ...] = ()
+    round: Round | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job's record as read: strings in Redis, values here."""
+
+    job_id: str
+    account: AccountName
+    fields: Mapping[str, str] = field(repr=False)
+    request_json: str = field(default="", repr=False)
+
+    @property
+    def state(self) -> JobState:
+        return JobState(self.fields["state"])
+
+    @property
+    def following(self) -> str | None:
+        return self.fields.get("leader") if self.fields["state"] == "following" else None
+
+    def number(self, name: str) -> float:
+        return float(self.fields.get(name) or 0)
+
+    def text(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+    def moment(self, name: str) -> datetime | None:
+        return datetime.fromtimestamp(self.number(name), UTC) if self.fields.get(name) else None
+
+    @property
+    def request(self) -> GenerateRequest:
+        return GenerateRequest.model_validate_json(self.request_json)
+
+    @property
+    def outputs(self) -> tuple[Media, ...]:
+        """The recorded result addresses; () where the provider must be asked again."""
+        return decode_media(self.text("outputs"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do with a message, and the record to do it with (for SUBMIT, STORE and ANSWER)."""
+
+    verb: Verb
+    record: Record | None = None
+    #: The job whose result is awaited (FOLLOW), or which owns the key (CONFLICT).
+    other: str = ""
+    #: The ledger's time, to compare with the record's times [seconds since the epoch].
+    now: float = 0.0
+    round: Round | None = None
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One due job, claimed for a polling round."""
+
+    job_id: str
+    late_seconds: float
+    operation: str
+    provider_job_id: str
+    cursor: str
+    seen: bool
+    polls: int
+    deadline: float
+    unknown_since: float
+    empties: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A polling round's work. `current` is False for a superseded round: it has none."""
+
+    current: bool
+    jobs: tuple[Claimed, ...] = ()
+    round: Round | None = None
+    now: float = 0.0
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What one poll came to.
+
+    `kind`: running and trouble come up again after `seconds`; ended goes on to be stored (`value`: its addresses);
+    failed ends the job (`value`: the error).
+    """
+
+    job_id: str
+    kind: Literal["running", "trouble", "ended", "failed"]
+    seconds: float = 0.0
+    #: A field of the record to write along (`cursor`, `empties`), '' for none.
+    key: str = ""
+    value: str = field(default="", repr=False)
+    note: str = ""
+    seen: bool = False
+    unknown_since: float = 0.0
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Something the sweeper mended; `job_id` is '' where it concerns the whole account."""
+
+    job_id: str
+    what: str
+
+
+def encode_media(outputs: tuple[Media, ...]) -> str:
+    """Addresses for the record; '' where a result came inline and must be asked for again (no blobs in Redis)."""
+    if any(media.content for media in outputs):
+        return ""
+    return json.dumps([[media.role, media.url, *media.fallback_urls] for media in outputs], separators=(",", ":"))
+
+
+def decode_media(text: str) -> tuple[Media, ...]:
+    """The reverse of `encode_media`."""
+    entries: list[list[Any]] = json.loads(text) if text else []
+    return tuple(Media(role=role, url=url, fallback_urls=tuple(fallbacks)) for role, url, *fallbacks in entries)

@@ -1,0 +1,71 @@
+-- A message for a job arrived: open its record if there is none, then take the next step that the record allows.
+-- KEYS: prefix, idempotency key or '', set of accounts.
+-- ARGV: now, id, token, request, signature, operation, deadline seconds, bulk, resubmit, fingerprint, retention seconds,
+--       lease seconds, max in flight, submits per second, account name, take (1) or only open (0), record version
+local id, token, request, signature = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local retention, lease_seconds = ARGV[11], tonumber(ARGV[12])
+local max_in_flight, per_second = tonumber(ARGV[13]), tonumber(ARGV[14])
+local idem = KEYS[2]
+local state = get(id, 'state')
+
+local function follow(leader)
+  local leading = get(leader, 'state')
+  if leading and not FINAL[leading] and leading ~= 'unconfirmed' then
+    redis.call('HSET', followers_key(leader), id, signature)
+    redis.call('HSET', job_key(id), 'v', ARGV[17], 'state', 'following', 'leader', leader, 'fp', ARGV[10])
+    redis.call('EXPIRE', job_key(id), math.ceil(number(get(leader, 'deadline')) - now) + retention)
+  end
+  return { 'follow', leader }
+end
+
+if state == 'following' then
+  local leader = get(id, 'leader')
+  if signature ~= '' then redis.call('HSETNX', followers_key(leader), id, signature) end
+  return { 'follow', leader }
+end
+
+if not state then
+  if request == '' then return { 'missing' } end
+  if idem ~= '' then
+    local leader = redis.call('HGET', idem, 'job')
+    if leader then
+      if redis.call('HGET', idem, 'fp') ~= ARGV[10] then return { 'conflict', leader } end
+      if get(leader, 'state') then return follow(leader) end
+    end
+    redis.call('DEL', idem)
+    redis.call('HSET', idem, 'job', id, 'fp', ARGV[10], 'account', ARGV[15])
+  end
+  redis.call('SADD', KEYS[3], ARGV[15])
+  redis.call('HSET', job_key(id), 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', stamp(now + ARGV[7]),
+    'bulk', ARGV[8], 'resubmit', ARGV[9], 'fp', ARGV[10], 'idem', idem)
+  redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
+  line_up(id)
+  state = 'queued'
+else
+  if get(id, 'v') ~= ARGV[17] then return { 'version', get(id, 'v') or '' } end
+  if request ~= '' and get(id, 'fp') ~= ARGV[10] then return { 'conflict', id } end
+  if signature ~= '' and redis.call('HGET', body_key(id), 'signature') == '' then
+    redis.call('HSET', body_key(id), 'signature', signature)
+  end
+end
+
+if ARGV[16] == '0' then return { 'opened', state } end
+
+local held = get(id, 'token')
+if held ~= token then
+  if redis.call('ZSCORE', QUEUED, id) then
+    local free, opens = room(max_in_flight, per_second)
+    if free <= redis.call('ZRANK', QUEUED, id) then
+      local round = {}
+      if opens > 0 then round = ensure_round(opens) end
+      return { 'wait', state, unpack(round) }
+    end
+    admit(id, per_second)
+  elseif held ~= '' or not redis.call('ZSCORE', LEASE, id) then
+    return { 'stale', state }
+  end
+  leased(id, token, lease_seconds)
+end
+local verb = 'answer'
+if state == 'queued' then verb = 'submit' elseif state == 'storing' then verb = 'store' end
+return { verb, redis.call('HGETALL', job_key(id)), redis.call('HGET', body_key(id), 'request') or '', stamp(now) }

@@ -1,0 +1,89 @@
+-- One page of repairs: whatever stands on a clock that ran out. Safe to run at any time, by anybody.
+-- ARGV: now, page, hint seconds, lease seconds, most crashes, retention seconds, max in flight, submits per second,
+--       error of `crashed`, error of `submission_unknown`, error of `deadline`, queues with a backlog (joined by spaces)
+local page, hint_seconds, lease_seconds = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local most_crashes, retention, backlog = tonumber(ARGV[5]), ARGV[6], ' ' .. ARGV[12] .. ' '
+local hints, repairs = {}, {}
+local function note(id, what) repairs[#repairs + 1] = { id, what } end
+
+-- After a silence (Redis away, all workers down) the living get one lease's time to speak before they count as dead.
+local swept = account('swept_at')
+redis.call('HSET', ACCOUNT, 'swept_at', stamp(now))
+if now - swept > lease_seconds then redis.call('HSET', ACCOUNT, 'judge_from', stamp(now + lease_seconds)) end
+local judging = account('judge_from') <= now
+
+local function tell_followers(id)
+  local followers = redis.call('HGETALL', followers_key(id))
+  for i = 1, #followers, 2 do hints[#hints + 1] = { followers[i], 'bide.store', followers[i + 1] } end
+end
+
+local function tell(id)
+  local times = redis.call('HINCRBY', job_key(id), 'hints', 1)
+  local queue = get(id, 'queue') or 'bide.submit'
+  hinted(id, queue, hint_seconds * 2 ^ math.min(times - 1, 4))
+  if times < 3 and string.find(backlog, ' ' .. queue .. ' ', 1, true) then return end -- still in line, most likely
+  if get(id, 'answered') == '1' then tell_followers(id) else hints[#hints + 1] = hint(id) end
+  note(id, 'told again')
+end
+
+local function bury(id, state)
+  local crashes = redis.call('HINCRBY', job_key(id), 'crashes', 1)
+  set(id, 'token', '')
+  if state == 'submitting' then
+    if get(id, 'resubmit') == '1' and number(get(id, 'submits')) < 2 then
+      line_up(id)
+      return note(id, 'worker died while submitting; submitted again as its request allows')
+    end
+    conclude(id, 'unconfirmed', 'error', ARGV[10])
+    set(id, 'queue', 'bide.store')
+    note(id, 'worker died while submitting: unconfirmed')
+  elseif crashes >= most_crashes then
+    if FINAL[state] or state == 'unconfirmed' then
+      note(id, 'caller could not be told')
+      if FINAL[state] then return retire(id, retention) end
+      return off_clocks(id)
+    end
+    conclude(id, 'failed', 'error', ARGV[9])
+    set(id, 'queue', 'bide.store')
+    note(id, 'crashed')
+  else
+    note(id, 'worker died: ' .. state)
+  end
+  tell(id)
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'LIMIT', 0, page)) do
+  local state = get(id, 'state')
+  if not state then
+    off_clocks(id)
+    release(id)
+  elseif get(id, 'token') == '' then
+    tell(id)
+  elseif judging then
+    bury(id, state)
+  end
+end
+
+-- Jobs in line whose time is up; the cursor goes round so that the tail is reached too.
+local cursor = account('cursor')
+local line = redis.call('ZRANGE', QUEUED, cursor, cursor + page - 1)
+redis.call('HSET', ACCOUNT, 'cursor', #line < page and 0 or cursor + page)
+for _, id in ipairs(line) do
+  local deadline = get(id, 'deadline')
+  if not deadline then
+    off_clocks(id)
+  elseif tonumber(deadline) <= now then
+    conclude(id, 'failed', 'error', ARGV[11])
+    hinted(id, 'bide.store', hint_seconds)
+    hints[#hints + 1] = hint(id)
+    note(id, 'deadline')
+  end
+end
+
+local look, round = next_look(tonumber(ARGV[7]), tonumber(ARGV[8])), {}
+if look then
+  local waiting = string.find(backlog, ' bide.poll ', 1, true)
+  round = ensure_round(look, waiting and 60 or lease_seconds / 2)
+  if #round > 0 then note('', 'round scheduled') end
+end
+return { hints, round, repairs }

@@ -1,0 +1,71 @@
+"""What the answer to one poll means for its job: a pure function from outcome to ledger move."""
+
+from __future__ import annotations
+
+from bide.backoff import PollPlan
+from bide.contract import Failure, FailureCode
+from bide.errors import AccountRefusedError, PollFailedError
+from bide.ledger.records import Claimed, Polled, encode_media
+from bide.providers.base import Failed, PollOutcome, Provider, Running, Succeeded, Unknown
+
+#: What a poll can come to, the failures that are not the job's included.
+PollAnswer = PollOutcome | PollFailedError | AccountRefusedError
+
+
+def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, plan: PollPlan, now: float) -> Polled:
+    """Decide how the job goes on. `now` is the ledger's time; a job past its deadline gets this last look."""
+    polled = _judge(claimed, answer, adapter=adapter, plan=plan, now=now)
+    if polled.kind in ("running", "trouble") and now >= claimed.deadline:
+        waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
+        return _failed(claimed, adapter, FailureCode.DEADLINE, waited)
+    return polled
+
+
+def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, plan: PollPlan, now: float) -> Polled:
+    pause = plan.after(claimed.polls + 1)
+    match answer:
+        case Running(status, cursor):
+            key = "cursor" if cursor != claimed.cursor else ""
+            return Polled(claimed.job_id, "running", pause, key, cursor, note=status[:100], seen=True)
+        case Succeeded(outputs):
+            if not outputs and adapter.operations[claimed.operation].has_outputs:
+                return _empty(claimed, adapter, plan)
+            return Polled(claimed.job_id, "ended", value=encode_media(outputs), note="succeeded", seen=True)
+        case Failed(reason):
+            words = reason or "the provider gave no reason"
+            return _failed(claimed, adapter, FailureCode.GENERATION_FAILED, words)
+        case Unknown(reason):
+            return _unknown(claimed, adapter, pause, reason, now)
+        case AccountRefusedError():
+            return Polled(claimed.job_id, "trouble", plan.cap_seconds, note=str(answer)[:200], seen=claimed.seen)
+        case PollFailedError():
+            again = plan.after(claimed.polls + 1, retry_after_seconds=answer.after_seconds)
+            return Polled(claimed.job_id, "trouble", again, note=str(answer)[:200], seen=claimed.seen)
+
+
+def _empty(claimed: Claimed, adapter: Provider, plan: PollPlan) -> Polled:
+    """Success without a result gets one more look, then it is a failure."""
+    if claimed.empties:
+        return _failed(claimed, adapter, FailureCode.EMPTY_RESULT, "the provider reports success but gives no result")
+    return Polled(claimed.job_id, "running", plan.first(), "empties", "1", note="succeeded without a result", seen=True)
+
+
+def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str, now: float) -> Polled:
+    """A job never seen may still be on its way through the provider's replicas; one that was seen is gone."""
+    since = claimed.unknown_since or now
+    if claimed.seen or now - since >= adapter.unknown_grace_seconds:
+        return _failed(claimed, adapter, FailureCode.LOST, f"the provider no longer knows the job: {reason}")
+    grace = min(pause, max(adapter.unknown_grace_seconds - (now - since), 1.0))
+    return Polled(claimed.job_id, "trouble", grace, note=reason[:200], unknown_since=since)
+
+
+def _failed(claimed: Claimed, adapter: Provider, code: FailureCode, message: str) -> Polled:
+    failure = Failure(
+        code=code,
+        message=message[:500],
+        job_id=claimed.job_id,
+        provider=adapter.name,
+        provider_job_id=claimed.provider_job_id,
+        retryable=code in (FailureCode.GENERATION_FAILED, FailureCode.EMPTY_RESULT),
+    )
+    return Polled(claimed.job_id, "failed", value=failure.model_dump_json(), note=code.value, seen=claimed.seen)

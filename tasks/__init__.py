@@ -1,0 +1,1 @@
+"""The Celery tasks: thin, they say what happens when. The message carries an id, the ledger's record decides."""

@@ -1,0 +1,13 @@
+"""`bide.cancel`: ends a job at once in the ledger; its caller's task fails with the code `canceled`."""
+
+from __future__ import annotations
+
+from config.queues import CANCEL
+from workers.app import app
+from workers.cancel import cancel_job
+
+
+@app.task(**CANCEL)
+def cancel(job_id: str) -> None:
+    """Cancel `job_id`; a job that has ended, or that nobody knows, is left as it is."""
+    cancel_job(job_id)

@@ -1,0 +1,60 @@
+"""How a job's end reaches its caller: the result is returned, a failure raised; the ledger is told afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bide.contract import Failure, FailureCode, JobState
+from bide.errors import JobFailed
+from bide.ledger import AccountName, Record
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Whose caller is being told: noted on the running request, reported to the ledger once the result is stored."""
+
+    account: AccountName
+    job_id: str
+    leader: str = ""
+
+
+def ended(record: Record) -> bool:
+    """Whether the record holds an end that a caller can be told."""
+    return record.following is None and (record.state.final or record.state is JobState.UNCONFIRMED)
+
+
+def outcome(record: Record, *, told_to: str) -> dict[str, Any]:
+    """The result of an ended job; raises `JobFailed` for a bad end. `told_to`: the job id of the caller."""
+    if record.state is JobState.SUCCEEDED:
+        return {**json.loads(record.text("result")), "job_id": told_to}
+    raise failed(recorded_failure(record), job_id=told_to)
+
+
+def recorded_failure(record: Record) -> Failure:
+    """The failure in the record, completed by what the record knows."""
+    failure = Failure.model_validate_json(record.text("error"))
+    known = {
+        "job_id": record.job_id,
+        "provider": record.account.provider,
+        "provider_job_id": failure.provider_job_id or record.text("pid") or None,
+    }
+    return failure.model_copy(update=known)
+
+
+def failed(failure: Failure, *, job_id: str) -> JobFailed:
+    """The exception that makes the caller's task fail."""
+    return JobFailed(failure.model_copy(update={"job_id": job_id}).model_dump_json())
+
+
+def failure_of(record: Record, code: FailureCode, message: str, *, retryable: bool = False) -> Failure:
+    """A new failure of this job."""
+    return Failure(
+        code=code,
+        message=message[:1000],
+        job_id=record.job_id,
+        provider=record.account.provider,
+        provider_job_id=record.text("pid") or None,
+        retryable=retryable,
+    )

@@ -1,0 +1,149 @@
+"""`bide.generate`: one job is one task. It takes the next step that the job's record allows, and suspends."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, NoReturn
+
+import structlog
+from celery import Task
+from celery.exceptions import Ignore, Reject, Retry
+
+from bide.contract import Failure, FailureCode, GenerateRequest
+from bide.describe import describe
+from bide.errors import InvalidRequestError, JobFailed, LeaseLostError, LedgerAwayError
+from bide.ledger import AccountName, Messages, Step, Verb
+from bide.providers import find
+from config.queues import GENERATE
+from tasks.ending import Answered, ended, failed, outcome
+from tasks.store import PutOff, store
+from tasks.submit import submit
+from workers.app import app
+from workers.dispatch import ACCOUNT_HEADER, signature_of
+from workers.toolbox import Toolbox, toolbox
+
+log = structlog.get_logger()
+
+
+class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
+    """What happens around a step: messages go out, and the ledger hears of answers, once the result is stored."""
+
+    Request = "workers.describe:JobRequest"
+
+    def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """The caller's result says RETRY now: only after that may anybody resume the job."""
+        toolbox().dispatcher.send(getattr(self.request, "bide_messages", Messages()))
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        self._told()
+
+    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        self._told()
+
+    def _told(self) -> None:
+        answered: Answered | None = getattr(self.request, "bide_answered", None)
+        if answered is None:
+            return
+        tools = toolbox()
+        try:
+            messages = tools.ledger.answered(answered.account, answered.job_id, leader=answered.leader)
+        except Exception:  # the result is out; the sweeper has the caller told once more
+            log.exception("job.answer_not_noted", job_id=answered.job_id)
+        else:
+            tools.dispatcher.send(messages)
+
+
+@app.task(base=JobTask, bind=True, throws=(JobFailed,), **GENERATE)
+def generate(self: Any, request: Any = None) -> dict[str, Any]:
+    """Submit a generation job and return its stored result (`contract.JobResult`); fails with `JobFailed`."""
+    tools = toolbox()
+    try:
+        return _take_step(self, tools, request)
+    except (JobFailed, Retry, Ignore, Reject):
+        raise
+    except LedgerAwayError as error:
+        log.warning("ledger.away", job_id=self.request.id, reason=str(error))
+        raise Reject(str(error), requeue=True) from error
+    except LeaseLostError:
+        raise Ignore from None
+    except Exception:
+        # The lease runs out and the sweeper decides; what may have been bought is never bought again.
+        log.exception("job.step_broke", job_id=self.request.id)
+        _suspend(self, Messages())
+
+
+def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any]:
+    job_id, token = task.request.id, uuid.uuid4().hex
+    step, account = _enter(task, tools, raw, token)
+    record = step.record
+    match step.verb:
+        case Verb.SUBMIT if record:
+            task.request.bide_answered = Answered(account, job_id)  # for an end; a suspension is no answer
+            _suspend(task, submit(tools, record, token, now=step.now))
+        case Verb.STORE if record:
+            task.request.bide_answered = Answered(account, job_id)
+            try:
+                return store(tools, record, token, now=step.now)
+            except PutOff as again:
+                _suspend(task, again.messages)
+        case Verb.ANSWER if record:
+            task.request.bide_answered = Answered(account, job_id)
+            return outcome(record, told_to=job_id)
+        case Verb.FOLLOW:
+            return _follow(task, tools, account, step.other)
+        case Verb.WAIT:
+            _suspend(task, Messages(round=step.round))
+        case Verb.CONFLICT if step.other != job_id:
+            raise _invalid(job_id, "idempotency_key: was used with another request; take a new key")
+        case Verb.MISSING:
+            raise _invalid(job_id, "request: is required (or the record of this job has expired)")
+    log.warning("job.message_ignored", job_id=job_id, verb=step.verb.value, state=step.other)
+    raise Ignore
+
+
+def _enter(task: Any, tools: Toolbox, raw: Any, token: str) -> tuple[Step, AccountName]:
+    """Open or find the record: by the request of a first message, by the header of a resuming one."""
+    job_id = task.request.id
+    if raw is None:
+        header = (task.request.headers or {}).get(ACCOUNT_HEADER)
+        record = None if header else tools.ledger.find(job_id)
+        account = AccountName.parse(header) if header else record.account if record else AccountName("", "")
+        return tools.ledger.step(job_id, account, token=token), account
+    try:
+        request = GenerateRequest.parse(raw)
+        adapter = find(request.provider)
+        adapter.check(request.operation, request.params, set(request.inputs))
+        account = AccountName.of(request)
+        tools.account(account)
+    except InvalidRequestError as error:
+        raise _invalid(job_id, str(error)) from None
+    step = tools.ledger.step(
+        job_id,
+        account,
+        token=token,
+        request=request,
+        deadline_seconds=tools.deadline_seconds(account, request.operation),
+        signature=signature_of(task.request, describe(request)),
+    )
+    return step, account
+
+
+def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dict[str, Any]:
+    """Another caller asked for the same: one purchase by `leader`, one result for both."""
+    record = tools.ledger.read(account, leader)
+    if record is None or not ended(record):
+        _suspend(task, Messages())
+    task.request.bide_answered = Answered(account, task.request.id, leader)
+    return outcome(record, told_to=task.request.id)
+
+
+def _suspend(task: Any, messages: Messages) -> NoReturn:
+    """Give the worker back: the caller's task says RETRY, and no message waits."""
+    task.request.bide_messages = messages
+    task.request.bide_answered = None
+    raise Retry("bide")
+
+
+def _invalid(job_id: str, message: str) -> JobFailed:
+    log.info("job.invalid", job_id=job_id, reason=message)
+    return failed(Failure(code=FailureCode.INVALID_REQUEST, message=message, job_id=job_id), job_id=job_id)

@@ -1,0 +1,86 @@
+"""`bide.poll`: a polling round of one provider account. It asks about every job that is due, all at once."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import structlog
+
+from bide.errors import AccountRefusedError, BideError, InvalidRequestError, LedgerAwayError, PollFailedError
+from bide.ledger import AccountName, Claimed, Messages, Polled
+from bide.polling import PollAnswer, judge
+from bide.providers import find
+from bide.providers.base import Account, Provider, Ticket
+from config.queues import POLL
+from workers.app import app
+from workers.toolbox import Toolbox, toolbox
+
+log = structlog.get_logger()
+
+#: Answers that come in within this time are recorded together [seconds].
+TOGETHER_SECONDS = 0.2
+
+#: How long an account whose key is refused makes no submits [seconds]; an accepted one ends it.
+REFUSED_HOLD_SECONDS = 60.0
+
+
+@app.task(**POLL)
+def poll(provider: str, account: str, seq: int) -> None:
+    """Run the round `seq`; the ledger says what it polls and when the next one is."""
+    tools, name = toolbox(), AccountName(provider, account)
+    try:
+        claim = tools.ledger.claim(name, seq, batch=tools.settings.timing.poll_batch)
+        if not claim.current:
+            return
+        tools.dispatcher.send(Messages(round=claim.round))
+        if claim.jobs:
+            _ask_about(tools, name, claim.jobs, claim.now)
+        tools.dispatcher.send(tools.ledger.admit(name))
+    except LedgerAwayError as error:
+        log.warning("ledger.away", round=seq, account=str(name), reason=str(error))
+
+
+def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now: float) -> None:
+    adapter = find(name.provider)
+    try:
+        account = tools.account(name)
+    except InvalidRequestError as error:
+        log.error("account.unusable", account=str(name), reason=str(error))
+        account = None
+    ask = partial(_ask, tools, adapter, account)
+    for answers in tools.reactor.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
+        if answers:
+            tools.dispatcher.send(
+                tools.ledger.polled(name, [_judge(tools, name, adapter, pair, now) for pair in answers])
+            )
+            _watch_account(tools, name, [answer for _, answer in answers])
+
+
+async def _ask(tools: Toolbox, adapter: Provider, account: Account | None, job: Claimed) -> tuple[Claimed, PollAnswer]:
+    """One poll. Never raises: a poll that fails is not a job that fails."""
+    if account is None:
+        return job, PollFailedError("this process has no usable settings for the account")
+    ticket = Ticket(job.operation, job.provider_job_id, job.cursor, job.seen)
+    try:
+        answer = await tools.http.call(adapter.poll_call(ticket, account), buys=False)
+        return job, adapter.poll_outcome(answer, ticket, account)
+    except (PollFailedError, AccountRefusedError) as error:
+        return job, error
+    except Exception as error:
+        log.exception("poll.broke", job_id=job.job_id, account=str(account))
+        return job, PollFailedError(str(error) if isinstance(error, BideError) else type(error).__name__)
+
+
+def _judge(
+    tools: Toolbox, name: AccountName, adapter: Provider, pair: tuple[Claimed, PollAnswer], now: float
+) -> Polled:
+    job, answer = pair
+    return judge(job, answer, adapter=adapter, plan=tools.plan(name, job.operation), now=now)
+
+
+def _watch_account(tools: Toolbox, name: AccountName, answers: list[PollAnswer]) -> None:
+    """A refused key stops the account's submits; polls go on slowly, so that a mended key is noticed."""
+    refused = next((answer for answer in answers if isinstance(answer, AccountRefusedError)), None)
+    if refused:
+        log.error("account.refused", account=str(name), reason=str(refused))
+        tools.ledger.hold(name, seconds=REFUSED_HOLD_SECONDS, reason=str(refused)[:200])

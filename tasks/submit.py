@@ -1,0 +1,115 @@
+"""The step that buys: one POST, between an intent written before it and an answer written after it."""
+
+from __future__ import annotations
+
+import structlog
+
+from bide.contract import FailureCode, JobState
+from bide.errors import InvalidRequestError, NotSentError, SubmissionUnknownError, TryLaterError
+from bide.ledger import Messages, Record
+from bide.ledger.records import encode_media
+from bide.providers import find
+from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted
+from tasks.ending import failed, failure_of
+from workers.toolbox import Toolbox
+
+log = structlog.get_logger()
+
+#: How long to wait before inputs that could not be fetched are tried again [seconds].
+INPUTS_AGAIN_SECONDS = 10.0
+
+
+def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Messages:
+    """Submit one job whose lease is held as `token`.
+
+    Returns what to send once the caller's task is suspended; raises `JobFailed` when the job ended here.
+    """
+    if now >= record.number("deadline"):
+        raise end(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
+    with tools.leases.holding(record, token) as lease:
+        try:
+            purchase = _Purchase(tools, record, token)
+        except InvalidRequestError as error:
+            raise end(tools, record, token, FailureCode.INVALID_REQUEST, str(error)) from None
+        except TryLaterError as error:
+            return tools.ledger.put_off(record, token, seconds=INPUTS_AGAIN_SECONDS, note=str(error)[:200])
+        lease.check()
+        return purchase.make()
+
+
+class _Purchase:
+    """One submit, from the checked request to what its answer means."""
+
+    def __init__(self, tools: Toolbox, record: Record, token: str) -> None:
+        self._tools, self._record, self._token = tools, record, token
+        request = record.request
+        self._adapter: Provider = find(request.provider)
+        self._account: Account = tools.account(record.account)
+        operation = self._adapter.check(request.operation, request.params, set(request.inputs))
+        inputs = tools.inputs(request, operation, record) if request.inputs else {}
+        self._submission = Submission(record.job_id, request.operation, request.params, inputs)
+        self._call: Call = self._adapter.submit_call(self._submission, self._account)
+
+    def make(self) -> Messages:
+        """Write the intent, send the request once, record the answer."""
+        tools = self._tools
+        attempt = tools.ledger.intend(self._record, self._token)
+        if not attempt:
+            return Messages()
+        try:
+            answer = tools.reactor.run(tools.http.call(self._call, buys=True))
+            outcome = self._adapter.submit_outcome(answer, self._submission, self._account)
+        except NotSentError as error:
+            return self._again(str(error), after_seconds=error.after_seconds)
+        except SubmissionUnknownError as error:
+            return self._unknown(str(error))
+        match outcome:
+            case Submitted(provider_job_id, estimate):
+                return self._accepted(attempt, provider_job_id, estimate)
+            case Finished(provider_job_id, outputs):
+                return self._finished(attempt, provider_job_id, encode_media(outputs))
+            case Refused(_, message, True, after_seconds):
+                return self._again(message, after_seconds=after_seconds)
+            case Refused(code, message):
+                raise end(tools, self._record, self._token, code, message)
+
+    def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Messages:
+        plan = self._tools.plan(self._record.account, self._submission.operation)
+        self._log("submitted", provider_job_id=provider_job_id)
+        return self._tools.ledger.submitted(
+            self._record,
+            self._token,
+            attempt=attempt,
+            provider_job_id=provider_job_id,
+            first_poll_seconds=plan.first(estimate_seconds=estimate_seconds),
+        )
+
+    def _finished(self, attempt: int, provider_job_id: str, outputs: str) -> Messages:
+        self._log("finished_at_once", provider_job_id=provider_job_id)
+        return self._tools.ledger.submitted(
+            self._record, self._token, attempt=attempt, provider_job_id=provider_job_id, outputs=outputs
+        )
+
+    def _again(self, reason: str, *, after_seconds: float | None) -> Messages:
+        self._log("not_accepted", reason=reason)
+        return self._tools.ledger.refused(self._record, self._token, reason=reason[:200], after_seconds=after_seconds)
+
+    def _unknown(self, reason: str) -> Messages:
+        self._log("unconfirmed", reason=reason)
+        failure = failure_of(self._record, FailureCode.SUBMISSION_UNKNOWN, reason)
+        ledger = self._tools.ledger
+        if ledger.conclude(self._record, self._token, JobState.UNCONFIRMED, error=failure.model_dump_json()):
+            raise failed(failure, job_id=self._record.job_id)
+        return ledger.admit(self._record.account)  # it is to be submitted again, or was somebody else's to end
+
+    def _log(self, event: str, **fields: str) -> None:
+        log.info(f"job.{event}", job_id=self._record.job_id, account=str(self._record.account), **fields)
+
+
+def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: str) -> Exception:
+    """Record the job's failure; what to raise for it."""
+    failure = failure_of(record, code, message)
+    tools.ledger.conclude(record, token, JobState.FAILED, error=failure.model_dump_json())
+    tools.dispatcher.send(tools.ledger.admit(record.account))
+    log.info("job.failed", job_id=record.job_id, account=str(record.account), code=code.value)
+    return failed(failure, job_id=record.job_id)

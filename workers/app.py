@@ -1,0 +1,58 @@
+"""The Celery app of all processes, and what happens when one starts and stops."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.signals import celeryd_init, setup_logging, worker_ready, worker_shutdown
+
+from bide.errors import ConfigurationError
+from config import logging as bide_logging
+from config.celery import celery_settings
+from config.problems import ConfigurationProblems
+from config.settings import Settings, settings
+from workers.toolbox import check_providers, close_toolbox, toolbox
+
+
+def _told() -> Settings:
+    """The settings, or an end with all that is wrong with them and no traceback."""
+    try:
+        told = settings()
+        check_providers(told)
+    except (ConfigurationProblems, ConfigurationError) as problems:
+        sys.exit(str(problems))
+    return told
+
+
+app = Celery("bide", set_as_current=True)
+app.config_from_object(celery_settings(_told()))
+app.conf.include = ["tasks.generate", "tasks.poll", "tasks.cancel"]
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    told = settings()
+    bide_logging.register_secrets(told.secrets())
+    bide_logging.configure(told.log.level, told.log.format)
+
+
+@celeryd_init.connect
+def _take_control(**_: Any) -> None:
+    import workers.control  # noqa: F401, PLC0415 - registers itself over Celery's command; only workers need it
+
+
+@worker_ready.connect
+def _start(**_: Any) -> None:
+    from workers.sweeper import start  # noqa: PLC0415 - only worker processes sweep
+
+    start(app, toolbox())
+
+
+@worker_shutdown.connect
+def _stop(**_: Any) -> None:
+    from workers.sweeper import stop  # noqa: PLC0415 - only worker processes sweep
+
+    stop()
+    close_toolbox()

@@ -1,0 +1,68 @@
+"""Keeps the leases of a process alive while its steps run, from a thread that no step can hold up."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from bide.errors import LeaseLostError, LedgerAwayError
+from bide.ledger import AccountName, Ledger, Record
+
+log = structlog.get_logger()
+
+
+class Lease:
+    """One step's hold on its job."""
+
+    def __init__(self, account: AccountName, job_id: str, token: str) -> None:
+        self.account, self.job_id, self.token = account, job_id, token
+        self.lost = False
+
+    def check(self) -> None:
+        """Raise `LeaseLostError` if somebody else has the job by now."""
+        if self.lost:
+            raise LeaseLostError(f"job {self.job_id}: the lease passed on")
+
+
+class LeaseKeeper:
+    """Renews all held leases three times within a lease's length."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._held: dict[str, Lease] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def holding(self, record: Record, token: str) -> Iterator[Lease]:
+        """Hold the lease that `Ledger.step` gave, for as long as the block runs."""
+        lease = self._held[token] = Lease(record.account, record.job_id, token)
+        try:
+            yield lease
+        finally:
+            del self._held[token]
+
+    def stop(self) -> None:
+        """End the thread; what is held runs out by itself."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._ledger.timing.lease_seconds / 3):
+            try:
+                self._renew()
+            except LedgerAwayError as error:
+                log.warning("leases.renewal_failed", reason=str(error))
+
+    def _renew(self) -> None:
+        by_account: dict[AccountName, list[Lease]] = defaultdict(list)
+        for lease in list(self._held.values()):
+            by_account[lease.account].append(lease)
+        for account, leases in by_account.items():
+            lost = set(self._ledger.renew(account, [(lease.job_id, lease.token) for lease in leases]))
+            for lease in leases:
+                lease.lost = lease.job_id in lost

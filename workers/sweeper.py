@@ -1,0 +1,112 @@
+"""Mends what was lost: a timer in every worker process, of which one at a time works.
+
+It repairs after a killed worker, a restarted Redis, a flushed broker queue or a dead beat, and needs none of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from bide.contract import QUEUES
+from bide.errors import LedgerAwayError
+from bide.ledger import AccountName
+from bide.ledger.scripts import AWAY
+from workers.toolbox import Toolbox
+
+log = structlog.get_logger()
+
+#: Held by the process that sweeps; ends by itself, so that a dead one is replaced.
+LOCK_KEY = "bide:sweeper"
+
+#: Jobs of one account that are looked at together.
+PAGE = 200
+
+
+class Sweeper:
+    """Sweeps every account about every `sweep_seconds`, in one of the processes."""
+
+    def __init__(self, app: Celery, tools: Toolbox) -> None:
+        self._app, self._tools = app, tools
+        self._name = uuid.uuid4().hex
+        self._seconds = tools.settings.timing.sweep_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        """Start the timer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the timer; a sweep under way finishes."""
+        self._stop.set()
+        self._thread.join(timeout=2 * self._seconds)
+
+    def sweep(self) -> int:
+        """Sweep all accounts once; how many things were mended."""
+        backlog = self._backlog()
+        return sum(self._sweep_account(account, backlog) for account in self._tools.ledger.accounts())
+
+    def _sweep_account(self, account: AccountName, backlog: list[str]) -> int:
+        messages, repairs = self._tools.ledger.sweep(account, backlog=backlog, page=PAGE)
+        self._tools.dispatcher.send(messages)
+        self._tools.dispatcher.send(self._tools.ledger.admit(account))
+        for repair in repairs:
+            log.info("sweeper.repaired", account=str(account), job_id=repair.job_id, what=repair.what)
+        return len(repairs)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            try:
+                if self._my_turn():
+                    self.sweep()
+            except (LedgerAwayError, *AWAY) as error:
+                log.warning("sweeper.ledger_away", reason=str(error))
+            except Exception:
+                log.exception("sweeper.broke")  # the next sweep tries again: nothing else repairs
+
+    def _my_turn(self) -> bool:
+        """Take or keep the lock; it outlives this sweep, so that the same process goes on sweeping."""
+        server, milliseconds = self._tools.ledger.server, int(2.2 * self._seconds * 1000)
+        if server.set(LOCK_KEY, self._name, nx=True, px=milliseconds):
+            return True
+        return bool(server.get(LOCK_KEY) == self._name and server.pexpire(LOCK_KEY, milliseconds))
+
+    def _backlog(self) -> list[str]:
+        """The queues that have messages waiting: hints in them are late, not lost."""
+        try:
+            with self._app.connection_for_read() as connection:
+                return [queue for queue in QUEUES if _waiting(connection, queue)]
+        except (OperationalError, OSError, *AWAY) as error:
+            log.warning("sweeper.broker_away", reason=type(error).__name__)
+            return []
+
+
+def _waiting(connection: Any, queue: str) -> int:
+    """How many messages wait in a queue; an undeclared one (on Redis also an empty one) has none."""
+    with connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        except connection.channel_errors:
+            return 0
+
+
+_running: list[Sweeper] = []
+
+
+def start(app: Celery, tools: Toolbox) -> None:
+    """Start this process's sweeper."""
+    sweeper = Sweeper(app, tools)
+    _running.append(sweeper)
+    sweeper.start()
+
+
+def stop() -> None:
+    """End this process's sweeper."""
+    while _running:
+        _running.pop().stop()

@@ -1,0 +1,201 @@
+"""Wires the settings to the hands of a process: made at first use, once, and shared by all of its threads."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+
+from bide.backoff import PollPlan
+from bide.contract import GenerateRequest, object_key
+from bide.errors import ConfigurationError, InvalidRequestError
+from bide.http import HttpClient, HttpOptions, Timeouts
+from bide.inputs import InputFetcher
+from bide.ledger import AccountName, Ledger, Limits, Record, Timing
+from bide.ledger.scripts import connect
+from bide.media import Fetched, download
+from bide.providers import find, installed
+from bide.providers.base import Account, Media, Operation, Upload
+from bide.storage import Storage, StorageOptions
+from config.problems import ConfigurationProblems
+from config.sections import EffectiveAccount
+from config.settings import Settings, settings
+from workers.dispatch import Dispatcher
+from workers.leases import LeaseKeeper
+from workers.reactor import Reactor
+
+#: How long a provider may fetch an input of ours [seconds]: a day, since it may start late.
+INPUT_URL_SECONDS = 24 * 3600
+
+
+class Toolbox:
+    """Everything a step needs. `HttpClient` lives on the reactor's loop, all else may be used from any thread."""
+
+    def __init__(self, told: Settings) -> None:
+        self.settings = told
+        self.ledger = Ledger(connect(told.ledger_url), limits=self._limits, timing=_timing(told))
+        self._effective: dict[AccountName, EffectiveAccount] = {}
+
+    # Hands, made when first reached for: a poller never opens object storage.
+
+    @cached_property
+    def reactor(self) -> Reactor:
+        return Reactor()
+
+    @cached_property
+    def http(self) -> HttpClient:
+        return HttpClient(_http_options(self.settings))
+
+    @cached_property
+    def storage(self) -> Storage:
+        told = self.settings.s3
+        return Storage(
+            StorageOptions(
+                bucket=told.bucket,
+                endpoint_url=told.endpoint_url,
+                region=told.region,
+                addressing_style=told.addressing_style,
+                connect_timeout_seconds=self.settings.timing.connect_timeout_seconds,
+                read_timeout_seconds=self.settings.timing.read_timeout_seconds,
+                max_connections=2 * self.settings.worker.concurrency,
+            )
+        )
+
+    @cached_property
+    def leases(self) -> LeaseKeeper:
+        return LeaseKeeper(self.ledger)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        from workers.app import app  # noqa: PLC0415 - the app starts the sweeper, which needs this toolbox
+
+        return Dispatcher(app)
+
+    # What the settings say about an account, over what its adapter says
+
+    def effective(self, name: AccountName) -> EffectiveAccount:
+        """The settings of one account; raises `InvalidRequestError` where there are none, or no key."""
+        found = self._effective.get(name)
+        if found is None:
+            try:
+                found = self._effective[name] = self.settings.account(*name)
+            except ConfigurationProblems as problems:
+                raise InvalidRequestError(f"account: {name} can't be used here: {_lines(problems)}") from None
+        return found
+
+    def account(self, name: AccountName) -> Account:
+        """Where and as whom to call; raises `InvalidRequestError`."""
+        told, adapter = self.effective(name), find(name.provider)
+        base_url = told.base_url or adapter.default_base_url
+        if not base_url:
+            variable = f"BIDE_PROVIDERS__{name.provider.upper()}__BASE_URL"
+            raise InvalidRequestError(f"account: {name} has no address; set {variable}")
+        return Account(base_url.rstrip("/"), told.api_key.get_secret_value())
+
+    def plan(self, name: AccountName, operation: str) -> PollPlan:
+        told, plan = self.effective(name), find(name.provider).plan_for(operation)
+        return PollPlan(
+            first_seconds=told.poll_first_seconds or plan.first_seconds,
+            factor=told.poll_factor or plan.factor,
+            cap_seconds=told.poll_cap_seconds or plan.cap_seconds,
+        )
+
+    def deadline_seconds(self, name: AccountName, operation: str) -> float:
+        return self.effective(name).deadline_seconds or find(name.provider).deadline_for(operation)
+
+    def _limits(self, name: AccountName) -> Limits:
+        try:
+            told = self.effective(name)
+        except InvalidRequestError:  # an account that was taken out of the settings still has its jobs mended
+            return Limits()
+        return Limits(told.max_in_flight, told.submits_per_second, told.polls_per_second)
+
+    # What takes several hands
+
+    def fetch(self, media: Media, name: AccountName) -> Fetched:
+        """Download or take one output, checked; raises `DownloadError` or `BadMediaError`."""
+        hosts = self.effective(name).media_hosts
+        work = download(self.http, media, max_bytes=self.settings.media.max_bytes, allowed_hosts=hosts)
+        return self.reactor.run(work)
+
+    def inputs(self, request: GenerateRequest, operation: Operation, record: Record) -> dict[str, Upload]:
+        """The pictures of a request in the form its operation wants; raises `InvalidRequestError`, `TryLaterError`."""
+        assert operation.inputs is not None  # noqa: S101 - `Provider.check` refuses inputs where there is no form
+        created = record.moment("created") or datetime.now(UTC)
+        fetcher = InputFetcher(
+            self.http,
+            self.storage,
+            max_bytes=self.settings.media.max_bytes,
+            url_expires_seconds=INPUT_URL_SECONDS,
+            allowed_hosts=self.effective(record.account).media_hosts,
+        )
+
+        def key_for(name: str) -> str:
+            return object_key(record.job_id, f"inputs/{name}", created_at=created, prefix=request.output_prefix)
+
+        return self.reactor.run(fetcher.prepare(request.inputs, operation.inputs, key_for=key_for))
+
+    def close(self) -> None:
+        """End what was opened; the process is stopping."""
+        opened = vars(self)
+        if "leases" in opened:
+            self.leases.stop()
+        if "http" in opened:
+            self.reactor.run(self.http.aclose())
+        if "reactor" in opened:
+            self.reactor.stop()
+
+
+_lock = threading.Lock()
+_made: list[Toolbox] = []
+
+
+def toolbox() -> Toolbox:
+    """The toolbox of this process."""
+    with _lock:
+        if not _made:
+            _made.append(Toolbox(settings()))
+        return _made[0]
+
+
+def close_toolbox() -> None:
+    """Close the process's toolbox, if it was made."""
+    with _lock:
+        while _made:
+            _made.pop().close()
+
+
+def check_providers(told: Settings) -> None:
+    """Raise `ConfigurationError` for settings of providers that are not installed."""
+    unknown = sorted(set(told.providers) - set(installed()))
+    if unknown:
+        known = ", ".join(sorted(installed()))
+        names = ", ".join(f"BIDE_PROVIDERS__{name.upper()}__..." for name in unknown)
+        raise ConfigurationError(f"{names}: no such provider is installed; there are {known}")
+
+
+def _timing(told: Settings) -> Timing:
+    timing = told.timing
+    claim_seconds = timing.connect_timeout_seconds + 2 * timing.read_timeout_seconds + timing.lease_seconds
+    return replace(
+        Timing(),
+        lease_seconds=timing.lease_seconds,
+        hint_seconds=1.5 * timing.lease_seconds,
+        claim_seconds=claim_seconds,
+        retention_seconds=timing.retention_days * 24 * 3600,
+    )
+
+
+def _http_options(told: Settings) -> HttpOptions:
+    timing, media = told.timing, told.media
+    connect_, read = timing.connect_timeout_seconds, timing.read_timeout_seconds
+    return HttpOptions(
+        api=Timeouts(connect_, read, 2 * read),
+        purchase=Timeouts(connect_, timing.submit_timeout_seconds, timing.submit_timeout_seconds),
+        media=Timeouts(connect_, read, media.download_seconds),
+    )
+
+
+def _lines(problems: ConfigurationProblems) -> str:
+    return "; ".join(map(str, problems.problems))

@@ -112,6 +112,7 @@ class GenerateRequest(Wire):
             request = cls.model_validate(raw)
         except ValidationError as error:
             raise InvalidRequestError(readable(error)) from None
+        _check_json(raw)
         request.check_size()
         return request
 
@@ -176,6 +177,14 @@ class Failure(Wire):
     provider: str | None = None
     provider_job_id: str | None = None
     retryable: bool = False
+
+
+def _check_json(raw: dict[Any, Any]) -> None:
+    """Python's reader lets NaN and half a surrogate pair in; they could be neither stored nor sent."""
+    try:
+        json.dumps(raw, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidRequestError("request: holds what JSON can't (NaN, infinity, half a surrogate pair)") from None
 
 
 def object_key(job_id: str, name: str, *, created_at: datetime, prefix: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, NoReturn
+from typing import Any
 
 import structlog
 from celery import Task
@@ -56,10 +56,9 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
 @app.task(base=JobTask, bind=True, throws=(JobFailed,), **GENERATE)
 def generate(self: Any, request: Any = None) -> dict[str, Any]:
     """Submit a generation job and return its stored result (`contract.JobResult`); fails with `JobFailed`."""
-    tools = toolbox()
     try:
-        return _take_step(self, tools, request)
-    except (JobFailed, Retry, Ignore, Reject):
+        result = _take_step(self, toolbox(), request)
+    except (JobFailed, Ignore):
         raise
     except LedgerAwayError as error:
         log.warning("ledger.away", job_id=self.request.id, reason=str(error))
@@ -70,9 +69,14 @@ def generate(self: Any, request: Any = None) -> dict[str, Any]:
         # The lease runs out and the sweeper decides; what may have been bought is never bought again.
         log.exception("job.step_broke", job_id=self.request.id)
         _suspend(self, Messages())
+        result = None
+    if result is None:
+        raise Retry("suspended")  # the worker is free, the caller's task says RETRY, and no message waits
+    return result
 
 
-def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any]:
+def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any] | None:
+    """The job's result, or None to suspend."""
     job_id, token = task.request.id, uuid.uuid4().hex
     step, account = _enter(task, tools, raw, token)
     record = step.record
@@ -80,12 +84,14 @@ def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any]:
         case Verb.SUBMIT if record:
             task.request.bide_answered = Answered(account, job_id)  # for an end; a suspension is no answer
             _suspend(task, submit(tools, record, token, now=step.now))
+            return None
         case Verb.STORE if record:
             task.request.bide_answered = Answered(account, job_id)
             try:
                 return store(tools, record, token, now=step.now)
             except PutOff as again:
                 _suspend(task, again.messages)
+                return None
         case Verb.ANSWER if record:
             task.request.bide_answered = Answered(account, job_id)
             return outcome(record, told_to=job_id)
@@ -93,6 +99,7 @@ def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any]:
             return _follow(task, tools, account, step.other)
         case Verb.WAIT:
             _suspend(task, Messages(round=step.round))
+            return None
         case Verb.CONFLICT if step.other != job_id:
             raise _invalid(job_id, "idempotency_key: was used with another request; take a new key")
         case Verb.MISSING:
@@ -128,20 +135,20 @@ def _enter(task: Any, tools: Toolbox, raw: Any, token: str) -> tuple[Step, Accou
     return step, account
 
 
-def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dict[str, Any]:
+def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dict[str, Any] | None:
     """Another caller asked for the same: one purchase by `leader`, one result for both."""
     record = tools.ledger.read(account, leader)
     if record is None or not ended(record):
         _suspend(task, Messages())
+        return None
     task.request.bide_answered = Answered(account, task.request.id, leader)
     return outcome(record, told_to=task.request.id)
 
 
-def _suspend(task: Any, messages: Messages) -> NoReturn:
-    """Give the worker back: the caller's task says RETRY, and no message waits."""
+def _suspend(task: Any, messages: Messages) -> None:
+    """Leave `messages` to be sent once the suspension is stored; nobody is told of an end."""
     task.request.bide_messages = messages
     task.request.bide_answered = None
-    raise Retry("bide")
 
 
 def _invalid(job_id: str, message: str) -> JobFailed:

@@ -10,9 +10,10 @@ from celery.signals import celeryd_init, setup_logging, worker_ready, worker_shu
 
 from bide.errors import ConfigurationError
 from config import logging as bide_logging
-from config.celery import celery_settings
+from config.celery import Amqp, celery_settings
 from config.problems import ConfigurationProblems
 from config.settings import Settings, settings
+from workers.events import CalmEvents
 from workers.toolbox import check_providers, close_toolbox, toolbox
 
 
@@ -26,7 +27,7 @@ def _told() -> Settings:
     return told
 
 
-app = Celery("bide", set_as_current=True)
+app = Celery("bide", set_as_current=True, amqp=Amqp, events=CalmEvents)
 app.config_from_object(celery_settings(_told()))
 app.conf.include = ["tasks.generate", "tasks.poll", "tasks.cancel"]
 

@@ -1,13 +1,15 @@
--- ARGV: now, id, error, hint seconds. Says what the job was, and whom to tell.
+-- ARGV: now, id, error, hint seconds, retention seconds. Says what the job was, and whom to tell.
 local id = ARGV[2]
 local state = get(id, 'state')
 if not state then return { '' } end
+if state == 'canceled' and get(id, 'answered') ~= '1' and get(id, 'token') == '' then return { state, unpack(hint(id)) } end
 if FINAL[state] then return { state } end
 if state == 'following' then -- its caller leaves, the job goes on for the others
-  local followers = followers_key(get(id, 'leader'))
-  redis.call('HSET', body_key(id), 'signature', redis.call('HGET', followers, id) or '')
-  redis.call('EXPIRE', body_key(id), redis.call('TTL', job_key(id)))
-  redis.call('HDEL', followers, id)
+  local leader, retention = get(id, 'leader'), ARGV[5]
+  redis.call('HSET', body_key(id), 'signature', redis.call('HGET', followers_key(leader), id) or '')
+  redis.call('EXPIRE', body_key(id), retention)
+  redis.call('EXPIRE', job_key(id), retention)
+  unfollow(leader, id, retention)
 end
 conclude(id, 'canceled', 'error', ARGV[3])
 hinted(id, 'bide.store', tonumber(ARGV[4]))

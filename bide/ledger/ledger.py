@@ -139,7 +139,8 @@ class Ledger:
         Also takes the late answer of an attempt that was given up as unconfirmed: the job then goes on.
         """
         done = "" if outputs is None else outputs or "ask"
-        verb, *rest = self._run(
+        limits = self._limits(record.account)
+        reply = self._run(
             "submitted",
             record.account,
             record.job_id,
@@ -149,10 +150,10 @@ class Ledger:
             first_poll_seconds,
             done,
             self.timing.hint_seconds,
+            limits.max_in_flight,
+            limits.submits_per_second,
         )
-        if verb == "hint":
-            return Messages((_hint(record.account, rest),))
-        return Messages(round=_round(record.account, rest) if verb == "round" else None)
+        return _messages(record.account, reply)
 
     def refused(self, record: Record, token: str, *, reason: str, after_seconds: float | None) -> Messages:
         """Surely not accepted and worth another try: back in line while the account holds its submits."""
@@ -196,9 +197,18 @@ class Ledger:
 
     def answered(self, account: AccountName, job_id: str, *, leader: str = "") -> Messages:
         """The caller of `job_id` has been told how its job (or its `leader`) ended."""
-        timing = self.timing
-        reply = self._run("answered", account, job_id, timing.retention_seconds, timing.hint_seconds, leader)
-        return Messages(tuple(_hint(account, hint) for hint in reply))
+        limits, timing = self._limits(account), self.timing
+        reply = self._run(
+            "answered",
+            account,
+            job_id,
+            timing.retention_seconds,
+            timing.hint_seconds,
+            leader,
+            limits.max_in_flight,
+            limits.submits_per_second,
+        )
+        return _messages(account, reply)
 
     def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
@@ -208,8 +218,17 @@ class Ledger:
             job_id=job_id,
             provider=account.provider,
         )
-        state, *rest = self._run("cancel", account, job_id, failure.model_dump_json(), self.timing.hint_seconds)
+        timing = self.timing
+        state, *rest = self._run(
+            "cancel", account, job_id, failure.model_dump_json(), timing.hint_seconds, timing.retention_seconds
+        )
         return state, Messages((_hint(account, rest),)) if rest else Messages()
+
+    def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
+        """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
+        limits = self._limits(account)
+        done, round_ = self._run("resubmit", account, job_id, limits.max_in_flight, limits.submits_per_second)
+        return bool(done), Messages(round=_round(account, round_))
 
     # Polling
 

@@ -46,23 +46,60 @@ local function leased(id, token, seconds)
   set(id, 'token', token, 'hints', 0)
 end
 
--- Back of its own line: interactive before bulk, then first come, first served.
+-- In line: interactive before bulk, then first come, first served. Each time it is lined up again a job lets 100 others
+-- pass: one that is always refused blocks nobody, and one that was unlucky still comes before whoever came much later.
+local PASSED_BY = 100
 local function line_up(id)
   off_clocks(id)
   release(id)
-  local order = redis.call('HINCRBY', ACCOUNT, 'order', 1)
-  redis.call('ZADD', QUEUED, number(get(id, 'bulk')) * 1e12 + order, id)
-  set(id, 'state', 'queued', 'token', '', 'hints', 0, 'queue', 'bide.submit')
+  local place = get(id, 'place')
+  place = place and place + PASSED_BY or redis.call('HINCRBY', ACCOUNT, 'order', 1)
+  redis.call('ZADD', QUEUED, number(get(id, 'bulk')) * 1e12 + place, id)
+  set(id, 'place', place, 'state', 'queued', 'token', '', 'hints', 0, 'queue', 'bide.submit')
 end
 
--- A record that ended and whose callers know it: off the clocks, kept for a while.
-local function retire(id, retention)
+-- May have been accepted: submitted once more where its request allows it, and never twice more.
+local function submit_again(id)
+  if get(id, 'resubmit') ~= '1' or get(id, 'again') then return false end
+  line_up(id)
+  set(id, 'again', 1, 'note', 'may have been accepted; submitted again as its request allows')
+  return true
+end
+
+-- A job that is taken up again after it was given up gets as long as at first.
+local function more_time(id)
+  set(id, 'deadline', stamp(math.max(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
+end
+
+-- All callers know how the job ended: off the clocks; a final record is kept for a while, an unconfirmed one until
+-- an operator settles it.
+local function rest(id, retention)
   off_clocks(id)
+  if not FINAL[get(id, 'state')] then return end
   redis.call('EXPIRE', job_key(id), retention)
   redis.call('EXPIRE', body_key(id), retention)
   redis.call('EXPIRE', followers_key(id), retention)
   local key = get(id, 'idem')
   if key and key ~= '' then redis.call('EXPIRE', key, retention) end
+end
+
+-- Hints for the callers that wait for this job besides its own; one whose record has expired waits no more.
+local function follower_hints(id)
+  local hints, followers = {}, redis.call('HGETALL', followers_key(id))
+  for i = 1, #followers, 2 do
+    if get(followers[i], 'state') then
+      hints[#hints + 1] = { followers[i], 'bide.store', followers[i + 1] }
+    else
+      redis.call('HDEL', followers_key(id), followers[i])
+    end
+  end
+  return hints
+end
+
+-- A follower knows, or does not want to any more.
+local function unfollow(leader, id, retention)
+  redis.call('HDEL', followers_key(leader), id)
+  if get(leader, 'answered') == '1' and redis.call('HLEN', followers_key(leader)) == 0 then rest(leader, retention) end
 end
 
 -- The job's end (or, for `unconfirmed`, its caller's): recorded first, told to the caller by whoever gets the hint.
@@ -79,6 +116,7 @@ local function rate(field, per_second, wanted, take)
   local gap = 1 / per_second
   local burst = math.max(1, per_second) * gap
   local theoretical = math.max(account(field), now)
+  if theoretical > now + burst + 1 then theoretical = now end -- booked at a lower rate that was in force before
   local fits = math.floor((now + burst - theoretical) / gap + 1e-6)
   local granted = math.max(0, math.min(wanted, fits))
   if take and granted > 0 then
@@ -104,6 +142,22 @@ local function admit(id, per_second)
   redis.call('SADD', INFLIGHT, id)
 end
 
+-- Lets the head of the line in, as far as there is room, `most` at most: adds their hints to `hints`.
+local function let_in(hints, max_in_flight, per_second, hint_seconds, most)
+  while most > 0 do
+    local id = room(max_in_flight, per_second) > 0 and redis.call('ZRANGE', QUEUED, 0, 0)[1]
+    if not id then return end
+    if get(id, 'state') then
+      admit(id, per_second)
+      hinted(id, 'bide.submit', hint_seconds)
+      hints[#hints + 1] = hint(id)
+      most = most - 1
+    else
+      redis.call('ZREM', QUEUED, id)
+    end
+  end
+end
+
 -- The next polling round: what to publish ({seq, seconds}), or nothing where one is under way that is early enough.
 -- Only the sweeper gives a round up for lost, when it is `grace` seconds late: a busy poller is not a dead one.
 local ROUND_GAP, ROUND_SLACK, ROUND_FAR = 0.5, 0.05, 50
@@ -121,7 +175,7 @@ end
 -- When the account must be looked at next: its earliest poll, and its line where only time holds that back.
 local function next_look(max_in_flight, per_second)
   local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-  local wanted = first[2] and tonumber(first[2])
+  local wanted = first[2] and math.max(tonumber(first[2]), account('polls_open'))
   if redis.call('ZCARD', QUEUED) > 0 then
     local free, opens = room(max_in_flight, per_second)
     if free > 0 then opens = now end

@@ -8,45 +8,49 @@ local max_in_flight, per_second = tonumber(ARGV[13]), tonumber(ARGV[14])
 local idem = KEYS[2]
 local state = get(id, 'state')
 
+-- Another job is making what this caller asks for: its result is for both.
 local function follow(leader)
   local leading = get(leader, 'state')
-  if leading and not FINAL[leading] and leading ~= 'unconfirmed' then
-    redis.call('HSET', followers_key(leader), id, signature)
-    redis.call('HSET', job_key(id), 'v', ARGV[17], 'state', 'following', 'leader', leader, 'fp', ARGV[10])
-    redis.call('EXPIRE', job_key(id), math.ceil(number(get(leader, 'deadline')) - now) + retention)
-  end
+  if FINAL[leading] then return { 'follow', leader } end
+  redis.call('HSET', followers_key(leader), id, signature)
+  redis.call('HSET', job_key(id), 'v', ARGV[17], 'state', 'following', 'leader', leader, 'fp', ARGV[10])
+  redis.call('EXPIRE', job_key(id), math.ceil(math.max(number(get(leader, 'deadline')) - now, 0) + retention))
+  if get(leader, 'answered') == '1' then hinted(leader, 'bide.store', lease_seconds) end -- to tell this one too
   return { 'follow', leader }
+end
+
+local function open()
+  redis.call('SADD', KEYS[3], ARGV[15])
+  redis.call('HSET', job_key(id), 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', stamp(now + ARGV[7]),
+    'allowed', ARGV[7], 'bulk', ARGV[8], 'resubmit', ARGV[9], 'fp', ARGV[10], 'idem', idem)
+  redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
+  line_up(id)
+end
+
+if state then
+  if get(id, 'v') ~= ARGV[17] then return { 'version', get(id, 'v') or '' } end
+  if request ~= '' and get(id, 'fp') ~= ARGV[10] then return { 'conflict', id } end
 end
 
 if state == 'following' then
   local leader = get(id, 'leader')
-  if signature ~= '' then redis.call('HSETNX', followers_key(leader), id, signature) end
+  if signature ~= '' and redis.call('HGET', followers_key(leader), id) == '' then
+    redis.call('HSET', followers_key(leader), id, signature)
+  end
   return { 'follow', leader }
-end
-
-if not state then
+elseif not state then
   if request == '' then return { 'missing' } end
   if idem ~= '' then
     local leader = redis.call('HGET', idem, 'job')
-    if leader then
-      if redis.call('HGET', idem, 'fp') ~= ARGV[10] then return { 'conflict', leader } end
-      if get(leader, 'state') then return follow(leader) end
-    end
+    if leader and redis.call('HGET', idem, 'fp') ~= ARGV[10] then return { 'conflict', leader } end
+    if leader and get(leader, 'state') then return follow(leader) end
     redis.call('DEL', idem)
     redis.call('HSET', idem, 'job', id, 'fp', ARGV[10], 'account', ARGV[15])
   end
-  redis.call('SADD', KEYS[3], ARGV[15])
-  redis.call('HSET', job_key(id), 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', stamp(now + ARGV[7]),
-    'bulk', ARGV[8], 'resubmit', ARGV[9], 'fp', ARGV[10], 'idem', idem)
-  redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
-  line_up(id)
+  open()
   state = 'queued'
-else
-  if get(id, 'v') ~= ARGV[17] then return { 'version', get(id, 'v') or '' } end
-  if request ~= '' and get(id, 'fp') ~= ARGV[10] then return { 'conflict', id } end
-  if signature ~= '' and redis.call('HGET', body_key(id), 'signature') == '' then
-    redis.call('HSET', body_key(id), 'signature', signature)
-  end
+elseif signature ~= '' and redis.call('HGET', body_key(id), 'signature') == '' then
+  redis.call('HSET', body_key(id), 'signature', signature)
 end
 
 if ARGV[16] == '0' then return { 'opened', state } end
@@ -66,6 +70,6 @@ if held ~= token then
   end
   leased(id, token, lease_seconds)
 end
-local verb = 'answer'
-if state == 'queued' then verb = 'submit' elseif state == 'storing' then verb = 'store' end
-return { verb, redis.call('HGETALL', job_key(id)), redis.call('HGET', body_key(id), 'request') or '', stamp(now) }
+local verbs = { queued = 'submit', storing = 'store', submitting = 'stale' }
+if verbs[state] == 'stale' then return { 'stale', state } end
+return { verbs[state] or 'answer', redis.call('HGETALL', job_key(id)), redis.call('HGET', body_key(id), 'request') or '', stamp(now) }

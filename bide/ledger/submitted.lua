@@ -1,30 +1,38 @@
 -- The provider accepted, perhaps after everybody had given its answer up.
 -- ARGV: now, id, token, attempt, provider's id, seconds to the first poll, outputs ('' or JSON; 'ask' = done, ask again),
---       hint seconds
-local id = ARGV[2]
+--       hint seconds, max in flight, submits per second
+local id, hint_seconds, max_in_flight, per_second = ARGV[2], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local state, attempt = get(id, 'state'), get(id, 'submits')
-if not state then return { 'missing' } end
-if attempt ~= ARGV[4] then return { 'stale', state } end
-if state == 'running' or state == 'storing' then return { 'ok' } end
-local late = state == 'unconfirmed'
-if state ~= 'submitting' and not late then
-  set(id, 'pid', ARGV[5], 'submitted', stamp(now)) -- canceled meanwhile: the purchase stands, its id is kept
-  return { 'stale', state }
+if not state then return { {}, {} } end
+if attempt ~= ARGV[4] then
+  set(id, 'other_pid', ARGV[5]) -- submitted again meanwhile: both purchases stand, both ids are kept
+  return { {}, {} }
 end
+if state == 'running' or state == 'storing' then return { {}, {} } end
+set(id, 'pid', ARGV[5], 'submitted', stamp(now))
+if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
+
+-- `unconfirmed` and `queued` (to be submitted again) had given the answer up: it comes late, and the job goes on.
+if state ~= 'submitting' then more_time(id) end
 redis.call('ZREM', UNCONFIRMED, id)
-set(id, 'pid', ARGV[5], 'submitted', stamp(now), 'token', '', 'polls', 0, 'crashes', 0, 'answered', 0)
+set(id, 'token', '', 'polls', 0, 'tries', 0, 'crashes', 0, 'hints', 0, 'answered', 0)
 redis.call('HDEL', job_key(id), 'error', 'finished')
-redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '')
-if ARGV[7] ~= '' then
-  release(id)
-  set(id, 'state', 'storing', 'ended', stamp(now), 'hints', 0)
-  if ARGV[7] ~= 'ask' then set(id, 'outputs', ARGV[7]) end
-  hinted(id, 'bide.store', tonumber(ARGV[8]))
-  return { 'hint', unpack(hint(id)) }
+if number(get(id, 'intended')) > account('struck_at') then
+  redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '')
 end
-redis.call('SADD', INFLIGHT, id)
-off_clocks(id)
-set(id, 'state', 'running')
-local at = math.min(now + ARGV[6], math.max(now, number(get(id, 'deadline'))))
-redis.call('ZADD', DUE, at, id)
-return { 'round', unpack(ensure_round(at)) }
+if ARGV[7] == '' then
+  redis.call('SADD', INFLIGHT, id)
+  off_clocks(id)
+  set(id, 'state', 'running')
+  local at = math.min(now + ARGV[6], math.max(now, number(get(id, 'deadline'))))
+  redis.call('ZADD', DUE, at, id)
+  return { {}, ensure_round(at) }
+end
+release(id)
+set(id, 'state', 'storing', 'ended', stamp(now))
+if ARGV[7] ~= 'ask' then set(id, 'outputs', ARGV[7]) end
+hinted(id, 'bide.store', hint_seconds)
+local hints = { hint(id) }
+let_in(hints, max_in_flight, per_second, hint_seconds, 10)
+local look = next_look(max_in_flight, per_second)
+return { hints, look and ensure_round(look) or {} }

@@ -6,20 +6,23 @@ local most_crashes, retention, backlog = tonumber(ARGV[5]), ARGV[6], ' ' .. ARGV
 local hints, repairs = {}, {}
 local function note(id, what) repairs[#repairs + 1] = { id, what } end
 
--- After a silence (Redis away, all workers down) the living get one lease's time to speak before they count as dead.
+-- After a silence (Redis away, all workers down) the living get one lease's time to speak before they count as dead;
+-- whoever had run out at the sweep before has had it.
 local swept = account('swept_at')
+local silent = now - swept > lease_seconds
 redis.call('HSET', ACCOUNT, 'swept_at', stamp(now))
-if now - swept > lease_seconds then redis.call('HSET', ACCOUNT, 'judge_from', stamp(now + lease_seconds)) end
+if silent then redis.call('HSET', ACCOUNT, 'judge_from', stamp(now + lease_seconds)) end
 local judging = account('judge_from') <= now
 
 local function tell_followers(id)
-  local followers = redis.call('HGETALL', followers_key(id))
-  for i = 1, #followers, 2 do hints[#hints + 1] = { followers[i], 'bide.store', followers[i + 1] } end
+  local waiting = follower_hints(id)
+  if #waiting == 0 then return rest(id, retention) end
+  for _, each in ipairs(waiting) do hints[#hints + 1] = each end
 end
 
 local function tell(id)
   local times = redis.call('HINCRBY', job_key(id), 'hints', 1)
-  local queue = get(id, 'queue') or 'bide.submit'
+  local queue = get(id, 'queue')
   hinted(id, queue, hint_seconds * 2 ^ math.min(times - 1, 4))
   if times < 3 and string.find(backlog, ' ' .. queue .. ' ', 1, true) then return end -- still in line, most likely
   if get(id, 'answered') == '1' then tell_followers(id) else hints[#hints + 1] = hint(id) end
@@ -30,8 +33,7 @@ local function bury(id, state)
   local crashes = redis.call('HINCRBY', job_key(id), 'crashes', 1)
   set(id, 'token', '')
   if state == 'submitting' then
-    if get(id, 'resubmit') == '1' and number(get(id, 'submits')) < 2 then
-      line_up(id)
+    if submit_again(id) then
       return note(id, 'worker died while submitting; submitted again as its request allows')
     end
     conclude(id, 'unconfirmed', 'error', ARGV[10])
@@ -39,9 +41,9 @@ local function bury(id, state)
     note(id, 'worker died while submitting: unconfirmed')
   elseif crashes >= most_crashes then
     if FINAL[state] or state == 'unconfirmed' then
+      set(id, 'answered', 1)
       note(id, 'caller could not be told')
-      if FINAL[state] then return retire(id, retention) end
-      return off_clocks(id)
+      return tell(id)
     end
     conclude(id, 'failed', 'error', ARGV[9])
     set(id, 'queue', 'bide.store')
@@ -52,14 +54,16 @@ local function bury(id, state)
   tell(id)
 end
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'LIMIT', 0, page)) do
+local ran_out = redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'WITHSCORES', 'LIMIT', 0, page)
+for i = 1, #ran_out, 2 do
+  local id = ran_out[i]
   local state = get(id, 'state')
   if not state then
     off_clocks(id)
     release(id)
   elseif get(id, 'token') == '' then
     tell(id)
-  elseif judging then
+  elseif judging or (silent and tonumber(ran_out[i + 1]) <= swept) then
     bury(id, state)
   end
 end

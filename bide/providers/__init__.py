@@ -31,13 +31,24 @@ def find(name: str) -> Provider:
     try:
         return installed()[name]
     except KeyError:
-        raise InvalidRequestError(f"provider: there is no {name!r}; installed are {', '.join(sorted(installed()))}") from None
+        raise InvalidRequestError(
+            f"provider: there is no {name!r}; installed are {', '.join(sorted(installed()))}"
+        ) from None
 
 
 def _beside_this_file() -> list[type[Provider]]:
-    modules = [importlib.import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__) if found.name != "base"]
+    modules = [
+        importlib.import_module(f"{__name__}.{found.name}")
+        for found in pkgutil.iter_modules(__path__)
+        if found.name != "base"
+    ]
     return [cls for module in modules for cls in vars(module).values() if _is_adapter(cls, module.__name__)]
 
 
 def _is_adapter(value: object, module: str) -> bool:
-    return isinstance(value, type) and issubclass(value, Provider) and value.__module__ == module and not inspect.isabstract(value)
+    return (
+        isinstance(value, type)
+        and issubclass(value, Provider)
+        and value.__module__ == module
+        and not inspect.isabstract(value)
+    )

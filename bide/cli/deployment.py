@@ -1,0 +1,59 @@
+"""Commands that need the deployment's folder: they become its own programs, so that signals and terminal are theirs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from bide.cli.connection import stack_environment
+
+#: What the programs need besides this package, and the extra that brings it.
+_NEEDED = {"workers.embedded": (("honcho", "rich", "structlog"), "embedded"), "workers.catalog": (("httpx",), "worker")}
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Keep it running afterwards, until Ctrl-C.")
+def demo(keep: bool) -> None:
+    """See it work: all providers, simulated, with everything they need."""
+    _become("workers.embedded", "demo", *(["--keep"] if keep else []))
+
+
+@click.command()
+def up() -> None:
+    """Run it here with your own providers; brings a broker and a store if none is set."""
+    _become("workers.embedded", "up")
+
+
+@click.command()
+@click.argument("provider")
+@click.argument("name", required=False)
+@click.option("--arg", "arguments", multiple=True, metavar="K=V", help="An argument of the catalog; may be repeated.")
+@click.option("--account", default="default", show_default=True, help="The account to ask as.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def catalog(provider: str, name: str | None, arguments: tuple[str, ...], account: str, as_json: bool) -> None:
+    """Ask a provider what it offers: styles, tools, models."""
+    options = [f"--arg={argument}" for argument in arguments] + [f"--account={account}"]
+    named = [provider, *([name] if name else [])]
+    _become("workers.catalog", *options, *(["--json"] if as_json else []), "--", *named, told=stack_environment())
+
+
+def _become(module: str, *arguments: str, told: Mapping[str, str] | None = None) -> NoReturn:
+    """Replace this process by a program of the deployment; raises `ClickException` where there is none."""
+    place = Path(*module.split("."))
+    if not (place.with_suffix(".py").is_file() or place.is_dir()):
+        raise click.ClickException(
+            f"{Path.cwd()} holds no bide deployment (there is no {place}): change to the folder of the repository"
+        )
+    packages, extra = _NEEDED[module]
+    if missing := [package for package in packages if find_spec(package) is None]:
+        raise click.ClickException(
+            f"{', '.join(missing)}: not installed; run `pip install -e '.[{extra}]'` in {Path.cwd()}"
+        )
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, **(told or {})})  # noqa: S606 - no shell is wanted

@@ -1,0 +1,180 @@
+"""Commands on jobs: submit, status, wait, cancel."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.advice import tell_failure
+from bide.cli.connection import broker_option, connected
+
+if TYPE_CHECKING:
+    from bide.client import Status
+    from bide.contract import JobResult
+
+#: Inputs that are addresses or pictures already; anything else is a path.
+_ADDRESSES = ("s3://", "http://", "https://", "data:")
+
+
+class Pair(click.ParamType[tuple[str, Any]]):
+    """`key=value`; a value that is JSON is read as such, any other is text."""
+
+    name = "k=v"
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self._plain = plain
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        name, separator, text = str(value).partition("=")
+        if not (name and separator):
+            self.fail(f"{value!r} is not of the form key=value", param, ctx)
+        try:
+            return name, text if self._plain else json.loads(text)
+        except ValueError:
+            return name, text
+
+
+@click.command()
+@click.argument("provider", required=False)
+@click.argument("operation", required=False)
+@click.option("-p", "--param", "params", type=Pair(), multiple=True, help="A parameter; JSON or text. Repeatable.")
+@click.option("-i", "--input", "inputs", type=Pair(plain=True), multiple=True, help="A picture: name=path or address.")
+@click.option("--json", "file", type=click.File(), metavar="FILE|-", help="A whole request; options go before it.")
+@click.option("--account", help="The provider account to use.")
+@click.option("--idempotency-key", metavar="KEY", help="Submitting twice with one key buys once.")
+@click.option("--deadline", "deadline_seconds", type=float, metavar="SECONDS", help="The longest it may take.")
+@click.option("--on-unknown", type=click.Choice(["hold", "resubmit"]), help="If a submit may or may not have arrived.")
+@click.option("--priority", type=click.Choice(["interactive", "bulk"]), help="Bulk gives way to interactive.")
+@click.option("--prefix", "output_prefix", help="What the keys of the stored objects begin with.")
+@click.option("--metadata", type=Pair(), multiple=True, help="Comes back with the result. Repeatable.")
+@click.option("--wait", "waiting", is_flag=True, help="Wait for the result and print its addresses.")
+@broker_option
+def submit(broker: str | None, file: Any, waiting: bool, **options: Any) -> None:
+    """Submit a job and print its id."""
+    request = _request(file, options)
+    with connected(broker) as client:
+        job_id = client.submit(request)
+        click.echo(job_id)
+        if waiting:
+            sys.stdout.flush()
+            _print_result(client.wait(job_id), as_json=False)
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def status(job_id: str, as_json: bool, broker: str | None) -> None:
+    """Say where a job stands."""
+    with connected(broker) as client:
+        found = client.status(job_id)
+    if found is None:
+        raise _unknown(job_id)
+    click.echo(_status_json(found) if as_json else "\n".join(_status_lines(found)))
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--timeout", type=float, metavar="SECONDS", help="Give up waiting after this; the job goes on.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")
+@broker_option
+def wait(job_id: str, timeout: float | None, as_json: bool, broker: str | None) -> None:
+    """Wait for a job and print where its objects lie."""
+    with connected(broker) as client:
+        if client.status(job_id) is None:
+            raise _unknown(job_id)
+        _print_result(client.wait(job_id, timeout_seconds=timeout), as_json=as_json)
+
+
+@click.command()
+@click.argument("job_id", metavar="JOB")
+@broker_option
+def cancel(job_id: str, broker: str | None) -> None:
+    """Cancel a job; what its provider has accepted stands and is charged."""
+    with connected(broker) as client:
+        found = client.status(job_id)
+        if found is None:
+            raise _unknown(job_id)
+        if found.state.final:
+            raise click.ClickException(f"job {job_id} has ended already: {found.state}")
+        client.cancel(job_id)
+    click.echo(f"job {job_id} is to be canceled; it was {found.state}")
+
+
+def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The request of the file, with what the options say over it."""
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    request: dict[str, Any] = _read_json(file) if file else {}
+    for name in ("params", "inputs", "metadata"):
+        if name in given:
+            given[name] = {**(request.get(name) or {}), **dict(given[name])}
+    if "inputs" in given:
+        given["inputs"] = {name: _input(name, value) for name, value in given["inputs"].items()}
+    request |= given
+    for name in ("provider", "operation"):
+        if not request.get(name):
+            raise click.UsageError(f"{name.upper()} is missing; `bide providers` shows what there is")
+    return request
+
+
+def _read_json(file: Any) -> dict[str, Any]:
+    try:
+        request = json.load(file)
+    except ValueError as error:
+        raise click.UsageError(f"--json: not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise click.UsageError("--json: must be one JSON object")
+    return request
+
+
+def _input(name: str, value: str) -> str | Path:
+    if value.startswith(_ADDRESSES):
+        return value
+    if not (path := Path(value)).is_file():
+        raise click.UsageError(
+            f"--input {name}: there is no file {value}; an address begins with s3://, https:// or data:"
+        )
+    return path
+
+
+def _print_result(result: JobResult, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(result.model_dump_json(indent=2))
+        return
+    for output in result.outputs:
+        click.echo(output.uri)
+
+
+def _status_lines(found: Status) -> list[str]:
+    rows = {
+        "job": found.job_id,
+        "state": found.state,
+        "what": f"{found.provider} {found.operation}",
+        "provider's id": found.provider_job_id,
+        "polls": found.polls or None,
+        "created": _moment(found.created_at),
+        "deadline": _moment(found.deadline_at),
+        "note": found.note,
+        "failure": tell_failure(found.failure) if found.failure else None,
+    }
+    return [f"{name:14} {value}" for name, value in rows.items() if value]
+
+
+def _status_json(found: Status) -> str:
+    failure = found.failure.model_dump(mode="json") if found.failure else None
+    fields = {**asdict(found), "failure": failure}
+    return json.dumps(fields, indent=2, default=lambda value: value.isoformat())
+
+
+def _moment(at: datetime | None) -> str | None:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else None
+
+
+def _unknown(job_id: str) -> click.ClickException:
+    return click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")

@@ -1,0 +1,54 @@
+"""The command's root: its sub-commands in sections, and errors as one readable line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from bide import __version__
+from bide.cli.advice import explain
+from bide.cli.deployment import catalog, demo, up
+from bide.cli.jobs import cancel, status, submit, wait
+from bide.cli.providers import providers
+from bide.errors import BideError
+
+#: The help's sections, in the order in which a newcomer needs them.
+SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
+    "Try it": (demo, up),
+    "Jobs": (submit, status, wait, cancel),
+    "Providers": (providers, catalog),
+}
+
+
+class Sections(click.Group):
+    """A group that lists its commands by section and tells our errors without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [command.name or "" for commands in SECTIONS.values() for command in commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.commands))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                rows = [((it.name or "").ljust(width), it.get_short_help_str(limit=80)) for it in commands]
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (BideError, TimeoutError) as error:
+            raise click.ClickException(explain(error)) from None
+
+
+@click.group(
+    cls=Sections,
+    commands=[command for commands in SECTIONS.values() for command in commands],
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="The broker is BIDE_BROKER_URL, from the environment or .env, else that of a `bide up` or `bide demo` "
+    "running in this folder.",
+)
+@click.version_option(__version__, prog_name="bide")
+def main() -> None:
+    """Submit a generation job, bide, collect the result."""

@@ -1,0 +1,85 @@
+"""`bide providers`: the adapters that are installed, what they can be asked for, and which are set up."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.connection import environment
+
+if TYPE_CHECKING:
+    from bide.providers.base import Operation, Provider
+
+_PICTURES = {
+    None: "no pictures",
+    "base64": "pictures inside",
+    "file": "pictures as files",
+    "url": "pictures by address",
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def providers(as_json: bool) -> None:
+    """List what can be asked for, and whether it is set up here."""
+    from bide.providers import installed  # noqa: PLC0415 - the adapters are loaded only where they are shown
+
+    said = environment()
+    described = [_described(adapter, said) for _, adapter in sorted(installed().items())]
+    click.echo(json.dumps(described, indent=2) if as_json else "\n\n".join(map(_text, described)))
+
+
+def _described(adapter: Provider, said: Mapping[str, str]) -> dict[str, Any]:
+    prefix = f"BIDE_PROVIDERS__{adapter.name.upper()}__"
+    base_url = said.get(f"{prefix}BASE_URL") or adapter.default_base_url
+    accounts = _accounts(prefix, said)
+    missing = [] if accounts else [f"{prefix}API_KEY"]
+    return {
+        "provider": adapter.name,
+        "base_url": base_url,
+        "accounts": accounts,
+        "missing": [*missing, *([] if base_url else [f"{prefix}BASE_URL"])],
+        "operations": [_operation(adapter, name, it) for name, it in sorted(adapter.operations.items())],
+        "catalogs": {name: catalog.description for name, catalog in sorted(adapter.catalogs.items())},
+    }
+
+
+def _operation(adapter: Provider, name: str, operation: Operation) -> dict[str, Any]:
+    plan = adapter.plan_for(name)
+    return {
+        "operation": name,
+        "inputs": operation.inputs.value if operation.inputs else None,
+        "required_inputs": sorted(operation.required_inputs),
+        "first_poll_seconds": plan.first_seconds,
+        "poll_factor": plan.factor,
+        "poll_cap_seconds": plan.cap_seconds,
+        "deadline_seconds": adapter.deadline_for(name),
+    }
+
+
+def _accounts(prefix: str, said: Mapping[str, str]) -> list[str]:
+    named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+)__)?API_KEY")
+    found = (named.fullmatch(name.upper()) for name in said)
+    return sorted((match[1] or "default").lower() for match in found if match)
+
+
+def _text(described: Mapping[str, Any]) -> str:
+    missing, accounts = ", ".join(described["missing"]), ", ".join(described["accounts"])
+    lines = [
+        f"{described['provider']}  ({f'not set up: set {missing}' if missing else f'set up, accounts: {accounts}'})"
+    ]
+    lines.extend(_line(operation) for operation in described["operations"])
+    lines.extend(f"  catalog {name}: {about}" for name, about in described["catalogs"].items())
+    return "\n".join(lines)
+
+
+def _line(operation: Mapping[str, Any]) -> str:
+    polls = f"polled after {operation['first_poll_seconds']:g} s"
+    if operation["poll_factor"] > 1:
+        polls += f", then x{operation['poll_factor']:g} up to {operation['poll_cap_seconds']:g} s"
+    pictures = _PICTURES[operation["inputs"]]
+    return f"  {operation['operation']:18} {pictures:20} {polls}; deadline {operation['deadline_seconds']:g} s"

@@ -1,0 +1,282 @@
+"""The HTTP client of a process: httpx requests over aiohttp connections; every foreign failure is mapped here, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache, partial
+from ssl import SSLContext
+from typing import cast
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from bide import __version__
+from bide.body import UnusableBodyError, read_body
+from bide.errors import ConfigurationError, DownloadError, NotSentError, PollFailedError, SubmissionUnknownError
+from bide.guard import GuardedResolver
+from bide.providers.base import Answer, Call
+
+#: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
+MAX_HEADER_BYTES = 64 * 1024
+
+#: What every request says, unless its adapter says otherwise.
+_HEADERS = {"User-Agent": f"bide/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+#: All that a transport may raise short of a programming error.
+_TROUBLE = (httpx.HTTPError, aiohttp.ClientError, OSError)
+
+
+class Lane(Enum):
+    """Requests that share connections and time-outs; the two media lanes differ in whom they may connect to."""
+
+    API = "api"
+    PURCHASE = "purchase"
+    MEDIA = "media"
+    ALLOWED_MEDIA = "allowed media"
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long a request may take: until it is connected, between two pieces of its answer, and in all [seconds]."""
+
+    connect_seconds: float
+    read_seconds: float
+    total_seconds: float
+
+    def extensions(self) -> dict[str, object]:
+        """For aiohttp `pool` bounds all that comes before sending: waiting for a connection, name, connect, TLS."""
+        return {"timeout": {"pool": self.connect_seconds, "connect": self.connect_seconds, "read": self.read_seconds}}
+
+
+@dataclass(frozen=True)
+class HttpOptions:
+    """Time-outs by lane, and how many connections the lanes may hold at once."""
+
+    api: Timeouts = Timeouts(connect_seconds=10, read_seconds=30, total_seconds=60)
+    purchase: Timeouts = Timeouts(connect_seconds=10, read_seconds=120, total_seconds=180)
+    media: Timeouts = Timeouts(connect_seconds=10, read_seconds=30, total_seconds=900)
+    max_connections: int = 1000
+    max_media_connections: int = 100
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The head of a download (header names in lower case), and its body in pieces; `chunks` raises `DownloadError`.
+
+    `where` is the address fit to be shown.
+    """
+
+    where: str
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes] = field(repr=False)
+
+
+class HttpClient:
+    """All HTTP of one process; lives on one event loop and must be closed there.
+
+    Requests go straight to httpx transports. `httpx.AsyncClient` would keep cookies, prepare redirects, take
+    credentials out of URLs, log whole URLs with their signatures, and cost half as much again per request.
+    """
+
+    def __init__(self, options: HttpOptions | None = None) -> None:
+        self.options = options or HttpOptions()
+        self._closed = False
+        tls = httpx.create_ssl_context(trust_env=False)
+        sessions = {
+            Lane.API: partial(_session, tls, self.options.max_connections),
+            Lane.PURCHASE: partial(_purchase_session, tls, self.options.max_connections),
+            Lane.MEDIA: partial(_guarded_session, tls, self.options.max_media_connections),
+            Lane.ALLOWED_MEDIA: partial(_session, tls, self.options.max_media_connections),
+        }
+        self._transports = {lane: AiohttpTransport(verify=tls, client=opened) for lane, opened in sessions.items()}
+
+    async def call(self, call: Call, *, buys: bool) -> Answer:
+        """Send one API request and read its answer, whatever its status.
+
+        Where it buys: raises `NotSentError` when it surely never left, `SubmissionUnknownError` for everything after.
+        Otherwise: raises `PollFailedError`. `ConfigurationError` where no request can be made of the call.
+        """
+        request = self._request(call, buys=buys)
+        if buys:
+            return await self._buy(request, call.max_answer_bytes)
+        try:
+            return await self._exchange(request, Lane.API, self.options.api, call.max_answer_bytes)
+        except (UnusableBodyError, *_TROUBLE) as error:
+            raise PollFailedError(_told(request, error)) from None
+
+    async def _buy(self, request: httpx.Request, limit: int) -> Answer:
+        if self._closed:
+            raise NotSentError(f"{_plain(request.url)}: not sent, the process is stopping")
+        try:
+            return await self._exchange(request, Lane.PURCHASE, self.options.purchase, limit)
+        except Exception as error:
+            if never_sent(error):
+                raise NotSentError(_told(request, error)) from None
+            raise SubmissionUnknownError(f"{_told(request, error)}; it may have been accepted") from None
+
+    @asynccontextmanager
+    async def stream(self, url: str, *, guarded: bool) -> AsyncIterator[Reply]:
+        """GET `url` without following redirects; `guarded`: only public addresses (`BadMediaError` for others).
+
+        Raises `DownloadError`. The total time-out is the caller's, since a download may take several requests.
+        """
+        request = httpx.Request("GET", url, headers=_HEADERS, extensions=self.options.media.extensions())
+        lane = Lane.MEDIA if guarded else Lane.ALLOWED_MEDIA
+        try:
+            response = await self._transports[lane].handle_async_request(request)
+        except _TROUBLE as error:
+            raise DownloadError(_told(request, error)) from None
+        try:
+            yield Reply(_plain(request.url), response.status_code, _lower(response), _chunks(request, response))
+        finally:
+            await response.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; a purchase under way ends as `SubmissionUnknownError`."""
+        self._closed = True
+        for transport in self._transports.values():
+            await transport.aclose()
+
+    def _request(self, call: Call, *, buys: bool) -> httpx.Request:
+        url = _callable_url(call.url)
+        timeouts = self.options.purchase if buys else self.options.api
+        return httpx.Request(
+            call.method,
+            url.copy_merge_params(call.query) if call.query else url,
+            headers=_headers(call),
+            content=None if call.json is None else json.dumps(call.json, separators=(",", ":")).encode(),
+            files=_parts(call.form),
+            extensions=timeouts.extensions(),
+        )
+
+    async def _exchange(self, request: httpx.Request, lane: Lane, timeouts: Timeouts, limit: int) -> Answer:
+        request.read()  # a multipart body becomes one piece of known length, not a chunked stream
+        async with asyncio.timeout(timeouts.total_seconds):
+            response = await self._transports[lane].handle_async_request(request)
+            try:
+                headers = _lower(response)
+                body = await read_body(_pieces(response), headers, limit_bytes=limit)
+            finally:
+                await response.aclose()
+        return Answer(response.status_code, headers, body)
+
+
+@lru_cache(maxsize=1024)
+def _callable_url(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    if parsed.scheme not in ("http", "https") or not parsed.host or not 0 <= (parsed.port or 0) < 65536:
+        raise ConfigurationError(f"{_plain(url)!r} is no http or https address; correct the provider's base URL")
+    if parsed.userinfo:
+        raise ConfigurationError(f"{_plain(url)!r}: a base URL must not hold a user name or password")
+    return parsed
+
+
+def _headers(call: Call) -> dict[str, str]:
+    if not all(value.isascii() and value.isprintable() for value in call.headers.values()):
+        raise ConfigurationError(
+            "a header can't be sent: is there a line break or a letter beyond ASCII in the API key?"
+        )
+    return {**_HEADERS, **call.headers, **({} if call.json is None else {"Content-Type": "application/json"})}
+
+
+def _session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
+    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit))
+
+
+def _purchase_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
+    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, force_close=True), _send_once)
+
+
+def _guarded_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
+    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, resolver=GuardedResolver()))
+
+
+def _opened(connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        middlewares=middlewares,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+    )
+
+
+async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a GET that lost its connection: the first may have bought.
+
+    It would, even on a connection opened for this request; of the error raised here it makes nothing.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientPayloadError(f"connection lost: {type(error).__name__}") from error
+
+
+def never_sent(error: Exception) -> bool:
+    """Whether no byte of the request left.
+
+    The httpx class can't tell: the transport reports a connection lost after sending as `ConnectTimeout`, too.
+    """
+    return isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+
+
+def _told(request: httpx.Request, error: Exception) -> str:
+    """What failed and why; texts of aiohttp may hold whole URLs with their signatures, so only known ones pass."""
+    return f"{request.method} {_plain(request.url)}: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    cause = error.__cause__ or error
+    if isinstance(cause, UnusableBodyError):
+        return str(cause)
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return f"no connection ({cause.os_error.strerror or type(cause.os_error).__name__})"
+    if isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return "no connection in time"
+    if isinstance(cause, TimeoutError):
+        return "no whole answer in time"
+    return f"no whole answer ({type(cause).__name__})"
+
+
+def _plain(url: httpx.URL | str) -> str:
+    """A URL without credentials, query and fragment."""
+    if isinstance(url, str):
+        return url.partition("?")[0].rpartition("@")[2]
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
+
+
+def _parts(
+    form: Mapping[str, str | tuple[str, bytes, str]] | None,
+) -> list[tuple[str, tuple[None, str] | tuple[str, bytes, str]]] | None:
+    if form is None:
+        return None
+    return [(name, (None, part) if isinstance(part, str) else part) for name, part in form.items()]
+
+
+def _lower(response: httpx.Response) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
+
+
+async def _chunks(request: httpx.Request, response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for piece in _pieces(response):
+            yield piece
+    except _TROUBLE as error:
+        raise DownloadError(_told(request, error)) from None
+
+
+def _pieces(response: httpx.Response) -> httpx.AsyncByteStream:
+    return cast(httpx.AsyncByteStream, response.stream)

@@ -1,0 +1,150 @@
+"""CyberPhotoBooth: pictures go in and come out as base64 inside JSON."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from bide.errors import UnreadableAnswerError
+from bide.providers import reading
+from bide.providers.base import (
+    Account,
+    Answer,
+    Call,
+    Catalog,
+    Failed,
+    InputForm,
+    Media,
+    Operation,
+    Params,
+    PollOutcome,
+    PollPlan,
+    Provider,
+    Running,
+    Submission,
+    SubmitOutcome,
+    Submitted,
+    Succeeded,
+    Ticket,
+    Unknown,
+)
+from bide.providers.refusal import refusal_by_words
+
+#: A finished job's answer holds all its pictures and videos as base64.
+MAX_STATUS_BYTES = 256 * 1024 * 1024
+
+_DONE = {"completed", "ready", "done"}
+_FAILED = {"failed", "error"}
+_DATA_URI = re.compile(r"\s*data:[^,\s]*;base64,", re.IGNORECASE)
+
+
+class GenerateParams(Params):
+    """The whole body; which keys `params` takes depends on the mode."""
+
+    mode: str = Field(min_length=1)
+    style: StrictStr | StrictInt | None = None
+    user_style_id: StrictStr | StrictInt | None = None
+    return_s3_link: StrictBool | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_style(self) -> Self:
+        if self.style in (None, "") and self.user_style_id in (None, ""):
+            raise PydanticCustomError("style", "style or user_style_id is required")
+        return self
+
+    @model_validator(mode="after")
+    def _bare_base64(self) -> Self:
+        for name, value in self.params.items():
+            if isinstance(value, str) and _DATA_URI.match(value):
+                advice = "{name} must be base64 without its data-URI prefix; or pass the picture in inputs"
+                raise PydanticCustomError("data_uri", advice, {"name": name})
+        return self
+
+
+class CyberPhotoBooth(Provider):
+    """Submit, then poll `/async/status/{job_id}`; the finished answer holds the result."""
+
+    name = "cyberphotobooth"
+    default_base_url = "https://api.cyberphotobooth.ru/api"
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "generate": Operation(params=GenerateParams, inputs=InputForm.BASE64),
+    }
+    poll_plan = PollPlan(first_seconds=2.0, factor=2.0, cap_seconds=20.0)
+    deadline_seconds = 900.0
+    #: Expiry exists ("not found / expired"), no figure does: assumed short.
+    results_live_seconds = 3600.0
+    catalogs: ClassVar[Mapping[str, Catalog]] = {"styles": Catalog("The public styles, by name and style_id")}
+    source = "https://cyberphotobooth.ru/api-docs"
+
+    def submit_call(self, submission: Submission, account: Account) -> Call:
+        pictures = {name: upload.base64 for name, upload in submission.inputs.items()}
+        body = {**submission.params, "params": {**submission.params.get("params", {}), **pictures}}
+        return Call("POST", account.url("/async/submit"), headers=account.bearer, json=body)
+
+    def poll_call(self, ticket: Ticket, account: Account) -> Call:
+        url = account.url(f"/async/status/{reading.in_path(ticket.provider_job_id)}")
+        return Call("GET", url, headers=account.bearer, max_answer_bytes=MAX_STATUS_BYTES)
+
+    def catalog_call(self, catalog: str, arguments: Mapping[str, str], account: Account) -> Call:
+        if catalog != "styles":
+            return super().catalog_call(catalog, arguments, account)
+        return Call("GET", account.url("/public/styles"))
+
+    def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
+        body = answer.object()
+        if job_id := reading.as_id(body.get("job_id")):
+            return Submitted(job_id, estimate_seconds=reading.as_seconds(body.get("estimated_wait_time_seconds")))
+        if reading.as_text(body.get("status")).lower() in _FAILED:
+            return refusal_by_words(reading.first_text(body, self.error_fields))
+        raise UnreadableAnswerError("there is no job_id in it")
+
+    def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
+        if answer.status == 404 and not _has_status(answer):
+            return Unknown(self.error_text(answer) or "HTTP 404")
+        body = answer.object()
+        status = reading.as_word(body.get("status"))
+        if status in _DONE:
+            return Succeeded(_outputs(body))
+        if status in _FAILED:
+            return Failed(reading.first_text(body, ("error", "message", "detail")) or "the provider gave no reason")
+        if status == "not_found":
+            return Unknown("not found or expired")
+        return Running(status)
+
+    def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
+        return reading.records(answer.json(), "styles", "items", "data")
+
+
+def _has_status(answer: Answer) -> bool:
+    try:
+        return isinstance(answer.object().get("status"), str)
+    except UnreadableAnswerError:
+        return False
+
+
+def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
+    """`results`; where that is empty, the first of the places that the older call and the S3 links use."""
+    results, links = body.get("results") or {}, body.get("s3_urls") or {}
+    if not isinstance(results, dict) or not isinstance(links, dict):
+        raise UnreadableAnswerError("results that are not an object")
+    found = (
+        *reading.all_media(results.get("images"), role="image"),
+        *reading.all_media(results.get("videos"), role="video"),
+    )
+    for place in (links.get("output"), body.get("result"), body.get("image"), body.get("image_url")):
+        found = found or tuple(map(_by_suffix, reading.all_media(place, role="image")))
+    return found
+
+
+def _by_suffix(media: Media) -> Media:
+    """These places do not tell images from videos; an address's suffix may."""
+    kind = mimetypes.guess_type(urlsplit(media.url).path)[0] or ""
+    return replace(media, role="video") if kind.startswith("video/") else media

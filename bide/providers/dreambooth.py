@@ -1,0 +1,205 @@
+"""Dreambooth v4 (stablediffusionapi.com, ModelsLab): the key goes in the body, errors come under HTTP 200."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, StrictBool, StrictStr
+from pydantic_core import PydanticCustomError
+
+from bide.contract import FailureCode
+from bide.errors import AccountRefusedError, InvalidRequestError, PollFailedError, UnreadableAnswerError
+from bide.providers import reading
+from bide.providers.base import (
+    Account,
+    Answer,
+    Call,
+    Failed,
+    Finished,
+    InputForm,
+    Media,
+    Operation,
+    Params,
+    PollOutcome,
+    PollPlan,
+    Provider,
+    Refused,
+    Running,
+    Submission,
+    SubmitOutcome,
+    Submitted,
+    Succeeded,
+    Ticket,
+    Unknown,
+)
+from bide.providers.refusal import is_bad_key, is_not_found, is_rate_limit, refusal_by_words
+
+#: With `base64` asked for, up to four pictures of 1024x1024 stand in one answer.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+#: How long the spam filter refuses a request that was sent twice [seconds].
+SPAM_FILTER_SECONDS = 30.0
+
+#: Path of each operation under the base URL.
+PATHS = {"text2img": "/dreambooth", "img2img": "/dreambooth/img2img"}
+
+NO_REASON = "the provider gave no reason"
+
+
+def _whole(least: int, most: int) -> Callable[[Any], Any]:
+    """Whole numbers, which older pages write as strings."""
+
+    def check(value: Any) -> Any:
+        number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 9 else value
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+            advice = "must be a whole number from {least} to {most}"
+            raise PydanticCustomError("whole_number", advice, {"least": least, "most": most})
+        return value
+
+    return check
+
+
+Side = Annotated[int | str, BeforeValidator(_whole(1, 1024))]
+Samples = Annotated[int | str, BeforeValidator(_whole(1, 4))]
+Flag = StrictBool | StrictStr  # "yes" and "no" in the old version
+
+
+class Text2ImgParams(Params):
+    """Known fields of both operations; the account's key is added by the adapter."""
+
+    model_id: str = Field(min_length=1)
+    prompt: str = Field(min_length=1)
+    negative_prompt: str | None = None
+    width: Side | None = None
+    height: Side | None = None
+    samples: Samples | None = None
+    safety_checker: Flag | None = None
+    enhance_prompt: Flag | None = None
+    webhook: str | None = None
+    track_id: str | int | None = None
+    key: Annotated[None, BeforeValidator(lambda _: _not_yours())] = None
+
+
+class Img2ImgParams(Text2ImgParams):
+    """`init_image` may come as an input picture instead."""
+
+    init_image: str | None = Field(default=None, min_length=1)
+
+
+def _not_yours() -> None:
+    raise PydanticCustomError("key", "belongs to the account, not to a request; take it out")
+
+
+class Dreambooth(Provider):
+    """Submit may answer with the result at once; else POST `/dreambooth/fetch` until it is there."""
+
+    name = "dreambooth"
+    default_base_url = "https://stablediffusionapi.com/api/v4"
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "text2img": Operation(params=Text2ImgParams),
+        "img2img": Operation(params=Img2ImgParams, inputs=InputForm.URL),
+    }
+    poll_plan = PollPlan(first_seconds=3.0, factor=2.0, cap_seconds=30.0)
+    #: Documented for temporary and enterprise storage, assumed for the rest.
+    results_live_seconds = 24 * 3600.0
+    error_fields = ("message", "messege", "error", "tip", "tips")
+    source = "https://stablediffusionapi.com/docs/community-models-api-v4/dreamboothfetchqueimg"
+
+    def check(self, operation: str, params: Mapping[str, Any], input_names: set[str]) -> Operation:
+        known = super().check(operation, params, input_names)
+        if operation == "img2img" and not params.get("init_image") and "init_image" not in input_names:
+            raise InvalidRequestError("params.init_image: is required, as an address here or as a picture in inputs")
+        return known
+
+    def submit_call(self, submission: Submission, account: Account) -> Call:
+        pictures = {name: upload.url for name, upload in submission.inputs.items()}
+        body = {**submission.params, **pictures, "key": account.api_key}
+        url = account.url(PATHS[submission.operation])
+        return Call("POST", url, json=body, max_answer_bytes=MAX_ANSWER_BYTES)
+
+    def poll_call(self, ticket: Ticket, account: Account) -> Call:
+        body = {"key": account.api_key, "request_id": ticket.provider_job_id}
+        return Call("POST", account.url("/dreambooth/fetch"), json=body, max_answer_bytes=MAX_ANSWER_BYTES)
+
+    def wait_seconds(self, answer: Answer) -> float | None:
+        try:
+            stated = reading.as_seconds(answer.object().get("retry_after"))
+        except UnreadableAnswerError:
+            stated = None
+        return stated or answer.retry_after_seconds
+
+    def trouble(self, answer: Answer, ticket: Ticket) -> None:
+        if answer.status not in (400, 422):  # the same error bodies also come under 200: the body decides
+            super().trouble(answer, ticket)
+
+    def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
+        body = answer.object()
+        status = reading.as_text(body.get("status")).lower()
+        reason = reading.first_text(body, self.error_fields)
+        if status == "error":
+            return refusal_by_words(reason, after_seconds=self.wait_seconds(answer) or SPAM_FILTER_SECONDS)
+        if status == "failed":
+            return Refused(FailureCode.GENERATION_FAILED, reason or NO_REASON)
+        job_id = reading.as_id(body.get("id")) or reading.as_id(body.get("request_id"))
+        return _accepted(body, job_id, status=status)
+
+    def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
+        if answer.status == 404:
+            return Unknown(self.error_text(answer) or "HTTP 404")
+        body = answer.object()
+        status = reading.as_word(body.get("status"))
+        reason = reading.first_text(body, self.error_fields)
+        if status == "success":
+            return Succeeded(_outputs(body))
+        if status == "failed":
+            return Failed(reason or NO_REASON)
+        if status == "error":
+            return self._error(reason, after_seconds=self.wait_seconds(answer))
+        return Running(status)
+
+    def _error(self, reason: str, *, after_seconds: float | None) -> PollOutcome:
+        """`error` may be about the asking, the account or the job: the words tell."""
+        if is_rate_limit(reason):
+            raise PollFailedError(reason, after_seconds=after_seconds)
+        if is_bad_key(reason):
+            raise AccountRefusedError(reason)
+        return Unknown(reason) if is_not_found(reason) else Failed(reason or NO_REASON)
+
+
+def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcome:
+    """Finished where the outputs are there and readable; else there must be an id to ask for them again."""
+    try:
+        outputs = _outputs(body) if status == "success" else ()
+    except UnreadableAnswerError:
+        if not job_id:
+            raise
+        outputs = ()
+    # What came inline must be asked for again when it is stored: without an id that can't be done.
+    if outputs and (job_id or all(media.url for media in outputs)):
+        return Finished(job_id, outputs)
+    if not job_id:
+        raise UnreadableAnswerError("there is no id in it")
+    return Submitted(job_id, estimate_seconds=reading.as_seconds(body.get("eta")))
+
+
+def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
+    """`output`; copies named in `proxy_links` and `future_links` only help where the first address fails."""
+    outputs = reading.all_media(body.get("output"), role="image")
+    copies = [_addresses(body.get(name), len(outputs)) for name in ("proxy_links", "future_links")]
+    return tuple(
+        replace(media, fallback_urls=tuple(dict.fromkeys(urls[n] for urls in copies if urls and urls[n] != media.url)))
+        if media.url
+        else media
+        for n, media in enumerate(outputs)
+    )
+
+
+def _addresses(value: Any, count: int) -> list[str]:
+    """Exactly `count` addresses, or none: what does not pair up with the outputs is no copy of them."""
+    try:
+        urls = [reading.as_url(entry) for entry in reading.listed(value)]
+    except UnreadableAnswerError:
+        return []
+    return urls if len(urls) == count else []

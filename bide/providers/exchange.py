@@ -1,0 +1,193 @@
+"""What passes between an adapter and the machinery above it: who asks, calls, answers, and what they came to."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from bide.backoff import retry_after_seconds
+from bide.contract import FailureCode
+from bide.errors import UnreadableAnswerError
+
+#: The most an adapter may remember between two polls of one job [characters].
+MAX_CURSOR_CHARACTERS = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where and as whom to call; the key never shows in a repr."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+
+    def url(self, path: str) -> str:
+        """The address of `path` ("/jobs/7", kept exactly) under the base URL, with or without its trailing slash."""
+        return self.base_url.rstrip("/") + path
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        """The header that most providers want the key in."""
+        return {"Authorization": f"Bearer {self.api_key}"}
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the base URL."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One input picture, in the form its operation asked for: `content` for FILE and BASE64, `url` for URL."""
+
+    name: str
+    content: bytes = field(default=b"", repr=False)
+    content_type: str = "application/octet-stream"
+    url: str = field(default="", repr=False)
+
+    @property
+    def base64(self) -> str:
+        """The content as base64, without a data-URI prefix."""
+        return b64encode(self.content).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job about to be bought: params already checked, inputs already fetched."""
+
+    job_id: str
+    operation: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Upload] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A job at the provider: what is needed to ask about it."""
+
+    operation: str
+    provider_job_id: str
+    #: Whatever the adapter wants to remember between polls (`Running.cursor`); at most `MAX_CURSOR_CHARACTERS`.
+    cursor: str = ""
+    #: True once the provider was seen to know the job.
+    seen: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """One HTTP request, as data. At most one of `json` and `form` is set."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict)
+    json: Any = field(default=None, repr=False)
+    #: Fields and files of a multipart body: text, or (file name, bytes, content type).
+    form: Mapping[str, str | tuple[str, bytes, str]] | None = field(default=None, repr=False)
+    #: Largest answer that is read [bytes].
+    max_answer_bytes: int = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP response, read whole."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
+    body: bytes = field(default=b"", repr=False)
+
+    def json(self) -> Any:
+        """The body as JSON; raises `UnreadableAnswerError` (never with the body in the message)."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            kind = self.headers.get("content-type", "no content type")
+            raise UnreadableAnswerError(
+                f"HTTP {self.status} with a body that is not JSON ({kind}, {len(self.body)} bytes)"
+            ) from error
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object; raises `UnreadableAnswerError`."""
+        value = self.json()
+        if not isinstance(value, dict):
+            raise UnreadableAnswerError(f"HTTP {self.status} with a JSON {type(value).__name__}, not an object")
+        return value
+
+    @property
+    def retry_after_seconds(self) -> float | None:
+        return retry_after_seconds(self.headers.get("retry-after"))
+
+
+# What a submit came to.
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Accepted: the provider's id, and its estimate of the whole job if it gave one [seconds]."""
+
+    provider_job_id: str
+    estimate_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Media:
+    """One output: at `url` (with `fallback_urls` holding the same bytes), or inline as `content`."""
+
+    role: str
+    url: str = ""
+    content: bytes = field(default=b"", repr=False)
+    fallback_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Accepted and already done; the id may be empty only where every output is an address."""
+
+    provider_job_id: str
+    outputs: tuple[Media, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Surely not accepted. `again`: the same submit may be tried later (429, 503); else the job fails with `code`."""
+
+    code: FailureCode
+    message: str
+    again: bool = False
+    after_seconds: float | None = None
+
+
+# What a poll came to.
+
+
+@dataclass(frozen=True)
+class Running:
+    """Still at work; `status` is the provider's own word, `cursor` what to remember for the next poll."""
+
+    status: str
+    cursor: str = ""
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    outputs: tuple[Media, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    reason: str
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The provider does not know the job (any more)."""
+
+    reason: str = "not found"
+
+
+SubmitOutcome = Submitted | Finished | Refused
+PollOutcome = Running | Succeeded | Failed | Unknown

@@ -1,0 +1,140 @@
+"""Nextry: pictures go in as multipart files, results come back as paths on the API's own origin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+from pydantic import Field
+
+from bide.errors import InvalidRequestError, UnreadableAnswerError
+from bide.providers import reading
+from bide.providers.base import (
+    Account,
+    Answer,
+    Call,
+    Catalog,
+    Failed,
+    InputForm,
+    Media,
+    Operation,
+    Params,
+    PollOutcome,
+    PollPlan,
+    Provider,
+    Running,
+    Submission,
+    SubmitOutcome,
+    Submitted,
+    Succeeded,
+    Ticket,
+    Unknown,
+    Upload,
+)
+from bide.providers.refusal import refusal_by_words
+
+_SUFFIXES = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/avif": ".avif",
+    "image/heic": ".heic",
+}
+
+
+class GenerateImageParams(Params):
+    """Text fields of the form; which pictures a tool needs is the tool's own affair."""
+
+    tool: str = Field(min_length=1)
+
+
+class Nextry(Provider):
+    """Submit answers with planned places and a history id; the history says when they hold something."""
+
+    name = "nextry"
+    default_base_url = None
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "generate_image": Operation(params=GenerateImageParams, inputs=InputForm.FILE),
+    }
+    poll_plan = PollPlan(first_seconds=2.0, factor=2.0, cap_seconds=30.0)
+    catalogs: ClassVar[Mapping[str, Catalog]] = {
+        "tools": Catalog("Values of `tool`, in groups"),
+        "generation_types": Catalog("Generation types of one tool", arguments=("tool",)),
+    }
+    error_fields = ("error", "error_message", "message", "detail")
+    source = "https://doc.nextry.app/docs/generation"
+
+    def submit_call(self, submission: Submission, account: Account) -> Call:
+        fields = {name: _as_field(value) for name, value in submission.params.items() if value is not None}
+        files = {name: _as_file(upload) for name, upload in submission.inputs.items()}
+        # The slash at the end stays: without it the service redirects, and the body is lost on the way.
+        url = account.url("/generation/generate_image_v2/")
+        return Call("POST", url, headers=account.bearer, form={**fields, **files})
+
+    def poll_call(self, ticket: Ticket, account: Account) -> Call:
+        url = account.url(f"/user/generation-history/{reading.in_path(ticket.provider_job_id)}")
+        return Call("GET", url, headers=account.bearer)
+
+    def catalog_call(self, catalog: str, arguments: Mapping[str, str], account: Account) -> Call:
+        if catalog == "tools":
+            return Call("GET", account.url("/generation/tools"), headers=account.bearer)
+        if catalog != "generation_types":
+            return super().catalog_call(catalog, arguments, account)
+        if not arguments.get("tool"):
+            raise InvalidRequestError("tool: is required by the catalog generation_types; the catalog tools lists them")
+        url = account.url("/generation/generationTypes")
+        return Call("GET", url, headers=account.bearer, query={"tool": arguments["tool"]})
+
+    def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
+        body = answer.object()
+        if job_id := reading.as_id(body.get("history_item_id")):
+            return Submitted(job_id)
+        if reading.as_text(body.get("status")).lower() == "error":
+            return refusal_by_words(reading.first_text(body, self.error_fields))
+        raise UnreadableAnswerError("there is no history_item_id in it")
+
+    def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
+        if answer.status == 404:
+            return Unknown(self.error_text(answer) or "HTTP 404")
+        body = answer.object()
+        status = reading.as_word(body.get("status"))
+        if status == "complete":
+            return Succeeded(_outputs(body, account.origin))
+        if status == "error":
+            reason = reading.first_text(body, self.error_fields) or "the provider gave no reason"
+            return Failed(f"{reason} (history item {ticket.provider_job_id})")
+        return Running(status)
+
+    def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
+        return reading.records(answer.json(), "items", "data", "tools", "generation_types")
+
+
+def _as_field(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _as_file(upload: Upload) -> tuple[str, bytes, str]:
+    return (upload.name + _SUFFIXES.get(upload.content_type, ".bin"), upload.content, upload.content_type)
+
+
+def _outputs(body: dict[str, Any], origin: str) -> tuple[Media, ...]:
+    """The full picture first, then the small one; `output_url` stands in where the page's notes are right."""
+    full = _address(body.get("stock_url"), origin) or _address(body.get("output_url"), origin)
+    small = _address(body.get("preview_url"), origin)
+    return tuple(Media(role, url=url) for role, url in (("image", full), ("preview", small)) if url)
+
+
+def _address(place: Any, origin: str) -> str:
+    """An absolute address as it is, a path with or without its first slash on `origin`; blank stays blank."""
+    if place is None or place == "":
+        return ""
+    if isinstance(place, str) and reading.is_http(place):
+        return reading.as_url(place)
+    path = place.strip() if isinstance(place, str) else ""
+    plain = unquote(path.partition("?")[0])
+    if not path or "\\" in plain or "//" in plain or ":" in plain.partition("/")[0] or ".." in plain.split("/"):
+        raise UnreadableAnswerError("a result path that leads somewhere else")
+    return reading.as_url(f"{origin}/{path.removeprefix('/')}")

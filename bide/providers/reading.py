@@ -1,0 +1,186 @@
+"""Tolerant readers of what providers answer: ids, words, numbers, texts, lists and media, in all their shapes.
+
+Each takes any JSON value. What says nothing becomes empty; what says something that can't be understood raises
+`UnreadableAnswerError`, never with the value in its message.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from bide.errors import UnreadableAnswerError
+from bide.providers.exchange import Answer, Media
+
+#: Longest error text and longest id that is kept [characters].
+TEXT_MAX_CHARACTERS, ID_MAX_CHARACTERS = 500, 512
+
+#: How deep an error text may be nested in lists and objects.
+TEXT_MAX_DEPTH = 5
+
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_HTTP = re.compile(r"https?://", re.IGNORECASE)
+
+
+def as_id(value: Any) -> str:
+    """An id (string or integer) as text; empty where there is none that could be asked for again."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return ""
+    text = value.strip()
+    usable = text.isprintable() and len(text) <= ID_MAX_CHARACTERS and text not in (".", "..")
+    return text if usable else ""
+
+
+def in_path(text: str) -> str:
+    """`text` as one segment of a URL's path."""
+    return quote(text, safe="")
+
+
+def as_word(value: Any) -> str:
+    """A status word in lower case; raises where there is none."""
+    if not isinstance(value, str) or not value.strip():
+        raise UnreadableAnswerError("an answer without a status")
+    return as_text(value).lower()
+
+
+def as_seconds(value: Any) -> float | None:
+    """A positive, finite number of seconds, also one written as a string; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def as_text(value: Any, *, depth: int = TEXT_MAX_DEPTH) -> str:
+    """Strings, lists and objects of error texts as one line of at most `TEXT_MAX_CHARACTERS`."""
+    if value is None or value is False or depth == 0:
+        return ""
+    if isinstance(value, str):
+        return " ".join(value[: 2 * TEXT_MAX_CHARACTERS].encode(errors="replace").decode().split())[
+            :TEXT_MAX_CHARACTERS
+        ]
+    if isinstance(value, dict):
+        return _joined(_labelled(value, depth))
+    if isinstance(value, list | tuple):
+        return _joined(as_text(entry, depth=depth - 1) for entry in value[:20])
+    return str(value)[:TEXT_MAX_CHARACTERS]
+
+
+def _labelled(value: dict[Any, Any], depth: int) -> Iterable[str]:
+    # FastAPI's validation errors also repeat the caller's input, which may be private: only place and message are kept.
+    if "msg" in value:
+        place = ".".join(map(as_text, value["loc"])) if isinstance(value.get("loc"), list) else ""
+        value = {place: value["msg"]}
+    for key, entry in list(value.items())[:20]:
+        if text := as_text(entry, depth=depth - 1):
+            yield f"{as_text(key)}: {text}" if key else text
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return "; ".join(text for text in texts if text)[:TEXT_MAX_CHARACTERS]
+
+
+def error_text(answer: Answer, names: Iterable[str]) -> str:
+    """The first of the fields `names` that says something; for a body that is not JSON, what it is."""
+    try:
+        body = answer.json()
+    except UnreadableAnswerError:
+        return f"{as_text(answer.headers.get('content-type', 'unknown'))} body of {len(answer.body)} bytes"
+    return first_text(body, names)
+
+
+def first_text(body: Any, names: Iterable[str]) -> str:
+    """The first field of an object that says something; empty where none does."""
+    if not isinstance(body, dict):
+        return ""
+    return next((text for name in names if (text := as_text(body.get(name)))), "")
+
+
+def listed(value: Any) -> list[Any]:
+    """A list, also where it came as one string, nothing at all, one record, or an object keyed "0", "1", ..."""
+    if value is None or value in ("", {}):
+        return []
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict) and all(len(key) < 6 and key.isdecimal() for key in value):
+        return [value[key] for key in sorted(value, key=int)]
+    if isinstance(value, dict) and "url" in value:
+        return [value]
+    raise UnreadableAnswerError(f"a JSON {type(value).__name__} where a list was expected")
+
+
+def is_http(text: str) -> bool:
+    """Whether `text` means to be an absolute http(s) address, well-formed or not."""
+    return _HTTP.match(text.strip()) is not None
+
+
+def as_url(value: Any) -> str:
+    """An absolute http(s) address; raises for anything else."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        well_formed = is_http(text) and text.isprintable() and bool(urlsplit(text).hostname)
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise UnreadableAnswerError("a result that is not an http(s) address")
+    return text
+
+
+def is_playlist(url: str) -> bool:
+    """Whether an address is an HLS playlist: a list of pieces, not the video."""
+    return urlsplit(url).path.lower().endswith((".m3u8", ".m3u"))
+
+
+def as_base64(text: str) -> bytes:
+    """Strictly decoded, after a data-URI prefix, white space and missing padding were put right."""
+    prefix = _DATA_URI.match(text.lstrip()[:256])
+    digits = "".join((text.lstrip()[prefix.end() :] if prefix else text).split()).rstrip("=")
+    try:
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except ValueError as error:
+        raise UnreadableAnswerError(
+            f"a result of {len(digits)} characters that is neither an address nor base64"
+        ) from error
+
+
+def as_media(value: Any, *, role: str) -> Media | None:
+    """One output: an address or base64, as such or as the `url` of a record; None where it is blank."""
+    if isinstance(value, dict):
+        value = value.get("url")
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if not isinstance(value, str):
+        raise UnreadableAnswerError(f"a JSON {type(value).__name__} where a result was expected")
+    if is_http(value):
+        return Media(role, url=as_url(value))
+    content = as_base64(value)
+    return Media(role, content=content) if content else None
+
+
+def all_media(value: Any, *, role: str) -> tuple[Media, ...]:
+    """All outputs of a list in any of the shapes of `listed`, blanks left out."""
+    return tuple(media for entry in listed(value) if (media := as_media(entry, role=role)))
+
+
+def records(body: Any, *wrappers: str) -> list[dict[str, Any]]:
+    """The entries of a catalog: a list, bare or inside the first of `wrappers` that holds one, to two levels deep."""
+    if isinstance(body, list):
+        return [entry if isinstance(entry, dict) else {"name": as_text(entry)} for entry in body]
+    if isinstance(body, dict):
+        inside = [body[name] for name in wrappers if isinstance(body.get(name), list | dict)]
+        deeper = [held[name] for held in inside if isinstance(held, dict) for name in wrappers if name in held]
+        for found in (*inside, *deeper):
+            if isinstance(found, list):
+                return records(found)
+    raise UnreadableAnswerError("a catalog that is not a list")

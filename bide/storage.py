@@ -1,0 +1,240 @@
+"""Object storage: puts, gets and presigned addresses in S3-compatible stores, through boto3."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+from bide import __version__
+from bide.errors import ConfigurationError, InvalidRequestError, StorageError
+from bide.storage_errors import boto_errors, http_status, storage_error
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+#: Up to here an object goes up in one request, a larger one in parts of this size [bytes].
+PART_BYTES = 8 * 1024 * 1024
+
+#: Most parts of one upload, set by S3.
+MAX_PARTS = 10_000
+
+#: Room for a caller's metadata, names and values together, set by S3 [bytes].
+MAX_METADATA_BYTES = 2 * 1024
+
+#: Visible ASCII but for the percent sign; blanks are left out, since signatures disagree over rows of them.
+_HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+
+
+@dataclass(frozen=True)
+class StorageOptions:
+    """Where objects go; `endpoint_url` None: AWS. Keys come by boto3's own chain and are not held here."""
+
+    bucket: str
+    endpoint_url: str | None = None
+    region: str | None = None
+    #: None: "path" where an endpoint is set, as most stores that are not AWS want it, else "auto".
+    addressing_style: Literal["auto", "path", "virtual"] | None = None
+    connect_timeout_seconds: float = 5.0
+    read_timeout_seconds: float = 60.0
+    #: Tries of one request, the first one included.
+    max_attempts: int = 4
+    max_connections: int = 64
+
+
+class Storage:
+    """One bucket to write to, any to read from; safe to share between threads. Errors always raise `StorageError`."""
+
+    def __init__(self, options: StorageOptions) -> None:
+        self.options = options
+        self._lock = threading.Lock()
+        self._client: S3Client | None = None
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.options.bucket}/{key}"
+
+    def put(
+        self,
+        key: str,
+        content: bytes | IO[bytes],
+        *,
+        content_type: str,
+        sha256: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Store an object whole or not at all; doing it twice is harmless.
+
+        A file is read from its start at every call and left open. `sha256` (hex; None: it is computed) goes along for
+        the store to check. `metadata` passes through `header_safe`.
+        """
+        file = BytesIO(content) if isinstance(content, bytes) else content
+        size = file.seek(0, 2)
+        about = {"ContentType": content_type, "Metadata": header_safe(metadata or {})}
+        with _errors(self.options.bucket, key):
+            if size > PART_BYTES:
+                self._put_in_parts(key, file, size, about)
+            else:
+                self._put_whole(key, file, sha256, about)
+
+    def get(self, uri: str, *, max_bytes: int) -> bytes:
+        """The content of `s3://bucket/key`, which may lie in any bucket that the keys open."""
+        bucket, key = parse_uri(uri)
+        with _errors(bucket, key):
+            found = self.client.get_object(Bucket=bucket, Key=key)
+            with found["Body"] as body:
+                content = body.read(max_bytes + 1)
+        if len(content) > max_bytes:
+            raise StorageError(f"{uri} is over the limit of {max_bytes} bytes", permanent=True)
+        if len(content) != found["ContentLength"]:
+            raise StorageError(f"{uri} came short: {len(content)} of {found['ContentLength']} bytes")
+        return content
+
+    def presign(self, uri: str, *, expires_seconds: int) -> str:
+        """An address at which anyone may fetch `s3://bucket/key` until it expires; the store is not asked for it."""
+        bucket, key = parse_uri(uri)
+        with _errors(bucket, key):
+            return self.client.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_seconds
+            )
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+        with _errors(self.options.bucket, key):
+            try:
+                self.client.head_object(Bucket=self.options.bucket, Key=key)
+            except boto_errors() as error:
+                if http_status(error) != 404:
+                    raise
+                return False
+        return True
+
+    def check(self) -> None:
+        """See that the bucket is there; raises `ConfigurationError` where an operator must act, else `StorageError`."""
+        try:
+            with _errors(self.options.bucket, ""):
+                self.client.head_bucket(Bucket=self.options.bucket)
+        except StorageError as error:
+            if not error.permanent:
+                raise
+            raise ConfigurationError(str(error)) from error
+
+    @property
+    def client(self) -> S3Client:
+        """boto3's client, made at first use and then shared."""
+        with self._lock:
+            if self._client is None:
+                self._client = _connect(self.options)
+            return self._client
+
+    def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: Mapping[str, Any]) -> None:
+        file.seek(0)
+        body = file.read()
+        digest = bytes.fromhex(sha256) if sha256 else hashlib.sha256(body).digest()
+        self.client.put_object(Bucket=self.options.bucket, Key=key, Body=body, ChecksumSHA256=_base64(digest), **about)
+
+    def _put_in_parts(self, key: str, file: IO[bytes], size: int, about: Mapping[str, Any]) -> None:
+        """Memory holds one part at a time; an upload that fails is aborted, since parts left behind cost money."""
+        where: dict[str, Any] = {"Bucket": self.options.bucket, "Key": key}
+        upload = self.client.create_multipart_upload(**where, ChecksumAlgorithm="SHA256", **about)
+        where["UploadId"] = upload["UploadId"]
+        try:
+            parts = [self._put_part(where, number, part) for number, part in enumerate(_parts(file, size), start=1)]
+            self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+        except BaseException:
+            self._abort(where)
+            raise
+
+    def _put_part(self, where: Mapping[str, Any], number: int, body: bytes) -> CompletedPartTypeDef:
+        digest = _base64(hashlib.sha256(body).digest())
+        taken = self.client.upload_part(**where, PartNumber=number, Body=body, ChecksumSHA256=digest)
+        return {"PartNumber": number, "ETag": taken["ETag"], "ChecksumSHA256": digest}
+
+    def _abort(self, where: Mapping[str, Any]) -> None:
+        """What made the upload fail is what its caller must see, so a failure to abort adds nothing."""
+        with suppress(*boto_errors()):
+            self.client.abort_multipart_upload(**where)
+
+
+@contextmanager
+def _errors(bucket: str, key: str) -> Iterator[None]:
+    try:
+        yield
+    except boto_errors() as error:
+        raise storage_error(error, bucket=bucket, key=key) from error
+
+
+def parse_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`; raises `InvalidRequestError`."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket or not key:
+        raise InvalidRequestError("not an address of the form s3://bucket/key")
+    return bucket, key
+
+
+def header_safe(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata as S3 headers can carry it: plain names, percent-encoded values, and no more than S3 has room for."""
+    safe: dict[str, str] = {}
+    room = MAX_METADATA_BYTES
+    for name, value in metadata.items():
+        plain = re.sub(r"[^a-z0-9-]", "-", name.lower())
+        encoded = quote(value.encode(errors="replace"), safe=_HEADER_SAFE)
+        if len(plain) + len(encoded) <= room:
+            safe[plain] = encoded
+            room -= len(plain) + len(encoded)
+    return safe
+
+
+def _connect(options: StorageOptions) -> S3Client:
+    boto_errors()
+    import boto3.session  # noqa: PLC0415 - boto3 comes by an extra
+    from botocore.config import Config  # noqa: PLC0415 - as above
+
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": options.addressing_style or ("path" if options.endpoint_url else "auto")},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        retries={"mode": "standard", "total_max_attempts": options.max_attempts},
+        connect_timeout=options.connect_timeout_seconds,
+        read_timeout=options.read_timeout_seconds,
+        max_pool_connections=options.max_connections,
+        tcp_keepalive=True,
+        # These three save a fifth of the CPU of a put: botocore composes its own user agent anew for each request.
+        user_agent=f"bide/{__version__}",
+        parameter_validation=False,
+        disable_request_compression=True,
+    )
+    session = boto3.session.Session()
+    try:
+        client = session.client("s3", endpoint_url=options.endpoint_url, region_name=options.region, config=config)
+    except ValueError as error:
+        raise ConfigurationError(f"BIDE_S3__ENDPOINT_URL: {error}") from error
+    client.meta.events.register("before-send.s3.PutObject", _send_at_once)
+    return client
+
+
+def _send_at_once(request: AWSPreparedRequest, **_: object) -> None:
+    """Don't ask before sending what fits in one request: asking takes a round trip, and some stores never answer it."""
+    if "Expect" in request.headers:
+        del request.headers["Expect"]
+
+
+def _parts(file: IO[bytes], size: int) -> Iterator[bytes]:
+    part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
+    file.seek(0)
+    while part := file.read(part_bytes):
+        yield part
+
+
+def _base64(digest: bytes) -> str:
+    return b64encode(digest).decode("ascii")

@@ -1,0 +1,202 @@
+"""Celery's settings, each of them for a reason that was measured; a test holds every name to Celery's own."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+from celery.app.amqp import AMQP, Queues
+from kombu import Queue
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from config.addresses import AMQP_SCHEMES, ServerUrl
+from config.queues import DECLARED, DEFAULT_QUEUE, ROUTES
+from config.settings import Settings
+
+#: Redis is near: what does not answer within these is away [seconds].
+CONNECT_SECONDS = 1.0
+ANSWER_SECONDS = 10.0
+HEALTH_CHECK_SECONDS = 10
+
+#: Publishing gives up after about half a second, so that a caller learns at once that the broker is away.
+FAIL_FAST = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+
+#: Between two looks of beat at its schedules, and how long a dead beat keeps the lock [seconds].
+BEAT_LOOP_SECONDS = 5
+BEAT_LOCK_SECONDS = 5 * BEAT_LOOP_SECONDS
+
+#: Beat waits for a Redis that restarts, about as long as it can hold the lock; RedBeat's own retries leave that out.
+BEAT_BACKOFF = ExponentialBackoff(cap=2.0, base=0.2)
+BEAT_RETRIES = 15
+
+
+class DeclaredQueues(Queues):
+    """Ours are all declared; a queue of another service, named in a caller's `link` or `chord`, is taken as it is."""
+
+    def __missing__(self, name: str) -> Queue:
+        if name.startswith("bide."):
+            raise KeyError(name)
+        return self.new_missing(name)
+
+
+class Amqp(AMQP):
+    """For `Celery(amqp=Amqp)`: without it a caller's callback in a queue of its own can't be sent."""
+
+    queues_cls = DeclaredQueues
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """The whole configuration of the Celery app."""
+    return {
+        **_messages(),
+        **_tasks(),
+        **_worker(settings),
+        **_broker(settings),
+        **_results(settings),
+        **_beat(settings),
+    }
+
+
+def _messages() -> dict[str, Any]:
+    return {
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "event_serializer": "json",
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def _tasks() -> dict[str, Any]:
+    return {
+        "task_queues": DECLARED,
+        "task_routes": ROUTES,
+        "task_default_queue": DEFAULT_QUEUE,
+        "task_create_missing_queues": False,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        # celery-ts takes a STARTED record for the result
+        "task_track_started": False,
+        "task_send_sent_event": False,
+        "task_publish_retry": True,
+        "task_publish_retry_policy": FAIL_FAST,
+    }
+
+
+def _worker(settings: Settings) -> dict[str, Any]:
+    return {
+        "worker_pool": "threads",
+        "worker_concurrency": settings.worker.concurrency,
+        "worker_prefetch_multiplier": 1,
+        # once this limit is reached, ready tasks wait behind parked ones
+        "worker_eta_task_limit": None,
+        "worker_send_task_events": True,
+        "worker_enable_remote_control": True,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "event_queue_ttl": 5.0,
+        "event_queue_expires": 60.0,
+    }
+
+
+def _broker(settings: Settings) -> dict[str, Any]:
+    return {
+        "broker_url": _kombu_address(settings.broker_url),
+        "broker_use_ssl": _tls(settings.broker_url),
+        "broker_connection_retry": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": _transport_options(settings),
+    }
+
+
+def _transport_options(settings: Settings) -> dict[str, Any]:
+    if settings.broker_url.scheme in AMQP_SCHEMES:
+        return {"confirm_publish": True, **FAIL_FAST}
+    return {
+        "visibility_timeout": settings.timing.visibility_timeout_seconds,
+        # a worker killed while it holds the mutex stops all redelivery for as long
+        "unacked_mutex_expire": 10,
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "max_connections": _connections(settings),
+        "health_check_interval": HEALTH_CHECK_SECONDS,
+        "socket_keepalive": True,
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": ANSWER_SECONDS,
+        **_sentinel(settings.broker_url, settings),
+        **FAIL_FAST,
+    }
+
+
+def _results(settings: Settings) -> dict[str, Any]:
+    return {
+        "result_backend": _kombu_address(settings.result_url),
+        "result_expires": settings.timing.retention_days * 24 * 3600,
+        "result_extended": False,
+        "result_backend_transport_options": {"retry_policy": FAIL_FAST, **_sentinel(settings.result_url, settings)},
+        # a worker, unlike a caller, has a result to lose: some ten seconds for a Redis that restarts
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 10,
+        "result_backend_base_sleep_between_retries_ms": 100,
+        "result_backend_max_sleep_between_retries_ms": 2000,
+        "redis_backend_use_ssl": _tls(settings.result_url),
+        "redis_backend_health_check_interval": HEALTH_CHECK_SECONDS,
+        "redis_max_connections": _connections(settings),
+        # a Unix socket knows no keepalive, and the client refuses to hear of it
+        "redis_socket_keepalive": settings.result_url.scheme != "unix",
+        "redis_socket_connect_timeout": CONNECT_SECONDS,
+        "redis_socket_timeout": ANSWER_SECONDS,
+    }
+
+
+def _beat(settings: Settings) -> dict[str, Any]:
+    return {
+        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_max_loop_interval": BEAT_LOOP_SECONDS,
+        "redbeat_lock_timeout": BEAT_LOCK_SECONDS,
+        "redbeat_key_prefix": "bide:redbeat:",
+        **_redbeat_redis(settings),
+    }
+
+
+def _redbeat_redis(settings: Settings) -> dict[str, Any]:
+    url = settings.ledger_url
+    options: dict[str, Any] = {"socket_timeout": ANSWER_SECONDS}
+    if url.scheme != "sentinel":
+        options |= {"socket_connect_timeout": CONNECT_SECONDS, "retry": Retry(BEAT_BACKOFF, BEAT_RETRIES)}
+        return {"redbeat_redis_url": str(url), "redbeat_redis_options": options}
+    nodes = [urlsplit(node) for node in url.split(";")]
+    options |= {
+        "sentinels": [(node.hostname, node.port or 26379) for node in nodes],
+        "service_name": settings.sentinel_master,
+        "password": nodes[0].password,
+        "db": int(nodes[0].path.strip("/") or 0),
+    }
+    return {"redbeat_redis_url": "redis-sentinel://", "redbeat_redis_options": options}
+
+
+def _connections(settings: Settings) -> int:
+    """Above the concurrency: each thread acknowledges over its own connection, and the consumer has some."""
+    return 2 * max(settings.worker.concurrency, settings.poller.concurrency) + 16
+
+
+def _sentinel(url: ServerUrl, settings: Settings) -> dict[str, Any]:
+    return {"master_name": settings.sentinel_master} if url.scheme == "sentinel" else {}
+
+
+def _tls(url: ServerUrl) -> dict[str, Any] | None:
+    """Certificates are checked: kombu would not, and Celery refuses to start where the address does not say."""
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.scheme == "rediss" else None
+
+
+def _kombu_address(url: ServerUrl) -> str:
+    """The address in kombu's words, which differ from redis-py's for a Unix socket."""
+    if url.scheme != "unix":
+        return str(url)
+    return url.replace("unix://", "redis+socket://", 1).replace("db=", "virtual_host=")

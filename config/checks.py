@@ -1,0 +1,104 @@
+"""Settings that are right one by one and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from config.problems import Problem
+from config.variables import Path, variable_name
+
+if TYPE_CHECKING:
+    from config.sections import AccountSettings
+    from config.settings import Settings
+
+#: The part of the visibility timeout that a message's longest wait and its longest step may take together.
+VISIBILITY_SHARE = 0.8
+
+
+def cross_checks(settings: Settings) -> Iterator[Problem]:
+    """Every pair of values that can't both stand."""
+    yield from _check_stores(settings)
+    yield from _check_visibility(settings)
+    yield from _check_steps(settings)
+    yield from _check_flower(settings)
+    for provider, shared in settings.providers.items():
+        yield from _check_polls(shared, shared, ("providers", provider))
+        for account, own in shared.accounts.items():
+            yield from _check_polls(own, shared, ("providers", provider, "accounts", account))
+
+
+def _problem(path: Path, wrong: str, remedy: str) -> Problem:
+    return Problem(variable_name(path), wrong, remedy)
+
+
+def _check_stores(settings: Settings) -> Iterator[Problem]:
+    if not settings.ledger_url:
+        yield _problem(("ledger_url",), "is not set, and the broker is no Redis", "set it to a Redis for the records")
+    if not settings.s3.bucket:
+        yield _problem(("s3", "bucket"), "is not set", "set it to the bucket that results go to")
+
+
+def _check_visibility(settings: Settings) -> Iterator[Problem]:
+    """A message that waits or is worked on for longer than the timeout is delivered a second time."""
+    timing = settings.timing
+    timeout, countdown = timing.visibility_timeout_seconds, timing.poll_countdown_max_seconds
+    if timeout < 2 * countdown:
+        yield _problem(
+            ("timing", "visibility_timeout_seconds"),
+            f"{timeout} is less than twice BIDE_TIMING__POLL_COUNTDOWN_MAX_SECONDS ({countdown:g})",
+            f"set it to {2 * countdown:g} or more",
+        )
+    longest = max(timing.submit_timeout_seconds, settings.media.download_seconds)
+    if countdown + longest > VISIBILITY_SHARE * timeout:
+        yield _problem(
+            ("timing", "visibility_timeout_seconds"),
+            f"{timeout} is too close to the longest countdown ({countdown:g}) and step ({longest:g}) together",
+            f"set it to {(countdown + longest) / VISIBILITY_SHARE:.0f} or more, or lower "
+            "BIDE_TIMING__SUBMIT_TIMEOUT_SECONDS or BIDE_MEDIA__DOWNLOAD_SECONDS",
+        )
+
+
+def _check_steps(settings: Settings) -> Iterator[Problem]:
+    timing = settings.timing
+    if timing.lease_seconds <= timing.sweep_seconds:
+        yield _problem(
+            ("timing", "lease_seconds"),
+            f"{timing.lease_seconds:g} is not above BIDE_TIMING__SWEEP_SECONDS ({timing.sweep_seconds:g})",
+            "set it to twice that",
+        )
+    for name in ("connect_timeout_seconds", "read_timeout_seconds"):
+        seconds = getattr(timing, name)
+        if seconds > timing.submit_timeout_seconds:
+            yield _problem(
+                ("timing", name),
+                f"{seconds:g} is above BIDE_TIMING__SUBMIT_TIMEOUT_SECONDS ({timing.submit_timeout_seconds:g})",
+                "lower it, or raise the time-out of the whole submit",
+            )
+
+
+def _check_flower(settings: Settings) -> Iterator[Problem]:
+    flower = settings.flower
+    if (flower.user is None) != (flower.password is None):
+        missing = "user" if flower.user is None else "password"
+        yield _problem(("flower", missing), "is not set, its counterpart is", "set both or neither")
+
+
+def _check_polls(own: AccountSettings, shared: AccountSettings, path: Path) -> Iterator[Problem]:
+    first, cap, deadline = _polls(own, shared)
+    if own is not shared and (first, cap, deadline) == _polls(shared, shared):
+        return
+    if first and cap and first > cap:
+        wrong = f"{first:g} is above the cap of the delays ({cap:g})"
+        yield _problem((*path, "poll_first_seconds"), wrong, "lower it or raise the cap")
+    if cap and deadline and cap >= deadline:
+        wrong = f"{cap:g} leaves no poll before the deadline ({deadline:g})"
+        yield _problem((*path, "poll_cap_seconds"), wrong, "lower it well below the deadline")
+
+
+def _polls(own: AccountSettings, shared: AccountSettings) -> tuple[float | None, float | None, float | None]:
+    return (
+        own.poll_first_seconds or shared.poll_first_seconds,
+        own.poll_cap_seconds or shared.poll_cap_seconds,
+        own.deadline_seconds or shared.deadline_seconds,
+    )

@@ -1,0 +1,132 @@
+"""Logs: an event name and fields, as JSON lines or pretty on a terminal, and no secret in either."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+MASK = "***"
+
+#: Loggers whose INFO lines our own say better, or that print whole addresses.
+QUIET = (
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "httpx",
+    "httpcore",
+    "botocore",
+    "boto3",
+    "urllib3",
+    "s3transfer",
+)
+
+#: A secret shorter than this is not looked for in texts: it would star out half of them.
+SHORTEST_SECRET = 5
+
+_SECRET_FIELD = re.compile(
+    r"(?i)(^|[_-])(api_?-?key|secret(_?access)?_?key|access_?key|authorization|password|passwd|secret|token|cookie|credentials?)$"
+)
+_SECRET_TEXTS = (
+    (re.compile(r"(://[^\s:/@]*:)[^\s/]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(?i)\b(bearer|basic) [A-Za-z0-9+/=._~-]{8,}"), rf"\1 {MASK}"),
+    (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^&\s\"']+"), rf"\1{MASK}"),
+)
+
+
+class Redaction:
+    """A structlog processor that stars out secrets, by the name of their field and by their value."""
+
+    def __init__(self) -> None:
+        self._values: frozenset[str] = frozenset()
+        self._known: re.Pattern[str] | None = None
+
+    def register(self, values: Iterable[str]) -> None:
+        self._values |= {value for value in values if len(value) >= SHORTEST_SECRET}
+        longest_first = sorted(self._values, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        return {name: self._clean(name, value) for name, value in event.items()}
+
+    def _clean(self, name: str, value: Any) -> Any:
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if _SECRET_FIELD.search(name):
+            return MASK
+        if isinstance(value, dict):
+            return {key: self._clean(str(key), entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._clean("", entry) for entry in value]
+        return self._text(value if isinstance(value, str) else repr(value))
+
+    def _text(self, text: str) -> str:
+        for pattern, masked in _SECRET_TEXTS:
+            text = pattern.sub(masked, text)
+        return self._known.sub(MASK, text) if self._known else text
+
+
+_redaction = Redaction()
+
+
+def register_secrets(values: Iterable[str]) -> None:
+    """Star out these values wherever they turn up."""
+    _redaction.register(values)
+
+
+def configure(
+    level: str = "INFO",
+    format: Literal["auto", "json", "pretty"] = "auto",  # noqa: A002 - as in BIDE_LOG__FORMAT
+    *,
+    stream: TextIO | None = None,
+) -> None:
+    """Send all logs of this process, structlog's and the standard library's, to `stream` (stdout by default)."""
+    out = stream or sys.stdout
+    pretty = format == "pretty" or (format == "auto" and out.isatty())
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_formatter(pretty=pretty))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.captureWarnings(True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_shared(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _formatter(*, pretty: bool) -> logging.Formatter:
+    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if pretty:
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_shared(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,  # as text, and so without the locals of any frame
+            _redaction,
+            renderer,
+        ],
+    )

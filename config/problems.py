@@ -1,0 +1,46 @@
+"""What is wrong with the configuration, told all at once and without a single secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from config.variables import Leaf, Path, find, variable_name
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend: the variable's full name, what is wrong with it, what to set instead."""
+
+    variable: str
+    wrong: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.wrong}; {self.remedy}"
+
+
+class ConfigurationProblems(Exception):  # noqa: N818 - several at once, never a single error
+    """The configuration can't be used; the message has a line for each problem."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__("\n".join([f"{count} with the configuration:", *(f"  {line}" for line in self.problems)]))
+
+
+def problems_of(error: ValidationError, known: tuple[Leaf, ...]) -> Iterator[Problem]:
+    """Pydantic's complaints, by variable; the values, which may be secret, are left out."""
+    for details in error.errors(include_input=False, include_url=False):
+        path: Path = tuple(part for part in details["loc"] if isinstance(part, str))
+        # The other kind of complaint is about a default that builds on a value already complained about.
+        if leaf := details["type"] != "default_factory_not_called" and find(known, path):
+            wrong = (
+                details["msg"]
+                .removeprefix("Value error, ")
+                .replace("Input should", "must")
+                .replace("String should", "must")
+            )
+            yield Problem(variable_name(path), wrong, f"set it to {leaf.field.description}")

@@ -1,0 +1,137 @@
+"""The parts of the settings: each variable with its type, default and the advice given where it is wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from bide.contract import MAX_DEADLINE_SECONDS
+from config.addresses import MediaHost, WebUrl
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+def _listed(value: object) -> object:
+    """A JSON list, or names with commas between them."""
+    if not isinstance(value, str):
+        return value
+    if not value.lstrip().startswith("["):
+        return [entry.strip() for entry in value.split(",") if entry.strip()]
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("is not a JSON list") from None
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+PerSecond = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+Factor = Annotated[float, Field(ge=1, le=10)]
+Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(_listed)]
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+
+
+class S3Settings(Section):
+    bucket: str = Field("", min_length=3, description="the bucket that results go to")
+    endpoint_url: WebUrl | None = Field(None, description="the address of a store that is not AWS")
+    region: str | None = Field(None, description="the bucket's region")
+    addressing_style: Literal["auto", "path", "virtual"] = Field(
+        default_factory=lambda said: "path" if said.get("endpoint_url") else "auto", description="auto, path or virtual"
+    )
+    public_endpoint_url: WebUrl | None = Field(None, description="the address under which others reach the store")
+    checksum: Literal["when_required", "when_supported"] = Field(
+        "when_required", description="when_required, or when_supported where the store knows the newer checksums"
+    )
+
+
+class MediaSettings(Section):
+    max_bytes: int = Field(512 * 1024 * 1024, ge=1, description="the largest result to take [bytes]")
+    download_seconds: Seconds = Field(180.0, description="the longest one download may take [seconds]")
+
+
+class AccountSettings(Section):
+    """One account of a provider; what is not set is the provider's."""
+
+    base_url: WebUrl | None = Field(
+        None, description="the address of the provider's API, such as https://api.example.com"
+    )
+    api_key: SecretStr | None = Field(None, description="the key the provider gave you")
+    max_in_flight: Count | None = Field(None, description="the number of jobs at the provider at once, 1 or more")
+    submits_per_second: PerSecond | None = Field(None, description="the submits per second, 0 for no limit")
+    polls_per_second: PerSecond | None = Field(None, description="the polls per second, 0 for no limit")
+    media_hosts: Hosts | None = Field(None, description='a JSON list of host or host:port, such as ["127.0.0.1:8900"]')
+    poll_first_seconds: Seconds | None = Field(None, description="the delay before a job's first poll [seconds]")
+    poll_factor: Factor | None = Field(None, description="the factor from one delay to the next, 1 to 10")
+    poll_cap_seconds: Seconds | None = Field(None, description="the longest delay between two polls [seconds]")
+    deadline_seconds: Deadline | None = Field(
+        None, description="the longest a job may take in all, a week at most [seconds]"
+    )
+
+
+class ProviderSettings(AccountSettings):
+    accounts: dict[str, AccountSettings] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EffectiveAccount:
+    """One provider account with everything settled; None is left to the provider's adapter, a rate of 0 is no limit."""
+
+    provider: str
+    account: str
+    api_key: SecretStr
+    base_url: str | None = None
+    max_in_flight: int = 1000
+    submits_per_second: float = 0.0
+    polls_per_second: float = 0.0
+    media_hosts: tuple[str, ...] = ()
+    poll_first_seconds: float | None = None
+    poll_factor: float | None = None
+    poll_cap_seconds: float | None = None
+    deadline_seconds: float | None = None
+
+
+class TimingSettings(Section):
+    """The clocks of the machinery; the ones that must agree are checked together."""
+
+    lease_seconds: Seconds = Field(10.0, description="the time a silent worker keeps a job [seconds]")
+    sweep_seconds: Seconds = Field(5.0, description="the time between two looks for lost work [seconds]")
+    poll_batch: Count = Field(500, description="the number of jobs that one polling round takes")
+    poll_countdown_max_seconds: Seconds = Field(60.0, description="the longest countdown of a message [seconds]")
+    visibility_timeout_seconds: int = Field(
+        300, ge=10, description="the time until the broker takes a silent worker's message back [whole seconds]"
+    )
+    connect_timeout_seconds: Seconds = Field(5.0, description="the longest a connection may take to open [seconds]")
+    read_timeout_seconds: Seconds = Field(30.0, description="the longest silence within an answer [seconds]")
+    submit_timeout_seconds: Seconds = Field(60.0, description="the longest a submit may take [seconds]")
+    retention_days: int = Field(7, ge=1, le=365, description="the time finished jobs are remembered [days]")
+
+
+class WorkerSettings(Section):
+    concurrency: Count = Field(32, description="the number of steps that one worker takes at once")
+
+
+class PollerSettings(Section):
+    concurrency: Count = Field(4, description="the number of polling rounds that one poller serves at once")
+
+
+class LogSettings(Section):
+    level: Level = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    format: Literal["auto", "json", "pretty"] = Field("auto", description="json, pretty, or auto: pretty on a terminal")
+
+
+class FlowerSettings(Section):
+    address: str = Field("127.0.0.1", description="the address Flower listens on")
+    port: Port = Field(5555, description="the port Flower listens on")
+    user: str | None = Field(None, pattern=r"^[^:]+$", description="the name to log in to Flower with, without a colon")
+    password: SecretStr | None = Field(None, description="the password to log in to Flower with")

@@ -1,0 +1,187 @@
+"""The environment, read once into one frozen value; `python -m config.settings` shows what is in force."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUrl, masked
+from config.checks import cross_checks
+from config.environment import CollectedSource, Collection, Variable
+from config.problems import ConfigurationProblems, Problem, problems_of
+from config.sections import (
+    AccountSettings,
+    EffectiveAccount,
+    FlowerSettings,
+    LogSettings,
+    MediaSettings,
+    PollerSettings,
+    ProviderSettings,
+    S3Settings,
+    TimingSettings,
+    WorkerSettings,
+)
+from config.variables import PREFIX, SEPARATOR, leaves, variable_name
+from config.variables import Path as VariablePath
+
+ENV_FILE = Path(".env")
+
+
+def _broker_if_redis(said: Mapping[str, Any]) -> ServerUrl:
+    broker: ServerUrl = said["broker_url"]
+    return broker if broker.scheme in REDIS_SCHEMES else ServerUrl("")
+
+
+def _broker_or_ledger(said: Mapping[str, Any]) -> ServerUrl:
+    ledger: ServerUrl = said["ledger_url"]
+    return _broker_if_redis(said) or ledger
+
+
+class Settings(BaseSettings):
+    """Everything the processes are told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=SEPARATOR,
+        enable_decoding=False,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
+
+    broker_url: BrokerUrl = Field(
+        ServerUrl("redis://127.0.0.1:6379/0"), description="an address such as redis://127.0.0.1:6379/0"
+    )
+    ledger_url: RedisUrl = Field(
+        default_factory=_broker_if_redis, description="an address such as redis://127.0.0.1:6379/0"
+    )
+    result_url: RedisUrl = Field(
+        default_factory=_broker_or_ledger, description="an address such as redis://127.0.0.1:6379/0"
+    )
+    sentinel_master: str = Field("mymaster", description="the name the sentinels know the Redis by")
+    s3: S3Settings = S3Settings()
+    media: MediaSettings = MediaSettings()
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict)
+    timing: TimingSettings = TimingSettings()
+    worker: WorkerSettings = WorkerSettings()
+    poller: PollerSettings = PollerSettings()
+    log: LogSettings = LogSettings()
+    flower: FlowerSettings = FlowerSettings()
+
+    def account(self, provider: str, account: str = "default") -> EffectiveAccount:
+        """What is set for one account, over what is set for its provider.
+
+        Raises `ConfigurationProblems`, naming the variable to set, where the account or its key is missing.
+        """
+        shared = self.providers.get(provider, ProviderSettings())
+        own = shared.accounts.get(account)
+        merged = _said(shared) | (_said(own) if own else {})
+        if "api_key" not in merged or (own is None and account != "default"):
+            place = ("providers", provider) if account == "default" else ("providers", provider, "accounts", account)
+            remedy = "set it to the key the provider gave you"
+            raise ConfigurationProblems([Problem(variable_name((*place, "api_key")), "is not set", remedy)])
+        return EffectiveAccount(provider=provider, account=account, **merged)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value there is, so that the logs can know them."""
+        values = [value for _, value in in_force(self)]
+        keys = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return (*keys, *(password for value in values if isinstance(value, ServerUrl) for password in value.passwords))
+
+
+KNOWN = tuple(leaves(Settings))
+
+
+def _said(section: AccountSettings) -> dict[str, Any]:
+    return section.model_dump(exclude_none=True, include=set(AccountSettings.model_fields))
+
+
+def in_force(section: BaseModel, path: VariablePath = ()) -> Iterator[tuple[VariablePath, Any]]:
+    """Every value with the path of its variable."""
+    for name in type(section).model_fields:
+        yield from _in_force(getattr(section, name), (*path, name))
+
+
+def _in_force(value: Any, path: VariablePath) -> Iterator[tuple[VariablePath, Any]]:
+    if isinstance(value, BaseModel):
+        yield from in_force(value, path)
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _in_force(entry, (*path, name))
+    else:
+        yield path, value
+
+
+def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
+    """Read `environ`, by default the process's own, and `env_file`; raises `ConfigurationProblems`, all in one."""
+    return _load(_collect(environ, env_file))
+
+
+def _collect(environ: Mapping[str, str] | None, env_file: Path | None) -> Collection:
+    return Collection(KNOWN, os.environ if environ is None else environ, env_file)
+
+
+def _load(collection: Collection) -> Settings:
+    """Build and check; what is wrong by itself is left out of the checks of what must agree."""
+    problems = list(collection.problems)
+    try:
+        settings = _build(collection.variables)
+    except ValidationError as error:
+        problems.extend(problems_of(error, KNOWN))
+        wrong = {problem.variable for problem in problems}
+        settings = _build({name: said for name, said in collection.variables.items() if name not in wrong})
+    named = {problem.variable for problem in problems}
+    problems.extend(problem for problem in cross_checks(settings) if problem.variable not in named)
+    if problems:
+        raise ConfigurationProblems(problems)
+    return settings
+
+
+def _build(variables: Mapping[str, Variable]) -> Settings:
+    return Settings(_build_sources=((CollectedSource(Settings, variables),), {}))
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return load()
+
+
+def show(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Iterator[str]:
+    """A line for each variable in force: its name, its value with secrets starred out, and who said so."""
+    collection = _collect(environ, env_file)
+    for path, value in in_force(_load(collection)):
+        name = variable_name(path)
+        said = collection.variables.get(name)
+        yield f"{name}={_shown(value)}  # {said.source if said else 'default'}"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, ServerUrl):
+        return masked(value)
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
+def main() -> int:
+    """Print what is in force, or what is wrong; the exit code says which."""
+    try:
+        sys.stdout.write("\n".join(show()) + "\n")
+    except ConfigurationProblems as problems:
+        sys.stderr.write(f"{problems}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

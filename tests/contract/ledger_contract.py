@@ -1,0 +1,231 @@
+"""What a ledger promises, whatever server it stands on: subclasses give `server`, an empty Redis that decodes to text."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from bide.contract import JobState
+from bide.ledger import Hint, Limits, Polled, Verb
+from bide.ledger.ledger import idempotency_key, prefix
+from tests.contract.ledger_contract_ends import EndsContract
+from tests.contract.ledger_contract_repairs import RepairsContract
+from tests.contract.ledger_contract_rounds import RoundsContract
+from tests.contract.ledger_contract_submits import SubmitsContract
+from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, taken
+
+
+class LedgerContract(SubmitsContract, RoundsContract, EndsContract, RepairsContract):
+    """All of the contract; here: messages, records and the line. The bases hold the rest of a job's way."""
+
+    @pytest.fixture
+    def server(self) -> redis.Redis:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def stage(self, server: redis.Redis, clock: Clock) -> Stage:
+        return Stage(server, clock)
+
+    # Opening
+
+    def test_opening_twice_is_opening_once(self, stage: Stage) -> None:
+        """A client that repeats itself, or a Redis client that does, finds the record it wrote."""
+        assert stage.open("a").verb is stage.open("a").verb is Verb.OPENED
+        assert stage.ledger.count(ACCOUNT)["queued"] == 1
+        assert stage.clocks("a") == {"queued"}
+
+    def test_an_id_belongs_to_one_request(self, stage: Stage) -> None:
+        """Another request under a known job id is refused and changes nothing."""
+        stage.open("a")
+        conflict = stage.arrive("a", params={"prompt": "another"})
+        assert (conflict.verb, conflict.other) == (Verb.CONFLICT, "a")
+        assert stage.clocks("a") == {"queued"}
+
+    def test_a_message_without_record_and_request_is_reported(self, stage: Stage) -> None:
+        """A hint for an expired record leads nowhere and leaves nothing behind."""
+        assert stage.resume("a").verb is Verb.MISSING
+        assert not stage.server.keys("*")
+
+    def test_a_record_of_another_version_is_left_alone(self, stage: Stage) -> None:
+        """During a rolling upgrade an old worker does not touch what it does not understand."""
+        stage.open("a")
+        stage.server.hset(f"{prefix(ACCOUNT)}job:a", "v", "2")
+        assert stage.arrive("a").verb is Verb.VERSION
+        assert stage.clocks("a") == {"queued"}
+
+    def test_the_signature_comes_with_the_message(self, stage: Stage) -> None:
+        """What a client opened knows no signature; the first message brings it, and later ones don't replace it."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=0)
+        stage.open("a")
+        stage.arrive("a", signature="first")
+        stage.arrive("a", signature="second")
+        stage.limits[ACCOUNT] = Limits()
+        assert stage.ledger.admit(ACCOUNT).hints == (Hint(ACCOUNT, "a", "bide.submit", "first"),)
+
+    def test_a_record_is_read_and_found(self, stage: Stage) -> None:
+        """By account and id, or by id alone; with the request as it came."""
+        stage.open("a", metadata={"order": "1"})
+        record = stage.ledger.read(ACCOUNT, "a")
+        assert record is not None
+        assert record.state is JobState.QUEUED
+        assert record.request.metadata == {"order": "1"}
+        assert stage.ledger.find("a") == record
+        assert stage.ledger.find("b") is None
+        assert stage.ledger.read(ACCOUNT, "b") is None
+        assert stage.ledger.accounts() == [ACCOUNT]
+
+    # One purchase for two callers
+
+    def test_one_key_and_one_request_are_one_job(self, stage: Stage) -> None:
+        """The second caller follows the first; it stands on no clock, and its record does not stay for ever."""
+        stage.open("a", idempotency_key="k")
+        step = stage.arrive("b", idempotency_key="k")
+        assert (step.verb, step.other) == (Verb.FOLLOW, "a")
+        assert stage.ledger.followers(ACCOUNT, "a") == {"b": '{"root_id":"r"}'}
+        assert stage.clocks("b") == set()
+        assert stage.ttl("job", "b") > 7 * 24 * 3600
+        following = stage.ledger.read(ACCOUNT, "b")
+        assert following is not None
+        assert following.following == "a"
+
+    def test_one_key_and_another_request_are_a_conflict(self, stage: Stage) -> None:
+        """Nothing is written for the second caller."""
+        stage.open("a", idempotency_key="k")
+        step = stage.arrive("b", idempotency_key="k", params={"prompt": "another"})
+        assert (step.verb, step.other) == (Verb.CONFLICT, "a")
+        assert stage.ttl("job", "b") == -2
+
+    def test_the_key_of_an_ended_job_gives_its_end(self, stage: Stage) -> None:
+        """Nothing is bought again for as long as the record is kept."""
+        stage.finished("a", idempotency_key="k")
+        step = stage.arrive("b", idempotency_key="k")
+        assert (step.verb, step.other) == (Verb.FOLLOW, "a")
+        assert stage.server.ttl(idempotency_key("k")) == stage.ttl("job", "a") > 0
+
+    def test_a_key_whose_job_has_expired_is_free(self, stage: Stage) -> None:
+        """A forgotten key opens a new job, and stands for that one from then on."""
+        stage.finished("a", idempotency_key="k")
+        stage.server.delete(f"{prefix(ACCOUNT)}job:a")
+        assert stage.arrive("b", idempotency_key="k").verb is Verb.SUBMIT
+        assert stage.arrive("c", idempotency_key="k").other == "b"
+        assert stage.server.ttl(idempotency_key("k")) == -1
+
+    def test_a_follower_brings_its_signature_later(self, stage: Stage) -> None:
+        """A follower that its client opened is resumed by its own message's signature."""
+        stage.open("a", idempotency_key="k")
+        stage.open("b", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k", signature="late")
+        assert stage.ledger.followers(ACCOUNT, "a") == {"b": "late"}
+
+    # Taking steps
+
+    def test_one_message_of_a_pair_takes_the_step(self, stage: Stage) -> None:
+        """Its twin finds the lease held."""
+        assert stage.arrive("a").verb is Verb.SUBMIT
+        assert stage.arrive("a").verb is Verb.STALE
+        assert stage.clocks("a") == {"lease", "inflight"}
+
+    def test_a_repeated_script_gives_the_same_step(self, stage: Stage) -> None:
+        """Where only the answer was lost, the same token takes the same step again, and takes no second place."""
+        stage.limits[ACCOUNT] = Limits(submits_per_second=1)
+        first = stage.arrive("a", token="t")
+        assert stage.arrive("a", token="t") == first
+        assert stage.arrive("b").verb is Verb.WAIT
+        stage.clock.advance(1)
+        assert stage.resume("b").verb is Verb.SUBMIT
+
+    def test_no_step_is_taken_while_a_submit_is_under_way(self, stage: Stage) -> None:
+        """Neither by a twin nor by a repetition of the message that holds the lease."""
+        _, token, _ = stage.submitting("a")
+        assert stage.resume("a").verb is stage.resume("a", token=token).verb is Verb.STALE
+
+    # The line
+
+    def test_who_finds_no_room_waits_in_line(self, stage: Stage) -> None:
+        """The first in line is let in when the one before has gone, with a hint on the submit queue."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=1)
+        record, token, _ = stage.submitting("a")
+        assert [stage.arrive(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
+        assert stage.ledger.admit(ACCOUNT).hints == ()
+
+        stage.ledger.conclude(record, token, JobState.FAILED, error="{}")
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
+        assert [stage.resume(name).verb for name in "cb"] == [Verb.WAIT, Verb.SUBMIT]
+
+    def test_bulk_gives_way_to_interactive(self, stage: Stage) -> None:
+        """Interactive jobs pass all bulk jobs; each kind keeps its order."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=0)
+        for name, priority in (("a", "bulk"), ("b", "bulk"), ("c", "interactive"), ("d", "interactive")):
+            stage.arrive(name, priority=priority)
+        stage.limits[ACCOUNT] = Limits()
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["c", "d", "a", "b"]
+
+    def test_a_message_does_not_overtake_the_line(self, stage: Stage) -> None:
+        """With room for one, the second in line waits although its message came first."""
+        stage.open("a")
+        stage.open("b")
+        stage.limits[ACCOUNT] = Limits(max_in_flight=1)
+        assert [stage.resume(name).verb for name in "ba"] == [Verb.WAIT, Verb.SUBMIT]
+
+    def test_submits_keep_to_their_rate(self, stage: Stage) -> None:
+        """A second's worth at once, then one by one; a round is scheduled for the time when the next may go."""
+        stage.limits[ACCOUNT] = Limits(submits_per_second=2)
+        steps = [stage.arrive(name) for name in "abcd"]
+        assert [step.verb for step in steps] == [Verb.SUBMIT, Verb.SUBMIT, Verb.WAIT, Verb.WAIT]
+        assert steps[2].round is not None
+        assert steps[2].round.countdown_seconds == pytest.approx(0.5)
+        stage.clock.advance(0.5)
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["c"]
+
+    @pytest.mark.parametrize("rate", [3.0, 7.0, 0.3, 1000 / 3])
+    def test_a_rate_that_does_not_divide_is_kept_over_time(self, stage: Stage, rate: float) -> None:
+        """Thirds of a second neither pile up nor get lost."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=10_000, submits_per_second=rate)
+        for number in range(60):
+            stage.open(f"j{number}")
+        let_in = len(stage.ledger.admit(ACCOUNT).hints)
+        assert let_in == min(max(1, int(rate)), 60)
+        while let_in < 60:
+            stage.clock.advance(1 / rate)
+            assert len(stage.ledger.admit(ACCOUNT).hints) == 1
+            let_in += 1
+
+    def test_a_rate_that_was_lower_once_holds_nobody_up(self, stage: Stage) -> None:
+        """An operator who raises the rate need not wait for what the old one had booked."""
+        stage.limits[ACCOUNT] = Limits(submits_per_second=0.001)
+        stage.arrive("a")
+        assert stage.arrive("b").verb is Verb.WAIT
+        stage.limits[ACCOUNT] = Limits(submits_per_second=10)
+        stage.clock.advance(0.1)
+        assert stage.resume("b").verb is Verb.SUBMIT
+
+    def test_a_record_that_was_deleted_in_line_leaves_no_ghost(self, stage: Stage) -> None:
+        """Whoever deletes keys by hand costs no place, and the line goes on."""
+        stage.open("a")
+        stage.open("b")
+        stage.server.delete(f"{prefix(ACCOUNT)}job:a", f"{prefix(ACCOUNT)}body:a")
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
+        assert stage.clocks("a") == set()
+        assert stage.ttl("job", "a") == -2
+
+    def test_a_whole_job_leaves_nothing_without_an_end(self, stage: Stage) -> None:
+        """From message to answer; afterwards every key of the job has a TTL."""
+        stage.running("a", idempotency_key="k")
+        stage.clock.advance(2)
+        claim = stage.ledger.claim(ACCOUNT, 1, batch=10)
+        assert [(job.job_id, job.provider_job_id, job.polls) for job in claim.jobs] == [("a", "p-a", 0)]
+        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value='[["image","http://x/1.png"]]')])
+        record = taken(stage.resume("a", token="t"), Verb.STORE)
+        assert record.outputs[0].url == "http://x/1.png"
+        assert stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"n":1}')
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.clocks("a") == set()
+        assert {stage.ttl("job", "a"), stage.ttl("body", "a"), stage.server.ttl(idempotency_key("k"))} == {604800}
+        ended = stage.ledger.read(ACCOUNT, "a")
+        assert ended is not None
+        assert (ended.state, ended.text("result"), ended.number("polls")) == (JobState.SUCCEEDED, '{"n":1}', 1)
+        assert stage.resume("a").verb is Verb.STALE

@@ -1,0 +1,165 @@
+"""The ledger's contract about ends: who ends a job, who is told, and what stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from bide.contract import Failure, FailureCode, JobState
+from bide.ledger import Limits, Verb
+from bide.ledger.ledger import prefix
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage
+
+
+class EndsContract:
+    """Every caller is told, followers too; then the record leaves its clock."""
+
+    def test_only_the_holder_ends_a_job(self, stage: Stage) -> None:
+        """A worker whose lease passed on ends nothing; saying it twice is saying it once."""
+        record, token = stage.storing("a")
+        assert not stage.ledger.conclude(record, "stranger", JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert not stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
+        assert (stage.state("a"), stage.clocks("a")) == ("succeeded", {"lease"})
+
+    def test_a_put_off_step_comes_again(self, stage: Stage) -> None:
+        """With a hint after its time; where the addresses went stale they are asked for again."""
+        record, token, attempt = stage.submitting("a")
+        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]")
+        assert stage.resume("a", token="t").verb is Verb.STORE
+        (hint,) = stage.ledger.put_off(record, "t", seconds=4, note="S3 away", ask_again=True).hints
+        assert (hint.queue, hint.countdown_seconds) == ("bide.store", 4)
+        assert (stage.field("a", "outputs"), stage.field("a", "tries"), stage.field("a", "note")) == (
+            "",
+            "1",
+            "S3 away",
+        )
+        assert stage.ledger.put_off(record, "t", seconds=4, note="").hints == ()
+        assert stage.resume("a").verb is Verb.STORE
+
+    def test_an_end_makes_room(self, stage: Stage) -> None:
+        """Telling the caller lets the next in line in, should whoever ended the job have died before doing so."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=1)
+        record, token, _ = stage.submitting("a")
+        stage.arrive("b")
+        stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
+        assert [hint.job_id for hint in stage.ledger.answered(ACCOUNT, "a").hints] == ["b"]
+
+    def test_a_live_job_can_not_be_answered(self, stage: Stage) -> None:
+        """A mistaken report changes nothing."""
+        stage.running("a")
+        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.answered(ACCOUNT, "nobody")
+        assert stage.clocks("a") == {"due", "inflight"}
+        assert stage.ttl("job", "nobody") == -2
+
+    # Followers
+
+    @pytest.mark.parametrize("ending", ["succeeded", "failed", "canceled", "unconfirmed"])
+    def test_followers_share_every_end(self, stage: Stage, ending: str) -> None:
+        """However the job ends, each of its callers is told, and afterwards nothing is on a clock."""
+        crew = Crew(stage.ledger, stage.clock)
+        record, token, attempt = stage.submitting("a", idempotency_key="k")
+        for name in "bc":
+            stage.arrive(name, idempotency_key="k")
+        if ending == "succeeded":
+            crew.send(stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]"))
+        elif ending == "canceled":
+            crew.send(stage.ledger.cancel(ACCOUNT, "a")[1])
+        else:
+            stage.ledger.conclude(record, token, JobState(ending), error=ERROR)
+            crew.send(stage.ledger.answered(ACCOUNT, "a"))
+        crew.work()
+        assert {name: crew.told.get(name) for name in "bc"} == {"b": ending, "c": ending}
+        assert stage.clocks("a") == ({"unconfirmed"} if ending == "unconfirmed" else set())
+        assert stage.ttl("followers", "a") == -2
+
+    def test_a_job_stays_live_until_its_followers_know(self, stage: Stage) -> None:
+        """A lost hint to a follower is sent again."""
+        record, token = stage.storing("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
+        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert [hint.job_id for hint in stage.ledger.answered(ACCOUNT, "a").hints] == ["b"]
+        assert stage.clocks("a") == {"lease"}
+        stage.clock.advance(15)
+        assert [hint.job_id for hint in stage.ledger.sweep(ACCOUNT)[0].hints] == ["b"]
+        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
+
+    def test_a_late_message_of_a_follower_leaves_nothing_behind(self, stage: Stage) -> None:
+        """Its caller knows already: it does not follow again."""
+        record, token = stage.storing("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
+        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        assert stage.arrive("b", idempotency_key="k").verb is Verb.FOLLOW
+        assert stage.ttl("followers", "a") == -2
+
+    def test_a_follower_of_an_unconfirmed_job_is_told(self, stage: Stage) -> None:
+        """Even where its message is lost after its record was opened: the job goes back on the clock for it."""
+        stage.unconfirmed("a", idempotency_key="k")
+        stage.open("b", idempotency_key="k")
+        crew = Crew(stage.ledger, stage.clock)
+        stage.clock.advance(20)
+        crew.sweep()
+        crew.work()
+        assert crew.told == {"b": "unconfirmed"}
+        assert stage.clocks("a") == {"unconfirmed"}
+
+    def test_an_expired_follower_waits_no_more(self, stage: Stage) -> None:
+        """A follower whose record is gone keeps nobody on a clock."""
+        record, token = stage.storing("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
+        stage.server.delete(f"{prefix(ACCOUNT)}job:b")
+        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.answered(ACCOUNT, "a").hints == ()
+        assert (stage.clocks("a"), stage.ttl("followers", "a")) == (set(), -2)
+
+    # Cancelling
+
+    @pytest.mark.parametrize("state", ["queued", "submitting", "running", "storing"])
+    def test_a_cancel_works_at_once(self, stage: Stage, state: str) -> None:
+        """Whatever the job is doing: its place is free, its caller is told, its worker has lost it."""
+        if state == "queued":
+            stage.open("a")
+        else:
+            getattr(stage, state)("a")
+        was, messages = stage.ledger.cancel(ACCOUNT, "a")
+        assert (was, [hint.queue for hint in messages.hints]) == (state, ["bide.store"])
+        assert stage.clocks("a") == {"lease"}
+        failure = Failure.model_validate_json(stage.field("a", "error"))
+        assert (failure.code, failure.job_id) == (FailureCode.CANCELED, "a")
+
+    def test_a_repeated_cancel_says_so_and_tells_again(self, stage: Stage) -> None:
+        """Until the caller knows; afterwards, and for jobs that ended otherwise, it does nothing."""
+        stage.running("a")
+        first = stage.ledger.cancel(ACCOUNT, "a")[1]
+        assert stage.ledger.cancel(ACCOUNT, "a") == ("canceled", first)
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.ledger.cancel(ACCOUNT, "a")[1].hints == ()
+        stage.finished("b")
+        state, messages = stage.ledger.cancel(ACCOUNT, "b")
+        assert (state, messages.hints) == ("succeeded", ())
+        assert stage.ledger.cancel(ACCOUNT, "nobody")[0] == ""
+
+    def test_a_canceled_follower_leaves_the_job_running(self, stage: Stage) -> None:
+        """Only its own caller is told, with its own signature, and its keys keep their TTL."""
+        stage.running("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k", signature="mine")
+        state, messages = stage.ledger.cancel(ACCOUNT, "b")
+        assert (state, messages.hints[0].signature) == ("following", "mine")
+        assert (stage.state("a"), stage.ledger.followers(ACCOUNT, "a")) == ("running", {})
+        assert stage.resume("b").verb is Verb.ANSWER
+        stage.ledger.answered(ACCOUNT, "b")
+        assert stage.clocks("b") == set()
+        assert min(stage.ttl("job", "b"), stage.ttl("body", "b")) > 0
+
+    def test_the_last_follower_to_leave_lets_the_job_rest(self, stage: Stage) -> None:
+        """A follower that cancels instead of being told keeps nothing on the clock."""
+        record, token = stage.storing("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
+        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.cancel(ACCOUNT, "b")
+        assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)

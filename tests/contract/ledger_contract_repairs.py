@@ -1,0 +1,192 @@
+"""The ledger's contract about what is mended: dead workers, lost messages, deadlines, silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from bide.contract import Failure, FailureCode, JobState
+from bide.ledger import Limits, Verb
+from bide.ledger.ledger import prefix
+from tests.contract.ledger_stage import ACCOUNT, Stage
+
+
+class RepairsContract:
+    """A sweep finds whatever ran out, and never takes the living for dead."""
+
+    def test_a_renewed_lease_stays(self, stage: Stage) -> None:
+        """Whoever renews in time is left alone; whoever lost the lease is told."""
+        watched(stage)
+        stage.arrive("a", token="t")
+        for _ in range(4):
+            stage.clock.advance(6)
+            assert stage.ledger.renew(ACCOUNT, [("a", "t"), ("a", "stranger"), ("nobody", "t")]) == ["a", "nobody"]
+            assert repairs(stage) == []
+
+    def test_a_dead_submitter_leaves_the_job_unconfirmed(self, stage: Stage) -> None:
+        """The caller is told, the operators see it, nobody submits again."""
+        watched(stage)
+        stage.submitting("a")
+        wait(stage, 11)
+        assert repairs(stage) == ["worker died while submitting: unconfirmed", "told again"]
+        assert stage.clocks("a") == {"lease", "unconfirmed"}
+        assert Failure.model_validate_json(stage.field("a", "error")).code is FailureCode.SUBMISSION_UNKNOWN
+        assert stage.resume("a").verb is Verb.ANSWER
+
+    def test_a_dead_submitter_may_be_replaced_once(self, stage: Stage) -> None:
+        """Where the request allows a second purchase."""
+        watched(stage)
+        stage.submitting("a", on_unknown="resubmit")
+        wait(stage, 11)
+        assert repairs(stage)[0] == "worker died while submitting; submitted again as its request allows"
+        record = stage.resume("a", token="t2").record
+        assert record is not None
+        assert stage.ledger.intend(record, "t2") == 2
+        wait(stage, 11)
+        assert repairs(stage)[0] == "worker died while submitting: unconfirmed"
+
+    @pytest.mark.parametrize("state", ["queued", "storing"])
+    def test_a_step_that_kills_three_workers_ends_the_job(self, stage: Stage, state: str) -> None:
+        """Twice it is tried again; a fourth worker is spared."""
+        watched(stage)
+        if state == "queued":
+            stage.arrive("a")
+        else:
+            stage.storing("a")
+        for _ in range(2):
+            wait(stage, 11)
+            assert repairs(stage) == [f"worker died: {state}", "told again"]
+            assert stage.resume("a").verb in (Verb.SUBMIT, Verb.STORE)
+        wait(stage, 11)
+        assert repairs(stage)[0] == "crashed"
+        assert Failure.model_validate_json(stage.field("a", "error")).code is FailureCode.CRASHED
+        assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
+
+    def test_whoever_can_not_be_told_does_not_keep_the_others_waiting(self, stage: Stage) -> None:
+        """A caller whose answer kills its workers is given up after three; the followers are told, then it rests."""
+        watched(stage)
+        record, token = stage.storing("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
+        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        for _ in range(2):
+            wait(stage, 11)
+            stage.ledger.sweep(ACCOUNT)
+            assert stage.resume("a").verb is Verb.ANSWER
+        wait(stage, 11)
+        messages, mended = stage.ledger.sweep(ACCOUNT)
+        assert mended[0].what == "caller could not be told"
+        assert [hint.job_id for hint in messages.hints] == ["b"]
+        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
+
+    def test_after_a_silence_the_living_may_speak_first(self, stage: Stage) -> None:
+        """While Redis was away nobody could renew: one lease's time to do so comes before the judgement."""
+        watched(stage)
+        stage.arrive("a", token="living")
+        stage.arrive("b", token="dead")
+        stage.clock.advance(60)
+        assert repairs(stage) == []
+        stage.clock.advance(3)
+        assert stage.ledger.renew(ACCOUNT, [("a", "living")]) == []
+        stage.clock.advance(3)
+        assert repairs(stage) == []
+        stage.clock.advance(5)
+        assert [repair.job_id for repair in stage.ledger.sweep(ACCOUNT)[1]] == ["b", "b"]
+
+    def test_sweeps_rarer_than_leases_still_judge(self, stage: Stage) -> None:
+        """What had run out at one sweep and still has at the next is dead, however long they lie apart."""
+        watched(stage)
+        stage.arrive("a")
+        stage.clock.advance(15)
+        assert repairs(stage) == []
+        stage.clock.advance(15)
+        assert repairs(stage) == ["worker died: queued", "told again"]
+
+    def test_a_lost_hint_is_sent_again(self, stage: Stage) -> None:
+        """Sooner at first, then rarer, for as long as it takes."""
+        watched(stage)
+        stage.open("a")
+        stage.ledger.admit(ACCOUNT)
+        waits = []
+        for _ in range(6):
+            before = stage.clock.now
+            while not stage.ledger.sweep(ACCOUNT)[0].hints:
+                stage.clock.advance(5)
+            waits.append(stage.clock.now - before)
+        assert waits == [15, 15, 30, 60, 120, 240]
+
+    def test_a_hint_that_waits_in_a_queue_is_not_lost(self, stage: Stage) -> None:
+        """A queue with a backlog gets no second hints until much later."""
+        watched(stage)
+        stage.open("a")
+        stage.ledger.admit(ACCOUNT)
+        stage.clock.advance(15)
+        assert stage.ledger.sweep(ACCOUNT, backlog=["bide.submit"])[0].hints == ()
+        stage.clock.advance(15)
+        assert stage.ledger.sweep(ACCOUNT, backlog=["bide.poll"])[0].hints != ()
+
+    def test_a_client_that_died_before_its_message_is_no_loss(self, stage: Stage) -> None:
+        """What was only opened gets a round, which lets it in."""
+        stage.open("a")
+        (messages, mended) = stage.ledger.sweep(ACCOUNT)
+        assert messages.round is not None
+        assert [repair.what for repair in mended] == ["round scheduled"]
+
+    def test_the_deadline_ends_waiting_in_line(self, stage: Stage) -> None:
+        """Also at the tail of a line longer than a page; nothing was bought."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=0)
+        for number in range(5):
+            stage.open(f"long{number}", deadline_seconds=9000)
+        stage.open("short", deadline_seconds=60)
+        stage.clock.advance(61)
+        told = [hint.job_id for _ in range(3) for hint in stage.ledger.sweep(ACCOUNT, page=2)[0].hints]
+        assert told == ["short"]
+        assert Failure.model_validate_json(stage.field("short", "error")).code is FailureCode.DEADLINE
+        assert stage.clocks("short") == {"lease"}
+
+    def test_a_lost_round_is_scheduled_again(self, stage: Stage) -> None:
+        """When it is late by more than a moment; a poller with a backlog gets a minute."""
+        stage.running("a", first_poll_seconds=2)
+        stage.clock.advance(4)
+        assert stage.ledger.sweep(ACCOUNT)[0].round is None
+        stage.clock.advance(4)
+        assert stage.ledger.sweep(ACCOUNT, backlog=["bide.poll"])[0].round is None
+        again = stage.ledger.sweep(ACCOUNT)[0].round
+        assert again is not None
+        assert again.countdown_seconds == 0
+
+    def test_what_was_deleted_by_hand_leaves_the_clocks(self, stage: Stage) -> None:
+        """Nothing without a record is told, kept or counted."""
+        watched(stage)
+        stage.open("a")
+        stage.ledger.admit(ACCOUNT)
+        stage.limits[ACCOUNT] = Limits(max_in_flight=0)
+        stage.open("b")
+        stage.server.delete(*(f"{prefix(ACCOUNT)}job:{name}" for name in "ab"))
+        stage.clock.advance(15)
+        assert stage.ledger.sweep(ACCOUNT)[0].hints == ()
+        assert sum(stage.ledger.count(ACCOUNT).values()) == 0
+
+    def test_a_page_is_a_page(self, stage: Stage) -> None:
+        """Many repairs are spread over several sweeps."""
+        watched(stage)
+        for number in range(5):
+            stage.open(f"j{number}")
+        stage.ledger.admit(ACCOUNT)
+        stage.clock.advance(15)
+        assert [len(stage.ledger.sweep(ACCOUNT, page=2)[0].hints) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def watched(stage: Stage) -> None:
+    """The account has been swept all along: there is no silence to make up for."""
+    stage.server.hset(f"{prefix(ACCOUNT)}account", mapping={"swept_at": stage.clock.now, "judge_from": 1})
+
+
+def wait(stage: Stage, seconds: int) -> None:
+    """Time passes, with an untroubled sweeper at work."""
+    stage.clock.advance(seconds)
+    watched(stage)
+
+
+def repairs(stage: Stage) -> list[str]:
+    """What one sweep mends, leaving rounds aside."""
+    return [repair.what for repair in stage.ledger.sweep(ACCOUNT)[1] if repair.job_id]

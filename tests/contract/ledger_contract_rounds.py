@@ -1,0 +1,155 @@
+"""The ledger's contract about polling: rounds, claims and what the provider says."""
+
+from __future__ import annotations
+
+import pytest
+
+from bide.ledger import Limits, Polled, Timing
+from bide.ledger.ledger import prefix
+from tests.contract.ledger_stage import ACCOUNT, Crew, Stage
+
+
+class RoundsContract:
+    """Every due job is claimed by one round, and there is always another round."""
+
+    def test_a_round_runs_once(self, stage: Stage) -> None:
+        """The same message again finds the round begun, and schedules nothing."""
+        stage.running("a")
+        stage.clock.advance(2)
+        assert len(stage.ledger.claim(ACCOUNT, 1, batch=10).jobs) == 1
+        again = stage.ledger.claim(ACCOUNT, 1, batch=10)
+        assert (again.current, again.jobs, again.round) == (False, (), None)
+
+    def test_a_superseded_round_does_nothing(self, stage: Stage) -> None:
+        """An earlier round replaced it; it neither polls nor schedules while that one is still to come."""
+        stage.running("a", first_poll_seconds=40)
+        messages = stage.running("b", first_poll_seconds=5)
+        assert messages.round is not None
+        assert messages.round.seq == 2
+        assert stage.ledger.claim(ACCOUNT, 1, batch=10).current is False
+        stage.clock.advance(5)
+        assert [job.job_id for job in stage.ledger.claim(ACCOUNT, 2, batch=10).jobs] == ["b"]
+
+    def test_a_superseded_round_stands_in_for_a_late_one(self, stage: Stage) -> None:
+        """A poller so busy that the sweeper replaces its rounds still polls; the replacement finds the work done."""
+        stage.running("a")
+        stage.clock.advance(30)
+        (messages, _) = stage.ledger.sweep(ACCOUNT)
+        assert messages.round is not None
+        stage.clock.advance(1)
+        assert len(stage.ledger.claim(ACCOUNT, 1, batch=10).jobs) == 1
+        assert stage.ledger.claim(ACCOUNT, messages.round.seq, batch=10).current is False
+
+    def test_later_polls_ride_with_the_scheduled_round(self, stage: Stage) -> None:
+        """Only an earlier need schedules another one."""
+        rounds = [stage.running(name, first_poll_seconds=9 + number).round for number, name in enumerate("abc")]
+        assert [one is not None for one in rounds] == [True, False, False]
+
+    def test_more_than_a_batch_runs_side_by_side(self, stage: Stage) -> None:
+        """The next round comes at once, before the answers to the first are in, and takes the rest."""
+        for number in range(5):
+            stage.running(f"j{number}")
+        stage.clock.advance(3)
+        first = stage.ledger.claim(ACCOUNT, 1, batch=3)
+        assert first.round is not None
+        assert (len(first.jobs), first.round.countdown_seconds) == (3, 0)
+        assert len(stage.ledger.claim(ACCOUNT, first.round.seq, batch=3).jobs) == 2
+
+    def test_a_far_poll_takes_several_hops(self, stage: Stage) -> None:
+        """No countdown reaches a minute; a hop that finds nothing due schedules the next."""
+        messages = stage.running("a", first_poll_seconds=250)
+        hops, one = 0, messages.round
+        while one is not None:
+            assert one.countdown_seconds < 60
+            stage.clock.advance(one.countdown_seconds)
+            claim = stage.ledger.claim(ACCOUNT, one.seq, batch=10)
+            hops, one = hops + 1, claim.round
+        assert hops == 5
+        assert len(claim.jobs) == 1
+
+    def test_a_claim_runs_out(self, stage: Stage) -> None:
+        """A poller that dies keeps its jobs for as long as a claim lasts, and no longer."""
+        stage.running("a")
+        stage.clock.advance(2)
+        stage.ledger.claim(ACCOUNT, 1, batch=10)
+        (messages, _) = stage.ledger.sweep(ACCOUNT)
+        assert messages.round is not None
+        assert messages.round.countdown_seconds == Timing().claim_seconds
+        stage.clock.advance(Timing().claim_seconds)
+        assert len(stage.ledger.claim(ACCOUNT, messages.round.seq, batch=10).jobs) == 1
+
+    def test_polls_keep_to_their_rate(self, stage: Stage) -> None:
+        """No more polls than allowed, no job forgotten, and no rounds that come only to find that they may not poll."""
+        stage.limits[ACCOUNT] = Limits(polls_per_second=2)
+        crew = Crew(stage.ledger, stage.clock)
+        for number in range(10):
+            crew.send(stage.running(f"j{number}"))
+        for _ in range(80):
+            stage.clock.advance(0.1)
+            crew.work()
+        assert sorted(crew.told) == sorted(f"j{number}" for number in range(10))
+        assert crew.rounds_run <= 12
+
+    def test_doubled_messages_multiply_nothing(self, stage: Stage) -> None:
+        """With every message delivered three times there are hardly more rounds than with one."""
+        ran = []
+        for copies in (1, 3):
+            stage.server.flushall()
+            crew = Crew(stage.ledger, stage.clock, copies=copies)
+            for number in range(8):
+                crew.send(stage.running(f"j{number}", first_poll_seconds=2 + 3 * number))
+            for _ in range(60):
+                stage.clock.advance(0.5)
+                crew.work()
+            assert len(crew.told) == 8
+            ran.append(crew.rounds_run)
+        assert ran[1] <= ran[0] + 2
+
+    def test_a_deleted_record_is_not_polled(self, stage: Stage) -> None:
+        """Nothing without a record stays on the clock or keeps its place."""
+        stage.running("a")
+        stage.server.delete(f"{prefix(ACCOUNT)}job:a")
+        stage.clock.advance(2)
+        assert stage.ledger.claim(ACCOUNT, 1, batch=10).jobs == ()
+        assert stage.clocks("a") == set()
+
+    # What the provider said
+
+    def test_a_running_job_comes_up_again(self, stage: Stage) -> None:
+        """After the time given, with what was learnt; a job past its deadline is looked at once more, at once."""
+        stage.running("a")
+        said = Polled("a", "running", 8, key="cursor", value="c1", note="60 %", seen=True, unknown_since=5.0)
+        messages = stage.ledger.polled(ACCOUNT, [said])
+        assert messages.hints == ()
+        stage.clock.advance(8)
+        (job,) = stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=10).jobs
+        assert (job.cursor, job.seen, job.polls, job.unknown_since, job.late_seconds) == ("c1", True, 1, 5.0, 0.0)
+        stage.clock.advance(1800)
+        stage.ledger.polled(ACCOUNT, [Polled("a", "trouble", 300, note="502")])
+        assert stage.server.zscore(prefix(ACCOUNT) + "due", "a") == pytest.approx(stage.clock.now)
+
+    def test_an_ended_job_goes_to_the_store_queue(self, stage: Stage) -> None:
+        """Its place is free; what is said twice is heard once."""
+        stage.running("a")
+        (hint,) = stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value="[]")]).hints
+        assert (hint.queue, hint.signature) == ("bide.store", '{"root_id":"r"}')
+        assert stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value="[]")]).hints == ()
+        assert (stage.state("a"), stage.clocks("a")) == ("storing", {"lease"})
+
+    def test_a_failed_job_ends(self, stage: Stage) -> None:
+        """The error is kept, the caller told."""
+        stage.running("a")
+        (hint,) = stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value='{"code":"lost"}')]).hints
+        assert hint.job_id == "a"
+        assert (stage.state("a"), stage.field("a", "error")) == ("failed", '{"code":"lost"}')
+
+    @pytest.mark.parametrize("kind", ["running", "trouble", "ended", "failed"])
+    def test_what_does_not_run_is_not_polled(self, stage: Stage, kind: str) -> None:
+        """An answer that comes after a cancel, or about a job nobody knows, changes nothing."""
+        stage.running("a")
+        stage.ledger.cancel(ACCOUNT, "a")
+        stage.open("b")
+        said = [Polled(name, kind, 5, value="x") for name in ("a", "b", "nobody")]  # type: ignore[arg-type]  # of a list
+        assert stage.ledger.polled(ACCOUNT, said).hints == ()
+        assert (stage.state("a"), stage.clocks("a"), stage.clocks("b")) == ("canceled", {"lease"}, {"queued"})
+        assert stage.ttl("job", "nobody") == -2

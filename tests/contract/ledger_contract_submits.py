@@ -1,0 +1,239 @@
+"""The ledger's contract about buying: intents, answers, refusals and doubts."""
+
+from __future__ import annotations
+
+import pytest
+
+from bide.contract import JobState
+from bide.ledger import Limits, Record, Verb
+from bide.ledger.ledger import prefix
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage
+
+
+class SubmitsContract:
+    """Between the intent to buy and what its answer means."""
+
+    def test_an_intent_counts_once(self, stage: Stage) -> None:
+        """Its repetition gives the same attempt; a stranger's gives none."""
+        record, token, attempt = stage.submitting("a")
+        assert attempt == stage.ledger.intend(record, token) == 1
+        assert stage.ledger.intend(record, "stranger") == 0
+
+    def test_no_intent_after_a_cancel(self, stage: Stage) -> None:
+        """A cancel between taking the step and buying comes in time."""
+        step = stage.arrive("a", token="t")
+        assert step.record is not None
+        stage.ledger.cancel(ACCOUNT, "a")
+        assert stage.ledger.intend(step.record, "t") == 0
+
+    def test_an_accepted_job_is_polled(self, stage: Stage) -> None:
+        """It stands on `due` at its first poll, for which a round is scheduled; saying so twice changes nothing."""
+        record, token, attempt = stage.submitting("a")
+        for _ in range(2):
+            messages = stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=3)
+            assert stage.clocks("a") == {"due", "inflight"}
+            assert messages.round is None or messages.round.countdown_seconds == 3
+        assert stage.account("seq") == 1
+
+    @pytest.mark.parametrize(("outputs", "recorded"), [("", ""), ('[["image","http://x"]]', '[["image","http://x"]]')])
+    def test_a_job_done_at_once_is_stored_and_makes_room(self, stage: Stage, outputs: str, recorded: str) -> None:
+        """It goes to the store queue, and the next in line is let in by the same move."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=1)
+        record, token, attempt = stage.submitting("a")
+        stage.arrive("b")
+        messages = stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs=outputs)
+        assert [(hint.job_id, hint.queue) for hint in messages.hints] == [("a", "bide.store"), ("b", "bide.submit")]
+        assert (stage.state("a"), stage.field("a", "outputs")) == ("storing", recorded)
+        assert stage.clocks("a") == {"lease"}
+
+    # Late answers
+
+    def test_a_late_answer_saves_an_unconfirmed_job(self, stage: Stage) -> None:
+        """The job goes on, with time to end in, even after its caller was told of the failure."""
+        record, token, attempt = stage.unconfirmed("a")
+        assert stage.clocks("a") == {"unconfirmed"}
+        stage.clock.advance(10_000)
+        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2)
+        assert (stage.state("a"), stage.clocks("a")) == ("running", {"due", "inflight"})
+        assert float(stage.field("a", "deadline")) == stage.clock.now + 1800
+
+    def test_a_late_answer_saves_a_second_purchase(self, stage: Stage) -> None:
+        """A job that waits to be submitted again needs not be, once the first answer is there."""
+        record, token, attempt = stage.submitting("a", on_unknown="resubmit")
+        assert not stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        again = stage.resume("a", token="t2").record
+        assert again is not None
+        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2)
+        assert stage.ledger.intend(again, "t2") == 0
+        assert stage.clocks("a") == {"due", "inflight"}
+
+    def test_the_id_of_a_second_purchase_is_kept(self, stage: Stage) -> None:
+        """When both submits turn out accepted the later one counts, and the other's id is still to be had."""
+        record, token, attempt = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        second = intended_again(stage, "a", "t2")
+        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p1")
+        stage.ledger.submitted(second, "t2", attempt=2, provider_job_id="p2")
+        assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p2", "p1")
+
+    def test_an_answer_after_a_cancel_is_noted(self, stage: Stage) -> None:
+        """The purchase stands, so its id is kept; the job stays canceled."""
+        record, token, attempt = stage.submitting("a")
+        stage.ledger.cancel(ACCOUNT, "a")
+        assert not stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p").hints
+        assert (stage.state("a"), stage.field("a", "pid"), stage.clocks("a")) == ("canceled", "p", {"lease"})
+
+    # Refusals
+
+    def test_a_refused_job_waits_while_the_account_is_held(self, stage: Stage) -> None:
+        """Back in line; a round is scheduled for the end of the provider's Retry-After; then one goes ahead."""
+        refuse(stage, "a", after_seconds=7)
+        assert stage.clocks("a") == {"queued"}
+        assert stage.arrive("b").verb is Verb.WAIT
+        assert stage.account("round_at") == stage.clock.now + 7
+        stage.clock.advance(7)
+        assert len(stage.ledger.admit(ACCOUNT).hints) == 1
+
+    def test_an_accepted_submit_opens_the_account_again(self, stage: Stage) -> None:
+        """After the one that goes ahead was accepted, all may."""
+        refuse(stage, "a")
+        for name in "bcd":
+            stage.arrive(name)
+        stage.clock.advance(1)
+        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        record = intended_again(stage, ahead.job_id, "t2")
+        stage.ledger.submitted(record, "t2", attempt=1, provider_job_id="p")
+        assert len(stage.ledger.admit(ACCOUNT).hints) == 3
+
+    def test_refusals_of_one_moment_are_one_strike(self, stage: Stage) -> None:
+        """Ten submits under way together, all refused, hold the account for the first second only."""
+        under_way = [stage.submitting(f"j{number}") for number in range(10)]
+        stage.clock.advance(0.2)
+        for record, token, _ in under_way:
+            stage.ledger.refused(record, token, reason="429", after_seconds=None)
+        assert stage.account("strikes") == 1
+        assert stage.account("gate_until") == stage.clock.now + 1
+
+    def test_holds_double_and_obey_whoever_went_ahead(self, stage: Stage) -> None:
+        """The job that went ahead and was refused at once counts as a new strike, and its Retry-After is obeyed."""
+        refuse(stage, "a")
+        holds = []
+        for after_seconds in (None, None, 90):
+            stage.clock.now = stage.account("gate_until")
+            stage.ledger.admit(ACCOUNT)
+            record = intended_again(stage, "a", stage.token())
+            stage.clock.advance(0.1)
+            stage.ledger.refused(record, record.text("token"), reason="429", after_seconds=after_seconds)
+            holds.append(round(stage.account("gate_until") - stage.clock.now, 3))
+        assert holds == [2, 4, 90]
+
+    def test_an_answer_to_an_older_submit_opens_no_held_account(self, stage: Stage) -> None:
+        """What was on its way before the refusal says nothing about the time after it."""
+        older = stage.submitting("a")
+        refuse(stage, "b", after_seconds=60)
+        stage.ledger.submitted(older[0], older[1], attempt=older[2], provider_job_id="p")
+        assert stage.account("gate_until") == stage.clock.now + 60
+
+    def test_a_refused_job_is_neither_first_nor_last_for_ever(self, stage: Stage) -> None:
+        """It lets others pass, about a hundred: it blocks nobody, and whoever comes much later stays behind it."""
+        stage.open("bad")
+        for number in range(150):
+            stage.open(f"j{number}")
+        record, token = stage.resume("bad", token="t").record, "t"
+        assert record is not None
+        stage.ledger.refused(record, token, reason="429", after_seconds=None)
+        assert stage.server.zrank(prefix(ACCOUNT) + "queued", "bad") == 99
+
+    def test_only_a_submit_can_be_refused(self, stage: Stage) -> None:
+        """A worker that mixes things up brings no ended job back into the line."""
+        record, token, _ = stage.submitting("a")
+        stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
+        assert stage.ledger.refused(record, token, reason="429", after_seconds=None).round is None
+        assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
+
+    def test_a_held_account_submits_nothing(self, stage: Stage) -> None:
+        """A refused key stops submits; a shorter hold does not end a longer one."""
+        stage.ledger.hold(ACCOUNT, seconds=60, reason="401")
+        stage.ledger.hold(ACCOUNT, seconds=10, reason="401")
+        step = stage.arrive("a")
+        assert step.verb is Verb.WAIT
+        assert step.round is not None
+        stage.clock.advance(60)
+        assert len(stage.ledger.admit(ACCOUNT).hints) == 1
+
+    # Doubts
+
+    def test_a_doubtful_submit_is_never_repeated_by_itself(self, stage: Stage) -> None:
+        """It ends as unconfirmed, on the operators' list, and frees its place."""
+        record, token, _ = stage.submitting("a")
+        assert stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        assert stage.clocks("a") == {"lease", "unconfirmed"}
+        assert stage.resume("a", token=token).verb is Verb.ANSWER
+        assert stage.ledger.intend(record, token) == 0
+
+    def test_a_request_may_allow_one_repetition(self, stage: Stage) -> None:
+        """`on_unknown: resubmit` buys again once, whatever was refused in between, and holds the second doubt."""
+        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.refused(record, token, reason="429", after_seconds=None)
+        for expected in ("queued", "unconfirmed"):
+            stage.clock.advance(1)
+            token = stage.token()
+            record = intended_again(stage, "a", token)
+            stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+            assert stage.state("a") == expected
+
+    def test_only_a_submit_can_be_doubtful(self, stage: Stage) -> None:
+        """Before the intent nothing was bought, after the answer the purchase is known."""
+        step = stage.arrive("a", token="t")
+        assert step.record is not None
+        storing, token = stage.storing("b")
+        assert not stage.ledger.conclude(step.record, "t", JobState.UNCONFIRMED, error=ERROR)
+        assert not stage.ledger.conclude(storing, token, JobState.UNCONFIRMED, error=ERROR)
+        assert (stage.state("a"), stage.state("b")) == ("queued", "storing")
+
+    def test_a_submit_can_not_be_put_off(self, stage: Stage) -> None:
+        """Whoever has written the intent must say what came of it; putting off before that is fine."""
+        record, token, _ = stage.submitting("a")
+        assert not stage.ledger.put_off(record, token, seconds=1, note="").hints
+        assert stage.clocks("a") == {"lease", "inflight"}
+        step = stage.arrive("b", token="t")
+        assert step.record is not None
+        (hint,) = stage.ledger.put_off(step.record, "t", seconds=9, note="inputs").hints
+        assert (hint.job_id, hint.queue, hint.countdown_seconds) == ("b", "bide.submit", 9)
+
+    # Operators
+
+    def test_an_operator_has_it_submitted_again(self, stage: Stage) -> None:
+        """In line like any other, with time to end in; only where it is unconfirmed."""
+        stage.unconfirmed("a")
+        stage.clock.advance(10_000)
+        done, messages = stage.ledger.resubmit(ACCOUNT, "a")
+        assert done
+        assert messages.round is not None
+        assert stage.clocks("a") == {"queued"}
+        assert stage.ledger.sweep(ACCOUNT)[0].hints == ()
+        assert stage.resume("a").verb is Verb.SUBMIT
+        assert stage.ledger.resubmit(ACCOUNT, "a")[0] is False
+
+    def test_an_operator_gives_it_up(self, stage: Stage) -> None:
+        """Cancelling takes it off the list, and the record gets its TTL."""
+        stage.unconfirmed("a")
+        assert stage.ledger.cancel(ACCOUNT, "a")[0] == "unconfirmed"
+        assert stage.resume("a").verb is Verb.ANSWER
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.clocks("a") == set()
+        assert stage.ttl("job", "a") > 0
+
+
+def refuse(stage: Stage, job_id: str, *, after_seconds: float | None = None) -> None:
+    """A new job whose submit was refused."""
+    record, token, _ = stage.submitting(job_id)
+    stage.ledger.refused(record, token, reason="429", after_seconds=after_seconds)
+
+
+def intended_again(stage: Stage, job_id: str, token: str) -> Record:
+    """The intent of another attempt for a job in line or let in."""
+    record = stage.resume(job_id, token=token).record
+    assert record is not None
+    assert stage.ledger.intend(record, token) > 0
+    return record

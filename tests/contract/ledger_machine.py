@@ -1,0 +1,350 @@
+"""A machine that does to a ledger whatever life may do, in any order, and checks it after every move."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+import redis
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bide.contract import GenerateRequest, JobState
+from bide.ledger import AccountName, Hint, Ledger, Limits, Messages, Polled, Record, Round, Step, Verb
+from tests.contract.ledger_invariants import check_account, check_idempotency_keys, snapshot
+from tests.contract.ledger_stage import ERROR, Clock, Crew, request_of
+
+LIMITS = {
+    AccountName("photogpt", "default"): Limits(max_in_flight=2),
+    AccountName("dreambooth", "second"): Limits(max_in_flight=1, submits_per_second=0.5, polls_per_second=1.0),
+}
+ACCOUNTS = tuple(LIMITS)
+
+#: A cooperative crew must have brought every job to its end after so many turns of `TURN_SECONDS`: the longest silence
+#: between two hints is 240 s.
+MOST_TURNS, TURN_SECONDS = 90, 8
+
+#: What may come of a worker's step; the more likely, the more often.
+WORK = ("accepted", "accepted", "accepted, done at once", "refused", "rejected", "doubtful", "intend", "put off", "die")
+
+some = st.integers(0, 11)
+numbers = st.integers(0, 7)
+accounts = st.sampled_from(ACCOUNTS)
+Kind = Literal["running", "trouble", "ended", "failed"]
+kinds = st.sampled_from(get_args(Kind)).map(lambda kind: cast("Kind", kind))
+
+
+def a_request(account: AccountName, number: int) -> GenerateRequest:
+    """The requests of one account, by number: three ask for the same under one key, a fourth uses that key wrongly."""
+    same = number in (0, 1, 2)
+    return request_of(
+        account,
+        params={"prompt": "the same" if same else f"no. {number}"},
+        idempotency_key=f"{account}-k" if number < 4 else None,
+        on_unknown="resubmit" if number in (0, 1, 2, 5) else "hold",
+        priority="bulk" if number > 5 else "interactive",
+        deadline_seconds=40.0 if number == 7 else None,
+    )
+
+
+@dataclass
+class Hold:
+    """A worker's idea of a step that it took; it may be wrong by now."""
+
+    record: Record
+    token: str
+    verb: Verb
+    attempt: int = 0
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Subclasses say which server; `held` are the workers, `post` the messages under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.server = self.new_server()
+        self.ledger = Ledger(self.server, limits=LIMITS.__getitem__, clock=self.clock)
+        self.post: list[Hint | Round] = []
+        self.held: list[Hold] = []
+        self.to_answer: list[tuple[AccountName, str, str]] = []
+        self.claimed: list[tuple[AccountName, str]] = []
+        self.sent: list[tuple[AccountName, str]] = []
+        self.late: set[str] = set()
+        self.tokens = 0
+        #: Submits of each job that were accepted, or may have been; and how many more its owner allowed for.
+        self.bought: Counter[str] = Counter()
+        self.allowed: Counter[str] = Counter()
+        self.seqs: set[tuple[AccountName, int]] = set()
+
+    def new_server(self) -> redis.Redis:
+        """An empty server."""
+        raise NotImplementedError
+
+    # Messages
+
+    @initialize(calls=st.lists(st.tuples(accounts, numbers), min_size=4, max_size=10))
+    def start(self, calls: list[tuple[AccountName, int]]) -> None:
+        """Some callers were there before."""
+        for account, number in calls:
+            self.call(account, number, "sent")
+
+    @rule(account=accounts, number=numbers, how=st.sampled_from(["sent", "sent", "sent", "opened", "mistaken"]))
+    def call(self, account: AccountName, number: int, how: str) -> None:
+        """A caller's message arrives, or a client opens the record first, or an id comes up with another request."""
+        job_id = f"{account.provider[0]}{number}"
+        request = a_request(account, number)
+        if how == "mistaken":
+            request = request.model_copy(update={"params": {"prompt": "mistaken"}})
+        if how == "opened":
+            self.ledger.open(job_id, request, deadline_seconds=1800)
+        else:
+            self._step(account, job_id, request)
+        if (account, job_id) not in self.sent:
+            self.sent.append((account, job_id))
+
+    @precondition(lambda self: self.post)
+    @rule(
+        fates=st.lists(st.sampled_from(["delivered", "delivered", "doubled", "lost", "waits"]), min_size=1, max_size=4)
+    )
+    def messages(self, fates: list[str]) -> None:
+        """Hints and rounds arrive, once or to come again, or wait, or are lost."""
+        for one, fate in zip(tuple(self.post), fates, strict=False):
+            if fate in ("delivered", "lost"):
+                self.post.remove(one)
+            if fate in ("lost", "waits"):
+                continue
+            if isinstance(one, Round):
+                self._claim(one.account, one.seq, batch=2)
+            else:
+                self._step(one.account, one.job_id)
+
+    # Workers
+
+    @precondition(lambda self: self.held)
+    @rule(
+        which=some,
+        whats=st.lists(st.sampled_from(WORK), min_size=1, max_size=3),
+        seconds=st.sampled_from([0.5, 3, 200]),
+        repeated=st.booleans(),
+    )
+    def work(self, which: int, whats: list[str], seconds: float, repeated: bool) -> None:
+        """Workers go on with their steps, whether they still have the leases or not; each script may run twice."""
+        for hold, what in zip(self.held[which % len(self.held) :], whats, strict=False):
+            self._work(hold, what, seconds, repeated)
+
+    def _work(self, hold: Hold, what: str, seconds: float, repeated: bool) -> None:
+        if what == "intend":
+            self._intend(hold)
+        elif what == "put off":
+            self._put_off(hold)
+        elif what == "die":
+            self.held.remove(hold)
+        elif hold.verb is Verb.STORE:
+            self._conclude(hold, JobState.SUCCEEDED if what.startswith("accepted") else JobState.FAILED, repeated)
+        elif self._intend(hold):
+            self._hear(hold, what, seconds, repeated)
+
+    def _intend(self, hold: Hold) -> bool:
+        if hold.verb is Verb.SUBMIT and not hold.attempt:
+            attempt, again = (self.ledger.intend(hold.record, hold.token) for _ in range(2))
+            assert attempt == again
+            if attempt:
+                job_id = hold.record.job_id
+                assert self.bought[job_id] <= self.allowed[job_id], f"{job_id} is bought again"
+                self.bought[job_id] += 1
+                hold.attempt = attempt
+        return hold.attempt > 0
+
+    def _hear(self, hold: Hold, what: str, seconds: float, repeated: bool) -> None:
+        """The provider's answer to a submit; by now the job may have been given up."""
+        job_id = hold.record.job_id
+        self.bought[job_id] -= what in ("refused", "rejected")
+        if what.startswith("accepted"):
+            self._accepted(hold, seconds, at_once=what == "accepted, done at once", repeated=repeated)
+        elif what == "refused":
+            after_seconds = seconds if seconds > 1 else None
+            self._send(self.ledger.refused(hold.record, hold.token, reason="429", after_seconds=after_seconds))
+            self.held.remove(hold)
+        else:
+            self._conclude(hold, JobState.FAILED if what == "rejected" else JobState.UNCONFIRMED, repeated)
+
+    def _accepted(self, hold: Hold, seconds: float, *, at_once: bool, repeated: bool) -> None:
+        record = self.ledger.read(hold.record.account, hold.record.job_id)
+        if record and record.text("state") in ("unconfirmed", "queued"):
+            self.late.add(record.job_id)
+        for _ in range(1 + repeated):
+            messages = self.ledger.submitted(
+                hold.record,
+                hold.token,
+                attempt=hold.attempt,
+                provider_job_id=f"p-{hold.attempt}",
+                first_poll_seconds=seconds,
+                outputs="" if at_once else None,
+            )
+            self._send(messages)
+        self.held.remove(hold)
+
+    def _conclude(self, hold: Hold, state: JobState, repeated: bool) -> None:
+        for _ in range(1 + repeated):
+            ended = self.ledger.conclude(hold.record, hold.token, state, error=ERROR)
+        self.held.remove(hold)
+        if ended:
+            self.to_answer.append((hold.record.account, hold.record.job_id, ""))
+
+    def _put_off(self, hold: Hold) -> None:
+        self._send(self.ledger.put_off(hold.record, hold.token, seconds=4, note="later", ask_again=True))
+        if not hold.attempt:
+            self.held.remove(hold)
+
+    @precondition(lambda self: self.to_answer)
+    @rule(which=some, again=st.booleans())
+    def answered(self, which: int, again: bool) -> None:
+        """A caller was told, and the ledger hears of it, now or later again."""
+        one = self.to_answer[which % len(self.to_answer)]
+        if not again:
+            self.to_answer.remove(one)
+        account, job_id, leader = one
+        self._send(self.ledger.answered(account, job_id, leader=leader))
+
+    # Pollers
+
+    @rule(account=accounts, seq=st.integers(0, 12), lost=st.booleans(), batch=st.integers(1, 3))
+    def some_round(self, account: AccountName, seq: int, lost: bool, batch: int) -> None:
+        """A round from who knows when, or the one that was last asked for."""
+        latest = max((seq for name, seq in self.seqs if name == account), default=0)
+        self._claim(account, seq if lost else latest, batch=batch)
+
+    @precondition(lambda self: self.sent)
+    @rule(which=some, kind=kinds, astray=st.sampled_from([False, False, False, True]), again=st.booleans())
+    def polled(self, which: int, kind: Kind, astray: bool, again: bool) -> None:
+        """The provider's answer about a job that was claimed at some time, or never."""
+        if astray or not self.claimed:
+            account, job_id = self.sent[which % len(self.sent)]
+        else:
+            account, job_id = one = self.claimed[which % len(self.claimed)]
+            if not again:
+                self.claimed.remove(one)
+        value = ERROR if kind == "failed" else ""
+        self._send(self.ledger.polled(account, [Polled(job_id, kind, 7.0, value=value), Polled("nobody", kind)]))
+
+    # Everybody else
+
+    @precondition(lambda self: self.sent)
+    @rule(which=some, what=st.sampled_from(["cancel", *["submit again", "attach"] * 3]))
+    def settle(self, which: int, what: str) -> None:
+        """An operator or a caller makes up their mind about a job: mostly one that is unconfirmed."""
+        account, job_id = self.sent[which % len(self.sent)]
+        record = self.ledger.read(account, job_id)
+        if what == "cancel":
+            self._send(self.ledger.cancel(account, job_id)[1])
+            self._send(self.ledger.cancel(account, job_id)[1])
+        elif record is None or record.text("state") != "unconfirmed":
+            assert self.ledger.resubmit(account, job_id)[0] is False
+        elif what == "submit again":
+            done, messages = self.ledger.resubmit(account, job_id)
+            assert done
+            self._send(messages)
+            self.allowed[job_id] += 1
+        elif what == "attach":
+            self.late.add(job_id)
+            attempt = int(record.number("submits"))
+            self._send(self.ledger.submitted(record, "", attempt=attempt, provider_job_id="found"))
+
+    @rule(account=accounts, most=st.integers(1, 3), hold_seconds=st.sampled_from([0, 0, 0, 0, 5.0, 100.0]))
+    def admit(self, account: AccountName, most: int, hold_seconds: float) -> None:
+        """Somebody lets the line in, unless the provider refuses the account's key."""
+        if hold_seconds:
+            self.ledger.hold(account, seconds=hold_seconds, reason="401")
+        self._send(self.ledger.admit(account, most=most))
+
+    @rule(backlog=st.sampled_from([(), (), ("bide.submit",), ("bide.poll", "bide.store")]), page=st.integers(1, 4))
+    def sweep(self, backlog: tuple[str, ...], page: int) -> None:
+        """The sweeper comes by."""
+        for account in ACCOUNTS:
+            self._send(self.ledger.sweep(account, backlog=backlog, page=page)[0])
+
+    @rule(
+        seconds=st.sampled_from([0.01, 0.4, 1.0, 2.0, 3.0, 16.0, 16.0, 50.0, 300.0, 4000.0]),
+        swept=st.booleans(),
+        renewed=st.booleans(),
+    )
+    def time_passes(self, seconds: float, swept: bool, renewed: bool) -> None:
+        """A moment or more than an hour, with or without a sweeper at work and leases renewed."""
+        until = self.clock.now + seconds
+        while swept and seconds < 60 and self.clock.now + 8 < until:
+            self.clock.advance(8)
+            self.sweep((), 10)
+            if renewed:
+                self._renew()
+        self.clock.now = until
+
+    def _renew(self) -> None:
+        """Whoever hears that its lease is gone may go on all the same."""
+        for account in ACCOUNTS:
+            leases = [(hold.record.job_id, hold.token) for hold in self.held if hold.record.account == account]
+            assert set(self.ledger.renew(account, leases)) <= {job_id for job_id, _ in leases}
+
+    # What must hold
+
+    @invariant()
+    def nothing_is_out_of_place(self) -> None:
+        """After every move."""
+        for account, limits in LIMITS.items():
+            check_account(self.server, account, max_in_flight=limits.max_in_flight, late=self.late)
+        check_idempotency_keys(self.server, ACCOUNTS)
+
+    def teardown(self) -> None:
+        """All messages and workers are gone; with a crew that does everything right every job comes to its end."""
+        crew = Crew(self.ledger, self.clock)
+        for _ in range(MOST_TURNS):
+            if self._all_ended():
+                break
+            crew.sweep()
+            crew.work()
+            self.clock.advance(TURN_SECONDS)
+        self.nothing_is_out_of_place()
+        assert self._all_ended(), [snapshot(self.server, account) for account in ACCOUNTS]
+
+    def _all_ended(self) -> bool:
+        return all(not any(snapshot(self.server, account).clocks.values()) for account in ACCOUNTS)
+
+    # How
+
+    def _step(self, account: AccountName, job_id: str, request: GenerateRequest | None = None) -> None:
+        self.tokens += 1
+        token = f"t{self.tokens}"
+        step = self.ledger.step(job_id, account, token=token, request=request)
+        again = self.ledger.step(job_id, account, token=token, request=request)
+        assert again.verb is step.verb, "a script that runs twice gives the same answer"
+        self._stepped(step, account, job_id, token)
+
+    def _stepped(self, step: Step, account: AccountName, job_id: str, token: str) -> None:
+        self._send(Messages(round=step.round))
+        if step.record is not None and step.verb is Verb.ANSWER:
+            self.to_answer.append((account, job_id, ""))
+        elif step.record is not None:
+            self.held.append(Hold(step.record, token, step.verb))
+            if step.record.text("resubmit") == "1" and not step.record.number("submits"):
+                self.allowed[job_id] = max(self.allowed[job_id], 1)
+        elif step.verb is Verb.FOLLOW:
+            leader = self.ledger.read(account, step.other)
+            if leader and (leader.state.final or leader.state is JobState.UNCONFIRMED):
+                self.to_answer.append((account, job_id, step.other))
+
+    def _claim(self, account: AccountName, seq: int, *, batch: int) -> None:
+        claim = self.ledger.claim(account, seq, batch=batch)
+        assert len(claim.jobs) <= batch
+        self.claimed += [(account, job.job_id) for job in claim.jobs]
+        self._send(Messages(round=claim.round))
+
+    def _send(self, messages: Messages) -> None:
+        if messages.round is not None:
+            mark = messages.round.account, messages.round.seq
+            assert mark not in self.seqs, "one round, one message"
+            assert 0 <= messages.round.countdown_seconds < 60
+            self.seqs.add(mark)
+            self.post.append(messages.round)
+        self.post += messages.hints
+        self.post = self.post[-12:]

@@ -1,0 +1,200 @@
+"""A ledger with a clock to turn and hands that take jobs to wherever a test wants them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import redis
+
+from bide.contract import GenerateRequest, JobState
+from bide.ledger import AccountName, Claim, Hint, Ledger, Limits, Messages, Polled, Record, Round, Step, Verb
+from bide.ledger.ledger import prefix
+
+ACCOUNT = AccountName("photogpt", "default")
+SIGNATURE = '{"root_id":"r"}'
+ERROR = '{"code":"rejected","message":"no","job_id":""}'
+
+
+class Clock:
+    """The ledger's time, turned by hand [seconds since the epoch]."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def request_of(account: AccountName = ACCOUNT, **changes: Any) -> GenerateRequest:
+    """A valid request to `account`."""
+    fields: dict[str, Any] = {"operation": "images.generation", "params": {"modelID": "m1", "prompt": "a red fox"}}
+    return GenerateRequest(provider=account.provider, account=account.account, **{**fields, **changes})
+
+
+class Stage:
+    """One ledger under test, on any server."""
+
+    def __init__(self, server: redis.Redis, clock: Clock) -> None:
+        self.server, self.clock = server, clock
+        self.limits: dict[AccountName, Limits] = {}
+        self.ledger = Ledger(server, limits=lambda account: self.limits.get(account, Limits()), clock=clock)
+        self._numbers = itertools.count(1)
+
+    def token(self) -> str:
+        """A token that nobody had before."""
+        return f"token-{next(self._numbers)}"
+
+    # Messages
+
+    def open(self, job_id: str, *, signature: str = "", **changes: Any) -> Step:
+        """What `bide.Client` does before it sends a message."""
+        return self.ledger.open(job_id, request_of(**changes), deadline_seconds=1800, signature=signature)
+
+    def arrive(self, job_id: str, *, token: str = "", signature: str = SIGNATURE, **changes: Any) -> Step:
+        """The caller's own message arrives."""
+        request = request_of(**changes)
+        token = token or self.token()
+        return self.ledger.step(
+            job_id, AccountName.of(request), token=token, request=request, deadline_seconds=1800, signature=signature
+        )
+
+    def resume(self, job_id: str, *, token: str = "", account: AccountName = ACCOUNT) -> Step:
+        """A hint arrives."""
+        return self.ledger.step(job_id, account, token=token or self.token())
+
+    # Taking a job somewhere
+
+    def submitting(self, job_id: str, **changes: Any) -> tuple[Record, str, int]:
+        """A new job whose intent is written: record, token, attempt."""
+        token = self.token()
+        record = taken(self.arrive(job_id, token=token, **changes), Verb.SUBMIT)
+        return record, token, self.ledger.intend(record, token)
+
+    def running(self, job_id: str, *, first_poll_seconds: float = 2.0, **changes: Any) -> Messages:
+        """A new job that the provider accepted."""
+        record, token, attempt = self.submitting(job_id, **changes)
+        return self.ledger.submitted(
+            record, token, attempt=attempt, provider_job_id=f"p-{job_id}", first_poll_seconds=first_poll_seconds
+        )
+
+    def storing(self, job_id: str, **changes: Any) -> tuple[Record, str]:
+        """A new job that was done at once and whose result a worker brings home: record, token."""
+        record, token, attempt = self.submitting(job_id, **changes)
+        self.ledger.submitted(record, token, attempt=attempt, provider_job_id=f"p-{job_id}", outputs="[]")
+        token = self.token()
+        return taken(self.resume(job_id, token=token), Verb.STORE), token
+
+    def finished(self, job_id: str, **changes: Any) -> None:
+        """A new job that ended well, and whose own caller knows."""
+        record, token = self.storing(job_id, **changes)
+        assert self.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        self.ledger.answered(ACCOUNT, job_id)
+
+    def unconfirmed(self, job_id: str, **changes: Any) -> tuple[Record, str, int]:
+        """A new job whose submit got no answer, and whose own caller knows: record, token, attempt."""
+        record, token, attempt = self.submitting(job_id, **changes)
+        assert self.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        self.ledger.answered(ACCOUNT, job_id)
+        return record, token, attempt
+
+    # Looking
+
+    def state(self, job_id: str) -> str:
+        return self.server.hget(f"{prefix(ACCOUNT)}job:{job_id}", "state") or ""
+
+    def field(self, job_id: str, name: str) -> str:
+        return self.server.hget(f"{prefix(ACCOUNT)}job:{job_id}", name) or ""
+
+    def clocks(self, job_id: str) -> set[str]:
+        """The clocks and lists that a job stands on."""
+        names = ("queued", "lease", "due", "unconfirmed")
+        standing = {name for name in names if self.server.zscore(prefix(ACCOUNT) + name, job_id) is not None}
+        return standing | ({"inflight"} if self.server.sismember(prefix(ACCOUNT) + "inflight", job_id) else set())
+
+    def ttl(self, kind: str, job_id: str) -> int:
+        """How long `job`, `body` or `followers` of a job is kept [seconds]; -1 for ever, -2 where there is none."""
+        return int(self.server.ttl(f"{prefix(ACCOUNT)}{kind}:{job_id}"))
+
+    def account(self, name: str) -> float:
+        return float(self.server.hget(f"{prefix(ACCOUNT)}account", name) or 0)
+
+
+class Crew:
+    """A post that loses nothing, and workers who do everything right for a provider that accepts everything."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, *, copies: int = 1) -> None:
+        self.ledger, self.clock, self.copies = ledger, clock, copies
+        self.post: list[tuple[float, Hint | Round]] = []
+        self.told: dict[str, str] = {}
+        self.rounds_run = 0
+        self._tokens = (f"crew-{number}" for number in itertools.count(1))
+
+    def send(self, messages: Messages) -> None:
+        """Put messages into the post, each as often as `copies` says."""
+        sent: list[Hint | Round] = [*messages.hints, *([messages.round] if messages.round else [])]
+        self.post += [(self.clock.now + one.countdown_seconds, one) for one in sent for _ in range(self.copies)]
+
+    def work(self) -> None:
+        """Take whatever has arrived out of the post, and act on it, until nothing is left that could be acted on."""
+        while arrived := [one for one in self.post if one[0] <= self.clock.now + 0.001]:
+            self.post = [one for one in self.post if one not in arrived]
+            for _, one in arrived:
+                if isinstance(one, Round):
+                    self.run_round(one)
+                else:
+                    self.follow_hint(one)
+
+    def sweep(self) -> None:
+        """Have every account swept."""
+        for account in self.ledger.accounts():
+            messages, _ = self.ledger.sweep(account)
+            self.send(messages)
+            self.send(self.ledger.admit(account))
+
+    def run_round(self, one: Round) -> Claim:
+        """Run one polling round: whatever it claims has ended."""
+        claim = self.ledger.claim(one.account, one.seq, batch=50)
+        if claim.current:
+            self.rounds_run += 1
+            self.send(Messages(round=claim.round))
+            self.send(self.ledger.polled(one.account, [Polled(job.job_id, "ended") for job in claim.jobs]))
+            self.send(self.ledger.admit(one.account))
+        return claim
+
+    def follow_hint(self, one: Hint) -> None:
+        """Take the step that a message leads to."""
+        token = next(self._tokens)
+        step = self.ledger.step(one.job_id, one.account, token=token)
+        record = step.record
+        if step.verb is Verb.SUBMIT and record:
+            self._submit(record, token)
+        elif step.verb is Verb.STORE and record:
+            if self.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}"):
+                self._tell(one.account, one.job_id, "succeeded")
+        elif step.verb is Verb.ANSWER and record:
+            self._tell(one.account, one.job_id, record.state)
+        elif step.verb is Verb.FOLLOW:
+            leader = self.ledger.read(one.account, step.other)
+            if leader and leader.following is None and (leader.state.final or leader.state is JobState.UNCONFIRMED):
+                self._tell(one.account, one.job_id, leader.state, leader=step.other)
+
+    def _submit(self, record: Record, token: str) -> None:
+        if attempt := self.ledger.intend(record, token):
+            pid = f"p-{record.job_id}"
+            accepted = self.ledger.submitted(record, token, attempt=attempt, provider_job_id=pid, first_poll_seconds=2)
+            self.send(accepted)
+
+    def _tell(self, account: AccountName, job_id: str, state: str, *, leader: str = "") -> None:
+        self.told[job_id] = state
+        self.send(self.ledger.answered(account, job_id, leader=leader))
+
+
+def taken(step: Step, verb: Verb) -> Record:
+    """The record of a step that must have been taken."""
+    assert step.verb is verb, step
+    assert step.record is not None
+    return step.record

@@ -1,0 +1,106 @@
+"""Flower with our configuration, started for real on ports the system chooses."""
+
+import base64
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+APP = "from celery import Celery\napp = Celery('small', broker='memory://', backend='cache+memory://')\n"
+
+
+@contextmanager
+def flower(folder: Path, *arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    """A Flower process with nothing in its environment but these variables."""
+    (folder / "small.py").write_text(APP)
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "small",
+        "flower",
+        f"--conf={ROOT}/config/flowerconfig.py",
+        *arguments,
+    ]
+    given = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{folder}", "BIDE_S3__BUCKET": "results", **environ}
+    with subprocess.Popen(
+        command, env=given, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    """The address that Flower says it listens on."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"Visit me at (http://\S+)", line):
+            return found[1]
+    raise AssertionError("Flower ended before it listened")
+
+
+def status_of(url: str, credentials: str = "") -> int:
+    """The HTTP code of a GET."""
+    headers = {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"} if credentials else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_flower_asks_for_the_password(tmp_path: Path) -> None:
+    """With a user and a password set, Flower listens on this machine and lets in who knows them; PORT is obeyed."""
+    credentials = {"BIDE_FLOWER__USER": "operator", "BIDE_FLOWER__PASSWORD": "hush-flower"}
+
+    with flower(tmp_path, PORT="0", **credentials) as process:
+        address = address_of(process)
+
+        assert address.startswith("http://127.0.0.1:")
+        assert status_of(f"{address}/tasks") == 401
+        assert status_of(f"{address}/tasks", "operator:wrong") == 401
+        assert status_of(f"{address}/tasks", "operator:hush-flower") == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        ((), {"BIDE_FLOWER__ADDRESS": "0.0.0.0"}),
+        (("--address=0.0.0.0",), {}),
+        ((), {"FLOWER_ADDRESS": "::"}),
+    ],
+    ids=["by our setting", "by the command line", "by Flower's own variable"],
+)
+def test_flower_refuses_to_stand_open(arguments: tuple[str, ...], environ: dict[str, str], tmp_path: Path) -> None:
+    """Without authentication it does not start on an address that others reach, and says what to set."""
+    with flower(tmp_path, "--port=0", *arguments, **environ) as process:
+        _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "without authentication: set BIDE_FLOWER__USER and BIDE_FLOWER__PASSWORD" in said
+    assert "Traceback" not in said
+    assert "Visit me" not in said
+
+
+def test_flower_tells_the_problems_of_the_configuration(tmp_path: Path) -> None:
+    """A wrong environment ends it with the list of problems and no traceback."""
+    with flower(tmp_path, BIDE_FLOWER__PORT="many", BIDE_FLOWER__USER="operator") as process:
+        _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 1
+    assert "2 problems with the configuration:" in said
+    assert "Traceback" not in said

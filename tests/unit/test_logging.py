@@ -1,0 +1,206 @@
+"""Logs: one form for all of them, and no secret in any."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from config.logging import QUIET, configure, register_secrets
+
+HUSH = "hush-hush-1234"
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the logs of a test go; what it changed of the process's logging is put back."""
+    root, quiet = logging.getLogger(), {name: logging.getLogger(name).level for name in QUIET}
+    handlers, level = root.handlers, root.level
+    yield io.StringIO()
+    root.handlers = handlers
+    root.setLevel(level)
+    for name, before in quiet.items():
+        logging.getLogger(name).setLevel(before)
+    logging.captureWarnings(False)
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    """Every line that was logged as JSON."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_event_is_one_json_line(stream: io.StringIO) -> None:
+    """An event has its name, its fields, level, time, and what was bound to the context."""
+    configure("INFO", "json", stream=stream)
+    structlog.contextvars.bind_contextvars(job_id="j1")
+
+    structlog.get_logger("bide.test").info("job.submitted", provider="photogpt", polls=3, late=0.5, first=True)
+
+    [line] = lines(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "job.submitted",
+        "provider": "photogpt",
+        "polls": 3,
+        "late": 0.5,
+        "first": True,
+        "job_id": "j1",
+        "level": "info",
+        "logger": "bide.test",
+    }
+
+
+def test_standard_library_logs_take_the_same_form(stream: io.StringIO) -> None:
+    """Celery's and every library's lines become the same JSON, with the context of the job."""
+    configure("INFO", "json", stream=stream)
+    structlog.contextvars.bind_contextvars(job_id="j1")
+
+    logging.getLogger("celery.worker.consumer").warning("lost %s after %d s", "it", 3)
+
+    [line] = lines(stream)
+    assert (line["event"], line["level"], line["logger"]) == ("lost it after 3 s", "warning", "celery.worker.consumer")
+    assert line["job_id"] == "j1"
+
+
+@pytest.mark.parametrize(
+    ("form", "terminal", "is_json"), [("auto", False, True), ("auto", True, False), ("pretty", False, False)]
+)
+def test_form_follows_the_terminal(form: Any, terminal: bool, is_json: bool, stream: io.StringIO) -> None:
+    """Pretty on a terminal or when asked for, JSON where a machine reads."""
+    out = Terminal() if terminal else stream
+    configure("INFO", form, stream=out)
+
+    structlog.get_logger().info("job.submitted", provider="photogpt")
+
+    assert "job.submitted" in out.getvalue()
+    assert out.getvalue().startswith("{") == is_json
+
+
+@pytest.mark.parametrize("form", ["json", "pretty"])
+def test_exception_comes_without_locals(form: Any, stream: io.StringIO) -> None:
+    """A traceback tells where, and not what lay in the variables there."""
+    configure("INFO", form, stream=stream)
+
+    def fail() -> None:
+        key = "kept" + "-to-itself"
+        raise ValueError(len(key))
+
+    try:
+        fail()
+    except ValueError:
+        structlog.get_logger().exception("job.crashed")
+        logging.getLogger("celery").exception("the same, %s", "elsewhere")
+
+    assert stream.getvalue().count("ValueError: 14") == 2
+    assert "kept-to-itself" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "api_key",
+        "API_KEY",
+        "photogpt_api_key",
+        "Authorization",
+        "password",
+        "aws_secret_access_key",
+        "x-api-key",
+        "token",
+        "cookie",
+    ],
+)
+def test_secret_looking_fields_are_starred_out(name: str, stream: io.StringIO) -> None:
+    """A field named like a secret shows none, at any depth."""
+    configure("INFO", "json", stream=stream)
+
+    structlog.get_logger().info(
+        "call.sent", **{name: "unregistered"}, headers=[{name: "unregistered", "accept": "json"}]
+    )
+
+    assert "unregistered" not in stream.getvalue()
+    assert lines(stream)[0]["headers"] == [{name: "***", "accept": "json"}]
+
+
+@pytest.mark.parametrize("name", ["idempotency_key", "key", "token_count", "bucket", "secretary"])
+def test_other_fields_stay(name: str, stream: io.StringIO) -> None:
+    """What only resembles a secret's name is needed to find a job."""
+    configure("INFO", "json", stream=stream)
+
+    structlog.get_logger().info("job.stored", **{name: "2026/11/22/j1/0.png"})
+
+    assert lines(stream)[0][name] == "2026/11/22/j1/0.png"
+
+
+def test_registered_secrets_are_starred_out_everywhere(stream: io.StringIO) -> None:
+    """A known secret shows in no text, object, traceback or line of a library; short values are left alone."""
+    configure("INFO", "json", stream=stream)
+    register_secrets([HUSH, HUSH + "-longer", "", "a"])
+
+    class Call:
+        def __repr__(self) -> str:
+            return f"Call({HUSH})"
+
+    log = structlog.get_logger()
+    log.info(f"said {HUSH}-longer", call=Call(), query={"k": (HUSH,)}, plain="banana")
+    logging.getLogger("httpcore").warning("GET /?key=%s", HUSH)
+    try:
+        int(HUSH)
+    except ValueError as error:
+        log.exception("call.failed", reason=error)
+
+    assert "hush" not in stream.getvalue()
+    said, library, failed = lines(stream)
+    assert (said["event"], said["plain"], library["event"]) == ("said ***", "banana", "GET /?key=***")
+    assert failed["exception"].endswith("invalid literal for int() with base 10: '***'")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at redis://user:pa:ss@host/0", "at redis://user:***@host/0"),
+        ("Authorization: Bearer abc.def-12345", "Authorization: Bearer ***"),
+        ("https://s3/k?X-Amz-Signature=abc123&a=1", "https://s3/k?X-Amz-Signature=***&a=1"),
+        ("https://cdn.example.com:8443/a@2x.png", "https://cdn.example.com:8443/a@2x.png"),
+    ],
+)
+def test_secrets_in_addresses_are_starred_out(text: str, shown: str, stream: io.StringIO) -> None:
+    """Passwords in URLs, bearer tokens and signatures are found by their form; plain addresses stay whole."""
+    configure("INFO", "json", stream=stream)
+
+    logging.getLogger("any").warning("%s", text)
+
+    assert lines(stream)[0]["event"] == shown
+
+
+def test_celerys_task_lines_cost_nothing(stream: io.StringIO) -> None:
+    """Received, succeeded and retried are told by our own lines: Celery asks first and formats nothing."""
+    configure("DEBUG", "json", stream=stream)
+
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        assert not logging.getLogger(name).isEnabledFor(logging.INFO)
+        logging.getLogger(name).error("Task raised")
+
+    assert [line["event"] for line in lines(stream)] == ["Task raised"] * 2
+
+
+def test_level_is_kept(stream: io.StringIO) -> None:
+    """What is below the level is not logged, by nobody."""
+    configure("ERROR", "json", stream=stream)
+
+    structlog.get_logger().warning("job.late")
+    logging.getLogger("celery").warning("late")
+    logging.getLogger("httpx").warning("late")
+
+    assert stream.getvalue() == ""

@@ -1,0 +1,104 @@
+"""A provider's catalogs (styles, tools, models): asked for once and kept some minutes. `python -m workers.catalog`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from bide.errors import BideError, InvalidRequestError
+from bide.ledger import AccountName
+from bide.providers import find
+from config.problems import ConfigurationProblems
+from workers.toolbox import Toolbox, close_toolbox, toolbox
+
+#: How long an answer is kept [seconds]; catalogs change by the day.
+KEPT_SECONDS = 300.0
+
+#: Fields that name an entry, the best first; they come before the others in a table.
+_NAMING = ("style_id", "tool", "id", "modelID", "name", "title", "status")
+
+Entries = list[dict[str, Any]]
+
+
+class Catalogs:
+    """The catalogs of all accounts, as one process knows them; safe to share between threads."""
+
+    def __init__(self, tools: Toolbox, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tools, self._clock = tools, clock
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[object, ...], tuple[float, Entries]] = {}
+
+    def get(self, provider: str, name: str, *, arguments: Mapping[str, str], account: str = "default") -> Entries:
+        """The entries of a catalog.
+
+        Raises `InvalidRequestError` for what there is not, `AccountRefusedError`, `TryLaterError`,
+        `UnreadableAnswerError`.
+        """
+        key = (provider, name, account, *sorted(arguments.items()))
+        with self._lock:
+            until, entries = self._kept.get(key, (0.0, []))
+            if self._clock() >= until:
+                entries = self._ask(AccountName(provider, account), name, arguments)
+                self._kept[key] = (self._clock() + KEPT_SECONDS, entries)
+        return entries
+
+    def _ask(self, account: AccountName, name: str, arguments: Mapping[str, str]) -> Entries:
+        adapter, asked_as = find(account.provider), self._tools.account(account)
+        call = adapter.catalog_call(name, arguments, asked_as)
+        answer = self._tools.reactor.run(self._tools.http.call(call, buys=False))
+        return adapter.catalog_outcome(name, answer, asked_as)
+
+
+def offered(provider: str) -> Entries:
+    """Which catalogs a provider has."""
+    catalogs = sorted(find(provider).catalogs.items())
+    return [
+        {"name": name, "arguments": ", ".join(catalog.arguments), "description": catalog.description}
+        for name, catalog in catalogs
+    ]
+
+
+@click.command()
+@click.argument("provider")
+@click.argument("name", required=False)
+@click.option("--arg", "arguments", multiple=True, metavar="K=V")
+@click.option("--account", default="default")
+@click.option("--json", "as_json", is_flag=True)
+def main(provider: str, name: str | None, arguments: tuple[str, ...], account: str, as_json: bool) -> None:
+    """Ask a provider what it offers; without NAME, which catalogs it has."""
+    try:
+        given = dict(map(_pair, arguments))
+        entries = (
+            Catalogs(toolbox()).get(provider, name, arguments=given, account=account) if name else offered(provider)
+        )
+    except (BideError, ConfigurationProblems) as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        close_toolbox()
+    click.echo(json.dumps(entries, indent=2, ensure_ascii=False) if as_json else _table(entries))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not (name and separator):
+        raise InvalidRequestError(f"--arg {text}: is not of the form key=value")
+    return name, value
+
+
+def _table(entries: Entries) -> str:
+    """One entry a line, with the fields that name it first, nested values left to `--json`."""
+    fields = {name for entry in entries for name, value in entry.items() if not isinstance(value, dict | list)}
+    names = [name for name in _NAMING if name in fields] + sorted(fields - set(_NAMING))
+    rows = [names, *([str(entry.get(name, "")) for name in names] for entry in entries)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(names))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(prog_name="bide catalog"))

@@ -8,7 +8,8 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -41,6 +42,8 @@ class StorageOptions:
 
     bucket: str
     endpoint_url: str | None = None
+    #: Where others, such as providers, reach the same store; None: at `endpoint_url`.
+    public_endpoint_url: str | None = None
     region: str | None = None
     #: None: "path" where an endpoint is set, as most stores that are not AWS want it, else "auto".
     addressing_style: Literal["auto", "path", "virtual"] | None = None
@@ -102,7 +105,7 @@ class Storage:
         """An address at which anyone may fetch `s3://bucket/key` until it expires; the store is not asked for it."""
         bucket, key = parse_uri(uri)
         with _errors(bucket, key):
-            return self.client.generate_presigned_url(
+            return self._public_client.generate_presigned_url(
                 "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_seconds
             )
 
@@ -134,6 +137,12 @@ class Storage:
             if self._client is None:
                 self._client = _connect(self.options)
             return self._client
+
+    @cached_property
+    def _public_client(self) -> S3Client:
+        """Signs addresses for others: a signature holds the host name under which it will be used."""
+        public = self.options.public_endpoint_url
+        return _connect(replace(self.options, endpoint_url=public)) if public else self.client
 
     def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: Mapping[str, Any]) -> None:
         file.seek(0)

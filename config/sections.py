@@ -50,9 +50,6 @@ class S3Settings(Section):
         default_factory=lambda said: "path" if said.get("endpoint_url") else "auto", description="auto, path or virtual"
     )
     public_endpoint_url: WebUrl | None = Field(None, description="the address under which others reach the store")
-    checksum: Literal["when_required", "when_supported"] = Field(
-        "when_required", description="when_required, or when_supported where the store knows the newer checksums"
-    )
 
 
 class MediaSettings(Section):

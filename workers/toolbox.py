@@ -54,6 +54,7 @@ class Toolbox:
             StorageOptions(
                 bucket=told.bucket,
                 endpoint_url=told.endpoint_url,
+                public_endpoint_url=told.public_endpoint_url,
                 region=told.region,
                 addressing_style=told.addressing_style,
                 connect_timeout_seconds=self.settings.timing.connect_timeout_seconds,

@@ -149,7 +149,6 @@ def test_misspelt_variable_is_a_problem(misspelt: str, nearest: str) -> None:
         ("BIDE_LEDGER_URL", "amqp://rabbit"),
         ("BIDE_S3__ENDPOINT_URL", "127.0.0.1:9000"),
         ("BIDE_S3__ENDPOINT_URL", "http://user:pw@127.0.0.1:9000"),
-        ("BIDE_S3__CHECKSUM", "sometimes"),
         ("BIDE_PROVIDERS__PHOTOGPT__BASE_URL", "https://api.example.com/?key=1"),
         ("BIDE_PROVIDERS__PHOTOGPT__MEDIA_HOSTS", '["http://127.0.0.1"]'),
         ("BIDE_PROVIDERS__PHOTOGPT__MEDIA_HOSTS", '["127.0.0.1:99999"]'),

@@ -25,11 +25,12 @@ def ended(record: Record) -> bool:
     return record.following is None and (record.state.final or record.state is JobState.UNCONFIRMED)
 
 
-def outcome(record: Record, *, told_to: str) -> dict[str, Any]:
-    """The result of an ended job; raises `JobFailed` for a bad end. `told_to`: the job id of the caller."""
+def outcome(record: Record) -> dict[str, Any]:
+    """The result of an ended job, the same for every caller; raises `JobFailed` for a bad end."""
     if record.state is JobState.SUCCEEDED:
-        return {**json.loads(record.text("result")), "job_id": told_to}
-    raise failed(recorded_failure(record), job_id=told_to)
+        result: dict[str, Any] = json.loads(record.text("result"))
+        return result
+    raise failed(recorded_failure(record))
 
 
 def recorded_failure(record: Record) -> Failure:
@@ -43,9 +44,9 @@ def recorded_failure(record: Record) -> Failure:
     return failure.model_copy(update=known)
 
 
-def failed(failure: Failure, *, job_id: str) -> JobFailed:
+def failed(failure: Failure) -> JobFailed:
     """The exception that makes the caller's task fail."""
-    return JobFailed(failure.model_copy(update={"job_id": job_id}).model_dump_json())
+    return JobFailed(failure.model_dump_json())
 
 
 def failure_of(record: Record, code: FailureCode, message: str, *, retryable: bool = False) -> Failure:

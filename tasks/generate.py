@@ -94,7 +94,7 @@ def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any] | None:
                 return None
         case Verb.ANSWER if record:
             task.request.bide_answered = Answered(account, job_id)
-            return outcome(record, told_to=job_id)
+            return outcome(record)
         case Verb.FOLLOW:
             return _follow(task, tools, account, step.other)
         case Verb.WAIT:
@@ -142,7 +142,7 @@ def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dic
         _suspend(task, Messages())
         return None
     task.request.bide_answered = Answered(account, task.request.id, leader)
-    return outcome(record, told_to=task.request.id)
+    return outcome(record)
 
 
 def _suspend(task: Any, messages: Messages) -> None:
@@ -153,4 +153,4 @@ def _suspend(task: Any, messages: Messages) -> None:
 
 def _invalid(job_id: str, message: str) -> JobFailed:
     log.info("job.invalid", job_id=job_id, reason=message)
-    return failed(Failure(code=FailureCode.INVALID_REQUEST, message=message, job_id=job_id), job_id=job_id)
+    return failed(Failure(code=FailureCode.INVALID_REQUEST, message=message, job_id=job_id))

@@ -99,7 +99,7 @@ class _Purchase:
         failure = failure_of(self._record, FailureCode.SUBMISSION_UNKNOWN, reason)
         ledger = self._tools.ledger
         if ledger.conclude(self._record, self._token, JobState.UNCONFIRMED, error=failure.model_dump_json()):
-            raise failed(failure, job_id=self._record.job_id)
+            raise failed(failure)
         return ledger.admit(self._record.account)  # it is to be submitted again, or was somebody else's to end
 
     def _log(self, event: str, **fields: str) -> None:
@@ -112,4 +112,4 @@ def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: 
     tools.ledger.conclude(record, token, JobState.FAILED, error=failure.model_dump_json())
     tools.dispatcher.send(tools.ledger.admit(record.account))
     log.info("job.failed", job_id=record.job_id, account=str(record.account), code=code.value)
-    return failed(failure, job_id=record.job_id)
+    return failed(failure)

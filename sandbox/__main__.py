@@ -1,0 +1,57 @@
+"""`python -m sandbox`: start the simulated providers."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from sandbox.server import Address, base_urls, serve
+from sandbox.world import Options
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", default=0, help="Port to listen on; 0: the system chooses.")
+@click.option("--latency", default=4.0, help="Mean time of a job [seconds]; each lies within 30 % of it.")
+@click.option("--seed", default=0, help="Another seed gives other latencies, pictures and chances.")
+@click.option("--result-bytes", type=int, help="Pad results to about so many bytes; one picture serves all of a kind.")
+@click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="File that keeps the purchases.")
+@click.option("--port-file", type=click.Path(dir_okay=False, path_type=Path), help="File to write the port to.")
+@click.option("--key", default="", show_default=False, help="The only key to take; without it any but bad-key.")
+def main(
+    *,
+    host: str,
+    port: int,
+    latency: float,
+    seed: int,
+    result_bytes: int | None,
+    journal: Path | None,
+    port_file: Path | None,
+    key: str,
+) -> None:
+    """Simulate CyberPhotoBooth, dreambooth, Nextry and PhotoGPT on one address."""
+
+    def ready(bound: int) -> None:
+        if port_file is not None:
+            _write_whole(port_file, f"{bound}\n")
+        urls = base_urls(f"http://{host}:{bound}")
+        click.echo("sandbox ready: " + " ".join(f"{name}={url}" for name, url in urls.items()))
+
+    options = Options(latency_seconds=latency, seed=seed, result_bytes=result_bytes, journal=journal, key=key)
+    try:
+        asyncio.run(serve(options, Address(host, port), ready))
+    except OSError as error:
+        raise click.ClickException(f"{host}:{port}: {error.strerror}") from error
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write so that a reader finds all of it or no file."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    main()

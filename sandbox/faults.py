@@ -1,0 +1,95 @@
+"""The faults that can be ordered; how to order them stands in `rules.py`.
+
+What a fault then does: `trouble.py` (answers), `jobs.py` (jobs), `media.py` (files).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SUBMIT, POLL, MEDIA, CATALOG = "submit", "poll", "media", "catalog"
+OPERATIONS = (SUBMIT, POLL, MEDIA, CATALOG)
+
+PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
+
+Value = str | float
+
+
+class Stage(StrEnum):
+    """When a fault takes hold."""
+
+    BEFORE = "before"  # instead of the request: nothing is accepted
+    ACCEPTED = "accepted"  # the job is bought, its answer is lost
+    ANSWER = "answer"  # the true answer, spoilt
+    JOB = "job"  # the job itself takes another course
+    FILE = "file"  # the file of a result, spoilt
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that can be ordered."""
+
+    stage: Stage
+    #: Where it can strike, and where it does unless the rule says otherwise.
+    operations: tuple[str, ...]
+    usual: str
+    #: The name of its own parameter, if it has one, and what that is unless given.
+    parameter: str = ""
+    default: Value = 0.0
+
+
+def _everywhere(parameter: str = "", default: Value = 0.0, stage: Stage = Stage.BEFORE) -> Fault:
+    return Fault(stage, OPERATIONS, "*", parameter, default)
+
+
+def _accepted(parameter: str = "", default: Value = 0.0) -> Fault:
+    return Fault(Stage.ACCEPTED, (SUBMIT,), SUBMIT, parameter, default)
+
+
+def _polled(*also: str) -> Fault:
+    return Fault(Stage.ANSWER, (POLL, *also), POLL)
+
+
+def _fate(parameter: str = "", default: Value = 0.0) -> Fault:
+    return Fault(Stage.JOB, (SUBMIT, POLL), SUBMIT, parameter, default)
+
+
+def _file(parameter: str = "", default: Value = 0.0) -> Fault:
+    return Fault(Stage.FILE, (MEDIA,), MEDIA, parameter, default)
+
+
+FAULTS: dict[str, Fault] = {
+    "status": _everywhere("status", 500.0),
+    "refused": _everywhere("message", "insufficient credits"),
+    "edge_page": _everywhere(),
+    "drop_before": _everywhere(),
+    "html_under_200": _everywhere(),
+    "slow": _everywhere("seconds", 5.0),
+    "half_json": Fault(Stage.ANSWER, (SUBMIT, POLL, CATALOG), "*"),
+    "slow_body": _everywhere("bytes_per_second", 1000.0, stage=Stage.ANSWER),
+    "accept_then_drop": _accepted(),
+    "accept_then_504": _accepted(),
+    "accept_then_hang": _accepted("seconds", 3600.0),
+    "accept_then_garbage": _accepted(),
+    "unknown_status": _polled(),
+    "not_found": _polled(MEDIA),
+    "fail": _fate("message", "the model ran out of memory"),
+    "never_finishes": _fate(),
+    "not_found_first": _fate("polls", 2.0),
+    "empty_result": _fate(),
+    "empty_once": _fate(),
+    "expired": _fate(),
+    "html": _file(),
+    "empty": _file(),
+    "truncated": _file(),
+    "cut": _file(),
+    "wrong_length": _file(),
+    "playlist": _file(),
+    "redirect_to": _file("url", "http://127.0.0.1:9/"),
+    "redirect_loop": _file(),
+    "endless": _file(),
+    "gzip_bomb": _file("bytes", float(256 * 1024 * 1024)),
+    "wrong_type": _file(),
+    "404_once": _file(),
+}

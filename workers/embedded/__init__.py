@@ -1,0 +1,1 @@
+"""The all-in-one stack: broker, object storage, sandbox and the Procfile's processes, as children of one command."""

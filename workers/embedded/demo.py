@@ -1,0 +1,115 @@
+"""`bide demo`: a stack whose providers are simulated, one job of each kind, and what came of it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bide.client import Client
+from bide.errors import JobFailed
+from workers.embedded.demo_jobs import demo_jobs
+from workers.embedded.processes import generate_access, start_processes, wait_ready
+from workers.embedded.runs import until_stopped
+from workers.embedded.servers import ObjectStore, start_broker, start_objects, start_sandbox
+from workers.embedded.show import showing
+from workers.embedded.stack import Stack
+from workers.embedded.surroundings import broker_environment, demo_surroundings, sandbox_environment
+from workers.embedded.terminal import err, out, say
+from workers.embedded.watch import Watched, files_of
+
+#: Between two looks at the jobs [seconds].
+LOOK_SECONDS = 0.25
+
+#: How long the jobs may take in all [seconds]; they take about twenty.
+LONGEST_SECONDS = 180.0
+
+#: How long the simulated providers take for a job, about [seconds].
+LATENCY_SECONDS = 4.0
+
+
+def demo(stack: Stack, *, keep: bool) -> int:
+    """Start the stack, run the jobs, report; 0 if all succeeded."""
+    shutil.rmtree(stack.folder / "broker", ignore_errors=True)  # a new sandbox knows nothing of an old one's jobs
+    surroundings, access = demo_surroundings(), generate_access(stack)
+    broker_url, objects, told = _start_servers(stack, surroundings)
+    processes = start_processes(stack, {**surroundings, **told, **access.environment, "BIDE_FLOWER__PORT": "0"})
+    with Client(broker_url, uploads=objects.open()) as client:
+        jobs = _submit(stack, client)
+        say("starting", ", ".join(child.name for child in processes))
+        flower = wait_ready(stack, processes)
+        stack.publish({"environment": told, "flower": flower})
+        say("flower", f"{flower}  user {access.user}, password {access.password}")
+        _watch(stack, client, jobs)
+        succeeded = _report(client, jobs, objects.folder)
+    if keep:
+        out.print(f"\nlook at {flower} (user {access.user}, password {access.password}); Ctrl-C ends it all")
+        return until_stopped(stack, 0 if succeeded else 1)
+    out.print("\n`bide demo --keep` leaves Flower and the rest running.")
+    return 0 if succeeded else 1
+
+
+def _start_servers(stack: Stack, env: Mapping[str, str]) -> tuple[str, ObjectStore, dict[str, str]]:
+    broker_url = start_broker(stack, env)
+    say("broker", broker_url)
+    objects = start_objects(stack, env)
+    say("objects", f"{objects.endpoint_url}  as files in {_near(objects.folder)}")
+    sandbox = start_sandbox(stack, env, latency_seconds=LATENCY_SECONDS)
+    say("sandbox", f"{sandbox}  plays all four providers")
+    say("logs", _near(stack.folder / "logs"))
+    return (
+        broker_url,
+        objects,
+        {**broker_environment(broker_url), **objects.environment, **sandbox_environment(sandbox)},
+    )
+
+
+def _submit(stack: Stack, client: Client) -> list[Watched]:
+    jobs = []
+    for job in demo_jobs():
+        stack.check()
+        jobs.append(Watched(job, client.submit(job.request)))
+    return jobs
+
+
+def _watch(stack: Stack, client: Client, jobs: Sequence[Watched]) -> None:
+    """Look until all are over, or it takes so long that something must be wrong."""
+    until = time.monotonic() + LONGEST_SECONDS
+    with showing(out) as show:
+        while not all(job.over for job in jobs) and time.monotonic() < until:
+            stack.check()
+            show.update(jobs, [job for job in jobs if job.look(client)])
+            stack.attention.sleep(LOOK_SECONDS)
+        show.update(jobs, [])
+
+
+def _report(client: Client, jobs: Sequence[Watched], folder: Path) -> bool:
+    """Print where the objects lie, and why jobs did not succeed; whether all did."""
+    out.print(f"\nstored; buckets are folders, objects are files in {_near(folder)}:", markup=False)
+    reasons = {job.job_id: _why_not(client, job, folder) for job in jobs}
+    failed = [job for job in jobs if reasons[job.job_id]]
+    for job in failed:
+        err.print(f"{job.job.label} ({job.job_id}): {reasons[job.job_id]}", markup=False)
+    out.print(f"\n{len(jobs) - len(failed)} of {len(jobs)} jobs succeeded")
+    return not failed
+
+
+def _why_not(client: Client, job: Watched, folder: Path) -> str:
+    """Why a job did not succeed; "" where it did, and its files are printed."""
+    if not job.succeeded:
+        return job.why()
+    try:
+        files = files_of(client, job, folder)
+    except (JobFailed, TimeoutError) as error:
+        return str(error)
+    if missing := [file for file in files if not file.is_file()]:
+        return f"its object is not there: {missing[0]}"
+    for place in map(_near, files) if files else ["done; it leaves no file"]:
+        out.print(f"  {job.job.label:28}  {place}", markup=False)
+    return ""
+
+
+def _near(file: Path) -> str:
+    """A path as short as it can be said from here."""
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)

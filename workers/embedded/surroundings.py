@@ -1,0 +1,52 @@
+"""What the children of a stack are told: the environment of a demo, and that of one's own deployment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from workers.embedded.servers import HOST, SANDBOX_PATHS
+
+#: Variables of the shell that must not reach a demo: they may name real providers, real stores, real money.
+_FOREIGN = ("BIDE_", "AWS_", "FLOWER_", "CELERY_", "NANIO_")
+
+#: A demo does not bide: how its jobs are polled.
+_DEMO_POLLS = {"POLL_FIRST_SECONDS": "2", "POLL_FACTOR": "1.5", "POLL_CAP_SECONDS": "4"}
+
+
+def demo_surroundings() -> dict[str, str]:
+    """The shell's environment without anything that concerns a deployment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN) and name != "PORT"}
+    closed = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return {**kept, **closed, **unproxied(kept)}
+
+
+def broker_environment(broker_url: str) -> dict[str, str]:
+    """One server for messages, records and results."""
+    return {"BIDE_BROKER_URL": broker_url, "BIDE_LEDGER_URL": broker_url, "BIDE_RESULT_URL": broker_url}
+
+
+def sandbox_environment(address: str) -> dict[str, str]:
+    """The four providers, played by the sandbox at `address`."""
+    told: dict[str, str] = {}
+    for provider, path in SANDBOX_PATHS.items():
+        values = {
+            "BASE_URL": address + path,
+            "API_KEY": f"sandbox-{provider}",
+            "MEDIA_HOSTS": json.dumps([urlsplit(address).netloc]),
+            **_DEMO_POLLS,
+        }
+        told |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
+    return told
+
+
+def unproxied(env: Mapping[str, str]) -> dict[str, str]:
+    """What keeps a proxy out of the way to this machine's own servers."""
+    spared = ",".join(filter(None, (env.get("NO_PROXY") or env.get("no_proxy"), HOST, "localhost")))
+    return {"NO_PROXY": spared, "no_proxy": spared}

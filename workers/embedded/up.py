@@ -1,0 +1,70 @@
+"""`bide up`: the stack for one's own providers; only what the environment and `.env` do not name is brought along."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Set
+
+from config.environment import Collection
+from config.settings import ENV_FILE, KNOWN, Settings, load
+from workers.embedded.processes import generate_access, start_processes, wait_ready
+from workers.embedded.runs import until_stopped
+from workers.embedded.servers import start_broker, start_objects
+from workers.embedded.stack import Stack, write_private
+from workers.embedded.surroundings import unproxied
+from workers.embedded.terminal import out, say
+
+#: Variables whose values stay in the file that only this user can read.
+_SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+#: Other ways in which Flower can be told who may look.
+_FLOWER_AUTHENTICATION = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH", "FLOWER_UNIX_SOCKET")
+
+
+def up(stack: Stack) -> int:
+    """Run until a signal ends it; raises `ConfigurationProblems` before the processes are started."""
+    said = set(Collection(KNOWN, os.environ, ENV_FILE).variables)
+    told = _start_missing(stack, said)
+    settings = load({**os.environ, **told})
+    env = {**os.environ, **told, **_process_environment(stack, said, settings)}
+    flower = wait_ready(stack, start_processes(stack, env))
+    say("flower", flower)
+    say("logs", str(stack.folder / "logs"))
+    stack.publish({"environment": told, "flower": flower})
+    _tell_clients(stack, told)
+    return until_stopped(stack, 0)
+
+
+def _start_missing(stack: Stack, said: Set[str]) -> dict[str, str]:
+    """Start what nobody named; what there is to say about it, as environment."""
+    told: dict[str, str] = {}
+    if "BIDE_BROKER_URL" not in said:
+        told["BIDE_BROKER_URL"] = start_broker(stack, os.environ)
+        say("broker", told["BIDE_BROKER_URL"])
+    if not said & {"BIDE_S3__BUCKET", "BIDE_S3__ENDPOINT_URL"}:
+        objects = start_objects(stack, os.environ)
+        told |= objects.environment | unproxied(os.environ)
+        say("objects", f"{objects.endpoint_url}  as files in {objects.folder}")
+    return told
+
+
+def _process_environment(stack: Stack, said: Set[str], settings: Settings) -> dict[str, str]:
+    """What the processes need besides: a port and a password for Flower, and what the Procfile asks the shell for."""
+    env = {"BIDE_POLLER__CONCURRENCY": str(settings.poller.concurrency)}
+    if "BIDE_FLOWER__PORT" not in said:
+        env["BIDE_FLOWER__PORT"] = "0"
+    if settings.flower.password is None and not any(os.environ.get(name) for name in _FLOWER_AUTHENTICATION):
+        access = generate_access(stack)
+        say("flower", f"user {access.user}, password {access.password}")
+        env |= access.environment
+    return env
+
+
+def _tell_clients(stack: Stack, told: dict[str, str]) -> None:
+    lines = {name: f"export {name}={value!r}" for name, value in told.items() if not name.lower().endswith("_proxy")}
+    file = stack.folder / "client.env"
+    write_private(file, "\n".join(lines.values()) + "\n")
+    out.print(f"\nfor clients (with the keys: `. {file}`):" if told else "\nready; Ctrl-C ends it", markup=False)
+    for name, line in lines.items():
+        if name not in _SECRET:
+            out.print(f"  {line}", markup=False)

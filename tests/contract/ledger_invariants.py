@@ -1,4 +1,4 @@
-"""What must hold of one account's keys after every move, whatever happened before."""
+"""What must hold of a ledger's keys after every move, whatever happened before."""
 
 from __future__ import annotations
 
@@ -12,62 +12,80 @@ from bide.ledger import AccountName
 from bide.ledger.ledger import ACCOUNTS_KEY, prefix
 
 CLOCKS = ("queued", "lease", "due")
-LISTS = (*CLOCKS, "unconfirmed", "inflight", "account")
+IDEMPOTENCY = "bide:idem:"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything Redis holds about one account."""
+    """Everything Redis holds: members of sorted sets and sets, fields of hashes, keys that have no TTL."""
 
-    jobs: dict[str, dict[str, str]]
-    followers: dict[str, dict[str, str]]
-    clocks: dict[str, set[str]]
-    unconfirmed: set[str]
-    inflight: set[str]
+    members: dict[str, set[str]]
+    hashes: dict[str, dict[str, str]]
+    for_ever: set[str]
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account's part of a snapshot."""
+
+    at: str
+    whole: Snapshot
+
+    def of(self, kind: str) -> dict[str, dict[str, str]]:
+        """The hashes of one kind (job, body, followers), by job id."""
+        at = f"{self.at}{kind}:"
+        return {key.removeprefix(at): fields for key, fields in self.whole.hashes.items() if key.startswith(at)}
+
+    def on(self, name: str) -> set[str]:
+        return self.whole.members.get(self.at + name, set())
+
+    def standing(self, job_id: str) -> list[str]:
+        return [name for name in CLOCKS if job_id in self.on(name)]
 
     def live(self, job_id: str) -> bool:
         """Whether anything is still to be done for one of the job's callers."""
-        job = self.jobs[job_id]
-        return job["state"] != "following" and (job.get("answered") != "1" or job_id in self.followers)
-
-    def standing(self, job_id: str) -> list[str]:
-        return [name for name in CLOCKS if job_id in self.clocks[name]]
+        job = self.whole.hashes[f"{self.at}job:{job_id}"]
+        told = job.get("answered") == "1" and f"{self.at}followers:{job_id}" not in self.whole.hashes
+        return job["state"] != "following" and not told
 
 
-def snapshot(server: redis.Redis, account: AccountName) -> Snapshot:
-    """Read it all."""
-    at = prefix(account)
-
-    def hashes(kind: str) -> dict[str, dict[str, str]]:
-        keys = server.keys(f"{at}{kind}:*")
-        return {key.removeprefix(f"{at}{kind}:"): server.hgetall(key) for key in keys}
-
+def snapshot(server: redis.Redis) -> Snapshot:
+    """Read it all, in two goes."""
+    keys: list[str] = server.keys("*")
+    pipeline = server.pipeline(transaction=False)
+    for key in keys:
+        pipeline.ttl(key)
+        if key.endswith((":queued", ":lease", ":due", ":unconfirmed")):
+            pipeline.zrange(key, 0, -1)
+        elif key.endswith(":inflight") or key == ACCOUNTS_KEY:
+            pipeline.smembers(key)
+        else:
+            pipeline.hgetall(key)
+    found = pipeline.execute()
+    values = dict(zip(keys, found[1::2], strict=True))
     return Snapshot(
-        hashes("job"),
-        hashes("followers"),
-        {name: set(server.zrange(at + name, 0, -1)) for name in CLOCKS},
-        set(server.zrange(at + "unconfirmed", 0, -1)),
-        set(server.smembers(at + "inflight")),
+        {key: set(value) for key, value in values.items() if not isinstance(value, dict)},
+        {key: value for key, value in values.items() if isinstance(value, dict)},
+        {key for key, ttl in zip(keys, found[::2], strict=True) if ttl == -1},
     )
 
 
-def check_account(server: redis.Redis, account: AccountName, *, max_in_flight: int, late: Iterable[str]) -> Snapshot:
-    """All invariants of one account; `late`: the jobs that may exceed `max_in_flight`, since their answer came late."""
-    seen = snapshot(server, account)
-    for job_id, job in seen.jobs.items():
-        _check_clock(seen, job_id, job)
-    on_clocks = set().union(*seen.clocks.values(), seen.unconfirmed, seen.inflight, seen.followers)
-    assert on_clocks <= seen.jobs.keys(), "a clock, a list or a follower without a record"
-    assert seen.unconfirmed == {job_id for job_id, job in seen.jobs.items() if job["state"] == "unconfirmed"}
-    assert seen.inflight == {job_id for job_id, job in seen.jobs.items() if _takes_a_place(seen, job_id, job)}
-    assert len(seen.inflight - set(late)) <= max_in_flight
-    _check_ends(server, account, seen)
-    return seen
+def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, late: Iterable[str]) -> None:
+    """All that must hold of one account; `late`: jobs that may exceed `max_in_flight`, as their answer came late."""
+    account = Account(prefix(name), whole)
+    jobs = account.of("job")
+    for job_id, job in jobs.items():
+        _check_clock(account, job_id, job)
+    everywhere = {job_id for name in (*CLOCKS, "unconfirmed", "inflight") for job_id in account.on(name)}
+    assert everywhere | account.of("followers").keys() <= jobs.keys(), "a clock, list or follower without a record"
+    assert account.on("unconfirmed") == {job_id for job_id, job in jobs.items() if job["state"] == "unconfirmed"}
+    assert account.on("inflight") == {job_id for job_id, job in jobs.items() if _takes_a_place(account, job_id, job)}
+    assert len(account.on("inflight") - set(late)) <= max_in_flight
 
 
-def _check_clock(seen: Snapshot, job_id: str, job: dict[str, str]) -> None:
-    state, standing = job["state"], seen.standing(job_id)
-    assert len(standing) == (1 if seen.live(job_id) else 0), f"{job_id} is {job} and stands on {standing}"
+def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
+    state, standing = job["state"], account.standing(job_id)
+    assert len(standing) == (1 if account.live(job_id) else 0), f"{job_id} is {job} and stands on {standing}"
     if state == "running":
         assert standing == ["due"], f"{job_id} runs and stands on {standing}"
     elif standing == ["queued"]:
@@ -76,30 +94,21 @@ def _check_clock(seen: Snapshot, job_id: str, job: dict[str, str]) -> None:
         assert "due" not in standing, f"{job_id} is polled as {state}"
 
 
-def _takes_a_place(seen: Snapshot, job_id: str, job: dict[str, str]) -> bool:
-    return job["state"] in ("submitting", "running") or (job["state"] == "queued" and job_id in seen.clocks["lease"])
+def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
+    return job["state"] in ("submitting", "running") or (job["state"] == "queued" and job_id in account.on("lease"))
 
 
-def _check_ends(server: redis.Redis, account: AccountName, seen: Snapshot) -> None:
-    """Every key has a TTL, or belongs to a job that is live or on the operators' list."""
-    at = prefix(account)
-    for job_id, job in seen.jobs.items():
-        keys = [f"{at}{kind}:{job_id}" for kind in ("job", "body", "followers")] + [
-            job.get("idem") or f"{at}job:{job_id}"
-        ]
-        kept = seen.live(job_id) or job["state"] == "unconfirmed"
-        if not kept:
-            assert job["state"] in (*FINAL_STATES, "following")
-            assert all(server.ttl(key) != -1 for key in keys), f"{job_id} is {job['state']} and is kept for ever"
-    known = {f"{kind}:{job_id}" for job_id in seen.jobs for kind in ("job", "body", "followers")}
-    stray = {key.removeprefix(at) for key in server.keys(f"{at}*")} - known - set(LISTS)
-    assert not stray
-
-
-def check_idempotency_keys(server: redis.Redis, accounts: Iterable[AccountName]) -> None:
-    """No idempotency key without a TTL stands for a job that is not there, and there are no other keys than ours."""
-    for key in server.keys("bide:idem:*"):
-        kept = server.hgetall(key)
-        assert server.ttl(key) > 0 or server.exists(f"{prefix(AccountName.parse(kept['account']))}job:{kept['job']}")
-    ours = ("bide:idem:", *map(prefix, accounts))
-    assert all(key == ACCOUNTS_KEY or key.startswith(ours) for key in server.keys("*"))
+def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
+    """Every key has a TTL, or belongs to a job that is live or on the operators' list, or is one of the registries."""
+    kept = {ACCOUNTS_KEY}
+    for name in names:
+        account = Account(prefix(name), whole)
+        kept |= {account.at + each for each in (*CLOCKS, "unconfirmed", "inflight", "account")}
+        for job_id, job in account.of("job").items():
+            if account.live(job_id) or job["state"] == "unconfirmed":
+                kept |= {f"{account.at}{kind}:{job_id}" for kind in ("job", "body", "followers")} | {
+                    job.get("idem", "")
+                }
+            else:
+                assert job["state"] in (*FINAL_STATES, "following"), f"{job_id} rests as {job}"
+    assert whole.for_ever <= kept

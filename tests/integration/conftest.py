@@ -1,0 +1,30 @@
+"""One deployment for all integration tests; each starts without ordered faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.caller import Caller
+from tests.integration.rig import Rig
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Redis, S3, the sandbox, a worker and a poller."""
+    with Rig(tmp_path_factory.mktemp("rig")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(deployment: Rig) -> Iterator[Rig]:
+    deployment.mark_logs()
+    yield deployment
+    deployment.sandbox.clear_faults()
+
+
+@pytest.fixture(scope="session")
+def caller(deployment: Rig) -> Iterator[Caller]:
+    with Caller(deployment.redis.url) as caller:
+        yield caller

@@ -1,0 +1,153 @@
+"""A whole deployment for tests: Redis, object storage, the simulated providers, and the Procfile's processes."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+
+from bide.ledger import AccountName, Ledger
+from bide.ledger.scripts import connect
+from sandbox.running import Sandbox
+from tests.integration.object_store import ObjectStore
+from tests.integration.processes import Process, plain_environment
+from tests.integration.servers import RedisServer
+
+#: Mean time of a job at the simulated providers [seconds].
+LATENCY_SECONDS = 1.0
+
+#: Short clocks, so that repairs can be waited for.
+CLOCKS = {
+    "BIDE_TIMING__LEASE_SECONDS": "3",
+    "BIDE_TIMING__SWEEP_SECONDS": "1",
+    "BIDE_TIMING__CONNECT_TIMEOUT_SECONDS": "2",
+    "BIDE_TIMING__READ_TIMEOUT_SECONDS": "3",
+    "BIDE_TIMING__SUBMIT_TIMEOUT_SECONDS": "15",
+}
+
+POLLS = {"POLL_FIRST_SECONDS": "0.5", "POLL_FACTOR": "1.5", "POLL_CAP_SECONDS": "2"}
+
+#: Keys of the accounts. Nextry has none for its default account, `main` is the one that works.
+KEYS = {
+    "CYBERPHOTOBOOTH__API_KEY": "key-of-cyberphotobooth",
+    "DREAMBOOTH__API_KEY": "key-of-dreambooth",
+    "NEXTRY__ACCOUNTS__MAIN__API_KEY": "key-of-nextry",
+    "PHOTOGPT__API_KEY": "key-of-photogpt",
+    "PHOTOGPT__ACCOUNTS__REFUSED__API_KEY": "bad-key",
+    "PHOTOGPT__ACCOUNTS__SMALL__API_KEY": "key-of-small",
+    "PHOTOGPT__ACCOUNTS__SMALL__MAX_IN_FLIGHT": "2",
+    "PHOTOGPT__ACCOUNTS__SINGLE__API_KEY": "key-of-single",
+    "PHOTOGPT__ACCOUNTS__SINGLE__MAX_IN_FLIGHT": "1",
+    "PHOTOGPT__ACCOUNTS__SLOW__API_KEY": "key-of-slow",
+    "PHOTOGPT__ACCOUNTS__SLOW__SUBMITS_PER_SECOND": "2",
+    "PHOTOGPT__ACCOUNTS__STRUCK__API_KEY": "key-of-struck",
+}
+
+FLOWER_USER, FLOWER_PASSWORD = "operator", "hush-flower"
+
+
+class Rig:
+    """`with Rig(folder) as rig: ...`: everything runs, and everything ends with the block."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stack = ExitStack()
+        self._seen: dict[str, int] = {}
+        (folder / "redis").mkdir()
+        self.redis = RedisServer(folder / "redis", appendonly=True)
+        self.store = ObjectStore(folder)
+        self.sandbox = Sandbox(latency_seconds=LATENCY_SECONDS, journal=folder / "purchases.jsonl")
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            self._stack.callback(self.redis.kill)
+            self.redis.start()
+            self._stack.enter_context(self.sandbox)
+            self._stack.callback(self.store.process.kill)
+            self.store.process.start()
+            for process in (self.worker, self.poller):
+                self._stack.callback(process.kill)
+                process.start()
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @cached_property
+    def worker(self) -> Process:
+        return self.process("worker", ready=r"worker-\d+@\S+ ready")
+
+    @cached_property
+    def poller(self) -> Process:
+        return self.process("poller", ready=r"poller-\d+@\S+ ready")
+
+    @cached_property
+    def flower(self) -> Process:
+        """Not started: what it says when it serves holds its address."""
+        flower = self.process("flower", ready=r"Visit me at (http://[\w.:]+)")
+        self._stack.callback(flower.kill)
+        return flower
+
+    def process(self, name: str, *, ready: str) -> Process:
+        """A line of the Procfile with the environment of this deployment."""
+        return Process.of_procfile(name, env=self.environment(), ready=ready, folder=self._folder)
+
+    def environment(self) -> dict[str, str]:
+        """All that the processes are told."""
+        providers = {f"BIDE_PROVIDERS__{name}": value for name, value in {**KEYS, **self._addresses()}.items()}
+        flower = {"BIDE_FLOWER__USER": FLOWER_USER, "BIDE_FLOWER__PASSWORD": FLOWER_PASSWORD, "PORT": "0"}
+        own = {"BIDE_BROKER_URL": self.redis.url, "BIDE_LOG__FORMAT": "json"}
+        return {**plain_environment(), **own, **CLOCKS, **self.store.environment(), **providers, **flower}
+
+    def _addresses(self) -> dict[str, str]:
+        hosts = json.dumps([f"127.0.0.1:{self.sandbox.port}"])
+        told: dict[str, str] = {}
+        for provider in ("cyberphotobooth", "dreambooth", "nextry", "photogpt"):
+            values = {"BASE_URL": self.sandbox.url(provider), "MEDIA_HOSTS": hosts, **POLLS}
+            told |= {f"{provider.upper()}__{name}": value for name, value in values.items()}
+        return told
+
+    # What happened
+
+    def purchases(self, marked: str) -> list[dict[str, Any]]:
+        """What was bought by prompts that hold a marker, oldest first."""
+        return [bought for bought in self.sandbox.purchases() if marked in bought["reference"]]
+
+    def server(self) -> redis.Redis:
+        """A new connection to the Redis."""
+        return connect(self.redis.url)
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs stand on each clock and list, over all accounts."""
+        totals: dict[str, int] = {}
+        with self.server() as server:
+            ledger = Ledger(server)
+            for account in ledger.accounts():
+                for name, number in ledger.count(account).items():
+                    totals[name] = totals.get(name, 0) + number
+        return totals
+
+    def state(self, job_id: str, account: str = "default", provider: str = "photogpt") -> str:
+        """The state in a job's record; '' where there is none."""
+        with self.server() as server:
+            record = Ledger(server).read(AccountName(provider, account), job_id)
+        return record.fields["state"] if record else ""
+
+    def logs(self) -> list[tuple[str, str]]:
+        """What the processes wrote since the last call of `mark_logs`."""
+        return [(f"log of {each.name}", each.said(since=self._seen.get(each.name, 0))) for each in self._logging()]
+
+    def mark_logs(self) -> None:
+        """A test begins: what was written before is not its own."""
+        self._seen = {each.name: each.written_bytes for each in self._logging()}
+
+    def _logging(self) -> list[Process]:
+        return [each for name in ("worker", "poller", "flower") if (each := vars(self).get(name))]

@@ -1,0 +1,95 @@
+"""The ledger's contract on a real Redis, and what only a real one can show: time, restarts, bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from bide.contract import JobState
+from bide.errors import LedgerAwayError
+from bide.ledger import Ledger, Limits, Verb
+from bide.ledger.scripts import connect
+from tests.contract.ledger_contract import LedgerContract
+from tests.contract.ledger_stage import ACCOUNT, SIGNATURE, request_of
+from tests.integration.servers import RedisServer, redis_server
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RedisServer]:
+    with redis_server(appendonly=False) as server:
+        yield server
+
+
+@pytest.fixture
+def own() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+class TestLedgerOnRedis(LedgerContract):
+    @pytest.fixture
+    def server(self, shared: RedisServer) -> Iterator[redis.Redis]:
+        with connect(shared.url) as client:
+            client.flushall()
+            yield client
+
+
+def test_the_servers_own_time_rules(shared: RedisServer) -> None:
+    """Without a clock of its own the ledger goes by Redis, so that workers on wrong clocks agree."""
+    with connect(shared.url) as client:
+        client.flushall()
+        step = Ledger(client).step("a", ACCOUNT, token="t", request=request_of())
+        seconds, _ = client.time()
+    assert step.now == pytest.approx(seconds, abs=2)
+
+
+def test_jobs_survive_a_restart(own: RedisServer) -> None:
+    """The client waits until Redis is back, the scripts are sent anew, and the job goes on under its lease."""
+    with connect(own.url) as client:
+        ledger = Ledger(client)
+        record = ledger.step("a", ACCOUNT, token="t", request=request_of()).record
+        assert record is not None
+        own.restart()
+        assert ledger.intend(record, "t") == 1
+        assert ledger.count(ACCOUNT) == {"queued": 0, "lease": 1, "due": 0, "unconfirmed": 0, "inflight": 1}
+
+
+def test_an_absent_redis_is_reported(own: RedisServer) -> None:
+    """As `LedgerAwayError`, by moves and by readings alike."""
+    with redis.Redis.from_url(own.url, decode_responses=True, retry=None) as impatient:
+        ledger = Ledger(impatient)
+        own.kill()
+        for ask in (ledger.accounts, lambda: ledger.admit(ACCOUNT), lambda: ledger.read(ACCOUNT, "a")):
+            with pytest.raises(LedgerAwayError, match="does not answer"):
+                ask()
+
+
+def test_a_waiting_job_is_small(shared: RedisServer) -> None:
+    """A job at the provider takes well under 2 kB of Redis, its request and its caller's signature included."""
+    jobs = 500
+    with connect(shared.url) as client:
+        client.flushall()
+        ledger = Ledger(client, limits=lambda _: Limits(max_in_flight=jobs))
+        run(ledger, "warm-up")
+        before = client.info("memory")["used_memory"]
+        for number in range(jobs - 1):
+            run(ledger, f"8c1f7a0e-53c1-4a57-9f0b-{number:012d}")
+        taken = client.info("memory")["used_memory"] - before
+    assert taken / jobs < 1800
+
+
+def run(ledger: Ledger, job_id: str) -> None:
+    """Take a typical job to the provider."""
+    prompt = "a red fox in the snow, golden hour, shallow depth of field, 85 mm, highly detailed"
+    request = request_of(params={"modelID": "m1", "prompt": prompt, "numImages": 1}, idempotency_key=f"order-{job_id}")
+    signature = SIGNATURE.replace('"r"', f'"{job_id}","kwargsrepr":"photogpt images.generation a red fox in the..."')
+    step = ledger.step(job_id, ACCOUNT, token="0" * 32, request=request, signature=signature)
+    assert step.verb is Verb.SUBMIT
+    assert step.record is not None
+    assert step.record.state is JobState.QUEUED
+    attempt = ledger.intend(step.record, "0" * 32)
+    ledger.submitted(step.record, "0" * 32, attempt=attempt, provider_job_id=job_id[::-1], first_poll_seconds=600)

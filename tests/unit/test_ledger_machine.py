@@ -1,0 +1,31 @@
+"""The ledger under whatever life may do to it, on a Redis in memory."""
+
+from __future__ import annotations
+
+import os
+
+import fakeredis
+import redis
+from hypothesis import HealthCheck, settings
+
+from tests.contract.ledger_machine import LedgerMachine
+
+#: How many lives are tried; a longer run is asked for through the environment.
+EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "20"))
+
+
+class LedgerMachineInMemory(LedgerMachine):
+    def new_server(self) -> redis.Redis:
+        client: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+        return client
+
+
+TestLedgerMachine = LedgerMachineInMemory.TestCase
+TestLedgerMachine.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=40,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

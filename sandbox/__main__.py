@@ -43,7 +43,7 @@ def main(
     try:
         asyncio.run(serve(options, Address(host, port), ready))
     except OSError as error:
-        raise click.ClickException(f"{host}:{port}: {error.strerror}") from error
+        raise click.ClickException(str(error)) from error
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -103,7 +103,8 @@ class PhotoGPT(PhotoGPTPart):
     async def _buy(
         self, request: web.Request, operation: str, params: Mapping[str, Any], details: Mapping[str, Any]
     ) -> web.StreamResponse:
-        draft = Draft(self.name, operation, params, params.get("prompt", params.get("imageID", "")), details)
+        reference = params.get("prompt", params.get("imageID", ""))
+        draft = Draft(self.name, operation, params, reference, {**details, "model": params.get("modelID")})
 
         def answer(job: Job) -> web.Response:
             extra = {} if operation == "images.generation" else {"status": "queued"}
@@ -114,7 +115,7 @@ class PhotoGPT(PhotoGPTPart):
     async def _train(self, request: web.Request) -> web.StreamResponse:
         """A GET that buys, each time it is asked."""
         model = self._model_id(request)
-        draft = Draft(self.name, TRAIN, {"model": model}, model, {"count": 0})
+        draft = Draft(self.name, TRAIN, {"model": model}, model, {"count": 0, "model": model})
         return await self.submit(request, draft, _training_id(model), lambda _job: ok("Training started"))
 
     # Jobs
@@ -128,9 +129,13 @@ class PhotoGPT(PhotoGPTPart):
         return await self.poll(request, self.job(request.match_info["id"]), answer)
 
     def _record(self, request: web.Request, job: Job, phase: Phase) -> dict[str, Any]:
+        """Which of the documented variants a job gets depends on its digest."""
         variant = Random(job.digest)
         casing = variant.choice((str.lower, str.title, str.upper))
-        record: dict[str, Any] = {"jobId": job.id, "status": casing(_STATUS[phase]), "createdAt": job.created}
+        waiting = variant.choice(("created", "queued"))
+        status = casing(waiting if phase is Phase.QUEUED else _STATUS[phase])
+        model = job.details.get("model")
+        record: dict[str, Any] = {"jobId": job.id, "status": status, "modelId": model, "createdAt": job.created}
         if phase is Phase.DONE or variant.random() < 0.5:
             record |= {"images": [], "videos": []}
         if phase is Phase.DONE and job.operation != TRAIN:

@@ -119,6 +119,8 @@ class Client:
             return JobResult.model_validate_json(json.dumps(result.get(timeout=timeout_seconds)))
         except CeleryTimeoutError:
             raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on") from None
+        finally:
+            del result.on_ready  # it holds the result in a circle, and its late end needs the connection
 
     def status(self, job_id: str) -> Status | None:
         """What the ledger knows of a job; None where it knows nothing (never seen, or expired)."""
@@ -145,16 +147,21 @@ class Client:
         self.close()
 
     def _publish(self, job_id: str, request: GenerateRequest) -> None:
+        # Not `send_task`: that subscribes this process to every result, also to those that nobody waits for.
+        message = self._app.amqp.as_task_v2(
+            job_id,
+            GENERATE_TASK,
+            args=(),
+            kwargs={"request": request.model_dump(mode="json", exclude_defaults=True)},
+            argsrepr="",
+            kwargsrepr=describe(request),
+            ignore_result=False,
+        )
         try:
-            self._app.send_task(
-                GENERATE_TASK,
-                kwargs={"request": request.model_dump(mode="json", exclude_defaults=True)},
-                task_id=job_id,
-                queue=SUBMIT_QUEUE,
-                argsrepr="",
-                kwargsrepr=describe(request),
-                retry_policy=_PUBLISH,
-            )
+            with self._app.producer_or_acquire() as producer:
+                self._app.amqp.send_task_message(
+                    producer, GENERATE_TASK, message, queue=SUBMIT_QUEUE, retry_policy=_PUBLISH
+                )
         except (OperationalError, RuntimeError, OSError):
             return  # the record stands: the sweeper sends the message that could not be sent here
 

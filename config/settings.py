@@ -32,7 +32,8 @@ from config.sections import (
 from config.variables import PREFIX, SEPARATOR, leaves, variable_name
 from config.variables import Path as VariablePath
 
-ENV_FILE = Path(".env")
+#: Read besides the environment, which wins; `DOTENV` names another one.
+ENV_FILE = Path(os.environ.get("DOTENV", ".env"))
 
 
 def _broker_if_redis(said: Mapping[str, Any]) -> ServerUrl:

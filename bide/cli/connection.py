@@ -100,7 +100,7 @@ def _uploads(told: Mapping[str, str]) -> Uploads | None:
             os.environ.setdefault(name, told[name])
     endpoint = told.get("BIDE_S3__ENDPOINT_URL")
     style = told.get("BIDE_S3__ADDRESSING_STYLE") or ("path" if endpoint else "auto")
-    return Storage(StorageOptions(bucket, endpoint, told.get("BIDE_S3__REGION"), style))  # type: ignore[arg-type]
+    return Storage(StorageOptions(bucket, endpoint, told.get("BIDE_S3__REGION"), style))
 
 
 def _from_files(said: Mapping[str, str]) -> dict[str, str]:

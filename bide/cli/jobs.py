@@ -45,7 +45,7 @@ class Pair(click.ParamType[tuple[str, Any]]):
 @click.argument("operation", required=False)
 @click.option("-p", "--param", "params", type=Pair(), multiple=True, help="A parameter; JSON or text. Repeatable.")
 @click.option("-i", "--input", "inputs", type=Pair(plain=True), multiple=True, help="A picture: name=path or address.")
-@click.option("--json", "file", type=click.File(), metavar="FILE|-", help="A whole request; options go before it.")
+@click.option("--json", "file", type=click.File(), metavar="FILE|-", help="A whole request; the options win over it.")
 @click.option("--account", help="The provider account to use.")
 @click.option("--idempotency-key", metavar="KEY", help="Submitting twice with one key buys once.")
 @click.option("--deadline", "deadline_seconds", type=float, metavar="SECONDS", help="The longest it may take.")

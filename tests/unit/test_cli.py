@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bide.cli import main
 from bide.cli.advice import ADVICE, explain
 from bide.cli.connection import stack_environment, surroundings
-from bide.cli.main import SECTIONS
+from bide.cli.main import SECTIONS, main
 from bide.contract import Failure, FailureCode
 from bide.errors import InvalidRequestError, JobFailed
 
@@ -25,10 +24,12 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str, told: str | None = None) -> Result:
+    """`bide` with these arguments, `told` on its standard input."""
     return CliRunner().invoke(main, arguments, input=told)
 
 
 def running_stack(folder: Path, name: str, pid: int, **environment: str) -> None:
+    """What a stack says of itself while process `pid` runs it."""
     file = folder / ".bide" / name / "stack.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"pid": pid, "environment": environment}))

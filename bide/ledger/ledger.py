@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis
 
 from bide.contract import Failure, FailureCode, GenerateRequest, JobState
-from bide.errors import LedgerAwayError
+from bide.ledger.keys import ACCOUNTS_KEY, idempotency_key, prefix
+from bide.ledger.reading import Readings
 from bide.ledger.records import (
     RECORD_VERSION,
     AccountName,
     Claim,
-    Claimed,
-    Hint,
     Limits,
     Messages,
     Polled,
     Record,
     Repair,
-    Round,
     Step,
     Timing,
     Verb,
 )
-from bide.ledger.scripts import AWAY, Moves
+from bide.ledger.replies import claimed_of, hint_of, messages_of, pairs, round_of
+from bide.ledger.scripts import Moves
 
-ACCOUNTS_KEY = "bide:accounts"
+__all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 
 #: Job deadlines when the caller gives none and nobody else knows better [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
 
 
-class Ledger:
+class Ledger(Readings):
     """All moves of all accounts on one Redis.
 
     `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
@@ -49,7 +47,7 @@ class Ledger:
         timing: Timing | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.server = server
+        super().__init__(server)
         self.timing = timing or Timing()
         self._limits = limits
         self._clock = clock
@@ -112,9 +110,9 @@ class Ledger:
         match Verb(verb):
             case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
                 fields, request_json, now = rest
-                return Step(taken, Record(job_id, account, _pairs(fields), request_json), now=float(now))
+                return Step(taken, Record(job_id, account, pairs(fields), request_json), now=float(now))
             case Verb.WAIT:
-                return Step(Verb.WAIT, round=_round(account, rest[1:]))
+                return Step(Verb.WAIT, round=round_of(account, rest[1:]))
             case other:
                 return Step(other, other=rest[0] if rest else "")
 
@@ -153,7 +151,7 @@ class Ledger:
             limits.max_in_flight,
             limits.submits_per_second,
         )
-        return _messages(record.account, reply)
+        return messages_of(record.account, reply)
 
     def refused(self, record: Record, token: str, *, reason: str, after_seconds: float | None) -> Messages:
         """Surely not accepted and worth another try: back in line while the account holds its submits."""
@@ -169,7 +167,7 @@ class Ledger:
             limits.max_in_flight,
             limits.submits_per_second,
         )
-        return Messages(round=_round(record.account, rest) if verb == "round" else None)
+        return Messages(round=round_of(record.account, rest) if verb == "round" else None)
 
     # Ending
 
@@ -193,7 +191,7 @@ class Ledger:
             note,
             "ask" if ask_again else "",
         )
-        return Messages((_hint(record.account, reply, seconds),)) if reply else Messages()
+        return Messages((hint_of(record.account, reply, seconds),)) if reply else Messages()
 
     def answered(self, account: AccountName, job_id: str, *, leader: str = "") -> Messages:
         """The caller of `job_id` has been told how its job (or its `leader`) ended."""
@@ -208,7 +206,7 @@ class Ledger:
             limits.max_in_flight,
             limits.submits_per_second,
         )
-        return _messages(account, reply)
+        return messages_of(account, reply)
 
     def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
@@ -222,13 +220,13 @@ class Ledger:
         state, *rest = self._run(
             "cancel", account, job_id, failure.model_dump_json(), timing.hint_seconds, timing.retention_seconds
         )
-        return state, Messages((_hint(account, rest),)) if rest else Messages()
+        return state, Messages((hint_of(account, rest),)) if rest else Messages()
 
     def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
         limits = self._limits(account)
         done, round_ = self._run("resubmit", account, job_id, limits.max_in_flight, limits.submits_per_second)
-        return bool(done), Messages(round=_round(account, round_))
+        return bool(done), Messages(round=round_of(account, round_))
 
     # Polling
 
@@ -247,7 +245,7 @@ class Ledger:
         )
         if not int(reply[0]):
             return Claim(current=False)
-        return Claim(True, tuple(map(_claimed, reply[1])), _round(account, reply[2]), float(reply[3]))
+        return Claim(True, tuple(map(claimed_of, reply[1])), round_of(account, reply[2]), float(reply[3]))
 
     def polled(self, account: AccountName, outcomes: Iterable[Polled]) -> Messages:
         """Record what the provider said about claimed jobs."""
@@ -259,7 +257,7 @@ class Ledger:
         reply = self._run(
             "polled", account, self.timing.hint_seconds, limits.max_in_flight, limits.submits_per_second, *flat
         )
-        return _messages(account, reply)
+        return messages_of(account, reply)
 
     def admit(self, account: AccountName, *, most: int = 200) -> Messages:
         """Let the head of the line in, as far as there is room."""
@@ -267,7 +265,7 @@ class Ledger:
         reply = self._run(
             "admit", account, limits.max_in_flight, limits.submits_per_second, self.timing.hint_seconds, most
         )
-        return _messages(account, reply)
+        return messages_of(account, reply)
 
     def hold(self, account: AccountName, *, seconds: float, reason: str) -> None:
         """No submits of this account for a while: the provider refuses it."""
@@ -306,42 +304,7 @@ class Ledger:
             ),
             " ".join(backlog),
         )
-        return _messages(account, (hints, round_)), [Repair(*repair) for repair in repairs]
-
-    # Reading
-
-    def accounts(self) -> list[AccountName]:
-        return sorted(map(AccountName.parse, self._reach(lambda: self.server.smembers(ACCOUNTS_KEY))))
-
-    def read(self, account: AccountName, job_id: str) -> Record | None:
-        """One record with its request; None where there is none."""
-        pipeline = self.server.pipeline(transaction=False)
-        pipeline.hgetall(f"{prefix(account)}job:{job_id}")
-        pipeline.hget(f"{prefix(account)}body:{job_id}", "request")
-        fields, request = self._reach(pipeline.execute)
-        return Record(job_id, account, fields, request or "") if fields else None
-
-    def find(self, job_id: str) -> Record | None:
-        """The record of a job whose account is not known."""
-        accounts = self.accounts()
-        pipeline = self.server.pipeline(transaction=False)
-        for account in accounts:
-            pipeline.exists(f"{prefix(account)}job:{job_id}")
-        found = self._reach(pipeline.execute) if accounts else []
-        return next((self.read(account, job_id) for account, there in zip(accounts, found, strict=True) if there), None)
-
-    def followers(self, account: AccountName, job_id: str) -> dict[str, str]:
-        """Ids and signatures of the callers that wait for this job's result besides its own."""
-        return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}followers:{job_id}")))
-
-    def count(self, account: AccountName) -> dict[str, int]:
-        """How many jobs stand on each clock and list."""
-        names = ("queued", "lease", "due", "unconfirmed")
-        pipeline = self.server.pipeline(transaction=False)
-        for name in names:
-            pipeline.zcard(prefix(account) + name)
-        pipeline.scard(prefix(account) + "inflight")
-        return dict(zip((*names, "inflight"), self._reach(pipeline.execute), strict=True))
+        return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs]
 
     # How
 
@@ -349,55 +312,6 @@ class Ledger:
         now = "" if self._clock is None else repr(self._clock())
         return self._moves.run(move, [prefix(account), *keys], [now, *args])
 
-    def _reach(self, read: Callable[[], Any]) -> Any:
-        try:
-            return read()
-        except AWAY as error:
-            raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error
-
-
-def prefix(account: AccountName) -> str:
-    """What all keys of an account begin with; the hash tag keeps them in one slot."""
-    return f"bide:{{{account}}}:"
-
-
-def idempotency_key(key: str) -> str:
-    """Where an idempotency key is kept; digested, since callers put anything into it."""
-    return f"bide:idem:{hashlib.sha256(key.encode()).hexdigest()[:40]}"
-
-
-def _pairs(flat: Sequence[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
-
 
 def _error(account: AccountName, code: FailureCode, message: str) -> str:
     return Failure(code=code, message=message, job_id="", provider=account.provider).model_dump_json()
-
-
-def _hint(account: AccountName, reply: Sequence[str], countdown_seconds: float = 0.0) -> Hint:
-    job_id, queue, signature = reply
-    return Hint(account, job_id, queue, signature, countdown_seconds)
-
-
-def _round(account: AccountName, reply: Sequence[Any]) -> Round | None:
-    return Round(account, int(reply[0]), float(reply[1])) if reply else None
-
-
-def _messages(account: AccountName, reply: Sequence[Any]) -> Messages:
-    return Messages(tuple(_hint(account, hint) for hint in reply[0]), _round(account, reply[1]))
-
-
-def _claimed(reply: Sequence[str]) -> Claimed:
-    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_since, empties = reply
-    return Claimed(
-        job_id,
-        float(late),
-        operation,
-        provider_job_id,
-        cursor,
-        seen == "1",
-        int(polls or 0),
-        float(deadline or 0),
-        float(unknown_since or 0),
-        int(empties or 0),
-    )

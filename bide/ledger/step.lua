@@ -22,7 +22,7 @@ end
 local function open()
   redis.call('SADD', KEYS[3], ARGV[15])
   redis.call('HSET', job_key(id), 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', stamp(now + ARGV[7]),
-    'allowed', ARGV[7], 'bulk', ARGV[8], 'resubmit', ARGV[9], 'fp', ARGV[10], 'idem', idem)
+    'allowed', ARGV[7], 'by_client', ARGV[16] == '0' and 1 or '', 'bulk', ARGV[8], 'resubmit', ARGV[9], 'fp', ARGV[10], 'idem', idem)
   redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
   line_up(id)
 end
@@ -54,6 +54,11 @@ elseif signature ~= '' and redis.call('HGET', body_key(id), 'signature') == '' t
 end
 
 if ARGV[16] == '0' then return { 'opened', state } end
+
+-- A client does not know the settings: the first worker to see the request says how long the job may take.
+if request ~= '' and get(id, 'by_client') == '1' then
+  set(id, 'by_client', '', 'allowed', ARGV[7], 'deadline', stamp(number(get(id, 'created')) + ARGV[7]))
+end
 
 local held = get(id, 'token')
 if held ~= token then

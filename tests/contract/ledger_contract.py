@@ -1,4 +1,4 @@
-"""What a ledger promises, whatever server it stands on: subclasses give `server`, an empty Redis that decodes to text."""
+"""What a ledger promises on whatever server: subclasses give `server`, an empty Redis that decodes to text."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import redis
 
 from bide.contract import JobState
 from bide.ledger import Hint, Limits, Polled, Verb
-from bide.ledger.ledger import idempotency_key, prefix
+from bide.ledger.keys import idempotency_key, prefix
 from tests.contract.ledger_contract_ends import EndsContract
 from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
 from tests.contract.ledger_contract_submits import SubmitsContract
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, taken
+from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, request_of, taken
 
 
 class LedgerContract(SubmitsContract, RoundsContract, EndsContract, RepairsContract):
@@ -37,6 +37,18 @@ class LedgerContract(SubmitsContract, RoundsContract, EndsContract, RepairsContr
         assert stage.open("a").verb is stage.open("a").verb is Verb.OPENED
         assert stage.ledger.count(ACCOUNT)["queued"] == 1
         assert stage.clocks("a") == {"queued"}
+
+    def test_the_settings_say_how_long_a_job_of_a_client_may_take(self, stage: Stage) -> None:
+        """A client opens with a default; the first worker that sees the request sets the deadline, once."""
+        stage.open("j1")
+        stage.ledger.step("j1", ACCOUNT, token="t1", request=request_of(), deadline_seconds=60)
+        record = stage.ledger.read(ACCOUNT, "j1")
+        assert record is not None
+        assert record.number("deadline") == record.number("created") + 60
+        stage.ledger.step("j1", ACCOUNT, token="t1", request=request_of(), deadline_seconds=90)
+        again = stage.ledger.read(ACCOUNT, "j1")
+        assert again is not None
+        assert again.number("deadline") == record.number("deadline")
 
     def test_an_id_belongs_to_one_request(self, stage: Stage) -> None:
         """Another request under a known job id is refused and changes nothing."""

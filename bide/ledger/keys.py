@@ -1,0 +1,20 @@
+"""The names of the keys that others than the moves need to know."""
+
+from __future__ import annotations
+
+import hashlib
+
+from bide.ledger.records import AccountName
+
+#: The set of all accounts that ever had a job.
+ACCOUNTS_KEY = "bide:accounts"
+
+
+def prefix(account: AccountName) -> str:
+    """What all keys of an account begin with; the hash tag keeps them in one slot."""
+    return f"bide:{{{account}}}:"
+
+
+def idempotency_key(key: str) -> str:
+    """Where an idempotency key is kept; digested, since callers put anything into it."""
+    return f"bide:idem:{hashlib.sha256(key.encode()).hexdigest()[:40]}"

@@ -1,0 +1,41 @@
+"""Reads what the moves reply: lists of strings and numbers, into values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bide.ledger.records import AccountName, Claimed, Hint, Messages, Round
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def hint_of(account: AccountName, reply: Sequence[str], countdown_seconds: float = 0.0) -> Hint:
+    job_id, queue, signature = reply
+    return Hint(account, job_id, queue, signature, countdown_seconds)
+
+
+def round_of(account: AccountName, reply: Sequence[Any]) -> Round | None:
+    return Round(account, int(reply[0]), float(reply[1])) if reply else None
+
+
+def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
+    return Messages(tuple(hint_of(account, hint) for hint in reply[0]), round_of(account, reply[1]))
+
+
+def claimed_of(reply: Sequence[str]) -> Claimed:
+    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_since, empties = reply
+    return Claimed(
+        job_id,
+        float(late),
+        operation,
+        provider_job_id,
+        cursor,
+        seen == "1",
+        int(polls or 0),
+        float(deadline or 0),
+        float(unknown_since or 0),
+        int(empties or 0),
+    )

@@ -40,8 +40,13 @@ def _log(**_: Any) -> None:
 
 
 @celeryd_init.connect
-def _take_control(**_: Any) -> None:
+def _equip_worker(**_: Any) -> None:
     import workers.control  # noqa: F401, PLC0415 - registers itself over Celery's command; only workers need it
+    from workers.heart import Heart  # noqa: PLC0415 - as above
+    from workers.suspension import remember_code  # noqa: PLC0415 - as above
+
+    remember_code()
+    app.steps["consumer"].add(Heart)
 
 
 @worker_ready.connect

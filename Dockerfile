@@ -1,0 +1,35 @@
+# Two images: `processes` for all that the Procfile names, `sandbox` for the simulated providers.
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /build
+RUN python -m venv /opt/venv
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY bide bide
+RUN --mount=type=cache,target=/root/.cache/pip /opt/venv/bin/pip install -c constraints.txt '.[worker]'
+
+FROM build AS build-sandbox
+RUN --mount=type=cache,target=/root/.cache/pip /opt/venv/bin/pip install -c constraints.txt pillow
+
+FROM python:3.11-slim-bookworm AS runtime
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1
+WORKDIR /app
+
+FROM runtime AS sandbox
+COPY --from=build-sandbox /opt/venv /opt/venv
+COPY sandbox sandbox
+RUN python -m compileall -q sandbox
+USER 10001:10001
+CMD ["python", "-m", "sandbox", "--host", "0.0.0.0", "--port", "8900"]
+
+FROM runtime AS processes
+COPY --from=build /opt/venv /opt/venv
+COPY config config
+COPY tasks tasks
+COPY workers workers
+RUN python -m compileall -q config tasks workers
+USER 10001:10001
+# Shows what the settings come to, or all that is wrong with them; what to run instead is said in docker-compose.yml.
+CMD ["python", "-m", "config.settings"]

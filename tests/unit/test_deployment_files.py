@@ -1,0 +1,272 @@
+"""docker-compose.yml: it agrees with the Procfile, the settings, the Dockerfile and itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from config.settings import KNOWN, Settings, load
+from config.variables import PREFIX, find, variable_path
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docker-compose.yml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PROCFILE = dict(re.findall(r"(?m)^(\w+): (.+)$", (ROOT / "Procfile").read_text()))
+EXAMPLE = (ROOT / ".env.example").read_text()
+
+#: The words of the Compose specification that are used, by the place they are used at.
+WORDS = {
+    "": "services volumes configs",
+    "service": (
+        "image build command configs environment env_file volumes tmpfs ports profiles depends_on healthcheck init "
+        "read_only cap_drop security_opt restart stop_grace_period logging deploy"
+    ),
+    "build": "context target",
+    "healthcheck": "test interval timeout retries start_period",
+    "deploy": "resources",
+    "resources": "limits",
+    "limits": "cpus memory pids",
+    "logging": "driver options",
+}
+
+#: `${NAME}`, `${NAME:-default}` or `${NAME:?message}`.
+REFERENCE = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
+
+#: What somebody who runs it must set; the rest of the example stays as it is.
+SET = {
+    "VALKEY_PASSWORD": "hush",
+    "AWS_ACCESS_KEY_ID": "bide",
+    "AWS_SECRET_ACCESS_KEY": "hush",
+    "BIDE_FLOWER__USER": "operator",
+    "BIDE_FLOWER__PASSWORD": "hush",
+}
+
+processes = pytest.mark.parametrize("name", PROCFILE)
+services = pytest.mark.parametrize("name", SERVICES)
+
+
+def filled(text: str) -> str:
+    """A value as Compose hands it on, with the example's values and those of `SET`."""
+    known = dict(re.findall(r"(?m)^(\w+)=(.*)$", EXAMPLE)) | SET
+    return REFERENCE.sub(lambda found: known.get(found[1]) or (found[3] if found[2] == ":-" else ""), text)
+
+
+def told(name: str) -> Settings:
+    """The settings of a process in its container."""
+    written = dict(re.findall(r"(?m)^(\w+)=(.*)$", EXAMPLE.replace("127.0.0.1:8900", "sandbox:8900")))
+    own = {key: filled(value) for key, value in SERVICES[name]["environment"].items()}
+    return load(written | SET | own, env_file=None)
+
+
+def seconds(duration: str) -> int:
+    """`90s` or `5m` in seconds."""
+    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
+
+
+# Form and references
+
+
+def test_compose_uses_words_of_the_specification() -> None:
+    """A misspelt key would be refused, or worse, ignored."""
+    found = {("", key) for key in COMPOSE if not key.startswith("x-")}
+    for service in SERVICES.values():
+        found |= {("service", key) for key in service}
+        limits = service["deploy"]["resources"]["limits"]
+        parts = {"deploy": service["deploy"], "resources": service["deploy"]["resources"], "limits": limits}
+        parts |= {part: service.get(part, {}) for part in ("build", "healthcheck", "logging")}
+        found |= {(part, key) for part, keys in parts.items() for key in keys}
+
+    assert [(place, key) for place, key in sorted(found) if key not in WORDS[place].split()] == []
+
+
+def test_compose_references_resolve() -> None:
+    """Every volume, config, build target and service that is named exists, and nothing is declared in vain."""
+    stages = re.findall(r"(?m)^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text())
+    mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])]
+    configs = [config["source"] for service in SERVICES.values() for config in service.get("configs", [])]
+
+    assert {volume for volume in mounted if not volume.startswith("/")} == set(COMPOSE["volumes"])
+    assert set(configs) == set(COMPOSE["configs"])
+    assert {service["build"]["target"] for service in SERVICES.values() if "build" in service} <= set(stages)
+
+
+@services
+def test_service_waits_for_healthy_ones(name: str) -> None:
+    """What a service depends on exists, has a health check to wait for, and is started without a profile."""
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        assert how == {"condition": "service_healthy"}
+        assert "healthcheck" in SERVICES[needed]
+        assert "profiles" not in SERVICES[needed]
+
+
+@services
+def test_service_comes_back_and_stays_within_bounds(name: str) -> None:
+    """Each is restarted, reaps its children, gets time to end, is checked, and can't eat up the machine."""
+    service = SERVICES[name]
+
+    assert service["restart"] == "unless-stopped"
+    assert service["init"] is True
+    assert seconds(service["stop_grace_period"]) >= 10
+    assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
+    assert {"cpus", "memory"} <= set(service["deploy"]["resources"]["limits"])
+
+
+@services
+def test_commands_are_lists(name: str) -> None:
+    """No shell stands between Docker's SIGTERM and the process."""
+    command = SERVICES[name].get("command")
+
+    assert command is None or (isinstance(command, list) and all(isinstance(word, str) for word in command))
+
+
+# Variables
+
+
+def test_every_variable_is_in_the_example_or_has_a_default() -> None:
+    """What Compose asks for can be found in .env.example."""
+    named = set(re.findall(r"(?m)^#?(\w+)=", EXAMPLE))
+    references = REFERENCE.findall(TEXT)
+
+    assert len(references) >= 10
+    assert [variable for variable, how, _ in references if variable not in named or not how] == []
+
+
+def test_every_bide_variable_is_a_setting() -> None:
+    """The processes refuse to start with a variable that they do not know."""
+    named = set(re.findall(rf"\b{PREFIX}\w+", TEXT))
+
+    assert [name for name in sorted(named) if not find(KNOWN, variable_path(name))] == []
+
+
+def test_no_secret_stands_in_the_file() -> None:
+    """Passwords and keys come from the environment, and without them nothing starts."""
+    secret = re.compile(r"PASSWORD|SECRET|KEY|AUTH")
+    values = [
+        value
+        for service in SERVICES.values()
+        for key, value in service.get("environment", {}).items()
+        if secret.search(key)
+    ]
+
+    assert len(values) >= 4
+    assert all(re.fullmatch(r"\$\{\w+:\?[^}]+\}", value) for value in values)
+    assert re.findall(r"://\w*:[^$/\s][^/\s]*@", TEXT) == []
+
+
+@processes
+def test_environment_of_a_process_is_complete(name: str) -> None:
+    """With the example and what Compose asks for, each process finds its servers by their service names."""
+    settings = told(name)
+    broker, store = urlsplit(settings.broker_url), urlsplit(settings.s3.endpoint_url or "")
+
+    assert settings.ledger_url == settings.result_url == settings.broker_url
+    assert (broker.hostname, broker.password, broker.port) == ("valkey", "hush", 6379)
+    assert (store.hostname, store.port) == ("seaweedfs", 8333)
+    assert SERVICES["seaweedfs"]["environment"]["S3_BUCKET"].startswith("${BIDE_S3__BUCKET:?")
+
+
+def test_sandbox_is_found_by_the_processes() -> None:
+    """After the one replacement that the head of the file asks for, all providers stand on the service `sandbox`."""
+    assert "s/127.0.0.1:8900/sandbox:8900/" in TEXT.partition("\nservices:")[0]
+    command = SERVICES["sandbox"]["command"]
+    place = f"sandbox:{command[command.index('--port') + 1]}"
+
+    for provider in ("cyberphotobooth", "dreambooth", "nextry", "photogpt"):
+        account = told("worker").account(provider)
+        assert urlsplit(account.base_url or "").netloc == place
+        assert account.media_hosts == (place,)
+
+
+# The processes
+
+
+@processes
+def test_command_is_the_procfiles(name: str) -> None:
+    """Compose and Procfile start the same; a node's name needs no process id where each has a host name of its own."""
+    assert SERVICES[name]["command"] == shlex.split(PROCFILE[name].replace("-$$@", "@"))
+
+
+@processes
+def test_process_runs_with_least_rights(name: str) -> None:
+    """Its files are read-only but for /tmp, and it can gain no rights."""
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "/tmp" in (service["tmpfs"], *service.get("volumes", []))
+
+
+def test_processes_share_one_image_and_one_env_file() -> None:
+    """What is built once serves all, and all are told the same."""
+    own = [SERVICES[name] for name in PROCFILE]
+
+    assert {(service["image"], service["build"]["target"], service["env_file"]) for service in own} == {
+        ("bide", "processes", ".env")
+    }
+
+
+@processes
+def test_process_is_checked_by_its_own_check(name: str) -> None:
+    """The health check asks about the process that runs in the container."""
+    assert SERVICES[name]["healthcheck"]["test"] == ["CMD", "python", "-m", "workers.health", name]
+
+
+def test_grace_is_longer_than_the_longest_step() -> None:
+    """SIGTERM lets steps finish; SIGKILL in the midst of a submit would leave a purchase unconfirmed."""
+    settings = told("worker")
+    step = max(settings.timing.submit_timeout_seconds, settings.media.download_seconds)
+
+    assert seconds(SERVICES["worker"]["stop_grace_period"]) > step
+    assert seconds(SERVICES["poller"]["stop_grace_period"]) > 2 * settings.timing.read_timeout_seconds
+
+
+def test_what_is_run_can_be_imported() -> None:
+    """Modules and app that commands name exist; the app is imported in an environment such as a container's."""
+    for service in SERVICES.values():
+        words = [*service.get("command", []), *service["healthcheck"]["test"]]
+        for module in (words[at + 1] for at, word in enumerate(words) if word == "-m"):
+            assert find_spec(module), module
+    apps = {PROCFILE[name].split()[2] for name in PROCFILE}
+    environ = {"PATH": os.environ["PATH"], "BIDE_S3__BUCKET": "results"}
+    code = "import sys\nfrom celery.app.utils import find_app\nfor name in sys.argv[1:]: find_app(name)"
+    subprocess.run([sys.executable, "-c", code, *apps], env=environ, cwd=ROOT, check=True, timeout=60)
+
+
+@services
+def test_published_port_is_the_checked_one(name: str) -> None:
+    """What is published, only on this machine, is what the health check finds answering."""
+    service = SERVICES[name]
+    checked = " ".join(service["healthcheck"]["test"])
+    for published in service.get("ports", []):
+        address, _, inside = filled(published).split(":")
+        assert address == "127.0.0.1"
+        assert f":{inside}/" in checked or (name == "flower" and told(name).flower.port == int(inside))
+
+
+def test_flower_listens_with_a_password() -> None:
+    """Outside its container Flower would be open without."""
+    flower = told("flower").flower
+
+    assert flower.address == "0.0.0.0"
+    assert (flower.user, flower.password.get_secret_value() if flower.password else "") == ("operator", "hush")
+
+
+def test_valkey_forgets_nothing() -> None:
+    """The ledger's Redis writes all to disk, and refuses when it is full."""
+    command = " ".join(SERVICES["valkey"]["command"])
+
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+    assert "requirepass ${VALKEY_PASSWORD:?" in COMPOSE["configs"]["valkey"]["content"]

@@ -1,0 +1,156 @@
+"""The health check: what it makes of a worker's pulse, and where that pulse is kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from redbeat.schedulers import RedBeatConfig
+
+from config.celery import celery_settings
+from config.settings import load
+from workers.health import BEAT_LOCK_KEY, UnhealthyError, check_workers, judge
+from workers.pulse import Pulse, born, pulse_folder, pulses
+
+NOW = 1000.0
+
+
+def pulse(**changed: object) -> Pulse:
+    """An idle worker that noted everything just now."""
+    fields: dict[str, object] = {
+        "node": "worker-1@here",
+        "pid": os.getpid(),
+        "born": born(os.getpid()),
+        "queues": ("bide.store", "bide.submit"),
+        "running": 0,
+        "threads": 4,
+        "ticked_at": NOW,
+        "taken_at": NOW,
+        "free_since": NOW,
+    }
+    return Pulse(**{**fields, **changed})  # type: ignore[arg-type]  # the fields that tests change are of many types
+
+
+def judged(given: Pulse, *, messages: int = 0) -> str:
+    """What the check says of it, with so many messages waiting."""
+    return judge(given, now=NOW, patience_seconds=30, waiting=lambda _: messages)
+
+
+def never_asked(_: Sequence[str]) -> int:
+    """A broker that a check must get along without."""
+    raise AssertionError("the broker was asked")
+
+
+# Healthy
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pulse(),
+        pulse(taken_at=NOW - 29, free_since=NOW - 900),
+        pulse(running=4, taken_at=NOW - 900, free_since=NOW - 1),
+    ],
+)
+def test_pulse_is_enough_for_a_worker_that_takes_messages(given: Pulse) -> None:
+    """The broker is not asked about a worker that took a message lately, or that had no thread free for one."""
+    assert "threads busy" in judge(given, now=NOW, patience_seconds=30, waiting=never_asked)
+
+
+def test_idle_worker_without_messages_is_healthy() -> None:
+    """A worker that has had nothing to take for an hour is healthy."""
+    assert judged(pulse(taken_at=NOW - 3600, free_since=NOW - 3600)) == "worker-1@here: 0 of 4 threads busy"
+
+
+# Unhealthy
+
+
+def test_loop_that_stands_still_is_unhealthy() -> None:
+    """A loop that has not turned for longer than one is patient."""
+    with pytest.raises(UnhealthyError, match="worker-1@here: its loop has not turned for 31 s"):
+        judged(pulse(ticked_at=NOW - 31))
+
+
+def test_free_thread_beside_waiting_messages_is_unhealthy() -> None:
+    """A worker that has had a thread free all the time, and took none of the messages that wait."""
+    with pytest.raises(
+        UnhealthyError, match=r"3 of 4 threads busy, 7 messages wait in bide\.store, bide\.submit, none taken for 31 s"
+    ):
+        judged(pulse(running=3, taken_at=NOW - 31, free_since=NOW - 40), messages=7)
+
+
+# Where it is kept
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for pulses in place of the system's."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return pulse_folder()
+
+
+def test_pulse_is_read_as_it_was_written(folder: Path) -> None:
+    """Whoever asks for a kind of worker gets its pulses, in files that nobody else can read, and no other kind's."""
+    pulse().write()
+    pulse(node="poller-2@here").write()
+
+    assert list(pulses("worker")) == [pulse()]
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_pulse_of_a_dead_worker_is_removed(folder: Path) -> None:
+    """A worker that was killed leaves its file; that is nobody's, also when another process has its id by now."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    pulse(node="worker-1@here", pid=ended.pid).write()
+    pulse(node="worker-2@here", born="1").write()
+
+    with pytest.raises(UnhealthyError, match="no worker of this user notes a pulse"):
+        check_workers("worker", patience_seconds=30)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_all_workers_of_a_kind_are_checked() -> None:
+    """Of several workers on one machine each must be healthy."""
+    pulse(node="worker-1@here", ticked_at=0.0).write()
+    pulse(node="worker-2@here").write()
+
+    with pytest.raises(UnhealthyError, match="worker-1@here"):
+        check_workers("worker", patience_seconds=30)
+
+
+def test_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that waits where the folder would be made leads nobody's files elsewhere."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"bide-{os.getuid()}").symlink_to(tmp_path)
+
+    with pytest.raises(PermissionError, match="belongs to somebody else"):
+        pulse().write()
+
+
+# What it relies on
+
+
+def test_beat_lock_is_redbeats() -> None:
+    """The key that the check looks for is the one that beat locks."""
+    app = Celery("beat", set_as_current=False)
+    app.config_from_object(celery_settings(load({"BIDE_S3__BUCKET": "results"}, env_file=None)))
+
+    assert RedBeatConfig(app).lock_key == BEAT_LOCK_KEY
+
+
+def test_check_of_a_busy_worker_imports_little() -> None:
+    """A check that finds its answer in the pulse starts without Celery, Redis and the settings."""
+    code = "import sys, workers.health; print({'celery', 'redis', 'pydantic'} & set(sys.modules))"
+    root = Path(__file__).parents[2]
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "set()\n"

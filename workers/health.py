@@ -1,0 +1,146 @@
+"""`python -m workers.health worker|poller|beat|flower`: exits with 0 only if that process does its work.
+
+For a worker that means: its loop turns, and it takes messages. One that lives, answers pings and takes none is not
+healthy. Most of it stands in a file (`workers.pulse`); the broker is asked only where that leaves it open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from workers.pulse import Pulse, pulses
+
+T = TypeVar("T")
+
+#: How long a loop may stand still, and a worker with a free thread leave messages waiting [seconds].
+PATIENCE_SECONDS = 30.0
+
+#: How long a server may take to answer a check [seconds].
+ANSWER_SECONDS = 5.0
+
+#: What the beat that keeps the schedules holds; RedBeat renews it at each of its turns.
+BEAT_LOCK_KEY = "bide:redbeat::lock"
+
+
+class UnhealthyError(Exception):
+    """The process does not do its work; the message says what is missing."""
+
+
+def check_workers(kind: str, *, patience_seconds: float) -> str:
+    """What is well with this machine's workers whose node name begins with `kind`; raises `UnhealthyError`."""
+    found = list(pulses(kind))
+    if not found:
+        raise UnhealthyError(f"no {kind} of this user notes a pulse on this machine")
+    now = time.monotonic()
+    return "; ".join(judge(pulse, now=now, patience_seconds=patience_seconds, waiting=waiting) for pulse in found)
+
+
+def judge(pulse: Pulse, *, now: float, patience_seconds: float, waiting: Callable[[Sequence[str]], int]) -> str:
+    """What is well with one worker; raises `UnhealthyError`. `waiting` counts the messages in queues."""
+    if (silent := now - pulse.ticked_at) > patience_seconds:
+        raise UnhealthyError(f"{pulse.node}: its loop has not turned for {silent:.0f} s")
+    idle = now - max(pulse.taken_at, pulse.free_since)
+    busy = f"{pulse.node}: {pulse.running} of {pulse.threads} threads busy"
+    if idle > patience_seconds and (left := waiting(pulse.queues)):
+        raise UnhealthyError(f"{busy}, {left} messages wait in {', '.join(pulse.queues)}, none taken for {idle:.0f} s")
+    return busy
+
+
+def waiting(queues: Sequence[str]) -> int:
+    """How many messages wait in `queues`; raises `UnhealthyError` where the broker does not say."""
+    from config.settings import settings  # noqa: PLC0415 - most checks get along without it
+
+    url = settings().broker_url
+    if url.scheme in ("redis", "rediss", "unix"):
+        return _ask_redis(url, lambda server: sum(int(server.llen(queue)) for queue in queues))
+    return _waiting_at_broker(queues)
+
+
+def check_beat() -> str:
+    """A beat has turned within the time its lock lives; raises `UnhealthyError`."""
+    from config.settings import settings  # noqa: PLC0415 - as above
+
+    left = _ask_redis(settings().ledger_url, lambda server: server.pttl(BEAT_LOCK_KEY))
+    if left < 0:
+        raise UnhealthyError("no beat holds the lock on the schedules")
+    return f"a beat holds the lock on the schedules for another {left / 1000:.0f} s"
+
+
+def check_flower() -> str:
+    """Flower answers; raises `UnhealthyError`."""
+    import urllib.request  # noqa: PLC0415 - slow to import, and only this check needs it
+
+    from config.settings import settings  # noqa: PLC0415 - as above
+
+    told = settings().flower
+    everywhere = told.address in ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+    url = f"http://{'127.0.0.1' if everywhere else told.address}:{told.port}/healthcheck"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=ANSWER_SECONDS):
+            return f"Flower answers at {url}"
+    except OSError as error:
+        raise UnhealthyError(f"Flower does not answer at {url}: {error}") from error
+
+
+def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
+    import redis  # noqa: PLC0415 - as above
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
+    from redis.retry import Retry  # noqa: PLC0415 - as above
+
+    times = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
+    try:
+        with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **times) as server:
+            return ask(server)
+    except redis.RedisError as error:
+        raise UnhealthyError(f"Redis does not answer: {type(error).__name__}") from error
+
+
+def _waiting_at_broker(queues: Sequence[str]) -> int:
+    """Any broker that Celery knows; slower, since it takes Celery to ask."""
+    from kombu.exceptions import OperationalError  # noqa: PLC0415 - as above
+
+    from workers.app import app  # noqa: PLC0415 - as above
+
+    try:
+        with app.connection_for_read() as connection:
+            channel: Any = connection.default_channel
+            return sum(channel.queue_declare(queue, passive=True).message_count for queue in queues)
+    except (OperationalError, OSError) as error:
+        raise UnhealthyError(f"the broker does not answer: {type(error).__name__}") from error
+
+
+def check(process: str, *, patience_seconds: float) -> str:
+    """What is well with a process of the Procfile; raises `UnhealthyError`."""
+    match process:
+        case "beat":
+            return check_beat()
+        case "flower":
+            return check_flower()
+        case kind:
+            return check_workers(kind, patience_seconds=patience_seconds)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Say on one line how the process is."""
+    parser = argparse.ArgumentParser(prog="python -m workers.health", description=main.__doc__)
+    parser.add_argument("process", choices=("worker", "poller", "beat", "flower"))
+    parser.add_argument(
+        "--patience", type=float, default=PATIENCE_SECONDS, metavar="SECONDS", help="default: %(default)g"
+    )
+    told = parser.parse_args(arguments)
+    try:
+        line = check(told.process, patience_seconds=told.patience)
+    except (UnhealthyError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"{line}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,60 @@
+"""The step of Celery's consumer that notes its pulse: on the loop's own timer, so that a loop that hangs has none."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import task_received
+from celery.worker import state
+
+from workers.pulse import Pulse, born
+
+#: Between two pulses [seconds]; one costs less than half a millisecond.
+TICK_SECONDS = 2.0
+
+
+class Heart(bootsteps.StartStopStep):
+    """For `app.steps["consumer"]`: starts with each connection to the broker, and stops when it is lost."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._queues: tuple[str, ...] = ()
+        self._taken_at = self._free_since = 0.0
+        self._pid, self._born = os.getpid(), born(os.getpid())
+        self._timer: Any = None
+        task_received.connect(self._take)
+
+    def start(self, consumer: Any) -> None:
+        # Kept from the first start: a queue that a remote command took from the consumer is to be missed.
+        self._queues = self._queues or tuple(sorted(queue.name for queue in consumer.task_consumer.queues))
+        self._taken_at = self._free_since = time.monotonic()
+        self._timer = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer,))
+
+    def stop(self, consumer: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _take(self, **_: Any) -> None:
+        """A message was taken, also one whose countdown has not run out."""
+        self._taken_at = time.monotonic()
+
+    def _tick(self, consumer: Any) -> None:
+        now, running, threads = time.monotonic(), len(state.active_requests), consumer.pool.num_processes
+        if running >= threads:
+            self._free_since = now
+        Pulse(
+            node=consumer.hostname,
+            pid=self._pid,
+            born=self._born,
+            queues=self._queues,
+            running=running,
+            threads=threads,
+            ticked_at=now,
+            taken_at=self._taken_at,
+            free_since=self._free_since,
+        ).write()

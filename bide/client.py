@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import math
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +15,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from celery import Celery
-from celery.exceptions import TimeoutError as CeleryTimeoutError
-from celery.result import AsyncResult
+from celery.states import READY_STATES, SUCCESS
 from kombu.exceptions import OperationalError
 
 from bide.contract import (
@@ -36,6 +37,9 @@ from bide.providers import find
 
 #: Inputs above this size are uploaded first where the client has a store [bytes].
 UPLOAD_ABOVE_BYTES = 32 * 1024
+
+#: How often a waiting client looks: soon at first, then ever more seldom, up to the second figure [seconds].
+WAIT_FIRST_SECONDS, WAIT_MOST_SECONDS = 0.05, 0.5
 
 #: How a client publishes: fails within a second when the broker is away, instead of blocking.
 _PUBLISH = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
@@ -114,13 +118,18 @@ class Client:
 
     def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> JobResult:
         """Wait for a job's result; raises `JobFailed` for a bad end, `TimeoutError` when it takes longer."""
-        result: AsyncResult[Any] = AsyncResult(job_id, app=self._app)
-        try:
-            return JobResult.model_validate_json(json.dumps(result.get(timeout=timeout_seconds)))
-        except CeleryTimeoutError:
-            raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on") from None
-        finally:
-            del result.on_ready  # it holds the result in a circle, and its late end needs the connection
+        until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+        pause = WAIT_FIRST_SECONDS
+        # Not `AsyncResult.get`: it subscribes, serves one waiter per job and process, and outlives a time-out.
+        while (meta := self._app.backend.get_task_meta(job_id))["status"] not in READY_STATES:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on")
+            time.sleep(min(pause, left))
+            pause = min(1.5 * pause, WAIT_MOST_SECONDS)
+        if meta["status"] != SUCCESS:
+            raise meta["result"]
+        return JobResult.model_validate_json(json.dumps(meta["result"]))
 
     def status(self, job_id: str) -> Status | None:
         """What the ledger knows of a job; None where it knows nothing (never seen, or expired)."""
@@ -208,6 +217,8 @@ def _app(broker_url: str, result_url: str) -> Celery:
         task_create_missing_queues=True,  # the names are fixed; this app only publishes
         broker_transport_options={"socket_connect_timeout": 3, "visibility_timeout": 300},
         result_backend_transport_options={"retry_policy": _PUBLISH},
+        result_backend_always_retry=True,  # a restart of Redis does not end a wait
+        result_backend_max_retries=10,
         redis_socket_connect_timeout=3,
         task_publish_retry_policy=_PUBLISH,
     )

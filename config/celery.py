@@ -107,12 +107,18 @@ def _worker(settings: Settings) -> dict[str, Any]:
 def _broker(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": _kombu_address(settings.broker_url),
+        "broker_transport": _transport(settings.broker_url),
         "broker_use_ssl": _tls(settings.broker_url),
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": _transport_options(settings),
     }
+
+
+def _transport(url: ServerUrl) -> str | None:
+    """A transport that costs half as much per message, where kombu's plain Redis one would be taken."""
+    return "workers.broker:SharingTransport" if url.scheme in ("redis", "rediss") else None
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:

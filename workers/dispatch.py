@@ -36,6 +36,8 @@ class Dispatcher:
                     self._resume(producer, hint)
         except (OperationalError, OSError) as error:
             log.warning("dispatch.failed", reason=type(error).__name__, hints=len(messages.hints))
+        except Exception:  # kombu breaks where its connection is closed under it; no caller is to be told that
+            log.exception("dispatch.broke", hints=len(messages.hints))
 
     def _resume(self, producer: Any, hint: Hint) -> None:
         # Not `send_task`: that subscribes this process to the result of every job it resumes.
@@ -84,4 +86,5 @@ def signature_of(request: Any, description: str) -> str:
         "kwargsrepr": description,
         "headers": {name: value for name, value in (request.headers or {}).items() if name != ACCOUNT_HEADER},
     }
-    return json.dumps({name: value for name, value in kept.items() if value}, separators=(",", ":"))
+    told = {name: value for name, value in kept.items() if value or value == 0}  # the first of a group has the index 0
+    return json.dumps(told, separators=(",", ":"))

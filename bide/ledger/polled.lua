@@ -6,7 +6,9 @@ for i = 5, #ARGV, 8 do
   local id, kind, seconds, field, value = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
   if get(id, 'state') == 'running' then
     redis.call('HINCRBY', job_key(id), 'polls', 1)
-    set(id, 'note', ARGV[i + 5], 'polled', stamp(now), 'unknown_since', ARGV[i + 7])
+    set(id, 'note', ARGV[i + 5], 'polled', stamp(now))
+    clear(id, 'unknown_since')
+    if ARGV[i + 7] ~= '' then set(id, 'unknown_since', ARGV[i + 7]) end
     if ARGV[i + 6] == '1' then set(id, 'seen', 1) end
     if kind == 'running' or kind == 'trouble' then
       if field ~= '' then set(id, field, value) end
@@ -14,7 +16,8 @@ for i = 5, #ARGV, 8 do
     else
       if kind == 'ended' then
         release(id)
-        set(id, 'state', 'storing', 'ended', stamp(now), 'tries', 0, 'hints', 0)
+        set(id, 'state', 'storing', 'ended', stamp(now))
+        clear(id, 'tries', 'hints')
         if value ~= '' then set(id, 'outputs', value) end
       else
         conclude(id, 'failed', 'error', value)

@@ -17,6 +17,7 @@ local function body_key(id) return P .. 'body:' .. id end
 local function followers_key(id) return P .. 'followers:' .. id end
 local function get(id, field) return redis.call('HGET', job_key(id), field) end
 local function set(id, ...) redis.call('HSET', job_key(id), ...) end
+local function clear(id, ...) redis.call('HDEL', job_key(id), ...) end
 local function number(value) return tonumber(value or 0) or 0 end
 local function account(field) return number(redis.call('HGET', ACCOUNT, field)) end
 
@@ -43,7 +44,8 @@ end
 local function leased(id, token, seconds)
   off_clocks(id)
   redis.call('ZADD', LEASE, now + seconds, id)
-  set(id, 'token', token, 'hints', 0)
+  set(id, 'token', token)
+  clear(id, 'hints')
 end
 
 -- In line: interactive before bulk, then first come, first served. Each time it is lined up again a job lets 100 others
@@ -55,7 +57,8 @@ local function line_up(id)
   local place = get(id, 'place')
   place = place and place + PASSED_BY or redis.call('HINCRBY', ACCOUNT, 'order', 1)
   redis.call('ZADD', QUEUED, number(get(id, 'bulk')) * 1e12 + place, id)
-  set(id, 'place', place, 'state', 'queued', 'token', '', 'hints', 0, 'queue', 'bide.submit')
+  set(id, 'place', place, 'state', 'queued', 'token', '', 'queue', 'bide.submit')
+  clear(id, 'hints')
 end
 
 -- May have been accepted: submitted once more where its request allows it, and never twice more.
@@ -80,7 +83,7 @@ local function rest(id, retention)
   redis.call('EXPIRE', body_key(id), retention)
   redis.call('EXPIRE', followers_key(id), retention)
   local key = get(id, 'idem')
-  if key and key ~= '' then redis.call('EXPIRE', key, retention) end
+  if key then redis.call('EXPIRE', key, retention) end
 end
 
 -- Hints for the callers that wait for this job besides its own; one whose record has expired waits no more.
@@ -106,7 +109,8 @@ end
 local function conclude(id, state, field, value)
   release(id)
   redis.call('ZREM', UNCONFIRMED, id)
-  set(id, 'state', state, field, value, 'finished', stamp(now), 'answered', 0, 'crashes', 0, 'hints', 0)
+  set(id, 'state', state, field, value, 'finished', stamp(now))
+  clear(id, 'answered', 'crashes', 'hints')
   if state == 'unconfirmed' then redis.call('ZADD', UNCONFIRMED, now, id) end
 end
 

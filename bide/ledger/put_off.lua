@@ -3,7 +3,8 @@
 local id = ARGV[2]
 if get(id, 'token') ~= ARGV[3] or get(id, 'state') == 'submitting' then return {} end
 redis.call('HINCRBY', job_key(id), 'tries', 1)
-set(id, 'note', ARGV[6], 'crashes', 0)
-if ARGV[7] == 'ask' then redis.call('HDEL', job_key(id), 'outputs') end
+set(id, 'note', ARGV[6])
+clear(id, 'crashes')
+if ARGV[7] == 'ask' then clear(id, 'outputs') end
 hinted(id, get(id, 'queue'), tonumber(ARGV[4]) + tonumber(ARGV[5]))
 return hint(id)

@@ -9,23 +9,28 @@ from bide.ledger.records import AccountName, Claimed, Hint, Messages, Round
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """A hash, as Redis lists it."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def hint_of(account: AccountName, reply: Sequence[str], countdown_seconds: float = 0.0) -> Hint:
+    """From job id, queue and signature."""
     job_id, queue, signature = reply
     return Hint(account, job_id, queue, signature, countdown_seconds)
 
 
 def round_of(account: AccountName, reply: Sequence[Any]) -> Round | None:
+    """From seq and seconds; None where the move schedules none."""
     return Round(account, int(reply[0]), float(reply[1])) if reply else None
 
 
 def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
+    """From a list of hints and a round."""
     return Messages(tuple(hint_of(account, hint) for hint in reply[0]), round_of(account, reply[1]))
 
 
 def claimed_of(reply: Sequence[str]) -> Claimed:
+    """From the fields in the order of `claim.lua`; what the record does not hold comes as ''."""
     job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_since, empties = reply
     return Claimed(
         job_id,

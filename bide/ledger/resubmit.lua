@@ -3,8 +3,8 @@
 local id = ARGV[2]
 if get(id, 'state') ~= 'unconfirmed' then return { 0, {} } end
 redis.call('ZREM', UNCONFIRMED, id)
-redis.call('HDEL', job_key(id), 'error', 'finished')
-set(id, 'answered', 0, 'crashes', 0, 'note', 'submitted again by an operator')
+clear(id, 'error', 'finished', 'answered', 'crashes')
+set(id, 'note', 'submitted again by an operator')
 more_time(id)
 line_up(id)
 local look = next_look(tonumber(ARGV[3]), tonumber(ARGV[4]))

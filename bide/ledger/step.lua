@@ -21,8 +21,12 @@ end
 
 local function open()
   redis.call('SADD', KEYS[3], ARGV[15])
-  redis.call('HSET', job_key(id), 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', stamp(now + ARGV[7]),
-    'allowed', ARGV[7], 'by_client', ARGV[16] == '0' and 1 or '', 'bulk', ARGV[8], 'resubmit', ARGV[9], 'fp', ARGV[10], 'idem', idem)
+  set(id, 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', stamp(now + ARGV[7]), 'allowed', ARGV[7],
+    'fp', ARGV[10])
+  if ARGV[8] == '1' then set(id, 'bulk', 1) end
+  if ARGV[9] == '1' then set(id, 'resubmit', 1) end
+  if idem ~= '' then set(id, 'idem', idem) end
+  if ARGV[16] == '0' then set(id, 'by_client', 1) end
   redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
   line_up(id)
 end
@@ -57,7 +61,8 @@ if ARGV[16] == '0' then return { 'opened', state } end
 
 -- A client does not know the settings: the first worker to see the request says how long the job may take.
 if request ~= '' and get(id, 'by_client') == '1' then
-  set(id, 'by_client', '', 'allowed', ARGV[7], 'deadline', stamp(number(get(id, 'created')) + ARGV[7]))
+  clear(id, 'by_client')
+  set(id, 'allowed', ARGV[7], 'deadline', stamp(number(get(id, 'created')) + ARGV[7]))
 end
 
 local held = get(id, 'token')

@@ -15,8 +15,8 @@ if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase s
 -- `unconfirmed` and `queued` (to be submitted again) had given the answer up: it comes late, and the job goes on.
 if state ~= 'submitting' then more_time(id) end
 redis.call('ZREM', UNCONFIRMED, id)
-set(id, 'token', '', 'polls', 0, 'tries', 0, 'crashes', 0, 'hints', 0, 'answered', 0)
-redis.call('HDEL', job_key(id), 'error', 'finished')
+set(id, 'token', '')
+clear(id, 'polls', 'tries', 'crashes', 'hints', 'answered', 'error', 'finished')
 if number(get(id, 'intended')) > account('struck_at') then
   redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '')
 end

@@ -6,7 +6,7 @@ import pytest
 
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Limits, Verb
-from bide.ledger.ledger import prefix
+from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bide.ledger import Limits, Polled, Timing
-from bide.ledger.ledger import prefix
+from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, Crew, Stage
 
 

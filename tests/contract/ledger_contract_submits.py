@@ -6,7 +6,7 @@ import pytest
 
 from bide.contract import JobState
 from bide.ledger import Limits, Record, Verb
-from bide.ledger.ledger import prefix
+from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage
 
 

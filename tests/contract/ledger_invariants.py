@@ -9,10 +9,21 @@ import redis
 
 from bide.contract import FINAL_STATES
 from bide.ledger import AccountName
-from bide.ledger.ledger import ACCOUNTS_KEY, prefix
+from bide.ledger.keys import ACCOUNTS_KEY, prefix
 
 CLOCKS = ("queued", "lease", "due")
-IDEMPOTENCY = "bide:idem:"
+
+#: Every key with its TTL, its type and what it holds.
+READ_ALL = """
+local all, read = {}, { hash = { 'HGETALL' }, set = { 'SMEMBERS' }, zset = { 'ZRANGE', 0, -1 } }
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local kind = redis.call('TYPE', key).ok
+  local command, first, last = unpack(read[kind])
+  local value = first and redis.call(command, key, first, last) or redis.call(command, key)
+  all[#all + 1] = { key, redis.call('TTL', key), kind, value }
+end
+return all
+"""
 
 
 @dataclass(frozen=True)
@@ -50,24 +61,16 @@ class Account:
 
 
 def snapshot(server: redis.Redis) -> Snapshot:
-    """Read it all, in two goes."""
-    keys: list[str] = server.keys("*")
-    pipeline = server.pipeline(transaction=False)
-    for key in keys:
-        pipeline.ttl(key)
-        if key.endswith((":queued", ":lease", ":due", ":unconfirmed")):
-            pipeline.zrange(key, 0, -1)
-        elif key.endswith(":inflight") or key == ACCOUNTS_KEY:
-            pipeline.smembers(key)
+    """Read it all at once."""
+    members, hashes, for_ever = {}, {}, set()
+    for key, ttl, kind, value in server.eval(READ_ALL, 0):
+        if kind == "hash":
+            hashes[key] = dict(zip(value[::2], value[1::2], strict=True))
         else:
-            pipeline.hgetall(key)
-    found = pipeline.execute()
-    values = dict(zip(keys, found[1::2], strict=True))
-    return Snapshot(
-        {key: set(value) for key, value in values.items() if not isinstance(value, dict)},
-        {key: value for key, value in values.items() if isinstance(value, dict)},
-        {key for key, ttl in zip(keys, found[::2], strict=True) if ttl == -1},
-    )
+            members[key] = set(value)
+        if ttl == -1:
+            for_ever.add(key)
+    return Snapshot(members, hashes, for_ever)
 
 
 def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, late: Iterable[str]) -> None:
@@ -86,6 +89,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
 def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
     state, standing = job["state"], account.standing(job_id)
     assert len(standing) == (1 if account.live(job_id) else 0), f"{job_id} is {job} and stands on {standing}"
+    assert job.get("token") or state != "submitting", f"nobody submits {job_id}"
     if state == "running":
         assert standing == ["due"], f"{job_id} runs and stands on {standing}"
     elif standing == ["queued"]:
@@ -106,6 +110,8 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
         kept |= {account.at + each for each in (*CLOCKS, "unconfirmed", "inflight", "account")}
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":
+                followed = "leader" in job  # has its TTL from the beginning
+                assert followed or f"{account.at}job:{job_id}" in whole.for_ever, f"{job_id} will vanish"
                 kept |= {f"{account.at}{kind}:{job_id}" for kind in ("job", "body", "followers")} | {
                     job.get("idem", "")
                 }

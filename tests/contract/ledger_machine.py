@@ -3,88 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any
 
 import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bide.contract import GenerateRequest, JobState
-from bide.ledger import AccountName, Hint, Ledger, Limits, Messages, Polled, Record, Round, Step, Verb
-from bide.ledger.ledger import prefix
+from bide.ledger import AccountName, Hint, Ledger, Messages, Polled, Round, Step, Verb
+from bide.ledger.keys import prefix
 from tests.contract.ledger_invariants import CLOCKS, check_account, check_keys, snapshot
-from tests.contract.ledger_stage import ERROR, Clock, Crew, request_of
-
-LIMITS = {
-    AccountName("photogpt", "default"): Limits(max_in_flight=3),
-    AccountName("dreambooth", "second"): Limits(max_in_flight=2, submits_per_second=0.5, polls_per_second=1.0),
-}
-ACCOUNTS = tuple(LIMITS)
+from tests.contract.ledger_life import (
+    ACCOUNTS,
+    EVENTS,
+    LIMITS,
+    WORK,
+    Hold,
+    Kind,
+    a_request,
+    accounts,
+    event,
+    kinds,
+    numbers,
+    some,
+)
+from tests.contract.ledger_stage import ERROR, SIGNATURE, Clock, Crew
 
 #: A cooperative crew must have brought every job to its end after so many turns of `TURN_SECONDS`: the longest silence
 #: between two hints is 240 s.
 MOST_TURNS, TURN_SECONDS = 90, 8
-
-EVENTS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
-
-
-def event(*, weight: int, **arguments: st.SearchStrategy[Any]) -> Callable[[Method], Method]:
-    """Something that may happen, `weight` times as often as the rarest."""
-
-    def registered(method: Method) -> Method:
-        name = method.__name__
-        EVENTS.extend(st.tuples(st.just(name), st.fixed_dictionaries(arguments)) for _ in range(weight))
-        return method
-
-    return registered
-
-
-#: What may come of a worker's step; the more likely, the more often.
-WORK = (
-    "accepted",
-    "accepted",
-    "accepted, done at once",
-    "refused",
-    "rejected",
-    "doubtful",
-    "intend",
-    "intend",
-    "invalid",
-    "put off",
-    "die",
-)
-
-Method = TypeVar("Method", bound=Callable[..., None])
-some = st.integers(0, 11)
-numbers = st.integers(0, 7)
-accounts = st.sampled_from(ACCOUNTS)
-Kind = Literal["running", "trouble", "ended", "failed"]
-kinds = st.sampled_from(get_args(Kind)).map(lambda kind: cast("Kind", kind))
-
-
-def a_request(account: AccountName, number: int) -> GenerateRequest:
-    """The requests of one account, by number: three ask for the same under one key, a fourth uses that key wrongly."""
-    same = number in (0, 1, 2)
-    return request_of(
-        account,
-        params={"prompt": "the same" if same else f"no. {number}"},
-        idempotency_key=f"{account}-k" if number < 4 else None,
-        on_unknown="resubmit" if number in (0, 1, 2, 5) else "hold",
-        priority="bulk" if number > 5 else "interactive",
-        deadline_seconds=40.0 if number == 7 else None,
-    )
-
-
-@dataclass
-class Hold:
-    """A worker's idea of a step that it took; it may be wrong by now."""
-
-    record: Record
-    token: str
-    verb: Verb
-    attempt: int = 0
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -355,8 +302,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 break
             crew.sweep()
             crew.work()
+            self.nothing_is_out_of_place()
             self.clock.advance(TURN_SECONDS)
-        self.nothing_is_out_of_place()
         assert self._all_ended(), snapshot(self.server)
 
     def _all_ended(self) -> bool:
@@ -368,8 +315,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def _step(self, account: AccountName, job_id: str, request: GenerateRequest | None = None) -> None:
         self.tokens += 1
         token = f"t{self.tokens}"
-        step = self.ledger.step(job_id, account, token=token, request=request)
-        again = self.ledger.step(job_id, account, token=token, request=request)
+        step, again = (
+            self.ledger.step(job_id, account, token=token, request=request, signature=SIGNATURE if request else "")
+            for _ in range(2)
+        )
         assert again.verb is step.verb, "a script that runs twice gives the same answer"
         self._stepped(step, account, job_id, token)
 

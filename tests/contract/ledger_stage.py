@@ -9,7 +9,7 @@ import redis
 
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Claim, Hint, Ledger, Limits, Messages, Polled, Record, Round, Step, Verb
-from bide.ledger.ledger import prefix
+from bide.ledger.keys import prefix
 
 ACCOUNT = AccountName("photogpt", "default")
 SIGNATURE = '{"root_id":"r"}'
@@ -104,10 +104,10 @@ class Stage:
     # Looking
 
     def state(self, job_id: str) -> str:
-        return self.server.hget(f"{prefix(ACCOUNT)}job:{job_id}", "state") or ""
+        return self.field(job_id, "state")
 
     def field(self, job_id: str, name: str) -> str:
-        return self.server.hget(f"{prefix(ACCOUNT)}job:{job_id}", name) or ""
+        return str(self.server.hget(f"{prefix(ACCOUNT)}job:{job_id}", name) or "")
 
     def clocks(self, job_id: str) -> set[str]:
         """The clocks and lists that a job stands on."""

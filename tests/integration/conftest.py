@@ -19,6 +19,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture
 def rig(deployment: Rig) -> Iterator[Rig]:
+    """The deployment, as one test has it."""
     deployment.mark_logs()
     yield deployment
     deployment.sandbox.clear_faults()
@@ -26,5 +27,6 @@ def rig(deployment: Rig) -> Iterator[Rig]:
 
 @pytest.fixture(scope="session")
 def caller(deployment: Rig) -> Iterator[Caller]:
+    """A service that submits jobs."""
     with Caller(deployment.redis.url) as caller:
         yield caller

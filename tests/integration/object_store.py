@@ -26,7 +26,8 @@ class ObjectStore:
         command = [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1", "--port", str(self._port)]
         command += ["--data-dir", str(folder / "objects"), "--region", REGION, "--no-access-log"]
         env = {**plain_environment(), "NANIO_ACCESS_KEY": ACCESS_KEY, "NANIO_SECRET_KEY": SECRET_KEY}
-        self.process = Process("objects", command, env=env, ready=r"http://127\.0\.0\.1:\d+", log=folder / "objects.log")
+        ready, log = r"http://127\.0\.0\.1:\d+", folder / "objects.log"
+        self.process = Process("objects", command, env=env, ready=ready, log=log)
 
     @property
     def url(self) -> str:

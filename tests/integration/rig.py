@@ -46,6 +46,7 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__SLOW__API_KEY": "key-of-slow",
     "PHOTOGPT__ACCOUNTS__SLOW__SUBMITS_PER_SECOND": "2",
     "PHOTOGPT__ACCOUNTS__STRUCK__API_KEY": "key-of-struck",
+    "PHOTOGPT__ACCOUNTS__GATED__API_KEY": "key-of-gated",
 }
 
 FLOWER_USER, FLOWER_PASSWORD = "operator", "hush-flower"
@@ -80,6 +81,14 @@ class Rig:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def mend(self) -> None:
+        """Start again what a test has ended."""
+        if not self.redis.alive:
+            self.redis.start()
+        for process in (self.store.process, self.worker, self.poller):
+            if not process.alive:
+                process.start()
 
     @cached_property
     def worker(self) -> Process:

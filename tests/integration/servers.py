@@ -29,6 +29,10 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start it, and wait until it has read its files and answers."""
         settings = {
@@ -83,7 +87,7 @@ class RedisServer:
 
 @contextmanager
 def redis_server(*, appendonly: bool = True) -> Iterator[RedisServer]:
-    """A running Redis for one test: `with redis_server() as server: connect(server.url)`."""
+    """A running Redis for as long as the block lasts, ended with it; its address is `url`."""
     with tempfile.TemporaryDirectory(prefix="bide-redis-") as folder:
         server = RedisServer(Path(folder), appendonly=appendonly)
         try:

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis.stateful import run_state_machine_as_test
 
 from bide.contract import JobState
 from bide.errors import LedgerAwayError
 from bide.ledger import Ledger, Limits, Verb
 from bide.ledger.scripts import connect
 from tests.contract.ledger_contract import LedgerContract
+from tests.contract.ledger_life import profile
+from tests.contract.ledger_machine import LedgerMachine
 from tests.contract.ledger_stage import ACCOUNT, SIGNATURE, request_of
 from tests.integration.servers import RedisServer, redis_server
 
 pytestmark = pytest.mark.integration
 
+#: How many lives are tried; a longer run is asked for through the environment.
+EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "40"))
+
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RedisServer]:
+    """One server for all tests that empty it first."""
     with redis_server(appendonly=False) as server:
         yield server
 
 
 @pytest.fixture
 def own() -> Iterator[RedisServer]:
+    """A server that may be killed."""
     with redis_server() as server:
         yield server
 
@@ -36,6 +45,19 @@ class TestLedgerOnRedis(LedgerContract):
         with connect(shared.url) as client:
             client.flushall()
             yield client
+
+
+def test_whatever_life_does(shared: RedisServer) -> None:
+    """The machine of the unit tests, in more and longer lives, on the real thing."""
+    with connect(shared.url) as client:
+        emptied: redis.Redis = client
+
+        class Machine(LedgerMachine):
+            def new_server(self) -> redis.Redis:
+                client.flushall()
+                return emptied
+
+        run_state_machine_as_test(Machine, settings=profile(examples=EXAMPLES, steps=60))
 
 
 def test_the_servers_own_time_rules(shared: RedisServer) -> None:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 45.0
 
 
-def eventually(condition: Callable[[], T], *, what: str, within_seconds: float = PATIENCE_SECONDS) -> T:
+def eventually(condition: Callable[[], T | None], *, what: str, within_seconds: float = PATIENCE_SECONDS) -> T:
     """The first true value of `condition`; raises `AssertionError` when it stays false."""
     until = time.monotonic() + within_seconds
     while True:

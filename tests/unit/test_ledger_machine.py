@@ -6,8 +6,8 @@ import os
 
 import fakeredis
 import redis
-from hypothesis import HealthCheck, settings
 
+from tests.contract.ledger_life import profile
 from tests.contract.ledger_machine import LedgerMachine
 
 #: How many lives are tried; a longer run is asked for through the environment.
@@ -21,11 +21,4 @@ class LedgerMachineInMemory(LedgerMachine):
 
 
 TestLedgerMachine = LedgerMachineInMemory.TestCase
-TestLedgerMachine.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=40,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TestLedgerMachine.settings = profile(examples=EXAMPLES, steps=40)

@@ -1,0 +1,156 @@
+"""Kills and outages under way: no job is lost, none is bought twice, and every caller is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.counting import check_nothing_left, ends
+from tests.integration.caller import Caller, image, marker
+from tests.integration.rig import Rig
+from tests.integration.waiting import PATIENCE_SECONDS, eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+#: Jobs under way when something breaks.
+JOBS = 12
+
+#: How long a worker may take to end in good order with jobs under way [seconds].
+GRACE_SECONDS = 20.0
+
+#: How long it may take until a job whose worker was killed is settled [seconds].
+REPAIR_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def caller(deployment: Rig) -> Iterator[Caller]:
+    """A service that submits jobs."""
+    with Caller(deployment.redis.url) as caller:
+        yield caller
+
+
+def submit_some(caller: Caller, marked: str, jobs: int = JOBS, **more: Any) -> list[str]:
+    """Ids of some jobs that differ in their prompts."""
+    return [caller.submit(image(f"{marked} {number}", **more), ignore_result=False).id for number in range(jobs)]
+
+
+def strikes(rig: Rig) -> int:
+    """How often the ordered faults have struck."""
+    return sum(rule["fired"] for rule in rig.sandbox.faults())
+
+
+def test_a_worker_killed_while_submitting(caller: Caller, rig: Rig) -> None:
+    """Killed between the purchase and its answer: the caller is told that this is unknown, and nothing is repeated."""
+    marked = marker()
+    rig.sandbox.order([{"fault": "accept_then_hang", "match": marked}])
+    [job_id] = submit_some(caller, marked, jobs=1)
+    eventually(lambda: rig.purchases(marked), what="the job is bought")
+
+    rig.worker.kill()
+    rig.worker.start()
+
+    assert ends(rig, [job_id], within_seconds=REPAIR_SECONDS) == {"submission_unknown": 1}
+    assert len(rig.purchases(marked)) == 1
+    check_nothing_left(rig, marked)
+
+
+def test_a_worker_killed_while_storing(caller: Caller, rig: Rig) -> None:
+    """Killed in the middle of a download: another brings the result home."""
+    marked = marker()
+    rig.sandbox.order([{"fault": "slow", "operation": "media", "match": marked, "seconds": 2.5, "times": JOBS}])
+    job_ids = submit_some(caller, marked)
+    eventually(lambda: strikes(rig), what="a result is being fetched")
+
+    rig.worker.kill()
+    rig.worker.start()
+
+    assert ends(rig, job_ids) == {"succeeded": JOBS}
+    check_nothing_left(rig, marked)
+
+
+def test_a_poller_killed_while_polling(caller: Caller, rig: Rig) -> None:
+    """Killed while the provider was being asked: the jobs are polled again."""
+    marked = marker()
+    rig.sandbox.order([{"fault": "slow", "operation": "poll", "match": marked, "seconds": 2.5, "times": JOBS}])
+    job_ids = submit_some(caller, marked)
+    eventually(lambda: strikes(rig), what="a poll is under way")
+
+    rig.poller.kill()
+    rig.poller.start()
+
+    assert ends(rig, job_ids) == {"succeeded": JOBS}
+    check_nothing_left(rig, marked)
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_redis_restarts(how: str, caller: Caller, rig: Rig) -> None:
+    """Redis goes and comes back with its append-only file: every job ends."""
+    marked = marker()
+    job_ids = submit_some(caller, marked)
+    eventually(lambda: len(rig.purchases(marked)) >= JOBS / 2, what="half of the jobs are bought")
+
+    if how == "killed":
+        rig.redis.kill()
+    else:
+        rig.redis.stop()
+    rig.redis.start()
+
+    told = ends(rig, job_ids)
+    assert told["succeeded"] + told["submission_unknown"] == JOBS
+    assert told["submission_unknown"] <= JOBS / 2
+    assert rig.worker.alive
+    assert rig.poller.alive
+    check_nothing_left(rig, marked)
+
+
+def test_the_broker_forgets(caller: Caller, rig: Rig) -> None:
+    """All messages and all unacknowledged ones are deleted: the ledger has them sent anew."""
+    marked = marker()
+    job_ids = submit_some(caller, marked)
+    eventually(lambda: all(map(rig.state, job_ids)), what="every job has a record")
+
+    with rig.server() as server:
+        server.delete("bide.submit", "bide.poll", "bide.store", "bide.control", *server.scan_iter("unacked*"))
+
+    assert ends(rig, job_ids) == {"succeeded": JOBS}
+    check_nothing_left(rig, marked)
+
+
+def test_a_worker_ends_under_load(caller: Caller, rig: Rig) -> None:
+    """SIGTERM: the steps under way are finished, the process ends in time, and the next worker goes on."""
+    marked = marker()
+    job_ids = submit_some(caller, marked, jobs=2 * JOBS)
+    eventually(lambda: len(rig.purchases(marked)) >= JOBS, what="half of the jobs are bought")
+
+    rig.worker.ask_to_end()
+    assert rig.worker.wait(GRACE_SECONDS) == 0
+    rig.worker.start()
+
+    assert ends(rig, job_ids) == {"succeeded": 2 * JOBS}
+    check_nothing_left(rig, marked)
+
+
+def test_object_storage_is_away(caller: Caller, rig: Rig) -> None:
+    """Results wait until they can be stored."""
+    marked = marker()
+    rig.store.process.kill()
+    job_ids = submit_some(caller, marked)
+    eventually(lambda: "job.store_put_off" in dict(rig.logs())["log of worker"], what="a result is put off")
+
+    rig.store.process.start()
+
+    assert ends(rig, job_ids) == {"succeeded": JOBS}
+    check_nothing_left(rig, marked)
+
+
+def test_an_unconfirmed_job_keeps_no_place(caller: Caller, rig: Rig) -> None:
+    """An account with room for one goes on after a submit whose answer was lost."""
+    marked = marker()
+    rig.sandbox.order([{"fault": "accept_then_drop", "match": f"{marked} 0"}])
+
+    job_ids = submit_some(caller, marked, jobs=3, account="single")
+
+    assert ends(rig, job_ids, within_seconds=PATIENCE_SECONDS) == {"submission_unknown": 1, "succeeded": 2}
+    check_nothing_left(rig, marked)

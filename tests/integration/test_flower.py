@@ -1,0 +1,104 @@
+"""Flower over a running deployment: what its API shows, to whom, and what it can do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.integration.caller import PIXEL, Caller, failure, image, marker, succeeded
+from tests.integration.rig import FLOWER_PASSWORD, FLOWER_USER, KEYS, Rig
+from tests.integration.waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
+
+
+class Api:
+    """Flower's HTTP API, as an operator."""
+
+    def __init__(self, address: str, *, password: str = FLOWER_PASSWORD) -> None:
+        self.address = address
+        self._credentials = base64.b64encode(f"{FLOWER_USER}:{password}".encode()).decode()
+
+    def text(self, path: str, body: Any = None) -> str:
+        """GET, or POST where there is a body; raises `HTTPError`."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.address}{path}", data=data)
+        request.add_header("Authorization", f"Basic {self._credentials}")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return str(answer.read().decode())
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """All tasks that it knows, by id."""
+        rows: dict[str, dict[str, Any]] = json.loads(self.text("/api/tasks?limit=10000"))
+        return rows
+
+
+@pytest.fixture(scope="module")
+def api(deployment: Rig) -> Api:
+    """A Flower that hears of the workers."""
+    api = Api(deployment.flower.start()[1])
+    eventually(lambda: len(json.loads(api.text("/api/workers?status=true"))) >= 2, what="Flower sees both workers")
+    return api
+
+
+def test_one_row_for_each_job(api: Api, caller: Caller) -> None:
+    """A job is one row, readable, with neither pictures nor keys in it; polling rounds have none."""
+    marked = marker()
+    pictures = {"clothes": PIXEL, "person": f"data:image/png;base64,{PIXEL}"}
+    dressed = image(f"{marked} dress", provider="nextry", operation="generate_image", account="main", inputs=pictures)
+    dressed["params"] = {"tool": "fashion_swap", "prompt": f"{marked} dress"}
+    results = [caller.submit(image(f"{marked} fox")), caller.submit(dressed)]
+    results.append(caller.app.send_task("bide.generate", args=[dressed], queue="bide.submit"))
+    for result in results:
+        succeeded(result)
+
+    def ended() -> bool:
+        return all(api.rows().get(result.id, {}).get("state") == "SUCCESS" for result in results)
+
+    eventually(ended, what="Flower has heard of all ends")
+
+    rows, said = api.rows(), api.text("/api/tasks?limit=10000")
+    assert {row["uuid"] for row in rows.values() if marked in str(row["kwargs"])} == {result.id for result in results}
+    assert {row["name"] for row in rows.values()} <= {"bide.generate", "bide.cancel"}
+    described = [rows[result.id]["kwargs"] for result in results]
+    assert described[0] == f"photogpt images.generation: {marked} fox"
+    assert described[1] == described[2] == f"nextry generate_image: {marked} dress"
+    said += "".join(api.text(f"/api/task/info/{result.id}") for result in results)
+    for secret in (PIXEL[:40], *(key for name, key in KEYS.items() if name.endswith("API_KEY"))):
+        assert secret not in said
+
+
+@pytest.mark.parametrize("path", ["/api/tasks", "/api/workers", "/tasks", "/"])
+def test_nobody_looks_without_the_password(path: str, api: Api) -> None:
+    """Neither the pages nor the API open with a wrong password."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        Api(api.address, password="wrong").text(path)
+
+    with refused.value:
+        assert refused.value.code == 401
+
+
+def test_revoking_in_flower_cancels(api: Api, caller: Caller, rig: Rig) -> None:
+    """The button of Flower ends the job as canceled, and no poll is made for it any more."""
+    result = caller.submit(image("[fault:never_finishes]"))
+    eventually(lambda: rig.state(result.id) == "running", what="the job runs")
+
+    api.text(f"/api/task/revoke/{result.id}", body={})
+
+    assert failure(result)["code"] == "canceled"
+
+
+@pytest.mark.parametrize("how", ["async-apply", "send-task"])
+def test_a_job_from_flowers_api(how: str, api: Api, caller: Caller, rig: Rig) -> None:
+    """Flower's HTTP API is a way to submit for whoever has nothing but HTTP."""
+    marked = marker()
+
+    told = json.loads(api.text(f"/api/task/{how}/bide.generate", body={"kwargs": {"request": image(marked)}}))
+
+    assert succeeded(caller.result_of(told["task-id"]))["state"] == "succeeded"
+    assert len(rig.purchases(marked)) == 1

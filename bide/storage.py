@@ -133,10 +133,12 @@ class Storage:
     @property
     def client(self) -> S3Client:
         """boto3's client, made at first use and then shared."""
-        if self._client is None:
-            with self._lock:
-                self._client = self._client or _connect(self.options)
-        return self._client
+        if self._client is not None:  # steps need not wait for one another here
+            return self._client
+        with self._lock:
+            if self._client is None:
+                self._client = _connect(self.options)
+            return self._client
 
     @cached_property
     def _public_client(self) -> S3Client:

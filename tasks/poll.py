@@ -48,11 +48,12 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
         log.error("account.unusable", account=str(name), reason=str(error))
         account = None
     ask = partial(_ask, tools, adapter, account)
-    for answers in tools.reactor.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
-        if answers:
-            tools.dispatcher.send(
-                tools.ledger.polled(name, [_judge(tools, name, adapter, pair, now) for pair in answers])
-            )
+    waiting = {job.job_id for job in jobs}
+    with tools.leases.claiming(name, waiting):
+        for answers in tools.reactor.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
+            waiting.difference_update(job.job_id for job, _ in answers)
+            polled = [_judge(tools, name, adapter, pair, now) for pair in answers]
+            tools.dispatcher.send(tools.ledger.polled(name, polled))
             _watch_account(tools, name, [answer for _, answer in answers])
 
 

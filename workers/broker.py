@@ -12,21 +12,21 @@ import redis
 from kombu.transport.redis import Channel, Transport
 
 
-class SharingChannel(Channel):  # type: ignore[misc]  # kombu is untyped
+class SharingChannel(Channel):
     """Makes its client once, and anew when the pool was replaced after a lost connection."""
 
     _shared: redis.Redis | None = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:  # holds on to one connection, on which it waits
-            return super()._create_client(asynchronous=True)
+            return super()._create_client(asynchronous=True)  # type: ignore[misc]  # unknown to the stubs
         client = self._shared
         if client is None or client.connection_pool is not self.pool:
-            client = self._shared = super()._create_client()
+            client = self._shared = super()._create_client()  # type: ignore[misc]  # as above
         return client
 
 
-class SharingTransport(Transport):  # type: ignore[misc]  # as above
+class SharingTransport(Transport):
     """For Celery's setting `broker_transport`."""
 
     Channel = SharingChannel

@@ -1,4 +1,4 @@
-"""Keeps the leases of a process alive while its steps run, from a thread that no step can hold up."""
+"""Keeps the leases and claims of a process alive while it works on them, from a thread that no step can hold up."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Renews all held leases three times within a lease's length."""
+    """Renews all that is held three times within a lease's length."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._held: dict[str, Lease] = {}
+        self._claims: list[tuple[AccountName, set[str]]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
         self._thread.start()
@@ -46,6 +47,15 @@ class LeaseKeeper:
             yield lease
         finally:
             del self._held[token]
+
+    @contextmanager
+    def claiming(self, account: AccountName, job_ids: set[str]) -> Iterator[None]:
+        """Keep the claims that `Ledger.claim` gave; an id is taken out of the set before its poll is recorded."""
+        self._claims.append((account, job_ids))
+        try:
+            yield
+        finally:
+            self._claims.remove((account, job_ids))
 
     def stop(self) -> None:
         """End the thread; what is held runs out by itself."""
@@ -66,3 +76,6 @@ class LeaseKeeper:
             lost = set(self._ledger.renew(account, [(lease.job_id, lease.token) for lease in leases]))
             for lease in leases:
                 lease.lost = lease.job_id in lost
+        for account, job_ids in list(self._claims):
+            if waiting := list(job_ids):
+                self._ledger.reclaim(account, waiting)

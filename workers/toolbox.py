@@ -178,12 +178,11 @@ def check_providers(told: Settings) -> None:
 
 def _timing(told: Settings) -> Timing:
     timing = told.timing
-    claim_seconds = timing.connect_timeout_seconds + 2 * timing.read_timeout_seconds + timing.lease_seconds
     return replace(
         Timing(),
         lease_seconds=timing.lease_seconds,
         hint_seconds=1.5 * timing.lease_seconds,
-        claim_seconds=claim_seconds,
+        claim_seconds=timing.lease_seconds,
         retention_seconds=timing.retention_days * 24 * 3600,
     )
 

@@ -247,6 +247,10 @@ class Ledger(Readings):
             return Claim(current=False)
         return Claim(True, tuple(map(claimed_of, reply[1])), round_of(account, reply[2]), float(reply[3]))
 
+    def reclaim(self, account: AccountName, job_ids: Iterable[str]) -> None:
+        """Keep the claims on jobs whose answers are still awaited."""
+        self._run("reclaim", account, self.timing.claim_seconds, *job_ids)
+
     def polled(self, account: AccountName, outcomes: Iterable[Polled]) -> Messages:
         """Record what the provider said about claimed jobs."""
         limits = self._limits(account)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
 
 from bide.contract import GenerateRequest, JobState
@@ -49,7 +50,7 @@ class Timing:
 
     lease_seconds: float = 10.0
     hint_seconds: float = 15.0
-    claim_seconds: float = 45.0
+    claim_seconds: float = 10.0
     retention_seconds: int = 7 * 24 * 3600
     hold_max_seconds: float = 60.0
     most_crashes: int = 3
@@ -124,7 +125,7 @@ class Record:
     def moment(self, name: str) -> datetime | None:
         return datetime.fromtimestamp(self.number(name), UTC) if self.fields.get(name) else None
 
-    @property
+    @cached_property
     def request(self) -> GenerateRequest:
         return GenerateRequest.model_validate_json(self.request_json)
 

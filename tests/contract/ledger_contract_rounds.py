@@ -78,6 +78,21 @@ class RoundsContract:
         stage.clock.advance(Timing().claim_seconds)
         assert len(stage.ledger.claim(ACCOUNT, messages.round.seq, batch=10).jobs) == 1
 
+    def test_a_living_poller_keeps_its_claims(self, stage: Stage) -> None:
+        """A poll that takes long is not asked twice while its poller says that it waits; an ended job stays ended."""
+        stage.running("a")
+        stage.clock.advance(2)
+        stage.ledger.claim(ACCOUNT, 1, batch=10)
+        stage.clock.advance(Timing().claim_seconds - 1)
+        stage.ledger.reclaim(ACCOUNT, ["a", "nobody"])
+        stage.clock.advance(Timing().claim_seconds - 1)
+        messages, _ = stage.ledger.sweep(ACCOUNT)
+        assert messages.round is not None
+        assert messages.round.countdown_seconds == 1
+        stage.ledger.polled(ACCOUNT, [Polled("a", "ended")])
+        stage.ledger.reclaim(ACCOUNT, ["a"])
+        assert stage.ledger.count(ACCOUNT)["due"] == 0
+
     def test_polls_keep_to_their_rate(self, stage: Stage) -> None:
         """No more polls than allowed, no job forgotten, and no rounds that come only to find that they may not poll."""
         stage.limits[ACCOUNT] = Limits(polls_per_second=2)

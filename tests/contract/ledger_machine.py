@@ -15,6 +15,7 @@ from bide.ledger.keys import prefix
 from tests.contract.ledger_invariants import CLOCKS, check_account, check_keys, snapshot
 from tests.contract.ledger_life import (
     ACCOUNTS,
+    ANSWERS,
     EVENTS,
     LIMITS,
     WORK,
@@ -49,6 +50,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.sent: list[tuple[AccountName, str]] = []
         self.late: set[str] = set()
         self.tokens = 0
+        self.usual, self.most_jobs = "accepted", 12
         #: Submits of each job that were accepted, or may have been; and how many more its owner allowed for.
         self.bought: Counter[str] = Counter()
         self.allowed: Counter[str] = Counter()
@@ -60,9 +62,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # Messages
 
-    @initialize(calls=st.lists(st.tuples(accounts, numbers), min_size=4, max_size=10))
-    def start(self, calls: list[tuple[AccountName, int]]) -> None:
+    @initialize(
+        most_jobs=st.sampled_from([2, 4, 12]),
+        calls=st.lists(st.tuples(accounts, numbers), min_size=4, max_size=10),
+    )
+    def start(self, most_jobs: int, calls: list[tuple[AccountName, int]]) -> None:
         """Some callers were there before."""
+        self.most_jobs = most_jobs
         for account, number in calls:
             self.call(account, number, "sent")
 
@@ -71,6 +77,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def call(self, account: AccountName, number: int, how: str) -> None:
         """A caller's message arrives, or a client opens the record first, or an id comes up with another request."""
+        number %= self.most_jobs
         job_id = f"{account.provider[0]}{number}"
         request = a_request(account, number)
         if how == "mistaken":
@@ -112,7 +119,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for hold, what in zip((self.held * 2)[which % (len(self.held) or 1) :], whats, strict=False):
             if hold not in self.held:
                 continue
-            self._work(hold, what, seconds, repeated)
+            self._work(hold, self.usual if what == "as usual" else what, seconds, repeated)
             self.nothing_is_out_of_place()
 
     def _work(self, hold: Hold, what: str, seconds: float, repeated: bool) -> None:
@@ -214,11 +221,15 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # Everybody else
 
+    @event(weight=2, usual=st.sampled_from(ANSWERS))
+    def provider_changes(self, usual: str) -> None:
+        """The provider has good and bad hours."""
+        self.usual = usual
+
     @event(weight=1, which=some)
     def cancel(self, which: int) -> None:
         """A caller or an operator cancels, twice where the first answer was lost."""
-        account, job_id = self.sent[which % len(self.sent)]
-        for _ in range(2):
+        for account, job_id in self.sent[which : which + 1] * 2:
             self._send(self.ledger.cancel(account, job_id)[1])
 
     @event(weight=2, which=some, submitted=st.booleans())
@@ -258,7 +269,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @event(
         weight=4,
-        seconds=st.sampled_from([0.01, 0.4, 1.0, 2.0, 3.0, 16.0, 16.0, 50.0, 300.0, 4000.0]),
+        seconds=st.sampled_from([*[0.01, 0.4, 1.0, 2.0, 3.0, 3.0, 16.0, 16.0, 50.0] * 2, 300.0, 4000.0]),
         swept=st.booleans(),
         renewed=st.booleans(),
     )

@@ -405,6 +405,8 @@ except ConfigurationError as error:
 
 def test_presigned_addresses_name_the_public_endpoint() -> None:
     """Others fetch from the address under which they reach the store, which its signature covers."""
-    options = StorageOptions("pictures", endpoint_url="http://internal:9000", public_endpoint_url="https://s3.example.com")
+    options = StorageOptions(
+        "pictures", endpoint_url="http://internal:9000", public_endpoint_url="https://s3.example.com"
+    )
     address = Storage(options).presign("s3://pictures/a/b.png", expires_seconds=60)
     assert address.startswith("https://s3.example.com/pictures/a/b.png?")

@@ -14,9 +14,6 @@ from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
 
-#: The most of a log that is shown beside a failure [bytes].
-SHOWN_BYTES = 20_000
-
 _LINE = re.compile(r"^(\w+): (.+)$", re.MULTILINE)
 
 
@@ -75,7 +72,7 @@ class Process:
         if not self._log.exists():
             return ""
         with self._log.open("rb") as log:
-            log.seek(max(since, log.seek(0, os.SEEK_END) - SHOWN_BYTES))
+            log.seek(since)
             return log.read().decode(errors="replace")
 
     @property

@@ -21,6 +21,9 @@ from tests.integration.servers import RedisServer
 #: Mean time of a job at the simulated providers [seconds].
 LATENCY_SECONDS = 1.0
 
+#: The most of a log that is shown beside a failure.
+SHOWN_CHARACTERS = 20_000
+
 #: Short clocks, so that repairs can be waited for.
 CLOCKS = {
     "BIDE_TIMING__LEASE_SECONDS": "3",
@@ -152,7 +155,8 @@ class Rig:
 
     def logs(self) -> list[tuple[str, str]]:
         """What the processes wrote since the last call of `mark_logs`."""
-        return [(f"log of {each.name}", each.said(since=self._seen.get(each.name, 0))) for each in self._logging()]
+        said = {each.name: each.said(since=self._seen.get(each.name, 0)) for each in self._logging()}
+        return [(f"log of {name}", text[-SHOWN_CHARACTERS:]) for name, text in said.items()]
 
     def mark_logs(self) -> None:
         """A test begins: what was written before is not its own."""

@@ -1,0 +1,50 @@
+"""What makes Celery cheaper here still does what Celery does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+from billiard import einfo
+
+from workers.broker import SharingChannel
+from workers.suspension import remember_code
+
+
+def test_one_client_serves_a_channel_until_its_pool_is_replaced() -> None:
+    """A client whose pool was closed after a lost connection would go on using dead connections."""
+    channel: Any = SharingChannel.__new__(SharingChannel)  # its own start connects
+    channel._pool, channel.Client = redis.ConnectionPool(), redis.Redis
+
+    first, second = channel._create_client(), channel._create_client()
+    channel._pool = redis.ConnectionPool()
+    third = channel._create_client()
+
+    assert first is second
+    assert third is not first
+    assert third.connection_pool is channel.pool
+
+
+def test_a_remembered_code_reads_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The description of a failure is the same, its code made once."""
+    monkeypatch.setattr(einfo._Frame, "Code", einfo._Code)
+    plain = _raised()
+    remember_code()
+
+    first, second = _raised(), _raised()
+
+    assert _code(first) is _code(second)
+    assert vars(_code(first)) == vars(_code(plain))
+    assert first.traceback == plain.traceback
+
+
+def _raised() -> einfo.ExceptionInfo:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        int("no number")
+    return einfo.ExceptionInfo((caught.type, caught.value, caught.tb))
+
+
+def _code(info: einfo.ExceptionInfo) -> Any:
+    assert info.tb is not None
+    return info.tb.tb_frame.f_code

@@ -14,7 +14,7 @@ from bench.figures import Figures, Spread, detection, lateness
 from bench.servers import World, wait_until
 from bench.workload import BUCKET, open_storage
 
-#: Jobs that nobody counts, for imports, connections and scripts.
+#: Jobs that nobody counts, for imports, connections and scripts, where the burst itself is small.
 WARM_JOBS = 20
 
 #: Most jobs of the wave that waits as a whole: all are submitted before the first is done.
@@ -37,9 +37,9 @@ class Waiting:
 
 def measure(contender: Contender, jobs: int) -> Figures:
     """All waves of one contender; its processes must run."""
-    _wave(contender, _names(contender, "warm", WARM_JOBS))
+    _wave(contender, _names(contender, "warm", WAITING_JOBS if jobs > WAITING_JOBS else WARM_JOBS))
     waiting = None
-    if jobs > WAITING_JOBS:
+    if jobs > WAITING_JOBS:  # after a warm wave as large: threads and their arenas are no part of a waiting job
         waiting = _wave(contender, _names(contender, "waiting", WAITING_JOBS))
     names = _names(contender, "burst", jobs)
     cpu, redis_cpu, started = _cpu(contender), _redis_cpu(contender.world), time.monotonic()

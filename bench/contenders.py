@@ -105,7 +105,7 @@ class Plain(Contender):
 
     def submit(self, names: Sequence[str]) -> None:
         stdin = self.processes[0].stdin
-        assert stdin is not None  # noqa: S101 - spawned with a pipe
+        assert stdin is not None
         stdin.write(json.dumps(names) + "\n")
         stdin.flush()
 

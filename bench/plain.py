@@ -1,4 +1,4 @@
-"""The limit: an asyncio script with nothing durable. Job names come by stdin, a line for each wave; done ones go out."""
+"""The limit: an asyncio script with nothing durable. Stdin brings waves of job names, stdout says which are done."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ class Script:
         await loop.run_in_executor(self._threads, lambda: workload.put_record(self._storage, name, polls=polls))
 
 
-async def main() -> None:
+async def main(dues: TextIO) -> None:
     """Do each wave's jobs as it comes, until stdin ends."""
     storage = workload.open_storage()
-    with Path(os.environ[workload.DUES_VARIABLE]).open("a", buffering=1) as dues:
-        async with aiohttp.ClientSession(headers=workload.HEADERS) as session:
-            script = Script(session, storage, dues)
-            sys.stdout.write("ready\n")
-            sys.stdout.flush()
-            while line := await asyncio.to_thread(sys.stdin.readline):
-                await asyncio.gather(*map(script.job, json.loads(line)))
+    async with aiohttp.ClientSession(headers=workload.HEADERS) as session:
+        script = Script(session, storage, dues)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            await asyncio.gather(*map(script.job, json.loads(line)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with Path(os.environ[workload.DUES_VARIABLE]).open("a", buffering=1) as notes:
+        asyncio.run(main(notes))

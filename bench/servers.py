@@ -55,7 +55,7 @@ class World:
         return self.folder / f"{contender}.dues"
 
     def _ask(self, path: str) -> Any:
-        with urllib.request.urlopen(self.provider_origin + path, timeout=PATIENCE_SECONDS) as answer:  # noqa: S310 - http
+        with urllib.request.urlopen(self.provider_origin + path, timeout=PATIENCE_SECONDS) as answer:
             return json.load(answer)
 
 
@@ -85,8 +85,8 @@ def world(folder: Path, *, latency_seconds: float, result_bytes: int) -> Iterato
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], *, log: Path | None = None) -> subprocess.Popen[str]:
     """Start a process of the run in the project's folder; what it says is read by us, or goes to `log`."""
-    with (log.open("a") if log else open("/dev/null", "w")) as out:  # noqa: PTH123 - closed with the block
-        return subprocess.Popen(  # noqa: S603 - our own commands
+    with log.open("a") if log else open("/dev/null", "w") as out:  # noqa: PTH123 - closed with the block
+        return subprocess.Popen(
             command,
             cwd=ROOT,
             env=dict(environment),
@@ -99,7 +99,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], *, log: Path |
 
 def said(process: subprocess.Popen[str], word: str) -> str:
     """The line of a process that begins with `word`; raises `RuntimeError` if it ends without."""
-    assert process.stdout is not None  # noqa: S101 - spawned without a log
+    assert process.stdout is not None
     for line in process.stdout:
         if line.startswith(word):
             return line

@@ -22,7 +22,7 @@ def table(contenders: Sequence[Figures]) -> str:
     first = contenders[0]
 
     def ratio(one: Figures) -> str:
-        return f"{one.cpu_seconds / first.cpu_seconds:.2f}" if first.cpu_seconds else "–"
+        return f"{one.cpu_seconds / first.cpu_seconds:.2f}" if first.cpu_seconds else "-"
 
     rows: list[tuple[str, Callable[[Figures], str]]] = [
         ("CPU-seconds per 1,000 jobs", lambda one: f"{one.cpu_seconds_per_1000:.2f}"),
@@ -33,7 +33,7 @@ def table(contenders: Sequence[Figures]) -> str:
         ("polls late by, p50 / p95 / max [s]", lambda one: _spread(one.late, with_max=True)),
         ("done until known, p50 / p95 [s]", lambda one: _spread(one.detection, with_max=False)),
         ("Redis per waiting job [kB]", lambda one: _kilobytes(one.redis_bytes_per_waiting)),
-        ("memory per waiting job [kB]", lambda one: _kilobytes(one.resident_bytes_per_waiting)),
+        ("memory grown per waiting job, at most [kB]", lambda one: _kilobytes(one.resident_bytes_per_waiting)),
         ("jobs lost", lambda one: str(one.lost)),
         ("jobs bought twice", lambda one: str(one.bought_twice)),
     ]
@@ -74,10 +74,10 @@ def _told(film: Film) -> str:
 
 def _spread(spread: Spread | None, *, with_max: bool) -> str:
     if spread is None:
-        return "–"
+        return "-"
     shown = [spread.p50, spread.p95, *([spread.max] if with_max else [])]
     return " / ".join(f"{value:.2f}" for value in shown)
 
 
 def _kilobytes(size: float | None) -> str:
-    return "–" if size is None else f"{size / 1000:.2f}"
+    return "-" if size is None else f"{size / 1000:.2f}"

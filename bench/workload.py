@@ -30,14 +30,17 @@ def params(name: str) -> dict[str, Any]:
 
 
 def submit_url() -> str:
+    """Where a job is bought."""
     return f"{os.environ[PROVIDER_VARIABLE]}/images/generation"
 
 
 def poll_url(provider_job_id: str) -> str:
+    """Where a job is asked about."""
     return f"{os.environ[PROVIDER_VARIABLE]}/jobs/{provider_job_id}"
 
 
 def accepted_id(answer: dict[str, Any]) -> str:
+    """The provider's id in the answer to a submit."""
     return str(answer["result"]["jobId"])
 
 
@@ -57,9 +60,11 @@ def open_storage() -> Storage:
 
 
 def put_picture(storage: Storage, name: str, picture: bytes) -> None:
+    """The first of the two puts."""
     storage.put(f"{name}/0.png", picture, content_type="image/png", metadata={"job": name})
 
 
 def put_record(storage: Storage, name: str, *, polls: int) -> None:
+    """The last put of a job."""
     record = json.dumps({"job_id": name, "polls": polls, "outputs": [f"{name}/0.png"]}).encode()
     storage.put(f"{name}/job.json", record, content_type="application/json", metadata={"job": name})

@@ -32,6 +32,10 @@ BEAT_BACKOFF = ExponentialBackoff(cap=2.0, base=0.2)
 BEAT_RETRIES = 15
 
 
+#: Where our own transport and results stand in for the plain Redis ones; sentinels and Unix sockets have others.
+PLAIN_REDIS = ("redis", "rediss")
+
+
 class DeclaredQueues(Queues):
     """Ours are all declared; a queue of another service, named in a caller's `link` or `chord`, is taken as it is."""
 
@@ -118,7 +122,13 @@ def _broker(settings: Settings) -> dict[str, Any]:
 
 def _transport(url: ServerUrl) -> str | None:
     """A transport that costs half as much per message, where kombu's plain Redis one would be taken."""
-    return "workers.broker:SharingTransport" if url.scheme in ("redis", "rediss") else None
+    return "workers.broker:SharingTransport" if url.scheme in PLAIN_REDIS else None
+
+
+def _results_address(url: ServerUrl) -> str:
+    """With the class that keeps no tracebacks of suspensions, where Celery's plain Redis one would be taken."""
+    address = _kombu_address(url)
+    return f"workers.results:Results+{address}" if url.scheme in PLAIN_REDIS else address
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
@@ -142,7 +152,7 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
 
 def _results(settings: Settings) -> dict[str, Any]:
     return {
-        "result_backend": _kombu_address(settings.result_url),
+        "result_backend": _results_address(settings.result_url),
         "result_expires": settings.timing.retention_days * 24 * 3600,
         "result_extended": False,
         "result_backend_transport_options": {"retry_policy": FAIL_FAST, **_sentinel(settings.result_url, settings)},

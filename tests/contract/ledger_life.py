@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar
 
 from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
 
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName, Limits, Record, Verb
@@ -24,35 +24,52 @@ ANSWERS = ("accepted", "accepted, done at once", "refused", "rejected", "doubtfu
 WORK = (*["as usual"] * 8, *ANSWERS, "intend", "intend", "invalid", "put off", "die")
 
 Kind = Literal["running", "trouble", "ended", "failed"]
-kinds = st.sampled_from(get_args(Kind)).map(lambda kind: cast("Kind", kind))
-accounts = st.sampled_from(ACCOUNTS)
-numbers = st.integers(0, 11)
-some = st.integers(0, 11)
-
-#: All events, each as often as its weight.
-EVENTS: list[st.SearchStrategy[tuple[str, dict[str, Any]]]] = []
+Draw = Callable[[random.Random], Any]
 Method = TypeVar("Method", bound=Callable[..., None])
 
+#: All events with their weights and how their arguments are drawn.
+EVENTS: dict[str, tuple[int, dict[str, Draw]]] = {}
 
-def event(*, weight: int, **arguments: st.SearchStrategy[Any]) -> Callable[[Method], Method]:
+
+def event(*, weight: int, **arguments: Draw) -> Callable[[Method], Method]:
     """Something that may happen, `weight` times as often as the rarest."""
 
     def registered(method: Method) -> Method:
-        name = method.__name__
-        EVENTS.extend(st.tuples(st.just(name), st.fixed_dictionaries(arguments)) for _ in range(weight))
+        EVENTS[method.__name__] = weight, arguments
         return method
 
     return registered
 
 
-def a_request(account: AccountName, number: int) -> GenerateRequest:
+def next_event(chance: random.Random) -> tuple[str, dict[str, Any]]:
+    """What happens next: the name of an event, and its arguments."""
+    name = chance.choices(list(EVENTS), [weight for weight, _ in EVENTS.values()])[0]
+    return name, {argument: draw(chance) for argument, draw in EVENTS[name][1].items()}
+
+
+def among(*values: Any) -> Draw:
+    """One of them; a value given twice is twice as likely."""
+    return lambda chance: chance.choice(values)
+
+
+def several(draw: Draw, least: int, most: int) -> Draw:
+    """A list of `least` to `most`."""
+    return lambda chance: [draw(chance) for _ in range(chance.randint(least, most))]
+
+
+either = among(False, True)
+either_account = among(*ACCOUNTS)
+some = among(*range(12))
+
+
+def a_request(name: AccountName, number: int) -> GenerateRequest:
     """The requests of one account, by number: of each six two ask for the same, a third uses their key wrongly."""
     group, kind = divmod(number, 6)
     return request_of(
-        account,
+        name,
         params={"prompt": f"the same {group}" if kind in (0, 1) else f"no. {number}"},
-        idempotency_key=f"{account}-{group}" if kind in (0, 1, 2) else None,
-        on_unknown="resubmit" if kind in (0, 1, 3) else "hold",
+        idempotency_key=f"{name}-{group}" if kind in (0, 1, 2) else None,
+        on_unknown="resubmit" if kind in (0, 1) else "hold",
         priority="bulk" if kind == 4 else "interactive",
         deadline_seconds=40.0 if kind == 5 else None,
     )

@@ -22,7 +22,7 @@ from tests.integration.servers import RedisServer, redis_server
 pytestmark = pytest.mark.integration
 
 #: How many lives are tried; a longer run is asked for through the environment.
-EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "80"))
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import redis
 from billiard import einfo
+from celery import Celery
+from celery.exceptions import Retry
 
 from workers.broker import SharingChannel
+from workers.results import Results
 from workers.suspension import remember_code
 
 
@@ -48,3 +51,26 @@ def _raised() -> einfo.ExceptionInfo:
 def _code(info: einfo.ExceptionInfo) -> Any:
     assert info.tb is not None
     return info.tb.tb_frame.f_code
+
+
+def test_a_suspension_keeps_no_traceback() -> None:
+    """Each waiting job would hold a kilobyte of Celery's own lines in Redis, and its caller would see them."""
+    results = _Noted(Celery("test", set_as_current=False))
+
+    results.mark_as_retry("job", Retry("suspended"), traceback="File trace.py", request=None)
+
+    assert results.noted == [("job", "RETRY", None)]
+
+
+class _Noted(Results):
+    """Notes what would be stored."""
+
+    def __init__(self, app: Celery) -> None:
+        super().__init__(app=app, url="redis://127.0.0.1:1/0")
+        self.noted: list[tuple[str, str, Any]] = []
+
+    def store_result(
+        self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **_: Any
+    ) -> Any:
+        self.noted.append((task_id, state, traceback))
+        return result

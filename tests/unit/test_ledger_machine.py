@@ -11,7 +11,7 @@ from tests.contract.ledger_life import profile
 from tests.contract.ledger_machine import LedgerMachine
 
 #: How many lives are tried; a longer run is asked for through the environment.
-EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "14"))
 
 
 class LedgerMachineInMemory(LedgerMachine):

@@ -296,6 +296,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for account in ACCOUNTS:
             leases = [(hold.record.job_id, hold.token) for hold in self.held if hold.record.account == account]
             assert set(self.ledger.renew(account, leases)) <= {job_id for job_id, _ in leases}
+            self.ledger.reclaim(account, [job_id for name, job_id in self.claimed if name == account] + ["nobody"])
 
     @rule()
     def whatever(self) -> None:

@@ -46,7 +46,7 @@ faults: setup ## Kills, restarts and lies
 	$(BIN)/python -m pytest tests/faults
 
 bench: setup ## Measure jobs a second and CPU a job on this machine
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench --write
 
 clean: ## Remove what was built, cached and stored by demos; .venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .bide/demo

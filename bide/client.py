@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import math
 import time
@@ -22,6 +23,7 @@ from bide.contract import (
     CANCEL_TASK,
     CONTROL_QUEUE,
     GENERATE_TASK,
+    JOB_ID,
     MAX_REQUEST_BYTES,
     SUBMIT_QUEUE,
     Failure,
@@ -102,7 +104,9 @@ class Client:
         Raises `InvalidRequestError`, `IdempotencyConflictError`, `LedgerAwayError`.
         """
         job_id = job_id or str(uuid.uuid4())
-        checked = self._checked(request, job_id)
+        if not JOB_ID.fullmatch(job_id):
+            raise InvalidRequestError("job_id: letters, digits and _.:- only, 128 at most")
+        checked = self._checked(request)
         adapter = find(checked.provider)
         adapter.check(checked.operation, checked.params, set(checked.inputs))
         step = self._ledger.open(job_id, checked, deadline_seconds=adapter.deadline_for(checked.operation))
@@ -174,13 +178,13 @@ class Client:
         except (OperationalError, RuntimeError, OSError):
             return  # the record stands: the sweeper sends the message that could not be sent here
 
-    def _checked(self, request: GenerateRequest | Mapping[str, Any], job_id: str) -> GenerateRequest:
+    def _checked(self, request: GenerateRequest | Mapping[str, Any]) -> GenerateRequest:
         if isinstance(request, GenerateRequest):
             request = request.model_dump(mode="json", exclude_defaults=True)
-        inputs = {name: self._input(name, value, job_id) for name, value in dict(request.get("inputs") or {}).items()}
+        inputs = {name: self._input(name, value) for name, value in dict(request.get("inputs") or {}).items()}
         return GenerateRequest.parse({**request, "inputs": inputs} if inputs else dict(request))
 
-    def _input(self, name: str, value: object, job_id: str) -> object:
+    def _input(self, name: str, value: object) -> object:
         """Bytes and files as base64 or, where they are large, uploaded; text as it is, unless it is a large picture."""
         content = value.read_bytes() if isinstance(value, Path) else value
         if isinstance(content, str):
@@ -190,7 +194,7 @@ class Client:
         if not isinstance(content, bytes):
             return content
         if len(content) > UPLOAD_ABOVE_BYTES and self._uploads is not None:
-            key = f"uploads/{job_id}/{name}"
+            key = f"uploads/{hashlib.sha256(content).hexdigest()}"  # the same picture again is the same request
             self._uploads.put(key, content, content_type="application/octet-stream")
             return self._uploads.uri(key)
         if len(content) > MAX_REQUEST_BYTES:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -32,7 +33,9 @@ MAX_REQUEST_BYTES = 256 * 1024
 MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
-JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$", max_length=128)]
+#: What a job id may look like: it becomes part of object keys and Redis keys.
+JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
+
 Prefix = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$", max_length=200),
@@ -80,7 +83,7 @@ class FailureCode(StrEnum):
 class Wire(BaseModel):
     """Base of all that travels: frozen, strict, no unknown fields (a misspelt key could cost money)."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
 
 class GenerateRequest(Wire):
@@ -117,8 +120,13 @@ class GenerateRequest(Wire):
         return request
 
     def check_size(self) -> None:
-        """Refuse a request over `MAX_REQUEST_BYTES` with `InvalidRequestError`."""
-        size = len(self.to_json().encode())
+        """Refuse what is over `MAX_REQUEST_BYTES`, or nested too deeply to be read back, with `InvalidRequestError`."""
+        text = self.to_json()
+        try:
+            self.model_validate_json(text)
+        except ValidationError:
+            raise InvalidRequestError("request: is nested too deeply") from None
+        size = len(text.encode())
         if size > MAX_REQUEST_BYTES:
             raise InvalidRequestError(
                 f"request: {size} bytes is over the limit of {MAX_REQUEST_BYTES}; "

@@ -23,6 +23,10 @@ HEALTH_CHECK_SECONDS = 10
 #: Publishing gives up after about half a second, so that a caller learns at once that the broker is away.
 FAIL_FAST = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 
+#: A caller's callback, sent at its job's end, waits about ten seconds: a blip must not turn a success into a failure.
+PATIENT = {"max_retries": 7, "interval_start": 0, "interval_step": 0.5, "interval_max": 2}
+PATIENT_SECONDS = 10
+
 #: Between two looks of beat at its schedules, and how long a dead beat keeps the lock [seconds].
 BEAT_LOOP_SECONDS = 5
 BEAT_LOCK_SECONDS = 5 * BEAT_LOOP_SECONDS
@@ -87,7 +91,7 @@ def _tasks() -> dict[str, Any]:
         "task_track_started": False,
         "task_send_sent_event": False,
         "task_publish_retry": True,
-        "task_publish_retry_policy": FAIL_FAST,
+        "task_publish_retry_policy": PATIENT,
     }
 
 
@@ -133,7 +137,7 @@ def _results_address(url: ServerUrl) -> str:
 
 def _transport_options(settings: Settings) -> dict[str, Any]:
     if settings.broker_url.scheme in AMQP_SCHEMES:
-        return {"confirm_publish": True, **FAIL_FAST}
+        return {"confirm_publish": True, "connect_retries_timeout": PATIENT_SECONDS, **FAIL_FAST}
     return {
         "visibility_timeout": settings.timing.visibility_timeout_seconds,
         # a worker killed while it holds the mutex stops all redelivery for as long
@@ -145,6 +149,8 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         "socket_keepalive": True,
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": ANSWER_SECONDS,
+        # else kombu ends any policy of retries after four seconds
+        "connect_retries_timeout": PATIENT_SECONDS,
         **_sentinel(settings.broker_url, settings),
         **FAIL_FAST,
     }
@@ -156,9 +162,8 @@ def _results(settings: Settings) -> dict[str, Any]:
         "result_expires": settings.timing.retention_days * 24 * 3600,
         "result_extended": False,
         "result_backend_transport_options": {"retry_policy": FAIL_FAST, **_sentinel(settings.result_url, settings)},
-        # a worker, unlike a caller, has a result to lose: some ten seconds for a Redis that restarts
+        # a worker, unlike a caller, has a result to lose, and with it a thread: it tries for ever, Celery's own default
         "result_backend_always_retry": True,
-        "result_backend_max_retries": 10,
         "result_backend_base_sleep_between_retries_ms": 100,
         "result_backend_max_sleep_between_retries_ms": 2000,
         "redis_backend_use_ssl": _tls(settings.result_url),

@@ -13,8 +13,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "***"
 
-#: Loggers whose INFO lines our own say better, or that print whole addresses.
+#: Loggers whose INFO lines our own say better, or that print whole addresses or arguments.
 QUIET = (
+    "celery.pool",
     "celery.worker.strategy",
     "celery.app.trace",
     "httpx",
@@ -24,6 +25,9 @@ QUIET = (
     "urllib3",
     "s3transfer",
 )
+
+#: How much is logged of what Celery's consumer says [characters].
+LONGEST_REFUSAL_CHARACTERS = 300
 
 #: A secret shorter than this is not looked for in texts: it would star out half of them.
 SHORTEST_SECRET = 5
@@ -117,12 +121,19 @@ def _shared() -> list[Processor]:
     ]
 
 
+def _without_bodies(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Celery prints the body and the headers of a message that it refuses: whoever's picture that is, leave it out."""
+    if event["logger"].startswith("celery.worker.consumer"):
+        event["event"] = event["event"].partition("\n")[0].partition(" headers:")[0][:LONGEST_REFUSAL_CHARACTERS]
+    return event
+
+
 def _formatter(*, pretty: bool) -> logging.Formatter:
     renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     if pretty:
         renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_shared(),
+        foreign_pre_chain=[*_shared(), _without_bodies],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,  # as text, and so without the locals of any frame

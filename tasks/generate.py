@@ -9,7 +9,7 @@ import structlog
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 
-from bide.contract import Failure, FailureCode, GenerateRequest
+from bide.contract import JOB_ID, Failure, FailureCode, GenerateRequest
 from bide.describe import describe
 from bide.errors import InvalidRequestError, JobFailed, LeaseLostError, LedgerAwayError
 from bide.ledger import AccountName, Messages, Step, Verb
@@ -38,7 +38,8 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
         self._told()
 
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        self._told()
+        if isinstance(exc, JobFailed):  # anything else is no answer: the sweeper has the caller told again
+            self._told()
 
     def _told(self) -> None:
         answered: Answered | None = getattr(self.request, "bide_answered", None)
@@ -54,16 +55,21 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
 
 
 @app.task(base=JobTask, bind=True, throws=(JobFailed,), **GENERATE)
-def generate(self: Any, request: Any = None) -> dict[str, Any]:
-    """Submit a generation job and return its stored result (`contract.JobResult`); fails with `JobFailed`."""
+def generate(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """Submit a generation job and return its stored result (`contract.JobResult`); fails with `JobFailed`.
+
+    Takes one argument, `request`, by keyword or as the first positional one; a message of bide's own has none.
+    """
     try:
-        result = _take_step(self, toolbox(), request)
+        entered = _enter(self, toolbox(), args, kwargs)
+        result = _take_step(self, toolbox(), *entered)
     except (JobFailed, Ignore):
         raise
     except LedgerAwayError as error:
         log.warning("ledger.away", job_id=self.request.id, reason=str(error))
         raise Reject(str(error), requeue=True) from error
-    except LeaseLostError:
+    except LeaseLostError as error:
+        log.warning("job.lease_lost", job_id=self.request.id, reason=str(error))
         raise Ignore from None
     except Exception:
         # The lease runs out and the sweeper decides; what may have been bought is never bought again.
@@ -75,10 +81,9 @@ def generate(self: Any, request: Any = None) -> dict[str, Any]:
     return result
 
 
-def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any] | None:
+def _take_step(task: Any, tools: Toolbox, step: Step, account: AccountName, token: str) -> dict[str, Any] | None:
     """The job's result, or None to suspend."""
-    job_id, token = task.request.id, uuid.uuid4().hex
-    step, account = _enter(task, tools, raw, token)
+    job_id = task.request.id
     record = step.record
     match step.verb:
         case Verb.SUBMIT if record:
@@ -108,18 +113,18 @@ def _take_step(task: Any, tools: Toolbox, raw: Any) -> dict[str, Any] | None:
     raise Ignore
 
 
-def _enter(task: Any, tools: Toolbox, raw: Any, token: str) -> tuple[Step, AccountName]:
+def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, AccountName, str]:
     """Open or find the record: by the request of a first message, by the header of a resuming one."""
-    job_id = task.request.id
-    if raw is None:
-        header = (task.request.headers or {}).get(ACCOUNT_HEADER)
-        record = None if header else tools.ledger.find(job_id)
-        account = AccountName.parse(header) if header else record.account if record else AccountName("", "")
-        return tools.ledger.step(job_id, account, token=token), account
+    job_id, token = task.request.id, uuid.uuid4().hex
+    if not JOB_ID.fullmatch(job_id):
+        raise _invalid(job_id[:128], "id: a job id is letters, digits and _.:- only, 128 at most")
     try:
+        raw = _argument(args, kwargs)
+        if raw is None:
+            account = _account_of(task, tools)
+            return tools.ledger.step(job_id, account, token=token), account, token
         request = GenerateRequest.parse(raw)
-        adapter = find(request.provider)
-        adapter.check(request.operation, request.params, set(request.inputs))
+        find(request.provider).check(request.operation, request.params, set(request.inputs))
         account = AccountName.of(request)
         tools.account(account)
     except InvalidRequestError as error:
@@ -132,7 +137,23 @@ def _enter(task: Any, tools: Toolbox, raw: Any, token: str) -> tuple[Step, Accou
         deadline_seconds=tools.deadline_seconds(account, request.operation),
         signature=signature_of(task.request, describe(request)),
     )
-    return step, account
+    return step, account, token
+
+
+def _argument(args: Any, kwargs: Any) -> Any:
+    given = [*args, *kwargs.values()]
+    if len(given) > 1 or set(kwargs) - {"request"}:
+        raise InvalidRequestError("request: is the one argument this task takes, positional or by that name")
+    return next(iter(given), None)
+
+
+def _account_of(task: Any, tools: Toolbox) -> AccountName:
+    """Whose ledger entry a message without a request is about."""
+    header = (task.request.headers or {}).get(ACCOUNT_HEADER)
+    if isinstance(header, str) and "/" in header:
+        return AccountName.parse(header)
+    record = tools.ledger.find(task.request.id)
+    return record.account if record else AccountName("", "")
 
 
 def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dict[str, Any] | None:
@@ -152,5 +173,5 @@ def _suspend(task: Any, messages: Messages) -> None:
 
 
 def _invalid(job_id: str, message: str) -> JobFailed:
-    log.info("job.invalid", job_id=job_id, reason=message)
-    return failed(Failure(code=FailureCode.INVALID_REQUEST, message=message, job_id=job_id))
+    log.info("job.invalid", job_id=job_id, reason=message[:1000])
+    return failed(Failure(code=FailureCode.INVALID_REQUEST, message=message[:1000], job_id=job_id))

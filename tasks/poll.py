@@ -76,7 +76,11 @@ def _judge(
     tools: Toolbox, name: AccountName, adapter: Provider, pair: tuple[Claimed, PollAnswer], now: float
 ) -> Polled:
     job, answer = pair
-    return judge(job, answer, adapter=adapter, plan=tools.plan(name, job.operation), now=now)
+    try:
+        return judge(job, answer, adapter=adapter, plan=tools.plan(name, job.operation), now=now)
+    except Exception:  # one job's trouble is not that of the others in its round
+        log.exception("poll.not_judged", job_id=job.job_id, account=str(name))
+        return Polled(job.job_id, "trouble", REFUSED_HOLD_SECONDS, note="its answer could not be judged, see the logs")
 
 
 def _watch_account(tools: Toolbox, name: AccountName, answers: list[PollAnswer]) -> None:

@@ -12,6 +12,7 @@ from bide.errors import (
     AccountRefusedError,
     BadMediaError,
     InvalidRequestError,
+    LeaseLostError,
     StorageError,
     TryLaterError,
 )
@@ -58,7 +59,7 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
         lease.check()
         wire = result.model_dump_json()
         if not tools.ledger.conclude(record, token, JobState.SUCCEEDED, result=wire):
-            raise PutOff(Messages())
+            raise LeaseLostError(f"job {record.job_id}: somebody else has it")
     log.info("job.succeeded", job_id=record.job_id, account=str(record.account), polls=result.polls)
     return result.to_wire()
 
@@ -100,7 +101,7 @@ def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Out
             fetched.file,
             content_type=fetched.content_type,
             sha256=fetched.sha256,
-            metadata={**_metadata(record), "sha256": fetched.sha256},
+            metadata={"sha256": fetched.sha256, **_metadata(record)},
         )
         return Output(
             uri=tools.storage.uri(key),
@@ -125,7 +126,8 @@ def _again(tools: Toolbox, record: Record, token: str, now: float, reason: str, 
     tries = int(record.number("tries"))
     pause = min(AGAIN_SECONDS * 2**tries, AGAIN_MAX_SECONDS)
     log.warning("job.store_put_off", job_id=record.job_id, account=str(record.account), reason=reason, tries=tries)
-    return PutOff(tools.ledger.put_off(record, token, seconds=pause, note=reason[:200], ask_again=True))
+    fresh = code is FailureCode.BAD_MEDIA and bool(record.text("pid"))  # only these addresses may have gone stale
+    return PutOff(tools.ledger.put_off(record, token, seconds=pause, note=reason[:200], ask_again=fresh))
 
 
 def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
@@ -150,4 +152,5 @@ def _key(record: Record, name: str) -> str:
 
 def _metadata(record: Record) -> dict[str, str]:
     own = {"bide-job": record.job_id, "bide-provider": record.account.provider, "bide-operation": record.text("op")}
-    return {**{str(name): str(value) for name, value in record.request.metadata.items()}, **own}
+    callers = {name: str(value) for name, value in record.request.metadata.items() if name and name not in own}
+    return own | callers  # ours first: what S3 has no room for is left out from the end

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import structlog
 
 from bide.contract import FailureCode, JobState
-from bide.errors import InvalidRequestError, NotSentError, SubmissionUnknownError, TryLaterError
+from bide.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    LeaseLostError,
+    LedgerAwayError,
+    NotSentError,
+    StorageError,
+    SubmissionUnknownError,
+    TryLaterError,
+)
 from bide.ledger import Messages, Record
 from bide.ledger.records import encode_media
 from bide.providers import find
@@ -17,6 +29,9 @@ log = structlog.get_logger()
 
 #: How long to wait before inputs that could not be fetched are tried again [seconds].
 INPUTS_AGAIN_SECONDS = 10.0
+
+#: How long an accepted submit waits for a ledger to record it [seconds].
+ANSWER_PATIENCE_SECONDS = 600.0
 
 
 def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Messages:
@@ -31,7 +46,9 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Message
             purchase = _Purchase(tools, record, token)
         except InvalidRequestError as error:
             raise end(tools, record, token, FailureCode.INVALID_REQUEST, str(error)) from None
-        except TryLaterError as error:
+        except (TryLaterError, StorageError) as error:
+            if isinstance(error, StorageError) and error.permanent:
+                raise end(tools, record, token, FailureCode.STORAGE, str(error)) from None
             return tools.ledger.put_off(record, token, seconds=INPUTS_AGAIN_SECONDS, note=str(error)[:200])
         lease.check()
         return purchase.make()
@@ -55,7 +72,7 @@ class _Purchase:
         tools = self._tools
         attempt = tools.ledger.intend(self._record, self._token)
         if not attempt:
-            return Messages()
+            raise LeaseLostError(f"job {self._record.job_id}: somebody else has it")
         try:
             answer = tools.reactor.run(tools.http.call(self._call, buys=True))
             outcome = self._adapter.submit_outcome(answer, self._submission, self._account)
@@ -63,6 +80,8 @@ class _Purchase:
             return self._again(str(error), after_seconds=error.after_seconds)
         except SubmissionUnknownError as error:
             return self._unknown(str(error))
+        except ConfigurationError as error:  # no request could be made of it, so none was sent
+            raise end(tools, self._record, self._token, FailureCode.INVALID_REQUEST, str(error)) from None
         match outcome:
             case Submitted(provider_job_id, estimate):
                 return self._accepted(attempt, provider_job_id, estimate)
@@ -76,19 +95,24 @@ class _Purchase:
     def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Messages:
         plan = self._tools.plan(self._record.account, self._submission.operation)
         self._log("submitted", provider_job_id=provider_job_id)
-        return self._tools.ledger.submitted(
-            self._record,
-            self._token,
-            attempt=attempt,
-            provider_job_id=provider_job_id,
-            first_poll_seconds=plan.first(estimate_seconds=estimate_seconds),
-        )
+        first = plan.first(estimate_seconds=estimate_seconds)
+        return self._note(attempt=attempt, provider_job_id=provider_job_id, first_poll_seconds=first)
 
     def _finished(self, attempt: int, provider_job_id: str, outputs: str) -> Messages:
         self._log("finished_at_once", provider_job_id=provider_job_id)
-        return self._tools.ledger.submitted(
-            self._record, self._token, attempt=attempt, provider_job_id=provider_job_id, outputs=outputs
-        )
+        return self._note(attempt=attempt, provider_job_id=provider_job_id, outputs=outputs)
+
+    def _note(self, **accepted: Any) -> Messages:
+        """Record the acceptance. This answer is paid for and nowhere else, so it outwaits a ledger that is away."""
+        until = time.monotonic() + ANSWER_PATIENCE_SECONDS
+        while True:
+            try:
+                return self._tools.ledger.submitted(self._record, self._token, **accepted)
+            except LedgerAwayError:
+                if time.monotonic() >= until:
+                    raise
+                log.warning("job.answer_waits_for_ledger", job_id=self._record.job_id)
+                time.sleep(1)
 
     def _again(self, reason: str, *, after_seconds: float | None) -> Messages:
         self._log("not_accepted", reason=reason)
@@ -109,7 +133,8 @@ class _Purchase:
 def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: str) -> Exception:
     """Record the job's failure; what to raise for it."""
     failure = failure_of(record, code, message)
-    tools.ledger.conclude(record, token, JobState.FAILED, error=failure.model_dump_json())
+    if not tools.ledger.conclude(record, token, JobState.FAILED, error=failure.model_dump_json()):
+        raise LeaseLostError(f"job {record.job_id}: somebody else has it")
     tools.dispatcher.send(tools.ledger.admit(record.account))
     log.info("job.failed", job_id=record.job_id, account=str(record.account), code=code.value)
     return failed(failure)

@@ -18,6 +18,7 @@ from workers.events import CalmEvents
 from workers.toolbox import check_providers, close_toolbox, toolbox
 
 #: Python's own are for small programs: a step makes some thousand objects, nearly all freed without a collection.
+#: With `gc.freeze` a twentieth of a busy worker's CPU (docs/performance.md).
 GARBAGE_THRESHOLDS = (20_000, 50, 50)
 
 
@@ -57,7 +58,7 @@ def _equip_worker(**_: Any) -> None:
 def _start(**_: Any) -> None:
     from workers.sweeper import start  # noqa: PLC0415 - only worker processes sweep
 
-    gc.freeze()  # what is there now stays: looking through it again and again was 4 % of a busy worker's CPU
+    gc.freeze()  # what is there now stays: no collection need look through it
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     start(app, toolbox())
 

@@ -9,10 +9,16 @@ from workers.toolbox import toolbox
 log = structlog.get_logger()
 
 
-def cancel_job(job_id: str) -> bool:
-    """Cancel a job; False where the ledger knows no such job. None of the providers can take a purchase back."""
+def cancel_job(job_id: str, *, known_only: bool = False) -> bool:
+    """Cancel a job; False where the ledger knows no such job. None of the providers can take a purchase back.
+
+    An unknown job may be one whose first message still waits: it will be canceled when that comes, unless `known_only`.
+    """
     tools = toolbox()
     record = tools.ledger.find(job_id)
+    if record is None and not known_only:
+        tools.ledger.cancel_unknown(job_id)
+        record = tools.ledger.find(job_id)  # opened in between, it has not seen the marker
     if record is None:
         log.warning("cancel.unknown_job", job_id=job_id)
         return False

@@ -17,7 +17,7 @@ _celery_revoke = control.revoke  # type: ignore[attr-defined]  # celery-types le
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **more: Any) -> Any:
     """Cancel the ids that are jobs; any other goes to Celery. Every worker gets this, cancelling twice does nothing."""
     ids = set(maybe_list(task_id) or [])
-    jobs = {one for one in ids if cancel_job(one)}
+    jobs = {one for one in ids if cancel_job(one, known_only=True)}
     if rest := sorted(ids - jobs):
         _celery_revoke(state, rest, terminate=terminate, signal=signal, **more)
     return {"ok": f"canceled {sorted(jobs)}, revoked {rest}"}

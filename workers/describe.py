@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 
 from bide.describe import LINE_CHARACTERS, describe_raw
 
+if TYPE_CHECKING:
+    from celery.worker.request import _InfoDict  # the stubs' own
+
 
 class JobRequest(Request):
-    """A received job. Celery's own event would show the raw arguments, pictures and all."""
+    """A received job. Celery's own event would show the raw arguments, pictures and all.
+
+    All of this runs in the consumer's loop: any error but `InvalidTaskError` would end one worker after the other.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            super().__init__(*args, **kwargs)
+        except (KeyError, TypeError, ValueError) as error:  # no id, or a body that is not a list of three
+            raise InvalidTaskError(f"not a task message: {type(error).__name__}") from error
+        if not (isinstance(self.args, list | tuple) and isinstance(self.kwargs, dict) and isinstance(self.id, str)):
+            raise InvalidTaskError("args must be a list, kwargs an object, id a string")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.humaninfo()}>"
+
+    def info(self, safe: bool = False) -> _InfoDict:
+        """What `inspect` and Flower's pages of workers show: never the raw arguments."""
+        return {**super().info(safe=True), "args": self.argsrepr, "kwargs": self.kwargsrepr}
 
     @property
     def argsrepr(self) -> str:
@@ -16,6 +40,12 @@ class JobRequest(Request):
 
     @property
     def kwargsrepr(self) -> str:
+        try:
+            return self._description()
+        except Exception:  # such as the RecursionError of a list nested a thousand deep
+            return "not a request"
+
+    def _description(self) -> str:
         raw = self.kwargs["request"] if "request" in self.kwargs else next(iter(self.args), None)
         if raw is None:  # a hint of ours: its description was made from the request when that came
             return str(super().kwargsrepr)[:LINE_CHARACTERS]

@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 
 from bide.contract import GENERATE_TASK, POLL_QUEUE, POLL_TASK
 from bide.ledger import Hint, Messages, Round
+from config.celery import FAIL_FAST
 
 log = structlog.get_logger()
 
@@ -54,7 +55,9 @@ class Dispatcher:
             ignore_result=False,
             **signature,
         )
-        self._app.amqp.send_task_message(producer, GENERATE_TASK, message, queue=hint.queue, headers=headers)
+        self._app.amqp.send_task_message(
+            producer, GENERATE_TASK, message, queue=hint.queue, headers=headers, retry_policy=FAIL_FAST
+        )
 
     def _schedule(self, producer: Any, round_: Round) -> None:
         arguments = {"provider": round_.account.provider, "account": round_.account.account, "seq": round_.seq}
@@ -66,7 +69,7 @@ class Dispatcher:
             countdown=round_.countdown_seconds or None,
             ignore_result=True,
         )
-        self._app.amqp.send_task_message(producer, POLL_TASK, message, queue=POLL_QUEUE)
+        self._app.amqp.send_task_message(producer, POLL_TASK, message, queue=POLL_QUEUE, retry_policy=FAIL_FAST)
 
 
 def signature_of(request: Any, description: str) -> str:

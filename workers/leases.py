@@ -63,19 +63,29 @@ class LeaseKeeper:
 
     def _run(self) -> None:
         while not self._stop.wait(self._ledger.timing.lease_seconds / 3):
-            try:
-                self._renew()
-            except LedgerAwayError as error:
-                log.warning("leases.renewal_failed", reason=str(error))
+            self._renew()
 
     def _renew(self) -> None:
         by_account: dict[AccountName, list[Lease]] = defaultdict(list)
         for lease in list(self._held.values()):
             by_account[lease.account].append(lease)
         for account, leases in by_account.items():
-            lost = set(self._ledger.renew(account, [(lease.job_id, lease.token) for lease in leases]))
-            for lease in leases:
-                lease.lost = lease.job_id in lost
+            with _going_on(account):
+                lost = set(self._ledger.renew(account, [(lease.job_id, lease.token) for lease in leases]))
+                for lease in leases:
+                    lease.lost = lease.job_id in lost
         for account, job_ids in list(self._claims):
-            if waiting := list(job_ids):
-                self._ledger.reclaim(account, waiting)
+            with _going_on(account):
+                if waiting := list(job_ids):
+                    self._ledger.reclaim(account, waiting)
+
+
+@contextmanager
+def _going_on(account: AccountName) -> Iterator[None]:
+    """Whatever happens to one account, the thread lives and renews the others."""
+    try:
+        yield
+    except LedgerAwayError as error:
+        log.warning("leases.renewal_failed", account=str(account), reason=str(error))
+    except Exception:
+        log.exception("leases.broke", account=str(account))

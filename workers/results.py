@@ -1,4 +1,4 @@
-"""Celery's Redis results, without the traceback of a suspension: nobody reads it, each waiting job would hold it."""
+"""Celery's Redis results: a suspension never overwrites an end, and storing waits for a Redis that is away."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from celery.backends.redis import RedisBackend
 from celery.states import RETRY
+
+from bide.ledger.scripts import is_away
 
 
 class Results(RedisBackend):
@@ -20,5 +22,21 @@ class Results(RedisBackend):
         store_result: bool = True,
         state: str = RETRY,
     ) -> None:
-        """Say RETRY."""
+        """Say RETRY, without the traceback of a suspension: nobody reads it, each waiting job would hold it."""
         super().mark_as_retry(task_id, exc, request=request, store_result=store_result, state=state)
+
+    def exception_safe_to_retry(self, exc: Exception) -> bool:
+        """Whether to store again later; a result that can't be stored costs the pool a thread for ever."""
+        return is_away(exc) or bool(super().exception_safe_to_retry(exc))
+
+    def _set_with_state(self, key: str, value: bytes | str, state: str) -> Any:
+        """Store a state; RETRY only where nothing is, since another worker may have ended the job meanwhile.
+
+        It is published to nobody: callers wait for ends.
+        """
+        if state != RETRY:
+            return self.set(key, value)
+        return self.ensure(self._set_first, (key, value))
+
+    def _set_first(self, key: str, value: bytes | str) -> None:
+        self.client.set(key, value, nx=True, ex=self.expires)  # type: ignore[attr-defined]  # the stubs leave it out

@@ -24,12 +24,15 @@ log = structlog.get_logger()
 #: Held by the process that sweeps; ends by itself, so that a dead one is replaced.
 LOCK_KEY = "bide:sweeper"
 
-#: Jobs of one account that are looked at together.
-PAGE = 200
+#: Jobs of one account that are looked at together, and how often that is repeated where more of them wait.
+PAGE, MOST_PAGES = 200, 20
+
+#: How long the lock outlives its holder, in sweeps: with a look at it every half, a dead one is replaced within 1.7.
+LOCK_SWEEPS = 1.2
 
 
 class Sweeper:
-    """Sweeps every account about every `sweep_seconds`, in one of the processes."""
+    """Sweeps every account twice within `sweep_seconds`, in one of the processes; the others look after it."""
 
     def __init__(self, app: Celery, tools: Toolbox) -> None:
         self._app, self._tools = app, tools
@@ -48,23 +51,42 @@ class Sweeper:
         self._thread.join(timeout=2 * self._seconds)
 
     def sweep(self) -> int:
-        """Sweep all accounts once; how many things were mended."""
-        backlog = self._backlog()
-        return sum(self._sweep_account(account, backlog) for account in self._tools.ledger.accounts())
+        """Sweep all accounts once; how many things were mended. One that breaks does not stop the others."""
+        backlog, mended = self._backlog(), 0
+        for account in self._tools.ledger.accounts():
+            try:
+                mended += self._sweep_account(account, backlog)
+            except LedgerAwayError:
+                raise
+            except Exception:
+                log.exception("sweeper.account_broke", account=str(account))
+        return mended
+
+    def watch(self) -> None:
+        """Look after all accounts while another process sweeps them."""
+        for account in self._tools.ledger.accounts():
+            self._tools.ledger.watch(account)
 
     def _sweep_account(self, account: AccountName, backlog: list[str]) -> int:
-        messages, repairs = self._tools.ledger.sweep(account, backlog=backlog, page=PAGE)
-        self._tools.dispatcher.send(messages)
+        mended = 0
+        for _ in range(MOST_PAGES):
+            messages, repairs, full = self._tools.ledger.sweep(account, backlog=backlog, page=PAGE)
+            self._tools.dispatcher.send(messages)
+            for repair in repairs:
+                log.info("sweeper.repaired", account=str(account), job_id=repair.job_id, what=repair.what)
+            mended += len(repairs)
+            if not full:
+                break
         self._tools.dispatcher.send(self._tools.ledger.admit(account))
-        for repair in repairs:
-            log.info("sweeper.repaired", account=str(account), job_id=repair.job_id, what=repair.what)
-        return len(repairs)
+        return mended
 
     def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
+        while not self._stop.wait(self._seconds / 2):
             try:
                 if self._my_turn():
                     self.sweep()
+                else:
+                    self.watch()
             except (LedgerAwayError, *AWAY) as error:
                 log.warning("sweeper.ledger_away", reason=str(error))
             except Exception:
@@ -72,7 +94,7 @@ class Sweeper:
 
     def _my_turn(self) -> bool:
         """Take or keep the lock; it outlives this sweep, so that the same process goes on sweeping."""
-        server, milliseconds = self._tools.ledger.server, int(2.2 * self._seconds * 1000)
+        server, milliseconds = self._tools.ledger.server, int(LOCK_SWEEPS * self._seconds * 1000)
         if server.set(LOCK_KEY, self._name, nx=True, px=milliseconds):
             return True
         return bool(server.get(LOCK_KEY) == self._name and server.pexpire(LOCK_KEY, milliseconds))

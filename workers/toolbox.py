@@ -95,7 +95,12 @@ class Toolbox:
         return Account(base_url.rstrip("/"), told.api_key.get_secret_value())
 
     def plan(self, name: AccountName, operation: str) -> PollPlan:
-        told, plan = self.effective(name), find(name.provider).plan_for(operation)
+        """How often to poll; the adapter's own plan where the account is not in this process's settings."""
+        plan = find(name.provider).plan_for(operation)
+        try:
+            told = self.effective(name)
+        except InvalidRequestError:
+            return plan
         return PollPlan(
             first_seconds=told.poll_first_seconds or plan.first_seconds,
             factor=told.poll_factor or plan.factor,
@@ -156,7 +161,10 @@ def toolbox() -> Toolbox:
     """The toolbox of this process."""
     with _lock:
         if not _made:
-            _made.append(Toolbox(settings()))
+            made = Toolbox(settings())
+            # From Python 3.12 on two threads may make a cached property each: what there must be one of is made here.
+            _ = made.reactor, made.http, made.leases, made.dispatcher
+            _made.append(made)
         return _made[0]
 
 

@@ -15,6 +15,11 @@ def prefix(account: AccountName) -> str:
     return f"bide:{{{account}}}:"
 
 
+def canceled_key(job_id: str) -> str:
+    """Where a cancel is kept whose job nobody has opened yet."""
+    return f"bide:canceled:{job_id}"
+
+
 def idempotency_key(key: str) -> str:
     """Where an idempotency key is kept; digested, since callers put anything into it."""
     return f"bide:idem:{hashlib.sha256(key.encode()).hexdigest()[:40]}"

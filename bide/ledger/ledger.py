@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from bide.contract import Failure, FailureCode, GenerateRequest, JobState
-from bide.ledger.keys import ACCOUNTS_KEY, idempotency_key, prefix
+from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.reading import Readings
 from bide.ledger.records import (
     RECORD_VERSION,
@@ -30,6 +30,9 @@ __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 
 #: Job deadlines when the caller gives none and nobody else knows better [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
+
+#: What a canceled job's caller is told.
+CANCELED = "canceled on request; what the provider has accepted stands and is charged"
 
 
 class Ledger(Readings):
@@ -104,7 +107,7 @@ class Ledger(Readings):
             str(account),
             int(take),
             RECORD_VERSION,
-            keys=(idempotency_key(key) if key else "", ACCOUNTS_KEY),
+            keys=(idempotency_key(key) if key else "", ACCOUNTS_KEY, canceled_key(job_id)),
         )
         verb, *rest = reply
         match Verb(verb):
@@ -180,7 +183,11 @@ class Ledger(Readings):
         return int(reply) == 1
 
     def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
-        """Let go of a step that could not be done this time; its message comes again after `seconds`."""
+        """Let go of a step that could not be done this time; its message comes again after `seconds`.
+
+        A job that is not bought yet gives its place up until then.
+        """
+        limits = self._limits(record.account)
         reply = self._run(
             "put_off",
             record.account,
@@ -190,8 +197,13 @@ class Ledger(Readings):
             self.timing.hint_seconds,
             note,
             "ask" if ask_again else "",
+            limits.max_in_flight,
+            limits.submits_per_second,
         )
-        return Messages((hint_of(record.account, reply, seconds),)) if reply else Messages()
+        if not reply:
+            return Messages()
+        hint, round_ = reply
+        return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
 
     def answered(self, account: AccountName, job_id: str, *, leader: str = "") -> Messages:
         """The caller of `job_id` has been told how its job (or its `leader`) ended."""
@@ -210,17 +222,16 @@ class Ledger(Readings):
 
     def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
-        failure = Failure(
-            code=FailureCode.CANCELED,
-            message="canceled on request; what the provider has accepted stands and is charged",
-            job_id=job_id,
-            provider=account.provider,
-        )
         timing = self.timing
-        state, *rest = self._run(
-            "cancel", account, job_id, failure.model_dump_json(), timing.hint_seconds, timing.retention_seconds
-        )
+        error = _error(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
+        state, *rest = self._run("cancel", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
+
+    def cancel_unknown(self, job_id: str) -> None:
+        """Cancel a job that nobody has opened yet: whoever opens it finds it canceled, and nothing is bought."""
+        failure = Failure(code=FailureCode.CANCELED, message=CANCELED, job_id=job_id)
+        kept_seconds = self.timing.retention_seconds
+        self._reach(lambda: self.server.set(canceled_key(job_id), failure.model_dump_json(), ex=kept_seconds))
 
     def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
@@ -284,10 +295,13 @@ class Ledger(Readings):
 
     def sweep(
         self, account: AccountName, *, backlog: Iterable[str] = (), page: int = 200
-    ) -> tuple[Messages, list[Repair]]:
-        """Mend one page of what ran out on this account's clocks. `backlog`: queues that have messages waiting."""
+    ) -> tuple[Messages, list[Repair], bool]:
+        """Mend one page of what ran out on this account's clocks. `backlog`: queues that have messages waiting.
+
+        What to send, what was mended, and whether the page was full, so that more may wait.
+        """
         limits, timing = self._limits(account), self.timing
-        hints, round_, repairs = self._run(
+        hints, round_, repairs, full = self._run(
             "sweep",
             account,
             page,
@@ -308,7 +322,11 @@ class Ledger(Readings):
             ),
             " ".join(backlog),
         )
-        return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs]
+        return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs], bool(full)
+
+    def watch(self, account: AccountName) -> None:
+        """Look after an account that another process sweeps, so that nothing looks like a silence if that one dies."""
+        self._run("watch", account, self.timing.lease_seconds)
 
     # How
 
@@ -317,5 +335,5 @@ class Ledger(Readings):
         return self._moves.run(move, [prefix(account), *keys], [now, *args])
 
 
-def _error(account: AccountName, code: FailureCode, message: str) -> str:
-    return Failure(code=code, message=message, job_id="", provider=account.provider).model_dump_json()
+def _error(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
+    return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()

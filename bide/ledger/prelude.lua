@@ -58,7 +58,7 @@ local function line_up(id)
   place = place and place + PASSED_BY or redis.call('HINCRBY', ACCOUNT, 'order', 1)
   redis.call('ZADD', QUEUED, number(get(id, 'bulk')) * 1e12 + place, id)
   set(id, 'place', place, 'state', 'queued', 'token', '', 'queue', 'bide.submit')
-  clear(id, 'hints')
+  clear(id, 'hints', 'parked')
 end
 
 -- May have been accepted: submitted once more where its request allows it, and never twice more.
@@ -186,4 +186,14 @@ local function next_look(max_in_flight, per_second)
     if opens > 0 and (not wanted or opens < wanted) then wanted = opens end
   end
   return wanted
+end
+
+-- Somebody looks after the account. After a silence (Redis away, all workers down) the living get one lease's time to
+-- speak before they count as dead. Returns whether there was one, and when somebody looked before.
+local function watch(lease_seconds)
+  local watched = account('swept_at')
+  local silent = now - watched > lease_seconds
+  redis.call('HSET', ACCOUNT, 'swept_at', stamp(now))
+  if silent then redis.call('HSET', ACCOUNT, 'judge_from', stamp(now + lease_seconds)) end
+  return silent, watched
 end

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -13,8 +16,11 @@ from redis.retry import Retry
 
 from bide.errors import LedgerAwayError
 
-#: How long a move tries to reach Redis before it gives up; a restart of Redis takes less [seconds].
+#: How long a move begins new attempts before it gives up; a restart of Redis takes less [seconds].
 PATIENCE_SECONDS = 20.0
+
+#: How long one attempt waits for an answer: a Redis that hangs is given up after the sum of both [seconds].
+ANSWER_SECONDS = 10.0
 
 
 @functools.cache
@@ -36,11 +42,13 @@ class Moves:
         script = self._scripts.get(move) or self._scripts.setdefault(move, self._server.register_script(source(move)))
         try:
             return script(keys=keys, args=args)
-        except AWAY as error:
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
             raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error
 
 
-#: What Redis says or does while it restarts; everything else is a mistake of ours.
+#: What Redis says or does while it restarts, and a new attempt soon after may well succeed.
 AWAY = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -48,6 +56,42 @@ AWAY = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.TryAgainError,
 )
+
+#: A refusal for the state the server is in, at the start of its answer or where a script or a pipeline quotes it.
+_REFUSED = re.compile(r"(?:^|: )-?(?:OOM|MISCONF|BUSY|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|LOADING|READONLY)\b")
+
+
+def is_away(error: Exception) -> bool:
+    """Whether Redis can't be reached, or is full or busy: it passes; everything else is a mistake of ours."""
+    if isinstance(error, (*AWAY, redis.exceptions.OutOfMemoryError, redis.exceptions.ClusterDownError)):
+        return True
+    return isinstance(error, redis.ResponseError) and bool(_REFUSED.search(str(error)))
+
+
+class Patience(Retry):
+    """Retries for a length of time, in which all the retries count that redis-py nests: command, ping, connection."""
+
+    _begun = threading.local()
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(ExponentialBackoff(cap=1.0, base=0.05), retries=-1)
+        self._seconds = seconds
+
+    def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """As redis-py's; the last error is raised once the time is over."""
+        if outermost := not hasattr(self._begun, "at"):
+            self._begun.at = time.monotonic()
+
+        def failed(error: Exception, *count: int) -> None:
+            fail(error, *count)
+            if time.monotonic() >= self._begun.at + self._seconds:
+                raise error
+
+        try:
+            return super().call_with_retry(do, failed, *args, **options)
+        finally:
+            if outermost:
+                del self._begun.at
 
 
 def connect(url: str) -> redis.Redis:
@@ -58,10 +102,10 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(
         url,
         decode_responses=True,
-        socket_timeout=10,
+        socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=3,
         socket_keepalive=True,
         health_check_interval=25,
-        retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), retries=int(PATIENCE_SECONDS)),
+        retry=Patience(PATIENCE_SECONDS),
         retry_on_error=list(AWAY),
     )

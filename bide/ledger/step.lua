@@ -1,17 +1,18 @@
 -- A message for a job arrived: open its record if there is none, then take the next step that the record allows.
--- KEYS: prefix, idempotency key or '', set of accounts.
+-- KEYS: prefix, idempotency key or '', set of accounts, marker of a cancel that came before the job.
 -- ARGV: now, id, token, request, signature, operation, deadline seconds, bulk, resubmit, fingerprint, retention seconds,
 --       lease seconds, max in flight, submits per second, account name, take (1) or only open (0), record version
 local id, token, request, signature = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local retention, lease_seconds = ARGV[11], tonumber(ARGV[12])
 local max_in_flight, per_second = tonumber(ARGV[13]), tonumber(ARGV[14])
-local idem = KEYS[2]
 local state = get(id, 'state')
+local canceled = not state and request ~= '' and redis.call('GET', KEYS[4])
+local idem = canceled and '' or KEYS[2] -- what is never bought keeps no key
 
--- Another job is making what this caller asks for: its result is for both.
+-- Another job is making what this caller asks for: its result is for both. Whoever only opens goes on with its id.
 local function follow(leader)
   local leading = get(leader, 'state')
-  if FINAL[leading] then return { 'follow', leader } end
+  if FINAL[leading] or ARGV[16] == '0' then return { 'follow', leader } end
   redis.call('HSET', followers_key(leader), id, signature)
   redis.call('HSET', job_key(id), 'v', ARGV[17], 'state', 'following', 'leader', leader, 'fp', ARGV[10])
   redis.call('EXPIRE', job_key(id), math.ceil(math.max(number(get(leader, 'deadline')) - now, 0) + retention))
@@ -37,11 +38,7 @@ if state then
 end
 
 if state == 'following' then
-  local leader = get(id, 'leader')
-  if signature ~= '' and redis.call('HGET', followers_key(leader), id) == '' then
-    redis.call('HSET', followers_key(leader), id, signature)
-  end
-  return { 'follow', leader }
+  return { 'follow', get(id, 'leader') }
 elseif not state then
   if request == '' then return { 'missing' } end
   if idem ~= '' then
@@ -53,6 +50,12 @@ elseif not state then
   end
   open()
   state = 'queued'
+  if canceled then
+    redis.call('DEL', KEYS[4])
+    conclude(id, 'canceled', 'error', canceled)
+    hinted(id, 'bide.store', lease_seconds)
+    state = 'canceled'
+  end
 elseif signature ~= '' and redis.call('HGET', body_key(id), 'signature') == '' then
   redis.call('HSET', body_key(id), 'signature', signature)
 end
@@ -67,6 +70,7 @@ end
 
 local held = get(id, 'token')
 if held ~= token then
+  if state == 'queued' and get(id, 'parked') then line_up(id) end
   if redis.call('ZSCORE', QUEUED, id) then
     local free, opens = room(max_in_flight, per_second)
     if free <= redis.call('ZRANK', QUEUED, id) then

@@ -1,17 +1,14 @@
--- One page of repairs: whatever stands on a clock that ran out. Safe to run at any time, by anybody.
+-- One page of repairs: whatever stands on a clock that ran out. Safe to run at any time, by anybody. Returns hints, a
+-- round, what was mended, and 1 where the page was full and another call would get further.
 -- ARGV: now, page, hint seconds, lease seconds, most crashes, retention seconds, max in flight, submits per second,
 --       error of `crashed`, error of `submission_unknown`, error of `deadline`, queues with a backlog (joined by spaces)
 local page, hint_seconds, lease_seconds = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local most_crashes, retention, backlog = tonumber(ARGV[5]), ARGV[6], ' ' .. ARGV[12] .. ' '
-local hints, repairs = {}, {}
+local hints, repairs, moved = {}, {}, 0
 local function note(id, what) repairs[#repairs + 1] = { id, what } end
 
--- After a silence (Redis away, all workers down) the living get one lease's time to speak before they count as dead;
--- whoever had run out at the sweep before has had it.
-local swept = account('swept_at')
-local silent = now - swept > lease_seconds
-redis.call('HSET', ACCOUNT, 'swept_at', stamp(now))
-if silent then redis.call('HSET', ACCOUNT, 'judge_from', stamp(now + lease_seconds)) end
+-- Whoever had run out when somebody last looked has had his time to speak.
+local silent, watched = watch(lease_seconds)
 local judging = account('judge_from') <= now
 
 local function tell_followers(id)
@@ -58,13 +55,16 @@ local ran_out = redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'WITHSCORES', 'L
 for i = 1, #ran_out, 2 do
   local id = ran_out[i]
   local state = get(id, 'state')
+  moved = moved + 1
   if not state then
     off_clocks(id)
     release(id)
   elseif get(id, 'token') == '' then
     tell(id)
-  elseif judging or (silent and tonumber(ran_out[i + 1]) <= swept) then
+  elseif judging or (silent and tonumber(ran_out[i + 1]) <= watched) then
     bury(id, state)
+  else
+    moved = moved - 1
   end
 end
 
@@ -90,4 +90,5 @@ if look then
   round = ensure_round(look, waiting and 60 or lease_seconds / 2)
   if #round > 0 then note('', 'round scheduled') end
 end
-return { hints, round, repairs }
+local full = #line == page or (#ran_out == 2 * page and moved > 0)
+return { hints, round, repairs, full and 1 or 0 }

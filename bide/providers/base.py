@@ -98,7 +98,7 @@ class InputForm(StrEnum):
 class Params(BaseModel):
     """Base of the params models: the known fields are checked, unknown ones pass to the provider as they are."""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True)

@@ -126,12 +126,13 @@ class LedgerContract(SubmitsContract, RoundsContract, EndsContract, RepairsContr
         assert stage.arrive("c", idempotency_key="k").other == "b"
         assert stage.server.ttl(idempotency_key("k")) == -1
 
-    def test_a_follower_brings_its_signature_later(self, stage: Stage) -> None:
-        """A follower that its client opened is resumed by its own message's signature."""
+    def test_a_client_with_a_known_key_leaves_nothing(self, stage: Stage) -> None:
+        """It goes on with the first job's id: its own is thrown away, and no one waits under it."""
         stage.open("a", idempotency_key="k")
-        stage.open("b", idempotency_key="k")
-        stage.arrive("b", idempotency_key="k", signature="late")
-        assert stage.ledger.followers(ACCOUNT, "a") == {"b": "late"}
+        step = stage.open("b", idempotency_key="k")
+        assert (step.verb, step.other) == (Verb.FOLLOW, "a")
+        assert stage.ledger.followers(ACCOUNT, "a") == {}
+        assert stage.ttl("job", "b") == -2
 
     # Taking steps
 

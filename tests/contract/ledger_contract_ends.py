@@ -6,8 +6,8 @@ import pytest
 
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Limits, Verb
-from bide.ledger.keys import prefix
-from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage
+from bide.ledger.keys import canceled_key, idempotency_key, prefix
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 
 
 class EndsContract:
@@ -97,9 +97,9 @@ class EndsContract:
         assert stage.ttl("followers", "a") == -2
 
     def test_a_follower_of_an_unconfirmed_job_is_told(self, stage: Stage) -> None:
-        """Even where its message is lost after its record was opened: the job goes back on the clock for it."""
+        """Even where its worker dies before it says so: the job goes back on the clock for it."""
         stage.unconfirmed("a", idempotency_key="k")
-        stage.open("b", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
         crew = Crew(stage.ledger, stage.clock)
         stage.clock.advance(20)
         crew.sweep()
@@ -117,6 +117,33 @@ class EndsContract:
         assert (stage.clocks("a"), stage.ttl("followers", "a")) == (set(), -2)
 
     # Cancelling
+
+    def test_a_cancel_may_overtake_the_job(self, stage: Stage) -> None:
+        """Whoever takes the first step finds it canceled: no place taken, nothing bought, no key kept."""
+        stage.ledger.cancel_unknown("a")
+        first = stage.arrive("a", token="t", idempotency_key="k")
+        assert stage.arrive("a", token="t", idempotency_key="k") == first
+        record = taken(first, Verb.ANSWER)
+        failure = Failure.model_validate_json(record.text("error"))
+        assert (record.state, failure.code, failure.job_id) == (JobState.CANCELED, FailureCode.CANCELED, "a")
+        assert stage.clocks("a") == {"lease"}
+        assert stage.arrive("b", idempotency_key="k").verb is Verb.SUBMIT
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.clocks("a") == set()
+        assert stage.ttl("job", "a") > 0
+        assert stage.server.ttl(idempotency_key("k")) == -1
+
+    def test_a_cancel_may_overtake_a_client(self, stage: Stage) -> None:
+        """The record is opened as canceled, and its caller told even where the client's message is lost."""
+        stage.ledger.cancel_unknown("a")
+        assert stage.server.ttl(canceled_key("a")) > 0
+        assert stage.open("a").verb is stage.open("a").verb is Verb.OPENED
+        assert not stage.server.exists(canceled_key("a"))
+        crew = Crew(stage.ledger, stage.clock)
+        stage.clock.advance(11)
+        crew.sweep()
+        crew.work()
+        assert crew.told == {"a": "canceled"}
 
     @pytest.mark.parametrize("state", ["queued", "submitting", "running", "storing"])
     def test_a_cancel_works_at_once(self, stage: Stage, state: str) -> None:

@@ -72,7 +72,7 @@ class RepairsContract:
             stage.ledger.sweep(ACCOUNT)
             assert stage.resume("a").verb is Verb.ANSWER
         wait(stage, 11)
-        messages, mended = stage.ledger.sweep(ACCOUNT)
+        messages, mended, _ = stage.ledger.sweep(ACCOUNT)
         assert mended[0].what == "caller could not be told"
         assert [hint.job_id for hint in messages.hints] == ["b"]
         stage.ledger.answered(ACCOUNT, "b", leader="a")
@@ -91,6 +91,27 @@ class RepairsContract:
         assert repairs(stage) == []
         stage.clock.advance(5)
         assert [repair.job_id for repair in stage.ledger.sweep(ACCOUNT)[1]] == ["b", "b"]
+
+    def test_a_change_of_sweeper_is_no_silence(self, stage: Stage) -> None:
+        """Where others looked after the account the dead are judged at once, however long nobody swept."""
+        watched(stage)
+        stage.arrive("a")
+        for _ in range(4):
+            stage.clock.advance(4)
+            stage.ledger.watch(ACCOUNT)
+        assert repairs(stage) == ["worker died: queued", "told again"]
+
+    def test_looking_after_an_account_ends_no_silence(self, stage: Stage) -> None:
+        """Whoever comes first after one, sweeper or not, leaves the living their time to speak."""
+        watched(stage)
+        stage.arrive("a")
+        stage.clock.advance(11)
+        stage.ledger.watch(ACCOUNT)
+        assert repairs(stage) == []
+        for _ in range(2):
+            stage.clock.advance(5)
+            stage.ledger.watch(ACCOUNT)
+        assert repairs(stage) == ["worker died: queued", "told again"]
 
     def test_sweeps_rarer_than_leases_still_judge(self, stage: Stage) -> None:
         """What had run out at one sweep and still has at the next is dead, however long they lie apart."""
@@ -127,7 +148,7 @@ class RepairsContract:
     def test_a_client_that_died_before_its_message_is_no_loss(self, stage: Stage) -> None:
         """What was only opened gets a round, which lets it in."""
         stage.open("a")
-        (messages, mended) = stage.ledger.sweep(ACCOUNT)
+        messages, mended, _ = stage.ledger.sweep(ACCOUNT)
         assert messages.round is not None
         assert [repair.what for repair in mended] == ["round scheduled"]
 
@@ -173,7 +194,9 @@ class RepairsContract:
             stage.open(f"j{number}")
         stage.ledger.admit(ACCOUNT)
         stage.clock.advance(15)
-        assert [len(stage.ledger.sweep(ACCOUNT, page=2)[0].hints) for _ in range(4)] == [2, 2, 1, 0]
+        pages = [stage.ledger.sweep(ACCOUNT, page=2) for _ in range(4)]
+        assert [len(messages.hints) for messages, _, _ in pages] == [2, 2, 1, 0]
+        assert [full for _, _, full in pages] == [True, True, False, False]
 
 
 def watched(stage: Stage) -> None:

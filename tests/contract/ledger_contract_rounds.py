@@ -34,7 +34,7 @@ class RoundsContract:
         """A poller so busy that the sweeper replaces its rounds still polls; the replacement finds the work done."""
         stage.running("a")
         stage.clock.advance(30)
-        (messages, _) = stage.ledger.sweep(ACCOUNT)
+        messages, _, _ = stage.ledger.sweep(ACCOUNT)
         assert messages.round is not None
         stage.clock.advance(1)
         assert len(stage.ledger.claim(ACCOUNT, 1, batch=10).jobs) == 1
@@ -72,7 +72,7 @@ class RoundsContract:
         stage.running("a")
         stage.clock.advance(2)
         stage.ledger.claim(ACCOUNT, 1, batch=10)
-        (messages, _) = stage.ledger.sweep(ACCOUNT)
+        messages, _, _ = stage.ledger.sweep(ACCOUNT)
         assert messages.round is not None
         assert messages.round.countdown_seconds == Timing().claim_seconds
         stage.clock.advance(Timing().claim_seconds)
@@ -86,7 +86,7 @@ class RoundsContract:
         stage.clock.advance(Timing().claim_seconds - 1)
         stage.ledger.reclaim(ACCOUNT, ["a", "nobody"])
         stage.clock.advance(Timing().claim_seconds - 1)
-        messages, _ = stage.ledger.sweep(ACCOUNT)
+        messages, _, _ = stage.ledger.sweep(ACCOUNT)
         assert messages.round is not None
         assert messages.round.countdown_seconds == 1
         stage.ledger.polled(ACCOUNT, [Polled("a", "ended")])

@@ -7,7 +7,7 @@ import pytest
 from bide.contract import JobState
 from bide.ledger import Limits, Record, Verb
 from bide.ledger.keys import prefix
-from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 
 
 class SubmitsContract:
@@ -201,6 +201,22 @@ class SubmitsContract:
         (hint,) = stage.ledger.put_off(step.record, "t", seconds=9, note="inputs").hints
         assert (hint.job_id, hint.queue, hint.countdown_seconds) == ("b", "bide.submit", 9)
 
+    def test_what_is_put_off_before_it_is_bought_keeps_no_place(self, stage: Stage) -> None:
+        """Others pass while its inputs can't be fetched; its hint brings it back, in line where it must."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=1)
+        record = taken(stage.arrive("a", token="t"), Verb.SUBMIT)
+        stage.arrive("b")
+        messages = stage.ledger.put_off(record, "t", seconds=9, note="inputs")
+        assert messages.round is not None
+        assert messages.round.countdown_seconds == 0
+        assert stage.clocks("a") == {"lease"}
+        other = taken(stage.resume("b", token="u"), Verb.SUBMIT)
+        assert stage.resume("a").verb is Verb.WAIT
+        assert stage.clocks("a") == {"queued"}
+        stage.ledger.conclude(other, "u", JobState.FAILED, error=ERROR)
+        assert stage.resume("a").verb is Verb.SUBMIT
+        assert stage.clocks("a") == {"lease", "inflight"}
+
     # Operators
 
     def test_an_operator_has_it_submitted_again(self, stage: Stage) -> None:
@@ -212,7 +228,9 @@ class SubmitsContract:
         assert messages.round is not None
         assert stage.clocks("a") == {"queued"}
         assert stage.ledger.sweep(ACCOUNT)[0].hints == ()
-        assert stage.resume("a").verb is Verb.SUBMIT
+        assert stage.ledger.resubmit(ACCOUNT, "a")[0], "its answer was lost on the way"
+        record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
+        stage.ledger.intend(record, "t")
         assert stage.ledger.resubmit(ACCOUNT, "a")[0] is False
 
     def test_an_operator_gives_it_up(self, stage: Stage) -> None:

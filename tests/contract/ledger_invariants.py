@@ -15,7 +15,7 @@ CLOCKS = ("queued", "lease", "due")
 
 #: Every key with its TTL, its type and what it holds.
 READ_ALL = """
-local all, read = {}, { hash = { 'HGETALL' }, set = { 'SMEMBERS' }, zset = { 'ZRANGE', 0, -1 } }
+local all, read = {}, { string = { 'GET' }, hash = { 'HGETALL' }, set = { 'SMEMBERS' }, zset = { 'ZRANGE', 0, -1 } }
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local kind = redis.call('TYPE', key).ok
   local command, first, last = unpack(read[kind])
@@ -66,7 +66,7 @@ def snapshot(server: redis.Redis) -> Snapshot:
     for key, ttl, kind, value in server.eval(READ_ALL, 0):
         if kind == "hash":
             hashes[key] = dict(zip(value[::2], value[1::2], strict=True))
-        else:
+        elif kind != "string":
             members[key] = set(value)
         if ttl == -1:
             for_ever.add(key)
@@ -99,7 +99,8 @@ def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
 
 
 def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
-    return job["state"] in ("submitting", "running") or (job["state"] == "queued" and job_id in account.on("lease"))
+    let_in = job["state"] == "queued" and job_id in account.on("lease") and "parked" not in job
+    return job["state"] in ("submitting", "running") or let_in
 
 
 def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:

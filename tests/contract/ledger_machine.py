@@ -238,7 +238,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def cancel(self, which: int) -> None:
         """A caller or an operator cancels, twice where the first answer was lost."""
         for account, job_id in self.sent[which : which + 1] * 2:
-            self._send(self.ledger.cancel(account, job_id)[1])
+            state, messages = self.ledger.cancel(account, job_id)
+            self._send(messages)
+            if not state:
+                self.ledger.cancel_unknown(job_id)
 
     @event(weight=2, which=some, submitted=either)
     def settle(self, which: int, submitted: bool) -> None:
@@ -247,7 +250,9 @@ class LedgerMachine(RuleBasedStateMachine):
         account, job_id = (held or self.sent)[which % len(held or self.sent)]
         record = self.ledger.read(account, job_id)
         if not held or record is None:
-            assert self.ledger.resubmit(account, job_id)[0] is False
+            fields = record.fields if record else {}
+            repeated = fields.get("state") == "queued" and "operator" in fields.get("note", "")
+            assert self.ledger.resubmit(account, job_id)[0] is repeated
         elif submitted:
             self.late.add(job_id)
             attempt = int(record.number("submits"))
@@ -255,6 +260,7 @@ class LedgerMachine(RuleBasedStateMachine):
         else:
             done, messages = self.ledger.resubmit(account, job_id)
             assert done
+            assert self.ledger.resubmit(account, job_id)[0], "only the answer was lost"
             self._send(messages)
             self.allowed[job_id] += 1
 

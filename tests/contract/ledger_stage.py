@@ -151,7 +151,7 @@ class Crew:
     def sweep(self) -> None:
         """Have every account swept."""
         for account in self.ledger.accounts():
-            messages, _ = self.ledger.sweep(account)
+            messages, _, _ = self.ledger.sweep(account)
             self.send(messages)
             self.send(self.ledger.admit(account))
 

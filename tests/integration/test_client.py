@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -112,8 +113,20 @@ def test_a_large_picture_is_uploaded(picture: Path, rig: Rig, monkeypatch: pytes
         result = client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)
 
     assert [output.role for output in result.outputs] == ["image", "preview"]
-    content, _ = rig.store.read(f"uploads/{job_id}/image")
+    content, _ = rig.store.read(f"uploads/{hashlib.sha256(picture.read_bytes()).hexdigest()}")
     assert Image.open(io.BytesIO(content)).size == (640, 640)
+
+
+def test_a_large_picture_under_a_key_is_one_job(picture: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that tries again with the same picture and key gets its job, though the picture is uploaded twice."""
+    for name, value in rig.store.environment().items():
+        monkeypatch.setenv(name, value)
+    storage = Storage(StorageOptions(BUCKET, rig.store.url, REGION, addressing_style="path"))
+    request = {**fabric(marker(), picture), "idempotency_key": marker()}
+    with Client(rig.redis.url, uploads=storage) as client:
+        first, second = client.submit(request), client.submit(request)
+        client.wait(first, timeout_seconds=PATIENCE_SECONDS)
+    assert first == second
 
 
 def test_a_lost_message_is_sent_again(client: Client, rig: Rig) -> None:

@@ -1,6 +1,8 @@
 """Celery's settings: every name is one that Celery, kombu or RedBeat reads, and they do what they are there for."""
 
 import inspect
+import itertools
+import math
 import socket
 import ssl
 import time
@@ -15,13 +17,15 @@ from celery.concurrency import get_implementation
 from celery.exceptions import QueueNotFound
 from celery.utils.imports import symbol_by_name
 from kombu import Connection
-from kombu.exceptions import OperationalError
 from kombu.transport.redis import Channel, SentinelChannel
+from kombu.utils.functional import fxrange
 
 from bide.contract import QUEUES
+from bide.ledger import AccountName, Hint, Messages, Round
 from config.celery import Amqp, celery_settings
 from config.queues import CANCEL, DECLARED, GENERATE, POLL, TASKS
 from config.settings import load
+from workers.dispatch import Dispatcher
 
 REDIS, RABBIT = "redis://127.0.0.1:6379/0", "amqp://127.0.0.1//"
 SENTINEL = "sentinel://:hush@127.0.0.1:26379/3;sentinel://:hush@127.0.0.1:26380/3"
@@ -204,17 +208,33 @@ def test_sentinels_are_asked_for_the_master() -> None:
 # When Redis is away
 
 
-@pytest.mark.parametrize("ignore_result", [True, False], ids=["without a result", "with a result"])
-def test_publishing_fails_fast(ignore_result: bool) -> None:
-    """With nobody listening a caller learns of it in less than 2 seconds; Celery's default is 19."""
-    made = app(nobody_listens())
-
-    @made.task(name="bide.test", ignore_result=ignore_result)
-    def task() -> None: ...
-
+def test_our_own_messages_fail_fast(capsys: pytest.CaptureFixture[str]) -> None:
+    """With nobody listening the dispatcher gives up in less than 2 seconds: the sweeper sends them again."""
+    account = AccountName("photogpt", "default")
+    hint = Hint(account=account, job_id="j1", queue="bide.submit")
     begun = time.monotonic()
 
-    with pytest.raises((OperationalError, RuntimeError)):
-        task.delay()
+    Dispatcher(app(nobody_listens())).send(Messages(hints=(hint,), round=Round(account, seq=1, countdown_seconds=0)))
 
     assert time.monotonic() - begun < 2
+    assert "dispatch.failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("broker_url", [REDIS, RABBIT])
+def test_callbacks_of_callers_wait_for_the_broker(broker_url: str) -> None:
+    """Celery makes a failure of a job whose `link` can't be sent: a restart of the broker must not do that."""
+    conf = app(broker_url).conf
+    policy = conf.task_publish_retry_policy
+    pauses = fxrange(policy["interval_start"], policy["interval_max"], policy["interval_step"], repeatlast=True)
+
+    waited_seconds = sum(itertools.islice(pauses, policy["max_retries"]))
+
+    assert 8 <= waited_seconds <= conf.broker_transport_options["connect_retries_timeout"] <= 12
+
+
+def test_results_are_stored_however_long_it_takes() -> None:
+    """A result that is given up costs the pool its thread for ever."""
+    backend: Any = app().backend
+
+    assert backend.always_retry
+    assert backend.max_retries == math.inf

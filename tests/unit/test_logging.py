@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import structlog
+from celery.concurrency import get_implementation
+from celery.worker.consumer import consumer
 
 from config.logging import QUIET, configure, register_secrets
 
@@ -193,6 +195,44 @@ def test_celerys_task_lines_cost_nothing(stream: io.StringIO) -> None:
         logging.getLogger(name).error("Task raised")
 
     assert [line["event"] for line in lines(stream)] == ["Task raised"] * 2
+
+
+PICTURE = "aGVsbG8gcGljdHVyZQ=="
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "shown"),
+    [
+        ("UNKNOWN_TASK_ERROR", ("'x'", PICTURE, {}, {}), "Received unregistered task of type 'x'."),
+        ("INVALID_TASK_ERROR", ("no kwargs", PICTURE), "Received invalid task message: no kwargs"),
+        ("UNKNOWN_FORMAT", (PICTURE,), "Received and deleted unknown message.  Wrong destination?!?"),
+        (
+            "MESSAGE_DECODE_ERROR",
+            (ValueError("x"), "text/json", "utf-8", {"argsrepr": PICTURE}, PICTURE),
+            "Can't decode message body: ValueError('x') [type:'text/json' encoding:'utf-8'",
+        ),
+        ("CONNECTION_ERROR", ("x" * 400, "refused", ""), f"consumer: Cannot connect to {'x' * 272}"),
+    ],
+)
+def test_refused_messages_are_named_without_their_bodies(
+    name: str, values: tuple[Any, ...], shown: str, stream: io.StringIO
+) -> None:
+    """Celery prints a kilobyte of whatever came; why it was refused is enough."""
+    configure("INFO", "json", stream=stream)
+
+    logging.getLogger("celery.worker.consumer.consumer").error(getattr(consumer, name), *values)
+
+    assert [line["event"] for line in lines(stream)] == [shown]
+
+
+def test_arguments_of_tasks_are_not_logged(stream: io.StringIO) -> None:
+    """Celery's pool prints them at DEBUG."""
+    configure("DEBUG", "json", stream=stream)
+
+    pool = get_implementation("solo")(1)
+    pool.apply_async(lambda _: None, (PICTURE,), callback=lambda _: None)
+
+    assert PICTURE not in stream.getvalue()
 
 
 def test_level_is_kept(stream: io.StringIO) -> None:

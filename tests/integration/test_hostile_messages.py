@@ -1,0 +1,88 @@
+"""Messages that no well-meaning client sends: each is refused or does nothing, and the worker goes on."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.integration.caller import Caller, failure, image, marker, succeeded
+from tests.integration.rig import Rig
+from tests.integration.waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
+
+
+def push(rig: Rig, body: Any, **headers: Any) -> None:
+    """Put a message on the submit queue by hand; `body` is [args, kwargs, embed]."""
+    job_id = str(uuid.uuid4())
+    message = {
+        "body": base64.b64encode(json.dumps(body).encode()).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"lang": "sh", "task": "bide.generate", "id": job_id, "root_id": job_id, **headers},
+        "properties": {
+            "correlation_id": job_id,
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": "bide.submit"},
+            "body_encoding": "base64",
+        },
+    }
+    with rig.server() as server:
+        server.lpush("bide.submit", json.dumps(message))
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        ([[], None, {}], {}),
+        ([None, {}, {}], {}),
+        ([{"request": 1}, [], {}], {}),
+        ([[], {"request": image()}, {}], {"id": ["a", "list"]}),
+        ([[], {}, {}], {"bide_account": {"not": "a name"}}),
+        ([[], {"request": {"provider": [[[[]]]], "operation": 5}}, {}], {}),
+    ],
+    ids=["kwargs null", "args null", "args and kwargs swapped", "id a list", "account an object", "odd fields"],
+)
+def test_a_broken_message_stops_nobody(rig: Rig, caller: Caller, body: Any, headers: dict[str, Any]) -> None:
+    """After it the same worker serves the next job."""
+    push(rig, body, **headers)
+
+    assert succeeded(caller.submit(image()))["state"] == "succeeded"
+    assert rig.worker.alive
+
+
+@pytest.mark.parametrize("job_id", ["../../x", "a/b", "a\nb", "x" * 129, "{x}"])
+def test_an_id_that_is_no_key_is_refused(rig: Rig, caller: Caller, job_id: str) -> None:
+    """The job id becomes part of object keys: one that would leave its folder is refused before anything is bought."""
+    marked = marker()
+
+    refused = failure(caller.submit(image(marked), task_id=job_id))
+
+    assert refused["code"] == "invalid_request"
+    assert "job id" in refused["message"]
+    assert rig.purchases(marked) == []
+
+
+def test_two_arguments_are_refused(caller: Caller) -> None:
+    """There is one argument; a second one is a misunderstanding that could cost money."""
+    result = caller.app.send_task("bide.generate", args=[image(), 1], queue="bide.submit")
+
+    assert failure(result)["code"] == "invalid_request"
+
+
+def test_a_cancel_during_the_submit_stays_an_end(rig: Rig, caller: Caller) -> None:
+    """The submit's own suspension, which comes after the caller was told, does not hide the end."""
+    marked = marker()
+    result = caller.submit(image(f"{marked} [fault:slow:2 operation=submit]"))
+    eventually(lambda: rig.state(result.id) == "submitting" or None, what="a submit under way")
+
+    caller.app.send_task("bide.cancel", args=[result.id], queue="bide.control")
+
+    assert failure(result)["code"] == "canceled"
+    eventually(lambda: len(rig.purchases(marked)) == 1 or None, what="the answer to the submit")
+    eventually(lambda: rig.counts()["lease"] == 0 or None, what="a job at rest")
+    assert result.state == "FAILURE"

@@ -1,0 +1,109 @@
+"""Moves on a Redis that refuses, hangs or is away: all of it is `LedgerAwayError`, and in time."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+import redis
+
+from bide.errors import LedgerAwayError
+from bide.ledger.scripts import Moves, Patience, connect, is_away
+
+OOM = "OOM command not allowed when used memory > 'maxmemory'."
+
+
+class Refusing(redis.Redis):
+    """Answers every command with one error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(host="127.0.0.1", port=1)
+        self._error = error
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.ConnectionError("refused"),
+        redis.TimeoutError("no answer"),
+        redis.exceptions.BusyLoadingError("Redis is loading the dataset in memory"),
+        redis.exceptions.ReadOnlyError("You can't write against a read only replica."),
+        redis.exceptions.OutOfMemoryError(
+            "command not allowed when used memory > 'maxmemory'. script: 1f, on @user:1."
+        ),
+        redis.exceptions.MasterDownError("Link with MASTER is down"),
+        redis.ResponseError("CLUSTERDOWN The cluster is down"),
+        redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"),
+        redis.ResponseError("BUSY Redis is busy running a script."),
+        redis.ResponseError("NOREPLICAS Not enough good replicas to write."),
+        redis.ResponseError(f"-{OOM} script: 1f, on @user_script:1."),
+        redis.ResponseError(f"Error running script (call to f_1f): @user_script:9: @user_script: 9: -{OOM}"),
+        redis.exceptions.ExecAbortError(f"Transaction discarded because of: {OOM}"),
+    ],
+    ids=str,
+)
+def test_a_redis_that_cannot_now_is_away(error: Exception) -> None:
+    """It passes by itself: the job waits, and nobody takes it for a mistake."""
+    with pytest.raises(LedgerAwayError):
+        Moves(Refusing(error)).run("step", ["k"], [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"),
+        redis.ResponseError("BUSYGROUP Consumer Group name already exists"),
+        redis.ResponseError("user_script:3: attempt to index a nil value (OOM)"),
+        redis.exceptions.NoPermissionError("this user has no permissions"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_not_hidden(error: redis.RedisError) -> None:
+    """It would stay one for ever."""
+    assert not is_away(error)
+    with pytest.raises(type(error)):
+        Moves(Refusing(error)).run("step", ["k"], [])
+
+
+def test_a_hanging_redis_is_given_up_in_time() -> None:
+    """Connected and silent: the time counts once, however deep redis-py nests its retries."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = redis.Redis(
+            port=listener.getsockname()[1], socket_timeout=0.1, health_check_interval=1, retry=Patience(0.5)
+        )
+        begun = time.monotonic()
+
+        with pytest.raises(LedgerAwayError):
+            Moves(client).run("step", ["k"], [])
+
+        assert 0.5 <= time.monotonic() - begun < 1.5
+        client.close()
+
+
+def test_each_command_has_the_whole_patience() -> None:
+    """What the last one took is forgotten."""
+    patience, attempts = Patience(0.2), []
+
+    def fail() -> None:
+        attempts.append(1)
+        raise redis.ConnectionError("away")
+
+    for _ in range(2):
+        before = len(attempts)
+        with pytest.raises(redis.ConnectionError):
+            patience.call_with_retry(fail, lambda _: None)
+        assert len(attempts) - before > 1
+
+
+def test_the_ledgers_client_is_patient() -> None:
+    """A restart of Redis is waited for, also where it first answers LOADING."""
+    pool = connect("redis://127.0.0.1:1/0").connection_pool
+    connection = pool.connection_class(**pool.connection_kwargs)
+
+    assert isinstance(connection.retry, Patience)
+    assert redis.exceptions.BusyLoadingError in connection.retry._supported_errors

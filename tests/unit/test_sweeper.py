@@ -1,0 +1,103 @@
+"""The sweeper: whose turn it is, how far one sweep goes, and what it does about an account that breaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+import fakeredis
+import pytest
+import redis
+from celery import Celery
+from structlog.testing import capture_logs
+
+from bide.ledger import Limits, Messages
+from bide.ledger.keys import prefix
+from config.sections import TimingSettings
+from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from workers.sweeper import LOCK_KEY, PAGE, Sweeper
+from workers.toolbox import Toolbox
+
+
+@dataclass
+class Sent:
+    """A dispatcher that keeps what it is to send."""
+
+    job_ids: list[str] = field(default_factory=list)
+
+    def send(self, messages: Messages) -> None:
+        self.job_ids += [hint.job_id for hint in messages.hints]
+
+
+@dataclass
+class Told:
+    timing: TimingSettings
+
+
+@dataclass
+class Tools:
+    """As much of a toolbox as sweeping takes."""
+
+    stage: Stage
+    dispatcher: Sent = field(default_factory=Sent)
+    settings: Told = field(default_factory=lambda: Told(TimingSettings(sweep_seconds=0.1)))
+
+    @property
+    def ledger(self) -> object:
+        return self.stage.ledger
+
+
+@pytest.fixture
+def stage() -> Stage:
+    """A ledger in memory."""
+    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+    return Stage(server, Clock())
+
+
+@pytest.fixture
+def tools(stage: Stage) -> Tools:
+    """Its tools."""
+    return Tools(stage)
+
+
+def sweeper_of(tools: Tools) -> Sweeper:
+    """One process's sweeper, its timer not started."""
+    app = Celery(broker="memory://", set_as_current=False)
+    return Sweeper(app, cast(Toolbox, tools))
+
+
+def test_one_sweep_tells_more_than_a_page(stage: Stage, tools: Tools) -> None:
+    """After a flushed queue everybody is told at once, not a page each time."""
+    jobs = [f"j{number}" for number in range(PAGE + 10)]
+    stage.limits[ACCOUNT] = Limits(max_in_flight=len(jobs))
+    for job_id in jobs:
+        stage.open(job_id)
+    assert len(stage.ledger.admit(ACCOUNT, most=len(jobs)).hints) == len(jobs)
+    stage.clock.advance(20)
+    sweeper_of(tools).sweep()
+    assert sorted(tools.dispatcher.job_ids) == sorted(jobs)
+
+
+def test_a_broken_account_does_not_stop_the_others(stage: Stage, tools: Tools) -> None:
+    """It is logged, and the accounts after it are swept."""
+    stage.open("a")
+    stage.server.sadd("bide:accounts", "broken/first")
+    stage.server.set("bide:{broken/first}:lease", "no sorted set")
+    with capture_logs() as logs:
+        assert sweeper_of(tools).sweep() == 1
+    assert [entry["account"] for entry in logs if entry["event"] == "sweeper.account_broke"] == ["broken/first"]
+    assert tools.dispatcher.job_ids == ["a"]
+
+
+def test_one_sweeper_works_and_the_others_watch(stage: Stage, tools: Tools) -> None:
+    """The second finds the lock taken; it notes that somebody looks after the account."""
+    first, second = sweeper_of(tools), sweeper_of(tools)
+    stage.open("a")
+    assert first._my_turn()
+    assert first._my_turn(), "the holder goes on"
+    assert not second._my_turn()
+    assert 0 < stage.server.pttl(LOCK_KEY) <= 120
+    second.watch()
+    assert float(str(stage.server.hget(f"{prefix(ACCOUNT)}account", "swept_at"))) == stage.clock.now
+    stage.server.delete(LOCK_KEY)
+    assert second._my_turn()

@@ -102,7 +102,7 @@ class TimingSettings(Section):
     """The clocks of the machinery; the ones that must agree are checked together."""
 
     lease_seconds: Seconds = Field(10.0, description="the time a silent worker keeps a job [seconds]")
-    sweep_seconds: Seconds = Field(5.0, description="the time between two looks for lost work [seconds]")
+    sweep_seconds: Seconds = Field(5.0, description="the longest time between two looks for lost work [seconds]")
     poll_batch: Count = Field(500, description="the number of jobs that one polling round takes")
     poll_countdown_max_seconds: Seconds = Field(60.0, description="the longest countdown of a message [seconds]")
     visibility_timeout_seconds: int = Field(

@@ -29,6 +29,7 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     """What happens around a step: messages go out, and the ledger hears of answers, once the result is stored."""
 
     Request = "workers.describe:JobRequest"
+    Strategy = "workers.strategy:careful"
 
     def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """The caller's result says RETRY now: only after that may anybody resume the job."""

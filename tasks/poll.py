@@ -24,7 +24,7 @@ TOGETHER_SECONDS = 0.2
 REFUSED_HOLD_SECONDS = 60.0
 
 
-@app.task(**POLL)
+@app.task(Strategy="workers.strategy:careful", **POLL)
 def poll(provider: str, account: str, seq: int) -> None:
     """Run the round `seq`; the ledger says what it polls and when the next one is."""
     tools, name = toolbox(), AccountName(provider, account)

@@ -43,9 +43,24 @@ def push(rig: Rig, body: Any, **headers: Any) -> None:
         ([{"request": 1}, [], {}], {}),
         ([[], {"request": image()}, {}], {"id": ["a", "list"]}),
         ([[], {}, {}], {"bide_account": {"not": "a name"}}),
+        (None, {}),
+        (5, {}),
+        ([[], {}, {}], {"timelimit": "abc"}),
+        ([[], {}, {}], {"eta": 5}),
         ([[], {"request": {"provider": [[[[]]]], "operation": 5}}, {}], {}),
     ],
-    ids=["kwargs null", "args null", "args and kwargs swapped", "id a list", "account an object", "odd fields"],
+    ids=[
+        "kwargs null",
+        "args null",
+        "args and kwargs swapped",
+        "id a list",
+        "account an object",
+        "body null",
+        "body a number",
+        "limits a word",
+        "eta a number",
+        "odd fields",
+    ],
 )
 def test_a_broken_message_stops_nobody(rig: Rig, caller: Caller, body: Any, headers: dict[str, Any]) -> None:
     """After it the same worker serves the next job."""

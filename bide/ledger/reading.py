@@ -10,7 +10,7 @@ import redis
 from bide.errors import LedgerAwayError
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Record
-from bide.ledger.scripts import AWAY
+from bide.ledger.scripts import is_away
 
 
 class Readings:
@@ -55,5 +55,7 @@ class Readings:
     def _reach(self, read: Callable[[], Any]) -> Any:
         try:
             return read()
-        except AWAY as error:
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
             raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error

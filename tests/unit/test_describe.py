@@ -22,7 +22,7 @@ def app() -> Celery:
     """An app with a task that is received as ours is; nothing is connected to."""
     made = Celery("test", set_as_current=False, broker="memory://", backend="cache+memory://")
 
-    @made.task(name="bide.generate")
+    @made.task(name="bide.generate", shared=False)  # else every other app of the process would know it
     def generate() -> None: ...
 
     return made

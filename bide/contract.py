@@ -19,6 +19,8 @@ from bide.errors import InvalidRequestError
 GENERATE_TASK = "bide.generate"
 POLL_TASK = "bide.poll"
 CANCEL_TASK = "bide.cancel"
+NOTIFY_TASK = "bide.notify"
+BULK_TASK = "bide.bulk"
 
 SUBMIT_QUEUE = "bide.submit"
 POLL_QUEUE = "bide.poll"
@@ -185,6 +187,21 @@ class Failure(Wire):
     provider: str | None = None
     provider_job_id: str | None = None
     retryable: bool = False
+
+
+class CallbackEvent(Wire):
+    """What is posted to a request's `callback_url` when its job ends, signed by the Standard Webhooks scheme.
+
+    `data` is the job's result or its failure. `job.unconfirmed` (code `submission_unknown`) may be followed by another
+    event of the same job, once an operator has settled it.
+    """
+
+    type: Literal["job.succeeded", "job.failed", "job.canceled", "job.unconfirmed"]
+    #: When the job ended.
+    timestamp: AwareDatetime
+    #: The request's, so that a failure can be told apart too.
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    data: JobResult | Failure
 
 
 def _check_json(raw: dict[Any, Any]) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from bide.contract import GenerateRequest
+
+#: What providers and operations are called, `contract.Name`.
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 #: How much of a prompt is shown [characters].
 PROMPT_CHARACTERS = 60
@@ -18,9 +23,14 @@ def describe(request: GenerateRequest) -> str:
 
 def describe_raw(provider: object, operation: object, params: object) -> str:
     """The same for what came off the wire unchecked."""
-    head = f"{str(provider)[:64]} {str(operation)[:64]}"
+    head = f"{_name(provider)} {_name(operation)}"
     prompt = _prompt(params) if isinstance(params, dict) else ""
     return f"{head}: {prompt}" if prompt else head
+
+
+def _name(value: object) -> str:
+    """A name as the wire allows it; anything else may be a misplaced prompt or picture."""
+    return value if isinstance(value, str) and NAME.fullmatch(value) else "?"
 
 
 def _prompt(params: dict[str, object]) -> str:

@@ -8,7 +8,8 @@ BideError
 │   ├── LedgerAwayError     Redis does not answer; nothing is known to have changed
 │   ├── NotSentError        the request never left: nothing was bought
 │   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
-│   └── DownloadError       a result could not be fetched this time
+│   ├── DownloadError       a result could not be fetched this time
+│   └── NotDeliveredError   a callback did not reach its receiver this time
 ├── SubmissionUnknownError  the provider may have accepted (and charged): never repeat by itself
 ├── AccountRefusedError     the provider refuses the key or the account: stop asking, raise an alarm
 ├── UnreadableAnswerError   an adapter can't make sense of an answer; its caller decides what that means
@@ -59,6 +60,10 @@ class PollFailedError(TryLaterError):
 
 class DownloadError(TryLaterError):
     """A result could not be fetched this time."""
+
+
+class NotDeliveredError(TryLaterError):
+    """A callback did not reach its receiver this time."""
 
 
 class SubmissionUnknownError(BideError):

@@ -97,6 +97,8 @@ class GuardedResolver(aiohttp.abc.AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[aiohttp.abc.ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
+        if not found:
+            raise OSError(f"{host} has no address")  # aiohttp can't do with none
         for result in found:
             if not allowed(result["host"]):
                 raise BadMediaError(f"{host} leads to {result['host']}, which is not a public address")

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache, partial
 from ssl import SSLContext
@@ -18,8 +18,17 @@ from httpx_aiohttp import AiohttpTransport
 
 from bide import __version__
 from bide.body import UnusableBodyError, read_body
-from bide.errors import ConfigurationError, DownloadError, NotSentError, PollFailedError, SubmissionUnknownError
+from bide.crashpoints import reached
+from bide.errors import (
+    ConfigurationError,
+    DownloadError,
+    NotDeliveredError,
+    NotSentError,
+    PollFailedError,
+    SubmissionUnknownError,
+)
 from bide.guard import GuardedResolver
+from bide.http_errors import never_sent, plain, reason, told
 from bide.providers.base import Answer, Call
 
 #: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
@@ -33,12 +42,14 @@ _TROUBLE = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
 class Lane(Enum):
-    """Requests that share connections and time-outs; the two media lanes differ in whom they may connect to."""
+    """Requests that share connections and time-outs; those of media and callbacks come in two: guarded or not."""
 
     API = "api"
     PURCHASE = "purchase"
     MEDIA = "media"
     ALLOWED_MEDIA = "allowed media"
+    CALLBACK = "callback"
+    ALLOWED_CALLBACK = "allowed callback"
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,8 @@ class HttpClient:
             Lane.PURCHASE: partial(_purchase_session, tls, self.options.max_connections),
             Lane.MEDIA: partial(_guarded_session, tls, self.options.max_media_connections),
             Lane.ALLOWED_MEDIA: partial(_session, tls, self.options.max_media_connections),
+            Lane.CALLBACK: partial(_guarded_session, tls, self.options.max_media_connections),
+            Lane.ALLOWED_CALLBACK: partial(_session, tls, self.options.max_media_connections),
         }
         self._transports = {lane: AiohttpTransport(verify=tls, client=opened) for lane, opened in sessions.items()}
 
@@ -109,17 +122,17 @@ class HttpClient:
         try:
             return await self._exchange(request, Lane.API, self.options.api, call.max_answer_bytes)
         except (UnusableBodyError, *_TROUBLE) as error:
-            raise PollFailedError(_told(request, error)) from None
+            raise PollFailedError(told(request, error)) from None
 
     async def _buy(self, request: httpx.Request, limit: int) -> Answer:
         if self._closed:
-            raise NotSentError(f"{_plain(request.url)}: not sent, the process is stopping")
+            raise NotSentError(f"{plain(request.url)}: not sent, the process is stopping")
         try:
             return await self._exchange(request, Lane.PURCHASE, self.options.purchase, limit)
         except Exception as error:
             if never_sent(error):
-                raise NotSentError(_told(request, error)) from None
-            raise SubmissionUnknownError(f"{_told(request, error)}; it may have been accepted") from None
+                raise NotSentError(told(request, error)) from None
+            raise SubmissionUnknownError(f"{told(request, error)}; it may have been accepted") from None
 
     @asynccontextmanager
     async def stream(self, url: str, *, guarded: bool) -> AsyncIterator[Reply]:
@@ -132,11 +145,31 @@ class HttpClient:
         try:
             response = await self._transports[lane].handle_async_request(request)
         except _TROUBLE as error:
-            raise DownloadError(_told(request, error)) from None
+            raise DownloadError(told(request, error)) from None
         try:
-            yield Reply(_plain(request.url), response.status_code, _lower(response), _chunks(request, response))
+            yield Reply(plain(request.url), response.status_code, _lower(response), _chunks(request, response))
         finally:
             await response.aclose()
+
+    async def post(
+        self, url: str, content: bytes, *, headers: Mapping[str, str], guarded: bool, total_seconds: float
+    ) -> Answer:
+        """POST to a stranger, and read no more than the head of the answer; `guarded`: as for `stream`.
+
+        Redirects are not followed. Raises `NotDeliveredError`; its message tells the host alone, paths may be secret.
+        """
+        timeouts = replace(self.options.media, total_seconds=total_seconds)
+        lane = Lane.CALLBACK if guarded else Lane.ALLOWED_CALLBACK
+        request = httpx.Request(
+            "POST", url, headers={**_HEADERS, **headers}, content=content, extensions=timeouts.extensions()
+        )
+        try:
+            async with asyncio.timeout(total_seconds):
+                response = await self._transports[lane].handle_async_request(request)
+                await response.aclose()
+        except _TROUBLE as error:
+            raise NotDeliveredError(f"{request.url.host}: {reason(error)}") from None
+        return Answer(response.status_code, _lower(response))
 
     async def aclose(self) -> None:
         """Close all connections; a purchase under way ends as `SubmissionUnknownError`."""
@@ -175,9 +208,9 @@ def _callable_url(url: str) -> httpx.URL:
     except httpx.InvalidURL:
         parsed = httpx.URL()
     if parsed.scheme not in ("http", "https") or not parsed.host or not 0 <= (parsed.port or 0) < 65536:
-        raise ConfigurationError(f"{_plain(url)!r} is no http or https address; correct the provider's base URL")
+        raise ConfigurationError(f"{plain(url)!r} is no http or https address; correct the provider's base URL")
     if parsed.userinfo:
-        raise ConfigurationError(f"{_plain(url)!r}: a base URL must not hold a user name or password")
+        raise ConfigurationError(f"{plain(url)!r}: a base URL must not hold a user name or password")
     return parsed
 
 
@@ -217,45 +250,13 @@ async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandler
 
     It would, even on a connection opened for this request; of the error raised here it makes nothing.
     """
+    reached("request_half_sent")
     try:
         return await send(request)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise aiohttp.ClientPayloadError(f"connection lost: {type(error).__name__}") from error
-
-
-def never_sent(error: Exception) -> bool:
-    """Whether no byte of the request left.
-
-    The httpx class can't tell: the transport reports a connection lost after sending as `ConnectTimeout`, too.
-    """
-    return isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
-
-
-def _told(request: httpx.Request, error: Exception) -> str:
-    """What failed and why; texts of aiohttp may hold whole URLs with their signatures, so only known ones pass."""
-    return f"{request.method} {_plain(request.url)}: {_reason(error)}"
-
-
-def _reason(error: Exception) -> str:
-    cause = error.__cause__ or error
-    if isinstance(cause, UnusableBodyError):
-        return str(cause)
-    if isinstance(cause, aiohttp.ClientConnectorError):
-        return f"no connection ({cause.os_error.strerror or type(cause.os_error).__name__})"
-    if isinstance(cause, aiohttp.ConnectionTimeoutError):
-        return "no connection in time"
-    if isinstance(cause, TimeoutError):
-        return "no whole answer in time"
-    return f"no whole answer ({type(cause).__name__})"
-
-
-def _plain(url: httpx.URL | str) -> str:
-    """A URL without credentials, query and fragment."""
-    if isinstance(url, str):
-        return url.partition("?")[0].rpartition("@")[2]
-    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
 
 
 def _parts(
@@ -275,7 +276,7 @@ async def _chunks(request: httpx.Request, response: httpx.Response) -> AsyncIter
         async for piece in _pieces(response):
             yield piece
     except _TROUBLE as error:
-        raise DownloadError(_told(request, error)) from None
+        raise DownloadError(told(request, error)) from None
 
 
 def _pieces(response: httpx.Response) -> httpx.AsyncByteStream:

@@ -12,6 +12,7 @@ from typing import Self
 from urllib.parse import urljoin
 
 from bide.backoff import retry_after_seconds
+from bide.crashpoints import reached
 from bide.errors import BadMediaError, DownloadError
 from bide.guard import check_url
 from bide.http import HttpClient, Reply
@@ -153,6 +154,7 @@ async def _spool(reply: Reply, spool: Spool, max_bytes: int) -> tuple[int, str]:
             raise _over(max_bytes)
         digest.update(chunk)
         spool.write(chunk)
+        reached("half_downloaded")
     return size, digest.hexdigest()
 
 

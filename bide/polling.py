@@ -6,25 +6,28 @@ from bide.backoff import PollPlan
 from bide.contract import Failure, FailureCode
 from bide.errors import AccountRefusedError, PollFailedError
 from bide.ledger.records import Claimed, Polled, encode_media
+from bide.pace import Pace
 from bide.providers.base import Failed, PollOutcome, Provider, Running, Succeeded, Unknown
 
 #: What a poll can come to, the failures that are not the job's included.
 PollAnswer = PollOutcome | PollFailedError | AccountRefusedError
 
 
-def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, plan: PollPlan, now: float) -> Polled:
+def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, pace: Pace, now: float) -> Polled:
     """Decide how the job goes on. `now` is the ledger's time; a job past its deadline gets this last look."""
-    polled = _judge(claimed, answer, adapter=adapter, plan=plan, now=now)
+    polled = _judge(claimed, answer, adapter=adapter, pace=pace, now=now)
     if polled.kind in ("running", "trouble") and now >= claimed.deadline:
         waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
         return _failed(claimed, adapter, FailureCode.DEADLINE, waited)
     return polled
 
 
-def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, plan: PollPlan, now: float) -> Polled:
-    pause = plan.after(claimed.polls + 1)
+def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, pace: Pace, now: float) -> Polled:
+    plan = pace.plan
     match answer:
         case Running(status, cursor):
+            age = now - claimed.submitted if claimed.submitted else None
+            pause = pace.after(claimed.polls + 1, age_seconds=age, estimate_seconds=claimed.estimate_seconds)
             key = "cursor" if cursor != claimed.cursor else ""
             return Polled(claimed.job_id, "running", pause, key, cursor, note=status[:100], seen=True)
         case Succeeded(outputs):
@@ -35,12 +38,17 @@ def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, plan: Pol
             words = reason or "the provider gave no reason"
             return _failed(claimed, adapter, FailureCode.GENERATION_FAILED, words)
         case Unknown(reason):
-            return _unknown(claimed, adapter, pause, reason, now)
+            return _unknown(claimed, adapter, plan.after(claimed.polls + 1), reason, now)
         case AccountRefusedError():
             return Polled(claimed.job_id, "trouble", plan.cap_seconds, note=str(answer)[:200], seen=claimed.seen)
         case PollFailedError():
             again = plan.after(claimed.polls + 1, retry_after_seconds=answer.after_seconds)
             return Polled(claimed.job_id, "trouble", again, note=str(answer)[:200], seen=claimed.seen)
+
+
+def ended(answer: PollAnswer) -> bool:
+    """Whether the provider said that the job is over: then it tells how long such jobs take."""
+    return isinstance(answer, Succeeded | Failed)
 
 
 def _empty(claimed: Claimed, adapter: Provider, plan: PollPlan) -> Polled:

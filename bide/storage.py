@@ -7,7 +7,7 @@ import re
 import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from bide import __version__
+from bide.crashpoints import reached
 from bide.errors import ConfigurationError, InvalidRequestError, StorageError
 from bide.storage_errors import boto_errors, http_status, storage_error
 
@@ -93,7 +94,7 @@ class Storage:
         bucket, key = parse_uri(uri)
         with _errors(bucket, key):
             found = self.client.get_object(Bucket=bucket, Key=key)
-            with found["Body"] as body:
+            with closing(found["Body"]) as body:  # used as a context it gives the raw stream, and with it its errors
                 content = body.read(max_bytes + 1)
         if len(content) > max_bytes:
             raise StorageError(f"{uri} is over the limit of {max_bytes} bytes", permanent=True)
@@ -150,6 +151,7 @@ class Storage:
         file.seek(0)
         body = file.read()
         digest = bytes.fromhex(sha256) if sha256 else hashlib.sha256(body).digest()
+        reached("half_uploaded")
         self.client.put_object(Bucket=self.options.bucket, Key=key, Body=body, ChecksumSHA256=_base64(digest), **about)
 
     def _put_in_parts(self, key: str, file: IO[bytes], size: int, about: Mapping[str, Any]) -> None:
@@ -166,6 +168,7 @@ class Storage:
 
     def _put_part(self, where: Mapping[str, Any], number: int, body: bytes) -> CompletedPartTypeDef:
         digest = _base64(hashlib.sha256(body).digest())
+        reached("half_uploaded")
         taken = self.client.upload_part(**where, PartNumber=number, Body=body, ChecksumSHA256=digest)
         return {"PartNumber": number, "ETag": taken["ETag"], "ChecksumSHA256": digest}
 

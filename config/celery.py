@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from config.addresses import AMQP_SCHEMES, ServerUrl
 from config.queues import DECLARED, DEFAULT_QUEUE, ROUTES
+from config.schedules import SCHEDULES_FILE
 from config.settings import Settings
 
 #: Redis is near: what does not answer within these is away [seconds].
@@ -97,7 +98,8 @@ def _tasks() -> dict[str, Any]:
 
 def _worker(settings: Settings) -> dict[str, Any]:
     return {
-        "worker_pool": "threads",
+        "worker_pool": "workers.pool:CarefulPool",
+        "worker_consumer": "workers.consumer:CarefulConsumer",
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
         # once this limit is reached, ready tasks wait behind parked ones
@@ -178,7 +180,8 @@ def _results(settings: Settings) -> dict[str, Any]:
 
 def _beat(settings: Settings) -> dict[str, Any]:
     return {
-        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "beat_scheduler": "workers.beat.Scheduler",
+        "beat_schedule_filename": str(SCHEDULES_FILE),
         "beat_max_loop_interval": BEAT_LOOP_SECONDS,
         "redbeat_lock_timeout": BEAT_LOCK_SECONDS,
         "redbeat_key_prefix": "bide:redbeat:",

@@ -6,10 +6,12 @@ import logging
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, TypeVar, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+T = TypeVar("T")
 
 MASK = "***"
 
@@ -57,6 +59,10 @@ class Redaction:
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         return {name: self._clean(name, value) for name, value in event.items()}
 
+    def clean(self, value: Any) -> Any:
+        """Text, numbers, lists and dicts without secrets."""
+        return self._clean("", value)
+
     def _clean(self, name: str, value: Any) -> Any:
         if value is None or isinstance(value, bool | int | float):
             return value
@@ -80,6 +86,11 @@ _redaction = Redaction()
 def register_secrets(values: Iterable[str]) -> None:
     """Star out these values wherever they turn up."""
     _redaction.register(values)
+
+
+def without_secrets(value: T) -> T:
+    """The same text, or plain data, with every secret starred out: for what goes elsewhere than into a log."""
+    return cast("T", _redaction.clean(value))
 
 
 def configure(

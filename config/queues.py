@@ -7,9 +7,11 @@ from typing import TypedDict
 from kombu import Exchange, Queue
 
 from bide.contract import (
+    BULK_TASK,
     CANCEL_TASK,
     CONTROL_QUEUE,
     GENERATE_TASK,
+    NOTIFY_TASK,
     POLL_QUEUE,
     POLL_TASK,
     QUEUES,
@@ -40,6 +42,8 @@ class TaskOptions(TypedDict):
 GENERATE = TaskOptions(name=GENERATE_TASK, queue=SUBMIT_QUEUE, acks_late=True, ignore_result=False, send_events=True)
 POLL = TaskOptions(name=POLL_TASK, queue=POLL_QUEUE, acks_late=True, ignore_result=True, send_events=False)
 CANCEL = TaskOptions(name=CANCEL_TASK, queue=CONTROL_QUEUE, acks_late=True, ignore_result=True, send_events=True)
-TASKS = (GENERATE, POLL, CANCEL)
+NOTIFY = TaskOptions(name=NOTIFY_TASK, queue=CONTROL_QUEUE, acks_late=True, ignore_result=True, send_events=False)
+BULK = TaskOptions(name=BULK_TASK, queue=CONTROL_QUEUE, acks_late=True, ignore_result=True, send_events=False)
+TASKS = (GENERATE, POLL, CANCEL, NOTIFY, BULK)
 
 ROUTES = {task["name"]: {"queue": task["queue"]} for task in TASKS}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from bide.contract import MAX_DEADLINE_SECONDS
 from config.addresses import MediaHost, WebUrl
@@ -28,17 +29,44 @@ def _listed(value: object) -> object:
         raise ValueError("is not a JSON list") from None
 
 
+def _priced(value: object) -> object:
+    """A JSON object of operations and what one purchase costs."""
+    try:
+        told = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        told = None
+    if isinstance(told, dict):
+        return tuple(told.items())
+    if isinstance(told, tuple):
+        return told
+    raise ValueError("is not a JSON object")
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    """As Standard Webhooks has it; receivers decode it, so that what is no base64 would verify nowhere."""
+    try:
+        key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) < 24:
+        raise ValueError("is not base64 of 24 bytes or more")
+    return secret
+
+
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PerSecond = Annotated[float, Field(ge=0)]
+Price = Annotated[float, Field(ge=0, le=1e9, strict=True)]
 Seconds = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(ge=1, le=10)]
 Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(_listed)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -71,12 +99,16 @@ class AccountSettings(Section):
     poll_first_seconds: Seconds | None = Field(None, description="the delay before a job's first poll [seconds]")
     poll_factor: Factor | None = Field(None, description="the factor from one delay to the next, 1 to 10")
     poll_cap_seconds: Seconds | None = Field(None, description="the longest delay between two polls [seconds]")
+    poll_learn: bool | None = Field(None, description="whether polls are timed by how long jobs took: true or false")
     deadline_seconds: Deadline | None = Field(
         None, description="the longest a job may take in all, a week at most [seconds]"
     )
 
 
 class ProviderSettings(AccountSettings):
+    prices: Prices = Field(
+        (), description='a JSON object of prices by operation, such as {"images.generation": 0.02}; for budgets of runs'
+    )
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
 
 
@@ -95,6 +127,7 @@ class EffectiveAccount:
     poll_first_seconds: float | None = None
     poll_factor: float | None = None
     poll_cap_seconds: float | None = None
+    poll_learn: bool = True
     deadline_seconds: float | None = None
 
 
@@ -120,6 +153,18 @@ class WorkerSettings(Section):
 
 class PollerSettings(Section):
     concurrency: Count = Field(4, description="the number of polling rounds that one poller serves at once")
+
+
+class CallbackSettings(Section):
+    """Callbacks are signed with the secret, and with the previous one while receivers change over."""
+
+    secret: WebhookSecret | None = Field(None, description="base64 of 24 random bytes or more: openssl rand -base64 32")
+    previous_secret: WebhookSecret | None = Field(None, description="the secret before, while receivers change over")
+    allowed_hosts: Hosts = Field((), description='a JSON list of host or host:port, such as ["127.0.0.1:9000"]')
+    timeout_seconds: Seconds = Field(
+        15.0, le=60, description="the longest a receiver may take, a minute at most [seconds]"
+    )
+    give_up_seconds: Seconds = Field(24 * 3600.0, description="the time for which a callback is tried again [seconds]")
 
 
 class LogSettings(Section):

@@ -19,6 +19,7 @@ from config.environment import CollectedSource, Collection, Variable
 from config.problems import ConfigurationProblems, Problem, problems_of
 from config.sections import (
     AccountSettings,
+    CallbackSettings,
     EffectiveAccount,
     FlowerSettings,
     LogSettings,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     timing: TimingSettings = TimingSettings()
+    callbacks: CallbackSettings = CallbackSettings()
     worker: WorkerSettings = WorkerSettings()
     poller: PollerSettings = PollerSettings()
     log: LogSettings = LogSettings()

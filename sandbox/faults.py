@@ -90,6 +90,7 @@ FAULTS: dict[str, Fault] = {
     "redirect_loop": _file(),
     "endless": _file(),
     "gzip_bomb": _file("bytes", float(256 * 1024 * 1024)),
+    "pixel_bomb": _file("edge", 100_000.0),
     "wrong_type": _file(),
     "404_once": _file(),
 }

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from aiohttp import web
 
 from sandbox.answers import page
+from sandbox.pictures import vast_png
 from sandbox.rules import Rule
 from sandbox.trouble import drip, hang_up
 
@@ -127,6 +128,10 @@ async def _gzip_bomb(rule: Rule, request: web.Request, whole: web.Response) -> w
     return response
 
 
+async def _pixel_bomb(rule: Rule, _request: web.Request, _whole: web.Response) -> web.StreamResponse:
+    return web.Response(body=vast_png(int(rule.number)), headers={"Content-Type": "image/png"})
+
+
 async def _wrong_type(_rule: Rule, _request: web.Request, whole: web.Response) -> web.StreamResponse:
     return web.Response(body=_content(whole), headers={"Content-Type": "text/html"})
 
@@ -155,6 +160,7 @@ _SPOIL: dict[str, _Spoil] = {
     "redirect_loop": _redirect_loop,
     "endless": _endless,
     "gzip_bomb": _gzip_bomb,
+    "pixel_bomb": _pixel_bomb,
     "wrong_type": _wrong_type,
     "404_once": _missing_once,
     "not_found": _missing,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 
 from PIL import Image
@@ -51,3 +53,15 @@ def encode(picture: Image.Image, file_format: str) -> bytes:
 def paint(order: Order) -> bytes:
     """The file of an order."""
     return encode(draw(order.digest, order.width, order.height), order.format)
+
+
+def vast_png(edge: int) -> bytes:
+    """A PNG of `edge` times `edge` black pixels: some kilobytes that need gigabytes once they are decoded."""
+    packer = zlib.compressobj(9)
+    row = bytes(1 + -(-edge // 8))
+    pixels = b"".join(packer.compress(row) for _ in range(min(edge, 2000))) + packer.flush()
+    head = struct.pack(">IIBBBBB", edge, edge, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", pixels), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(held)) + name + held + struct.pack(">I", zlib.crc32(name + held)) for name, held in chunks
+    )

@@ -30,18 +30,7 @@ def outcome(record: Record) -> dict[str, Any]:
     if record.state is JobState.SUCCEEDED:
         result: dict[str, Any] = json.loads(record.text("result"))
         return result
-    raise failed(recorded_failure(record))
-
-
-def recorded_failure(record: Record) -> Failure:
-    """The failure in the record, completed by what the record knows."""
-    failure = Failure.model_validate_json(record.text("error"))
-    known = {
-        "job_id": record.job_id,
-        "provider": record.account.provider,
-        "provider_job_id": failure.provider_job_id or record.text("pid") or None,
-    }
-    return failure.model_copy(update=known)
+    raise failed(record.failure)
 
 
 def failed(failure: Failure) -> JobFailed:

@@ -10,6 +10,7 @@ from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 
 from bide.contract import JOB_ID, Failure, FailureCode, GenerateRequest
+from bide.crashpoints import reached
 from bide.describe import describe
 from bide.errors import InvalidRequestError, JobFailed, LeaseLostError, LedgerAwayError
 from bide.ledger import AccountName, Messages, Step, Verb
@@ -33,6 +34,7 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
 
     def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """The caller's result says RETRY now: only after that may anybody resume the job."""
+        reached("answer_recorded")
         toolbox().dispatcher.send(getattr(self.request, "bide_messages", Messages()))
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
@@ -46,6 +48,7 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
         answered: Answered | None = getattr(self.request, "bide_answered", None)
         if answered is None:
             return
+        reached("caller_told")
         tools = toolbox()
         try:
             messages = tools.ledger.answered(answered.account, answered.job_id, leader=answered.leader)
@@ -128,8 +131,10 @@ def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, Acc
         find(request.provider).check(request.operation, request.params, set(request.inputs))
         account = AccountName.of(request)
         tools.account(account)
+        tools.check_callback(request)
     except InvalidRequestError as error:
         raise _invalid(job_id, str(error)) from None
+    reached("before_record")
     step = tools.ledger.step(
         job_id,
         account,
@@ -138,6 +143,7 @@ def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, Acc
         deadline_seconds=tools.deadline_seconds(account, request.operation),
         signature=signature_of(task.request, describe(request)),
     )
+    reached("recorded")
     return step, account, token
 
 

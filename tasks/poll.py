@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
+from bide.crashpoints import reached
 from bide.errors import AccountRefusedError, BideError, InvalidRequestError, LedgerAwayError, PollFailedError
 from bide.ledger import AccountName, Claimed, Messages, Polled
-from bide.polling import PollAnswer, judge
+from bide.polling import PollAnswer, ended, judge
 from bide.providers import find
 from bide.providers.base import Account, Provider, Ticket
 from config.queues import POLL
@@ -41,6 +43,7 @@ def poll(provider: str, account: str, seq: int) -> None:
 
 
 def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now: float) -> None:
+    reached("poll_claimed")
     adapter = find(name.provider)
     try:
         account = tools.account(name)
@@ -48,13 +51,18 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
         log.error("account.unusable", account=str(name), reason=str(error))
         account = None
     ask = partial(_ask, tools, adapter, account)
-    waiting = {job.job_id for job in jobs}
+    waiting, over = {job.job_id for job in jobs}, list[Claimed]()
     with tools.leases.claiming(name, waiting):
         for answers in tools.reactor.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
+            reached("poll_answered")
             waiting.difference_update(job.job_id for job, _ in answers)
             polled = [_judge(tools, name, adapter, pair, now) for pair in answers]
-            tools.dispatcher.send(tools.ledger.polled(name, polled))
+            messages = tools.ledger.polled(name, polled)
+            reached("poll_recorded")
+            tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
+            over += [job for job, answer in answers if ended(answer)]
+    tools.learn(name, over, now)
 
 
 async def _ask(tools: Toolbox, adapter: Provider, account: Account | None, job: Claimed) -> tuple[Claimed, PollAnswer]:
@@ -77,7 +85,8 @@ def _judge(
 ) -> Polled:
     job, answer = pair
     try:
-        return judge(job, answer, adapter=adapter, plan=tools.plan(name, job.operation), now=now)
+        polled = judge(job, answer, adapter=adapter, pace=tools.pace(name, job.operation), now=now)
+        return replace(polled, late_seconds=job.late_seconds)
     except Exception:  # one job's trouble is not that of the others in its round
         log.exception("poll.not_judged", job_id=job.job_id, account=str(name))
         return Polled(job.job_id, "trouble", REFUSED_HOLD_SECONDS, note="its answer could not be judged, see the logs")
@@ -86,6 +95,5 @@ def _judge(
 def _watch_account(tools: Toolbox, name: AccountName, answers: list[PollAnswer]) -> None:
     """A refused key stops the account's submits; polls go on slowly, so that a mended key is noticed."""
     refused = next((answer for answer in answers if isinstance(answer, AccountRefusedError)), None)
-    if refused:
+    if refused and tools.ledger.hold(name, seconds=REFUSED_HOLD_SECONDS, reason=str(refused)[:200]):
         log.error("account.refused", account=str(name), reason=str(refused))
-        tools.ledger.hold(name, seconds=REFUSED_HOLD_SECONDS, reason=str(refused)[:200])

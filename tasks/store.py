@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from bide.contract import FailureCode, JobResult, JobState, Output, object_key
+from bide.crashpoints import reached
 from bide.errors import (
     AccountRefusedError,
     BadMediaError,
@@ -27,6 +28,9 @@ log = structlog.get_logger()
 
 #: First wait before a store step is tried again, doubled each time, and the longest [seconds].
 AGAIN_SECONDS, AGAIN_MAX_SECONDS = 2.0, 45.0
+
+#: How often a file that is no picture is fetched anew: an edge under load answers 200 with a page, too.
+BAD_MEDIA_TRIES = 2
 
 #: How long a paid result is fetched for, even when its deadline has passed meanwhile [seconds].
 FETCH_AT_LEAST_SECONDS = 900.0
@@ -49,17 +53,21 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
         try:
             result = _bring_home(tools, record, lease)
         except BadMediaError as error:
-            raise end(tools, record, token, FailureCode.BAD_MEDIA, str(error)) from None
+            if record.number("asked" if record.text("pid") else "tries") >= BAD_MEDIA_TRIES:
+                raise end(tools, record, token, FailureCode.BAD_MEDIA, str(error)) from None
+            raise _again(tools, record, token, now, str(error), FailureCode.BAD_MEDIA) from None
         except InvalidRequestError as error:  # the account's settings went away meanwhile
             raise _again(tools, record, token, now, str(error), FailureCode.INVALID_REQUEST) from None
         except StorageError as error:
             raise _again(tools, record, token, now, str(error), FailureCode.STORAGE) from None
         except (TryLaterError, AccountRefusedError) as error:
             raise _again(tools, record, token, now, str(error), FailureCode.BAD_MEDIA) from None
+        reached("document_uploaded")
         lease.check()
         wire = result.model_dump_json()
         if not tools.ledger.conclude(record, token, JobState.SUCCEEDED, result=wire):
             raise LeaseLostError(f"job {record.job_id}: somebody else has it")
+    reached("end_recorded")
     log.info("job.succeeded", job_id=record.job_id, account=str(record.account), polls=result.polls)
     return result.to_wire()
 
@@ -69,6 +77,7 @@ def _bring_home(tools: Toolbox, record: Record, lease: Lease) -> JobResult:
     for number, media in enumerate(_media(tools, record)):
         lease.check()
         outputs.append(_bring_one(tools, record, number, media))
+    reached("objects_uploaded")
     result = _result(record, tuple(outputs))
     lease.check()
     tools.storage.put(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
 from bide.contract import FailureCode, JobState
+from bide.crashpoints import reached
 from bide.errors import (
     ConfigurationError,
     InvalidRequestError,
@@ -39,6 +41,7 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Message
 
     Returns what to send once the caller's task is suspended; raises `JobFailed` when the job ended here.
     """
+    reached("capacity_taken")
     if now >= record.number("deadline"):
         raise end(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
     with tools.leases.holding(record, token) as lease:
@@ -62,10 +65,12 @@ class _Purchase:
         request = record.request
         self._adapter: Provider = find(request.provider)
         self._account: Account = tools.account(record.account)
+        tools.check_callback(request)
         operation = self._adapter.check(request.operation, request.params, set(request.inputs))
         inputs = tools.inputs(request, operation, record) if request.inputs else {}
         self._submission = Submission(record.job_id, request.operation, request.params, inputs)
         self._call: Call = self._adapter.submit_call(self._submission, self._account)
+        self._pace = tools.pace(record.account, request.operation)  # asks the ledger: not once there is an answer
 
     def make(self) -> Messages:
         """Write the intent, send the request once, record the answer."""
@@ -73,6 +78,7 @@ class _Purchase:
         attempt = tools.ledger.intend(self._record, self._token)
         if not attempt:
             raise LeaseLostError(f"job {self._record.job_id}: somebody else has it")
+        reached("intent_written")
         try:
             answer = tools.reactor.run(tools.http.call(self._call, buys=True))
             outcome = self._adapter.submit_outcome(answer, self._submission, self._account)
@@ -82,6 +88,7 @@ class _Purchase:
             return self._unknown(str(error))
         except ConfigurationError as error:  # no request could be made of it, so none was sent
             raise end(tools, self._record, self._token, FailureCode.INVALID_REQUEST, str(error)) from None
+        reached("answer_read")
         match outcome:
             case Submitted(provider_job_id, estimate):
                 return self._accepted(attempt, provider_job_id, estimate)
@@ -89,14 +96,19 @@ class _Purchase:
                 return self._finished(attempt, provider_job_id, encode_media(outputs))
             case Refused(_, message, True, after_seconds):
                 return self._again(message, after_seconds=after_seconds)
-            case Refused(code, message):
+            case Refused(code, message) as refused:
+                if refused.whole_account:
+                    self._pause(message)
                 raise end(tools, self._record, self._token, code, message)
 
     def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Messages:
-        plan = self._tools.plan(self._record.account, self._submission.operation)
         self._log("submitted", provider_job_id=provider_job_id)
-        first = plan.first(estimate_seconds=estimate_seconds)
-        return self._note(attempt=attempt, provider_job_id=provider_job_id, first_poll_seconds=first)
+        return self._note(
+            attempt=attempt,
+            provider_job_id=provider_job_id,
+            first_poll_seconds=self._pace.first(estimate_seconds=estimate_seconds),
+            estimate_seconds=estimate_seconds,
+        )
 
     def _finished(self, attempt: int, provider_job_id: str, outputs: str) -> Messages:
         self._log("finished_at_once", provider_job_id=provider_job_id)
@@ -117,6 +129,13 @@ class _Purchase:
     def _again(self, reason: str, *, after_seconds: float | None) -> Messages:
         self._log("not_accepted", reason=reason)
         return self._tools.ledger.refused(self._record, self._token, reason=reason[:200], after_seconds=after_seconds)
+
+    def _pause(self, reason: str) -> None:
+        """Whoever is in line would be refused as well: they wait until an operator has mended the account."""
+        account = self._record.account
+        with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
+            if self._tools.ledger.pause(account, reason=reason, by="bide"):
+                log.error("account.paused", account=str(account), reason=reason, remedy=f"bide resume {' '.join(account)}")
 
     def _unknown(self, reason: str) -> Messages:
         self._log("unconfirmed", reason=reason)

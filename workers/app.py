@@ -34,7 +34,7 @@ def _told() -> Settings:
 
 app = Celery("bide", set_as_current=True, amqp=Amqp, events=CalmEvents)
 app.config_from_object(celery_settings(_told()))
-app.conf.include = ["tasks.generate", "tasks.poll", "tasks.cancel"]
+app.conf.include = ["tasks.generate", "tasks.poll", "tasks.cancel", "tasks.notify", "tasks.bulk"]
 
 
 @setup_logging.connect

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from bide.ledger import Verb
 from workers.toolbox import toolbox
 
 log = structlog.get_logger()
@@ -23,6 +24,9 @@ def cancel_job(job_id: str, *, known_only: bool = False) -> bool:
         log.warning("cancel.unknown_job", job_id=job_id)
         return False
     state, messages = tools.ledger.cancel(record.account, job_id)
+    if state == Verb.VERSION:
+        log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
+        return False
     tools.dispatcher.send(messages)
     tools.dispatcher.send(tools.ledger.admit(record.account))
     log.info("job.canceled", job_id=job_id, account=str(record.account), was=state)

@@ -1,16 +1,23 @@
-"""Revoking a job, in Flower or by `app.control.revoke`, cancels it: Celery's own list of ids dies with its worker."""
+"""Celery's remote commands where ours differ: revoking a job cancels it, and no answer shows a password.
+
+Celery's own list of revoked ids dies with its worker, and it does not know all settings that are addresses.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from celery.utils.functional import maybe_list
+from celery.utils.serialization import strtobool
 from celery.worker import control
-from celery.worker.control import control_command
+from celery.worker.control import control_command, inspect_command
 
+from config.logging import without_secrets
 from workers.cancel import cancel_job
 
 _celery_revoke = control.revoke  # type: ignore[attr-defined]  # celery-types leaves it out
+_celery_conf = control.conf  # type: ignore[attr-defined]  # as above
+_celery_stats = control.stats  # type: ignore[attr-defined]  # as above
 
 
 @control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
@@ -21,3 +28,15 @@ def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None
     if rest := sorted(ids - jobs):
         _celery_revoke(state, rest, terminate=terminate, signal=signal, **more)
     return {"ok": f"canceled {sorted(jobs)}, revoked {rest}"}
+
+
+@inspect_command(name="conf", signature="[include_defaults=False]", args=[("with_defaults", strtobool)])
+def conf(state: Any, with_defaults: bool = False, **more: Any) -> Any:
+    """The settings, as `inspect conf` and Flower's pages of workers show them."""
+    return without_secrets(_celery_conf(state, with_defaults=with_defaults, **more))
+
+
+@inspect_command(name="stats", default_timeout=1.0)
+def stats(state: Any, **more: Any) -> Any:
+    """What the worker is made of and connected to."""
+    return without_secrets(_celery_stats(state, **more))

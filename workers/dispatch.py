@@ -1,19 +1,24 @@
-"""Sends what a ledger move asks for: hints that resume jobs, and polling rounds. Losing one does no harm."""
+"""Sends what a ledger move asks for: hints that resume jobs, polling rounds, callbacks. Losing one does no harm."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from bide.contract import GENERATE_TASK, POLL_QUEUE, POLL_TASK
-from bide.ledger import Hint, Messages, Round
+from bide.contract import BULK_TASK, CONTROL_QUEUE, GENERATE_TASK, NOTIFY_TASK, POLL_QUEUE, POLL_TASK
+from bide.crashpoints import reached
+from bide.ledger import AccountName, Hint, Messages, Round
 from config.celery import FAIL_FAST
 
 log = structlog.get_logger()
+
+#: The longest a look at a bulk run waits as a message [seconds].
+FURTHEST_SECONDS = 55.0
 
 #: Message header of a hint: the account whose ledger entry it is about.
 ACCOUNT_HEADER = "bide_account"
@@ -27,7 +32,7 @@ class Dispatcher:
 
     def send(self, messages: Messages) -> None:
         """Send them all; what can't be sent is logged and left to the sweeper."""
-        if not messages.hints and messages.round is None:
+        if not messages.hints and messages.round is None and messages.callbacks is None:
             return
         try:
             with self._app.producer_or_acquire() as producer:
@@ -35,10 +40,34 @@ class Dispatcher:
                     self._schedule(producer, messages.round)
                 for hint in messages.hints:
                     self._resume(producer, hint)
+                if messages.callbacks is not None:
+                    self._notify(producer, messages.callbacks)
         except (OperationalError, OSError) as error:
             log.warning("dispatch.failed", reason=type(error).__name__, hints=len(messages.hints))
         except Exception:  # kombu breaks where its connection is closed under it; no caller is to be told that
             log.exception("dispatch.broke", hints=len(messages.hints))
+
+    def look_at_run(self, run_id: str, *, countdown_seconds: float = 0.0) -> None:
+        """Have a bulk run looked at; what is further off than a message may wait is left to the sweeper."""
+        if countdown_seconds > FURTHEST_SECONDS:
+            return
+        message = self._app.amqp.as_task_v2(
+            f"bulk-{run_id}-{uuid.uuid4().hex[:8]}",
+            BULK_TASK,
+            args=(),
+            kwargs={"run": run_id},
+            countdown=countdown_seconds or None,
+            ignore_result=True,
+        )
+        try:
+            with self._app.producer_or_acquire() as producer:
+                self._app.amqp.send_task_message(
+                    producer, BULK_TASK, message, queue=CONTROL_QUEUE, retry_policy=FAIL_FAST
+                )
+        except (OperationalError, OSError) as error:
+            log.warning("dispatch.failed", reason=type(error).__name__, run=run_id)
+        except Exception:  # as above
+            log.exception("dispatch.broke", run=run_id)
 
     def _resume(self, producer: Any, hint: Hint) -> None:
         # Not `send_task`: that subscribes this process to the result of every job it resumes.
@@ -52,12 +81,13 @@ class Dispatcher:
             countdown=hint.countdown_seconds or None,
             argsrepr="",
             kwargsrepr=signature.pop("kwargsrepr", hint.account.provider),
-            ignore_result=False,
+            ignore_result=signature.pop("ignore_result", False),  # nobody waits for a row of a bulk run
             **signature,
         )
         self._app.amqp.send_task_message(
             producer, GENERATE_TASK, message, queue=hint.queue, headers=headers, retry_policy=FAIL_FAST
         )
+        reached("job_resumed")
 
     def _schedule(self, producer: Any, round_: Round) -> None:
         arguments = {"provider": round_.account.provider, "account": round_.account.account, "seq": round_.seq}
@@ -70,6 +100,12 @@ class Dispatcher:
             ignore_result=True,
         )
         self._app.amqp.send_task_message(producer, POLL_TASK, message, queue=POLL_QUEUE, retry_policy=FAIL_FAST)
+
+    def _notify(self, producer: Any, account: AccountName) -> None:
+        message = self._app.amqp.as_task_v2(
+            str(uuid.uuid4()), NOTIFY_TASK, args=(), kwargs=account._asdict(), ignore_result=True
+        )
+        self._app.amqp.send_task_message(producer, NOTIFY_TASK, message, queue=CONTROL_QUEUE, retry_policy=FAIL_FAST)
 
 
 def signature_of(request: Any, description: str) -> str:

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,7 +24,11 @@ class Reactor:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run one coroutine on the loop and wait for what it returns or raises."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return self.start(work).result()
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Have one coroutine run on the loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def gather(
         self, items: Iterable[T], work: Callable[[T], Awaitable[R]], *, every_seconds: float

@@ -13,9 +13,9 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from bide.contract import QUEUES
+from bide.contract import CONTROL_QUEUE, QUEUES
 from bide.errors import LedgerAwayError
-from bide.ledger import AccountName
+from bide.ledger import AccountName, Messages
 from bide.ledger.scripts import AWAY
 from workers.toolbox import Toolbox
 
@@ -60,12 +60,19 @@ class Sweeper:
                 raise
             except Exception:
                 log.exception("sweeper.account_broke", account=str(account))
-        return mended
+        return mended + self._look_at_runs()
 
     def watch(self) -> None:
         """Look after all accounts while another process sweeps them."""
         for account in self._tools.ledger.accounts():
             self._tools.ledger.watch(account)
+
+    def _look_at_runs(self) -> int:
+        """Bulk runs whose next look is overdue: its message was lost, or its feeder."""
+        overdue = self._tools.runs.overdue(late_seconds=self._seconds)
+        for run_id in overdue:
+            self._tools.dispatcher.look_at_run(run_id)
+        return len(overdue)
 
     def _sweep_account(self, account: AccountName, backlog: list[str]) -> int:
         mended = 0
@@ -78,6 +85,8 @@ class Sweeper:
             if not full:
                 break
         self._tools.dispatcher.send(self._tools.ledger.admit(account))
+        if CONTROL_QUEUE not in backlog and self._tools.callbacks.due(account):
+            self._tools.dispatcher.send(Messages(callbacks=account))
         return mended
 
     def _run(self) -> None:
@@ -103,13 +112,13 @@ class Sweeper:
         """The queues that have messages waiting: hints in them are late, not lost."""
         try:
             with self._app.connection_for_read() as connection:
-                return [queue for queue in QUEUES if _waiting(connection, queue)]
+                return [queue for queue in QUEUES if waiting(connection, queue)]
         except (OperationalError, OSError, *AWAY) as error:
             log.warning("sweeper.broker_away", reason=type(error).__name__)
             return []
 
 
-def _waiting(connection: Any, queue: str) -> int:
+def waiting(connection: Any, queue: str) -> int:
     """How many messages wait in a queue; an undeclared one (on Redis also an empty one) has none."""
     with connection.channel() as channel:
         try:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 
 from bide.backoff import PollPlan
+from bide.bulk.feeder import Feeder
+from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest, object_key
-from bide.errors import ConfigurationError, InvalidRequestError
+from bide.errors import BadMediaError, ConfigurationError, InvalidRequestError
+from bide.guard import check_url
 from bide.http import HttpClient, HttpOptions, Timeouts
 from bide.inputs import InputFetcher
-from bide.ledger import AccountName, Ledger, Limits, Record, Timing
+from bide.ledger import AccountName, Claimed, Ledger, Limits, Record, Timing
+from bide.ledger.callbacks import Callbacks
+from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.scripts import connect
 from bide.media import Fetched, download
+from bide.pace import Pace
 from bide.providers import find, installed
 from bide.providers.base import Account, Media, Operation, Upload
 from bide.storage import Storage, StorageOptions
 from config.problems import ConfigurationProblems
 from config.sections import EffectiveAccount
 from config.settings import Settings, settings
+from workers.courier import Courier, refused_address, secrets_of
 from workers.dispatch import Dispatcher
+from workers.learning import Learner
 from workers.leases import LeaseKeeper
 from workers.reactor import Reactor
 
@@ -34,7 +43,9 @@ class Toolbox:
 
     def __init__(self, told: Settings) -> None:
         self.settings = told
-        self.ledger = Ledger(connect(told.ledger_url), limits=self._limits, timing=_timing(told))
+        server = connect(told.ledger_url, sentinel_master=told.sentinel_master)
+        self.ledger = Ledger(server, limits=self._limits, timing=_timing(told))
+        self.callbacks = Callbacks(server, timing=_timing(told))
         self._effective: dict[AccountName, EffectiveAccount] = {}
 
     # Hands, made when first reached for: a poller never opens object storage.
@@ -64,8 +75,30 @@ class Toolbox:
         )
 
     @cached_property
+    def runs(self) -> Runs:
+        return Runs(self.ledger.server, retention_seconds=self.ledger.timing.retention_seconds)
+
+    @cached_property
+    def feeder(self) -> Feeder:
+        return Feeder(
+            self.runs,
+            self.ledger,
+            self.storage,
+            deadline_seconds=self.bulk_deadline_seconds,
+            send=self.dispatcher.send,
+        )
+
+    @cached_property
     def leases(self) -> LeaseKeeper:
         return LeaseKeeper(self.ledger)
+
+    @cached_property
+    def learner(self) -> Learner:
+        return Learner(self.ledger)
+
+    @cached_property
+    def courier(self) -> Courier:
+        return Courier(self)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -107,8 +140,34 @@ class Toolbox:
             cap_seconds=told.poll_cap_seconds or plan.cap_seconds,
         )
 
+    def pace(self, name: AccountName, operation: str) -> Pace:
+        """When to poll: by the plan and by what its jobs have taught, unless the account is not to learn."""
+        plan = self.plan(name, operation)
+        if not self._learns(name):
+            return Pace(plan)
+        self.learner.refresh(name)
+        return self.learner.pace(name, operation, plan)
+
+    def learn(self, name: AccountName, ended: Iterable[Claimed], now: float) -> None:
+        """Jobs that a poll at `now` found to have ended teach how long such jobs take."""
+        if self._learns(name):
+            self.learner.learn(name, ended, now)
+
+    def _learns(self, name: AccountName) -> bool:
+        try:
+            return self.effective(name).poll_learn
+        except InvalidRequestError:
+            return False
+
     def deadline_seconds(self, name: AccountName, operation: str) -> float:
         return self.effective(name).deadline_seconds or find(name.provider).deadline_for(operation)
+
+    def bulk_deadline_seconds(self, name: AccountName, operation: str) -> float:
+        """The same for a row of a run, which was taken in wherever its run was begun: its submit says what is wrong."""
+        try:
+            return self.deadline_seconds(name, operation)
+        except InvalidRequestError:
+            return DEFAULT_DEADLINE_SECONDS
 
     def _limits(self, name: AccountName) -> Limits:
         try:
@@ -142,9 +201,26 @@ class Toolbox:
 
         return self.reactor.run(fetcher.prepare(request.inputs, operation.inputs, key_for=key_for))
 
+    def check_callback(self, request: GenerateRequest) -> None:
+        """Refuse a callback that could never be sent, before anything is bought; raises `InvalidRequestError`."""
+        told = self.settings.callbacks
+        if request.callback_url is None:
+            return
+        if not secrets_of(told):
+            raise InvalidRequestError(
+                "callback_url: can't be signed here, BIDE_CALLBACKS__SECRET is not set; have it set, or leave "
+                "callback_url out and wait for the result"
+            )
+        try:
+            check_url(request.callback_url, allowed_hosts=told.allowed_hosts)
+        except BadMediaError as error:
+            raise InvalidRequestError(refused_address(error)) from None
+
     def close(self) -> None:
         """End what was opened; the process is stopping."""
         opened = vars(self)
+        if "courier" in opened:
+            self.courier.stop()
         if "leases" in opened:
             self.leases.stop()
         if "http" in opened:
@@ -163,7 +239,7 @@ def toolbox() -> Toolbox:
         if not _made:
             made = Toolbox(settings())
             # From Python 3.12 on two threads may make a cached property each: what there must be one of is made here.
-            _ = made.reactor, made.http, made.leases, made.dispatcher
+            _ = made.reactor, made.http, made.leases, made.dispatcher, made.courier, made.learner
             _made.append(made)
         return _made[0]
 

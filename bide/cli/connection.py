@@ -13,7 +13,9 @@ import click
 from dotenv import dotenv_values
 
 if TYPE_CHECKING:
-    from bide.client import Client, Uploads
+    from bide.client import Client
+    from bide.ledger import Ledger
+    from bide.storage import Storage
 
 ENV_FILE = Path(".env")
 
@@ -64,22 +66,47 @@ def connected(broker: str | None) -> Iterator[Client]:
 
     told = surroundings(broker)
     ledger_url = told.get("BIDE_LEDGER_URL") or told["BIDE_BROKER_URL"]
-    _greet(ledger_url)
+    _greet(ledger_url, sentinel_master(told))
     with Client(
         told["BIDE_BROKER_URL"],
         result_url=told.get("BIDE_RESULT_URL") or ledger_url,
         ledger_url=ledger_url,
-        uploads=_uploads(told),
+        uploads=object_store(told),
+        sentinel_master=sentinel_master(told),
     ) as client:
         yield client
 
 
-def _greet(url: str) -> None:
+@contextmanager
+def ledger_at(broker: str | None) -> Iterator[Ledger]:
+    """The ledger beside the broker, which is seen to answer first; raises `ClickException`."""
+    from bide.ledger import Ledger  # noqa: PLC0415 - as Celery above
+    from bide.ledger.scripts import connect  # noqa: PLC0415 - as Celery above
+
+    told = surroundings(broker)
+    url = told.get("BIDE_LEDGER_URL") or told["BIDE_BROKER_URL"]
+    _greet(url, sentinel_master(told))
+    with connect(url, sentinel_master=sentinel_master(told)) as server:
+        yield Ledger(server)
+
+
+def sentinel_master(told: Mapping[str, str]) -> str:
+    """The name that sentinels know the deployment's Redis by."""
+    return told.get("BIDE_SENTINEL_MASTER", "mymaster")
+
+
+def _greet(url: str, master: str) -> None:
     import redis  # noqa: PLC0415 - as Celery above
 
+    from bide.servers import connect  # noqa: PLC0415 - as Celery above
+
     try:
-        with redis.Redis.from_url(
-            url, socket_connect_timeout=HELLO_SECONDS, socket_timeout=HELLO_SECONDS, retry=None
+        with connect(
+            url,
+            sentinel_master=master,
+            socket_connect_timeout=HELLO_SECONDS,
+            socket_timeout=HELLO_SECONDS,
+            retry=None,
         ) as server:
             server.ping()
     except (redis.RedisError, ValueError) as error:
@@ -88,7 +115,7 @@ def _greet(url: str) -> None:
         raise click.ClickException(f"the broker at {host} does not answer: {reason}") from None
 
 
-def _uploads(told: Mapping[str, str]) -> Uploads | None:
+def object_store(told: Mapping[str, str]) -> Storage | None:
     """The deployment's object store, for inputs that are too large for a message; None where none is known."""
     bucket = told.get("BIDE_S3__BUCKET")
     if not bucket:

@@ -14,20 +14,26 @@ import click
 from bide.cli.connection import stack_environment
 
 #: What the programs need besides this package, and the extra that brings it.
-_NEEDED = {"workers.embedded": (("honcho", "rich", "structlog"), "embedded"), "workers.catalog": (("httpx",), "worker")}
+_NEEDED = {
+    "workers.embedded": (("honcho", "rich", "structlog"), "embedded"),
+    "workers.catalog": (("httpx",), "worker"),
+    "workers.unconfirmed": (("httpx",), "worker"),
+    "workers.doctor": (("httpx", "boto3", "structlog"), "worker"),
+    "workers.schedules": (("redbeat", "cronsim", "structlog"), "worker"),
+}
 
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Keep it running afterwards, until Ctrl-C.")
 def demo(keep: bool) -> None:
     """See it work: all providers, simulated, with everything they need."""
-    _become("workers.embedded", "demo", *(["--keep"] if keep else []))
+    become("workers.embedded", "demo", *(["--keep"] if keep else []))
 
 
 @click.command()
 def up() -> None:
     """Run it here with your own providers; brings a broker and a store if none is set."""
-    _become("workers.embedded", "up")
+    become("workers.embedded", "up")
 
 
 @click.command()
@@ -40,10 +46,10 @@ def catalog(provider: str, name: str | None, arguments: tuple[str, ...], account
     """Ask a provider what it offers: styles, tools, models."""
     options = [f"--arg={argument}" for argument in arguments] + [f"--account={account}"]
     named = [provider, *([name] if name else [])]
-    _become("workers.catalog", *options, *(["--json"] if as_json else []), "--", *named, told=stack_environment())
+    become("workers.catalog", *options, *(["--json"] if as_json else []), "--", *named, told=stack_environment())
 
 
-def _become(module: str, *arguments: str, told: Mapping[str, str] | None = None) -> NoReturn:
+def become(module: str, *arguments: str, told: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process by a program of the deployment; raises `ClickException` where there is none."""
     place = Path(*module.split("."))
     if not (place.with_suffix(".py").is_file() or place.is_dir()):

@@ -9,16 +9,26 @@ import click
 
 from bide import __version__
 from bide.cli.advice import explain
+from bide.cli.bulk import bulk
+from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
+from bide.cli.doctor import doctor
 from bide.cli.jobs import cancel, status, submit, wait
 from bide.cli.providers import providers
+from bide.cli.schedules import schedules
+from bide.cli.unconfirmed import unconfirmed
 from bide.errors import BideError
 
 #: The help's sections, in the order in which a newcomer needs them.
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Try it": (demo, up),
     "Jobs": (submit, status, wait, cancel),
+    "Bulk": (bulk,),
+    "Doubts": (unconfirmed,),
+    "Callbacks": (callbacks,),
     "Providers": (providers, catalog),
+    "Schedules": (schedules,),
+    "Operations": (doctor,),
 }
 
 

@@ -14,4 +14,4 @@ end
 -- Its end made room for others; whoever ended it may have died before saying so.
 let_in(hints, max_in_flight, per_second, hint_seconds, 10)
 local look = next_look(max_in_flight, per_second)
-return { hints, look and ensure_round(look) or {} }
+return { hints, look and ensure_round(look) or {}, redis.call('ZCOUNT', CALLBACKS, '-inf', now) }

@@ -2,6 +2,7 @@
 local id = ARGV[2]
 local state = get(id, 'state')
 if not state then return { '' } end
+if foreign(get(id, 'v')) then return { 'version' } end
 if state == 'canceled' and get(id, 'answered') ~= '1' and get(id, 'token') == '' then return { state, unpack(hint(id)) } end
 if FINAL[state] then return { state } end
 if state == 'following' then -- its caller leaves, the job goes on for the others

@@ -14,11 +14,15 @@ local jobs = {}
 local claimed = granted > 0 and redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', 0, granted) or {}
 for i = 1, #claimed, 2 do
   local id = claimed[i]
-  if get(id, 'state') == 'running' then
+  local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
+  if foreign(version) then
     redis.call('ZADD', DUE, now + claim_seconds, id)
-    local found = redis.call('HMGET', job_key(id), 'op', 'pid', 'cursor', 'seen', 'polls', 'deadline', 'unknown_since', 'empties')
-    for field = 1, 8 do found[field] = found[field] or '' end
-    jobs[#jobs + 1] = { id, stamp(now - claimed[i + 1]), unpack(found, 1, 8) }
+  elseif state == 'running' then
+    redis.call('ZADD', DUE, now + claim_seconds, id)
+    local found = redis.call('HMGET', job_key(id), 'op', 'pid', 'cursor', 'seen', 'polls', 'deadline', 'unknown_since', 'empties',
+      'submitted', 'ran', 'estimate')
+    for field = 1, 11 do found[field] = found[field] or '' end
+    jobs[#jobs + 1] = { id, stamp(now - claimed[i + 1]), unpack(found, 1, 11) }
   else
     redis.call('ZREM', DUE, id)
     release(id)

@@ -2,59 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-import redis
-
-from bide.contract import Failure, FailureCode, GenerateRequest, JobState
+from bide.contract import FailureCode, GenerateRequest, JobState
+from bide.ledger.health import Health
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
-from bide.ledger.reading import Readings
 from bide.ledger.records import (
     RECORD_VERSION,
     AccountName,
     Claim,
-    Limits,
     Messages,
     Polled,
     Record,
     Repair,
     Step,
-    Timing,
     Verb,
 )
 from bide.ledger.replies import claimed_of, hint_of, messages_of, pairs, round_of
-from bide.ledger.scripts import Moves
+from bide.ledger.scripted import error_of
+from bide.ledger.settling import Settling
 
 __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 
 #: Job deadlines when the caller gives none and nobody else knows better [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
 
-#: What a canceled job's caller is told.
-CANCELED = "canceled on request; what the provider has accepted stands and is charged"
 
-
-class Ledger(Readings):
+class Ledger(Settling, Health):
     """All moves of all accounts on one Redis.
 
-    `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
     Every method raises `LedgerAwayError` when Redis stays away.
     """
-
-    def __init__(
-        self,
-        server: redis.Redis,
-        *,
-        limits: Callable[[AccountName], Limits] = lambda _: Limits(),
-        timing: Timing | None = None,
-        clock: Callable[[], float] | None = None,
-    ) -> None:
-        super().__init__(server)
-        self.timing = timing or Timing()
-        self._limits = limits
-        self._clock = clock
-        self._moves = Moves(server)
 
     # A message for a job
 
@@ -133,6 +111,7 @@ class Ledger(Readings):
         attempt: int,
         provider_job_id: str,
         first_poll_seconds: float = 0.0,
+        estimate_seconds: float | None = None,
         outputs: str | None = None,
     ) -> Messages:
         """The provider accepted. `outputs`: None = to be polled; '' = done, ask again for them; else their addresses.
@@ -153,6 +132,7 @@ class Ledger(Readings):
             self.timing.hint_seconds,
             limits.max_in_flight,
             limits.submits_per_second,
+            estimate_seconds or "",
         )
         return messages_of(record.account, reply)
 
@@ -177,8 +157,9 @@ class Ledger(Readings):
     def conclude(self, record: Record, token: str, state: JobState, *, result: str = "", error: str = "") -> bool:
         """End the job under our lease. False: it was not ours to end, or (`unconfirmed`) is to be submitted again."""
         key, value = ("result", result) if result else ("error", error)
+        timing, text = self.timing, (state.value, key, value)
         reply = self._run(
-            "conclude", record.account, record.job_id, token, state.value, key, value, self.timing.lease_seconds
+            "conclude", record.account, record.job_id, token, *text, timing.lease_seconds, timing.hold_max_seconds
         )
         return int(reply) == 1
 
@@ -220,25 +201,6 @@ class Ledger(Readings):
         )
         return messages_of(account, reply)
 
-    def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
-        """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
-        timing = self.timing
-        error = _error(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
-        state, *rest = self._run("cancel", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
-        return state, Messages((hint_of(account, rest),)) if rest else Messages()
-
-    def cancel_unknown(self, job_id: str) -> None:
-        """Cancel a job that nobody has opened yet: whoever opens it finds it canceled, and nothing is bought."""
-        failure = Failure(code=FailureCode.CANCELED, message=CANCELED, job_id=job_id)
-        kept_seconds = self.timing.retention_seconds
-        self._reach(lambda: self.server.set(canceled_key(job_id), failure.model_dump_json(), ex=kept_seconds))
-
-    def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
-        """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
-        limits = self._limits(account)
-        done, round_ = self._run("resubmit", account, job_id, limits.max_in_flight, limits.submits_per_second)
-        return bool(done), Messages(round=round_of(account, round_))
-
     # Polling
 
     def claim(self, account: AccountName, seq: int, *, batch: int) -> Claim:
@@ -269,10 +231,18 @@ class Ledger(Readings):
         for one in outcomes:
             unknown_since = one.unknown_since or ""
             flat += [one.job_id, one.kind, one.seconds, one.key, one.value, one.note, int(one.seen), unknown_since]
+            flat += [f"{one.late_seconds:.1f}", one.word]
         reply = self._run(
             "polled", account, self.timing.hint_seconds, limits.max_in_flight, limits.submits_per_second, *flat
         )
         return messages_of(account, reply)
+
+    def learn(self, account: AccountName, news: Sequence[tuple[str, str, str]]) -> list[str]:
+        """Replace what is known of some operations: (operation, what it was, what it is now).
+
+        What holds now for each: another's, where somebody else was faster, to be built upon.
+        """
+        return list(self._run("learn", account, *(part for each in news for part in each)))
 
     def admit(self, account: AccountName, *, most: int = 200) -> Messages:
         """Let the head of the line in, as far as there is room."""
@@ -281,10 +251,6 @@ class Ledger(Readings):
             "admit", account, limits.max_in_flight, limits.submits_per_second, self.timing.hint_seconds, most
         )
         return messages_of(account, reply)
-
-    def hold(self, account: AccountName, *, seconds: float, reason: str) -> None:
-        """No submits of this account for a while: the provider refuses it."""
-        self._run("hold", account, seconds, reason)
 
     # Staying alive
 
@@ -311,13 +277,13 @@ class Ledger(Readings):
             timing.retention_seconds,
             limits.max_in_flight,
             limits.submits_per_second,
-            _error(account, FailureCode.CRASHED, f"a step of this job killed its worker {timing.most_crashes} times"),
-            _error(
+            error_of(account, FailureCode.CRASHED, f"a step of this job killed its worker {timing.most_crashes} times"),
+            error_of(
                 account,
                 FailureCode.SUBMISSION_UNKNOWN,
                 "the worker died while submitting; the provider may have accepted",
             ),
-            _error(
+            error_of(
                 account, FailureCode.DEADLINE, "the deadline passed while the job waited in line; nothing was bought"
             ),
             " ".join(backlog),
@@ -327,13 +293,3 @@ class Ledger(Readings):
     def watch(self, account: AccountName) -> None:
         """Look after an account that another process sweeps, so that nothing looks like a silence if that one dies."""
         self._run("watch", account, self.timing.lease_seconds)
-
-    # How
-
-    def _run(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
-        now = "" if self._clock is None else repr(self._clock())
-        return self._moves.run(move, [prefix(account), *keys], [now, *args])
-
-
-def _error(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
-    return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()

@@ -1,15 +1,35 @@
 -- What the provider said about some claimed jobs, recorded together.
 -- ARGV: now, hint seconds, max in flight, submits per second, then for each job: id, kind, seconds, field, value, note,
---       seen, and the time since which the job is unknown. Kinds: running, trouble, ended, failed.
+--       seen, the time since which the job is unknown, seconds late, and a short word for people. Kinds: running,
+--       trouble, ended, failed.
+
+-- The last polls, for people, as text beside the request: `seconds since the job was opened, seconds late, word;` each, the
+-- word left out where it is the same again. In the record it would double that: Redis packs a hash of short values only.
+local LOG_BYTES = 240
+local function remember_poll(id, late, word, note)
+  local log = redis.call('HGET', body_key(id), 'polls') or ''
+  if log ~= '' and get(id, 'note') == note then word = '' end
+  log = log .. string.format('%.1f %s %s;', now - number(get(id, 'created')), late, word)
+  while #log > LOG_BYTES do
+    local first, rest = log:match('^%S+ %S+ ([^;]*);(.+)$')
+    if not rest then break end
+    local at, said, others = rest:match('^(%S+ %S+ )([^;]*)(;.*)$')
+    log = at .. (said == '' and first or said) .. others
+  end
+  redis.call('HSET', body_key(id), 'polls', log)
+end
+
 local hints = {}
-for i = 5, #ARGV, 8 do
+for i = 5, #ARGV, 10 do
   local id, kind, seconds, field, value = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3], ARGV[i + 4]
   if get(id, 'state') == 'running' then
     redis.call('HINCRBY', job_key(id), 'polls', 1)
+    remember_poll(id, ARGV[i + 8], ARGV[i + 9], ARGV[i + 5])
     set(id, 'note', ARGV[i + 5], 'polled', stamp(now))
     clear(id, 'unknown_since')
     if ARGV[i + 7] ~= '' then set(id, 'unknown_since', ARGV[i + 7]) end
     if ARGV[i + 6] == '1' then set(id, 'seen', 1) end
+    if kind == 'running' then set(id, 'ran', stamp(now)) end
     if kind == 'running' or kind == 'trouble' then
       if field ~= '' then set(id, field, value) end
       redis.call('ZADD', DUE, math.min(now + seconds, math.max(now, number(get(id, 'deadline')))), id)
@@ -19,6 +39,10 @@ for i = 5, #ARGV, 8 do
         set(id, 'state', 'storing', 'ended', stamp(now))
         clear(id, 'tries', 'hints')
         if value ~= '' then set(id, 'outputs', value) end
+      elseif ARGV[i + 5] == 'lost' and get(id, 'attached') and not get(id, 'seen') then
+        conclude(id, 'unconfirmed', 'error', get(id, 'attached')) -- the id that was attached is not this job's
+        clear(id, 'attached', 'pid', 'submitted')
+        set(id, 'note', 'the provider does not know the id that was attached')
       else
         conclude(id, 'failed', 'error', value)
       end

@@ -3,6 +3,8 @@
 local P = KEYS[1]
 local QUEUED, LEASE, DUE = P .. 'queued', P .. 'lease', P .. 'due'
 local UNCONFIRMED, INFLIGHT, ACCOUNT = P .. 'unconfirmed', P .. 'inflight', P .. 'account'
+local CALLBACKS, UNDELIVERED = P .. 'callbacks', P .. 'undelivered'
+local TOLD = P .. 'told'
 local FINAL = { succeeded = true, failed = true, canceled = true }
 
 local now = tonumber(ARGV[1])
@@ -21,13 +23,20 @@ local function clear(id, ...) redis.call('HDEL', job_key(id), ...) end
 local function number(value) return tonumber(value or 0) or 0 end
 local function account(field) return number(redis.call('HGET', ACCOUNT, field)) end
 
+-- A record that another version of bide wrote is that version's to move on: its clock is put off, and nothing else done.
+local VERSION = '1'
+local function foreign(version) return version and version ~= VERSION end
+
 local function off_clocks(id)
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', LEASE, id)
   redis.call('ZREM', DUE, id)
 end
 
-local function release(id) redis.call('SREM', INFLIGHT, id) end
+local function release(id)
+  redis.call('SREM', INFLIGHT, id)
+  redis.call('SREM', TOLD, id)
+end
 
 -- Nobody works on the job, a message is under way to `queue`: told again when `seconds` have passed.
 local function hinted(id, queue, seconds)
@@ -44,19 +53,32 @@ end
 local function leased(id, token, seconds)
   off_clocks(id)
   redis.call('ZADD', LEASE, now + seconds, id)
+  redis.call('SREM', TOLD, id)
   set(id, 'token', token)
   clear(id, 'hints')
+end
+
+-- Bulk jobs stand in line by turns: a run's next row comes after its last one, and no earlier than whoever is let in now.
+local BULK = 1e12
+local function turn(run)
+  local next = math.max(account('turn:' .. run) + 1, account('turn'))
+  redis.call('HSET', ACCOUNT, 'turn:' .. run, next)
+  return next
 end
 
 -- In line: interactive before bulk, then first come, first served. Each time it is lined up again a job lets 100 others
 -- pass: one that is always refused blocks nobody, and one that was unlucky still comes before whoever came much later.
 local PASSED_BY = 100
-local function line_up(id)
+local function line_up(id, passed_by)
   off_clocks(id)
   release(id)
-  local place = get(id, 'place')
-  place = place and place + PASSED_BY or redis.call('HINCRBY', ACCOUNT, 'order', 1)
-  redis.call('ZADD', QUEUED, number(get(id, 'bulk')) * 1e12 + place, id)
+  local place, bulk = get(id, 'place'), get(id, 'bulk')
+  if place then
+    place = place + (passed_by or PASSED_BY)
+  else
+    place = bulk and turn(get(id, 'run') or '') or redis.call('HINCRBY', ACCOUNT, 'order', 1)
+  end
+  redis.call('ZADD', QUEUED, number(bulk) * BULK + place, id)
   set(id, 'place', place, 'state', 'queued', 'token', '', 'queue', 'bide.submit')
   clear(id, 'hints', 'parked')
 end
@@ -105,6 +127,30 @@ local function unfollow(leader, id, retention)
   if get(leader, 'answered') == '1' and redis.call('HLEN', followers_key(leader)) == 0 then rest(leader, retention) end
 end
 
+-- The request names an address to call at the job's end: `callback` counts its ends, and each is to be told from now on.
+local function owe_callback(id)
+  if not get(id, 'callback') then return end
+  redis.call('HINCRBY', job_key(id), 'callback', 1)
+  set(id, 'callback_owed', stamp(now))
+  clear(id, 'callback_tries', 'callback_note')
+  redis.call('ZREM', UNDELIVERED, id)
+  redis.call('ZADD', CALLBACKS, now, id)
+end
+
+-- Whether there is an end to tell of: a job that was taken up again has none yet, one that has expired none any more.
+local function callable(id)
+  local state = get(id, 'state')
+  return FINAL[state] or state == 'unconfirmed'
+end
+
+-- A record that would expire before its callback can be sent once more.
+local function keep(id, retention)
+  for _, key in ipairs({ job_key(id), body_key(id) }) do
+    local left = redis.call('TTL', key)
+    if left >= 0 and left < tonumber(retention) then redis.call('EXPIRE', key, retention) end
+  end
+end
+
 -- The job's end (or, for `unconfirmed`, its caller's): recorded first, told to the caller by whoever gets the hint.
 local function conclude(id, state, field, value)
   release(id)
@@ -112,6 +158,7 @@ local function conclude(id, state, field, value)
   set(id, 'state', state, field, value, 'finished', stamp(now))
   clear(id, 'answered', 'crashes', 'hints')
   if state == 'unconfirmed' then redis.call('ZADD', UNCONFIRMED, now, id) end
+  owe_callback(id)
 end
 
 -- Generic cell rate: how many of `wanted` fit now, and when the next one does. A second's worth may come at once.
@@ -130,30 +177,80 @@ local function rate(field, per_second, wanted, take)
   return granted, math.max(now, theoretical + gap - burst)
 end
 
+-- A paused account submits nothing until it is resumed; what was bought goes on.
+local function paused() return redis.call('HEXISTS', ACCOUNT, 'paused') == 1 end
+
+-- After a strike one job goes ahead and finds out how the provider is; no other before its submit has come to something.
+local function probing()
+  local id = redis.call('HGET', ACCOUNT, 'probe')
+  if not id or redis.call('SISMEMBER', INFLIGHT, id) == 0 then return false end
+  local state = get(id, 'state')
+  return state == 'queued' or state == 'submitting'
+end
+
+-- A submit failed in a way that the next one would, too: all wait, twice as long each time in a row (`hold` 0), then one
+-- goes ahead. Submits that were on their way when the account was struck are the same strike.
+local function strike(id, hold, longest, reason)
+  local strikes = account('strikes')
+  if strikes == 0 or number(get(id, 'intended')) > account('struck_at') then
+    strikes = redis.call('HINCRBY', ACCOUNT, 'strikes', 1)
+    redis.call('HSET', ACCOUNT, 'struck_at', stamp(now))
+    if hold <= 0 then hold = 2 ^ math.min(strikes - 1, 10) end
+  end
+  local gate = math.max(account('gate_until'), now + math.min(hold, longest))
+  redis.call('HSET', ACCOUNT, 'gate_until', stamp(gate), 'gate_reason', reason)
+end
+
 -- How many submits may start now, and the time at which that can change by itself (0: only when a job ends).
-local function room(max_in_flight, per_second)
+-- Bulk jobs leave a tenth of the places to others, and few of them are told at once that it is their turn: the message of
+-- an interactive job comes after theirs.
+local BULK_TOLD, BULK_LEAVES = 16, 0.1
+local function room(max_in_flight, per_second, bulk)
+  if paused() then return 0, 0 end
   local free = max_in_flight - redis.call('SCARD', INFLIGHT)
+  if bulk then
+    if max_in_flight >= 4 then free = free - math.max(1, math.floor(max_in_flight * BULK_LEAVES)) end
+    free = math.min(free, BULK_TOLD - redis.call('SCARD', TOLD))
+  end
   if free <= 0 then return 0, 0 end
   local gate = account('gate_until')
   if gate > now then return 0, gate end
-  if account('strikes') > 0 then free = 1 end -- after a refusal one job goes ahead and finds out
+  if account('strikes') > 0 then
+    if probing() then return 0, 0 end
+    free = 1
+  end
   return rate('tat_submit', per_second, free, false)
 end
 
 local function admit(id, per_second)
   rate('tat_submit', per_second, 1, true)
-  if account('strikes') > 0 then redis.call('HSET', ACCOUNT, 'gate_until', stamp(now + 1)) end
+  if account('strikes') > 0 then redis.call('HSET', ACCOUNT, 'probe', id) end
   redis.call('SADD', INFLIGHT, id)
+end
+
+-- A bulk job's turn. The time a run's row may take begins here: in line it waits for as long as its run takes.
+local function called_up(id, place)
+  redis.call('SADD', TOLD, id)
+  redis.call('HSET', ACCOUNT, 'turn', place)
+  if get(id, 'run') then
+    set(id, 'deadline', stamp(math.min(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
+  end
 end
 
 -- Lets the head of the line in, as far as there is room, `most` at most: adds their hints to `hints`.
 local function let_in(hints, max_in_flight, per_second, hint_seconds, most)
   while most > 0 do
-    local id = room(max_in_flight, per_second) > 0 and redis.call('ZRANGE', QUEUED, 0, 0)[1]
-    if not id then return end
-    if get(id, 'state') then
+    local id, place = unpack(redis.call('ZRANGE', QUEUED, 0, 0, 'WITHSCORES'))
+    local bulk = tonumber(place or 0) >= BULK
+    if not id or room(max_in_flight, per_second, bulk) <= 0 then return end
+    local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
+    if foreign(version) then
+      redis.call('ZINCRBY', QUEUED, PASSED_BY, id)
+      most = most - 1
+    elseif state then
       admit(id, per_second)
       hinted(id, 'bide.submit', hint_seconds)
+      if bulk then called_up(id, place - BULK) end
       hints[#hints + 1] = hint(id)
       most = most - 1
     else
@@ -180,8 +277,9 @@ end
 local function next_look(max_in_flight, per_second)
   local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
   local wanted = first[2] and math.max(tonumber(first[2]), account('polls_open'))
-  if redis.call('ZCARD', QUEUED) > 0 then
-    local free, opens = room(max_in_flight, per_second)
+  local head = redis.call('ZRANGE', QUEUED, 0, 0, 'WITHSCORES')
+  if head[1] then
+    local free, opens = room(max_in_flight, per_second, tonumber(head[2]) >= BULK)
     if free > 0 then opens = now end
     if opens > 0 and (not wanted or opens < wanted) then wanted = opens end
   end

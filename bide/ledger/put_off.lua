@@ -7,7 +7,10 @@ if get(id, 'token') ~= ARGV[3] or state == 'submitting' then return {} end
 redis.call('HINCRBY', job_key(id), 'tries', 1)
 set(id, 'note', ARGV[6])
 clear(id, 'crashes')
-if ARGV[7] == 'ask' then clear(id, 'outputs') end
+if ARGV[7] == 'ask' then
+  clear(id, 'outputs')
+  redis.call('HINCRBY', job_key(id), 'asked', 1)
+end
 hinted(id, get(id, 'queue'), tonumber(ARGV[4]) + tonumber(ARGV[5]))
 if state ~= 'queued' then return { hint(id), {} } end
 -- Nothing was bought yet: others have its place meanwhile, and its hint brings it back into the line.

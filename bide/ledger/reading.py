@@ -43,6 +43,10 @@ class Readings:
         """Ids and signatures of the callers that wait for this job's result besides its own."""
         return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}followers:{job_id}")))
 
+    def experience(self, account: AccountName) -> dict[str, str]:
+        """What is known of the durations of an account's jobs, by operation, as `bide.experience` writes it."""
+        return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}durations")))
+
     def count(self, account: AccountName) -> dict[str, int]:
         """How many jobs stand on each clock and list."""
         names = ("queued", "lease", "due", "unconfirmed")

@@ -10,11 +10,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
 
-from bide.contract import GenerateRequest, JobState
+from bide.contract import Failure, GenerateRequest, JobState
 from bide.providers.base import Media
 
 #: Version of the record's layout, written into every record and checked when one is read.
 RECORD_VERSION = "1"
+
+#: How much is kept of what the provider said at each of the last polls [characters].
+WORD_CHARACTERS = 32
 
 
 class AccountName(NamedTuple):
@@ -97,6 +100,8 @@ class Messages:
 
     hints: tuple[Hint, ...] = ()
     round: Round | None = None
+    #: The account whose callbacks are due.
+    callbacks: AccountName | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,17 @@ class Record:
 
     def moment(self, name: str) -> datetime | None:
         return datetime.fromtimestamp(self.number(name), UTC) if self.fields.get(name) else None
+
+    @property
+    def failure(self) -> Failure:
+        """How the job ended badly, completed by what the record knows."""
+        failure = Failure.model_validate_json(self.text("error"))
+        known = {
+            "job_id": self.job_id,
+            "provider": self.account.provider,
+            "provider_job_id": failure.provider_job_id or self.text("pid") or None,
+        }
+        return failure.model_copy(update=known)
 
     @cached_property
     def request(self) -> GenerateRequest:
@@ -162,6 +178,11 @@ class Claimed:
     deadline: float
     unknown_since: float
     empties: int
+    #: When the provider accepted it and when it last said that it runs [seconds since the epoch], 0 where unknown.
+    submitted: float = 0.0
+    ran: float = 0.0
+    #: The provider's estimate of the whole [seconds], 0 where it gave none.
+    estimate_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -191,6 +212,12 @@ class Polled:
     note: str = ""
     seen: bool = False
     unknown_since: float = 0.0
+    late_seconds: float = 0.0
+
+    @property
+    def word(self) -> str:
+        """What the provider said, short enough to be kept of each poll."""
+        return " ".join(self.note.replace(";", ",").split())[:WORD_CHARACTERS] or self.kind
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,14 @@ def round_of(account: AccountName, reply: Sequence[Any]) -> Round | None:
 
 
 def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
-    """From a list of hints and a round."""
-    return Messages(tuple(hint_of(account, hint) for hint in reply[0]), round_of(account, reply[1]))
+    """From a list of hints, a round and, where the move knows, whether callbacks are due."""
+    hints = tuple(hint_of(account, hint) for hint in reply[0])
+    return Messages(hints, round_of(account, reply[1]), account if any(reply[2:]) else None)
 
 
 def claimed_of(reply: Sequence[str]) -> Claimed:
     """From the fields in the order of `claim.lua`; what the record does not hold comes as ''."""
-    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_since, empties = reply
+    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_since, empties, *times = reply
     return Claimed(
         job_id,
         float(late),
@@ -43,4 +44,5 @@ def claimed_of(reply: Sequence[str]) -> Claimed:
         float(deadline or 0),
         float(unknown_since or 0),
         int(empties or 0),
+        *(float(time or 0) for time in times),
     )

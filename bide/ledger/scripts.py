@@ -14,6 +14,7 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from bide import servers
 from bide.errors import LedgerAwayError
 
 #: How long a move begins new attempts before it gives up; a restart of Redis takes less [seconds].
@@ -94,13 +95,14 @@ class Patience(Retry):
                 del self._begun.at
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str, *, sentinel_master: str = servers.SENTINEL_MASTER) -> redis.Redis:
     """A client for the ledger: patient with a restarting server, decoding to text.
 
     Moves may so run twice; each of them is written to do nothing the second time.
     """
-    return redis.Redis.from_url(
+    return servers.connect(
         url,
+        sentinel_master=sentinel_master,
         decode_responses=True,
         socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=3,

@@ -28,6 +28,7 @@ local function open()
   if ARGV[9] == '1' then set(id, 'resubmit', 1) end
   if idem ~= '' then set(id, 'idem', idem) end
   if ARGV[16] == '0' then set(id, 'by_client', 1) end
+  if string.find(request, '"callback_url":"', 1, true) then set(id, 'callback', 0) end
   redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
   line_up(id)
 end
@@ -71,6 +72,7 @@ end
 local held = get(id, 'token')
 if held ~= token then
   if state == 'queued' and get(id, 'parked') then line_up(id) end
+  if state == 'queued' and held == '' and paused() then line_up(id, 0) end -- let in before: back to its place
   if redis.call('ZSCORE', QUEUED, id) then
     local free, opens = room(max_in_flight, per_second)
     if free <= redis.call('ZRANK', QUEUED, id) then

@@ -1,6 +1,6 @@
 -- The provider accepted, perhaps after everybody had given its answer up.
 -- ARGV: now, id, token, attempt, provider's id, seconds to the first poll, outputs ('' or JSON; 'ask' = done, ask again),
---       hint seconds, max in flight, submits per second
+--       hint seconds, max in flight, submits per second, the provider's estimate of the whole ('' or seconds)
 local id, hint_seconds, max_in_flight, per_second = ARGV[2], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local state, attempt = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
@@ -8,7 +8,10 @@ if attempt ~= ARGV[4] then
   set(id, 'other_pid', ARGV[5]) -- submitted again meanwhile: both purchases stand, both ids are kept
   return { {}, {} }
 end
-if state == 'running' or state == 'storing' then return { {}, {} } end
+if state == 'running' or state == 'storing' then
+  if get(id, 'pid') ~= ARGV[5] then set(id, 'other_pid', ARGV[5]) end -- an operator has attached another
+  return { {}, {} }
+end
 set(id, 'pid', ARGV[5], 'submitted', stamp(now))
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
@@ -16,9 +19,12 @@ if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase s
 if state ~= 'submitting' then more_time(id) end
 redis.call('ZREM', UNCONFIRMED, id)
 set(id, 'token', '')
-clear(id, 'polls', 'tries', 'crashes', 'hints', 'answered', 'error', 'finished')
+clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate')
+if ARGV[11] ~= '' then set(id, 'estimate', ARGV[11]) end
+local recovered = false
 if number(get(id, 'intended')) > account('struck_at') then
-  redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '')
+  recovered = account('strikes') > 0
+  redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '', 'doubts', 0)
 end
 if ARGV[7] == '' then
   redis.call('SADD', INFLIGHT, id)
@@ -26,7 +32,9 @@ if ARGV[7] == '' then
   set(id, 'state', 'running')
   local at = math.min(now + ARGV[6], math.max(now, number(get(id, 'deadline'))))
   redis.call('ZADD', DUE, at, id)
-  return { {}, ensure_round(at) }
+  local hints = {} -- a bulk job that went leaves its turn to another, the one that went ahead to all
+  if recovered or get(id, 'bulk') then let_in(hints, max_in_flight, per_second, hint_seconds, 10) end
+  return { hints, ensure_round(at) }
 end
 release(id)
 set(id, 'state', 'storing', 'ended', stamp(now))

@@ -17,11 +17,13 @@ local function tell_followers(id)
   for _, each in ipairs(waiting) do hints[#hints + 1] = each end
 end
 
-local function tell(id)
+-- `taken`: whoever had the message is dead, so it is not among those that wait in its queue.
+local function tell(id, taken)
   local times = redis.call('HINCRBY', job_key(id), 'hints', 1)
   local queue = get(id, 'queue')
   hinted(id, queue, hint_seconds * 2 ^ math.min(times - 1, 4))
-  if times < 3 and string.find(backlog, ' ' .. queue .. ' ', 1, true) then return end -- still in line, most likely
+  local waits = not taken and times < 3 and string.find(backlog, ' ' .. queue .. ' ', 1, true)
+  if waits then return end -- still in line, most likely
   if get(id, 'answered') == '1' then tell_followers(id) else hints[#hints + 1] = hint(id) end
   note(id, 'told again')
 end
@@ -40,7 +42,7 @@ local function bury(id, state)
     if FINAL[state] or state == 'unconfirmed' then
       set(id, 'answered', 1)
       note(id, 'caller could not be told')
-      return tell(id)
+      return tell(id, true)
     end
     conclude(id, 'failed', 'error', ARGV[9])
     set(id, 'queue', 'bide.store')
@@ -48,17 +50,20 @@ local function bury(id, state)
   else
     note(id, 'worker died: ' .. state)
   end
-  tell(id)
+  tell(id, true)
 end
 
 local ran_out = redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'WITHSCORES', 'LIMIT', 0, page)
 for i = 1, #ran_out, 2 do
   local id = ran_out[i]
-  local state = get(id, 'state')
+  local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
   moved = moved + 1
   if not state then
     off_clocks(id)
     release(id)
+  elseif foreign(version) then
+    redis.call('ZADD', LEASE, now + lease_seconds, id)
+    note(id, 'left alone: another version of bide wrote its record')
   elseif get(id, 'token') == '' then
     tell(id)
   elseif judging or (silent and tonumber(ran_out[i + 1]) <= watched) then
@@ -73,10 +78,10 @@ local cursor = account('cursor')
 local line = redis.call('ZRANGE', QUEUED, cursor, cursor + page - 1)
 redis.call('HSET', ACCOUNT, 'cursor', #line < page and 0 or cursor + page)
 for _, id in ipairs(line) do
-  local deadline = get(id, 'deadline')
+  local deadline, version = unpack(redis.call('HMGET', job_key(id), 'deadline', 'v'))
   if not deadline then
     off_clocks(id)
-  elseif tonumber(deadline) <= now then
+  elseif not foreign(version) and tonumber(deadline) <= now then
     conclude(id, 'failed', 'error', ARGV[11])
     hinted(id, 'bide.store', hint_seconds)
     hints[#hints + 1] = hint(id)
@@ -84,6 +89,8 @@ for _, id in ipairs(line) do
   end
 end
 
+-- For people, who do not know the settings of the processes.
+redis.call('HSET', ACCOUNT, 'max_in_flight', ARGV[7], 'submits_per_second', ARGV[8])
 local look, round = next_look(tonumber(ARGV[7]), tonumber(ARGV[8])), {}
 if look then
   local waiting = string.find(backlog, ' bide.poll ', 1, true)

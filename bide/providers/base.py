@@ -3,8 +3,8 @@
 An adapter never sleeps, retries, reads the environment, logs or knows Celery. It is pure: the same job gives the same
 call, the same answer the same outcome. Everything with a clock, a socket or a store happens above it.
 
-What passes through its methods stands in `exchange` and is offered here too; `reading` and `refusal` hold what the
-reading of most answers has in common.
+What passes through its methods stands in `exchange`, what it says of itself in `offering`, both are offered here too;
+`reading` and `refusal` hold what the reading of most answers has in common.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
+from datetime import datetime
 from types import GenericAlias
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from bide.backoff import PollPlan
 from bide.contract import readable
@@ -31,6 +31,7 @@ from bide.errors import (
     TryLaterError,
     UnreadableAnswerError,
 )
+from bide.params.base import Params
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     Account,
@@ -38,6 +39,8 @@ from bide.providers.exchange import (
     Call,
     Failed,
     Finished,
+    Listed,
+    Listing,
     Media,
     PollOutcome,
     Refused,
@@ -50,6 +53,7 @@ from bide.providers.exchange import (
     Unknown,
     Upload,
 )
+from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import poll_trouble, refusal_by_status
 
@@ -62,6 +66,8 @@ __all__ = [
     "Failed",
     "Finished",
     "InputForm",
+    "Listed",
+    "Listing",
     "Media",
     "Operation",
     "Params",
@@ -87,46 +93,6 @@ __all__ = [
 MASK = "***"
 
 
-class InputForm(StrEnum):
-    """How an adapter wants the pictures of a request handed over."""
-
-    BASE64 = "base64"  # inside the JSON body, without a data-URI prefix
-    FILE = "file"  # as multipart files with a content type
-    URL = "url"  # as an address the provider can fetch, presigned where the object is ours
-
-
-class Params(BaseModel):
-    """Base of the params models: the known fields are checked, unknown ones pass to the provider as they are."""
-
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True, hide_input_in_errors=True)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One thing a provider can be asked to make."""
-
-    params: type[Params]
-    #: What the pictures of `inputs` become; None: the operation takes none.
-    inputs: InputForm | None = None
-    #: Names that `inputs` must hold, and names it may hold (None: any).
-    required_inputs: frozenset[str] = frozenset()
-    allowed_inputs: frozenset[str] | None = None
-    #: None: the provider's own.
-    poll_plan: PollPlan | None = None
-    deadline_seconds: float | None = None
-    #: False where success has no file (training): an empty result is then a success.
-    has_outputs: bool = True
-
-
-@dataclass(frozen=True)
-class Catalog:
-    """A list the provider offers (styles, tools, models): how to get it."""
-
-    description: str
-    #: Names of what must be given to get it.
-    arguments: tuple[str, ...] = ()
-
-
 class Provider(ABC):
     """One provider's API. Subclass it in a file of its own; `docs/add-a-provider.md` walks through one."""
 
@@ -145,6 +111,8 @@ class Provider(ABC):
     #: Whether a submit is charged for.
     submit_buys: ClassVar[bool] = True
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
+    #: Operations whose recent jobs the provider can list, for people who settle doubtful submits.
+    listed_operations: ClassVar[frozenset[str]] = frozenset()
     #: Fields of an error body that may hold the provider's words, the best first.
     error_fields: ClassVar[tuple[str, ...]] = ("message", "detail", "error")
     #: Where a rule of this adapter comes from.
@@ -165,6 +133,10 @@ class Provider(ABC):
         offered = ", ".join(sorted(self.catalogs)) or "none"
         raise InvalidRequestError(f"catalog: {self.name} offers {offered}, not {catalog!r}")
 
+    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
+        """The request for a page of the jobs bought between two moments, of any of `listed_operations`."""
+        raise InvalidRequestError(f"{self.name} can't list jobs")
+
     # Answers: only 2xx, and whatever `refusal` and `trouble` leave to the body, reach these.
 
     @abstractmethod
@@ -178,6 +150,10 @@ class Provider(ABC):
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
         """The entries of a catalog; raises `UnreadableAnswerError`."""
         raise UnreadableAnswerError(f"{self.name} has no catalog {catalog!r}")
+
+    def read_list(self, answer: Answer) -> Listing:
+        """A page of jobs, perhaps of other times too; raises `UnreadableAnswerError`."""
+        raise UnreadableAnswerError(f"{self.name} lists no jobs")
 
     # Shared
 
@@ -234,12 +210,23 @@ class Provider(ABC):
         """Code first, then body; an answer that can't be read may hide an accepted job."""
         with _hiding(account.api_key):
             try:
-                outcome = self.refusal(answer) or self.read_submit(answer, submission, account)
+                refused = self.refusal(answer)
+                if refused and self._accepted_all_the_same(answer, submission, account):
+                    raise SubmissionUnknownError(f"HTTP {answer.status}, and yet the answer tells of an accepted job")
+                outcome = refused or self.read_submit(answer, submission, account)
             except UnreadableAnswerError as error:
                 raise SubmissionUnknownError(f"the answer to the submit can't be read: {error}") from error
         if isinstance(outcome, Refused):
             return replace(outcome, message=_hidden(outcome.message, account.api_key))
         return outcome
+
+    def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:
+        """Whether the body contradicts a code that refuses: then nobody knows, and nothing is bought again."""
+        try:
+            answer.object()
+            return not isinstance(self.read_submit(answer, submission, account), Refused)
+        except (SubmissionUnknownError, UnreadableAnswerError):
+            return False
 
     def poll_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         """Trouble by code first, then body; raises `PollFailedError` or `AccountRefusedError`."""
@@ -256,12 +243,21 @@ class Provider(ABC):
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""
         with _hiding(account.api_key):
-            if answer.status in (401, 403):
-                raise AccountRefusedError(f"HTTP {answer.status}: {self.error_text(answer)}")
-            if not 200 <= answer.status < 300:
-                message = f"HTTP {answer.status}: {self.error_text(answer)}"
-                raise TryLaterError(message, after_seconds=self.wait_seconds(answer))
+            self._check_code(answer)
             return self.read_catalog(catalog, answer)
+
+    def list_outcome(self, answer: Answer, account: Account) -> Listing:
+        """As `catalog_outcome`."""
+        with _hiding(account.api_key):
+            self._check_code(answer)
+            return self.read_list(answer)
+
+    def _check_code(self, answer: Answer) -> None:
+        if answer.status in (401, 403):
+            raise AccountRefusedError(f"HTTP {answer.status}: {self.error_text(answer)}")
+        if not 200 <= answer.status < 300:
+            message = f"HTTP {answer.status}: {self.error_text(answer)}"
+            raise TryLaterError(message, after_seconds=self.wait_seconds(answer))
 
 
 @functools.cache

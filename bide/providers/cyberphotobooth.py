@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import mimetypes
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
-from pydantic_core import PydanticCustomError
-
 from bide.errors import UnreadableAnswerError
+from bide.params.cyberphotobooth import Generate
 from bide.providers import reading
 from bide.providers.base import (
     Account,
@@ -23,7 +20,6 @@ from bide.providers.base import (
     InputForm,
     Media,
     Operation,
-    Params,
     PollOutcome,
     PollPlan,
     Provider,
@@ -42,31 +38,6 @@ MAX_STATUS_BYTES = 256 * 1024 * 1024
 
 _DONE = {"completed", "ready", "done"}
 _FAILED = {"failed", "error"}
-_DATA_URI = re.compile(r"\s*data:[^,\s]*;base64,", re.IGNORECASE)
-
-
-class GenerateParams(Params):
-    """The whole body; which keys `params` takes depends on the mode."""
-
-    mode: str = Field(min_length=1)
-    style: StrictStr | StrictInt | None = None
-    user_style_id: StrictStr | StrictInt | None = None
-    return_s3_link: StrictBool | None = None
-    params: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _one_style(self) -> Self:
-        if self.style in (None, "") and self.user_style_id in (None, ""):
-            raise PydanticCustomError("style", "style or user_style_id is required")
-        return self
-
-    @model_validator(mode="after")
-    def _bare_base64(self) -> Self:
-        for name, value in self.params.items():
-            if isinstance(value, str) and _DATA_URI.match(value):
-                advice = "{name} must be base64 without its data-URI prefix; or pass the picture in inputs"
-                raise PydanticCustomError("data_uri", advice, {"name": name})
-        return self
 
 
 class CyberPhotoBooth(Provider):
@@ -75,7 +46,7 @@ class CyberPhotoBooth(Provider):
     name = "cyberphotobooth"
     default_base_url = "https://api.cyberphotobooth.ru/api"
     operations: ClassVar[Mapping[str, Operation]] = {
-        "generate": Operation(params=GenerateParams, inputs=InputForm.BASE64),
+        "generate": Operation(params=Generate, inputs=InputForm.BASE64),
     }
     poll_plan = PollPlan(first_seconds=2.0, factor=2.0, cap_seconds=20.0)
     deadline_seconds = 900.0
@@ -101,7 +72,7 @@ class CyberPhotoBooth(Provider):
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         body = answer.object()
         if job_id := reading.as_id(body.get("job_id")):
-            return Submitted(job_id, estimate_seconds=reading.as_seconds(body.get("estimated_wait_time_seconds")))
+            return Submitted(job_id, estimate_seconds=reading.as_positive(body.get("estimated_wait_time_seconds")))
         if reading.as_text(body.get("status")).lower() in _FAILED:
             return refusal_by_words(reading.first_text(body, self.error_fields))
         raise UnreadableAnswerError("there is no job_id in it")

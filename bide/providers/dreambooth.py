@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
-
-from pydantic import BeforeValidator, Field, StrictBool, StrictStr
-from pydantic_core import PydanticCustomError
+from typing import Any, ClassVar
 
 from bide.contract import FailureCode
 from bide.errors import AccountRefusedError, InvalidRequestError, PollFailedError, UnreadableAnswerError
+from bide.params.dreambooth import Img2Img, Text2Img
 from bide.providers import reading
 from bide.providers.base import (
     Account,
@@ -21,7 +19,6 @@ from bide.providers.base import (
     InputForm,
     Media,
     Operation,
-    Params,
     PollOutcome,
     PollPlan,
     Provider,
@@ -48,58 +45,14 @@ PATHS = {"text2img": "/dreambooth", "img2img": "/dreambooth/img2img"}
 NO_REASON = "the provider gave no reason"
 
 
-def _whole(least: int, most: int) -> Callable[[Any], Any]:
-    """Whole numbers, which older pages write as strings."""
-
-    def check(value: Any) -> Any:
-        number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 9 else value
-        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-            advice = "must be a whole number from {least} to {most}"
-            raise PydanticCustomError("whole_number", advice, {"least": least, "most": most})
-        return value
-
-    return check
-
-
-Side = Annotated[int | str, BeforeValidator(_whole(1, 1024))]
-Samples = Annotated[int | str, BeforeValidator(_whole(1, 4))]
-Flag = StrictBool | StrictStr  # "yes" and "no" in the old version
-
-
-class Text2ImgParams(Params):
-    """Known fields of both operations; the account's key is added by the adapter."""
-
-    model_id: str = Field(min_length=1)
-    prompt: str = Field(min_length=1)
-    negative_prompt: str | None = None
-    width: Side | None = None
-    height: Side | None = None
-    samples: Samples | None = None
-    safety_checker: Flag | None = None
-    enhance_prompt: Flag | None = None
-    webhook: str | None = None
-    track_id: str | int | None = None
-    key: Annotated[None, BeforeValidator(lambda _: _not_yours())] = None
-
-
-class Img2ImgParams(Text2ImgParams):
-    """`init_image` may come as an input picture instead."""
-
-    init_image: str | None = Field(default=None, min_length=1)
-
-
-def _not_yours() -> None:
-    raise PydanticCustomError("key", "belongs to the account, not to a request; take it out")
-
-
 class Dreambooth(Provider):
     """Submit may answer with the result at once; else POST `/dreambooth/fetch` until it is there."""
 
     name = "dreambooth"
     default_base_url = "https://stablediffusionapi.com/api/v4"
     operations: ClassVar[Mapping[str, Operation]] = {
-        "text2img": Operation(params=Text2ImgParams),
-        "img2img": Operation(params=Img2ImgParams, inputs=InputForm.URL),
+        "text2img": Operation(params=Text2Img),
+        "img2img": Operation(params=Img2Img, inputs=InputForm.URL),
     }
     poll_plan = PollPlan(first_seconds=3.0, factor=2.0, cap_seconds=30.0)
     #: Documented for temporary and enterprise storage, assumed for the rest.
@@ -125,7 +78,7 @@ class Dreambooth(Provider):
 
     def wait_seconds(self, answer: Answer) -> float | None:
         try:
-            stated = reading.as_seconds(answer.object().get("retry_after"))
+            stated = reading.as_positive(answer.object().get("retry_after"))
         except UnreadableAnswerError:
             stated = None
         return stated or answer.retry_after_seconds
@@ -138,12 +91,14 @@ class Dreambooth(Provider):
         body = answer.object()
         status = reading.as_text(body.get("status")).lower()
         reason = reading.first_text(body, self.error_fields)
+        job_id = reading.as_id(body.get("id"))
+        if status in ("error", "failed") and job_id:
+            raise UnreadableAnswerError(f"{status}, and yet a job has an id")
         if status == "error":
             return refusal_by_words(reason, after_seconds=self.wait_seconds(answer) or SPAM_FILTER_SECONDS)
         if status == "failed":
             return Refused(FailureCode.GENERATION_FAILED, reason or NO_REASON)
-        job_id = reading.as_id(body.get("id")) or reading.as_id(body.get("request_id"))
-        return _accepted(body, job_id, status=status)
+        return _accepted(body, job_id or reading.as_id(body.get("request_id")), status=status)
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         if answer.status == 404:
@@ -181,7 +136,7 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
         return Finished(job_id, outputs)
     if not job_id:
         raise UnreadableAnswerError("there is no id in it")
-    return Submitted(job_id, estimate_seconds=reading.as_seconds(body.get("eta")))
+    return Submitted(job_id, estimate_seconds=reading.as_positive(body.get("eta")))
 
 
 def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:

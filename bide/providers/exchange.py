@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,14 @@ from bide.errors import UnreadableAnswerError
 
 #: The most an adapter may remember between two polls of one job [characters].
 MAX_CURSOR_CHARACTERS = 16 * 1024
+
+#: The most values in an answer: two bytes of JSON can take a hundred of memory.
+MAX_JSON_VALUES = 500_000
+
+
+def plain(text: str) -> str:
+    """In one line, without what would move a terminal's cursor or break a log."""
+    return " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())
 
 
 @dataclass(frozen=True)
@@ -102,10 +111,12 @@ class Answer:
 
     def json(self) -> Any:
         """The body as JSON; raises `UnreadableAnswerError` (never with the body in the message)."""
+        if len(self.body) > MAX_JSON_VALUES and sum(map(self.body.count, b"[{,")) > MAX_JSON_VALUES:
+            raise UnreadableAnswerError(f"HTTP {self.status} with JSON of more than {MAX_JSON_VALUES} values")
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError) as error:
-            kind = self.headers.get("content-type", "no content type")
+            kind = plain(self.headers.get("content-type", "no content type"))[:100]
             raise UnreadableAnswerError(
                 f"HTTP {self.status} with a body that is not JSON ({kind}, {len(self.body)} bytes)"
             ) from error
@@ -159,6 +170,31 @@ class Refused:
     message: str
     again: bool = False
     after_seconds: float | None = None
+    #: Whether any other submit of the account would be refused too: its key is, or its credit is used up.
+    whole_account: bool = False
+
+
+# What a list of recent jobs holds.
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One job that the provider has, as its list shows it."""
+
+    provider_job_id: str
+    status: str
+    created_at: datetime | None
+    #: What was asked for, in the provider's words, as far as the list says it.
+    about: str = ""
+    credits: float | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of them, the latest first; `next_page` is empty on the last."""
+
+    jobs: tuple[Listed, ...]
+    next_page: str = ""
 
 
 # What a poll came to.

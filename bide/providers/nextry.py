@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
-from pydantic import Field
-
 from bide.errors import InvalidRequestError, UnreadableAnswerError
+from bide.params.nextry import GenerateImage
 from bide.providers import reading
 from bide.providers.base import (
     Account,
@@ -18,9 +18,10 @@ from bide.providers.base import (
     Catalog,
     Failed,
     InputForm,
+    Listed,
+    Listing,
     Media,
     Operation,
-    Params,
     PollOutcome,
     PollPlan,
     Provider,
@@ -45,25 +46,20 @@ _SUFFIXES = {
 }
 
 
-class GenerateImageParams(Params):
-    """Text fields of the form; which pictures a tool needs is the tool's own affair."""
-
-    tool: str = Field(min_length=1)
-
-
 class Nextry(Provider):
     """Submit answers with planned places and a history id; the history says when they hold something."""
 
     name = "nextry"
     default_base_url = None
     operations: ClassVar[Mapping[str, Operation]] = {
-        "generate_image": Operation(params=GenerateImageParams, inputs=InputForm.FILE),
+        "generate_image": Operation(params=GenerateImage, inputs=InputForm.FILE),
     }
     poll_plan = PollPlan(first_seconds=2.0, factor=2.0, cap_seconds=30.0)
     catalogs: ClassVar[Mapping[str, Catalog]] = {
         "tools": Catalog("Values of `tool`, in groups"),
         "generation_types": Catalog("Generation types of one tool", arguments=("tool",)),
     }
+    listed_operations = frozenset({"generate_image"})
     error_fields = ("error", "error_message", "message", "detail")
     source = "https://doc.nextry.app/docs/generation"
 
@@ -88,6 +84,11 @@ class Nextry(Provider):
         url = account.url("/generation/generationTypes")
         return Call("GET", url, headers=account.bearer, query={"tool": arguments["tool"]})
 
+    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
+        """The history can't be asked for by time: its pages come with the latest first."""
+        query = {"page": page or "1", "limit": "100"}
+        return Call("GET", account.url("/user/generation-history"), headers=account.bearer, query=query)
+
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         body = answer.object()
         if job_id := reading.as_id(body.get("history_item_id")):
@@ -110,6 +111,12 @@ class Nextry(Provider):
 
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
         return reading.records(answer.json(), "items", "data", "tools", "generation_types")
+
+    def read_list(self, answer: Answer) -> Listing:
+        body = answer.object()
+        items = tuple(_listed(item) for item in reading.records(body, "items") if reading.as_id(item.get("id")))
+        page, pages = (reading.as_positive(body.get(name)) or 1 for name in ("page", "pages"))
+        return Listing(items, f"{page + 1:.0f}" if items and page < pages else "")
 
 
 def _as_field(value: Any) -> str:
@@ -138,3 +145,13 @@ def _address(place: Any, origin: str) -> str:
     if not path or "\\" in plain or "//" in plain or ":" in plain.partition("/")[0] or ".." in plain.split("/"):
         raise UnreadableAnswerError("a result path that leads somewhere else")
     return reading.as_url(f"{origin}/{path.removeprefix('/')}")
+
+
+def _listed(item: dict[str, Any]) -> Listed:
+    """Its `generation_type` is the tool's name."""
+    return Listed(
+        reading.as_id(item["id"]),
+        reading.as_text(item.get("status")).lower(),
+        reading.as_moment(item.get("created_at")),
+        reading.as_text(item.get("generation_type")),
+    )

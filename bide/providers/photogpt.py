@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from json import dumps, loads
-from typing import Any, ClassVar, Self
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
-from pydantic import ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
-
-from bide.errors import AccountRefusedError, PollFailedError, UnreadableAnswerError
+from bide.errors import UnreadableAnswerError
+from bide.params.photogpt import ImagesGeneration, ImagesUpscaling, ModelsTrain, VideosGeneration
 from bide.providers import reading
 from bide.providers.base import (
-    MAX_CURSOR_CHARACTERS,
     Account,
     Answer,
     Call,
     Catalog,
     Failed,
     InputForm,
-    Media,
+    Listed,
+    Listing,
     Operation,
-    Params,
     PollOutcome,
     PollPlan,
     Provider,
@@ -35,88 +31,21 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
-from bide.providers.refusal import is_bad_key, is_not_found, refusal_by_words
+from bide.providers.photogpt_files import (
+    ENVELOPE_ERRORS,
+    NO_REASON,
+    Packaging,
+    envelope,
+    packaged,
+    refused_poll,
+    result_of,
+)
+from bide.providers.refusal import refusal_by_words
 
 IMAGES, UPSCALING, VIDEOS, TRAINING = "images.generation", "images.upscaling", "videos.generation", "models.train"
 
-#: Fields that may say why something failed: of an envelope, and of a job or model inside one.
-ENVELOPE_ERRORS, RESULT_ERRORS = ("message", "err", "error", "detail"), ("error", "errorMessage", "message")
-
-NO_REASON = "the provider gave no reason"
-
-
-class ImagesParams(Params):
-    """A trained model can do with a preset or an input image in place of a prompt."""
-
-    modelID: str = Field(min_length=1)  # noqa: N815 - the provider's spelling, as below
-    prompt: str | None = None
-    preset: str | None = None
-    inputImageId: str | None = None  # noqa: N815
-    numImages: int | None = None  # noqa: N815
-    aspectRatio: str | None = None  # noqa: N815
-    width: int | None = None
-    height: int | None = None
-    seed: int | None = None
-    steps: int | None = None
-    options: dict[str, Any] | None = None
-    referenceImageURLs: list[str] | None = None  # noqa: N815
-
-    @model_validator(mode="after")
-    def _something_to_draw(self) -> Self:
-        if not (self.prompt or self.preset or self.inputImageId):
-            raise PydanticCustomError("prompt", "prompt is required (a trained model may take preset or inputImageId)")
-        return self
-
-
-class UpscalingParams(Params):
-    imageID: str = Field(min_length=1)  # noqa: N815
-
-
-class VideosParams(Params):
-    modelID: str = Field(min_length=1)  # noqa: N815
-    prompt: str = Field(min_length=1)
-    numVideos: int | None = None  # noqa: N815
-    referenceImages: list[dict[str, Any]] | None = None  # noqa: N815
-    options: dict[str, Any] | None = None
-
-
-class TrainingParams(Params):
-    """The trigger is a GET without a body: there is no place for anything but an id that stands in its path."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    modelID: str = Field(pattern=r"^[\w:-][\w.:-]*$", max_length=200)  # noqa: N815
-
-
-@dataclass(frozen=True)
-class Packaging:
-    """The cursor of a finished job whose videos are playlists: each is made a file, one after the other.
-
-    `ready` holds role and address of what is a file, `waiting` the ids of the rest; `asked`: for the file of the first.
-    """
-
-    ready: tuple[tuple[str, str], ...]
-    waiting: tuple[str, ...]
-    asked: bool = False
-
-    @classmethod
-    def from_cursor(cls, cursor: str) -> Packaging | None:
-        if not cursor:
-            return None
-        held = loads(cursor)
-        return cls(tuple((role, url) for role, url in held["ready"]), tuple(held["waiting"]), held["asked"])
-
-    @property
-    def path(self) -> str:
-        return f"/videos/{reading.in_path(self.waiting[0])}/{'download' if self.asked else 'create-download'}"
-
-    def outcome(self, status: str) -> PollOutcome:
-        if not self.waiting:
-            return Succeeded(tuple(Media(role, url=url) for role, url in self.ready))
-        cursor = dumps(asdict(self), separators=(",", ":"))
-        if len(cursor) > MAX_CURSOR_CHARACTERS:
-            raise UnreadableAnswerError("results whose addresses are too long to remember")
-        return Running(status, cursor=cursor)
+#: Fields of a job or model that may say why it failed.
+RESULT_ERRORS = ("error", "errorMessage", "message")
 
 
 class PhotoGPT(Provider):
@@ -125,16 +54,16 @@ class PhotoGPT(Provider):
     name = "photogpt"
     default_base_url = "https://developer.photogptai.com/api"
     operations: ClassVar[Mapping[str, Operation]] = {
-        IMAGES: Operation(params=ImagesParams, inputs=InputForm.URL),
-        UPSCALING: Operation(params=UpscalingParams),
+        IMAGES: Operation(params=ImagesGeneration, inputs=InputForm.URL),
+        UPSCALING: Operation(params=ImagesUpscaling),
         VIDEOS: Operation(
-            params=VideosParams,
+            params=VideosGeneration,
             inputs=InputForm.URL,
             poll_plan=PollPlan(first_seconds=8.0, factor=2.0, cap_seconds=30.0),
             deadline_seconds=3600.0,
         ),
         TRAINING: Operation(
-            params=TrainingParams,
+            params=ModelsTrain,
             poll_plan=PollPlan(first_seconds=300.0, factor=1.0, cap_seconds=300.0),
             deadline_seconds=7200.0,
             has_outputs=False,
@@ -144,6 +73,8 @@ class PhotoGPT(Provider):
     #: Nothing is documented: assumed short.
     results_live_seconds = 3600.0
     catalogs: ClassVar[Mapping[str, Catalog]] = {"models": Catalog("The account's models, with their status")}
+    #: A training is no job in the list that could be told from others: its model says whether it goes on.
+    listed_operations = frozenset({IMAGES, UPSCALING, VIDEOS})
     error_fields = ENVELOPE_ERRORS
     source = "https://platform.photogptai.com/docs/jobs"
 
@@ -165,13 +96,17 @@ class PhotoGPT(Provider):
             return super().catalog_call(catalog, arguments, account)
         return Call("GET", account.url("/models"), headers=_headers(account))
 
+    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
+        query = {"start": _rfc3339(since), "end": _rfc3339(until)} | ({"pageToken": page} if page else {})
+        return Call("GET", account.url("/jobs"), headers=_headers(account), query=query)
+
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         body = answer.json()
-        if _envelope(body) == "NOK":
+        if envelope(body) == "NOK" and not body.get("result"):
             return refusal_by_words(reading.first_text(body, self.error_fields))
         if submission.operation == TRAINING:
             return _training_submitted(body, submission.params["modelID"])
-        if job_id := reading.as_id(_result(body).get("jobId")):
+        if job_id := reading.as_id(result_of(body).get("jobId")):
             return Submitted(job_id)
         raise UnreadableAnswerError("there is no jobId in it")
 
@@ -183,19 +118,28 @@ class PhotoGPT(Provider):
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         packaging = Packaging.from_cursor(ticket.cursor)
         if packaging:
-            return _packaged(answer, packaging)
+            return packaged(answer, packaging)
         if answer.status == 404:
             return Unknown(self.error_text(answer) or "HTTP 404")
         body = answer.json()
-        if _envelope(body) == "NOK":
-            return _refused_poll(reading.first_text(body, self.error_fields))
-        return (_model if ticket.operation == TRAINING else _job)(_result(body))
+        if envelope(body) == "NOK":
+            return refused_poll(reading.first_text(body, self.error_fields))
+        return (_model if ticket.operation == TRAINING else _job)(result_of(body))
 
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
+        return reading.records(self._ok(answer), "result", "models", "items", "data")
+
+    def read_list(self, answer: Answer) -> Listing:
+        result = result_of(self._ok(answer))
+        entries = reading.records(result.get("jobs"))
+        jobs = tuple(_listed(entry) for entry in entries if reading.as_id(entry.get("jobId")))
+        return Listing(jobs, reading.as_id(result.get("nextPageToken")))
+
+    def _ok(self, answer: Answer) -> Any:
         body = answer.json()
-        if _envelope(body) == "NOK":
+        if envelope(body) == "NOK":
             raise UnreadableAnswerError(f"NOK: {reading.first_text(body, self.error_fields) or NO_REASON}")
-        return reading.records(body, "result", "models", "items", "data")
+        return body
 
 
 def _headers(account: Account) -> dict[str, str]:
@@ -214,31 +158,11 @@ def _references(submission: Submission) -> dict[str, Any]:
     return {"referenceImages": [*given, *added]}
 
 
-def _envelope(body: Any) -> str:
-    return reading.as_text(body.get("status")).upper() if isinstance(body, dict) else ""
-
-
-def _result(body: Any) -> dict[str, Any]:
-    result = body.get("result") if isinstance(body, dict) else None
-    if not isinstance(result, dict):
-        raise UnreadableAnswerError("an answer without a result")
-    return result
-
-
 def _training_submitted(body: Any, model_id: str) -> Submitted:
     """The trigger answers with a text, in an envelope or bare, and no job id: the model is what is asked about."""
-    if isinstance(body, str) or _envelope(body) == "OK":
+    if isinstance(body, str) or envelope(body) == "OK":
         return Submitted(model_id)
     raise UnreadableAnswerError("neither OK nor NOK")
-
-
-def _refused_poll(reason: str) -> PollOutcome:
-    """NOK to a poll is about the asking, unless its words say that there is no such job."""
-    if is_not_found(reason):
-        return Unknown(reason)
-    if is_bad_key(reason):
-        raise AccountRefusedError(reason)
-    raise PollFailedError(reason or NO_REASON)
 
 
 def _model(result: dict[str, Any]) -> PollOutcome:
@@ -277,27 +201,15 @@ def _left_over(result: dict[str, Any]) -> str:
     return f" (made before it failed: {', '.join(filter(None, ids))})" if any(ids) else ""
 
 
-def _packaged(answer: Answer, packaging: Packaging) -> PollOutcome:
-    """`create-download` is a GET that starts work: asked once, and again only when its file is not known or failed."""
-    if not packaging.asked:
-        if answer.status == 404:
-            raise PollFailedError("HTTP 404 where a video was to be made a file")
-        return replace(packaging, asked=True).outcome("file of the video is asked for")
-    if answer.status != 404:
-        body = answer.json()
-        if _envelope(body) != "NOK":
-            return _download(_result(body), packaging)
-        _refused_poll(reading.first_text(body, ENVELOPE_ERRORS))
-    return replace(packaging, asked=False).outcome("file of the video is not known")
+def _rfc3339(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _download(result: dict[str, Any], packaging: Packaging) -> PollOutcome:
-    status = reading.as_word(result.get("status"))
-    if status in ("failed", "error"):
-        return replace(packaging, asked=False).outcome("file of the video failed")
-    if status != "ready":
-        return packaging.outcome(f"file of the video: {status}")
-    url = reading.as_url(result.get("url"))
-    if reading.is_playlist(url):
-        raise UnreadableAnswerError("a download that is a playlist again")
-    return Packaging((*packaging.ready, ("video", url)), packaging.waiting[1:]).outcome("file of the next video")
+def _listed(entry: dict[str, Any]) -> Listed:
+    return Listed(
+        reading.as_id(entry["jobId"]),
+        reading.as_text(entry.get("status")).lower(),
+        reading.as_moment(entry.get("createdAt")),
+        reading.first_text(entry, RESULT_ERRORS),
+        reading.as_positive(entry.get("credits")),
+    )

@@ -10,11 +10,12 @@ import base64
 import math
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from bide.errors import UnreadableAnswerError
-from bide.providers.exchange import Answer, Media
+from bide.providers.exchange import Answer, Media, plain
 
 #: Longest error text and longest id that is kept [characters].
 TEXT_MAX_CHARACTERS, ID_MAX_CHARACTERS = 500, 512
@@ -49,15 +50,24 @@ def as_word(value: Any) -> str:
     return as_text(value).lower()
 
 
-def as_seconds(value: Any) -> float | None:
-    """A positive, finite number of seconds, also one written as a string; else None."""
+def as_positive(value: Any) -> float | None:
+    """A positive, finite number (of seconds, credits, pages), also one written as a string; else None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        seconds = float(value)
+        number = float(value)
     except (ValueError, OverflowError):
         return None
-    return seconds if math.isfinite(seconds) and seconds > 0 else None
+    return number if math.isfinite(number) and number > 0 else None
+
+
+def as_moment(value: Any) -> datetime | None:
+    """A moment in ISO 8601, in UTC where it names no zone; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return moment and (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def as_text(value: Any, *, depth: int = TEXT_MAX_DEPTH) -> str:
@@ -65,9 +75,7 @@ def as_text(value: Any, *, depth: int = TEXT_MAX_DEPTH) -> str:
     if value is None or value is False or depth == 0:
         return ""
     if isinstance(value, str):
-        return " ".join(value[: 2 * TEXT_MAX_CHARACTERS].encode(errors="replace").decode().split())[
-            :TEXT_MAX_CHARACTERS
-        ]
+        return plain(value[: 2 * TEXT_MAX_CHARACTERS])[:TEXT_MAX_CHARACTERS]
     if isinstance(value, dict):
         return _joined(_labelled(value, depth))
     if isinstance(value, list | tuple):

@@ -24,6 +24,11 @@ _BAD_KEY = re.compile(
     r"unauthori[sz]ed|unauthenticated|authentication failed",
     _ANY_CASE,
 )
+_NO_CREDIT = re.compile(
+    r"\b(insufficient|not enough|no|no more|out of|exhausted|used up)\s(\w+\s){0,2}(credits?|balance|quota|funds)\b|"
+    r"\b(credits?|balance|quota|funds|monthly limit)\b.{0,20}\b(exceeded|exhausted|insufficient|used up|too low|reached)",
+    _ANY_CASE,
+)
 _NOT_FOUND = re.compile(r"\bnot[ _]found\b|does ?n[o']t exist|no such|unknown (id|job|request)", _ANY_CASE)
 
 
@@ -36,12 +41,14 @@ def refusal_by_status(answer: Answer, text: str, *, after_seconds: float | None 
     if status in _NOT_ACCEPTED_TRY_AGAIN:
         return Refused(FailureCode.REJECTED, words, again=True, after_seconds=after_seconds)
     if status in (401, 403):
-        return Refused(FailureCode.UNAUTHORIZED, edge_block(answer) or words)
+        blocked = edge_block(answer)
+        whole = status == 401 or bool(blocked) or concerns_account(text)  # another 403 is about what was asked for
+        return Refused(FailureCode.UNAUTHORIZED, blocked or words, whole_account=whole)
     if status in (307, 308):
         message = f"HTTP {status}: the provider redirects this address; correct the base URL"
         return Refused(FailureCode.REJECTED, message)
     if 400 <= status < 500 and status not in (408, 409, 425, 499):
-        return Refused(FailureCode.REJECTED, words)
+        return Refused(FailureCode.REJECTED, words, whole_account=status == 402 or concerns_account(text))
     raise SubmissionUnknownError(f"the provider answered {words}; the job may have been accepted")
 
 
@@ -51,7 +58,8 @@ def refusal_by_words(text: str, *, after_seconds: float | None = None) -> Refuse
         raise SubmissionUnknownError("the provider reports an error and no reason; the job may have been accepted")
     if is_rate_limit(text):
         return Refused(FailureCode.REJECTED, text, again=True, after_seconds=after_seconds)
-    return Refused(FailureCode.UNAUTHORIZED if is_bad_key(text) else FailureCode.REJECTED, text)
+    code = FailureCode.UNAUTHORIZED if is_bad_key(text) else FailureCode.REJECTED
+    return Refused(code, text, whole_account=concerns_account(text))
 
 
 def is_rate_limit(text: str) -> bool:
@@ -62,6 +70,11 @@ def is_rate_limit(text: str) -> bool:
 def is_bad_key(text: str) -> bool:
     """Whether the words are about the account's key."""
     return _BAD_KEY.search(text) is not None
+
+
+def concerns_account(text: str) -> bool:
+    """Whether the words are about the account's key or its used-up credit, so that every submit would hear them."""
+    return is_bad_key(text) or _NO_CREDIT.search(text) is not None
 
 
 def is_not_found(text: str) -> bool:

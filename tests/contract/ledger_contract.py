@@ -8,14 +8,27 @@ import redis
 from bide.contract import JobState
 from bide.ledger import Hint, Limits, Polled, Verb
 from bide.ledger.keys import idempotency_key, prefix
+from tests.contract.ledger_contract_callbacks import CallbacksContract
 from tests.contract.ledger_contract_ends import EndsContract
+from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
+from tests.contract.ledger_contract_settling import SettlingContract
 from tests.contract.ledger_contract_submits import SubmitsContract
+from tests.contract.ledger_contract_versions import VersionsContract
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, request_of, taken
 
 
-class LedgerContract(SubmitsContract, RoundsContract, EndsContract, RepairsContract):
+class LedgerContract(
+    SubmitsContract,
+    RoundsContract,
+    EndsContract,
+    RepairsContract,
+    SettlingContract,
+    CallbacksContract,
+    LearningContract,
+    VersionsContract,
+):
     """All of the contract; here: messages, records and the line. The bases hold the rest of a job's way."""
 
     @pytest.fixture

@@ -145,6 +145,14 @@ class RepairsContract:
         stage.clock.advance(15)
         assert stage.ledger.sweep(ACCOUNT, backlog=["bide.poll"])[0].hints != ()
 
+    def test_a_backlog_holds_no_dead_workers_job_up(self, stage: Stage) -> None:
+        """The message was taken: it can't be among those that wait in the queue."""
+        watched(stage)
+        stage.storing("a")
+        wait(stage, 11)
+        [hint] = stage.ledger.sweep(ACCOUNT, backlog=["bide.store"])[0].hints
+        assert (hint.job_id, hint.queue) == ("a", "bide.store")
+
     def test_a_client_that_died_before_its_message_is_no_loss(self, stage: Stage) -> None:
         """What was only opened gets a round, which lets it in."""
         stage.open("a")

@@ -102,8 +102,7 @@ class SubmitsContract:
         stage.clock.advance(1)
         (ahead,) = stage.ledger.admit(ACCOUNT).hints
         record = intended_again(stage, ahead.job_id, "t2")
-        stage.ledger.submitted(record, "t2", attempt=1, provider_job_id="p")
-        assert len(stage.ledger.admit(ACCOUNT).hints) == 3
+        assert len(stage.ledger.submitted(record, "t2", attempt=1, provider_job_id="p").hints) == 3
 
     def test_refusals_of_one_moment_are_one_strike(self, stage: Stage) -> None:
         """Ten submits under way together, all refused, hold the account for the first second only."""
@@ -216,31 +215,6 @@ class SubmitsContract:
         stage.ledger.conclude(other, "u", JobState.FAILED, error=ERROR)
         assert stage.resume("a").verb is Verb.SUBMIT
         assert stage.clocks("a") == {"lease", "inflight"}
-
-    # Operators
-
-    def test_an_operator_has_it_submitted_again(self, stage: Stage) -> None:
-        """In line like any other, with time to end in; only where it is unconfirmed."""
-        stage.unconfirmed("a")
-        stage.clock.advance(10_000)
-        done, messages = stage.ledger.resubmit(ACCOUNT, "a")
-        assert done
-        assert messages.round is not None
-        assert stage.clocks("a") == {"queued"}
-        assert stage.ledger.sweep(ACCOUNT)[0].hints == ()
-        assert stage.ledger.resubmit(ACCOUNT, "a")[0], "its answer was lost on the way"
-        record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
-        stage.ledger.intend(record, "t")
-        assert stage.ledger.resubmit(ACCOUNT, "a")[0] is False
-
-    def test_an_operator_gives_it_up(self, stage: Stage) -> None:
-        """Cancelling takes it off the list, and the record gets its TTL."""
-        stage.unconfirmed("a")
-        assert stage.ledger.cancel(ACCOUNT, "a")[0] == "unconfirmed"
-        assert stage.resume("a").verb is Verb.ANSWER
-        stage.ledger.answered(ACCOUNT, "a")
-        assert stage.clocks("a") == set()
-        assert stage.ttl("job", "a") > 0
 
 
 def refuse(stage: Stage, job_id: str, *, after_seconds: float | None = None) -> None:

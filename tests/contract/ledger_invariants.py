@@ -84,6 +84,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
     assert account.on("unconfirmed") == {job_id for job_id, job in jobs.items() if job["state"] == "unconfirmed"}
     assert account.on("inflight") == {job_id for job_id, job in jobs.items() if _takes_a_place(account, job_id, job)}
     assert len(account.on("inflight") - set(late)) <= max_in_flight
+    assert account.on("callbacks") >= {job_id for job_id, job in jobs.items() if _owes_a_callback(job)}
 
 
 def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
@@ -103,12 +104,20 @@ def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
     return job["state"] in ("submitting", "running") or let_in
 
 
+def _owes_a_callback(job: dict[str, str]) -> bool:
+    """Nobody delivers any here, so that each stays owed."""
+    return "callback" in job and job["state"] in (*FINAL_STATES, "unconfirmed")
+
+
 def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
     """Every key has a TTL, or belongs to a job that is live or on the operators' list, or is one of the registries."""
     kept = {ACCOUNTS_KEY}
     for name in names:
         account = Account(prefix(name), whole)
-        kept |= {account.at + each for each in (*CLOCKS, "unconfirmed", "inflight", "account")}
+        kept |= {
+            account.at + each
+            for each in (*CLOCKS, "unconfirmed", "inflight", "told", "account", "durations", "callbacks")
+        }
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":
                 followed = "leader" in job  # has its TTL from the beginning
@@ -118,4 +127,4 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
                 }
             else:
                 assert job["state"] in (*FINAL_STATES, "following"), f"{job_id} rests as {job}"
-    assert whole.for_ever <= kept
+    assert whole.for_ever <= kept, sorted(whole.for_ever - kept)

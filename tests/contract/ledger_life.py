@@ -72,6 +72,7 @@ def a_request(name: AccountName, number: int) -> GenerateRequest:
         on_unknown="resubmit" if kind in (0, 1) else "hold",
         priority="bulk" if kind == 4 else "interactive",
         deadline_seconds=40.0 if kind == 5 else None,
+        callback_url="https://example.com/hook" if kind in (0, 1, 3) else None,
     )
 
 

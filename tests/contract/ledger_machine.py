@@ -9,11 +9,10 @@ from typing import get_args
 import redis
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Hint, Ledger, Messages, Polled, Round, Step, Verb
-from bide.ledger.keys import prefix
 from tests.contract.ledger_invariants import CLOCKS, check_account, check_keys, snapshot
 from tests.contract.ledger_life import (
     ACCOUNTS,
@@ -31,6 +30,7 @@ from tests.contract.ledger_life import (
     several,
     some,
 )
+from tests.contract.ledger_people import People
 from tests.contract.ledger_stage import ERROR, SIGNATURE, Clock, Crew
 
 #: A cooperative crew must have brought every job to its end after so many turns of `TURN_SECONDS`: the longest silence
@@ -38,7 +38,7 @@ from tests.contract.ledger_stage import ERROR, SIGNATURE, Clock, Crew
 MOST_TURNS, TURN_SECONDS = 90, 8
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(People):
     """Subclasses say which server; `held` are the workers, `post` the messages under way."""
 
     def __init__(self) -> None:
@@ -215,8 +215,15 @@ class LedgerMachine(RuleBasedStateMachine):
         latest = max((seq for name, seq in self.seqs if name == account), default=0)
         self._claim(account, seq if lost else latest, batch=batch)
 
-    @event(weight=4, which=some, kind=among(*get_args(Kind)), astray=among(False, False, False, True), again=either)
-    def polled(self, which: int, kind: Kind, astray: bool, again: bool) -> None:
+    @event(
+        weight=4,
+        which=some,
+        kind=among(*get_args(Kind)),
+        astray=among(False, False, False, True),
+        again=either,
+        lost=either,
+    )
+    def polled(self, which: int, kind: Kind, astray: bool, again: bool, lost: bool) -> None:
         """The provider's answer about a job that was claimed at some time, or never."""
         if astray or not self.claimed:
             account, job_id = self.sent[which % len(self.sent)]
@@ -224,8 +231,9 @@ class LedgerMachine(RuleBasedStateMachine):
             account, job_id = one = self.claimed[which % len(self.claimed)]
             if not again:
                 self.claimed.remove(one)
-        value = ERROR if kind == "failed" else ""
-        self._send(self.ledger.polled(account, [Polled(job_id, kind, 7.0, value=value), Polled("nobody", kind)]))
+        value, note = (ERROR, "lost" if lost else "rejected") if kind == "failed" else ("", "")
+        polled = Polled(job_id, kind, 7.0, value=value, note=note)
+        self._send(self.ledger.polled(account, [polled, Polled("nobody", kind)]))
 
     # Everybody else
 
@@ -233,36 +241,6 @@ class LedgerMachine(RuleBasedStateMachine):
     def provider_changes(self, usual: str) -> None:
         """The provider has good and bad hours."""
         self.usual = usual
-
-    @event(weight=1, which=some)
-    def cancel(self, which: int) -> None:
-        """A caller or an operator cancels, twice where the first answer was lost."""
-        for account, job_id in self.sent[which : which + 1] * 2:
-            state, messages = self.ledger.cancel(account, job_id)
-            self._send(messages)
-            if not state:
-                self.ledger.cancel_unknown(job_id)
-
-    @event(weight=2, which=some, submitted=either)
-    def settle(self, which: int, submitted: bool) -> None:
-        """An operator settles an unconfirmed job: by the provider's id, or by another submit."""
-        held = [one for one in self.sent if self.server.zscore(prefix(one[0]) + "unconfirmed", one[1])]
-        account, job_id = (held or self.sent)[which % len(held or self.sent)]
-        record = self.ledger.read(account, job_id)
-        if not held or record is None:
-            fields = record.fields if record else {}
-            repeated = fields.get("state") == "queued" and "operator" in fields.get("note", "")
-            assert self.ledger.resubmit(account, job_id)[0] is repeated
-        elif submitted:
-            self.late.add(job_id)
-            attempt = int(record.number("submits"))
-            self._send(self.ledger.submitted(record, "", attempt=attempt, provider_job_id="found"))
-        else:
-            done, messages = self.ledger.resubmit(account, job_id)
-            assert done
-            assert self.ledger.resubmit(account, job_id)[0], "only the answer was lost"
-            self._send(messages)
-            self.allowed[job_id] += 1
 
     @event(weight=1, account=either_account, most=among(*range(1, 4)), hold_seconds=among(*[0] * 8, 5.0, 100.0))
     def admit(self, account: AccountName, most: int, hold_seconds: float) -> None:

@@ -18,7 +18,8 @@ from aiohttp.test_utils import TestServer
 
 from bide import __version__
 from bide.errors import ConfigurationError, NotSentError, PollFailedError, SubmissionUnknownError
-from bide.http import HttpClient, HttpOptions, Timeouts, never_sent
+from bide.http import HttpClient, HttpOptions, Timeouts
+from bide.http_errors import never_sent
 from bide.providers.base import Answer, Call
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import ClassVar
 
 import pytest
 
 from bide.errors import InvalidRequestError
-from bide.providers.base import Account, Answer, Submission, Ticket, Upload
+from bide.providers.base import Account, Answer, Listed, Listing, Submission, Ticket, Upload
 from tests.contract.provider_contract import KEY, ProviderContract
 
 
@@ -173,3 +174,15 @@ class TestNextry(ProviderContract):
         """An id is one segment of the path."""
         call = self.adapter.poll_call(Ticket("generate_image", "a/b"), self.account)
         assert call.url == "https://nextry.example:8443/v1/user/generation-history/a%2Fb"
+
+    def test_lists_the_history_page_by_page(self) -> None:
+        """The latest first; the tool stands as `generation_type`; the last page names no next one."""
+        now = datetime(2026, 3, 1, tzinfo=UTC)
+        call = self.adapter.list_call(now, now, self.account, page="2")
+        assert call.url == "https://nextry.example:8443/v1/user/generation-history"
+        assert call.query == {"page": "2", "limit": "100"}
+        item = {"id": "h1", "generation_type": "fabric", "status": "pending", "created_at": "2026-03-01T00:00:00"}
+        for pages, following in ((3, "3"), (2, "")):
+            body = {"page": 2, "pages": pages, "items": [item, {"id": ""}]}
+            listing = self.adapter.list_outcome(Answer(200, {}, json.dumps(body).encode()), self.account)
+            assert listing == Listing((Listed("h1", "pending", now, "fabric"),), following)

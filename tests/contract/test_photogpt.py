@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, ClassVar
 
 import pytest
 
-from bide.errors import InvalidRequestError
-from bide.providers.base import MAX_CURSOR_CHARACTERS, Answer, Submission, Ticket, Upload
+from bide.errors import AccountRefusedError, InvalidRequestError, UnreadableAnswerError
+from bide.providers.base import MAX_CURSOR_CHARACTERS, Answer, Listed, Listing, Submission, Ticket, Upload
 from tests.contract.provider_contract import KEY, ProviderContract
 
 FRAME = Upload("first_frame", url="https://ours.example/frame.png?signed")
@@ -193,3 +194,34 @@ class TestPhotoGPT(ProviderContract):
         for operation in self.submissions:
             assert self.submitted(operation, Answer(500, {}, b""))["raises"] == "SubmissionUnknownError"
         assert self.adapter.submit_buys
+
+    def test_lists_recent_jobs_by_time(self) -> None:
+        """A page of them between two moments, with what helps a person to recognise one; a NOK is no list."""
+        since = datetime(2026, 3, 1, 10, 0, 0, 900_000, tzinfo=timezone(timedelta(hours=3)))
+        call = self.adapter.list_call(since, since + timedelta(hours=1), self.account, page="next")
+        assert (call.method, call.url, call.headers) == ("GET", "https://provider.example:8443/api/jobs", HEADERS)
+        assert call.query == {"start": "2026-03-01T07:00:00Z", "end": "2026-03-01T08:00:00Z", "pageToken": "next"}
+        told = {
+            "jobId": "j1",
+            "status": "Running",
+            "credits": 2,
+            "errorMessage": None,
+            "createdAt": "2026-03-01T07:30:00Z",
+        }
+        body = {"status": "OK", "result": {"jobs": [told, {"status": "no id"}, 7], "nextPageToken": "2"}}
+        listing = self.adapter.list_outcome(Answer(200, {}, json.dumps(body).encode()), self.account)
+        created = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
+        assert listing == Listing((Listed("j1", "running", created, "", 2.0),), "2")
+        with pytest.raises(UnreadableAnswerError, match="no such range"):
+            self.adapter.list_outcome(nok("no such range"), self.account)
+        with pytest.raises(AccountRefusedError):
+            self.adapter.list_outcome(nok(f"bad key {KEY}", 401), self.account)
+
+    def test_a_refusal_with_a_job_in_it_is_no_refusal(self) -> None:
+        """NOK, and yet there is a job: it is asked about, and nothing is bought again; without its id nobody knows."""
+        body = {"status": "NOK", "message": "too many requests", "result": {"jobId": "j1"}}
+        came = self.submitted("images.generation", Answer(200, {}, json.dumps(body).encode()))
+        assert (came["is"], came["provider_job_id"]) == ("Submitted", "j1")
+        body["result"] = {"status": "queued"}
+        came = self.submitted("images.generation", Answer(200, {}, json.dumps(body).encode()))
+        assert came.get("raises") == "SubmissionUnknownError"

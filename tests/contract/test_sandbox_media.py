@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import httpx
 import pytest
 
@@ -70,6 +72,13 @@ class TestMedia(SandboxTests):
 
         assert "content-length" not in answer.headers
         assert http.get("/_sandbox/stats").status_code == 200
+
+    def test_a_pixel_bomb_says_how_large_it_is(self, http: httpx.Client) -> None:
+        """A PNG head of ten gigapixels in a file of some kilobytes."""
+        content = http.get(self.url(http, "fox [fault:pixel_bomb]")).content
+        assert content.startswith(b"\x89PNG")
+        assert struct.unpack(">II", content[16:24]) == (100_000, 100_000)
+        assert len(content) < 100_000
 
     def test_a_gzip_bomb_unpacks_to_much_more_than_it_is(self, http: httpx.Client) -> None:
         """8 MiB of zeros behind the picture, packed to next to nothing."""

@@ -54,6 +54,12 @@ def check_nothing_left(rig: Rig, marked: str) -> None:
     check_final(whole, names)
 
 
+def check_results_expire(rig: Rig) -> None:
+    """No caller's answer stays for ever."""
+    with rig.server() as server:
+        assert not [key for key in server.scan_iter("celery-task-meta-*") if server.ttl(key) == -1]
+
+
 def check_final(whole: Snapshot, names: Iterable[AccountName]) -> None:
     """Every record rests in one final state, or on the operators' list."""
     jobs = [fields for name in names for key, fields in whole.hashes.items() if key.startswith(f"{prefix(name)}job:")]

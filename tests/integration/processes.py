@@ -25,16 +25,25 @@ def procfile() -> dict[str, str]:
 class Process:
     """One command; `ready` is what it writes once it serves."""
 
-    def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], ready: str, log: Path) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        ready: str,
+        log: Path,
+        root: Path = ROOT,
+    ) -> None:
+        self.name, self._root = name, root
         self._command, self._env, self._ready, self._log = list(command), dict(env), ready, log
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0
 
     @classmethod
-    def of_procfile(cls, name: str, *, env: Mapping[str, str], ready: str, folder: Path) -> Process:
-        """One line of the Procfile, as any process manager runs it."""
-        command = ["bash", "-c", f"exec {procfile()[name]}"]
+    def of_procfile(cls, name: str, *, env: Mapping[str, str], ready: str, folder: Path, more: str = "") -> Process:
+        """One line of the Procfile, as any process manager runs it; `more` options at its end."""
+        command = ["bash", "-c", f"exec {procfile()[name]} {more}"]
         return cls(name, command, env=env, ready=ready, log=folder / f"{name}.log")
 
     def start(self) -> re.Match[str]:
@@ -42,13 +51,24 @@ class Process:
         with self._log.open("ab") as out:
             self._started_at = out.tell()
             self._process = subprocess.Popen(
-                self._command, env=self._env, cwd=ROOT, stdout=out, stderr=out, start_new_session=True
+                self._command, env=self._env, cwd=self._root, stdout=out, stderr=out, start_new_session=True
             )
         return eventually(self._serving, what=f"{self.name} serves", within_seconds=2 * PATIENCE_SECONDS)
 
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last, 0 before that."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory it has ever had, as the kernel counts."""
+        [kilobytes] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
+        return 1024 * int(kilobytes)
 
     def ask_to_end(self) -> None:
         """SIGTERM, and no waiting."""

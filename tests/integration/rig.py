@@ -50,7 +50,11 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__SLOW__SUBMITS_PER_SECOND": "2",
     "PHOTOGPT__ACCOUNTS__STRUCK__API_KEY": "key-of-struck",
     "PHOTOGPT__ACCOUNTS__GATED__API_KEY": "key-of-gated",
+    "PHOTOGPT__ACCOUNTS__LEARNING__API_KEY": "key-of-learning",
 }
+
+#: What callbacks are signed with.
+CALLBACK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1yaWctMDEyMzQ1Njc4OQ=="
 
 FLOWER_USER, FLOWER_PASSWORD = "operator", "hush-flower"
 
@@ -117,6 +121,7 @@ class Rig:
         providers = {f"BIDE_PROVIDERS__{name}": value for name, value in {**KEYS, **self._addresses()}.items()}
         flower = {"BIDE_FLOWER__USER": FLOWER_USER, "BIDE_FLOWER__PASSWORD": FLOWER_PASSWORD, "PORT": "0"}
         own = {"BIDE_BROKER_URL": self.redis.url, "BIDE_LOG__FORMAT": "json"}
+        own |= {"BIDE_CALLBACKS__SECRET": CALLBACK_SECRET, "BIDE_CALLBACKS__ALLOWED_HOSTS": '["127.0.0.1"]'}
         return {**plain_environment(), **own, **CLOCKS, **self.store.environment(), **providers, **flower}
 
     def _addresses(self) -> dict[str, str]:

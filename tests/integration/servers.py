@@ -20,8 +20,8 @@ PATIENCE_SECONDS = 15.0
 class RedisServer:
     """One Redis (or Valkey) process; `url` stays the same when it is killed and started again."""
 
-    def __init__(self, folder: Path, *, appendonly: bool) -> None:
-        self._folder, self._appendonly = folder, appendonly
+    def __init__(self, folder: Path, *, appendonly: bool, appendfsync: str = "everysec") -> None:
+        self._folder, self._appendonly, self._appendfsync = folder, appendonly, appendfsync
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -33,6 +33,11 @@ class RedisServer:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last, 0 where none runs."""
+        return self._process.pid if self._process else 0
+
     def start(self) -> None:
         """Start it, and wait until it has read its files and answers."""
         settings = {
@@ -41,6 +46,7 @@ class RedisServer:
             "dir": str(self._folder),
             "save": "",
             "appendonly": "yes" if self._appendonly else "no",
+            "appendfsync": self._appendfsync,
             "maxmemory-policy": "noeviction",
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]

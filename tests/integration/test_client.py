@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from bide.client import Client
+from bide.client import Client, object_store
 from bide.contract import FailureCode, JobState
 from bide.errors import IdempotencyConflictError, InvalidRequestError, JobFailed
 from bide.storage import Storage, StorageOptions
@@ -115,6 +116,39 @@ def test_a_large_picture_is_uploaded(picture: Path, rig: Rig, monkeypatch: pytes
     assert [output.role for output in result.outputs] == ["image", "preview"]
     content, _ = rig.store.read(f"uploads/{hashlib.sha256(picture.read_bytes()).hexdigest()}")
     assert Image.open(io.BytesIO(content)).size == (640, 640)
+
+
+def test_a_result_as_addresses(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On request each output has an address at which anyone can fetch the very object, for a while."""
+    for name, value in rig.store.environment().items():
+        monkeypatch.setenv(name, value)
+    store = object_store(BUCKET, endpoint_url=rig.store.url, region=REGION)
+    with Client(rig.redis.url, uploads=store) as client:
+        [job_id] = client.submit_many([image(marker())])
+        assert client.result(job_id) is None
+        client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)
+        signed = client.result(job_id, presign_seconds=60)
+    assert signed is not None
+    with urllib.request.urlopen(signed.outputs[0].url, timeout=10) as answer:
+        assert hashlib.sha256(answer.read()).hexdigest() == signed.outputs[0].sha256
+
+
+def test_many_are_checked_before_the_first(client: Client, rig: Rig) -> None:
+    """One wrong request among them, and nothing is enqueued; repeated under the same ids nothing is bought twice."""
+    before, marked = rig.counts(), marker()
+    with pytest.raises(InvalidRequestError, match="modelID"):
+        client.submit_many([image(marked), image(params={"modelID": ""})])
+    assert rig.counts() == before
+
+    requests, ids = [image(f"{marked} {number}") for number in range(3)], [f"{marked}-{number}" for number in range(3)]
+    assert client.submit_many(requests, job_ids=ids) == client.submit_many(requests, job_ids=ids) == ids
+    for job_id in ids:
+        client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)
+    assert len(rig.purchases(marked)) == 3
+
+    with pytest.raises(IdempotencyConflictError) as refused:
+        client.submit_many([requests[0], image("another")], job_ids=ids[:2])
+    assert refused.value.__notes__ == [f"1 of 2 jobs were enqueued: ['{ids[0]}']"]
 
 
 def test_a_large_picture_under_a_key_is_one_job(picture: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import redbeat.schedulers
 from celery import Celery, Task
 from celery.app.defaults import SETTING_KEYS
 from celery.concurrency import get_implementation
+from celery.concurrency.thread import TaskPool
 from celery.exceptions import QueueNotFound
 from celery.utils.imports import symbol_by_name
 from kombu import Connection
@@ -104,8 +105,8 @@ def test_app_is_built_without_a_network() -> None:
 
     assert conf.accept_content == ["json"]
     assert conf.task_serializer == conf.result_serializer == conf.event_serializer == "json"
-    assert get_implementation(conf.worker_pool).__module__ == "celery.concurrency.thread"
-    assert symbol_by_name(conf.beat_scheduler) is redbeat.schedulers.RedBeatScheduler
+    assert issubclass(get_implementation(conf.worker_pool), TaskPool)
+    assert issubclass(symbol_by_name(conf.beat_scheduler), redbeat.schedulers.RedBeatScheduler)
     assert (conf.worker_prefetch_multiplier, conf.worker_eta_task_limit) == (1, None)
     assert (conf.task_acks_late, conf.task_ignore_result, conf.task_track_started) == (True, True, False)
     assert conf.result_expires == 7 * 24 * 3600

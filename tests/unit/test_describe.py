@@ -101,4 +101,4 @@ def test_a_description_never_raises(app: Celery, request_: Any) -> None:
     else:
         job = received(app, [[], {"request": request_}, {}])
 
-    assert job.kwargsrepr == "not a request"
+    assert job.kwargsrepr == ("? ?" if isinstance(request_, dict) else "not a request")

@@ -11,7 +11,10 @@ import redis
 from celery import Celery
 from structlog.testing import capture_logs
 
-from bide.ledger import Limits, Messages
+from bide.bulk.record import Options
+from bide.bulk.runs import Runs
+from bide.ledger import AccountName, Limits, Messages
+from bide.ledger.callbacks import Callbacks
 from bide.ledger.keys import prefix
 from config.sections import TimingSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
@@ -24,9 +27,15 @@ class Sent:
     """A dispatcher that keeps what it is to send."""
 
     job_ids: list[str] = field(default_factory=list)
+    run_ids: list[str] = field(default_factory=list)
+    callbacks: list[AccountName] = field(default_factory=list)
 
     def send(self, messages: Messages) -> None:
+        self.callbacks += [messages.callbacks] if messages.callbacks else []
         self.job_ids += [hint.job_id for hint in messages.hints]
+
+    def look_at_run(self, run_id: str) -> None:
+        self.run_ids.append(run_id)
 
 
 @dataclass
@@ -45,6 +54,14 @@ class Tools:
     @property
     def ledger(self) -> object:
         return self.stage.ledger
+
+    @property
+    def callbacks(self) -> Callbacks:
+        return Callbacks(self.stage.server, clock=self.stage.clock)
+
+    @property
+    def runs(self) -> Runs:
+        return Runs(self.stage.server)
 
 
 @pytest.fixture
@@ -89,6 +106,16 @@ def test_a_broken_account_does_not_stop_the_others(stage: Stage, tools: Tools) -
     assert tools.dispatcher.job_ids == ["a"]
 
 
+def test_due_callbacks_are_told_of(stage: Stage, tools: Tools) -> None:
+    """However they were lost; one that is claimed, or to be tried later, is left alone."""
+    stage.finished("a", callback_url="https://example.com/")
+    sweeper_of(tools).sweep()
+    assert tools.dispatcher.callbacks == [ACCOUNT]
+    tools.callbacks.claim(ACCOUNT, most=1, seconds=30)
+    sweeper_of(tools).sweep()
+    assert tools.dispatcher.callbacks == [ACCOUNT]
+
+
 def test_one_sweeper_works_and_the_others_watch(stage: Stage, tools: Tools) -> None:
     """The second finds the lock taken; it notes that somebody looks after the account."""
     first, second = sweeper_of(tools), sweeper_of(tools)
@@ -101,3 +128,12 @@ def test_one_sweeper_works_and_the_others_watch(stage: Stage, tools: Tools) -> N
     assert float(str(stage.server.hget(f"{prefix(ACCOUNT)}account", "swept_at"))) == stage.clock.now
     stage.server.delete(LOCK_KEY)
     assert second._my_turn()
+
+
+def test_a_run_that_nobody_looked_at_in_time_is_looked_at(tools: Tools) -> None:
+    """Its message was lost, or its feeder; one that is not due yet is left alone."""
+    for run_id in ("late", "early"):
+        tools.runs.create(run_id, rows=1, digest="d", source="test", options=Options())
+    tools.stage.server.zadd("bide:runs", {"late": 1})
+    sweeper_of(tools).sweep()
+    assert tools.dispatcher.run_ids == ["late"]

@@ -10,18 +10,34 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 #: What comes by extras only.
-NOT_IN_BASE = ("httpx", "httpx_aiohttp", "aiohttp", "boto3", "flower", "structlog", "pydantic_settings", "redbeat")
+NOT_IN_BASE = (
+    "httpx",
+    "httpx_aiohttp",
+    "aiohttp",
+    "boto3",
+    "flower",
+    "structlog",
+    "pydantic_settings",
+    "redbeat",
+    "standardwebhooks",
+)
+
+
+def build(folder: Path) -> Path:
+    """The wheel, built into `folder` from the library alone."""
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "bide"):
+        (source / name).symlink_to(ROOT / name)
+    code = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(folder)], cwd=source, check=True, capture_output=True)
+    [wheel] = folder.glob("*.whl")
+    return wheel
 
 
 def test_wheel_holds_the_library_alone(tmp_path: Path) -> None:
     """The wheel has `bide` with its Lua moves and its type marker, and nothing of the application."""
-    source = tmp_path / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "bide"):
-        (source / name).symlink_to(ROOT / name)
-    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", build, str(tmp_path)], cwd=source, check=True, capture_output=True)
-    [wheel] = tmp_path.glob("*.whl")
+    wheel = build(tmp_path)
     names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     assert all(name.startswith("bide/") for name in names)
     assert {"bide/py.typed", "bide/ledger/prelude.lua", "bide/ledger/step.lua"} <= set(names)
@@ -30,6 +46,8 @@ def test_wheel_holds_the_library_alone(tmp_path: Path) -> None:
 def test_client_needs_no_extra() -> None:
     """A caller's process imports the client, the contract and the command without anything an extra brings."""
     missing = "\n".join(f"sys.modules[{name!r}] = None" for name in NOT_IN_BASE)
-    imports = "import bide.client, bide.contract, bide.cli.main, bide.providers; bide.providers.installed()"
+    imports = (
+        "import bide.client, bide.contract, bide.cli.main, bide.providers, bide.schema; bide.providers.installed()"
+    )
     code = f"import sys\n{missing}\n{imports}"
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True)

@@ -1,0 +1,202 @@
+"""`python -m bench.scaling`: what polls cost the ledger with 1, 2 and 4 polling processes, and what follows.
+
+The provider answers at once here, so that the ledger is all that is measured: claim, record, next round.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import redis
+
+from bench.scaling_model import Costs, Load, lateness, needs
+from bench.servers import ROOT, _on_a_port, _redis, end, said, spawn
+from bench.table import written
+from bide.backoff import PollPlan
+from bide.contract import GenerateRequest, JobState
+from bide.ledger import AccountName, Ledger, Limits
+from bide.ledger.scripts import connect
+from workers.embedded.surroundings import demo_surroundings
+
+PAGE = ROOT / "docs" / "scaling.md"
+
+#: Accounts of a run, shared out among its processes.
+ACCOUNTS = tuple(AccountName("photogpt", f"a{number}") for number in range(8))
+
+#: What a job costs beside its polls [seconds of CPU: worker, Redis with broker], and a poll with its HTTP [seconds]:
+#: the burst of docs/performance.md, without what the ledger's part is measured to be here.
+WORKER_SECONDS_PER_JOB, REDIS_SECONDS_PER_JOB, HTTP_SECONDS_PER_POLL = 0.020, 0.003, 0.0006
+
+#: Loads that are worked out: jobs a second, seconds at the provider, polls a job, learned.
+LOADS = (Load(1, 30, 2), Load(30, 60, 2), Load(100, 60, 2), Load(500, 100, 2), Load(1000, 100, 2))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run."""
+
+    processes: int
+    polls_per_second: float
+    poller_seconds_per_poll: float
+    redis_seconds_per_poll: float
+    redis_share: float
+
+
+def fill(server: redis.Redis, jobs: int) -> tuple[float, float]:
+    """Jobs at the provider in all accounts; returns the bytes of a waiting job, and of a finished one."""
+    ledger = Ledger(server, limits=lambda _: Limits(max_in_flight=jobs))
+    empty = _used_bytes(server)
+    for number in range(jobs):
+        _accept(ledger, ACCOUNTS[number % len(ACCOUNTS)], f"8c1f7a0e-53c1-4a57-9f0b-{number:012d}")
+    waiting = (_used_bytes(server) - empty) / jobs
+    before, some = _used_bytes(server), max(jobs // 10, 1)
+    for number in range(some):
+        _finish(ledger, ACCOUNTS[0], f"finished-{number:027d}")
+    return waiting, (_used_bytes(server) - before) / some
+
+
+def _accept(ledger: Ledger, account: AccountName, job_id: str, *, outputs: str | None = None) -> None:
+    params: dict[str, Any] = {"modelID": "m1", "prompt": "a red fox in the snow, golden hour, 85 mm", "numImages": 1}
+    request = GenerateRequest(
+        provider=account.provider, account=account.account, operation="images.generation", params=params
+    )
+    signature = json.dumps(
+        {"task": "bide.generate", "id": job_id, "options": {"root_id": job_id, "queue": "bide.submit"}}
+    )
+    record = ledger.step(job_id, account, token="t" * 32, request=request, signature=signature).record
+    assert record is not None
+    attempt = ledger.intend(record, "t" * 32)
+    ledger.submitted(record, "t" * 32, attempt=attempt, provider_job_id=job_id[::-1], outputs=outputs)
+
+
+def _finish(ledger: Ledger, account: AccountName, job_id: str) -> None:
+    _accept(ledger, account, job_id, outputs="[]")
+    record = ledger.step(job_id, account, token="s" * 32).record
+    assert record is not None
+    ledger.conclude(record, "s" * 32, JobState.SUCCEEDED, result=json.dumps({"job_id": job_id, "outputs": ["x" * 300]}))
+    ledger.answered(account, job_id)
+
+
+def _used_bytes(server: redis.Redis) -> float:
+    return float(server.info("memory")["used_memory"])
+
+
+def _redis_cpu(server: redis.Redis) -> float:
+    cpu = server.info("cpu")
+    return float(cpu["used_cpu_user"]) + float(cpu["used_cpu_sys"])
+
+
+def run(server: redis.Redis, url: str, processes: int, seconds: float) -> Measured:
+    """Poll with so many processes for a while."""
+    started = []
+    try:
+        for number in range(processes):
+            accounts = [str(account) for account in ACCOUNTS[number::processes]]
+            command = [sys.executable, "-m", "bench.scaling_poller", url, *accounts, "--seconds", str(seconds)]
+            started.append(spawn(command, demo_surroundings()))
+        for process in started:
+            said(process, "ready")
+        before = _redis_cpu(server)
+        for process in started:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        told = [json.loads(said(process, "{")) for process in started]
+        spent = _redis_cpu(server) - before
+    finally:
+        for process in started:
+            end(process)
+    polls, cpu = sum(each["polls"] for each in told), sum(each["cpu_seconds"] for each in told)
+    return Measured(processes, polls / seconds, cpu / polls, spent / polls, spent / seconds)
+
+
+def report(runs: Sequence[Measured], waiting_bytes: float, finished_bytes: float) -> str:
+    """What was measured, and what the model makes of it, in Markdown."""
+    lines = [
+        "| pollers | polls per second | poller CPU per poll [µs] | Redis CPU per poll [µs] | Redis, of a core |",
+        "| ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for each in runs:
+        poller, ledger = each.poller_seconds_per_poll * 1e6, each.redis_seconds_per_poll * 1e6
+        lines.append(
+            f"| {each.processes} | {each.polls_per_second:,.0f} | {poller:.0f} | {ledger:.0f} "
+            f"| {each.redis_share:.0%} |"
+        )
+    first = runs[0]
+    costs = Costs(
+        first.poller_seconds_per_poll + HTTP_SECONDS_PER_POLL,
+        first.redis_seconds_per_poll,
+        WORKER_SECONDS_PER_JOB,
+        REDIS_SECONDS_PER_JOB,
+        waiting_bytes,
+        finished_bytes,
+    )
+    kept = f"A waiting job takes {waiting_bytes / 1000:.2f} kB of Redis, a finished one {finished_bytes / 1000:.2f} kB."
+    return "\n".join([*lines, "", kept, "", *_worked_out(costs), "", *_simulated(costs)])
+
+
+def _worked_out(costs: Costs) -> list[str]:
+    lines = [
+        "| jobs per second | in flight | pollers | workers | Redis cores | ledgers | Redis, 7 days [GB] |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for load in LOADS:
+        found = needs(load, costs)
+        lines.append(
+            f"| {load.jobs_per_second:,.0f} | {load.in_flight:,.0f} | {found.pollers:.1f} | {found.workers:.1f} | "
+            f"{found.redis_cores:.2f} | {max(found.ledgers, 1):.0f} | {found.redis_bytes / 1e9:,.1f} |"
+        )
+    return lines
+
+
+def _simulated(costs: Costs) -> list[str]:
+    lines = [
+        "| in flight, asked every 10 s | accounts | pollers | polls late by, p50 / p95 [s] (simulated) |",
+        "| ---: | ---: | ---: | ---: |",
+    ]
+    for in_flight, accounts, pollers in ((2000, 1, 1), (20_000, 1, 1), (20_000, 1, 2), (20_000, 8, 2), (50_000, 8, 4)):
+        late = sorted(
+            lateness(
+                in_flight=in_flight,
+                plan=PollPlan(10, 1, 10),
+                pollers=pollers,
+                accounts=accounts,
+                seconds_per_poll=costs.poller_seconds_per_poll,
+            )
+        )
+        half, most = late[len(late) // 2], late[int(len(late) * 0.95)]
+        lines.append(f"| {in_flight:,} | {accounts} | {pollers} | {half:.2f} / {most:.2f} |")
+    return lines
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--processes", type=int, multiple=True, default=(1, 2, 4))
+@click.option("--jobs", default=8000, help="Jobs in flight.")
+@click.option("--seconds", default=8.0, help="How long each run takes.")
+@click.option("--write", is_flag=True, help="Write the tables into docs/scaling.md.")
+def main(processes: tuple[int, ...], jobs: int, seconds: float, write: bool) -> None:
+    """Measure the ledger under several pollers, and work out what a load takes."""
+    with tempfile.TemporaryDirectory(prefix="bide-scaling-", ignore_cleanup_errors=True) as folder:
+        process, port = _on_a_port(_redis, Path(folder))
+        try:
+            url = f"redis://127.0.0.1:{port}/0"
+            with connect(url) as server:
+                waiting, finished = fill(server, jobs)
+                runs = [run(server, url, count, seconds) for count in processes]
+        finally:
+            end(process)
+    text = report(runs, waiting, finished)
+    click.echo(text)
+    if write:
+        PAGE.write_text(written(PAGE.read_text(), text))
+
+
+if __name__ == "__main__":
+    main()

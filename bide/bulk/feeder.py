@@ -1,0 +1,182 @@
+"""One look at a run: collect what ended, feed what fits, say when to come again. It may be killed at any line."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import redis
+
+from bide.bulk.collecting import Collector
+from bide.bulk.copies import CopiesOfRuns
+from bide.bulk.feeding import Fed, Feeding
+from bide.bulk.finishing import finish
+from bide.bulk.looking import Look, look
+from bide.bulk.money import amount
+from bide.bulk.names import job_id
+from bide.bulk.record import Live, Run
+from bide.bulk.runs import Runs
+from bide.errors import LedgerAwayError, StorageError
+from bide.ledger import AccountName, Ledger, Messages
+from bide.storage import Storage
+
+#: Between two looks at a run [seconds]: at first after something happened, then ever more seldom up to the second.
+SOON_SECONDS, SELDOM_SECONDS = 0.5, 4.0
+
+#: Between two looks at a run that is paused and has nothing under way, or waits for its input [seconds].
+RESTING_SECONDS = 300.0
+
+#: Until object storage is tried again [seconds].
+STORAGE_AGAIN_SECONDS = 2.0
+
+#: Over how long the rate of a run is averaged [seconds].
+RATE_SECONDS = 30.0
+
+
+class Feeder:
+    """Looks at runs; holds nothing that must survive it."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        ledger: Ledger,
+        storage: Storage,
+        *,
+        deadline_seconds: Callable[[AccountName, str], float],
+        send: Callable[[Messages], None],
+        finish: Callable[[Runs, Storage, Run], str] = finish,
+    ) -> None:
+        copies = CopiesOfRuns(storage)
+        self._finish = finish
+        self._runs, self._ledger, self._storage = runs, ledger, storage
+        self._collector = Collector(runs, storage, copies)
+        self._feeding = Feeding(runs, ledger, storage, copies, deadline_seconds=deadline_seconds, send=send)
+
+    def look_at(self, run_id: str) -> float | None:
+        """One look. In how many seconds the next one is due; None: others see to that, or the run is over.
+
+        Raises `LedgerAwayError`.
+        """
+        token, lease_seconds = uuid.uuid4().hex, self._ledger.timing.lease_seconds
+        if not self._runs.take(run_id, token, seconds=lease_seconds):
+            return None
+        with _kept(self._runs, run_id, token, lease_seconds):
+            try:
+                seconds = self._work(run_id, token)
+            except StorageError as error:
+                self._runs.note(run_id, trouble=f"object storage: {error}"[:300])
+                seconds = STORAGE_AGAIN_SECONDS
+        return self._runs.release(run_id, token, seconds=seconds)
+
+    def _work(self, run_id: str, token: str) -> float:
+        run = self._runs.read(run_id)
+        if run is None or run.over or run.state == "starting":
+            return RESTING_SECONDS
+        seen = self._look(run)
+        recalled = self._recall(seen) if run.state != "running" else 0
+        opened = self._feeding.open_claimed(run, (each.live for each in seen.rows)) if run.state == "running" else 0
+        wrote = self._collector.collect(self._look(run) if recalled else seen)
+        run = self._judged(run_id)
+        live = len(self._runs.live(run_id))
+        fed = self._feeding.feed(run, token, live=live)
+        if fed.stopped == "budget" and not (live or fed.rows):
+            self._runs.pause(run_id, why=_budget_used_up(run))
+        if self._is_over(run_id):
+            return self._end(run_id)
+        return self._next_look(run, fed, busy=bool(recalled or opened or wrote or fed.rows), live=live)
+
+    def _look(self, run: Run) -> Look:
+        return look(self._ledger, run, self._runs.live(run.run_id))
+
+    def _recall(self, seen: Look) -> int:
+        waiting: dict[AccountName, list[tuple[Live, str]]] = defaultdict(list)
+        for each in seen.rows:
+            if each.live.kind == "o" and each.live.account and each.in_line:
+                waiting[each.live.account].append((each.live, job_id(seen.run.run_id, each.live.row)))
+        return sum(self._runs.recall(seen.run.run_id, account, rows) for account, rows in waiting.items())
+
+    def _judged(self, run_id: str) -> Run:
+        """The run with its numbers brought up to date, paused where too much of it fails."""
+        run = self._known(run_id)
+        counts = self._look(run).counts()
+        run = Run(run_id, {**run.fields, **{name: str(value) for name, value in counts.items()}})
+        self._runs.note(run_id, **counts, **_rate(run), trouble="")
+        limit, ended = run.options.max_failures, run.ended
+        failed = ended["failed"] + ended["unconfirmed"] - run.number("forgiven")
+        goes_on = run.state == "running" and run.done < run.number("rows")
+        if goes_on and limit and limit.passed_by(failed, run.done):
+            why = f"{failed} of {run.done} rows failed, more than --max-failures {limit} allows"
+            self._runs.pause(run_id, why=why)
+            return self._known(run_id)
+        return run
+
+    def _known(self, run_id: str) -> Run:
+        run = self._runs.read(run_id)
+        if run is None:
+            raise LookupError(f"the record of run {run_id} vanished under its feeder")
+        return run
+
+    def _is_over(self, run_id: str) -> bool:
+        run = self._known(run_id)
+        all_fed = run.number("row") > run.number("rows")
+        return all_fed and not run.text("pending") and not self._runs.live(run_id)
+
+    def _end(self, run_id: str) -> float:
+        note = self._finish(self._runs, self._storage, self._known(run_id))
+        self._runs.finish(run_id, note=note)
+        for account in self._ledger.accounts():
+            self._runs.leave(run_id, account)
+        return RESTING_SECONDS
+
+    def _next_look(self, run: Run, fed: Fed, *, busy: bool, live: int) -> float:
+        if fed.rows and not fed.stopped and run.number("row") + fed.rows <= run.number("rows"):
+            return 0.0
+        if run.state == "paused" and not live:
+            return RESTING_SECONDS
+        seconds = SOON_SECONDS if busy else min(1.5 * float(run.text("beat") or SOON_SECONDS), SELDOM_SECONDS)
+        self._runs.note(run.run_id, beat=seconds)
+        return seconds
+
+
+@contextmanager
+def _kept(runs: Runs, run_id: str, token: str, seconds: float) -> Iterator[None]:
+    """Renews the lease while the block runs, from a thread: a contact sheet takes minutes."""
+    done = threading.Event()
+
+    def renew() -> None:
+        while not done.wait(seconds / 3):
+            try:
+                runs.keep(run_id, token, seconds=seconds)
+            except (LedgerAwayError, redis.RedisError):
+                continue  # it may run out: whatever another feeder does meanwhile does no harm
+
+    thread = threading.Thread(target=renew, name=f"lease-{run_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _rate(run: Run) -> dict[str, float]:
+    """Rows a second, averaged so that the latest count most."""
+    now, begun = time.time(), float(run.fields["created"])
+    at, done = float(run.text("rated_at") or begun), run.number("rated_done")
+    seconds = max(now - at, 0.001)
+    if seconds < SOON_SECONDS:
+        return {}
+    weight = 1 - math.exp(-seconds / min(RATE_SECONDS, max(now - begun, SOON_SECONDS)))
+    rate = float(run.text("rate") or 0)
+    rate += weight * ((run.done - done) / seconds - rate)
+    return {"rate": round(rate, 3), "rated_at": now, "rated_done": run.done}
+
+
+def _budget_used_up(run: Run) -> str:
+    spent, budget = amount(run.number("spent")), amount(run.options.budget or 0)
+    return f"the budget of {budget:g} does not cover the next row: {spent:g} are spent; resume with a larger --budget"

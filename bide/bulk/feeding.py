@@ -1,0 +1,141 @@
+"""Makes the next rows of a run live and opens their jobs, as far as window, budget and limits allow."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from bide.bulk.copies import CopiesOfRuns
+from bide.bulk.inputs import Input, Line
+from bide.bulk.money import price_of
+from bide.bulk.names import job_id
+from bide.bulk.record import Live, Run
+from bide.bulk.runs import Runs
+from bide.contract import GenerateRequest
+from bide.describe import describe
+from bide.ledger import AccountName, Ledger, Messages
+from bide.storage import Storage
+
+#: Rows that are read, and made live, together.
+PAGE_ROWS = 500
+
+#: Jobs that are opened in one script.
+OPENED_ROWS = 100
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What came of it: how many rows were passed, and what stopped it ('' = the page was over)."""
+
+    rows: int
+    stopped: str
+
+
+class Feeding:
+    """Feeds runs. `deadline_seconds` says how long a job may take, `send` sends the hints of jobs that were let in."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        ledger: Ledger,
+        storage: Storage,
+        copies: CopiesOfRuns,
+        *,
+        deadline_seconds: Callable[[AccountName, str], float],
+        send: Callable[[Messages], None],
+    ) -> None:
+        self._runs, self._ledger, self._storage, self._copies = runs, ledger, storage, copies
+        self._deadline_seconds, self._send = deadline_seconds, send
+
+    def open_claimed(self, run: Run, live: Iterable[Live]) -> int:
+        """Open the rows that are live and have no job yet: their feeder died, or they were taken back."""
+        rows = [each for each in live if each.kind == "c"][:PAGE_ROWS]
+        if rows:
+            self._open(run, rows, self._input(run).texts(rows))
+        return len(rows)
+
+    def feed(self, run: Run, token: str, *, live: int) -> Fed:
+        """Make the next page of rows live, beside those that are; where the run buys, open their jobs."""
+        ends = run.state == "canceling" or self._has_its_jobs(run)
+        if run.number("row") > run.number("rows") or not (ends or run.state == "running"):
+            return Fed(0, "over")
+        window = max(2 * PAGE_ROWS, run.options.window) if ends else run.options.window
+        if live >= window:
+            return Fed(0, "window")
+        claims = self._claims(run, most=min(PAGE_ROWS, window - live), ends=ends)
+        taken, stopped = self._runs.feed(
+            run.run_id,
+            token,
+            row=run.number("row"),
+            buys=not ends,
+            window=window,
+            rows=[(said, price, line.next_offset) for line, said, price in claims],
+        )
+        mine = {line.row: (Live(line.row, said), line.text) for line, said, _ in claims[:taken] if said}
+        if not ends:
+            rows = [live for live, _ in mine.values() if live.kind == "c"]
+            self._open(run, rows, {row: text for row, (_, text) in mine.items()})
+        return Fed(taken, stopped)
+
+    def _has_its_jobs(self, run: Run) -> bool:
+        most = run.options.max_jobs
+        return run.state == "running" and most is not None and run.number("jobs") >= most
+
+    def _claims(self, run: Run, *, most: int, ends: bool) -> list[tuple[Line, str, int]]:
+        """The next lines, each with what to note of it ('' = it repeats an earlier one) and its price."""
+        copies, prices = self._copies.of(run).first_of, run.options.prices
+        never = "c" if run.state == "canceling" else "s"
+        claims = []
+        for line in self._input(run).page(row=run.number("row"), offset=run.number("offset"), most=most):
+            request = None if ends else parsed(line.text)
+            account = AccountName.of(request) if request else None
+            price = price_of(request, prices) if request else 0
+            kind = never if ends else "c" if request else "x"
+            said = Live.note(kind, line.offset, len(line.text), price, account)
+            claims.append((line, "" if line.row in copies else said, price))
+        return claims
+
+    def _input(self, run: Run) -> Input:
+        return Input(self._storage, run.run_id)
+
+    def _open(self, run: Run, rows: list[Live], texts: dict[int, bytes]) -> None:
+        by_account: dict[AccountName, list[Live]] = defaultdict(list)
+        for live in rows:
+            if live.account:
+                by_account[live.account].append(live)
+        for account, some in by_account.items():
+            for at in range(0, len(some), OPENED_ROWS):
+                together = some[at : at + OPENED_ROWS]
+                opened = [self._opening(run, account, live, texts[live.row]) for live in together]
+                self._runs.open(run.run_id, account, opened)
+            self._send(self._ledger.admit(account))
+
+    def _opening(self, run: Run, account: AccountName, live: Live, text: bytes) -> tuple[str | float, ...]:
+        request = parsed(text)
+        if request is None:  # changed since it was claimed: without an id it is not opened
+            return (live.row, live.said, "", "", "", "", 0, 0, "", 0)
+        signature = json.dumps({"ignore_result": True, "kwargsrepr": describe(request)}, separators=(",", ":"))
+        return (
+            live.row,
+            live.said,
+            job_id(run.run_id, live.row),
+            text.decode(),
+            signature,
+            request.operation,
+            request.deadline_seconds or self._deadline_seconds(account, request.operation),
+            int(request.on_unknown == "resubmit"),
+            request.fingerprint(),
+            int(request.callback_url is not None),
+        )
+
+
+def parsed(text: bytes) -> GenerateRequest | None:
+    """The request of a line of the input; None where it is none."""
+    try:
+        return GenerateRequest.model_validate_json(text)
+    except ValidationError:
+        return None

@@ -1,0 +1,36 @@
+"""The end of a run: its summary, and its contact sheet."""
+
+from __future__ import annotations
+
+from bide.bulk.record import Run
+from bide.bulk.runs import Runs
+from bide.bulk.summary import write_summary
+from bide.errors import StorageError
+from bide.storage import Storage
+
+#: How often a contact sheet is begun before the run ends without one.
+SHEET_TRIES = 3
+
+
+def finish(runs: Runs, storage: Storage, run: Run) -> str:
+    """Write what is left to be written of a run whose rows are all done; a note about it. Raises `StorageError`.
+
+    Killed on the way it is begun again; a contact sheet that can't be made, or kills its maker, costs no run its end.
+    """
+    write_summary(storage, run)
+    tries = run.number("sheet_tries")
+    if tries >= SHEET_TRIES:
+        return f"the contact sheet could not be made: {run.text('sheet_trouble') or 'it ended its worker'}"
+    runs.note(run.run_id, sheet_tries=tries + 1)
+    try:
+        from bide.bulk.sheet import write_sheet  # noqa: PLC0415 - Pillow is needed for nothing else
+
+        write_sheet(storage, run.run_id)
+    except StorageError as error:
+        if not error.permanent:
+            runs.note(run.run_id, sheet_tries=tries)  # it passes
+        raise
+    except Exception as error:
+        runs.note(run.run_id, sheet_trouble=f"{type(error).__name__}: {error}"[:200])
+        raise
+    return run.text("note") if run.state == "canceling" else ""

@@ -1,0 +1,73 @@
+"""The rows of a run's input, read out of object storage a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from bide.bulk import sheet_store as objects
+from bide.bulk.names import input_key
+from bide.bulk.record import Live
+from bide.contract import MAX_REQUEST_BYTES
+from bide.errors import StorageError
+from bide.storage import Storage
+
+#: How much of the input is read at once [bytes]; the longest row fits in.
+PAGE_BYTES = 2 * MAX_REQUEST_BYTES
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the input, and where it lies."""
+
+    row: int
+    offset: int
+    text: bytes
+
+    @property
+    def next_offset(self) -> int:
+        return self.offset + len(self.text) + 1
+
+
+class Input:
+    """`runs/{run_id}/input.jsonl`; every method raises `StorageError`."""
+
+    def __init__(self, storage: Storage, run_id: str) -> None:
+        self._storage = storage
+        self._uri = storage.uri(input_key(run_id))
+
+    def page(self, *, row: int, offset: int, most: int) -> list[Line]:
+        """The rows from `row` on, which begins at `offset`: as many as one page holds, `most` at most."""
+        lines = []
+        for text in self._read(offset, PAGE_BYTES).split(b"\n")[:-1][:most]:
+            lines.append(Line(row, offset, text))
+            row, offset = row + 1, lines[-1].next_offset
+        if not lines:
+            raise StorageError(f"{self._uri} has no row {row}: it was changed after the run began", permanent=True)
+        return lines
+
+    def texts(self, rows: Iterable[Live]) -> dict[int, bytes]:
+        """The requests of some rows, in few reads where they lie side by side."""
+        found: dict[int, bytes] = {}
+        for together in _neighbours(sorted(rows, key=lambda live: live.place)):
+            first = together[0].place[0]
+            content = self._read(first, sum(together[-1].place) - first)
+            for live in together:
+                offset, length = live.place
+                found[live.row] = content[offset - first : offset - first + length]
+        return found
+
+    def _read(self, offset: int, count: int) -> bytes:
+        return objects.part(self._storage, self._uri, first=offset, count=count)
+
+
+def _neighbours(rows: list[Live]) -> Iterator[list[Live]]:
+    """Rows, in the order of the input, in groups that one page holds."""
+    group: list[Live] = []
+    for live in rows:
+        if group and sum(live.place) - group[0].place[0] > PAGE_BYTES:
+            yield group
+            group = []
+        group.append(live)
+    if group:
+        yield group

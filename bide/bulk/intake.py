@@ -1,0 +1,172 @@
+"""Takes a file of rows in: each is checked before anything is bought, and written down the way the feeder reads it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sqlite3
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
+from typing import IO
+
+from bide.bulk.copies import MOST_COPIES, Copies
+from bide.bulk.money import most_purchases, priced_as
+from bide.bulk.reading import Raw
+from bide.contract import GenerateRequest
+from bide.errors import InvalidRequestError
+from bide.ledger import AccountName
+from bide.providers import find
+
+#: Problems that are told one by one; the others are counted.
+MOST_PROBLEMS = 20
+
+#: Up to here the rows are kept in memory [bytes].
+IN_MEMORY_BYTES = 8 * 1024 * 1024
+
+
+_TOO_MANY_COPIES = f"line: is one of over {MOST_COPIES} that repeat others; each is bought once, remove the copies"
+
+#: The fields that a complaint names.
+_FIELD = re.compile(r"(?:^|; )([\w.]+): ")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a row, as `field: reason`; `line` is that of the file, 0 where it is not known."""
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}" if self.line else self.message
+
+
+@dataclass
+class Intake:
+    """What was taken in. `rows_file` holds a request a line; it is closed with this."""
+
+    rows_file: IO[bytes]
+    rows: int = 0
+    digest: str = ""
+    #: The first problems, and how many there are.
+    problems: list[Problem] = field(default_factory=list)
+    problem_count: int = 0
+    copies: Copies = field(default_factory=lambda: Copies({}))
+    #: Jobs by account, and by the name of their price and how often each may be bought.
+    accounts: Counter[AccountName] = field(default_factory=Counter)
+    kinds: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    @property
+    def jobs(self) -> int:
+        """What there is to buy: rows that repeat others are bought with them."""
+        return self.rows - len(self.copies.first_of)
+
+    def check(self) -> None:
+        """Raise `InvalidRequestError`, naming the problems, or that there are no rows."""
+        if self.problem_count:
+            told = "\n".join(f"  {problem}" for problem in self.problems)
+            more = self.problem_count - len(self.problems)
+            rest = f"\n  and {more} more" if more else ""
+            raise InvalidRequestError(f"{self.problem_count} rows can't be bought, so none was:\n{told}{rest}")
+        if not self.rows:
+            raise InvalidRequestError("the file holds no rows")
+
+    @property
+    def priced(self) -> set[str]:
+        """The names of the prices of what there is to buy."""
+        return {name for name, _ in self.kinds}
+
+    def cost(self, prices: Mapping[str, int]) -> int:
+        """What all of it may cost [millionths]."""
+        return sum(prices.get(name, 0) * purchases * jobs for (name, purchases), jobs in self.kinds.items())
+
+    def close(self) -> None:
+        self.rows_file.close()
+
+    def add_problem(self, problem: Problem) -> None:
+        """Note a problem; the first ones are told."""
+        self.problem_count += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+def take_in(rows: Iterable[Raw]) -> Intake:
+    """Check all rows, and write them down; what is wrong stands in `problems`. To be closed by the caller."""
+    with ExitStack() as undone:
+        intake = Intake(undone.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)))
+        _read(rows, intake)
+        undone.pop_all()
+    return intake
+
+
+def _read(rows: Iterable[Raw], intake: Intake) -> None:
+    digest, first_of = hashlib.sha256(), dict[int, int]()
+    with closing(_Seen()) as seen:
+        for raw in rows:
+            request = _checked(raw, intake)
+            if request is None or intake.problem_count:
+                continue
+            line = request.to_json().encode() + b"\n"
+            intake.rows += 1
+            intake.rows_file.write(line)
+            digest.update(line)
+            first = seen.first(request.fingerprint(), intake.rows)
+            if first == intake.rows:
+                _count(intake, request)
+            else:
+                first_of[intake.rows] = first
+            if len(first_of) > MOST_COPIES:
+                intake.add_problem(Problem(raw.line, _TOO_MANY_COPIES))
+                break
+    intake.digest, intake.copies = digest.hexdigest(), Copies(first_of)
+
+
+def checked(value: object) -> GenerateRequest:
+    """A row's request, which is always a bulk one; raises `InvalidRequestError`."""
+    if isinstance(value, dict) and value.get("idempotency_key") is not None:
+        raise InvalidRequestError("idempotency_key: a row's key is made of its run and its number; leave it out")
+    request = GenerateRequest.parse({**value, "priority": "bulk"} if isinstance(value, dict) else value)
+    find(request.provider).check(request.operation, request.params, set(request.inputs))
+    return request
+
+
+def _checked(raw: Raw, intake: Intake) -> GenerateRequest | None:
+    problem = raw.problem
+    if raw.reading:
+        try:
+            return checked(raw.reading(()))
+        except InvalidRequestError as error:
+            problem = str(error)
+        # A CSV holds nothing but texts: the fields that are complained of may be meant as numbers.
+        with suppress(InvalidRequestError):
+            return checked(raw.reading(frozenset(_FIELD.findall(problem))))
+    intake.add_problem(Problem(raw.line, problem))
+    return None
+
+
+def _count(intake: Intake, request: GenerateRequest) -> None:
+    intake.accounts[AccountName.of(request)] += 1
+    intake.kinds[priced_as(request), most_purchases(request)] += 1
+
+
+class _Seen:
+    """Which row came first with a request: on disk, since there may be a million."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("CREATE TABLE seen (fingerprint TEXT PRIMARY KEY, row INTEGER) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+
+    def first(self, fingerprint: str, row: int) -> int:
+        """The first row with this request, which may be this one."""
+        done = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (fingerprint, row))
+        if done.rowcount:
+            return row
+        [(first,)] = self._database.execute("SELECT row FROM seen WHERE fingerprint = ?", (fingerprint,))
+        return int(first)
+
+    def close(self) -> None:
+        self._database.close()

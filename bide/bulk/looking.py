@@ -1,0 +1,77 @@
+"""Where the live rows of a run stand, as the ledger says."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bide.bulk.names import job_id
+from bide.bulk.record import Live, Run
+from bide.bulk.runs import reach
+from bide.contract import FINAL_STATES, JobState
+from bide.ledger import Ledger
+from bide.ledger.keys import prefix
+
+#: States of a job that its caller can be told as an end.
+_ENDS = {state.value for state in (*FINAL_STATES, JobState.UNCONFIRMED)}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A live row; `state` is that of its job, '' where there is no record of it."""
+
+    live: Live
+    state: str = ""
+    #: Whether the job's end is settled, and nobody works on it any more.
+    settled: bool = False
+
+    def end(self, run: Run) -> str | None:
+        """How the row ended; None while it goes on."""
+        if self.live.kind == "o":
+            ended = self.state in _ENDS and self.settled
+            return "failed" if not self.state else self.state if ended else None  # without a record: lost
+        if self.live.kind == "c":
+            return "canceled" if run.state == "canceling" else None
+        return "skipped" if self.live.kind == "s" else "failed"
+
+    @property
+    def in_line(self) -> bool:
+        return self.live.kind == "c" or self.state == JobState.QUEUED
+
+
+@dataclass(frozen=True)
+class Look:
+    """All live rows of a run at one moment."""
+
+    run: Run
+    rows: tuple[Standing, ...]
+
+    def ready(self) -> Iterator[tuple[Live, str]]:
+        """The rows that have ended, and how."""
+        return ((each.live, end) for each in self.rows if (end := each.end(self.run)))
+
+    def counts(self) -> dict[str, int | str]:
+        """For the run's record."""
+        ready = Counter(end for _, end in self.ready())
+        in_line = sum(each.in_line for each in self.rows if not each.end(self.run))
+        in_flight = len(self.rows) - ready.total() - in_line
+        return {"ready": json.dumps(ready), "in_line": in_line, "in_flight": in_flight}
+
+
+def look(ledger: Ledger, run: Run, rows: list[Live]) -> Look:
+    """Ask the ledger about all live rows at once; raises `LedgerAwayError`."""
+    opened = [live for live in rows if live.kind == "o" and live.account]
+    found = dict(zip((live.row for live in opened), _states(ledger, run.run_id, opened), strict=True))
+    return Look(run, tuple(Standing(live, *found.get(live.row, ())) for live in rows))
+
+
+def _states(ledger: Ledger, run_id: str, opened: list[Live]) -> list[tuple[str, bool]]:
+    if not opened:
+        return []
+    pipeline = ledger.server.pipeline(transaction=False)
+    for live in opened:
+        assert live.account  # noqa: S101 - only rows with an account are opened
+        pipeline.hmget(f"{prefix(live.account)}job:{job_id(run_id, live.row)}", "state", "answered")
+    return [(state or "", answered == "1") for state, answered in reach(pipeline.execute)]

@@ -1,0 +1,58 @@
+"""What a run, its rows, its keys in Redis and its objects are called."""
+
+from __future__ import annotations
+
+import re
+
+from bide.errors import InvalidRequestError
+
+#: What a run id may look like: no dot, so that `{run}.{row}` can't be mistaken.
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+#: The clock of the runs that are not over: score = when each is looked at next.
+RUNS_KEY = "bide:runs"
+
+#: The runs that are over, by the time of their end, for as long as they are remembered.
+ENDED_KEY = "bide:runs:ended"
+
+
+def check_run_id(run_id: str) -> str:
+    """The same; raises `InvalidRequestError` for what is none."""
+    if not RUN_ID.fullmatch(run_id):
+        raise InvalidRequestError("run id: letters, digits, - and _ only, 64 at most, a letter or digit first")
+    return run_id
+
+
+def run_prefix(run_id: str) -> str:
+    """What the keys of a run begin with."""
+    return f"bide:run:{run_id}:"
+
+
+def job_id(run_id: str, row: int) -> str:
+    """A row's job, which is also its idempotency key: the same row is never another job."""
+    return f"{run_id}.{row}"
+
+
+def input_key(run_id: str) -> str:
+    """The object with the run's rows, a request a line."""
+    return f"runs/{run_id}/input.jsonl"
+
+
+def copies_key(run_id: str) -> str:
+    """The object that says which rows repeat which earlier ones, where some do."""
+    return f"runs/{run_id}/copies.json"
+
+
+def results_prefix(run_id: str) -> str:
+    """What the keys of the parts of the results begin with."""
+    return f"runs/{run_id}/results-"
+
+
+def results_key(run_id: str, part: int) -> str:
+    """One part of the results."""
+    return f"{results_prefix(run_id)}{part:05d}.jsonl"
+
+
+def summary_key(run_id: str) -> str:
+    """What the whole run came to."""
+    return f"runs/{run_id}/summary.json"

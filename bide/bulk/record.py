@@ -1,0 +1,191 @@
+"""A run's record, as read: what it is to do, how far it is, what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from bide.bulk.money import amount
+from bide.errors import InvalidRequestError
+from bide.ledger import AccountName
+
+#: Version of the record's layout, written into every record.
+RUN_VERSION = "1"
+
+#: Rows that are alive at once, unless said otherwise, and at most.
+WINDOW, MOST_WINDOW = 500, 20_000
+
+#: How a row may end.
+ENDS = ("succeeded", "failed", "unconfirmed", "canceled", "skipped")
+
+State = Literal["starting", "running", "paused", "canceling", "finished", "canceled"]
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How many rows may fail before a run pauses itself: a count, or a share of those that are done."""
+
+    count: int | None = None
+    share: float | None = None
+
+    #: A share is judged from this many rows on.
+    SAMPLE = 20
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From `10` or `5%`; raises `InvalidRequestError`."""
+        number = text.strip().removesuffix("%")
+        try:
+            if text.strip().endswith("%") and 0 <= float(number) <= 100:
+                return cls(share=float(number) / 100)
+            if number.isdecimal() and number == text.strip():
+                return cls(count=int(number))
+        except ValueError:
+            pass
+        raise InvalidRequestError(f"max failures: {text!r} is neither a count such as 10 nor a share such as 5%")
+
+    def passed_by(self, failed: int, done: int) -> bool:
+        """Whether more than that have failed."""
+        if self.count is not None:
+            return failed > self.count
+        return self.share is not None and done >= self.SAMPLE and failed > self.share * done
+
+    def __str__(self) -> str:
+        return f"{self.share:.10%}".rstrip("0%").rstrip(".") + "%" if self.share is not None else str(self.count)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run may do; money in millionths."""
+
+    window: int = WINDOW
+    max_jobs: int | None = None
+    max_failures: Failures | None = None
+    budget: int | None = None
+    #: By provider and operation, with a blank between them.
+    prices: Mapping[str, int] = field(default_factory=dict)
+    #: The run whose failed rows these are.
+    replay_of: str = ""
+
+    def fields(self) -> dict[str, str | int]:
+        """For the record; what is not limited is left out."""
+        said = {
+            "window": max(1, min(self.window, MOST_WINDOW)),
+            "max_jobs": self.max_jobs,
+            "max_failures": None if self.max_failures is None else str(self.max_failures),
+            "budget": self.budget,
+            "prices": json.dumps(dict(self.prices)),
+            "replay_of": self.replay_of or None,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, at the moment of reading."""
+
+    run_id: str
+    fields: Mapping[str, str] = field(repr=False)
+
+    @property
+    def state(self) -> State:
+        return self.fields["state"]  # type: ignore[return-value]  # the scripts write no other
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("finished", "canceled")
+
+    def number(self, name: str) -> int:
+        return int(float(self.fields.get(name) or 0))
+
+    def text(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+    def moment(self, name: str) -> datetime | None:
+        return datetime.fromtimestamp(float(self.fields[name]), UTC) if self.fields.get(name) else None
+
+    @property
+    def options(self) -> Options:
+        limit = self.fields.get("max_failures")
+        return Options(
+            window=self.number("window") or WINDOW,
+            max_jobs=self.number("max_jobs") if "max_jobs" in self.fields else None,
+            max_failures=Failures.parse(limit) if limit else None,
+            budget=self.number("budget") if "budget" in self.fields else None,
+            prices=json.loads(self.fields.get("prices") or "{}"),
+            replay_of=self.text("replay_of"),
+        )
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """Rows by how they ended, those that wait for their part of the results included."""
+        ready: dict[str, int] = json.loads(self.fields.get("ready") or "{}")
+        return {end: self.number(end) + ready.get(end, 0) for end in ENDS}
+
+    @property
+    def done(self) -> int:
+        return sum(self.ended.values())
+
+    def progress(self) -> dict[str, Any]:
+        """The numbers that the bar, `status --json` and the metrics show."""
+        rows, rate = self.number("rows"), float(self.fields.get("rate") or 0)
+        left = rows - self.done
+        budget = self.options.budget
+        return {
+            "run": self.run_id,
+            "state": self.state,
+            "note": self.text("note"),
+            "trouble": self.text("trouble"),
+            "rows": rows,
+            "done": self.done,
+            **self.ended,
+            "in_line": self.number("in_line"),
+            "in_flight": self.number("in_flight"),
+            "rate_per_second": rate,
+            "seconds_left": round(left / rate, 1) if rate > 0 and self.state == "running" else None,
+            "spent": amount(self.number("spent")),
+            "at_risk": amount(self.number("reserved")),
+            "budget": None if budget is None else amount(budget),
+            "source": self.text("source"),
+            "replay_of": self.text("replay_of") or None,
+            **{name: _iso(self.moment(name)) for name in ("created", "finished")},
+        }
+
+
+@dataclass(frozen=True)
+class Live:
+    """A live row, as the run's note of it says: what became of it, where its request lies, its price, whose it is."""
+
+    row: int
+    said: str
+
+    @classmethod
+    def note(cls, kind: str, offset: int, length: int, price: int, account: AccountName | None) -> str:
+        """What to note of a row. Kinds: `c`laimed, `o`pened, `s`kipped, `x` for one that can't be opened."""
+        return f"{kind} {offset} {length} {price} {account or '-'}"
+
+    @property
+    def kind(self) -> str:
+        return self.said[0]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Offset and length of its request in the input [bytes]."""
+        _, offset, length, *_ = self.said.split(" ")
+        return int(offset), int(length)
+
+    @property
+    def price(self) -> int:
+        return int(self.said.split(" ")[3])
+
+    @property
+    def account(self) -> AccountName | None:
+        named = self.said.split(" ")[4]
+        return AccountName.parse(named) if "/" in named else None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

@@ -1,0 +1,54 @@
+"""Buys the failed rows of a run again, as a run of their own; unconfirmed ones never."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Container, Iterator
+from functools import partial
+
+from bide.bulk import results
+from bide.bulk import sheet_store as objects
+from bide.bulk.names import RUN_ID, input_key
+from bide.bulk.reading import Raw
+from bide.contract import FailureCode
+from bide.errors import InvalidRequestError
+from bide.storage import Storage
+
+
+def replay_id(run_id: str, codes: Collection[str]) -> str:
+    """The name of a replay: asked for twice, it is one run."""
+    named = "-".join([run_id, "replay", *sorted(set(codes))])
+    if RUN_ID.fullmatch(named):
+        return named
+    return f"{run_id[:40]}-replay-{hashlib.sha256(named.encode()).hexdigest()[:12]}"
+
+
+def check_codes(codes: Collection[str]) -> None:
+    """Raise `InvalidRequestError` for codes that no failed row has."""
+    offered = {code.value for code in FailureCode} - {FailureCode.SUBMISSION_UNKNOWN.value}
+    if unknown := sorted(set(codes) - offered):
+        raise InvalidRequestError(
+            f"--code: no failed row has {', '.join(unknown)}; there are {', '.join(sorted(offered))}"
+        )
+
+
+def failed_rows(storage: Storage, run_id: str, codes: Collection[str] = ()) -> list[int]:
+    """The rows that failed, by code if any are given; of those that repeat one another the first."""
+    return sorted(
+        line["row"]
+        for line in results.read(storage, run_id)
+        if line["state"] == "failed" and "copy_of" not in line and (not codes or line["error"]["code"] in codes)
+    )
+
+
+def rows_of(storage: Storage, run_id: str, rows: Collection[int]) -> Iterator[Raw]:
+    """Some rows of a run's input, to be taken in again; raises `StorageError`."""
+    wanted = frozenset(rows)
+    for row, line in enumerate(objects.lines(storage, input_key(run_id)), start=1):
+        if row in wanted:
+            yield Raw(row, partial(_parsed, line))
+
+
+def _parsed(line: bytes, _: Container[str]) -> object:
+    return json.loads(line)

@@ -1,0 +1,125 @@
+"""The parts of a run's results: one line for each row, written as rows end, never twice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bide.bulk import sheet_store as objects
+from bide.bulk.names import job_id, results_prefix
+from bide.contract import Failure, FailureCode, JobState
+from bide.ledger import AccountName, Record
+from bide.storage import Storage
+
+#: Text of a parameter that is a picture: it is left out of the results.
+_PICTURE = re.compile(r"(?:data:[^,]{0,100},)?[A-Za-z0-9+/_=\s-]{512,}")
+
+#: Why a row ended as it did whose job says no reason: code and message.
+_UNSAID = {
+    "canceled": (FailureCode.CANCELED, "its run was canceled before it was bought"),
+    "skipped": (FailureCode.CANCELED, "left out: the run's --max-jobs was reached"),
+    "unconfirmed": (FailureCode.SUBMISSION_UNKNOWN, "its answer came late: `bide status` knows what became of its job"),
+    "failed": (FailureCode.LOST, "its record is gone; look at the provider's own list before buying it again"),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A row that has ended; `record` is None where it has no job, or none any more."""
+
+    run_id: str
+    row: int
+    end: str
+    kind: str
+    request_json: bytes
+    record: Record | None = None
+    account: AccountName | None = None
+
+    def lines(self, copies: list[int]) -> list[str]:
+        """The row's line, and one for each row that repeats it."""
+        line = self._line()
+        return [_dumped(line), *(_dumped({**line, "row": row, "copy_of": self.row}) for row in copies)]
+
+    def charged(self, price: int) -> int:
+        """What it cost, or may have cost [of the same unit as `price`, which covers all it may buy]."""
+        if self.record is None:
+            return price if self.kind == "o" else 0  # whatever it was, its record is gone
+        fields = self.record
+        accepted = bool(fields.text("submitted")) or self.end == "unconfirmed"
+        canceled_under_way = self.end == "canceled" and fields.number("submits") > 0
+        again = bool(fields.text("again"))
+        if fields.text("resubmit") and not again:
+            price //= 2  # what was reserved for a second purchase
+        return price if accepted or canceled_under_way or again else 0
+
+    def _line(self) -> dict[str, Any]:
+        result = json.loads(self.record.text("result") or "{}") if self.record else {}
+        succeeded = self.end == JobState.SUCCEEDED
+        submitted, finished = (self._moment(name) for name in ("submitted", "finished"))
+        return {
+            "row": self.row,
+            "job_id": job_id(self.run_id, self.row),
+            "state": self.end,
+            "request": _shown(self.request_json),
+            "outputs": result.get("outputs", []),
+            "error": None if succeeded else self._failure().model_dump(mode="json"),
+            "polls": int(self.record.number("polls")) if self.record else 0,
+            "submitted_at": submitted,
+            "finished_at": finished,
+        }
+
+    def _failure(self) -> Failure:
+        if self.record and self.record.text("error"):
+            return self.record.failure
+        code, message = _UNSAID.get(self.end, _UNSAID["failed"])
+        if self.kind == "x":
+            code, message = FailureCode.INVALID_REQUEST, self._complaint()
+        provider = self.account.provider if self.account else None
+        return Failure(code=code, message=message, job_id=job_id(self.run_id, self.row), provider=provider)
+
+    def _complaint(self) -> str:
+        if _parsed(self.request_json):
+            return "its job id belongs to another job: give the run another name"
+        return "its line can't be read any more: the input was changed after the run began"
+
+    def _moment(self, name: str) -> str | None:
+        moment = self.record.moment(name) if self.record else None
+        return moment.isoformat() if moment else None
+
+
+def read(storage: Storage, run_id: str) -> Iterator[dict[str, Any]]:
+    """All lines of a run's results, in the order in which the rows ended; raises `StorageError`."""
+    for key in objects.keys(storage, results_prefix(run_id)):
+        for line in objects.lines(storage, key):
+            yield json.loads(line)
+
+
+def _shown(request_json: bytes) -> dict[str, Any]:
+    request = _parsed(request_json)
+    told = {name: request.get(name) for name in ("provider", "operation")}
+    return {**told, "params": _without_pictures(request.get("params", {})), "metadata": request.get("metadata", {})}
+
+
+def _without_pictures(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_pictures(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_pictures(each) for each in value]
+    if isinstance(value, str) and _PICTURE.fullmatch(value):
+        return f"({len(value)} characters left out)"
+    return value
+
+
+def _parsed(request_json: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(request_json)
+    except ValueError:
+        return {}
+    return request if isinstance(request, dict) else {}
+
+
+def _dumped(line: dict[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,195 @@
+"""The runs there are: their records, clocks and moves in Redis, each move one script (`bide/ledger/runs_*.lua`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import redis
+
+from bide.bulk.names import ENDED_KEY, RUNS_KEY, check_run_id, run_prefix
+from bide.bulk.record import RUN_VERSION, Live, Options, Run
+from bide.errors import IdempotencyConflictError, LedgerAwayError
+from bide.ledger import AccountName
+from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.records import RECORD_VERSION
+from bide.ledger.scripts import Moves, is_away
+
+T = TypeVar("T")
+
+#: How long a run that is over is remembered [seconds]; its objects stay.
+RETENTION_SECONDS = 7 * 24 * 3600
+
+#: A message this much before its time is taken as if it were due [seconds].
+EARLY_SECONDS = 0.25
+
+
+class Runs:
+    """All runs on one Redis; every method raises `LedgerAwayError` when it stays away."""
+
+    def __init__(self, server: redis.Redis, *, retention_seconds: int = RETENTION_SECONDS) -> None:
+        self.server = server
+        self._moves = Moves(server)
+        self._retention_seconds = retention_seconds
+
+    # For those who begin, watch and steer runs
+
+    def create(self, run_id: str, *, rows: int, digest: str, source: str, options: Options, copies: int = 0) -> bool:
+        """Note a new run, before its input is put in place; False: it is there already, with the same input.
+
+        Raises `IdempotencyConflictError` where the name belongs to a run of another input.
+        """
+        check_run_id(run_id)
+        fields = {
+            "v": RUN_VERSION,
+            "state": "starting",
+            "rows": rows,
+            "digest": digest,
+            "source": source,
+            "copies": copies,
+            "row": 1,
+            "offset": 0,
+            "part": 1,
+            **options.fields(),
+        }
+        flat = [part for pair in fields.items() for part in pair]
+        created, *found = self._run("create", run_id, run_id, *flat, keys=(RUNS_KEY,))
+        if not created and found[0] != digest:
+            raise IdempotencyConflictError(f"run {run_id} is of another file; take another --run-id")
+        return bool(created)
+
+    def begin(self, run_id: str) -> bool:
+        """The input of a new run lies in place now."""
+        return self._steer(run_id, "begin", "")
+
+    def read(self, run_id: str) -> Run | None:
+        """A run; None where none of that name is known, or none any more."""
+        fields: dict[Any, Any] = reach(lambda: self.server.hgetall(f"{run_prefix(run_id)}record"))
+        return Run(run_id, fields) if fields else None
+
+    def all(self) -> list[Run]:
+        """All runs that are remembered, the oldest first."""
+        ids = reach(lambda: [*self.server.zrange(ENDED_KEY, 0, -1), *self.server.zrange(RUNS_KEY, 0, -1)])
+        found = filter(None, map(self.read, dict.fromkeys(ids)))
+        return sorted(found, key=lambda run: float(run.fields.get("created") or 0))
+
+    def pause(self, run_id: str, *, why: str) -> bool:
+        """Buy nothing more; what is bought is brought home. False: it does not run."""
+        return self._steer(run_id, "pause", why)
+
+    def resume(self, run_id: str, limits: Options | None = None) -> bool:
+        """Go on, under the limits that are given over those it had. False: it is not paused."""
+        given = limits.fields() if limits else {}
+        changed: dict[str, str | int] = {
+            name: given[name] for name in ("max_jobs", "max_failures", "budget") if name in given
+        }
+        return self._steer(run_id, "resume", "", changed)
+
+    def cancel(self, run_id: str) -> bool:
+        """End it: what is bought is brought home, all else is canceled. False: it is over."""
+        if self.forget(run_id, why="canceled before its input was in place; nothing was bought"):
+            return True
+        return self._steer(run_id, "cancel", "canceled on request; what the providers have accepted is brought home")
+
+    def forget(self, run_id: str, *, why: str) -> bool:
+        """End a run that never got its input. False: it has it."""
+        return self._steer(run_id, "forget", why)
+
+    def finish(self, run_id: str, *, note: str) -> bool:
+        """All rows are done, and everything is written."""
+        return self._steer(run_id, "finish", note)
+
+    def _steer(self, run_id: str, action: str, note: str, limits: Mapping[str, str | int] | None = None) -> bool:
+        flat = [part for pair in (limits or {}).items() for part in pair]
+        keys = (RUNS_KEY, ENDED_KEY)
+        done, _ = self._run("steer", run_id, run_id, action, note, self._retention_seconds, *flat, keys=keys)
+        return bool(done)
+
+    # For the feeder
+
+    def take(self, run_id: str, token: str, *, seconds: float) -> bool:
+        """Lease a run that is due to be looked at; False: another has it, or it is not due."""
+        return bool(self._run("lease", run_id, run_id, token, seconds, EARLY_SECONDS, keys=(RUNS_KEY,)))
+
+    def keep(self, run_id: str, token: str, *, seconds: float) -> bool:
+        """Keep the lease; False: it has passed on."""
+        return bool(self._run("lease", run_id, run_id, token, seconds, "", keys=(RUNS_KEY,)))
+
+    def release(self, run_id: str, token: str, *, seconds: float) -> float | None:
+        """Give the lease back. In how many seconds the run is to be looked at; None: others will see to it."""
+        done = int(self._run("release", run_id, run_id, token, seconds, keys=(RUNS_KEY,)))
+        return {0: None, 1: seconds, 2: 0.0}[done]
+
+    def overdue(self, *, late_seconds: float) -> list[str]:
+        """Runs that nobody has looked at for so long after their time: their messages are lost."""
+        return list(self._run("overdue", "", late_seconds, keys=(RUNS_KEY,)))
+
+    def live(self, run_id: str) -> list[Live]:
+        """The live rows, in their order."""
+        said: dict[Any, Any] = reach(lambda: self.server.hgetall(f"{run_prefix(run_id)}live"))
+        return sorted((Live(int(row), text) for row, text in said.items()), key=lambda live: live.row)
+
+    def feed(
+        self, run_id: str, token: str, *, row: int, buys: bool, window: int, rows: Iterable[tuple[str, int, int]]
+    ) -> tuple[int, str]:
+        """Make rows live, from `row` on: note, price and next offset of each. How many were, and what stopped it."""
+        flat = [part for entry in rows for part in entry]
+        taken, stopped = self._run("feed", run_id, token, row, int(buys), window, *flat)
+        return int(taken), stopped
+
+    def open(self, run_id: str, account: AccountName, rows: Sequence[Sequence[str | float]]) -> int:
+        """Open the jobs of rows, in the order of `runs_open.lua`; how many were."""
+        flat = [part for entry in rows for part in entry]
+        keys = (self._live_key(run_id), ACCOUNTS_KEY)
+        return int(self._of_account("open", account, str(account), run_id, RECORD_VERSION, *flat, keys=keys))
+
+    def recall(self, run_id: str, account: AccountName, rows: Iterable[tuple[Live, str]]) -> int:
+        """Take rows back that wait in line; how many were."""
+        flat = [part for live, job_id in rows for part in (live.row, live.said, job_id)]
+        return int(self._of_account("recall", account, *flat, keys=(self._live_key(run_id),)))
+
+    def assign(self, run_id: str, rows: Iterable[tuple[Live, str]]) -> tuple[int, dict[int, str]]:
+        """Decide what the next part of the results holds, unless that is decided: its number, and its rows' ends."""
+        flat = [part for live, end in rows for part in (live.row, live.said, end)]
+        part, pending = self._run("assign", run_id, *flat)
+        pairs = (entry.split(":") for entry in pending.split())
+        return int(part), {int(row): end for row, end in pairs}
+
+    def commit(self, run_id: str, *, part: int, spent: int, counts: Mapping[str, int]) -> bool:
+        """A part is written: its rows are done. False: another has said so."""
+        flat = [part for pair in counts.items() for part in pair]
+        return bool(self._run("commit", run_id, part, spent, *flat))
+
+    def drop(self, account: AccountName, job_ids: Iterable[str]) -> None:
+        """Forget the records of rows that lie in the results."""
+        self._of_account("drop", account, *job_ids)
+
+    def leave(self, run_id: str, account: AccountName) -> None:
+        """A run that is over has no turn in an account's line any more."""
+        reach(lambda: self.server.hdel(f"{prefix(account)}account", f"turn:{run_id}"))
+
+    def note(self, run_id: str, **fields: str | int | float) -> None:
+        """Write how far the run is."""
+        noted: dict[Any, Any] = {**fields}
+        reach(lambda: self.server.hset(f"{run_prefix(run_id)}record", mapping=noted))
+
+    # How
+
+    def _live_key(self, run_id: str) -> str:
+        return f"{run_prefix(run_id)}live"
+
+    def _run(self, move: str, run_id: str, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
+        return self._moves.run(f"runs_{move}", [run_prefix(run_id), *keys], ["", *args])
+
+    def _of_account(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
+        return self._moves.run(f"runs_{move}", [prefix(account), *keys], ["", *args])
+
+
+def reach(read: Callable[[], T]) -> T:
+    """What Redis answers; raises `LedgerAwayError`."""
+    try:
+        return read()
+    except redis.RedisError as error:
+        if not is_away(error):
+            raise
+        raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error

@@ -1,0 +1,106 @@
+"""Thumbnails: small pictures that a page carries within itself, made from results that nobody here has looked at."""
+
+from __future__ import annotations
+
+import io
+import struct
+import threading
+from base64 import b64encode
+from dataclasses import dataclass
+
+from PIL import Image, ImageOps
+
+from bide.bulk import sheet_store
+from bide.contract import Output
+from bide.errors import StorageError
+from bide.storage import Storage
+
+#: The longer edge of a thumbnail [pixels]: a tile's width on a screen of double density, nearly.
+EDGE_PIXELS = 320
+QUALITY = 62
+
+#: Larger originals get no thumbnail [bytes].
+MAX_ORIGINAL_BYTES = 64 * 1024 * 1024
+
+#: The most that is ever decoded [pixels]: a JPEG, read at a fraction of its size, may be larger by `DRAFT_GAIN`.
+MAX_PIXELS = 2**25
+DRAFT_GAIN = 4
+
+#: Where a video says how long it is: within so much of its beginning or of its end [bytes].
+VIDEO_EDGE_BYTES = 128 * 1024
+
+#: Decoding takes memory; two at a time use both cores of a small machine and stay within some hundred MB.
+_DECODERS = threading.Semaphore(2)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a tile shows: a thumbnail as a data URI, or none and the reason; a video's length where it is known."""
+
+    source: str | None = None
+    note: str = ""
+    seconds: float | None = None
+
+
+def preview(storage: Storage, output: Output) -> Preview:
+    """The preview of one output; raises `StorageError` where another attempt may bring it."""
+    if not output.content_type.startswith(("image/", "video/")):
+        return Preview(note="no preview")
+    try:
+        if output.content_type.startswith("video/"):
+            return Preview(note="video", seconds=_length_of(storage, output))
+        if output.size > MAX_ORIGINAL_BYTES:
+            return Preview(note="too large for a preview")
+        return _picture(storage.get(output.uri, max_bytes=MAX_ORIGINAL_BYTES))
+    except StorageError as error:
+        if not error.permanent:
+            raise
+        return Preview(note="the original can not be read")
+
+
+def _picture(content: bytes) -> Preview:
+    try:
+        with _DECODERS:
+            return Preview(_data_uri(shrink(content)))
+    except Exception:  # what a decoder raises over a file made to break it is anybody's guess
+        return Preview(note="no preview")
+
+
+def shrink(content: bytes) -> bytes:
+    """A picture as a small WebP; raises `ValueError` or whatever Pillow does for what it can't or should not decode."""
+    with Image.open(io.BytesIO(content)) as original:
+        pixels = original.width * original.height
+        if original.format == "JPEG" and not original.info.get("progressive") and pixels <= DRAFT_GAIN * MAX_PIXELS:
+            original.draft("RGB", (2 * EDGE_PIXELS, 2 * EDGE_PIXELS))
+        if original.width * original.height > MAX_PIXELS:
+            raise ValueError("too many pixels to decode")
+        original.thumbnail((EDGE_PIXELS, EDGE_PIXELS), reducing_gap=2.0)
+        small = ImageOps.exif_transpose(original)
+        small = small.convert("RGBA" if small.has_transparency_data else "RGB")
+    file = io.BytesIO()
+    small.save(file, "WEBP", quality=QUALITY, method=2)
+    return file.getvalue()
+
+
+def _data_uri(webp: bytes) -> str:
+    return f"data:image/webp;base64,{b64encode(webp).decode('ascii')}"
+
+
+def _length_of(storage: Storage, output: Output) -> float | None:
+    """A video's length [seconds]; None where it can't be found without reading all of it."""
+    beginning = sheet_store.part(storage, output.uri, first=0, count=VIDEO_EDGE_BYTES)
+    if (seconds := video_seconds(beginning)) is not None or output.size <= VIDEO_EDGE_BYTES:
+        return seconds
+    end = max(VIDEO_EDGE_BYTES, output.size - VIDEO_EDGE_BYTES)
+    return video_seconds(sheet_store.part(storage, output.uri, first=end, count=VIDEO_EDGE_BYTES))
+
+
+def video_seconds(piece: bytes) -> float | None:
+    """The length that the `mvhd` box of an MP4 or MOV tells, if `piece` holds it."""
+    at = piece.find(b"mvhd")
+    body = piece[at + 8 :] if at >= 0 else b""  # behind the name, the version and the flags
+    layout = ">16xIQ" if piece[at + 4 : at + 5] == b"\x01" else ">8xII"
+    if len(body) < struct.calcsize(layout):
+        return None
+    scale, length = struct.unpack_from(layout, body)
+    return length / scale if scale else None

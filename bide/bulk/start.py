@@ -1,0 +1,69 @@
+"""Begins a run: checks its rows, puts its input in place, and notes it; whoever does that twice joins the first."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from bide.bulk.intake import Intake, take_in
+from bide.bulk.names import check_run_id, copies_key, input_key, summary_key
+from bide.bulk.reading import read_csv, read_jsonl
+from bide.bulk.record import Options
+from bide.bulk.runs import Runs
+from bide.bulk.sources import opened, template_text
+from bide.bulk.template import Template
+from bide.errors import IdempotencyConflictError, InvalidRequestError
+from bide.storage import Storage
+
+
+def new_run_id() -> str:
+    """A name for a run that was given none: the time, and what nobody else has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@contextmanager
+def taken_in(source: str, *, template: str | None, storage: Storage | None) -> Iterator[Intake]:
+    """The rows of a source, read and checked to the last one.
+
+    Raises `InvalidRequestError` for a source or template that can't be read, `StorageError`; what is wrong with rows
+    stands in the intake.
+    """
+    places = Template(template_text(template, storage)) if template else None
+    if places is None and source.lower().endswith(".csv"):
+        raise InvalidRequestError(f"{source}: a CSV needs --template, the request that its columns go into")
+    with opened(source, storage) as file:
+        intake = take_in(read_csv(file, places) if places else read_jsonl(file))
+    try:
+        yield intake
+    finally:
+        intake.close()
+
+
+def start(runs: Runs, storage: Storage, intake: Intake, *, run_id: str, source: str, options: Options) -> bool:
+    """Begin a run of rows that were taken in; False: it was begun before, with the same rows.
+
+    Raises `InvalidRequestError` for rows that can't be bought, `IdempotencyConflictError` for a name that belongs to
+    another run, `StorageError`, `LedgerAwayError`.
+    """
+    check_run_id(run_id)
+    intake.check()
+    if runs.read(run_id) is None and _left_over(storage, run_id):
+        raise IdempotencyConflictError(
+            f"run {run_id}: object storage holds a run of that name, which is no longer known here; take another name, "
+            "and replay what it left undone"
+        )
+    told: Mapping[str, int] = {"rows": intake.rows, "copies": len(intake.copies.first_of)}
+    runs.create(run_id, digest=intake.digest, source=source, options=options, **told)
+    run = runs.read(run_id)
+    if run is None or run.state != "starting":
+        return False
+    if intake.copies.first_of:
+        storage.put(copies_key(run_id), intake.copies.to_json(), content_type="application/json")
+    storage.put(input_key(run_id), intake.rows_file, content_type="application/x-ndjson")
+    return runs.begin(run_id)
+
+
+def _left_over(storage: Storage, run_id: str) -> bool:
+    return storage.exists(input_key(run_id)) or storage.exists(summary_key(run_id))

@@ -1,0 +1,101 @@
+"""What a whole run came to, counted from its results as they lie in object storage."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from bide.bulk import results
+from bide.bulk.money import amount
+from bide.bulk.names import summary_key
+from bide.bulk.record import ENDS, Run
+from bide.storage import Storage
+
+PERCENTILES = (50, 90, 95, 99)
+
+
+class Tally:
+    """Counts lines of results; takes 17 bytes for each row at most."""
+
+    def __init__(self, rows: int) -> None:
+        self._seen = bytearray(rows // 8 + 1)
+        self.states, self.codes = Counter[str](), Counter[str]()
+        self.repeated = self.polls = self.outputs = self.stored_bytes = 0
+        self._seconds = array("d")
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Count one line; a row's second one is only noted."""
+        byte, bit = divmod(line["row"], 8)
+        if self._seen[byte] >> bit & 1:
+            self.repeated += 1
+            return
+        self._seen[byte] |= 1 << bit
+        self.states[line["state"]] += 1
+        if line["error"]:
+            self.codes[line["error"]["code"]] += 1
+        if "copy_of" not in line:
+            self._add_job(line)
+
+    def _add_job(self, line: dict[str, Any]) -> None:
+        self.polls += line["polls"]
+        self.outputs += len(line["outputs"])
+        self.stored_bytes += sum(output["size"] for output in line["outputs"])
+        if line["state"] == "succeeded" and line["submitted_at"] and line["finished_at"]:
+            begun, ended = (datetime.fromisoformat(line[name]) for name in ("submitted_at", "finished_at"))
+            self._seconds.append((ended - begun).total_seconds())
+
+    def durations(self) -> dict[str, float]:
+        """From the submit to the stored result, of the jobs that succeeded [seconds]."""
+        seconds = self._seconds
+        if not seconds:
+            return {}
+        return {
+            "mean_seconds": round(sum(seconds) / len(seconds), 3),
+            "shortest_seconds": round(min(seconds), 3),
+            "longest_seconds": round(max(seconds), 3),
+        }
+
+    def percentiles(self) -> dict[str, float]:
+        """The same by rank [seconds]."""
+        ranked = sorted(self._seconds)
+        return {f"p{p}": round(ranked[(len(ranked) - 1) * p // 100], 3) for p in PERCENTILES} if ranked else {}
+
+
+def summarize(storage: Storage, run: Run) -> dict[str, Any]:
+    """Count a run's results; raises `StorageError`."""
+    tally = Tally(run.number("rows"))
+    for line in results.read(storage, run.run_id):
+        tally.add(line)
+    begun, ended = run.moment("created"), datetime.now(UTC)
+    return {
+        "run": run.run_id,
+        "state": "canceled" if run.state == "canceling" else "finished",
+        "rows": run.number("rows"),
+        **{end: tally.states[end] for end in ENDS},
+        "repeated": run.number("copies"),
+        "codes": dict(tally.codes.most_common()),
+        "polls": tally.polls,
+        "outputs": tally.outputs,
+        "stored_bytes": tally.stored_bytes,
+        "durations": tally.durations(),
+        "percentiles": tally.percentiles(),
+        "spent": amount(run.number("spent")),
+        "jobs": run.number("jobs"),
+        "parts": run.number("part") - 1,
+        "source": run.text("source"),
+        "replay_of": run.text("replay_of") or None,
+        "started_at": begun.isoformat() if begun else None,
+        "finished_at": ended.isoformat(),
+        "seconds": round((ended - begun).total_seconds(), 3) if begun else None,
+    }
+
+
+def write_summary(storage: Storage, run: Run) -> dict[str, Any]:
+    """Write `summary.json`, and return what it says; doing it twice is harmless. Raises `StorageError`."""
+    summary = summarize(storage, run)
+    content = json.dumps(summary, indent=2, ensure_ascii=False).encode()
+    storage.put(summary_key(run.run_id), content, content_type="application/json")
+    return summary

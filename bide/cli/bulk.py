@@ -1,0 +1,268 @@
+"""`bide bulk`: begin runs of many rows, watch and steer them, read what came of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.bulk_deployment import Deployment, deployed, settings_here
+from bide.cli.bulk_show import line, table, watch
+from bide.cli.connection import broker_option, object_store
+
+if TYPE_CHECKING:
+    from bide.bulk.intake import Intake
+    from bide.bulk.record import Options, Run
+
+_OK = "succeeded"
+
+
+@click.group()
+def bulk() -> None:
+    """Buy many rows of a file: begin, watch, pause, resume, replay."""
+
+
+def limits(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that limit a run."""
+    for option in (
+        click.option(
+            "--budget", metavar="MONEY", help="Never spend more; needs prices (BIDE_PROVIDERS__<NAME>__PRICES)."
+        ),
+        click.option("--max-failures", metavar="N|N%", help="Pause when more rows, or a larger share, failed."),
+        click.option("--max-jobs", type=click.IntRange(0), help="Buy this many jobs at most; other rows are left out."),
+    ):
+        command = option(command)
+    return command
+
+
+@bulk.command()
+@click.argument("file", metavar="FILE|-|s3://...")
+@click.option("--template", metavar="FILE", help="The request that the columns of a CSV go into, as {column}.")
+@click.option("--run-id", help="The run's name. The same name with the same file joins the run.")
+@click.option("--window", type=click.IntRange(1, 20_000), default=500, show_default=True, help="Rows alive at once.")
+@limits
+@click.option("--dry-run", is_flag=True, help="Check all rows, say what would be done, and stop.")
+@click.option("--wait", "waiting", is_flag=True, help="Watch it until it is over.")
+@broker_option
+def run(
+    file: str, template: str | None, run_id: str | None, broker: str | None, dry_run: bool, waiting: bool, **said: Any
+) -> None:
+    """Begin a run: JSONL with a request a line, or CSV with a template."""
+    from bide.bulk.start import new_run_id, taken_in  # noqa: PLC0415 - takes a while, and --help does not need it
+
+    if dry_run:
+        told = settings_here()
+        with taken_in(file, template=template, storage=object_store(told)) as intake:
+            _say_what_it_would_do(intake, told, said)
+        return
+    with deployed(broker) as deployment, taken_in(file, template=template, storage=deployment.storage) as intake:
+        _begin(deployment, intake, run_id=run_id or new_run_id(), source=file, waiting=waiting, said=said)
+
+
+@bulk.command()
+@click.argument("old", metavar="RUN")
+@click.option("--code", "codes", multiple=True, help="Only rows that failed with this code. Repeatable.")
+@click.option("--run-id", help="The new run's name; asked for twice, it is one run.")
+@click.option("--window", type=click.IntRange(1, 20_000), default=500, show_default=True, help="Rows alive at once.")
+@limits
+@click.option("--wait", "waiting", is_flag=True, help="Watch it until it is over.")
+@broker_option
+def replay(
+    old: str, codes: tuple[str, ...], run_id: str | None, broker: str | None, waiting: bool, **said: Any
+) -> None:
+    """Buy the failed rows of a run again, as a new run; unconfirmed ones never."""
+    from bide.bulk import replay as replays  # noqa: PLC0415 - as above
+    from bide.bulk.intake import take_in  # noqa: PLC0415 - as above
+
+    replays.check_codes(codes)
+    with deployed(broker) as deployment:
+        _is_over(deployment, old)
+        storage = deployment.storage
+        rows = replays.failed_rows(storage, old, codes)
+        if not rows:
+            raise click.ClickException(f"run {old} has no failed rows" + (" with these codes" if codes else ""))
+        with closing(take_in(replays.rows_of(storage, old, rows))) as intake:
+            name = run_id or replays.replay_id(old, codes)
+            source = f"{len(rows)} failed rows of {old}"
+            _begin(deployment, intake, run_id=name, source=source, waiting=waiting, said={**said, "replay_of": old})
+
+
+@bulk.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def list_runs(broker: str | None, as_json: bool) -> None:
+    """List the runs that are remembered."""
+    with deployed(broker) as deployment:
+        told = [run.progress() for run in deployment.runs.all()]
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    width = max((len(each["run"]) for each in told), default=0)
+    click.echo("\n".join(f"{each['run']:{width}}  {line(each)}" for each in told) or "there are none")
+
+
+@bulk.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def status(run_id: str, broker: str | None, as_json: bool) -> None:
+    """Say how far a run is."""
+    with deployed(broker) as deployment:
+        told = deployment.run(run_id).progress()
+    click.echo(json.dumps(told, indent=2) if as_json else table(told))
+
+
+@bulk.command("watch")
+@click.argument("run_id", metavar="RUN")
+@broker_option
+def watch_run(run_id: str, broker: str | None) -> None:
+    """Watch a run until it is over; leaving it (Ctrl-C) does not end it."""
+    with deployed(broker) as deployment:
+        _watch(deployment, run_id)
+
+
+@bulk.command()
+@click.argument("run_id", metavar="RUN")
+@broker_option
+def pause(run_id: str, broker: str | None) -> None:
+    """Buy nothing more for now; what is bought is brought home."""
+    with _steering(broker, run_id) as deployment:
+        if not deployment.runs.pause(run_id, why="paused on request"):
+            raise _not_now(deployment, run_id, "does not run")
+    click.echo(f"run {run_id} is paused; `bide bulk resume {run_id}` goes on")
+
+
+@bulk.command()
+@click.argument("run_id", metavar="RUN")
+@limits
+@broker_option
+def resume(run_id: str, broker: str | None, **said: Any) -> None:
+    """Go on with a paused run, under other limits if they are given."""
+    with _steering(broker, run_id) as deployment:
+        if not deployment.runs.resume(run_id, _options(said)):
+            raise _not_now(deployment, run_id, "is not paused")
+    click.echo(f"run {run_id} goes on")
+
+
+@bulk.command()
+@click.argument("run_id", metavar="RUN")
+@broker_option
+def cancel(run_id: str, broker: str | None) -> None:
+    """End a run; what the providers have accepted is charged, and brought home."""
+    with _steering(broker, run_id) as deployment:
+        if not deployment.runs.cancel(run_id):
+            raise _not_now(deployment, run_id, "is over, or ends already")
+    click.echo(f"run {run_id} is to be canceled; what is bought is brought home")
+
+
+@bulk.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--jsonl", is_flag=True, help="Print the rows, a line each, instead of the summary.")
+@click.option("--state", "states", multiple=True, help="Only rows that ended so. Repeatable.")
+def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
+    """Show what came of a run, as it lies in object storage."""
+    from bide.bulk import results as parts  # noqa: PLC0415 - as above
+    from bide.bulk.names import check_run_id, summary_key  # noqa: PLC0415 - as above
+
+    storage = object_store(settings_here())
+    if storage is None:
+        raise click.ClickException("no object store is known: set BIDE_S3__BUCKET")
+    check_run_id(run_id)
+    if jsonl or states:
+        for each in parts.read(storage, run_id):
+            if not states or each["state"] in states:
+                click.echo(json.dumps(each, ensure_ascii=False))
+        return
+    if not storage.exists(summary_key(run_id)):
+        raise click.ClickException(
+            f"run {run_id} has no summary: it goes on (`--jsonl` shows what ended), or never was"
+        )
+    click.echo(storage.get(storage.uri(summary_key(run_id)), max_bytes=1024 * 1024).decode())
+    click.echo(f"contact sheet: {storage.uri(f'runs/{run_id}/index.html')}", err=True)
+
+
+def _say_what_it_would_do(intake: Intake, told: dict[str, str], said: dict[str, Any]) -> None:
+    from bide.bulk.rates import check_budget, estimate, prices  # noqa: PLC0415 - as above
+
+    intake.check()
+    options = _options(said)
+    if options.budget is not None:
+        check_budget(intake, prices(told, (account.provider for account in intake.accounts)))
+    click.echo("\n".join(estimate(intake, told, max_jobs=options.max_jobs).lines()))
+    click.echo("nothing was bought: this was a dry run")
+
+
+def _begin(
+    deployment: Deployment, intake: Intake, *, run_id: str, source: str, waiting: bool, said: dict[str, Any]
+) -> None:
+    from bide.bulk.rates import check_budget, prices  # noqa: PLC0415 - as above
+    from bide.bulk.start import start  # noqa: PLC0415 - as above
+
+    intake.check()
+    known = prices(deployment.told, (account.provider for account in intake.accounts))
+    options = _options({**said, "prices": known})
+    if options.budget is not None:
+        check_budget(intake, known)
+    begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
+    deployment.post.look_at_run(run_id)
+    click.echo(run_id)
+    click.echo(f"{'began' if begun else 'joined'}: {intake.rows} rows, {intake.jobs} jobs", err=True)
+    if waiting:
+        sys.stdout.flush()
+        _watch(deployment, run_id)
+
+
+def _options(said: dict[str, Any]) -> Options:
+    from bide.bulk.money import millionths  # noqa: PLC0415 - as above
+    from bide.bulk.record import Failures, Options  # noqa: PLC0415 - as above
+
+    budget, failures = said.get("budget"), said.get("max_failures")
+    given = {name: said[name] for name in ("window", "max_jobs", "prices", "replay_of") if said.get(name) is not None}
+    return Options(
+        budget=None if budget is None else millionths(budget, what="--budget"),
+        max_failures=None if failures is None else Failures.parse(failures),
+        **given,
+    )
+
+
+def _watch(deployment: Deployment, run_id: str) -> None:
+    try:
+        seen = watch(lambda: deployment.run(run_id))
+    except KeyboardInterrupt:
+        click.echo(f"\nrun {run_id} goes on; `bide bulk watch {run_id}` joins it again", err=True)
+        return
+    if told := _what_to_do(seen):
+        click.echo(told, err=True)
+    if seen.ended[_OK] < seen.number("rows"):
+        sys.exit(1)
+
+
+def _what_to_do(seen: Run) -> str:
+    if seen.state == "paused":
+        return f"paused: {seen.text('note')}; `bide bulk resume {seen.run_id}` goes on"
+    if seen.ended["failed"]:
+        return f"`bide bulk replay {seen.run_id}` buys the failed rows again"
+    return seen.text("note")
+
+
+@contextmanager
+def _steering(broker: str | None, run_id: str) -> Iterator[Deployment]:
+    """The deployment, for a change to a run that is known; the run is looked at afterwards."""
+    with deployed(broker) as deployment:
+        deployment.run(run_id)
+        yield deployment
+        deployment.post.look_at_run(run_id)
+
+
+def _is_over(deployment: Deployment, run_id: str) -> None:
+    known = deployment.runs.read(run_id)
+    if known is not None and not known.over:
+        raise click.ClickException(f"run {run_id} goes on ({known.state}): replay it when it is over")
+
+
+def _not_now(deployment: Deployment, run_id: str, why: str) -> click.ClickException:
+    return click.ClickException(f"run {run_id} {why}: it is {deployment.run(run_id).state}")

@@ -1,0 +1,87 @@
+"""`bide callbacks`: the ends of jobs that could not be told to their callback addresses, yet or at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from bide.cli.connection import broker_option, ledger_at
+
+if TYPE_CHECKING:
+    from bide.ledger import Ledger
+    from bide.ledger.callbacks import Callback, Callbacks
+
+
+@click.group()
+def callbacks() -> None:
+    """List callbacks that failed or are still tried, and have them sent anew."""
+
+
+@callbacks.command("list")
+@click.option("--failed", "failed_only", is_flag=True, help="Only those that were given up.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def list_(broker: str | None, failed_only: bool, as_json: bool) -> None:
+    """List what was not delivered: the given up first, then those to be tried again."""
+    with _opened(broker) as (ledger, kept):
+        found = [one for one in _standing(ledger, kept) if one.failed or not failed_only]
+    if as_json:
+        click.echo(json.dumps([_as_json(one) for one in found], indent=2))
+        return
+    for one in found:
+        click.echo(_line(one))
+    if not found:
+        click.echo("no callback failed" if failed_only else "no callback waits or failed")
+
+
+@callbacks.command()
+@click.argument("job_ids", metavar="[JOB]...", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="All that were given up.")
+@broker_option
+def replay(job_ids: Sequence[str], all_: bool, broker: str | None) -> None:
+    """Have the ends of jobs told anew, under their old webhook ids, whether they were delivered or not."""
+    if all_ == bool(job_ids):
+        raise click.UsageError("name jobs, or say --all")
+    with _opened(broker) as (ledger, kept):
+        if all_:
+            done = [
+                one.job_id for one in _standing(ledger, kept) if one.failed and kept.replay(one.account, one.job_id)
+            ]
+        else:
+            done = [job_id for job_id in job_ids if _replayed(ledger, kept, job_id)]
+    click.echo(f"{len(done)} callback{'' if len(done) == 1 else 's'} will be sent within seconds")
+
+
+def _replayed(ledger: Ledger, kept: Callbacks, job_id: str) -> bool:
+    record = ledger.find(job_id)
+    if record is None or not kept.replay(record.account, job_id):
+        raise click.ClickException(f"job {job_id} has no end to tell, or asked for no callback; nothing is sent for it")
+    return True
+
+
+@contextmanager
+def _opened(broker: str | None) -> Iterator[tuple[Ledger, Callbacks]]:
+    from bide.ledger.callbacks import Callbacks  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+
+    with ledger_at(broker) as ledger:
+        yield ledger, Callbacks(ledger.server)
+
+
+def _standing(ledger: Ledger, kept: Callbacks) -> Iterator[Callback]:
+    for account in ledger.accounts():
+        yield from kept.standing(account)
+
+
+def _line(one: Callback) -> str:
+    when = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
+    stands = f"given up {when}" if one.failed else f"next try {when}"
+    return f"{one.job_id}  {one.account}  {one.state}  {stands}  {one.tries} tries  {one.note}".rstrip()
+
+
+def _as_json(one: Callback) -> dict[str, object]:
+    return {**asdict(one), "account": str(one.account), "at": one.at.isoformat()}

@@ -1,0 +1,148 @@
+"""`bide unconfirmed`: the submits of which nobody knows whether they were accepted, and what to do about each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.connection import broker_option, ledger_at, stack_environment
+from bide.cli.deployment import become
+
+if TYPE_CHECKING:
+    from bide.ledger import Ledger, Record
+
+#: What follows from a settlement, and how soon it begins.
+SOON = "the sweeper sees to it within seconds"
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+job_argument = click.argument("job_id", metavar="JOB")
+
+
+@click.group()
+def unconfirmed() -> None:
+    """Settle submits that may or may not have been accepted."""
+
+
+@unconfirmed.command("list")
+@click.option("--candidates", is_flag=True, help="Ask the providers which of their jobs each may be.")
+@json_option
+@broker_option
+def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
+    """List them, the oldest first: each may have been bought."""
+    if candidates:
+        told = {"BIDE_BROKER_URL": broker} if broker else stack_environment()
+        become("workers.unconfirmed", *(["--json"] if as_json else []), told=told)
+    with ledger_at(broker) as ledger:
+        held = [described(record) for account in ledger.accounts() for record in ledger.unconfirmed(account)]
+    show(held, as_json=as_json)
+
+
+@unconfirmed.command()
+@job_argument
+@click.argument("provider_job_id", metavar="PROVIDER_JOB_ID")
+@json_option
+@broker_option
+def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool) -> None:
+    """It was accepted: say under which id, and it goes on to its result."""
+    with ledger_at(broker) as ledger:
+        record = _held(ledger, job_id)
+        if holder := ledger.holders(record.account).get(provider_job_id):
+            raise click.ClickException(f"{provider_job_id} is the provider's id of job {holder} already")
+        done, _ = ledger.attach(record.account, job_id, provider_job_id)
+        _tell(done, ledger, job_id, f"goes on as {provider_job_id} at the provider; {SOON}", as_json=as_json)
+
+
+@unconfirmed.command()
+@job_argument
+@json_option
+@broker_option
+def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
+    """It was not accepted, or it may be bought twice: submit it again."""
+    with ledger_at(broker) as ledger:
+        done, _ = ledger.resubmit(_held(ledger, job_id).account, job_id)
+        _tell(done, ledger, job_id, f"is in line to be submitted again; {SOON}", as_json=as_json)
+
+
+@unconfirmed.command("give-up")
+@job_argument
+@json_option
+@broker_option
+def give_up(job_id: str, broker: str | None, as_json: bool) -> None:
+    """Look no further: it has failed, whether it was bought or not."""
+    with ledger_at(broker) as ledger:
+        done, _ = ledger.give_up(_held(ledger, job_id).account, job_id)
+        _tell(done, ledger, job_id, "has failed; if the provider made it, it is paid for and lost", as_json=as_json)
+
+
+def _held(ledger: Ledger, job_id: str) -> Record:
+    """The record of an unconfirmed job; raises `ClickException` for any other."""
+    record = ledger.find(job_id)
+    if record is None:
+        raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
+    if record.fields["state"] != "unconfirmed":
+        raise click.ClickException(
+            f"job {job_id} is {record.fields['state']}, not unconfirmed: there is nothing to settle"
+        )
+    return record
+
+
+def _tell(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool) -> None:
+    if not done:
+        raise click.ClickException(f"job {job_id} was settled by somebody else just now")
+    record = ledger.find(job_id)
+    state = record.fields["state"] if record else None
+    click.echo(json.dumps({"job_id": job_id, "state": state}) if as_json else f"job {job_id} {words}")
+
+
+def described(record: Record) -> dict[str, Any]:
+    """One doubt: whose, since when, and why."""
+    from bide.describe import describe  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
+    from bide.ledger.settling import remarks  # noqa: PLC0415 - as above
+
+    since = record.moment("intended")
+    return {
+        "job_id": record.job_id,
+        "provider": record.account.provider,
+        "account": record.account.account,
+        "operation": record.text("op"),
+        "what": describe(record.request),
+        "submitted_at": since.isoformat() if since else None,
+        "reason": record.failure.message,
+        "remarks": [*([record.text("note")] if record.text("note") else []), *remarks(record)],
+        "metadata": record.request.metadata,
+    }
+
+
+def show(held: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print them, for a program or for a person."""
+    if as_json:
+        click.echo(json.dumps(held, indent=2, ensure_ascii=False))
+    elif not held:
+        click.echo("nothing is unconfirmed")
+    else:
+        click.echo(f"{len(held)} unconfirmed: each may have been bought; settle it by attach, resubmit or give-up\n")
+        click.echo("\n\n".join("\n".join(_lines(one)) for one in held))
+
+
+def _lines(one: Mapping[str, Any]) -> Iterable[str]:
+    yield f"{one['job_id']}  {one['provider']}/{one['account']}  submitted {one['submitted_at']}"
+    yield f"  {one['what']}"
+    yield f"  {one['reason']}"
+    yield from (f"  {remark}" for remark in one["remarks"])
+    if "candidates" in one:
+        yield from (f"  {line}" for line in _candidate_lines(one))
+
+
+def _candidate_lines(one: Mapping[str, Any]) -> Iterable[str]:
+    if one["candidates"] is None:
+        yield f"candidates: {one['why_none']}"
+        return
+    if not one["candidates"]:
+        yield "candidates: none; the provider lists no job of that time that is not another one's"
+    for each in one["candidates"]:
+        after = f"{each['seconds_after_submit']:+.0f} s" if each["seconds_after_submit"] is not None else "time unknown"
+        extra = f"  {each['about']}" if each["about"] else ""
+        yield f"candidate {each['provider_job_id']}  {after}  {each['status']}{extra}"

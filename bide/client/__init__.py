@@ -1,0 +1,20 @@
+"""For other services: submit generation jobs, wait for their results, look at them, cancel them."""
+
+from bide.client.aio import AsyncClient
+from bide.client.outputs import PresignedOutput, PresignedResult, Uploads, object_store
+from bide.client.requests import UPLOAD_ABOVE_BYTES, Options, Request
+from bide.client.status import Status
+from bide.client.sync import Client
+
+__all__ = [
+    "UPLOAD_ABOVE_BYTES",
+    "AsyncClient",
+    "Client",
+    "Options",
+    "PresignedOutput",
+    "PresignedResult",
+    "Request",
+    "Status",
+    "Uploads",
+    "object_store",
+]

@@ -1,0 +1,93 @@
+"""The client for asyncio: short calls go to a thread, all waits share one loop and no thread at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self, Unpack, overload
+
+from bide.client.outputs import PresignedResult, Uploads
+from bide.client.requests import Options, Request
+from bide.client.status import Status
+from bide.client.sync import Client
+from bide.client.waiting import Waiting
+from bide.contract import JobResult
+from bide.servers import SENTINEL_MASTER, connect_async
+
+
+class AsyncClient:
+    """`Client` for one event loop; arguments, results and errors are the same. For use with `async with`."""
+
+    def __init__(
+        self,
+        broker_url: str,
+        *,
+        result_url: str | None = None,
+        ledger_url: str | None = None,
+        uploads: Uploads | None = None,
+        sentinel_master: str = SENTINEL_MASTER,
+    ) -> None:
+        self._client = Client(
+            broker_url,
+            result_url=result_url,
+            ledger_url=ledger_url,
+            uploads=uploads,
+            sentinel_master=sentinel_master,
+        )
+        post = self._client._post
+        server = connect_async(
+            result_url or broker_url, sentinel_master=sentinel_master, socket_timeout=10, socket_connect_timeout=3
+        )
+        self._waiting = Waiting(server, key=post.key, read=post.read)
+
+    async def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
+        """As `Client.submit`."""
+        return await asyncio.to_thread(self._client.submit, request, job_id=job_id, **options)
+
+    async def submit_many(
+        self, requests: Iterable[Request], *, job_ids: Sequence[str] | None = None, **options: Unpack[Options]
+    ) -> list[str]:
+        """As `Client.submit_many`."""
+        return await asyncio.to_thread(self._client.submit_many, list(requests), job_ids=job_ids, **options)
+
+    async def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> JobResult:
+        """As `Client.wait`; thousands may wait at once."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await self._waiting.wait(job_id)
+        except TimeoutError:
+            raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on") from None
+
+    @overload
+    async def result(self, job_id: str) -> JobResult | None: ...
+
+    @overload
+    async def result(self, job_id: str, *, presign_seconds: float) -> PresignedResult | None: ...
+
+    async def result(self, job_id: str, *, presign_seconds: float | None = None) -> JobResult | None:
+        """As `Client.result`."""
+        if presign_seconds is None:
+            return await asyncio.to_thread(self._client.result, job_id)
+        return await asyncio.to_thread(self._client.result, job_id, presign_seconds=presign_seconds)
+
+    async def status(self, job_id: str) -> Status | None:
+        """As `Client.status`."""
+        return await asyncio.to_thread(self._client.status, job_id)
+
+    async def cancel(self, job_id: str) -> None:
+        """As `Client.cancel`."""
+        await asyncio.to_thread(self._client.cancel, job_id)
+
+    async def close(self) -> None:
+        """Give the connections back; waits that go on are canceled."""
+        await self._waiting.close()
+        await asyncio.to_thread(self._client.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,77 @@
+"""The object store as a caller sees it: where large inputs go, and results as addresses that anyone can fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from bide.contract import JobResult, Output
+from bide.errors import ConfigurationError
+
+
+class Uploads(Protocol):
+    """Where large inputs go; `bide.storage.Storage` is one."""
+
+    def put(self, key: str, body: Any, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
+        """Store `body` under `key`."""
+        ...
+
+    def uri(self, key: str) -> str:
+        """The `s3://` address of `key`."""
+        ...
+
+
+@runtime_checkable
+class Presigns(Protocol):
+    """Who can sign addresses; `bide.storage.Storage` can."""
+
+    def presign(self, uri: str, *, expires_seconds: int) -> str:
+        """An https:// address of an `s3://` one, good for so long."""
+        ...
+
+
+class PresignedOutput(Output):
+    """One stored object, with an address at which anyone can fetch it for a while."""
+
+    url: str
+
+
+class PresignedResult(JobResult):
+    """A job's result with such addresses."""
+
+    outputs: tuple[PresignedOutput, ...]
+
+
+def presigned(result: JobResult, store: object, *, seconds: float) -> PresignedResult:
+    """The result with addresses that are good for `seconds`; raises `ConfigurationError` without a store that signs."""
+    if not isinstance(store, Presigns):
+        raise ConfigurationError(
+            "presigned addresses need object storage: pip install 'bide[s3]', then "
+            "Client(..., uploads=bide.client.object_store(BUCKET)), with keys that may read the bucket"
+        )
+    signed = [
+        PresignedOutput(**dict(output), url=store.presign(output.uri, expires_seconds=max(1, int(seconds))))
+        for output in result.outputs
+    ]
+    return PresignedResult(**{**dict(result), "outputs": tuple(signed)})
+
+
+def object_store(
+    bucket: str,
+    *,
+    endpoint_url: str | None = None,
+    public_endpoint_url: str | None = None,
+    region: str | None = None,
+    addressing_style: Literal["auto", "path", "virtual"] | None = None,
+) -> Uploads:
+    """The deployment's bucket, for `Client(uploads=...)`; keys come by boto3's own chain.
+
+    Raises `ConfigurationError` where the extra `s3` is not installed.
+    """
+    try:
+        import boto3  # noqa: F401, PLC0415 - comes with an extra that most callers do not need
+    except ImportError:
+        raise ConfigurationError("object storage needs boto3: pip install 'bide[s3]'") from None
+    from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - as above
+
+    return Storage(StorageOptions(bucket, endpoint_url, public_endpoint_url, region, addressing_style))

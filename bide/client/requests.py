@@ -1,0 +1,109 @@
+"""What a caller may submit, and how it becomes a request that can travel."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from pydantic import JsonValue
+
+from bide.client.outputs import Uploads
+from bide.contract import JOB_ID, MAX_REQUEST_BYTES, GenerateRequest
+from bide.errors import InvalidRequestError
+from bide.params import Params
+from bide.providers import find
+from bide.providers.base import Provider
+
+#: Inputs above this size are uploaded first where the client has a store [bytes].
+UPLOAD_ABOVE_BYTES = 32 * 1024
+
+#: A request: as the contract has it, as a JSON object, or the params of one operation (`bide.params`).
+Request = GenerateRequest | Params | Mapping[str, Any]
+
+
+class Options(TypedDict, total=False):
+    """The fields of a request besides provider, operation and params; they win over those of the request itself."""
+
+    inputs: Mapping[str, str | bytes | Path]
+    account: str
+    priority: Literal["interactive", "bulk"]
+    idempotency_key: str | None
+    deadline_seconds: float | None
+    on_unknown: Literal["hold", "resubmit"]
+    output_prefix: str | None
+    callback_url: str | None
+    metadata: Mapping[str, JsonValue]
+
+
+def checked(request: Request, options: Options, uploads: Uploads | None) -> tuple[GenerateRequest, Provider]:
+    """The request with its large pictures uploaded, and the adapter that accepts it; raises `InvalidRequestError`."""
+    fields: dict[str, Any] = {**_fields(request), **options}
+    if fields.get("metadata"):
+        fields["metadata"] = dict(fields["metadata"])
+    if fields.get("inputs"):
+        fields["inputs"] = {name: _input(name, value, uploads) for name, value in dict(fields["inputs"]).items()}
+    parsed = GenerateRequest.parse(fields)
+    adapter = find(parsed.provider)
+    adapter.check(parsed.operation, parsed.params, set(parsed.inputs))
+    return parsed, adapter
+
+
+def check_job_id(job_id: str) -> str:
+    """The id, if it can be one; raises `InvalidRequestError`."""
+    if not JOB_ID.fullmatch(job_id):
+        raise InvalidRequestError("job_id: letters, digits and _.:- only, 128 at most")
+    return job_id
+
+
+def _fields(request: Request) -> dict[str, Any]:
+    if isinstance(request, GenerateRequest):
+        return request.model_dump(mode="json", exclude_defaults=True)
+    if not isinstance(request, Params):
+        return dict(request)
+    if not request.provider:
+        name = type(request).__name__
+        raise InvalidRequestError(f"params: {name} does not say its provider and operation; submit a whole request")
+    return {
+        "provider": request.provider,
+        "operation": request.operation,
+        "params": request.model_dump(mode="json", exclude_unset=True),
+    }
+
+
+def _input(name: str, value: object, uploads: Uploads | None) -> object:
+    """Bytes and files as base64 or, where they are large, uploaded; text as it is, unless it is a large picture."""
+    content = _read(name, value) if isinstance(value, Path) else value
+    if isinstance(content, str):
+        if len(content) <= UPLOAD_ABOVE_BYTES or content.startswith(("s3:", "http:", "https:")):
+            return content
+        content = _decoded(name, content)
+    if not isinstance(content, bytes):
+        return content
+    if len(content) > UPLOAD_ABOVE_BYTES and uploads is not None:
+        key = f"uploads/{hashlib.sha256(content).hexdigest()}"  # the same picture again is the same request
+        uploads.put(key, content, content_type="application/octet-stream")
+        return uploads.uri(key)
+    if len(content) > MAX_REQUEST_BYTES:
+        raise InvalidRequestError(
+            f"inputs.{name}: {len(content)} bytes are too many for a message; give the client `uploads` "
+            "(a bide.client.object_store), or upload the picture and pass its s3:// or https:// address"
+        )
+    return base64.b64encode(content).decode()
+
+
+def _read(name: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequestError(f"inputs.{name}: {path} can't be read: {error.strerror}") from None
+
+
+def _decoded(name: str, text: str) -> bytes:
+    data = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except ValueError:
+        raise InvalidRequestError(f"inputs.{name}: is neither an address nor base64") from None

@@ -1,0 +1,153 @@
+"""The client of a service: submit, wait, status, result, cancel."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self, Unpack, overload
+
+from bide.client.outputs import PresignedResult, Uploads, presigned
+from bide.client.post import Post
+from bide.client.requests import Options, Request, check_job_id, checked
+from bide.client.status import Status, status_of
+from bide.contract import GenerateRequest, JobResult, JobState
+from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, JobFailed
+from bide.ledger import Ledger, Record, Verb
+from bide.ledger.scripts import connect
+from bide.providers.base import Provider
+from bide.servers import SENTINEL_MASTER, close
+
+#: How often a waiting client looks: soon at first, then ever more seldom, up to the second figure [seconds].
+WAIT_FIRST_SECONDS, WAIT_MOST_SECONDS = 0.05, 0.5
+
+
+class Client:
+    """Talks to a running bide through its broker and its ledger; may be shared by threads.
+
+    The URLs are those of the deployment's `BIDE_BROKER_URL`, `BIDE_RESULT_URL` and `BIDE_LEDGER_URL`; the latter two
+    default to the broker's. `uploads` takes inputs that are too large for a message, see `object_store`;
+    `sentinel_master` is the deployment's `BIDE_SENTINEL_MASTER`.
+    """
+
+    def __init__(
+        self,
+        broker_url: str,
+        *,
+        result_url: str | None = None,
+        ledger_url: str | None = None,
+        uploads: Uploads | None = None,
+        sentinel_master: str = SENTINEL_MASTER,
+    ) -> None:
+        self._post = Post(broker_url, result_url or broker_url, sentinel_master=sentinel_master)
+        self._ledger = Ledger(connect(ledger_url or broker_url, sentinel_master=sentinel_master))
+        self._uploads = uploads
+
+    def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
+        """Enqueue a job; returns its id.
+
+        The record is written first, so that from here on nothing can lose the job. With the `idempotency_key` of an
+        earlier request the id is that of the earlier job. Inputs may be bytes or paths besides what the wire takes.
+
+        Raises `InvalidRequestError`, `IdempotencyConflictError`, `LedgerAwayError`.
+        """
+        job_id = check_job_id(job_id or str(uuid.uuid4()))
+        return self._open(job_id, *checked(request, options, self._uploads))
+
+    def submit_many(
+        self, requests: Iterable[Request], *, job_ids: Sequence[str] | None = None, **options: Unpack[Options]
+    ) -> list[str]:
+        """Enqueue jobs; returns their ids, in the order of the requests. All are checked before the first is enqueued.
+
+        Where it breaks off (the errors of `submit`), a note on the error says how many were enqueued. Called again with
+        the same `job_ids`, or with requests that have idempotency keys, it buys nothing twice.
+        """
+        ready = [checked(request, options, self._uploads) for request in requests]
+        ids = [check_job_id(job_id) for job_id in job_ids or ()] or [str(uuid.uuid4()) for _ in ready]
+        if len(ids) != len(ready):
+            raise InvalidRequestError(f"job_ids: {len(ids)} ids for {len(ready)} requests")
+        known: list[str] = []
+        try:
+            for job_id, one in zip(ids, ready, strict=True):
+                known.append(self._open(job_id, *one))
+        except BideError as error:
+            error.add_note(f"{len(known)} of {len(ready)} jobs were enqueued: {known}")
+            raise
+        return known
+
+    def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> JobResult:
+        """Wait for a job's result; raises `JobFailed` for a bad end, `TimeoutError` when it takes longer."""
+        until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+        pause = WAIT_FIRST_SECONDS
+        # Not `AsyncResult.get`: it subscribes, serves one waiter per job and process, and outlives a time-out.
+        while (result := self._post.result(job_id)) is None:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on")
+            time.sleep(min(pause, left))
+            pause = min(1.5 * pause, WAIT_MOST_SECONDS)
+        return result
+
+    @overload
+    def result(self, job_id: str) -> JobResult | None: ...
+
+    @overload
+    def result(self, job_id: str, *, presign_seconds: float) -> PresignedResult | None: ...
+
+    def result(self, job_id: str, *, presign_seconds: float | None = None) -> JobResult | None:
+        """A job's result as the ledger has it; None while it goes on, or where nothing is known of it.
+
+        With `presign_seconds` each output has a `url` at which anyone can fetch it for so long; that needs `uploads`,
+        else it raises `ConfigurationError`. Raises `JobFailed` for a bad end.
+        """
+        record = self._find(job_id)
+        if record is None or not (record.state.final or record.state is JobState.UNCONFIRMED):
+            return None
+        if record.state is not JobState.SUCCEEDED:
+            raise JobFailed(record.failure.model_dump_json())
+        result = JobResult.model_validate_json(record.text("result"))
+        return result if presign_seconds is None else presigned(result, self._uploads, seconds=presign_seconds)
+
+    def status(self, job_id: str) -> Status | None:
+        """What the ledger knows of a job; None where it knows nothing (never seen, or expired)."""
+        record = self._find(job_id)
+        return status_of(record, job_id) if record else None
+
+    def cancel(self, job_id: str) -> None:
+        """Have a job canceled; what a provider has accepted stands and is charged."""
+        self._post.cancel(job_id)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._post.close()
+        close(self._ledger.server)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, job_id: str, request: GenerateRequest, adapter: Provider) -> str:
+        """Write the record, then send the message; the id by which the job is known."""
+        step = self._ledger.open(job_id, request, deadline_seconds=adapter.deadline_for(request.operation))
+        if step.verb is Verb.FOLLOW:
+            return step.other
+        if step.verb is Verb.CONFLICT:
+            raise IdempotencyConflictError(
+                f"the {'job id' if step.other == job_id else 'idempotency key'} was used with another request, "
+                f"job {step.other}; take a new one, or send the same request"
+            )
+        self._post.submit(job_id, request)
+        return job_id
+
+    def _find(self, job_id: str) -> Record | None:
+        """The record of a job, or of the one that it follows."""
+        record = self._ledger.find(job_id)
+        if record is not None and record.following is not None:
+            return self._ledger.read(record.account, record.following)
+        return record

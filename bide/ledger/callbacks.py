@@ -1,0 +1,116 @@
+"""The callbacks that are owed: a clock per account on which each job's end stands until its receiver has it.
+
+The move that ends a job puts it there (`conclude` in `prelude.lua`), so that no end can be lost; whoever claims one and
+dies leaves it to the next, so that it may be told twice, always under the same webhook id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from bide.ledger.keys import prefix
+from bide.ledger.records import AccountName, Record
+from bide.ledger.scripted import Scripted
+
+#: Clock of the callbacks that are owed, and list of those that were given up.
+OWED, UNDELIVERED = "callbacks", "undelivered"
+
+
+class Outcome(StrEnum):
+    """What came of one attempt."""
+
+    DELIVERED = "delivered"
+    AGAIN = "again"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Owed:
+    """One callback, claimed: the end number `number` of its job, tried `tries` times in `age_seconds`."""
+
+    account: AccountName
+    job_id: str
+    number: int
+    tries: int
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Callback:
+    """One callback as operators see it."""
+
+    account: AccountName
+    job_id: str
+    #: False while it is still tried; `at` is then the next time, else when it was given up.
+    failed: bool
+    at: datetime
+    state: str
+    tries: int
+    #: What came of the last attempt, without the receiver's address.
+    note: str = field(default="")
+
+
+class Look(NamedTuple):
+    """Where a callback stands, before its record is read."""
+
+    job_id: str
+    failed: bool
+    at: float
+
+
+class Callbacks(Scripted):
+    """Claims, records and lists callbacks; every method raises `LedgerAwayError` when Redis stays away."""
+
+    def due(self, account: AccountName) -> bool:
+        """Whether any callback of the account is to be sent now."""
+        first = self._reach(lambda: self.server.zrange(prefix(account) + OWED, 0, 0, withscores=True))
+        return bool(first) and first[0][1] <= self._now()
+
+    def claim(self, account: AccountName, *, most: int, seconds: float) -> list[Owed]:
+        """Take callbacks that are due; one of which nothing is heard within `seconds` is due again."""
+        reply = self._run("callbacks_claim", account, most, seconds)
+        return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3])) for one in reply]
+
+    def tried(self, owed: Owed, outcome: Outcome, *, seconds: float = 0.0, note: str = "") -> None:
+        """Record what came of an attempt; `seconds` until the next one (AGAIN)."""
+        args = (owed.job_id, owed.number, outcome.value, seconds, note[:200], self.timing.retention_seconds)
+        self._run("callback_tried", owed.account, *args)
+
+    def replay(self, account: AccountName, job_id: str) -> bool:
+        """Have a job's last end told anew; False: it has none to tell, or it asked for no callback."""
+        return bool(self._run("callback_replay", account, job_id, self.timing.retention_seconds))
+
+    def standing(self, account: AccountName, *, most: int = 1000) -> list[Callback]:
+        """The callbacks that failed, oldest first, then those that are still tried, next first."""
+        looks = [*self._looks(account, UNDELIVERED, most), *self._looks(account, OWED, most)]
+        pipeline = self.server.pipeline(transaction=False)
+        for look in looks:
+            pipeline.hmget(f"{prefix(account)}job:{look.job_id}", "state", "callback_tries", "callback_note")
+        records = self._reach(pipeline.execute) if looks else []
+        return [_callback(account, look, *fields) for look, fields in zip(looks, records, strict=True) if fields[0]]
+
+    def _looks(self, account: AccountName, name: str, most: int) -> Iterable[Look]:
+        found = self._reach(lambda: self.server.zrange(prefix(account) + name, 0, most - 1, withscores=True))
+        return [Look(job_id, name == UNDELIVERED, at) for job_id, at in found]
+
+    def _now(self) -> float:
+        if self._clock is not None:
+            return self._clock()
+        seconds, microseconds = self._reach(self.server.time)
+        return float(seconds) + float(microseconds) / 1e6
+
+
+def webhook_id(record: Record, number: int) -> str:
+    """The id of a job's end in the headers of its callback: the same for each attempt, another for each end."""
+    text = f"{record.account}:{record.job_id}:{record.text('created')}:{number}"
+    return f"msg_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+
+
+def _callback(account: AccountName, look: Look, state: str, tries: str | None, note: str | None) -> Callback:
+    at = datetime.fromtimestamp(look.at, UTC)
+    return Callback(account, look.job_id, look.failed, at, state, int(tries or 0), note or "")

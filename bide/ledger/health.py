@@ -1,0 +1,97 @@
+"""How an account stands with its provider: held for a while, paused until somebody resumes it, or well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.records import AccountName
+from bide.ledger.scripted import Scripted
+
+#: Fields of an account's own record that say how it stands.
+_FIELDS = (
+    "paused",
+    "paused_at",
+    "paused_by",
+    "gate_until",
+    "gate_reason",
+    "strikes",
+    "probe",
+    "max_in_flight",
+    "submits_per_second",
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An account as it stands at `now` [seconds since the epoch]; empty texts and zeros where nothing is the matter."""
+
+    account: AccountName
+    now: float
+    paused: str = ""
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    #: How much longer no submits are made, and why [seconds].
+    held_seconds: float = 0.0
+    held_reason: str = ""
+    #: Failed submits in a row; above 0 one job at a time goes ahead, `probe` is the last that did.
+    strikes: int = 0
+    probe: str = ""
+    #: What the processes' settings allow, as far as a sweep has noted it; 0 for unknown, of the rate also for unlimited.
+    max_in_flight: int = 0
+    submits_per_second: float = 0.0
+
+    @property
+    def trouble(self) -> str:
+        """In words, why it submits nothing or less than it might; '' where it is well."""
+        if self.paused:
+            since = f" since {self.paused_at:%Y-%m-%d %H:%M:%S} UTC" if self.paused_at else ""
+            return f"paused by {self.paused_by or 'bide'}{since}: {self.paused}"
+        if self.held_seconds > 0:
+            return f"no submits for another {self.held_seconds:.0f} s: {self.held_reason}"
+        if self.strikes:
+            return f"one submit at a time until one is accepted, after {self.strikes} in a row that failed: {self.held_reason}"
+        return ""
+
+
+class Health(Scripted):
+    """Holds, pauses and resumes the submits of whole accounts; polls and downloads go on."""
+
+    def hold(self, account: AccountName, *, seconds: float, reason: str) -> bool:
+        """No submits of this account for a while: the provider refuses it. False: it was held for that already."""
+        return bool(self._run("hold", account, seconds, reason))
+
+    def pause(self, account: AccountName, *, reason: str, by: Literal["bide", "operator"]) -> bool:
+        """No submits of this account until it is resumed. False: it was paused already."""
+        self._reach(lambda: self.server.sadd(ACCOUNTS_KEY, str(account)))
+        return bool(self._run("pause", account, reason[:300], by))
+
+    def resume(self, account: AccountName) -> bool:
+        """End whatever keeps this account from submitting. False: nothing did."""
+        return bool(self._run("resume", account))
+
+    def standing(self, account: AccountName) -> Standing:
+        """How an account stands now."""
+        pipeline = self.server.pipeline(transaction=False)
+        pipeline.hmget(f"{prefix(account)}account", _FIELDS)
+        pipeline.time()
+        values, (seconds, _) = self._reach(pipeline.execute)
+        found = {name: value or "" for name, value in zip(_FIELDS, values, strict=True)}
+        now = float(seconds) if self._clock is None else self._clock()
+        left = float(found["gate_until"] or 0) - now
+        strikes = int(found["strikes"] or 0)
+        return Standing(
+            account,
+            now,
+            paused=found["paused"],
+            paused_at=datetime.fromtimestamp(float(found["paused_at"]), UTC) if found["paused_at"] else None,
+            paused_by=found["paused_by"],
+            held_seconds=max(left, 0.0),
+            held_reason=found["gate_reason"] if left > 0 or strikes else "",
+            strikes=strikes,
+            probe=found["probe"] if strikes else "",
+            max_in_flight=int(found["max_in_flight"] or 0),
+            submits_per_second=float(found["submits_per_second"] or 0),
+        )

@@ -1,0 +1,44 @@
+"""What every move needs: Redis, the account's limits, the timing, and the scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from bide.contract import Failure, FailureCode
+from bide.ledger.keys import prefix
+from bide.ledger.reading import Readings
+from bide.ledger.records import AccountName, Limits, Timing
+from bide.ledger.scripts import Moves
+
+
+class Scripted(Readings):
+    """Runs the scripts of this folder.
+
+    `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
+    """
+
+    def __init__(
+        self,
+        server: redis.Redis,
+        *,
+        limits: Callable[[AccountName], Limits] = lambda _: Limits(),
+        timing: Timing | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        super().__init__(server)
+        self.timing = timing or Timing()
+        self._limits = limits
+        self._clock = clock
+        self._moves = Moves(server)
+
+    def _run(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
+        now = "" if self._clock is None else repr(self._clock())
+        return self._moves.run(move, [prefix(account), *keys], [now, *args])
+
+
+def error_of(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
+    """A failure as it stands in a record; without an id where whoever tells it knows whose it is."""
+    return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()

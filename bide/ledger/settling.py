@@ -1,0 +1,94 @@
+"""The moves that people ask for: cancel a job, and settle a submit of which nobody knows whether it was accepted."""
+
+from __future__ import annotations
+
+import re
+
+from bide.contract import Failure, FailureCode
+from bide.ledger.keys import canceled_key, prefix
+from bide.ledger.records import AccountName, Messages, Record
+from bide.ledger.replies import hint_of, round_of
+from bide.ledger.scripted import Scripted, error_of
+
+#: What a job says that was given up.
+GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
+
+#: What a canceled job's caller is told.
+CANCELED = "canceled on request; what the provider has accepted stands and is charged"
+
+
+class Settling(Scripted):
+    """Moves of one job by hand; each does nothing to a job that is not, or no longer, in the state for it."""
+
+    def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
+        """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
+        timing = self.timing
+        error = error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
+        state, *rest = self._run("cancel", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
+        return state, Messages((hint_of(account, rest),)) if rest else Messages()
+
+    def cancel_unknown(self, job_id: str) -> None:
+        """Cancel a job that nobody has opened yet: whoever opens it finds it canceled, and nothing is bought."""
+        failure = Failure(code=FailureCode.CANCELED, message=CANCELED, job_id=job_id)
+        kept_seconds = self.timing.retention_seconds
+        self._reach(lambda: self.server.set(canceled_key(job_id), failure.model_dump_json(), ex=kept_seconds))
+
+    def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
+        """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
+        limits = self._limits(account)
+        done, round_ = self._run("resubmit", account, job_id, limits.max_in_flight, limits.submits_per_second)
+        return bool(done), Messages(round=round_of(account, round_))
+
+    def attach(self, account: AccountName, job_id: str, provider_job_id: str) -> tuple[bool, Messages]:
+        """An operator names the provider's id of an unconfirmed job: it goes on. False: it is not unconfirmed.
+
+        Where the provider turns out not to know that id, the job is unconfirmed again.
+        """
+        done, round_ = self._run("attach", account, job_id, provider_job_id)
+        return bool(done), Messages(round=round_of(account, round_))
+
+    def give_up(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
+        """An operator looks no further: an unconfirmed job has failed. False: it is not unconfirmed."""
+        timing = self.timing
+        error = error_of(account, FailureCode.SUBMISSION_UNKNOWN, GIVEN_UP, job_id=job_id)
+        done, hints = self._run("give_up", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
+        return bool(done), Messages(tuple(hint_of(account, hint) for hint in hints))
+
+    # What there is to settle
+
+    def unconfirmed(self, account: AccountName) -> list[Record]:
+        """All jobs of an account that may have been accepted, the oldest doubt first."""
+        job_ids = self._reach(lambda: self.server.zrange(f"{prefix(account)}unconfirmed", 0, -1))
+        records = (self.read(account, job_id) for job_id in job_ids)
+        return [record for record in records if record]
+
+    def holders(self, account: AccountName) -> dict[str, str]:
+        """Which job has which id at the provider, over all records of an account that there still are.
+
+        Looks at each of them: for people, not for machinery.
+        """
+        at, found = f"{prefix(account)}job:", dict[str, str]()
+        keys = self._reach(lambda: list(self.server.scan_iter(f"{_literal(at)}*", count=1000)))
+        for first in range(0, len(keys), 1000):
+            pipeline = self.server.pipeline(transaction=False)
+            for key in (some := keys[first : first + 1000]):
+                pipeline.hmget(key, "pid", "other_pid")
+            for key, held in zip(some, self._reach(pipeline.execute), strict=True):
+                found |= {pid: key.removeprefix(at) for pid in held if pid}
+        return found
+
+
+def remarks(record: Record) -> list[str]:
+    """What a record says of doubts about its purchase, for people."""
+    again = int(record.number("again")) + int(record.number("resubmitted"))
+    said = {
+        f"submitted {again + 1} times after doubts: each may have been bought": again > 0,
+        "the provider's id was attached by an operator": record.text("attached"),
+        f"another purchase of it has the id {record.text('other_pid')}": record.text("other_pid"),
+    }
+    return [text for text, true in said.items() if true]
+
+
+def _literal(text: str) -> str:
+    """`text` in a pattern of Redis, where some characters mean more than themselves."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", text)

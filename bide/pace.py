@@ -1,0 +1,64 @@
+"""When to look at one job: at the times that were learned, and by the plan's plain backoff where nothing is known."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bide.backoff import PollPlan
+from bide.durations import BINS_PER_OCTAVE, KNOWN_JOBS
+from bide.experience import Experience
+from bide.timetable import Timetable, timetable
+
+#: Gives the timetable for jobs with an estimate [seconds], or without one; None while nothing is known of them.
+Timetables = Callable[[float | None], Timetable | None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The plan of one account and operation, with what its jobs have taught."""
+
+    plan: PollPlan
+    timetables: Timetables = lambda _: None
+
+    def first(self, *, estimate_seconds: float | None = None, random_: random.Random | None = None) -> float:
+        """Delay before the first poll [seconds]."""
+        learned = self.timetables(estimate_seconds)
+        if learned:
+            return learned.first(random_)
+        return self.plan.first(estimate_seconds=estimate_seconds, random_=random_)
+
+    def after(
+        self,
+        polls: int,
+        *,
+        age_seconds: float | None,
+        estimate_seconds: float | None = None,
+        random_: random.Random | None = None,
+    ) -> float:
+        """Delay after the `polls`-th poll of a job that runs [seconds]; `age_seconds`: since it was accepted."""
+        learned = self.timetables(estimate_seconds) if age_seconds is not None else None
+        if learned and age_seconds is not None:
+            return learned.after(age_seconds, random_)
+        return self.plan.after(polls, random_=random_)
+
+
+def why(experience: Experience, plan: PollPlan, *, estimate_seconds: float | None = None) -> str:
+    """In a sentence, why jobs are looked at when they are."""
+    found = experience.about(estimate_seconds)
+    if found is None:
+        weight = experience.durations.weight
+        return (
+            f"plain backoff, {plan.first_seconds:g} s to {plan.cap_seconds:g} s: {KNOWN_JOBS:g} jobs like it are to be "
+            f"known, {weight:.0f} are"
+        )
+    sketch, shift = found
+    half, most = sketch.quantiles_seconds(0.5, 0.9)
+    scale = 2 ** (shift / BINS_PER_OCTAVE)
+    table = timetable(sketch, plan, shift=shift)
+    basis = f"{sketch.jobs} jobs" if not shift and sketch is experience.durations else f"{sketch.jobs} honest estimates"
+    return (
+        f"learned from {basis}: half take up to {half * scale:.3g} s, nine of ten up to {most * scale:.3g} s; "
+        f"{table.polls:.1f} polls expected where plain backoff takes {table.plain_polls:.1f}"
+    )

@@ -1,0 +1,43 @@
+"""What an adapter says that it offers: operations with their params and pictures, and catalogs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bide.backoff import PollPlan
+from bide.params.base import Params
+
+
+class InputForm(StrEnum):
+    """How an adapter wants the pictures of a request handed over."""
+
+    BASE64 = "base64"  # inside the JSON body, without a data-URI prefix
+    FILE = "file"  # as multipart files with a content type
+    URL = "url"  # as an address the provider can fetch, presigned where the object is ours
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing a provider can be asked to make."""
+
+    params: type[Params]
+    #: What the pictures of `inputs` become; None: the operation takes none.
+    inputs: InputForm | None = None
+    #: Names that `inputs` must hold, and names it may hold (None: any).
+    required_inputs: frozenset[str] = frozenset()
+    allowed_inputs: frozenset[str] | None = None
+    #: None: the provider's own.
+    poll_plan: PollPlan | None = None
+    deadline_seconds: float | None = None
+    #: False where success has no file (training): an empty result is then a success.
+    has_outputs: bool = True
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A list the provider offers (styles, tools, models): how to get it."""
+
+    description: str
+    #: Names of what must be given to get it.
+    arguments: tuple[str, ...] = ()

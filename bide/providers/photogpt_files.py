@@ -1,0 +1,96 @@
+"""PhotoGPT's envelope, and the way in which a video that is a playlist is made a file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from json import dumps, loads
+from typing import Any
+
+from bide.errors import AccountRefusedError, PollFailedError, UnreadableAnswerError
+from bide.providers import reading
+from bide.providers.base import MAX_CURSOR_CHARACTERS, Answer, Media, PollOutcome, Running, Succeeded, Unknown
+from bide.providers.refusal import is_bad_key, is_not_found
+
+#: Fields of an envelope that may say why something failed.
+ENVELOPE_ERRORS = ("message", "err", "error", "detail")
+
+NO_REASON = "the provider gave no reason"
+
+
+def envelope(body: Any) -> str:
+    """The envelope's own word, OK or NOK; empty where there is none."""
+    return reading.as_text(body.get("status")).upper() if isinstance(body, dict) else ""
+
+
+def result_of(body: Any) -> dict[str, Any]:
+    """What is in the envelope; raises `UnreadableAnswerError`."""
+    result = body.get("result") if isinstance(body, dict) else None
+    if not isinstance(result, dict):
+        raise UnreadableAnswerError("an answer without a result")
+    return result
+
+
+def refused_poll(reason: str) -> PollOutcome:
+    """NOK to a poll is about the asking, unless its words say that there is no such job."""
+    if is_not_found(reason):
+        return Unknown(reason)
+    if is_bad_key(reason):
+        raise AccountRefusedError(reason)
+    raise PollFailedError(reason or NO_REASON)
+
+
+@dataclass(frozen=True)
+class Packaging:
+    """The cursor of a finished job whose videos are playlists: each is made a file, one after the other.
+
+    `ready` holds role and address of what is a file, `waiting` the ids of the rest; `asked`: for the file of the first.
+    """
+
+    ready: tuple[tuple[str, str], ...]
+    waiting: tuple[str, ...]
+    asked: bool = False
+
+    @classmethod
+    def from_cursor(cls, cursor: str) -> Packaging | None:
+        if not cursor:
+            return None
+        held = loads(cursor)
+        return cls(tuple((role, url) for role, url in held["ready"]), tuple(held["waiting"]), held["asked"])
+
+    @property
+    def path(self) -> str:
+        return f"/videos/{reading.in_path(self.waiting[0])}/{'download' if self.asked else 'create-download'}"
+
+    def outcome(self, status: str) -> PollOutcome:
+        if not self.waiting:
+            return Succeeded(tuple(Media(role, url=url) for role, url in self.ready))
+        cursor = dumps(asdict(self), separators=(",", ":"))
+        if len(cursor) > MAX_CURSOR_CHARACTERS:
+            raise UnreadableAnswerError("results whose addresses are too long to remember")
+        return Running(status, cursor=cursor)
+
+
+def packaged(answer: Answer, packaging: Packaging) -> PollOutcome:
+    """`create-download` is a GET that starts work: asked once, and again only when its file is not known or failed."""
+    if not packaging.asked:
+        if answer.status == 404:
+            raise PollFailedError("HTTP 404 where a video was to be made a file")
+        return replace(packaging, asked=True).outcome("file of the video is asked for")
+    if answer.status != 404:
+        body = answer.json()
+        if envelope(body) != "NOK":
+            return _download(result_of(body), packaging)
+        refused_poll(reading.first_text(body, ENVELOPE_ERRORS))
+    return replace(packaging, asked=False).outcome("file of the video is not known")
+
+
+def _download(result: dict[str, Any], packaging: Packaging) -> PollOutcome:
+    status = reading.as_word(result.get("status"))
+    if status in ("failed", "error"):
+        return replace(packaging, asked=False).outcome("file of the video failed")
+    if status != "ready":
+        return packaging.outcome(f"file of the video: {status}")
+    url = reading.as_url(result.get("url"))
+    if reading.is_playlist(url):
+        raise UnreadableAnswerError("a download that is a playlist again")
+    return Packaging((*packaging.ready, ("video", url)), packaging.waiting[1:]).outcome("file of the next video")

@@ -1,0 +1,187 @@
+"""Which bulk runs start by themselves, and when: `config/schedules.toml`, read strictly, all its problems at once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+
+from config.problems import ConfigurationProblems, Problem
+
+SCHEDULES_FILE = Path(__file__).with_name("schedules.toml")
+
+#: A schedule's name begins the ids of its runs, which have 64 characters and end with `-20261122T0130Z`.
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,48}")
+
+
+def _cron(text: str) -> str:
+    fields = text.split()
+    if len(fields) != 5:
+        raise ValueError(f"must have 5 fields, not {len(fields)}")
+    try:
+        next(CronSim(text, datetime.now(UTC)))
+    except CronSimError as error:
+        raise ValueError(f"can't be read: {error}") from None
+    except StopIteration:
+        raise ValueError("names a time that never comes") from None
+    return " ".join(fields)
+
+
+def _zone(name: object) -> ZoneInfo:
+    if isinstance(name, ZoneInfo):
+        return name
+    if not isinstance(name, str):
+        raise ValueError("must be a name in quotes")  # noqa: TRY004 - what pydantic takes for a complaint
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, LookupError):
+        raise ValueError("is no time zone that this machine knows") from None
+
+
+def _source(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if separator and (scheme != "s3" or "/" not in rest.strip("/")):
+        raise ValueError("is neither s3://bucket/key nor a path")
+    return text
+
+
+def _share_or_count(value: object) -> object:
+    if isinstance(value, bool) or not re.fullmatch(r"\d+|\d+(\.\d+)?%", str(value)):
+        raise ValueError('must be a count such as 10 or a share such as "5%"')
+    return str(value)
+
+
+class RunOptions(BaseModel):
+    """What `bide bulk run` can be told besides the rows."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    template: Annotated[str, AfterValidator(_source)] | None = Field(
+        None, min_length=1, description='the request that the columns of a CSV go into: "s3://bucket/key" or a path'
+    )
+    window: int | None = Field(None, ge=1, description="the number of rows that are alive at once")
+    max_jobs: int | None = Field(None, ge=1, description="the number of jobs after which the run pauses")
+    max_failures: Annotated[str, BeforeValidator(_share_or_count)] | None = Field(
+        None, description='the failures after which the run pauses: 10, or "5%"'
+    )
+    budget: float | None = Field(None, gt=0, description="the money that the run may spend")
+
+    def said(self) -> dict[str, JsonValue]:
+        """Those that are set."""
+        return self.model_dump(exclude_none=True)
+
+
+class Schedule(BaseModel):
+    """One schedule. Its times are those of a clock on the wall in its zone, where each of them comes once a day."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str
+    cron: Annotated[str, AfterValidator(_cron)] = Field(
+        description='minute hour day-of-month month day-of-week, such as "30 2 * * mon-fri"'
+    )
+    timezone: Annotated[ZoneInfo, BeforeValidator(_zone)] = Field(
+        ZoneInfo("UTC"), description='a name such as "Europe/Berlin" (Debian has them in the package tzdata)'
+    )
+    source: Annotated[str, AfterValidator(_source)] = Field(
+        min_length=1, description='the rows: "s3://bucket/key" or the path of a file, JSONL or CSV'
+    )
+    options: RunOptions = Field(RunOptions(), description="a table of options of `bide bulk run`")
+    catch_up: Literal["skip", "once", "all"] = Field(
+        "skip", description='"skip", "once" or "all": what to do about times that passed while beat was down'
+    )
+    enabled: bool = Field(True, description="true or false, without quotes")
+
+    def fires(self, *, after: datetime) -> Iterator[datetime]:
+        """The times after a moment at which it is due, in UTC, one by one.
+
+        A time that the clocks skip in spring is due at the moment they jump to; one that comes twice in autumn, the
+        first time. Schedules of every hour or every few minutes go on by the real time.
+        """
+        last = after.astimezone(UTC)
+        for due in CronSim(self.cron, after.astimezone(self.timezone)):
+            if (
+                moment := due.astimezone(UTC)
+            ) > last:  # else a second hour of autumn, or of two skipped times the second
+                yield moment
+                last = moment
+
+    def run_id(self, due: datetime) -> str:
+        """The id of the run that is due then: whoever starts it, and however often, it is one run."""
+        return f"{self.name}-{due.astimezone(UTC):%Y%m%dT%H%MZ}"
+
+    @property
+    def rule(self) -> str:
+        """Changes with the times at which it is due."""
+        return hashlib.sha256(f"{self.cron} {self.timezone.key}".encode()).hexdigest()[:16]
+
+
+def load(file: Path = SCHEDULES_FILE) -> tuple[Schedule, ...]:
+    """The schedules of a file, by name; raises `ConfigurationProblems`, all in one."""
+    problems: list[Problem] = []
+    schedules = [_schedule(file, name, table, problems) for name, table in _tables(file, problems).items()]
+    if problems:
+        raise ConfigurationProblems(problems)
+    return tuple(sorted(filter(None, schedules), key=lambda schedule: schedule.name))
+
+
+def problem(file: Path, place: str, wrong: str, remedy: str) -> Problem:
+    """One thing to mend in a file of schedules."""
+    return Problem(f"{file.name}: {place}" if place else file.name, wrong, remedy)
+
+
+def _tables(file: Path, problems: list[Problem]) -> Mapping[str, Any]:
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        problems.append(problem(file, "", f"can't be read ({error.strerror})", f"put the file at {file}"))
+        return {}
+    except ValueError as error:
+        problems.append(problem(file, "", f"is not TOML: {error}", "correct that line"))
+        return {}
+    tables = told.pop("schedules", {})
+    problems += [problem(file, name, "is not known", "write a table [schedules.NAME]") for name in told]
+    if isinstance(tables, dict):
+        return tables
+    problems.append(problem(file, "schedules", "is not a table", "write a table [schedules.NAME]"))
+    return {}
+
+
+def _schedule(file: Path, name: str, table: object, problems: list[Problem]) -> Schedule | None:
+    place = f"schedules.{name}"
+    if not NAME.fullmatch(name):
+        remedy = "use up to 49 small letters, digits, - and _, a letter or digit first"
+        problems.append(problem(file, place, "can't begin the id of a run", remedy))
+        return None
+    if not isinstance(table, dict):
+        problems.append(problem(file, place, "is not a table", f"write a table [{place}]"))
+        return None
+    try:
+        return Schedule.model_validate({**table, "name": name})
+    except ValidationError as error:
+        problems += (_problem(file, place, details) for details in error.errors(include_url=False))
+        return None
+
+
+def _problem(file: Path, place: str, details: Any) -> Problem:
+    path = [str(part) for part in details["loc"]]
+    model = RunOptions if path[0] == "options" and len(path) > 1 else Schedule
+    field = path[1] if model is RunOptions else path[0]
+    place = ".".join((place, *path[: 2 if model is RunOptions else 1]))
+    if details["type"] == "extra_forbidden":
+        known = ", ".join(name for name in model.model_fields if name != "name")
+        return problem(file, place, "is not known", f"there are {known}")
+    wrong = "is missing" if details["type"] == "missing" else _words(details["msg"])
+    return problem(file, place, wrong, f"set it to {model.model_fields[field].description}")
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")

@@ -1,0 +1,14 @@
+"""`bide.notify`: callbacks of one provider account are due; they are delivered by a thread of their own."""
+
+from __future__ import annotations
+
+from bide.ledger import AccountName
+from config.queues import NOTIFY
+from workers.app import app
+from workers.toolbox import toolbox
+
+
+@app.task(Strategy="workers.strategy:careful", **NOTIFY)
+def notify(provider: str, account: str) -> None:
+    """Have the account's due callbacks delivered; the ledger says which, and a second message finds none."""
+    toolbox().courier.look(AccountName(provider, account))

@@ -1,0 +1,150 @@
+"""A real browser for tests: headless Chromium, driven over its DevTools protocol, which needs no driver beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.integration.waiting import eventually
+
+#: How long the browser may take over one command [seconds].
+PATIENCE_SECONDS = 30.0
+
+#: Names under which it is installed.
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def executable() -> str | None:
+    """Where the browser is; None where there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+class Page:
+    """One tab; `trouble` holds what it complained about, `requests` all that it asked for."""
+
+    def __init__(self, runner: asyncio.Runner, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._runner, self._socket = runner, socket
+        self._ids = itertools.count(1)
+        self.trouble: list[str] = []
+        self.requests: list[str] = []
+
+    def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True) -> None:
+        """Load a page, whole, in a window of that size."""
+        self._runner.run(self._open(url, width, height, dark, script))
+
+    def evaluate(self, expression: str) -> Any:
+        """What an expression of JavaScript comes to, as JSON."""
+        answer = self._do("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def key(self, key: str, code: int) -> None:
+        """Press and release a key, as a person does."""
+        for kind in ("keyDown", "keyUp"):
+            self._do("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    def picture(self) -> bytes:
+        """What is seen in the window, as PNG."""
+        return base64.b64decode(self._do("Page.captureScreenshot", format="png")["data"])
+
+    def _do(self, method: str, **arguments: Any) -> dict[str, Any]:
+        return self._runner.run(self._call(method, **arguments))
+
+    async def _open(self, url: str, width: int, height: int, dark: bool, script: bool) -> None:
+        self.trouble, self.requests = [], []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            await self._call(f"{domain}.enable")
+        await self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self._call("Emulation.setEmulatedMedia", features=[scheme])
+        await self._call("Emulation.setScriptExecutionDisabled", value=not script)
+        await self._call("Page.navigate", url=url)
+        await self._until("Page.loadEventFired")
+
+    async def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        number = next(self._ids)
+        await self._socket.send_json({"id": number, "method": method, "params": arguments})
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                message = await self._next()
+                if message.get("id") == number:
+                    assert "error" not in message, message
+                    result: dict[str, Any] = message["result"]
+                    return result
+
+    async def _until(self, event: str) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await self._next()).get("method") != event:
+                pass
+
+    async def _next(self) -> dict[str, Any]:
+        message: dict[str, Any] = await self._socket.receive_json()
+        told = message.get("params", {})
+        if message.get("method") == "Runtime.exceptionThrown":
+            self.trouble.append(str(told["exceptionDetails"]))
+        elif message.get("method") == "Log.entryAdded":
+            self.trouble.append(told["entry"]["text"])
+        elif message.get("method") == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+        return message
+
+
+@contextmanager
+def browser() -> Iterator[Page]:
+    """A browser with one empty tab, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="bide-chromium-", ignore_cleanup_errors=True) as folder:
+        command = [
+            executable() or NAMES[0],
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--hide-scrollbars",
+        ]
+        command += ["--no-first-run", "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
+        with (Path(folder) / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            with asyncio.Runner() as runner:
+                yield from _tab(runner, Path(folder) / "DevToolsActivePort")
+        finally:
+            _end(process)
+
+
+def _tab(runner: asyncio.Runner, told: Path) -> Iterator[Page]:
+    port = eventually(lambda: told.is_file() and told.read_text().partition("\n")[0], what="the browser listens")
+    session = runner.run(_session())
+    try:
+        yield Page(runner, runner.run(_connected(session, f"http://127.0.0.1:{port}/json/list")))
+    finally:
+        runner.run(session.close())
+
+
+async def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession()
+
+
+async def _connected(session: aiohttp.ClientSession, address: str) -> aiohttp.ClientWebSocketResponse:
+    async with session.get(address) as answer:
+        tabs = [tab for tab in await answer.json() if tab["type"] == "page"]
+    return await session.ws_connect(tabs[0]["webSocketDebuggerUrl"], max_msg_size=0)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """All of its processes are in one group, which the test began."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,194 @@
+"""The ledger's contract about callbacks: each end of a job that asked for one is owed until it is told or given up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bide.contract import JobState
+from bide.ledger import Polled
+from bide.ledger.callbacks import Callbacks, Outcome, Owed, webhook_id
+from bide.ledger.keys import prefix
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage
+
+CALLED: dict[str, Any] = {"callback_url": "https://example.com/hook"}
+
+#: How long the tests claim a callback for [seconds].
+CLAIM_SECONDS = 30
+
+
+class CallbacksContract:
+    """The move that ends a job owes the callback; nothing but a delivery, a new end or giving up takes it away."""
+
+    @pytest.fixture
+    def callbacks(self, stage: Stage) -> Callbacks:
+        return Callbacks(stage.server, clock=stage.clock)
+
+    @pytest.mark.parametrize(
+        "ending", ["succeeded", "failed", "canceled", "unconfirmed", "polled", "deadline", "buried"]
+    )
+    def test_every_end_owes_one(self, stage: Stage, callbacks: Callbacks, ending: str) -> None:
+        """Whoever ends the job: its worker, a poll, a cancel, or the sweeper; and only the end does."""
+        end(stage, ending)
+        assert [(owed.job_id, owed.number, owed.tries) for owed in claim(callbacks)] == [("a", 1, 0)]
+        assert stage.state("a") in ("succeeded", "failed", "canceled", "unconfirmed")
+
+    def test_nobody_is_called_who_did_not_ask(self, stage: Stage, callbacks: Callbacks) -> None:
+        """Nor is anybody while the job goes on; a field of that name inside the params asks for nothing."""
+        stage.finished("a")
+        stage.running("b", **CALLED)
+        stage.storing("c", params={"prompt": 'x","callback_url":"https://example.com', "callback_url": 1})
+        assert not callbacks.due(ACCOUNT)
+        assert claim(callbacks) == []
+
+    def test_a_job_canceled_before_it_came_owes_one(self, stage: Stage, callbacks: Callbacks) -> None:
+        """The marker of an early cancel ends the job as it is opened."""
+        stage.ledger.cancel_unknown("a")
+        stage.arrive("a", **CALLED)
+        assert [owed.job_id for owed in claim(callbacks)] == ["a"]
+
+    def test_the_answer_tells_that_callbacks_are_due(self, stage: Stage, callbacks: Callbacks) -> None:
+        """So that they are delivered at once; a claimed one is not told of again."""
+        record, token = stage.storing("a", **CALLED)
+        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.answered(ACCOUNT, "a").callbacks == ACCOUNT
+        claim(callbacks)
+        assert stage.ledger.answered(ACCOUNT, "a").callbacks is None
+
+    def test_a_claimed_callback_comes_again(self, stage: Stage, callbacks: Callbacks) -> None:
+        """A killed courier's callback is sent again, under the same id; a claimed one is nobody else's until then."""
+        stage.finished("a", **CALLED)
+        first = claim(callbacks)
+        assert (claim(callbacks), callbacks.due(ACCOUNT)) == ([], False)
+        stage.clock.advance(CLAIM_SECONDS)
+        again = claim(callbacks)
+        assert [named(stage, owed) for owed in again] == [named(stage, owed) for owed in first]
+        assert again[0].age_seconds == CLAIM_SECONDS
+
+    def test_a_delivered_one_is_gone(self, stage: Stage, callbacks: Callbacks) -> None:
+        """And what is heard of it a second time changes nothing."""
+        stage.finished("a", **CALLED)
+        (owed,) = claim(callbacks)
+        for _ in range(2):
+            callbacks.tried(owed, Outcome.DELIVERED)
+        stage.clock.advance(3600)
+        assert (claim(callbacks), callbacks.standing(ACCOUNT)) == ([], [])
+
+    def test_a_failed_attempt_comes_again(self, stage: Stage, callbacks: Callbacks) -> None:
+        """After its pause, with its attempts counted, and its record kept as long as it takes."""
+        stage.finished("a", **CALLED)
+        (owed,) = claim(callbacks)
+        stage.server.expire(f"{prefix(ACCOUNT)}job:a", 60)
+        callbacks.tried(owed, Outcome.AGAIN, seconds=10, note="HTTP 503")
+        assert stage.ttl("job", "a") == stage.ttl("body", "a") == 604800
+        stage.clock.advance(9)
+        assert not callbacks.due(ACCOUNT)
+        (standing,) = callbacks.standing(ACCOUNT)
+        assert (standing.failed, standing.tries, standing.note) == (False, 1, "HTTP 503")
+        stage.clock.advance(1)
+        assert [owed.tries for owed in claim(callbacks)] == [1]
+
+    def test_a_given_up_one_stays_on_the_list(self, stage: Stage, callbacks: Callbacks) -> None:
+        """For as long as records are kept; replayed it is owed as at first, under the same id."""
+        stage.finished("a", **CALLED)
+        (owed,) = claim(callbacks)
+        callbacks.tried(owed, Outcome.FAILED, note="HTTP 410")
+        (standing,) = callbacks.standing(ACCOUNT)
+        assert (standing.failed, standing.job_id, standing.note) == (True, "a", "HTTP 410")
+        assert stage.server.ttl(prefix(ACCOUNT) + "undelivered") == 604800
+        assert claim(callbacks) == []
+        stage.clock.advance(1000)
+        assert callbacks.replay(ACCOUNT, "a")
+        (again,) = claim(callbacks)
+        assert (named(stage, again), again.tries, again.age_seconds) == (named(stage, owed), 0, 0)
+        assert [one.failed for one in callbacks.standing(ACCOUNT)] == [False]
+
+    def test_what_can_not_be_replayed(self, stage: Stage, callbacks: Callbacks) -> None:
+        """A job that asked for no callback, one that goes on, one that nobody knows."""
+        stage.finished("a")
+        stage.running("b", **CALLED)
+        assert not any(callbacks.replay(ACCOUNT, job_id) for job_id in ("a", "b", "nobody"))
+        assert stage.server.exists(prefix(ACCOUNT) + "callbacks") == 0
+
+    def test_a_settled_job_is_told_of_again(self, stage: Stage, callbacks: Callbacks) -> None:
+        """The doubt is one end, what became of it another, with an id of its own; between them nothing is owed."""
+        stage.unconfirmed("a", **CALLED)
+        (doubt,) = claim(callbacks)
+        stage.ledger.resubmit(ACCOUNT, "a")
+        callbacks.tried(doubt, Outcome.AGAIN, seconds=1)
+        stage.clock.advance(3600)
+        assert (claim(callbacks), stage.server.exists(prefix(ACCOUNT) + "callbacks")) == ([], 0)
+        stage.ledger.cancel(ACCOUNT, "a")
+        (settled,) = claim(callbacks)
+        assert (doubt.number, settled.number) == (1, 2)
+        assert named(stage, doubt) != named(stage, settled)
+
+    def test_a_doubt_that_was_settled_untold_is_not_told(self, stage: Stage, callbacks: Callbacks) -> None:
+        """The job goes on, and its end will be told instead."""
+        stage.unconfirmed("a", **CALLED)
+        stage.ledger.resubmit(ACCOUNT, "a")
+        assert claim(callbacks) == []
+        assert not stage.server.exists(prefix(ACCOUNT) + "callbacks")
+
+    def test_an_old_attempt_does_not_settle_a_new_end(self, stage: Stage, callbacks: Callbacks) -> None:
+        """The doubt is delivered only after the job was settled: the end is still to be told."""
+        stage.unconfirmed("a", **CALLED)
+        (doubt,) = claim(callbacks)
+        stage.ledger.cancel(ACCOUNT, "a")
+        callbacks.tried(doubt, Outcome.DELIVERED)
+        assert [owed.number for owed in claim(callbacks)] == [2]
+
+    def test_one_job_for_two_callers_is_told_once(self, stage: Stage, callbacks: Callbacks) -> None:
+        """The follower's request is the same, address and all; when it leaves early, nothing is told."""
+        record, token = stage.storing("a", idempotency_key="k", **CALLED)
+        stage.arrive("b", idempotency_key="k", **CALLED)
+        stage.arrive("c", idempotency_key="k", **CALLED)
+        stage.ledger.cancel(ACCOUNT, "c")
+        assert claim(callbacks) == []
+        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert [owed.job_id for owed in claim(callbacks)] == ["a"]
+
+    def test_an_expired_job_owes_nothing(self, stage: Stage, callbacks: Callbacks) -> None:
+        """A callback whose record is gone is taken off the clock."""
+        stage.finished("a", **CALLED)
+        stage.server.delete(f"{prefix(ACCOUNT)}job:a")
+        assert claim(callbacks) == []
+        assert not stage.server.exists(prefix(ACCOUNT) + "callbacks")
+
+
+def end(stage: Stage, ending: str) -> None:
+    """End job `a` in one of all ways."""
+    if ending == "polled":
+        stage.running("a", **CALLED)
+        stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=ERROR)])
+    elif ending == "canceled":
+        stage.running("a", **CALLED)
+        stage.ledger.cancel(ACCOUNT, "a")
+    elif ending == "deadline":
+        stage.open("a", deadline_seconds=5.0, **CALLED)
+        stage.clock.advance(6)
+        stage.ledger.sweep(ACCOUNT)
+    elif ending == "buried":
+        stage.submitting("a", **CALLED)
+        stage.ledger.sweep(ACCOUNT)
+        for _ in range(3):
+            stage.clock.advance(11)
+            stage.ledger.sweep(ACCOUNT)
+    elif ending == "succeeded":
+        stage.finished("a", **CALLED)
+    else:
+        record, token, _ = stage.submitting("a", **CALLED)
+        assert stage.ledger.conclude(record, token, JobState(ending), error=ERROR)
+
+
+def claim(callbacks: Callbacks) -> list[Owed]:
+    """Take all that is due."""
+    return callbacks.claim(ACCOUNT, most=100, seconds=CLAIM_SECONDS)
+
+
+def named(stage: Stage, owed: Owed) -> str:
+    """The webhook id of a callback."""
+    record = stage.ledger.read(ACCOUNT, owed.job_id)
+    assert record is not None
+    return webhook_id(record, owed.number)

@@ -1,0 +1,185 @@
+"""The ledger's contract about doubts that people settle: attach, resubmit, give up."""
+
+from __future__ import annotations
+
+import pytest
+
+from bide.contract import FailureCode, JobState
+from bide.ledger import Polled, Verb
+from bide.ledger.keys import prefix
+from bide.ledger.settling import remarks
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
+
+#: What a poll of an id that the provider does not know comes to.
+LOST = '{"code":"lost","message":"not found","job_id":""}'
+
+
+class SettlingContract:
+    """An unconfirmed job waits for a person, however long; nothing else of it is lost meanwhile."""
+
+    def test_a_doubt_waits_for_ever(self, stage: Stage) -> None:
+        """It stands on the list, on no clock, and its record, with the request, has no TTL."""
+        stage.unconfirmed("a")
+        stage.clock.advance(100 * 24 * 3600)
+        stage.ledger.sweep(ACCOUNT)
+        assert stage.clocks("a") == {"unconfirmed"}
+        assert (stage.ttl("job", "a"), stage.ttl("body", "a")) == (-1, -1)
+        [record] = stage.ledger.unconfirmed(ACCOUNT)
+        assert (record.job_id, record.request.params["prompt"]) == ("a", "a red fox")
+
+    def test_the_list_begins_with_the_oldest(self, stage: Stage) -> None:
+        """By the time of the doubt."""
+        for job_id in ("c", "a", "b"):
+            stage.unconfirmed(job_id)
+            stage.clock.advance(1)
+        assert [record.job_id for record in stage.ledger.unconfirmed(ACCOUNT)] == ["c", "a", "b"]
+
+    # Attach
+
+    def test_an_attached_job_goes_on_to_its_result(self, stage: Stage) -> None:
+        """Polled at once under the provider's id, with time to end in; its caller, told of the doubt, is told again."""
+        stage.unconfirmed("a")
+        stage.clock.advance(10_000)
+        done, messages = stage.ledger.attach(ACCOUNT, "a", "p-9")
+        assert done
+        assert messages.round is not None
+        assert stage.clocks("a") == {"due", "inflight"}
+        assert float(stage.field("a", "deadline")) == stage.clock.now + 1800
+        [job] = stage.ledger.claim(ACCOUNT, messages.round.seq, batch=5).jobs
+        assert job.provider_job_id == "p-9"
+        [hint] = stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)]).hints
+        record = taken(stage.resume("a", token="t"), Verb.STORE)
+        assert (hint.signature, record.moment("submitted")) == ('{"root_id":"r"}', record.moment("intended"))
+        assert stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
+        stage.ledger.answered(ACCOUNT, "a")
+        assert (stage.state("a"), stage.clocks("a")) == ("succeeded", set())
+        assert stage.ttl("job", "a") > 0
+
+    def test_attaching_twice_is_attaching_once(self, stage: Stage) -> None:
+        """The same id again means that only the answer was lost; another id is refused, the job is settled."""
+        stage.unconfirmed("a")
+        assert stage.ledger.attach(ACCOUNT, "a", "p-9")[0]
+        assert stage.ledger.attach(ACCOUNT, "a", "p-9") == (True, stage.ledger.attach(ACCOUNT, "a", "p-8")[1])
+        assert not stage.ledger.attach(ACCOUNT, "a", "p-8")[0]
+        assert stage.field("a", "pid") == "p-9"
+
+    def test_a_mistyped_id_brings_the_doubt_back(self, stage: Stage) -> None:
+        """The provider does not know the id: the job is unconfirmed as before, and can be settled again."""
+        stage.unconfirmed("a")
+        stage.ledger.attach(ACCOUNT, "a", "p-mistyped")
+        [hint] = stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=LOST, note=FailureCode.LOST.value)]).hints
+        assert (hint.job_id, stage.state("a"), stage.field("a", "error")) == ("a", "unconfirmed", ERROR)
+        assert stage.clocks("a") == {"lease", "unconfirmed"}
+        assert stage.field("a", "pid") == ""
+        taken(stage.resume("a", token="t"), Verb.ANSWER)
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.clocks("a") == {"unconfirmed"}
+        assert stage.ledger.attach(ACCOUNT, "a", "p-9")[0]
+
+    def test_an_attached_job_that_was_seen_can_be_lost(self, stage: Stage) -> None:
+        """The id was right: what the provider knew and forgot has failed like any other."""
+        stage.unconfirmed("a")
+        stage.ledger.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.polled(ACCOUNT, [Polled("a", "running", 1.0, seen=True)])
+        stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=LOST, note=FailureCode.LOST.value)])
+        assert stage.state("a") == "failed"
+
+    def test_a_late_answer_beside_an_attached_id_is_kept(self, stage: Stage) -> None:
+        """The worker was alive after all, and knows another id than the one that was attached."""
+        record, token, attempt = stage.unconfirmed("a")
+        stage.ledger.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p-true")
+        assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p-9", "p-true")
+        assert stage.ledger.holders(ACCOUNT) == {"p-9": "a", "p-true": "a"}
+
+    # Resubmit
+
+    def test_an_operator_has_it_submitted_again(self, stage: Stage) -> None:
+        """In line like any other, with time to end in; only where it is unconfirmed; and the record says so."""
+        stage.unconfirmed("a")
+        stage.clock.advance(10_000)
+        done, messages = stage.ledger.resubmit(ACCOUNT, "a")
+        assert done
+        assert messages.round is not None
+        assert stage.clocks("a") == {"queued"}
+        assert stage.ledger.sweep(ACCOUNT)[0].hints == ()
+        assert stage.ledger.resubmit(ACCOUNT, "a")[0], "its answer was lost on the way"
+        record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
+        assert stage.ledger.intend(record, "t") == 2
+        assert stage.ledger.resubmit(ACCOUNT, "a")[0] is False
+        assert remarks(record) == ["submitted 2 times after doubts: each may have been bought"]
+
+    def test_a_request_that_allows_it_says_so_too(self, stage: Stage) -> None:
+        """`on_unknown: resubmit` leaves its mark for good, not only until the next poll."""
+        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        again = taken(stage.resume("a", token="t"), Verb.SUBMIT)
+        stage.ledger.submitted(again, "t", attempt=stage.ledger.intend(again, "t"), provider_job_id="p")
+        stage.ledger.polled(ACCOUNT, [Polled("a", "running", 1.0, note="rendering")])
+        found = stage.ledger.read(ACCOUNT, "a")
+        assert found is not None
+        assert remarks(found) == ["submitted 2 times after doubts: each may have been bought"]
+
+    # Give up
+
+    def test_what_is_given_up_has_failed(self, stage: Stage) -> None:
+        """Off the list, failed as `submission_unknown`, kept for a while; its caller knew already."""
+        stage.unconfirmed("a")
+        assert stage.ledger.give_up(ACCOUNT, "a") == (True, stage.ledger.give_up(ACCOUNT, "a")[1])
+        assert (stage.state("a"), stage.clocks("a")) == ("failed", set())
+        assert "submission_unknown" in stage.field("a", "error")
+        assert stage.ttl("job", "a") > 0
+        assert not stage.ledger.attach(ACCOUNT, "a", "p")[0]
+
+    def test_giving_up_tells_whoever_was_not_told(self, stage: Stage) -> None:
+        """The doubt was recorded, its worker died before the caller heard of it."""
+        record, token, _ = stage.submitting("a")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        [hint] = stage.ledger.give_up(ACCOUNT, "a")[1].hints
+        assert (hint.job_id, hint.queue, stage.clocks("a")) == ("a", "bide.store", {"lease"})
+        assert stage.resume("a").verb is Verb.ANSWER
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.ttl("job", "a") > 0
+
+    def test_canceling_settles_too(self, stage: Stage) -> None:
+        """It takes the job off the list, and the record gets its TTL."""
+        stage.unconfirmed("a")
+        assert stage.ledger.cancel(ACCOUNT, "a")[0] == "unconfirmed"
+        assert stage.resume("a").verb is Verb.ANSWER
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.clocks("a") == set()
+        assert stage.ttl("job", "a") > 0
+
+    # All of them
+
+    @pytest.mark.parametrize("state", ["", "queued", "submitting", "running", "storing", "succeeded"])
+    def test_only_a_doubt_is_settled(self, stage: Stage, state: str) -> None:
+        """Anything else is left as it is."""
+        if state == "queued":
+            stage.open("a")
+        elif state == "succeeded":
+            stage.finished("a")
+        elif state:
+            getattr(stage, state)("a")
+        before = stage.clocks("a")
+        assert not stage.ledger.attach(ACCOUNT, "a", "p")[0]
+        assert not stage.ledger.resubmit(ACCOUNT, "a")[0]
+        assert not stage.ledger.give_up(ACCOUNT, "a")[0]
+        assert (stage.state("a"), stage.clocks("a")) == (state, before)
+        assert state or not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
+
+    def test_followers_hear_of_the_settled_end(self, stage: Stage) -> None:
+        """Another caller with the same key, who asked after the doubt, is told how it ended in the end."""
+        stage.unconfirmed("a", idempotency_key="k")
+        assert stage.arrive("b", idempotency_key="k").verb is Verb.FOLLOW
+        stage.ledger.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
+        record = taken(stage.resume("a", token="t"), Verb.STORE)
+        stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
+        assert [hint.job_id for hint in stage.ledger.answered(ACCOUNT, "a").hints] == ["b"]
+
+    def test_holders_are_of_one_account(self, stage: Stage) -> None:
+        """By the provider's ids; jobs without one are left out."""
+        stage.running("a")
+        stage.open("b")
+        assert stage.ledger.holders(ACCOUNT) == {"p-a": "a"}

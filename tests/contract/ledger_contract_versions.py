@@ -1,0 +1,96 @@
+"""Records of another version of bide: left to that version, wherever they stand, and said so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from bide.ledger import Limits, Verb
+from bide.ledger.keys import prefix
+from bide.ledger.records import RECORD_VERSION
+from bide.ledger.scripts import source
+from tests.contract.ledger_stage import ACCOUNT, Clock, Crew, Stage
+
+#: A job at each place where somebody might take it up.
+PLACES: Mapping[str, Callable[[Stage], Any]] = {
+    "in line": lambda stage: stage.open("a"),
+    "submitting": lambda stage: stage.submitting("a"),
+    "at the provider": lambda stage: stage.running("a"),
+    "storing": lambda stage: stage.storing("a"),
+}
+
+
+class VersionsContract:
+    """A deployment rolls: processes of two versions share one ledger for a while."""
+
+    def test_the_moves_know_the_version_that_is_written(self) -> None:
+        """One constant in two languages."""
+        assert f"local VERSION = '{RECORD_VERSION}'" in source("sweep")
+
+    @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+    def test_a_record_of_another_version_is_left_alone(
+        self, stage: Stage, clock: Clock, place: Callable[[Stage], Any]
+    ) -> None:
+        """Neither sweeps nor rounds nor messages nor cancels change it; then its own version goes on with it."""
+        place(stage)
+        of_another_version(stage, "a", True)
+        before, crew = record(stage, "a"), Crew(stage.ledger, clock)
+
+        for _ in range(60):
+            clock.advance(60)
+            crew.sweep()
+            crew.work()
+        assert stage.resume("a").verb is stage.arrive("a").verb is Verb.VERSION
+        assert stage.ledger.cancel(ACCOUNT, "a")[0] == Verb.VERSION
+        assert record(stage, "a") == before
+        assert len(stage.clocks("a") - {"inflight"}) == 1
+
+        of_another_version(stage, "a", False)
+        stage.server.hset(f"{prefix(ACCOUNT)}job:a", "deadline", clock.now + 1800)
+        for _ in range(20):
+            clock.advance(20)
+            crew.sweep()
+            crew.work()
+        assert crew.told["a"] in ("succeeded", "unconfirmed")
+
+    def test_it_stands_in_nobodys_way(self, stage: Stage, clock: Clock) -> None:
+        """Jobs behind it in line are let in, and jobs beside it are polled."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=2)
+        stage.running("at the provider")
+        stage.open("first in line")
+        for one in ("at the provider", "first in line"):
+            of_another_version(stage, one, True)
+        stage.open("ours")
+        crew = Crew(stage.ledger, clock)
+
+        for _ in range(10):
+            clock.advance(20)
+            crew.sweep()
+            crew.work()
+
+        assert crew.told == {"ours": "succeeded"}
+
+    def test_the_sweeper_says_what_it_left_alone(self, stage: Stage, clock: Clock) -> None:
+        """An operator who went back to an older version learns which jobs wait for the newer one."""
+        stage.storing("a")
+        of_another_version(stage, "a", True)
+        clock.advance(60)
+
+        _, repairs, _ = stage.ledger.sweep(ACCOUNT)
+
+        assert [(repair.job_id, repair.what) for repair in repairs] == [
+            ("a", "left alone: another version of bide wrote its record")
+        ]
+
+
+def of_another_version(stage: Stage, job_id: str, another: bool) -> None:
+    """As if a newer bide had written the record, or this one."""
+    stage.server.hset(f"{prefix(ACCOUNT)}job:{job_id}", "v", "99" if another else RECORD_VERSION)
+
+
+def record(stage: Stage, job_id: str) -> dict[str, str]:
+    """All fields as they are."""
+    found: dict[str, str] = stage.server.hgetall(f"{prefix(ACCOUNT)}job:{job_id}")  # type: ignore[assignment]  # decoded
+    return found

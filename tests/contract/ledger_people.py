@@ -1,0 +1,75 @@
+"""What people do to the ledger of the machine: cancel, and settle doubts, also twice where an answer was lost."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+
+import redis
+from hypothesis.stateful import RuleBasedStateMachine
+
+from bide.ledger import AccountName, Ledger, Messages, Record
+from bide.ledger.keys import prefix
+from tests.contract.ledger_life import among, either, event, some
+
+
+class People(RuleBasedStateMachine):
+    """A part of `LedgerMachine`."""
+
+    server: redis.Redis
+    ledger: Ledger
+    sent: list[tuple[AccountName, str]]
+    late: set[str]
+    allowed: Counter[str]
+
+    @event(weight=1, which=some)
+    def cancel(self, which: int) -> None:
+        """A caller or an operator cancels, twice where the first answer was lost."""
+        for account, job_id in self.sent[which : which + 1] * 2:
+            state, messages = self.ledger.cancel(account, job_id)
+            self._send(messages)
+            if not state:
+                self.ledger.cancel_unknown(job_id)
+
+    @event(weight=3, which=some, how=among("late", "attach", "resubmit", "give up"), again=either)
+    def settle(self, which: int, how: str, again: bool) -> None:
+        """An operator settles an unconfirmed job, or the answer to its submit comes after all."""
+        held = [one for one in self.sent if self.server.zscore(prefix(one[0]) + "unconfirmed", one[1])]
+        account, job_id = (held or self.sent)[which % len(held or self.sent)]
+        record = self.ledger.read(account, job_id)
+        if not held or record is None:
+            self._settle_nothing(account, job_id, record)
+        elif how == "late":
+            self.late.add(job_id)
+            attempt = int(record.number("submits"))
+            self._send(self.ledger.submitted(record, "", attempt=attempt, provider_job_id="found"))
+        else:
+            self._settle(account, job_id, how)
+            if again:  # only the answer was lost
+                self._settle(account, job_id, how)
+            self.late |= {job_id} if how == "attach" else set()
+            self.allowed[job_id] += how == "resubmit"
+
+    def _settle(self, account: AccountName, job_id: str, how: str) -> None:
+        ledger = self.ledger
+        if how == "attach":
+            done, messages = ledger.attach(account, job_id, "found")
+        else:
+            done, messages = (ledger.resubmit if how == "resubmit" else ledger.give_up)(account, job_id)
+        assert done
+        self._send(messages)
+
+    def _settle_nothing(self, account: AccountName, job_id: str, record: Record | None) -> None:
+        """A job that is not unconfirmed is not settled, but one that was just settled in the same way says so."""
+        fields = record.fields if record else {}
+        state = fields.get("state")
+        resubmitted = state == "queued" and "submitted again by an operator" in fields.get("note", "")
+        attached = state == "running" and "attached" in fields and fields["pid"] == "found"
+        ledger = self.ledger
+        assert ledger.resubmit(account, job_id)[0] is resubmitted
+        assert ledger.attach(account, job_id, "found")[0] is attached
+        assert ledger.give_up(account, job_id)[0] is (state == "failed" and "given_up" in fields)
+
+    @abstractmethod
+    def _send(self, messages: Messages) -> None:
+        """Put messages into the post."""

@@ -1,0 +1,166 @@
+"""The contenders: bide, and plain Celery with two settings; each is started, fed and asked in the same words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from bide.client import Client
+from bide.errors import LedgerAwayError
+from tests.faults.chaos.hosts import Host
+from tests.faults.chaos.jobs import Job
+from tests.faults.chaos.skew import Skew
+from tests.faults.chaos.stage import Ports, Stage
+from tests.integration.processes import procfile
+
+#: Workers and pollers of a run.
+WORKERS, POLLERS = 3, 2
+
+#: Whose clock jumps.
+SKEWED = ("worker0", "poller0")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a caller was told: "succeeded" or a code, the result, and when [seconds since the epoch]."""
+
+    end: str
+    result: dict[str, Any]
+    at: float
+
+
+class Contender(ABC):
+    """One way to have the jobs done."""
+
+    name: str
+    #: The processes that may be killed, and the queues that hold its messages.
+    processes: tuple[str, ...]
+    queues: tuple[str, ...]
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    @abstractmethod
+    def start(self, ports: Ports, hosts: list[Host]) -> None:
+        """Start the processes; with hosts, spread over them."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Enqueue a job; raises `OSError` or a relative where that fails, and may be done again then."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give connections back."""
+
+    def told(self, names: list[str]) -> dict[str, Told]:
+        """What the callers have been told so far."""
+        found: dict[str, Told] = {}
+        with self.stage.server() as server:
+            for start in range(0, len(names), 500):
+                page = names[start : start + 500]
+                metas: Any = server.mget([f"celery-task-meta-{name}" for name in page])
+                for name, meta in zip(page, metas, strict=True):
+                    if meta and (told := _told(json.loads(meta))):
+                        found[name] = told
+        return found
+
+
+class Bide(Contender):
+    """The Procfile's processes with the defaults of everything but the polls."""
+
+    name = "bide"
+    processes = tuple([f"worker{n}" for n in range(WORKERS)] + [f"poller{n}" for n in range(POLLERS)])
+    queues = ("bide.submit", "bide.poll", "bide.store", "bide.control")
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        here = stage.environment(stage.here)
+        self._client = Client(here["BIDE_BROKER_URL"], ledger_url=here["BIDE_LEDGER_URL"])
+        self.skews = {name: Skew(stage.folder, name) for name in SKEWED}
+
+    def start(self, ports: Ports, hosts: list[Host]) -> None:
+        lines, env = procfile(), self.stage.environment(ports)
+        for number, name in enumerate((*self.processes, "beat")):
+            kind = name.rstrip("0123456789")
+            ready = "beat: Starting" if kind == "beat" else rf"{kind}-\d+@\S+ ready"
+            host = hosts[number % len(hosts)] if hosts else None
+            self.stage.add(name, self._command(name, lines[kind]), ready=ready, env=env, host=host)
+        self.stage.start()
+
+    def _command(self, name: str, line: str) -> str:
+        if name not in self.skews:
+            return line
+        return f"{sys.executable} -m tests.faults.chaos.skew {self.skews[name].file} {line}"
+
+    def submit(self, job: Job) -> None:
+        try:
+            self._client.submit(job.request, job_id=job.name)
+        except LedgerAwayError as error:
+            raise ConnectionError(str(error)) from error
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class Plain(Contender):
+    """A `self.retry` chain for each job, with Celery's own settings."""
+
+    name, settings = "naive", "default"
+    #: Named as bide's are, so that the same plan strikes them; each submits, polls and stores.
+    processes = Bide.processes
+    queues = ("plain",)
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._app = Celery("caller", broker=stage.environment(stage.here)["BIDE_BROKER_URL"], set_as_current=False)
+        self._app.conf.task_create_missing_queues = True
+
+    def start(self, ports: Ports, hosts: list[Host]) -> None:
+        env = {**self.stage.environment(ports), "PLAIN_SETTINGS": self.settings}
+        for number, name in enumerate(self.processes):
+            options = f"-Q plain -n {name}-$$@%h -c 6 --without-gossip --without-mingle --loglevel=INFO"
+            command = f"{sys.executable} -m celery -A tests.faults.chaos.naive worker {options}"
+            host = hosts[number % len(hosts)] if hosts else None
+            self.stage.add(name, command, ready=rf"{name}-\d+@\S+ ready", env=env, host=host)
+        self.stage.start()
+
+    def submit(self, job: Job) -> None:
+        try:
+            self._app.send_task(
+                "plain.generate", args=(job.request, job.name), task_id=job.name, queue="plain", retry=False
+            )
+        except OperationalError as error:
+            raise ConnectionError(str(error)) from error
+
+    def close(self) -> None:
+        self._app.close()
+
+
+class Recommended(Plain):
+    """The same with acks_late, reject_on_worker_lost, a prefetch of 1 and a short visibility timeout."""
+
+    name, settings = "recommended", "recommended"
+
+
+CONTENDERS: dict[str, type[Contender]] = {each.name: each for each in (Bide, Plain, Recommended)}
+
+
+def _told(meta: dict[str, Any]) -> Told | None:
+    if meta["status"] not in ("SUCCESS", "FAILURE"):
+        return None
+    at = datetime.fromisoformat(meta["date_done"]).timestamp()
+    result = meta["result"]
+    if meta["status"] == "SUCCESS":
+        return Told("succeeded", result, at)
+    message = result["exc_message"][0] if result.get("exc_message") else ""
+    try:
+        return Told(str(json.loads(message)["code"]), result, at)
+    except (ValueError, TypeError, KeyError):
+        return Told(str(result["exc_type"]), result, at)

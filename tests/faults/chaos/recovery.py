@@ -1,0 +1,194 @@
+"""How long the jobs that a killed process had in hand stand still: looked at from outside, in the ledger."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from bide.ledger import AccountName
+from bide.ledger.keys import prefix
+from tests.faults.chaos.stage import ACCOUNTS, Stage
+
+#: Between two looks [seconds].
+LOOK_SECONDS = 0.25
+
+#: What still stands as it stood when the process died was in its hands: the living move or renew theirs sooner
+#: (a third of a lease) [seconds].
+SETTLED_SECONDS = 4.5
+
+#: A Redis that was away shortly before a kill still tells on what follows [seconds].
+AWAY_BEFORE_SECONDS = 10.0
+
+#: A poll that is further away than any schedule of a run is the end of a claim [seconds].
+CLAIMED_SECONDS = 6.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a job's record and clocks say, as far as it changes when the job moves."""
+
+    fields: tuple[str | None, ...]
+    lease: float | None
+    #: The copies of the job's message that some worker holds.
+    held: frozenset[str] = frozenset()
+
+    @property
+    def token(self) -> str:
+        return self.fields[1] or ""
+
+
+@dataclass
+class Watched:
+    """One job that stood still when a process died."""
+
+    process: str
+    account: AccountName
+    job_id: str
+    what: str
+    before: Standing
+    killed_at: float
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A job in the hands of a killed process, and how long after the kill somebody went on with it [seconds]."""
+
+    process: str
+    job_id: str
+    what: str
+    seconds: float
+    #: Redis was away or hung at some time between.
+    redis_was_away: bool
+
+
+class Recovery:
+    """`killed` is told of each kill; `moved` and `waiting` say what became of the jobs."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._watched: list[Watched] = []
+        self.moved: list[Moved] = []
+        #: When Redis was last heard to be away or to hang, on the monotonic clock.
+        self._away_at = float("-inf")
+        self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
+        self._thread.start()
+
+    def killed(self, process: str, *, kill: Callable[[], None]) -> None:
+        """Look at what a stopped process may have in hand, and kill it."""
+        try:
+            with self._stage.server() as server:
+                found = list(_in_hand(server, process))
+        except redis.RedisError:  # Redis is being killed, too: this kill is not measured
+            found = []
+        kill()
+        now = time.monotonic()
+        with self._lock:
+            self._watched += [Watched(process, *one, killed_at=now) for one in found]
+
+    def redis_is_away(self) -> None:
+        """Told while Redis is away or hangs."""
+        self._away_at = time.monotonic()
+
+    @property
+    def waiting(self) -> list[Watched]:
+        """What has not moved yet."""
+        return [one for one in self._watched if one.settled]
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            try:
+                with self._lock, self._stage.server() as server:
+                    self._look(server)
+            except redis.RedisError:
+                continue
+
+    def _look(self, server: redis.Redis) -> None:
+        if not self._watched:
+            return
+        held = _held(server)
+        now, still = time.monotonic(), []
+        for one, standing in zip(self._watched, _standings(server, self._watched, held), strict=True):
+            seconds = now - one.killed_at
+            if one.settled and _has_moved(one, standing):
+                away = self._away_at > one.killed_at - AWAY_BEFORE_SECONDS
+                self.moved.append(Moved(one.process, one.job_id, one.what, round(seconds, 2), away))
+            elif one.settled or not _is_anothers(one, standing):
+                one.settled = one.settled or seconds > SETTLED_SECONDS
+                still.append(one)
+        self._watched = still
+
+
+def _in_hand(server: redis.Redis, process: str) -> Iterator[tuple[AccountName, str, str, Standing]]:
+    """Jobs that a process may have in hand: (account, job id, what of it, how it stands)."""
+    held, now = _held(server), time.time()
+    poller = process.startswith("poller")
+    for provider, account in ACCOUNTS.items():
+        name = AccountName(provider, account)
+        clock: Any = server.zrange(prefix(name) + ("due" if poller else "lease"), 0, -1, withscores=True)
+        for job_id, score in clock:
+            standing = _standing(server, name, job_id, held)
+            if poller and (score < now or score > now + CLAIMED_SECONDS):
+                yield name, job_id, "poll", standing
+            elif not poller and standing.token:
+                yield name, job_id, "step", standing
+            elif not poller and standing.held:
+                yield name, job_id, "message", standing
+
+
+_FIELDS = ("state", "token", "polls", "answered")
+
+
+def _standing(server: redis.Redis, name: AccountName, job_id: str, held: dict[str, frozenset[str]]) -> Standing:
+    fields: Any = server.hmget(f"{prefix(name)}job:{job_id}", *_FIELDS)
+    lease: Any = server.zscore(f"{prefix(name)}lease", job_id)
+    return Standing(tuple(fields), lease, held.get(job_id, frozenset()))
+
+
+def _standings(server: redis.Redis, watched: list[Watched], held: dict[str, frozenset[str]]) -> Iterator[Standing]:
+    pipeline = server.pipeline(transaction=False)
+    for one in watched:
+        pipeline.hmget(f"{prefix(one.account)}job:{one.job_id}", *_FIELDS)
+        pipeline.zscore(f"{prefix(one.account)}lease", one.job_id)
+    replies = pipeline.execute()
+    for one, fields, lease in zip(watched, replies[::2], replies[1::2], strict=True):
+        yield Standing(tuple(fields), lease, held.get(one.job_id, frozenset()))
+
+
+def _held(server: redis.Redis) -> dict[str, frozenset[str]]:
+    """The messages that workers hold unacknowledged, by job: their delivery tags."""
+    held: dict[str, frozenset[str]] = {}
+    entries: Any = server.hgetall("unacked")
+    for tag, entry in entries.items():
+        job_id = json.loads(entry)[0]["headers"].get("id", "")
+        held[job_id] = held.get(job_id, frozenset()) | {tag}
+    return held
+
+
+def _is_anothers(one: Watched, now: Standing) -> bool:
+    """Somebody who lives had it: it went on, or was renewed, before anybody could take it over."""
+    if _has_moved(one, now):
+        return True
+    if one.what == "step":
+        return now.lease != one.before.lease
+    return one.what == "message" and not one.before.held & now.held
+
+
+def _has_moved(one: Watched, now: Standing) -> bool:
+    """Whether another process has taken the job up: a new lease, another state, another poll."""
+    state, token, polls, answered = now.fields
+    before_state, before_token, before_polls, before_answered = one.before.fields
+    if state != before_state or answered != before_answered or polls != before_polls:
+        return True
+    return bool(token) and token != before_token

@@ -1,0 +1,95 @@
+"""One run: stage, contender, jobs, plan, verdict."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.chaos.answers import Answers
+from tests.faults.chaos.contenders import CONTENDERS, Contender
+from tests.faults.chaos.driver import Driver
+from tests.faults.chaos.hosts import Host, hosts
+from tests.faults.chaos.jobs import jobs_of
+from tests.faults.chaos.plan import GAP_SECONDS, KINDS, USUAL, Event, draw
+from tests.faults.chaos.recovery import Recovery
+from tests.faults.chaos.stage import Stage
+from tests.faults.chaos.submitter import Submitter
+from tests.faults.chaos.verdict import Verdict, judge
+
+#: How long nobody may be told anything before the rest counts as lost [seconds].
+PATIENCE_SECONDS = 100.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is to be."""
+
+    seed: int
+    jobs: int
+    seconds: float
+    contender: str = "bide"
+    #: Only what plain Celery meets in any deployment, too; or only these kinds.
+    common_only: bool = False
+    kinds: tuple[str, ...] = ()
+    #: Mean time from one event to the next.
+    gap_seconds: float = GAP_SECONDS
+    fsync: str = "always"
+    #: Hosts of their own for the processes; 0: all on this one.
+    hosts: int = 0
+    keep: Path | None = None
+
+
+@dataclass
+class Run:
+    """What a run was and came to."""
+
+    options: Options
+    plan: list[Event]
+    verdict: Verdict
+    notes: list[str] = field(default_factory=list)
+
+
+def run(options: Options, *, say: Callable[[str], None] = lambda _: None) -> Run:
+    """Let it happen; takes the time of the plan, and as long as the last job takes."""
+    with ExitStack() as stack:
+        folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bide-chaos-")))
+        address, apart = stack.enter_context(hosts(options.hosts)) if options.hosts else ("", [])
+        stage = stack.enter_context(Stage(folder, seed=options.seed, fsync=options.fsync))
+        contender = CONTENDERS[options.contender](stage)
+        stack.callback(contender.close)
+        contender.start(stage.open_for(address) if address else stage.here, apart)
+        return _happen(options, contender, apart, stack, say)
+
+
+def plan_of(options: Options, processes: tuple[str, ...], apart: list[Host]) -> list[Event]:
+    """The plan that the options' seed draws."""
+    kinds = options.kinds or [name for name in USUAL if KINDS[name].common or not options.common_only]
+    return draw(
+        options.seed,
+        seconds=options.seconds,
+        processes=processes,
+        hosts=[host.name for host in apart],
+        kinds=kinds,
+        gap_seconds=options.gap_seconds,
+    )
+
+
+def _happen(
+    options: Options, contender: Contender, apart: list[Host], stack: ExitStack, say: Callable[[str], None]
+) -> Run:
+    plan = plan_of(options, contender.processes, apart)
+    jobs = jobs_of(options.seed, options.jobs)
+    answers, recovery = Answers(contender, [job.name for job in jobs]), Recovery(contender.stage)
+    stack.callback(answers.stop)
+    stack.callback(recovery.stop)
+    driver = Driver(contender, plan, apart, recovery)
+    say(f"{contender.name}: {len(jobs)} jobs, {len(plan)} events in {options.seconds:g} s, seed {options.seed}")
+    submitter = Submitter(contender, jobs, seconds=options.seconds)
+    driver.run()
+    submitter.wait()
+    say(f"{contender.name}: all has happened, {len(answers.told)} callers were told so far")
+    answers.wait(patience_seconds=PATIENCE_SECONDS)
+    return Run(options, plan, judge(contender, jobs, submitter, answers, recovery), driver.notes)

@@ -1,0 +1,137 @@
+"""Where a run takes place: Redis behind a wire, object storage, the simulated providers, and the processes on hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from sandbox.running import Sandbox
+from sandbox.server import BASE_PATHS
+from tests.faults.chaos.hosts import Host
+from tests.faults.chaos.proxy import Wire
+from tests.integration.object_store import ObjectStore
+from tests.integration.processes import Process, plain_environment
+from tests.integration.servers import RedisServer
+
+#: Mean time of a job at the simulated providers [seconds].
+LATENCY_SECONDS = 4.0
+
+#: Everybody's poll schedule; all other clocks of bide are its defaults.
+POLLS = {"POLL_FIRST_SECONDS": "1", "POLL_FACTOR": "1.5", "POLL_CAP_SECONDS": "4"}
+
+PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
+
+#: The account of each provider that the jobs use.
+ACCOUNTS = dict.fromkeys(PROVIDERS, "default")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where the processes find the servers: on their host's side."""
+
+    address: str
+    broker: int
+    redis: int
+    store: int
+    sandbox: int
+
+
+class Stage:
+    """`with Stage(folder, ...) as stage:`: the servers run, and everything ends with the block."""
+
+    def __init__(self, folder: Path, *, seed: int, fsync: str) -> None:
+        self.folder = folder
+        self._stack = ExitStack()
+        self._seed, self.fsync = seed, fsync
+        (folder / "redis").mkdir(parents=True)
+        self.redis = RedisServer(folder / "redis", appendonly=True, appendfsync=fsync)
+        self.store = ObjectStore(folder)
+        self.sandbox = Sandbox(latency_seconds=LATENCY_SECONDS, seed=seed, journal=folder / "purchases.jsonl")
+        self.processes: dict[str, Process] = {}
+
+    def __enter__(self) -> Self:
+        with self._stack:
+            self._stack.callback(self.redis.kill)
+            self.redis.start()
+            self._stack.enter_context(self.sandbox)
+            self._stack.callback(self.store.process.kill)
+            self.store.process.start()
+            self.wire = self._stack.enter_context(Wire(self.redis_port, reads=True, seed=self._seed))
+            self.here = Ports("127.0.0.1", self.wire.port, self.redis_port, self.store_port, self.sandbox.port)
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def redis_port(self) -> int:
+        return int(self.redis.url.rsplit(":", 1)[1].split("/")[0])
+
+    @property
+    def store_port(self) -> int:
+        return int(self.store.url.rsplit(":", 1)[1])
+
+    def add(self, name: str, command: str, *, ready: str, env: dict[str, str], host: Host | None = None) -> None:
+        """Add a process, on a host if one is given; it ends with the stage."""
+        enter = host.enter if host else []
+        log = self.folder / f"{name}.log"
+        process = Process(name, [*enter, "bash", "-c", f"exec {command}"], env=env, ready=ready, log=log)
+        self._stack.callback(process.kill)
+        self.processes[name] = process
+
+    def start(self) -> None:
+        """Start all processes."""
+        with ThreadPoolExecutor(len(self.processes)) as pool:
+            list(pool.map(Process.start, self.processes.values()))
+
+    def open_for(self, host_address: str) -> Ports:
+        """Have the servers reached at another address of this machine too."""
+        ports = {
+            name: self._stack.enter_context(Wire(to, host=host_address, reads=False)).port
+            for name, to in (("redis", self.redis_port), ("store", self.store_port), ("sandbox", self.sandbox.port))
+        }
+        self.wire = self._stack.enter_context(Wire(self.redis_port, host=host_address, reads=True, seed=self._seed))
+        return Ports(host_address, self.wire.port, **ports)
+
+    def server(self) -> redis.Redis:
+        """A connection to the Redis that nothing happens to but the Redis itself."""
+        return redis.Redis.from_url(self.redis.url, decode_responses=True)
+
+    def environment(self, ports: Ports) -> dict[str, str]:
+        """What a deployment on a host is told: its addresses and keys, and no clock but the polls'."""
+        at = ports.address
+        told = {
+            "BIDE_BROKER_URL": f"redis://{at}:{ports.broker}/0",
+            "BIDE_RESULT_URL": f"redis://{at}:{ports.redis}/0",
+            "BIDE_LEDGER_URL": f"redis://{at}:{ports.redis}/0",
+            "BIDE_LOG__FORMAT": "json",
+        }
+        store = {**self.store.environment(), "BIDE_S3__ENDPOINT_URL": f"http://{at}:{ports.store}"}
+        return {**plain_environment(), **told, **store, **self._providers(ports)}
+
+    def _providers(self, ports: Ports) -> dict[str, str]:
+        told: dict[str, str] = {}
+        hosts = json.dumps([f"{ports.address}:{ports.sandbox}"])
+        for provider in PROVIDERS:
+            url = f"http://{ports.address}:{ports.sandbox}{BASE_PATHS[provider]}"
+            values = {"API_KEY": f"key-of-{provider}", "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
+            told |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
+        return told
+
+
+def signal_group(process: Process, number: signal.Signals) -> None:
+    """Send a signal to a process and all it has started; one that has ended gets none."""
+    if process.alive:
+        os.killpg(process.pid, number)

@@ -1,0 +1,65 @@
+"""`python -m tests.faults.report`: the tables of docs/reliability.md, of what the runs left in build/reliability."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tests.faults.report_tables import PLAIN, chaos, comparison, crash_matrix, power_cuts
+from tests.integration.processes import ROOT
+
+PAGE = ROOT / "docs" / "reliability.md"
+RESULTS = ROOT / "build" / "reliability"
+
+Result = dict[str, Any]
+
+
+@click.command()
+@click.option("--write", is_flag=True, help="Put the tables into docs/reliability.md instead of showing them.")
+def main(*, write: bool) -> None:
+    """Make the tables; one that no result is there for stays as it is in the page."""
+    made = tables(RESULTS)
+    if not made:
+        sys.exit(f"no results in {RESULTS}; make some with `make faults`")
+    if write:
+        page = PAGE.read_text()
+        for name, text in made.items():
+            page = written(page, name, text)
+        PAGE.write_text(page)
+    else:
+        click.echo("\n\n".join(made.values()))
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """All tables that there are results for, by name."""
+    runs = [run for path in sorted(folder.glob("chaos-*.json")) if "jobs" in (run := json.loads(path.read_text()))]
+    cut = [run for run in runs if "power_cut" in run["options"]["kinds"]]
+    mild = [run for run in runs if run["options"]["common_only"]]
+    full = [run for run in runs if run not in cut and run not in mild and run["options"]["contender"] not in PLAIN]
+    matrix = folder / "crash-matrix.json"
+    cells = [json.loads(line) for line in matrix.read_text().splitlines()] if matrix.exists() else []
+    made = {
+        "crash matrix": crash_matrix(cells),
+        "chaos": chaos(full),
+        "comparison": comparison(mild),
+        "power cuts": power_cuts(cut),
+    }
+    return {name: text for name, text in made.items() if text}
+
+
+def written(page: str, name: str, text: str) -> str:
+    """`page` with `text` between the two lines of a table; raises `ValueError` where a line is missing."""
+    lines = (f"<!-- {name}: begin -->", f"<!-- {name}: end -->")
+    place = re.compile("(?<={})(.*)(?={})".format(*map(re.escape, lines)), re.DOTALL)
+    if not place.search(page):
+        raise ValueError(f"the page has no lines {' and '.join(lines)}")
+    return place.sub(lambda _: f"\n\n{text}\n\n", page)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The short form of the chaos run: everything that goes wrong goes wrong once, and each job is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from tests.faults.chaos.hosts import why_not
+from tests.faults.chaos.plan import USUAL, Event, draw
+from tests.faults.chaos.run import Options, run
+
+PROCESSES = ("worker0", "worker1", "poller0")
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_a_short_chaos() -> None:
+    """No job lost, none bought twice, none stored wrong, every key with a clock or a TTL."""
+    came = run(Options(seed=11, jobs=60, seconds=18))
+
+    assert came.verdict.broken == []
+    assert came.verdict.ends["succeeded"] > 0
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(300)
+def test_hosts_that_are_cut_off() -> None:
+    """Workers on hosts of their own, one of them cut off and healed: the same."""
+    if reason := why_not():
+        pytest.skip(reason)
+
+    came = run(Options(seed=12, jobs=30, seconds=12, hosts=2, kinds=("partition",)))
+
+    assert "partition" in {event.kind for event in came.plan}
+    assert came.verdict.broken == []
+
+
+def kinds_of(plan: Sequence[Event]) -> set[str]:
+    """What goes wrong in a plan."""
+    return {event.kind for event in plan}
+
+
+def test_a_seed_draws_the_same_plan() -> None:
+    """So that what one seed broke can be broken again."""
+    first, again, other = (draw(seed, seconds=60, processes=PROCESSES) for seed in (5, 5, 6))
+
+    assert first == again != other
+
+
+def test_a_long_plan_has_everything_in_it() -> None:
+    """Each kind comes at least once; a partition only where there are hosts."""
+    plan = draw(1, seconds=120, processes=PROCESSES)
+
+    assert kinds_of(plan) == set(USUAL) - {"partition"}
+    assert kinds_of(draw(1, seconds=120, processes=PROCESSES, hosts=["a"])) == set(USUAL)
+
+
+def test_what_strikes_the_same_thing_never_overlaps() -> None:
+    """A process that is paused is not killed meanwhile, and Redis restarts when it does not hang."""
+    plan = draw(1, seconds=300, processes=PROCESSES)
+
+    for target in {event.target for event in plan}:
+        struck = [event for event in plan if event.target == target]
+        assert all(first.at_seconds + first.for_seconds <= then.at_seconds for first, then in pairwise(struck))

@@ -1,0 +1,43 @@
+"""A worker killed after the provider accepted: the doubt it leaves is settled, and the paid job comes home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.counting import check_nothing_left, ends
+from tests.integration.caller import Caller, image, marker, succeeded
+from tests.integration.rig import Rig
+from tests.integration.test_unconfirmed import listed, told
+from tests.integration.waiting import eventually
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def caller(deployment: Rig) -> Iterator[Caller]:
+    """A service that submits jobs."""
+    with Caller(deployment.redis.url) as caller:
+        yield caller
+
+
+def test_what_a_killed_worker_bought_is_brought_home(caller: Caller, rig: Rig) -> None:
+    """Killed before it heard the answer: held, listed with its candidate, attached, stored, bought once."""
+    marked = marker()
+    rig.sandbox.order([{"fault": "accept_then_hang", "match": marked}])
+    job_id = str(caller.submit(image(marked)).id)
+    [purchase] = eventually(lambda: rig.purchases(marked), what="the job is bought")
+    rig.worker.kill()
+    rig.worker.start()
+    assert ends(rig, [job_id]) == {"submission_unknown": 1}
+    one = listed(rig, job_id, "--candidates")
+    assert one is not None
+    assert purchase["id"] in [each["provider_job_id"] for each in one["candidates"]]
+
+    told(rig, "attach", job_id, purchase["id"])
+
+    eventually(lambda: caller.result_of(job_id).state == "SUCCESS", what="the result replaces the failure")
+    assert succeeded(caller.result_of(job_id))["provider_job_id"] == purchase["id"]
+    assert listed(rig, job_id) is None
+    check_nothing_left(rig, marked)

@@ -1,0 +1,80 @@
+"""The tables of the reliability page are made of results, and have their places in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.report import PAGE, tables, written
+
+RUN: dict[str, Any] = {
+    "machine": "2 cores of a machine",
+    "versions": "Python 3",
+    "date": "2026-01-01",
+    "busy": 1.5,
+    "options": {"seed": 7, "contender": "bide", "common_only": False, "kinds": [], "fsync": "always", "hosts": 0},
+    "plan": [{"kind": "kill"}, {"kind": "cut"}, {"kind": "power_cut"}],
+    "jobs": 1200,
+    "ends": {"succeeded": 1190, "submission_unknown": 6, "bad_media": 3},
+    "lost": 1,
+    "held_back": 1,
+    "bought_twice": 2,
+    "paid_for_nothing": 9,
+    "stored_wrong": 0,
+    "late": 4,
+    "answer_seconds": [6.0, 12.0, 30.0],
+    "recovery_seconds": {"all": [12, 9.0, 14.0, 15.5]},
+}
+
+CELL = {"point": "intent_written", "provider": "nextry", "end": "succeeded", "purchases": 1, "clocks": "production"}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A folder as the runs leave it: each kind of run once, and one that was skipped."""
+    mild = {**RUN, "options": {**RUN["options"], "common_only": True, "contender": "naive"}}
+    cut = {**RUN, "options": {**RUN["options"], "kinds": ["power_cut"], "fsync": "everysec"}}
+    for name, run in {"a": RUN, "b": mild, "c": cut, "d": {"skipped": "no namespaces"}}.items():
+        (tmp_path / f"chaos-{name}.json").write_text(json.dumps(run))
+    cells = [{**CELL, "moved_seconds": seconds, "ended_seconds": -1} for seconds in (2.0, 4.0)]
+    (tmp_path / "crash-matrix.json").write_text("".join(f"{json.dumps(cell)}\n" for cell in cells))
+    return tmp_path
+
+
+def test_every_run_stands_in_its_table(results: Path) -> None:
+    """With what was lost, bought twice and ended otherwise, however bad it looks."""
+    made = tables(results)
+
+    assert "| intent written | 1 | 2 | succeeded | 1 | 4.0 / 4.0 | - |" in made["crash matrix"]
+    assert "seed 7" in made["chaos"]
+    assert (
+        "| after a kill, moving again, Redis there: p50 / p95 / max [s] | 9.0 / 14.0 / 15.5 (12 jobs) |"
+        in made["chaos"]
+    )
+    for told in ("bought twice** | **2**", "their caller was told nothing | **1**", "ended otherwise | 3", "1,200"):
+        assert all(told in made[name] for name in ("chaos", "comparison", "power cuts"))
+    assert "Celery, its own settings, seed 7" in made["comparison"]
+    assert "`appendfsync everysec`" in made["power cuts"]
+
+
+def test_the_page_has_a_place_for_every_table(results: Path) -> None:
+    """Written twice, it is the same; what stands around the tables stays."""
+    page = once = PAGE.read_text()
+    for name, text in tables(results).items():
+        once = written(once, name, text)
+    twice = once
+    for name, text in tables(results).items():
+        twice = written(twice, name, text)
+
+    assert once == twice
+    assert once.startswith(page.partition("<!--")[0])
+    assert "1,200" in once
+
+
+def test_a_page_without_a_place_is_refused() -> None:
+    """It names the lines that are missing."""
+    with pytest.raises(ValueError, match="<!-- chaos: begin -->"):
+        written("a page", "chaos", "a table")

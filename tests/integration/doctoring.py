@@ -1,0 +1,95 @@
+"""Running the doctor, and making things wrong for it."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from bide.storage import Storage, StorageOptions
+from config.celery import celery_settings
+from config.settings import Settings, load
+from tests.integration.object_store import BUCKET, REGION
+from tests.integration.processes import ROOT
+from tests.integration.rig import Rig
+from workers.doctor.findings import Finding
+
+
+def doctor(rig: Rig, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command as an operator runs it, in the deployment's folder and environment."""
+    command = [sys.executable, "-c", "from bide.cli import main; main()", "doctor", *arguments]
+    env = {**rig.environment(), **environment}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False)
+
+
+def told(rig: Rig, **environment: str) -> Settings:
+    """The settings of the deployment, with some changed."""
+    return load({**rig.environment(), **environment}, None)
+
+
+def one(findings: Iterable[Finding], check: str) -> Finding:
+    """The one finding of a check."""
+    [found] = [finding for finding in findings if finding.check.startswith(check)]
+    return found
+
+
+@contextmanager
+def configured(rig: Rig, name: str, value: str) -> Iterator[None]:
+    """The Redis with another value, for as long as the block lasts."""
+    with rig.server() as server:
+        before = server.config_get(name)[name]
+        server.config_set(name, value)
+        try:
+            yield
+        finally:
+            server.config_set(name, before)
+
+
+@contextmanager
+def app_of(settings: Settings) -> Iterator[Celery]:
+    """Celery with these settings."""
+    with Celery("doctor", set_as_current=False) as app:
+        app.config_from_object(celery_settings(settings))
+        yield app
+
+
+def store(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, options: Mapping[str, Any], environment: Mapping[str, str]
+) -> Storage:
+    """The deployment's object store, reached with other options or keys."""
+    for name, value in {**rig.store.environment(), **environment}.items():
+        monkeypatch.setenv(name, value)
+    usual = {"bucket": BUCKET, "endpoint_url": rig.store.url, "region": REGION, "max_attempts": 1}
+    return Storage(StorageOptions(**{**usual, **options}))
+
+
+@contextmanager
+def anybody_may_look() -> Iterator[str]:
+    """A server that answers strangers, at an address that others reach too."""
+
+    class Open(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("0.0.0.0", 0), Open) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://{socket.gethostname()}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

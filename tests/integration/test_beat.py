@@ -1,0 +1,182 @@
+"""Schedules with real beats: processes of the Procfile on a real Redis, and what they leave in the control queue."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from bide.bulk.record import Options
+from bide.bulk.runs import Runs
+from bide.contract import BULK_TASK, CONTROL_QUEUE
+from bide.ledger.scripts import connect
+from config.celery import BEAT_LOCK_SECONDS
+from config.schedules import Schedule, load
+from tests.integration.processes import Process, plain_environment, procfile
+from tests.integration.servers import RedisServer, redis_server
+from tests.integration.waiting import eventually
+from workers.fires import STATE_KEY, Fires, State
+
+pytestmark = pytest.mark.integration
+
+LOCK = "bide:redbeat::lock"
+
+
+@pytest.fixture(name="server")
+def _server() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(name="client")
+def _client(server: RedisServer) -> Iterator[redis.Redis]:
+    with connect(server.url) as client:
+        yield client
+
+
+@pytest.fixture(name="file")
+def _file(tmp_path: Path) -> Path:
+    """A schedule that came due at the last full minute, and will not again for a day."""
+    due = datetime.now(UTC)
+    file = tmp_path / "schedules.toml"
+    file.write_text(
+        f'[schedules.nightly]\ncron = "{due.minute} {due.hour} * * *"\nsource = "s3://uploads/rows.jsonl"\n'
+        "options = { max_jobs = 7 }\n"
+    )
+    return file
+
+
+def remember(client: redis.Redis, schedule: Schedule, until: datetime) -> None:
+    """An earlier beat has decided about everything up to then."""
+    state = State(rule=schedule.rule, until=until.isoformat())
+    fields: dict[Any, Any] = {**state.fields()}
+    client.hset(STATE_KEY.format(schedule.name), mapping=fields)
+
+
+def beats(server: RedisServer, file: Path, folder: Path, *names: str) -> list[Process]:
+    """Beats as the Procfile has them, but for the file; started at the same time, each writes when it begins."""
+    env = {
+        **plain_environment(),
+        "BIDE_BROKER_URL": server.url,
+        "BIDE_S3__BUCKET": "results",
+        "BIDE_LOG__FORMAT": "json",
+    }
+    command = ["bash", "-c", f"exec {procfile()['beat']} --schedule={file}"]
+    return [Process(name, command, env=env, ready=r"beat: Starting", log=folder / f"{name}.log") for name in names]
+
+
+@pytest.fixture(name="pair")
+def _pair(server: RedisServer, file: Path, tmp_path: Path) -> Iterator[list[Process]]:
+    """Two of them, not started."""
+    pair = beats(server, file, tmp_path, "one", "other")
+    yield pair
+    for beat in pair:
+        beat.kill()
+
+
+def start_at_once(pair: list[Process]) -> None:
+    """Start both, neither waiting for the other."""
+    threads = [threading.Thread(target=beat.start) for beat in pair]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def sent(client: redis.Redis) -> list[dict[str, Any]]:
+    """What lies in the control queue: the argument of each `bide.bulk`."""
+    messages: list[Any] = client.lrange(CONTROL_QUEUE, 0, -1)
+    decoded = [json.loads(message) for message in messages]
+    assert {message["headers"]["task"] for message in decoded} <= {BULK_TASK}
+    return [json.loads(base64.b64decode(message["body"]))[1]["run"] for message in decoded]
+
+
+def test_two_beats_start_one_run(client: redis.Redis, file: Path, pair: list[Process]) -> None:
+    """Two at once, then the one that works is killed and the other takes over: the time starts its run once.
+
+    A message that is lost meanwhile is sent again, until there is the run.
+    """
+    [schedule] = load(file)
+    remember(client, schedule, datetime.now(UTC) - timedelta(hours=2))
+    start_at_once(pair)
+
+    [run] = eventually(lambda: sent(client), what="the run is sent")
+    run_id = run["run_id"]
+    assert run == {"run_id": run_id, "source": "s3://uploads/rows.jsonl", "options": {"max_jobs": 7}}
+    assert run_id == schedule.run_id(datetime.fromisoformat(Fires(client).state("nightly").last_due))
+
+    client.delete(CONTROL_QUEUE)  # lost
+    assert eventually(lambda: sent(client), what="the lost message is sent again") == [run]
+
+    Runs(client).create(run_id, rows=1, digest="of the rows", source=run["source"], options=Options())
+    Runs(client).begin(run_id)
+    eventually(lambda: not Fires(client).pending(), what="the run is seen to have begun")
+    working, waiting = sorted(pair, key=lambda beat: "Acquired lock" not in beat.said())
+    assert "Acquired lock" not in waiting.said()
+    working.kill()
+    client.delete(CONTROL_QUEUE)
+    eventually(lambda: "Acquired lock" in waiting.said(), what="takes over", within_seconds=2 * BEAT_LOCK_SECONDS)
+    eventually(lambda: (left := client.pttl(LOCK)) and left > 0, what="turns")
+
+    assert sent(client) == []
+    assert Fires(client).state("nightly").missed_count == 0
+
+
+def test_redis_that_restarts_costs_no_run(
+    client: redis.Redis, file: Path, pair: list[Process], server: RedisServer
+) -> None:
+    """The notes are on disk, and beat goes on once Redis is back."""
+    [schedule] = load(file)
+    pair[0].start()
+    eventually(lambda: Fires(client).state("nightly").rule, what="the schedule is known")
+    server.stop()
+    server.start()
+    remember(client, schedule, datetime.now(UTC) - timedelta(hours=2))
+
+    [run] = eventually(lambda: sent(client), what="the run is sent")
+    assert run["run_id"] in Fires(client).pending()
+    assert pair[0].alive
+
+
+@pytest.mark.parametrize("at_once", [8])
+def test_beats_without_a_lock_decide_once(client: redis.Redis, file: Path, server: RedisServer, at_once: int) -> None:
+    """A beat that was held up may believe that the lock is still its own: the transaction decides, not the lock."""
+    [schedule] = load(file)
+    remember(client, schedule, datetime.now(UTC) - timedelta(hours=2))
+    barrier, started = threading.Barrier(at_once), list[str]()
+
+    def decide() -> None:
+        with connect(server.url) as own:
+            fires = Fires(own)
+            barrier.wait()
+            started.extend(fires.advance(schedule, now=datetime.now(UTC)))
+
+    threads = [threading.Thread(target=decide) for _ in range(at_once)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(started) == 1
+
+
+def test_wrong_file_ends_beat_with_all_that_is_wrong(server: RedisServer, tmp_path: Path) -> None:
+    """At its start, in words, and without a traceback."""
+    file = tmp_path / "wrong.toml"
+    file.write_text('[schedules.a]\ncron = "daily"\nsource = 3\n')
+    [beat] = beats(server, file, tmp_path, "wrong")
+
+    with pytest.raises(AssertionError):
+        beat.start()
+
+    assert beat.wait(5) == 1
+    assert "2 problems with the configuration" in beat.said()
+    assert "wrong.toml: schedules.a.cron: must have 5 fields, not 1" in beat.said()
+    assert "Traceback" not in beat.said()

@@ -1,0 +1,235 @@
+"""Bulk runs by the command, against a whole deployment: begun, joined, watched, limited, steered, replayed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bide.bulk.record import Options
+from bide.cli.main import main
+from tests.integration.bulk import Bulk, bought, quick_rig, rows
+from tests.integration.caller import Caller, image, marker, succeeded
+from tests.integration.rig import Rig
+from tests.integration.waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+#: How long a run may take here [seconds].
+LONGEST_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """One of their own, with a quick provider."""
+    with quick_rig(tmp_path_factory.mktemp("bulk")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(deployment: Rig) -> Iterator[Rig]:
+    """The deployment, as one test has it."""
+    deployment.mark_logs()
+    yield deployment
+    deployment.sandbox.clear_faults()
+
+
+@pytest.fixture
+def bulk(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bulk]:
+    """Its runs; the command finds the deployment in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in rig.environment().items():
+        if name.startswith(("BIDE_", "AWS_")):
+            monkeypatch.setenv(name, value)
+    bulk = Bulk(rig, tmp_path)
+    yield bulk
+    bulk.close()
+
+
+def bide(*arguments: str) -> Result:
+    """`bide bulk` with these arguments."""
+    return CliRunner().invoke(main, ["bulk", *arguments])
+
+
+def written(folder: Path, requests: list[dict[str, Any]]) -> str:
+    """A JSONL file of requests."""
+    file = folder / "rows.jsonl"
+    file.write_text("".join(json.dumps(request) + "\n" for request in requests))
+    return str(file)
+
+
+def test_a_run_from_its_file_to_its_replay(rig: Rig, bulk: Bulk, tmp_path: Path) -> None:
+    """One row of each kind: done, failed, doubtful, repeated; the failed one is bought again, and only that."""
+    marked = marker()
+    rig.sandbox.order(
+        [
+            {"fault": "fail", "match": f"{marked} 2", "message": "too dark", "times": 1},
+            {"fault": "accept_then_drop", "match": f"{marked} 3"},
+        ]
+    )
+    file = written(tmp_path, [*rows(marked, 5), *rows(marked, 1)])
+
+    began = bide("run", file, "--run-id", f"{marked}-run", "--wait")
+
+    assert began.exit_code == 1, began.output  # some rows did not succeed
+    summary = bulk.over(f"{marked}-run")
+    assert (summary["rows"], summary["succeeded"], summary["failed"], summary["unconfirmed"]) == (6, 4, 1, 1)
+    assert summary["codes"] == {"generation_failed": 1, "submission_unknown": 1}
+    assert bought(rig, marked) == {f"{marked} {number}": 1 for number in range(1, 6)}
+    line = next(line for line in bulk.lines(f"{marked}-run") if line["row"] == 1)
+    assert line["outputs"][0]["size"] == len(rig.store.read(line["outputs"][0]["key"])[0])
+    assert rig.store.read(f"runs/{marked}-run/index.html")[0]
+
+    assert "joined" in bide("run", file, "--run-id", f"{marked}-run").stderr
+    assert json.loads(bide("status", f"{marked}-run", "--json").stdout)["succeeded"] == 4
+    assert f"{marked}-run" in bide("list").stdout
+    assert len(bide("results", f"{marked}-run", "--state", "failed").stdout.splitlines()) == 1
+
+    replayed = bide("replay", f"{marked}-run", "--wait")
+    assert replayed.exit_code == 0, replayed.output
+    assert bulk.over(f"{marked}-run-replay")["succeeded"] == 1
+    assert bought(rig, marked)[f"{marked} 2"] == 2
+    assert bought(rig, marked).total() == 6
+    assert "joined" in bide("replay", f"{marked}-run").stderr
+
+
+def test_another_file_under_the_same_name_is_refused(bulk: Bulk, tmp_path: Path) -> None:
+    """The message says what to do; nothing is bought."""
+    marked = marker()
+    assert bide("run", written(tmp_path, rows(marked, 2)), "--run-id", f"{marked}-two").exit_code == 0
+    refused = bide("run", written(tmp_path, rows(marked, 3)), "--run-id", f"{marked}-two")
+
+    assert refused.exit_code == 1
+    assert "of another file; take another --run-id" in refused.stderr
+    assert bulk.over(f"{marked}-two", within_seconds=LONGEST_SECONDS)["rows"] == 2
+
+
+def test_a_broken_row_stops_all_of_it(rig: Rig, bulk: Bulk, tmp_path: Path) -> None:
+    """Told with its line; no run is there, nothing is bought, in a dry run as in a real one."""
+    marked = marker()
+    file = tmp_path / "broken.jsonl"
+    file.write_text(json.dumps(image(f"{marked} 1")) + "\n{broken\n" + json.dumps(image(f"{marked} 2")) + "\n")
+
+    for options in ([], ["--dry-run"]):
+        refused = bide("run", str(file), "--run-id", f"{marked}-broken", *options)
+        assert refused.exit_code == 1
+        assert "line 2: line: is not JSON" in refused.stderr
+    assert bulk.runs.read(f"{marked}-broken") is None
+    assert not rig.purchases(marked)
+
+
+def test_a_csv_with_a_template_is_run(bulk: Bulk, tmp_path: Path) -> None:
+    """Columns go where their places are, and the metadata comes back with the results."""
+    marked = marker()
+    (tmp_path / "rows.csv").write_bytes(f"\ufeffsku,animal\r\n1,{marked} fox\r\n2,{marked} owl\r\n".encode())
+    template = image("{animal}", metadata={"sku": "{sku}"})
+    (tmp_path / "request.json").write_text(json.dumps(template))
+
+    began = bide("run", str(tmp_path / "rows.csv"), "--template", str(tmp_path / "request.json"), "--wait")
+
+    assert began.exit_code == 0, began.output
+    run_id = began.stdout.splitlines()[0]
+    told = {line["request"]["metadata"]["sku"]: line["request"]["params"]["prompt"] for line in bulk.lines(run_id)}
+    assert told == {"1": f"{marked} fox", "2": f"{marked} owl"}
+
+
+def test_a_paused_run_is_resumed_and_a_canceled_one_ends(rig: Rig, bulk: Bulk) -> None:
+    """Pause: nothing more is bought. Cancel: what is bought comes home, the rest is canceled."""
+    marked = marker()
+    run_id = f"{marked}-steered"
+    bulk.begin(run_id, rows(marked, 40, account="small"))
+    eventually(lambda: rig.purchases(marked), what="it has begun")
+
+    assert bide("pause", run_id).exit_code == 0
+    eventually(
+        lambda: bulk.run(run_id).state == "paused" and not bulk.run(run_id).number("in_flight"), what="it comes to rest"
+    )
+    bought_by_then = len(rig.purchases(marked))
+    assert bought_by_then < 40
+    assert bide("pause", run_id).exit_code == 1
+    assert len(rig.purchases(marked)) == bought_by_then
+
+    assert bide("resume", run_id).exit_code == 0
+    eventually(lambda: len(rig.purchases(marked)) > bought_by_then, what="it goes on")
+    assert bide("cancel", run_id).exit_code == 0
+
+    summary = bulk.over(run_id, within_seconds=LONGEST_SECONDS)
+    assert summary["state"] == "canceled"
+    assert summary["succeeded"] == len(rig.purchases(marked))
+    assert summary["canceled"] == 40 - summary["succeeded"]
+
+
+def test_a_budget_holds_for_all_workers(rig: Rig, bulk: Bulk) -> None:
+    """Two workers, one budget: what it covers is bought, and not one more."""
+    marked = marker()
+    second = rig.process("worker", ready=r"worker-\d+@\S+ ready")
+    second.start()
+    try:
+        prices = {"photogpt images.generation": 20_000}
+        bulk.begin(f"{marked}-budget", rows(marked, 30), Options(window=30, budget=150_000, prices=prices))
+        eventually(lambda: bulk.run(f"{marked}-budget").state == "paused", what="it pauses itself")
+    finally:
+        second.kill()
+
+    assert len(rig.purchases(marked)) == 7
+    assert bulk.run(f"{marked}-budget").progress()["spent"] == 0.14
+    assert "budget of 0.15" in bulk.run(f"{marked}-budget").text("note")
+    assert bulk.runs.cancel(f"{marked}-budget")
+    bulk.look_at(f"{marked}-budget")
+    assert bulk.over(f"{marked}-budget", within_seconds=LONGEST_SECONDS)["succeeded"] == 7
+
+
+def test_a_small_run_is_not_starved_by_a_large_one(rig: Rig, bulk: Bulk) -> None:
+    """They share their account by turns: four rows do not wait for the forty that came before them."""
+    marked = marker()
+    bulk.begin(f"{marked}-large", rows(f"{marked} large", 40, account="small"))
+    eventually(lambda: len(rig.purchases(f"{marked} large")) >= 2, what="the large one has begun")
+    bulk.begin(f"{marked}-little", rows(f"{marked} little", 4, account="small"))
+
+    bulk.over(f"{marked}-little", within_seconds=LONGEST_SECONDS)
+    order = [purchase["reference"] for purchase in rig.purchases(marked)]
+    first, *_, last = (at for at, prompt in enumerate(order) if "little" in prompt)
+    assert last - first < 12, "they take turns"
+    bulk.over(f"{marked}-large", within_seconds=LONGEST_SECONDS)
+
+
+def test_an_interactive_job_goes_ahead_of_a_run(rig: Rig, bulk: Bulk) -> None:
+    """Hundreds of rows wait; a job that is sent meanwhile passes nearly all of them."""
+    marked = marker()
+    bulk.begin(f"{marked}-wide", rows(f"{marked} row", 300), Options(window=500))
+    eventually(lambda: len(rig.purchases(f"{marked} row")) >= 20, what="the run has begun")
+
+    with Caller(rig.redis.url) as caller:
+        sent, rows_before = time.time(), len(rig.purchases(f"{marked} row"))
+        job = caller.submit(image(f"{marked} interactive"))
+        [purchase] = eventually(lambda: rig.purchases(f"{marked} interactive"), what="it is bought")
+        rows_by_then = len([one for one in rig.purchases(f"{marked} row") if one["time"] < purchase["time"]])
+        succeeded(job)
+
+    print(f"started after {purchase['time'] - sent:.2f} s")  # noqa: T201 - a figure for whoever looks
+    assert rows_by_then - rows_before < 100
+    assert bulk.over(f"{marked}-wide", within_seconds=LONGEST_SECONDS)["succeeded"] == 300
+
+
+def test_a_schedules_message_begins_a_run(rig: Rig, bulk: Bulk) -> None:
+    """From a source in object storage; one that can't be read is told in the list of runs."""
+    marked = marker()
+    content = "".join(json.dumps(request) + "\n" for request in rows(marked, 3)).encode()
+    bulk.storage.put(f"uploads/{marked}.jsonl", content, content_type="application/x-ndjson")
+    with Caller(rig.redis.url) as caller:
+        sources = {f"{marked}-s": f"s3://results/uploads/{marked}.jsonl", f"{marked}-bad": "nowhere.jsonl"}
+        for run_id, source in sources.items():
+            run = {"run_id": run_id, "source": source, "options": {"max_failures": "5%", "window": 10}}
+            caller.app.send_task("bide.bulk", kwargs={"run": run}, queue="bide.control")
+
+        eventually(lambda: bulk.runs.read(f"{marked}-s"), what="the run has begun")
+        assert bulk.over(f"{marked}-s", within_seconds=LONGEST_SECONDS)["succeeded"] == 3
+        refused = eventually(lambda: bulk.runs.read(f"{marked}-bad"), what="the refusal is noted")
+    eventually(lambda: bulk.run(f"{marked}-bad").over, what="it is over")
+    assert refused.run_id == f"{marked}-bad"
+    assert "can't be read" in bulk.run(f"{marked}-bad").text("note")

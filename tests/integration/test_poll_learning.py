@@ -1,0 +1,40 @@
+"""Polls that learn, end to end: after some jobs of a kind the next ones take fewer polls, and nobody waits for longer."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+import pytest
+
+from bide.experience import Experience
+from bide.ledger import AccountName, Ledger
+from tests.integration.caller import Caller, image, marker, succeeded
+from tests.integration.rig import LATENCY_SECONDS, Rig
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
+
+#: An account that no other test teaches.
+ACCOUNT = "learning"
+
+
+def polls_of(caller: Caller, jobs: int) -> list[int]:
+    """The polls that each of some jobs took, all at once."""
+    marked = marker()
+    results = [caller.submit(image(f"{marked} {number}", account=ACCOUNT)) for number in range(jobs)]
+    return [succeeded(result)["polls"] for result in results]
+
+
+def test_polls_fall_after_learning(caller: Caller, rig: Rig) -> None:
+    """The rig's plan asks after 0.5, 1.3, 2.4 s; its jobs take 1 s within 30 %: learned, most take one poll or two."""
+    before = polls_of(caller, 24)
+    polls_of(caller, 24)
+    after = polls_of(caller, 48)
+
+    with rig.server() as server:
+        texts = Ledger(server).experience(AccountName("photogpt", ACCOUNT))
+    durations = Experience.from_text(texts["images.generation"]).durations
+    half, most = durations.quantiles_seconds(0.5, 0.95)
+    assert mean(after) < 0.85 * mean(before), (before, after, texts)
+    assert durations.jobs >= 32
+    assert 0.5 * LATENCY_SECONDS < half < 2 * LATENCY_SECONDS
+    assert most < 4 * LATENCY_SECONDS

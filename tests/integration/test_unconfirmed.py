@@ -1,0 +1,230 @@
+"""Submits that may or may not have been accepted: what the caller hears, and how people settle them by `bide`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from bide.client import Client
+from bide.contract import JobState
+from bide.errors import JobFailed
+from tests.integration.caller import PIXEL, Caller, failure, image, marker, succeeded
+from tests.integration.processes import ROOT
+from tests.integration.rig import Rig
+from tests.integration.waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig"), pytest.mark.timeout(120)]
+
+#: What may happen after the provider has accepted; `accept_then_hang` outlasts the submit's time-out.
+LOSSES = (
+    "accept_then_drop",
+    "accept_then_504",
+    "accept_then_garbage",
+    "accept_then_hang",
+    "half_json operation=submit",
+)
+
+
+def bide(rig: Rig, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`bide unconfirmed` in the deployment's folder, as an operator runs it."""
+    command = ["bide", "unconfirmed", *arguments]
+    return subprocess.run(
+        command, env=rig.environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def told(rig: Rig, *arguments: str) -> Any:
+    """What such a command prints with `--json`."""
+    done = bide(rig, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def listed(rig: Rig, job_id: str, *options: str) -> dict[str, Any] | None:
+    """The job on the operators' list."""
+    return next((one for one in told(rig, "list", *options) if one["job_id"] == job_id), None)
+
+
+def doubtful(caller: Caller, rig: Rig, request: dict[str, Any], marked: str, times: int = 1) -> str:
+    """Id of a job whose submit is accepted, and whose answer is lost; its caller has been told."""
+    rig.sandbox.order([{"fault": "accept_then_drop", "match": marked, "times": times}])
+    result = caller.submit(request)
+    assert failure(result)["code"] == "submission_unknown"
+    return str(result.id)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_way_to_lose_an_answer_is_a_doubt(loss: str, caller: Caller, rig: Rig) -> None:
+    """The caller is told `submission_unknown`, the job is on the list, was bought once, and is held."""
+    marked = marker()
+
+    result = caller.submit(image(f"{marked} [fault:{loss}]"))
+
+    assert failure(result)["code"] == "submission_unknown"
+    one = listed(rig, str(result.id))
+    assert one is not None
+    assert (one["provider"], one["account"], one["operation"]) == ("photogpt", "default", "images.generation")
+    assert one["submitted_at"]
+    assert one["reason"]
+    assert marked in one["what"]
+    assert len(rig.purchases(marked)) == 1
+    assert rig.state(str(result.id)) == "unconfirmed"
+
+
+def test_an_attached_job_brings_its_result(caller: Caller, rig: Rig) -> None:
+    """By the provider's id, found among the candidates: the result is stored, and whoever asks anew gets it."""
+    marked = marker()
+    job_id = doubtful(caller, rig, image(marked), marked)
+    [purchase] = rig.purchases(marked)
+    one = listed(rig, job_id, "--candidates")
+    assert one is not None
+    assert purchase["id"] in [each["provider_job_id"] for each in one["candidates"]]
+
+    assert told(rig, "attach", job_id, purchase["id"]) == {"job_id": job_id, "state": "running"}
+
+    eventually(lambda: caller.result_of(job_id).state == "SUCCESS", what="the failure is replaced by the result")
+    outcome = succeeded(caller.result_of(job_id))
+    assert outcome["provider_job_id"] == purchase["id"]
+    [output] = outcome["outputs"]
+    assert hashlib.sha256(rig.store.read(output["key"])[0]).hexdigest() == output["sha256"]
+    assert len(rig.purchases(marked)) == 1
+    assert listed(rig, job_id) is None
+    with Client(rig.redis.url) as client:
+        status = client.status(job_id)
+        assert status is not None
+        assert (status.state, status.failure) == (JobState.SUCCEEDED, None)
+        assert client.wait(job_id, timeout_seconds=5).outputs
+
+
+def test_a_caller_that_was_told_keeps_that_until_there_is_more(caller: Caller, rig: Rig) -> None:
+    """While the attached job is under way its result still says `submission_unknown`, and its status says running."""
+    marked = marker()
+    job_id = doubtful(caller, rig, image(f"{marked} [fault:never_finishes]", deadline_seconds=600), marked)
+    [purchase] = rig.purchases(marked)
+
+    told(rig, "attach", job_id, purchase["id"])
+
+    with Client(rig.redis.url) as client:
+        eventually(lambda: (found := client.status(job_id)) and found.polls, what="it is polled")
+        status = client.status(job_id)
+        assert status is not None
+        assert (status.state, status.failure, status.provider_job_id) == (JobState.RUNNING, None, purchase["id"])
+        with pytest.raises(JobFailed, match="submission_unknown"):
+            client.wait(job_id, timeout_seconds=5)
+        client.cancel(job_id)
+    # Not `get`: Celery's client hands out once more what it was told first.
+    eventually(lambda: '"code":"canceled"' in str(caller.result_of(job_id).result), what="the failure is replaced")
+
+
+def test_a_mistyped_id_costs_nothing(caller: Caller, rig: Rig) -> None:
+    """The provider does not know it: the job is back on the list, and another's id is refused at once."""
+    marked = marker()
+    job_id = doubtful(caller, rig, image(marked), marked)
+    [purchase] = rig.purchases(marked)
+
+    told(rig, "attach", job_id, "no-such-job")
+
+    eventually(lambda: listed(rig, job_id), what="it is unconfirmed again")
+    assert failure(caller.result_of(job_id))["code"] == "submission_unknown"
+    told(rig, "attach", job_id, purchase["id"])
+    eventually(lambda: rig.state(job_id) == "succeeded", what="it goes on under the right id")
+    other = doubtful(caller, rig, image(f"{marked} again"), f"{marked} again")
+    refused = bide(rig, "attach", other, purchase["id"])
+    assert refused.returncode == 1
+    assert f"is the provider's id of job {job_id} already" in refused.stderr
+
+
+def test_nextry_s_history_shows_candidates(caller: Caller, rig: Rig) -> None:
+    """The one of the same tool and time comes first; those that other jobs have are left out."""
+    marked = marker()
+    params = {"tool": "furniture", "prompt": marked}
+    request = {"provider": "nextry", "operation": "generate_image", "account": "main", "params": params}
+    request["inputs"] = {"room": PIXEL}
+    known = succeeded(caller.submit({**request, "params": {**params, "prompt": "another"}}))
+
+    job_id = doubtful(caller, rig, request, marked)
+
+    one = listed(rig, job_id, "--candidates")
+    assert one is not None
+    [purchase] = [each for each in rig.sandbox.purchases() if marked in each["reference"]]
+    first = one["candidates"][0]
+    assert (first["provider_job_id"], first["about"]) == (purchase["id"], "furniture")
+    assert abs(first["seconds_after_submit"]) < 30
+    assert known["provider_job_id"] not in [each["provider_job_id"] for each in one["candidates"]]
+
+
+def test_what_can_not_be_listed_says_so(caller: Caller, rig: Rig) -> None:
+    """Two of the four have no list of jobs: then a person has to ask them."""
+    marked = marker()
+    params = {"prompt": marked, "model_id": "midjourney"}
+    request = {"provider": "dreambooth", "operation": "text2img", "params": params}
+
+    job_id = doubtful(caller, rig, request, marked)
+
+    one = listed(rig, job_id, "--candidates")
+    assert one is not None
+    assert one["candidates"] is None
+    assert "ask its support" in one["why_none"]
+    shown = bide(rig, "list", "--candidates").stdout
+    assert f"{job_id}  dreambooth/default" in shown
+    assert "ask its support" in shown
+
+
+def test_a_resubmitted_job_is_bought_once_more(caller: Caller, rig: Rig) -> None:
+    """Knowingly, by an operator; the result is that of the second purchase, and the record says that there were two."""
+    marked = marker()
+    job_id = doubtful(caller, rig, image(marked), marked)
+
+    told(rig, "resubmit", job_id)
+
+    eventually(lambda: caller.result_of(job_id).state == "SUCCESS", what="it succeeds")
+    purchases = rig.purchases(marked)
+    assert len(purchases) == 2
+    assert succeeded(caller.result_of(job_id))["provider_job_id"] == purchases[1]["id"]
+    again = bide(rig, "resubmit", job_id)
+    assert again.returncode == 1
+    assert "is succeeded, not unconfirmed" in again.stderr
+
+
+def test_what_is_given_up_has_failed(caller: Caller, rig: Rig) -> None:
+    """Off the list, and nothing more is bought or polled."""
+    marked = marker()
+    job_id = doubtful(caller, rig, image(marked), marked)
+
+    assert told(rig, "give-up", job_id) == {"job_id": job_id, "state": "failed"}
+
+    assert listed(rig, job_id) is None
+    assert failure(caller.result_of(job_id))["code"] == "submission_unknown"
+    assert len(rig.purchases(marked)) == 1
+    with Client(rig.redis.url) as client:
+        status = client.status(job_id)
+        assert status is not None
+        assert status.failure is not None
+        assert "given up by an operator" in status.failure.message
+
+
+def test_a_request_that_allows_it_is_bought_twice_and_no_more(caller: Caller, rig: Rig) -> None:
+    """`on_unknown: resubmit` where both answers are lost: two purchases, then it is held; status and list say so."""
+    marked = marker()
+    job_id = doubtful(caller, rig, image(marked, on_unknown="resubmit"), marked, times=2)
+
+    assert len(rig.purchases(marked)) == 2
+    one = listed(rig, job_id)
+    assert one is not None
+    assert "submitted 2 times after doubts: each may have been bought" in one["remarks"]
+    with Client(rig.redis.url) as client:
+        status = client.status(job_id)
+        assert status is not None
+        assert "submitted 2 times" in status.note
+
+
+@pytest.mark.parametrize("command", [("attach", "nobody", "p"), ("resubmit", "nobody"), ("give-up", "nobody")])
+def test_an_unknown_job_is_not_settled(command: tuple[str, ...], rig: Rig) -> None:
+    """One readable line, and a status that scripts can see."""
+    done = bide(rig, *command)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: nothing is known of a job 'nobody'")

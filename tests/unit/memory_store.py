@@ -1,0 +1,63 @@
+"""An object store in memory, as far as bulk runs use one."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any, cast
+
+from bide.storage import Storage, StorageOptions
+
+
+class MemoryClient:
+    """What boto3's client does for reads; a range may end behind its object."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
+        content = self.objects[Key]
+        if Range:
+            first, _, last = Range.removeprefix("bytes=").partition("-")
+            content = content[int(first) : int(last) + 1 if last else None]
+        return {"Body": Body(content), "ContentLength": len(content)}
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[Any]:  # noqa: N803 - as above
+        return [{"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}]
+
+
+class Body(io.BytesIO):
+    """An object's content, as botocore hands it out."""
+
+    def iter_chunks(self, size: int) -> Any:
+        return iter(lambda: self.read(size), b"")
+
+
+class MemoryStorage:
+    """`Storage` without a server."""
+
+    def __init__(self) -> None:
+        self.options = StorageOptions("memory")
+        self.client = MemoryClient()
+
+    def uri(self, key: str) -> str:
+        return f"s3://memory/{key}"
+
+    def put(self, key: str, content: bytes | IO[bytes], **_: Any) -> None:
+        if not isinstance(content, bytes):
+            content.seek(0)
+            content = content.read()
+        self.client.objects[key] = content
+
+    def get(self, uri: str, *, max_bytes: int) -> bytes:
+        return self.client.objects[uri.removeprefix("s3://memory/")][:max_bytes]
+
+    def exists(self, key: str) -> bool:
+        return key in self.client.objects
+
+
+def memory_storage() -> Storage:
+    """One for code that wants a `Storage`."""
+    return cast("Storage", MemoryStorage())

@@ -1,0 +1,216 @@
+"""What callbacks say, how they are signed, and what a courier makes of the answers."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from bide.callbacks import Letter, letter_of
+from bide.contract import CallbackEvent, Failure, FailureCode, JobState
+from bide.errors import InvalidRequestError, NotDeliveredError
+from bide.ledger.callbacks import Callbacks
+from bide.providers.base import Answer
+from config.problems import ConfigurationProblems
+from config.sections import CallbackSettings
+from config.settings import load
+from tests.contract.ledger_contract_callbacks import CALLED
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of
+from workers.courier import Courier, secrets_of
+from workers.reactor import Reactor
+from workers.toolbox import Toolbox
+
+NEW, OLD = (base64.b64encode(text * 3).decode() for text in (b"new-secret", b"old-secret"))
+DAY_SECONDS = 24 * 3600
+
+
+class Hands:
+    """What a courier reaches for: a ledger in memory, and receivers that answer as they are told."""
+
+    def __init__(self, told: CallbackSettings) -> None:
+        server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+        self.stage = Stage(server, Clock())
+        self.ledger, self.callbacks = self.stage.ledger, Callbacks(server, clock=self.stage.clock)
+        self.settings = SimpleNamespace(callbacks=told)
+        self.http, self.reactor = self, Reactor("receivers")
+        self.posted: list[dict[str, str]] = []
+        self.answer: Answer | NotDeliveredError = Answer(200)
+
+    async def post(self, url: str, content: bytes, *, headers: dict[str, str], **_: Any) -> Answer:
+        self.posted.append({**headers, "url": url, "body": content.decode()})
+        if isinstance(self.answer, NotDeliveredError):
+            raise self.answer
+        return self.answer
+
+    def attempt(self, answer: Answer | NotDeliveredError) -> None:
+        """Have the one callback that is due tried once, and what came of it recorded."""
+        self.answer = answer
+        courier = Courier(self)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+        courier._handle(ACCOUNT)
+        courier._handle(courier._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
+
+    def standing(self) -> list[tuple[bool, int, str]]:
+        """What is not delivered: given up?, tries, note."""
+        return [(one.failed, one.tries, one.note) for one in self.callbacks.standing(ACCOUNT)]
+
+    def wait_seconds(self) -> float:
+        """How long until the next attempt."""
+        [one] = self.callbacks.standing(ACCOUNT)
+        return one.at.timestamp() - self.stage.clock.now + 0.001
+
+
+@pytest.fixture
+def hands() -> Iterator[Hands]:
+    """Hands with a secret and the one before."""
+    hands = Hands(CallbackSettings(secret=NEW, previous_secret=OLD))
+    yield hands
+    hands.reactor.stop()
+
+
+def fail(stage: Stage, job_id: str = "a", **changes: Any) -> None:
+    """A job that asked for a callback, and failed."""
+    record, token, _ = stage.submitting(job_id, **{**CALLED, **changes})
+    assert stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
+
+
+def test_a_letter_says_how_the_job_ended(hands: Hands) -> None:
+    """Type, time, the caller's metadata, and the failure, completed by what the record knows."""
+    fail(hands.stage, metadata={"order": "1042"})
+    record = hands.ledger.read(ACCOUNT, "a")
+    assert record is not None
+    letter = letter_of(record, 1)
+    assert letter is not None
+    event = CallbackEvent.model_validate_json(letter.body)
+    assert (event.type, event.metadata) == ("job.failed", {"order": "1042"})
+    assert event.timestamp.timestamp() == hands.stage.clock.now
+    assert event.data == Failure(code=FailureCode.REJECTED, message="no", job_id="a", provider="photogpt")
+    assert letter_of(record, 2) is None
+    assert letter.url not in repr(letter)
+
+
+def test_both_secrets_sign() -> None:
+    """Receivers change over when they like: either secret verifies, and no third one."""
+    letter = Letter("https://example.com/hook", "msg_1", '{"data": "\u2713"}')
+    headers = letter.headers([NEW, OLD], now=datetime.now(UTC))
+    for secret in (NEW, OLD):
+        assert Webhook(secret).verify(letter.body, headers) == {"data": "\u2713"}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(base64.b64encode(b"x" * 24).decode()).verify(letter.body, headers)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_any_success_is_a_delivery(hands: Hands, status: int) -> None:
+    """Signed so that the library of the standard takes it."""
+    fail(hands.stage)
+    hands.attempt(Answer(status))
+    [posted] = hands.posted
+    assert Webhook(NEW).verify(posted["body"], posted)["type"] == "job.failed"
+    assert hands.standing() == []
+
+
+@pytest.mark.parametrize("status", [301, 400, 404, 429, 500, 503])
+def test_anything_else_comes_again(hands: Hands, status: int) -> None:
+    """Also a redirect, which is not followed; soon at first, then ever later, an hour at most."""
+    fail(hands.stage)
+    waits = []
+    for tries in range(1, 13):
+        hands.attempt(Answer(status))
+        assert hands.standing() == [(False, tries, f"HTTP {status}")]
+        waits.append(hands.wait_seconds())
+        hands.stage.clock.advance(waits[-1])
+    assert waits[0] == pytest.approx(5, rel=0.1)
+    assert waits[1] == pytest.approx(10, rel=0.1)
+    assert waits[-1] == pytest.approx(3600, rel=0.1)
+    assert len({posted["webhook-id"] for posted in hands.posted}) == 1
+
+
+def test_a_receivers_wish_is_heard(hands: Hands) -> None:
+    """Retry-After puts the next attempt off, for five minutes at most."""
+    fail(hands.stage)
+    hands.attempt(Answer(429, {"retry-after": "120"}))
+    assert hands.wait_seconds() == pytest.approx(120, abs=0.1)
+    hands.stage.clock.advance(121)
+    hands.attempt(Answer(429, {"retry-after": "86400"}))
+    assert hands.wait_seconds() == pytest.approx(300, abs=0.1)
+
+
+def test_a_day_of_failing_is_enough(hands: Hands) -> None:
+    """Then it is on the list of the failed, with what went wrong last."""
+    fail(hands.stage)
+    while not any(failed for failed, *_ in hands.standing()):
+        hands.attempt(NotDeliveredError("example.com: no connection"))
+        if not hands.standing()[0][0]:
+            hands.stage.clock.advance(hands.wait_seconds())
+    [(failed, tries, note)] = hands.standing()
+    assert (failed, note) == (True, "example.com: no connection")
+    assert tries > 20
+    began = 1_700_000_000.0
+    assert DAY_SECONDS - 3960 < hands.stage.clock.now - began <= DAY_SECONDS + 1
+
+
+def test_a_record_that_can_not_be_read_is_given_up(hands: Hands) -> None:
+    """Instead of being tried for ever."""
+    hands.stage.finished("a", **CALLED)  # with a result that is none
+    courier = Courier(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+    courier._handle(ACCOUNT)
+    assert hands.standing() == [(True, 1, "the job's record can't be read")]
+
+
+def test_a_lost_secret_sends_nothing_unsigned(hands: Hands) -> None:
+    """Whoever took it out of the settings can put it back: until then the callback waits."""
+    fail(hands.stage)
+    hands.settings.callbacks = CallbackSettings()
+    hands.attempt(Answer(200))
+    assert hands.posted == []
+    assert hands.standing() == [(False, 1, "can't be signed: BIDE_CALLBACKS__SECRET is not set")]
+
+
+def test_a_private_address_is_not_called(hands: Hands) -> None:
+    """Should one have got into a record."""
+    fail(hands.stage, callback_url="http://127.0.0.1:1/hook")
+    hands.attempt(Answer(200))
+    assert hands.posted == []
+    [(_, _, note)] = hands.standing()
+    assert note.startswith("callback_url: 127.0.0.1 is not a public address; list its host in BIDE_CALLBACKS__ALLOWED")
+
+
+@pytest.mark.parametrize(
+    ("told", "url", "says"),
+    [
+        ({}, "https://example.com/", "BIDE_CALLBACKS__SECRET is not set"),
+        (
+            {"secret": NEW},
+            "http://10.0.0.1/",
+            "is not a public address; list its host in BIDE_CALLBACKS__ALLOWED_HOSTS",
+        ),
+        ({"secret": NEW}, "https://user:pw@example.com/", "with a user name or password"),
+    ],
+)
+def test_what_could_never_be_sent_is_refused(told: dict[str, Any], url: str, says: str) -> None:
+    """With the request, before anything is bought; no secret is in the words."""
+    tools = SimpleNamespace(settings=SimpleNamespace(callbacks=CallbackSettings(**told)))
+    with pytest.raises(InvalidRequestError, match=says) as refused:
+        Toolbox.check_callback(tools, request_of(callback_url=url))  # type: ignore[arg-type]  # all that it reads
+    assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize("secret", ["hunter2", "whsec_c2hvcnQ=", "not base64 at all, but long enough"])
+def test_a_weak_secret_is_refused_at_start(secret: str) -> None:
+    """It would verify nowhere, or could be guessed; the problem says how to make one, and does not repeat it."""
+    with pytest.raises(ConfigurationProblems, match="openssl rand -base64 32") as problems:
+        load({"BIDE_S3__BUCKET": "results", "BIDE_CALLBACKS__SECRET": secret}, env_file=None)
+    assert secret not in str(problems.value)
+
+
+def test_secrets_in_order() -> None:
+    """The current one first; the previous one alone signs nothing."""
+    assert secrets_of(CallbackSettings(secret=NEW, previous_secret=OLD)) == [NEW, OLD]
+    assert secrets_of(CallbackSettings(previous_secret=OLD)) == []

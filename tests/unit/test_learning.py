@@ -1,0 +1,148 @@
+"""What a process learns: kept in the ledger, shared with others, and never in the way of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import fakeredis
+import pytest
+import redis
+
+from bide.backoff import PollPlan
+from bide.errors import LedgerAwayError
+from bide.experience import Experience
+from bide.ledger import AccountName, Claimed, Ledger
+from workers import learning
+from workers.learning import MOST_JOBS, Learner
+
+NAME = AccountName("photogpt", "default")
+PLAN = PollPlan(2.0, 2.0, 30.0)
+NOW = 1_700_000_000.0
+IMAGES, VIDEOS = "images.generation", "videos.generation"
+
+
+@pytest.fixture
+def server() -> Iterator[redis.Redis]:
+    """An empty Redis in memory."""
+    with fakeredis.FakeRedis(decode_responses=True, version=(7,)) as client:
+        yield client
+
+
+def ended(count: int, *, age_seconds: float = 20.0, operation: str = IMAGES, ran: float = 0.95) -> list[Claimed]:
+    """Jobs that were found to have ended at `NOW`, at that age."""
+    submitted = NOW - age_seconds
+    times = submitted, submitted + ran * age_seconds, 0.0
+    return [Claimed(f"j{n}", 0.0, operation, "p", "", True, 3, NOW + 900, 0.0, 0, *times) for n in range(count)]
+
+
+def first(learner: Learner, operation: str = IMAGES) -> float:
+    """The usual first poll of a job."""
+    delays = sorted(learner.pace(NAME, operation, PLAN).first() for _ in range(9))
+    return delays[5]
+
+
+def jobs_known(server: redis.Redis) -> int:
+    """How many jobs the ledger's knowledge is of."""
+    return Experience.from_text(str(server.hget("bide:{photogpt/default}:durations", IMAGES))).durations.jobs
+
+
+def test_polls_move_to_where_jobs_end(server: redis.Redis) -> None:
+    """After ten jobs of 20 s the first poll comes at 20 s; another operation's polls stay where they were."""
+    learner = Learner(Ledger(server))
+    assert first(learner) < 2.3
+
+    learner.learn(NAME, ended(10), NOW)
+
+    assert 19.5 < first(learner) < 23
+    assert first(learner, VIDEOS) < 2.3
+
+
+def test_others_know_too(server: redis.Redis) -> None:
+    """A process that starts reads what the others have learned."""
+    Learner(Ledger(server)).learn(NAME, ended(10), NOW)
+    another = Learner(Ledger(server))
+    assert first(another) < 2.3
+
+    another.refresh(NAME)
+
+    assert first(another) > 19
+
+
+def test_two_processes_add_up(server: redis.Redis) -> None:
+    """Both write upon the same knowledge: the second one's news are built upon the first one's."""
+    one, other = Learner(Ledger(server)), Learner(Ledger(server))
+    one.learn(NAME, ended(6), NOW)
+    other.learn(NAME, ended(6, age_seconds=20.5), NOW)
+    one.learn(NAME, [*ended(3), *ended(2, operation=VIDEOS)], NOW)
+
+    one.refresh(NAME)
+    assert jobs_known(server) == 15
+    assert first(one) > 19
+
+
+def test_one_move_a_round(server: redis.Redis) -> None:
+    """However many jobs and operations a round found ended, and none where it found none."""
+    moves = []
+
+    class Counting(Ledger):
+        def learn(self, account: AccountName, news: object) -> list[str]:
+            moves.append(news)
+            return super().learn(account, news)  # type: ignore[arg-type]  # as it came
+
+    learner = Learner(Counting(server))
+    learner.learn(NAME, [], NOW)
+    learner.learn(NAME, [*ended(500), *ended(3, operation=VIDEOS)], NOW)
+
+    assert len(moves) == 1
+    learner.refresh(NAME)
+    assert jobs_known(server) == MOST_JOBS
+
+
+def test_jobs_of_unknown_age_teach_nothing(server: redis.Redis) -> None:
+    """A record of before this was learned has no times."""
+    learner = Learner(Ledger(server))
+    learner.learn(NAME, [Claimed("j", 0.0, IMAGES, "p", "", True, 3, NOW, 0.0, 0)] * 20, NOW)
+
+    assert server.keys() == []
+
+
+def test_a_ledger_that_is_away_is_no_trouble(server: redis.Redis) -> None:
+    """What was learned is lost, and the plan's backoff rules."""
+
+    class Away(Ledger):
+        def learn(self, account: AccountName, news: object) -> list[str]:
+            raise LedgerAwayError("away")
+
+        def experience(self, account: AccountName) -> dict[str, str]:
+            raise LedgerAwayError("away")
+
+    learner = Learner(Away(server))
+    learner.refresh(NAME)
+    learner.learn(NAME, ended(10), NOW)
+
+    assert first(learner) < 2.3
+
+
+def test_nonsense_in_the_ledger_is_no_trouble(server: redis.Redis) -> None:
+    """It is as if nothing were known, and it is overwritten with what is learned next."""
+    server.hset("bide:{photogpt/default}:durations", IMAGES, "1|x|\x00")
+    learner = Learner(Ledger(server))
+    learner.refresh(NAME)
+    assert first(learner) < 2.3
+
+    learner.learn(NAME, ended(10), NOW)
+    assert first(learner) > 19
+
+
+def test_a_mistake_of_ours_is_no_trouble(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks while a timetable is made, a purchase is recorded, with the plan's own first poll."""
+    learner = Learner(Ledger(server))
+    learner.learn(NAME, ended(10), NOW)
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(learning, "timetable", broken)
+    fresh = Learner(Ledger(server))
+    fresh.refresh(NAME)
+    assert fresh.pace(NAME, IMAGES, PLAN).first() < 2.3

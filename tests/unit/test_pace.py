@@ -1,0 +1,101 @@
+"""When a job is looked at next, and what a poll's answer makes of it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from bide.backoff import PollPlan
+from bide.errors import AccountRefusedError, PollFailedError
+from bide.experience import Experience
+from bide.ledger import Claimed
+from bide.pace import Pace, why
+from bide.polling import PollAnswer, ended, judge
+from bide.providers import find
+from bide.providers.base import Failed, Media, Running, Succeeded, Unknown
+from bide.timetable import Timetable, timetable
+
+PLAN = PollPlan(2.0, 2.0, 30.0)
+NOW = 1_700_000_000.0
+
+
+def experience(seconds: float = 20.0, jobs: int = 60) -> Experience:
+    """After jobs that took about so long."""
+    chance, lived = random.Random(4), Experience()
+    for _ in range(jobs):
+        took = seconds * chance.lognormvariate(0, 0.05)
+        lived = lived.observed(took * 0.98, took)
+    return lived
+
+
+def learned(_: float | None = None) -> Timetable:
+    """The timetable of jobs of 20 s."""
+    return timetable(experience().durations, PLAN)
+
+
+def claimed(*, age_seconds: float | None = 5.0, polls: int = 0) -> Claimed:
+    """A job of that age."""
+    submitted = 0.0 if age_seconds is None else NOW - age_seconds
+    return Claimed("j", 0.0, "images.generation", "p", "", True, polls, NOW + 900, 0.0, 0, submitted)
+
+
+def delay(answer: PollAnswer, job: Claimed, pace: Pace) -> float:
+    """What a poll's answer puts the next one off by."""
+    return judge(job, answer, adapter=find("photogpt"), pace=pace, now=NOW).seconds
+
+
+def test_learned_times_are_kept() -> None:
+    """A job of 5 s that runs is looked at when its like are done, at about 20 s; without knowledge after backoff."""
+    assert 15 <= delay(Running("working", ""), claimed(), Pace(PLAN, learned)) <= 18
+    assert 3.6 <= delay(Running("working", ""), claimed(), Pace(PLAN)) <= 4.4
+
+
+def test_a_job_of_unknown_age_backs_off() -> None:
+    """A record without the time of its submit is polled as ever."""
+    assert 3.6 <= delay(Running("working", ""), claimed(age_seconds=None), Pace(PLAN, learned)) <= 4.4
+
+
+@pytest.mark.parametrize(
+    ("answer", "least", "most"),
+    [
+        (PollFailedError("HTTP 500"), 3.6, 4.4),
+        (PollFailedError("HTTP 429", after_seconds=50.0), 50.0, 50.0),
+        (AccountRefusedError("HTTP 401"), 30.0, 30.0),
+    ],
+)
+def test_trouble_backs_off_whatever_was_learned(answer: PollAnswer, least: float, most: float) -> None:
+    """A poll that fails says nothing of the job: plain backoff, and Retry-After is obeyed."""
+    assert least <= delay(answer, claimed(), Pace(PLAN, learned)) <= most
+
+
+def test_first_polls() -> None:
+    """Learned times go before an estimate, an estimate before the plan."""
+    chance = random.Random(1)
+    assert max(Pace(PLAN, learned).first(estimate_seconds=7.0, random_=chance) for _ in range(9)) > 19
+    assert 6.3 <= Pace(PLAN).first(estimate_seconds=7.0) <= 7.7
+    assert 1.8 <= Pace(PLAN).first() <= 2.2
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Succeeded((Media("image", "https://x/y.png"),)), True),
+        (Failed("no"), True),
+        (Running("working", ""), False),
+        (Unknown("who?"), False),
+        (PollFailedError("HTTP 500"), False),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_only_ends_teach(answer: PollAnswer, expected: bool) -> None:
+    """An answer teaches how long jobs take if the provider says in it that the job is over."""
+    assert ended(answer) is expected
+
+
+def test_why() -> None:
+    """People are told what a poll's time rests on."""
+    assert why(Experience(), PLAN) == "plain backoff, 2 s to 30 s: 8 jobs like it are to be known, 0 are"
+    said = why(experience(), PLAN)
+    assert "learned from 60 jobs" in said
+    assert "half take up to 20" in said

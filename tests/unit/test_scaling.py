@@ -1,0 +1,49 @@
+"""The model of scale: linear where it says so, and its simulation agrees with what queues must do."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.scaling_model import Costs, Load, lateness, needs
+from bide.backoff import PollPlan
+
+COSTS = Costs(0.001, 0.0001, 0.02, 0.003, 2000, 3000)
+PLAN = PollPlan(10, 1, 10)
+
+
+def test_twice_the_jobs_need_twice_of_all() -> None:
+    """All costs are linear in the jobs per second."""
+    one, two = (needs(Load(rate, 60, 2), COSTS) for rate in (50, 100))
+
+    assert (two.pollers, two.workers, two.redis_cores) == pytest.approx(
+        (2 * one.pollers, 2 * one.workers, 2 * one.redis_cores)
+    )
+    assert two.redis_bytes == pytest.approx(2 * one.redis_bytes)
+
+
+def test_by_hand() -> None:
+    """100 jobs a second for 60 s: 6,000 in flight, 200 polls a second, 0.32 of a core of Redis."""
+    load = Load(100, 60, 2, retention_seconds=0)
+
+    assert (load.in_flight, load.polls_per_second) == (6000, 200)
+    assert needs(load, COSTS).redis_cores == pytest.approx(200 * 0.0001 + 100 * 0.003)
+    assert needs(load, COSTS).redis_bytes == 6000 * 2000
+
+
+def test_polls_are_a_round_late_while_there_is_room() -> None:
+    """At a tenth of a poller's strength polls wait for the next round and no longer."""
+    late = sorted(lateness(in_flight=1000, plan=PLAN, pollers=1, accounts=1, seconds_per_poll=0.001))
+
+    assert late[len(late) // 2] < 0.6
+    assert late[-1] < 1.5
+
+
+def test_more_than_a_poller_can_do_needs_two() -> None:
+    """20,000 jobs every 10 s at 0.7 ms each are 1.4 pollers' work: one falls behind, two keep up."""
+
+    def most(pollers: int) -> float:
+        late = sorted(lateness(in_flight=20_000, plan=PLAN, pollers=pollers, accounts=1, seconds_per_poll=0.0007))
+        return late[int(len(late) * 0.95)]
+
+    assert most(1) > 2
+    assert most(2) < 1

@@ -1,0 +1,37 @@
+"""Compressed messages are unpacked up to a limit, and only in ways that know one."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kombu import compression
+
+from workers.unpacking import LONGEST_BYTES, limit_unpacking
+
+
+@pytest.fixture(autouse=True)
+def limited() -> Iterator[None]:
+    """The decoders of kombu replaced, and back again."""
+    module: Any = compression
+    before = dict(module._encoders), dict(module._decoders)
+    limit_unpacking()
+    yield
+    module._encoders.update(before[0])
+    module._decoders.update(before[1])
+
+
+@pytest.mark.parametrize("how", ["gzip", "zlib", "bzip2", "lzma"])
+def test_what_clients_pack_is_unpacked(how: str) -> None:
+    """As kombu does it."""
+    packed, name = compression.compress("a message", how)
+
+    assert compression.decompress(packed, name) == b"a message"
+
+
+def test_a_bomb_is_refused() -> None:
+    """A few kilobytes that would become more than any message is long."""
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        compression.decompress(zlib.compress(b" " * (LONGEST_BYTES + 1)), "gzip")

@@ -1,0 +1,78 @@
+"""Beat: RedBeat's scheduler, of which one at a time works, and the schedules of `config/schedules.toml` in its turns.
+
+RedBeat's own entries know neither a time zone nor the time they were due, and a message that could not be sent is lost
+with them. What is due is therefore decided here; RedBeat holds the lock, turns, and keeps the entries others may add.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import redis
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redbeat import RedBeatScheduler
+from redbeat.schedulers import get_redis
+
+from bide.bulk.runs import Runs
+from bide.contract import BULK_TASK, CONTROL_QUEUE
+from bide.errors import LedgerAwayError
+from config.problems import ConfigurationProblems
+from config.schedules import Schedule, load
+from workers.fires import Fires
+
+log = structlog.get_logger()
+
+
+class Schedules:
+    """Starts the runs of schedules that are due."""
+
+    def __init__(self, app: Celery, schedules: tuple[Schedule, ...]) -> None:
+        self._app, self._schedules = app, schedules
+        server = get_redis(app)
+        self._fires, self._runs = Fires(server), Runs(server)
+
+    def turn(self, now: datetime) -> float:
+        """Do what is due; how long it is until the next time [seconds]. Trouble is logged and left to the next turn."""
+        try:
+            for schedule in self._schedules:
+                self._fires.advance(schedule, now=now)
+            self._fires.deliver(now=now, begun=self._begun, send=self._send)
+        except (LedgerAwayError, redis.RedisError, OperationalError, OSError) as error:
+            log.warning("schedules.away", reason=type(error).__name__)
+        return self._until_next(now)
+
+    def _until_next(self, now: datetime) -> float:
+        due = (next(schedule.fires(after=now)) for schedule in self._schedules if schedule.enabled)
+        return min(((moment - now).total_seconds() for moment in due), default=float("inf"))
+
+    def _begun(self, run_id: str) -> bool:
+        """Whether the run is there, its input in place, or was refused: its record decides about all that follows."""
+        run = self._runs.read(run_id)
+        return run is not None and run.state != "starting"
+
+    def _send(self, run: dict[str, Any]) -> None:
+        self._app.send_task(
+            BULK_TASK, kwargs={"run": run}, queue=CONTROL_QUEUE, task_id=run["run_id"], ignore_result=True
+        )
+
+
+class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
+    """RedBeat's; it reads `--schedule` (`config/schedules.toml`) before all else, and ends where that is wrong."""
+
+    def __init__(self, app: Celery, *, schedule_filename: str, **options: Any) -> None:
+        try:
+            schedules = load(Path(schedule_filename))
+        except ConfigurationProblems as problems:
+            sys.exit(str(problems))
+        super().__init__(app, **options)
+        self._schedules = Schedules(app, schedules)
+
+    def tick(self, **options: Any) -> float:
+        """RedBeat's turn, which keeps the lock, and ours."""
+        wait: float = super().tick(**options)
+        return max(0.0, min(wait, self._schedules.turn(datetime.now(UTC))))

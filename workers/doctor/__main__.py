@@ -1,0 +1,101 @@
+"""Run all checks against a set-up and say on a line each how it stands; exits with 1 if something is broken."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+
+import click
+
+from bide.errors import ConfigurationError
+from config import logging as bide_logging
+from config.problems import ConfigurationProblems
+from config.settings import Settings, settings
+from workers.doctor.findings import Finding, Level, ok, problem, run
+from workers.doctor.outside import check_providers
+from workers.doctor.processes import check_flower, check_sweep, check_workers
+from workers.doctor.servers import check_servers
+from workers.doctor.stores import check_store
+from workers.doctor.work import check_queues, check_work
+from workers.toolbox import Toolbox
+from workers.toolbox import check_providers as check_names
+
+_SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warn", "yellow"), Level.PROBLEM: ("FAIL", "red")}
+
+
+@click.command()
+@click.option("--flower", metavar="URL")
+@click.option("--json", "as_json", is_flag=True)
+def main(flower: str | None, as_json: bool) -> None:
+    """Examine a running set-up."""
+    shown = []
+    for finding in examine(flower):
+        shown.append(finding)
+        if not as_json:
+            click.echo(_line(finding))
+    broken = any(finding.level is Level.PROBLEM for finding in shown)
+    if as_json:
+        click.echo(json.dumps({"ok": not broken, "findings": list(map(asdict, shown))}, indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"\n{_summary(shown)}")
+    sys.exit(int(broken))
+
+
+def examine(flower: str | None) -> Iterator[Finding]:
+    """All findings, as they come in. Without usable settings there is nothing else to look at."""
+    bide_logging.configure("CRITICAL", stream=sys.stderr)
+    try:
+        told = settings()
+    except ConfigurationProblems as problems:
+        for each in problems.problems:
+            yield problem(f"setting {each.variable}", each.wrong, each.remedy)
+        return
+    bide_logging.register_secrets(told.secrets())
+    yield from _examine(told, flower)
+
+
+def _examine(told: Settings, flower: str | None) -> Iterator[Finding]:
+    try:
+        check_names(told)
+    except ConfigurationError as error:
+        yield problem("settings", str(error), "correct the name, or install what brings that provider")
+        return
+    yield ok("settings", "each is right, and those that must agree do")
+    tools = Toolbox(told)
+    servers = list(run("redis", partial(check_servers, told)))
+    yield from servers
+    yield from run("object store", lambda: check_store(tools.storage))
+    yield from run("providers", partial(check_providers, told, tools))
+    if all(found.level is Level.OK for found in servers if found.check.startswith("redis")):
+        yield from _examine_running(told, tools)
+    yield from run("flower", partial(check_flower, told, flower))
+
+
+def _examine_running(told: Settings, tools: Toolbox) -> Iterator[Finding]:
+    from workers.app import app  # noqa: PLC0415 - it ends the process where the settings can't be used
+
+    yield from run("workers", partial(check_workers, app))
+    yield from run("queues", partial(check_queues, app))
+    yield from run("sweep", partial(check_sweep, told, tools))
+    yield from run("jobs", partial(check_work, told, tools))
+
+
+def _line(finding: Finding) -> str:
+    word, colour = _SIGNS[finding.level]
+    sign = click.style(f"{word:4}", fg=colour, bold=finding.level is not Level.OK)
+    remedy = f"\n{'':6}to do: {finding.remedy}" if finding.remedy else ""
+    return f"{sign}  {finding.check}: {finding.says}{remedy}"
+
+
+def _summary(shown: Sequence[Finding]) -> str:
+    count = {level: sum(finding.level is level for finding in shown) for level in Level}
+    if not count[Level.PROBLEM] + count[Level.WARNING]:
+        return f"all well: {count[Level.OK]} checks"
+    return f"{count[Level.PROBLEM]} to mend, {count[Level.WARNING]} to look at, {count[Level.OK]} well"
+
+
+if __name__ == "__main__":
+    main(prog_name="bide doctor")

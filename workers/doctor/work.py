@@ -1,0 +1,86 @@
+"""The work at hand: what is late, what is held, and what waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from bide.contract import QUEUES
+from bide.ledger import AccountName
+from bide.ledger.keys import prefix
+from config.settings import Settings
+from workers.doctor.findings import Finding, ok, problem, warning
+from workers.sweeper import waiting
+from workers.toolbox import Toolbox
+
+#: From here on a queue's messages are a backlog.
+BACKLOG = 1000
+
+#: Polls that are late by this are a warning, by that a problem [seconds].
+LATE_SECONDS, LATE_MOST_SECONDS = 15.0, 120.0
+
+
+def check_queues(app: Celery) -> Iterator[Finding]:
+    """How many messages wait in each queue."""
+    try:
+        with app.connection_for_read() as connection:
+            counts = {queue: waiting(connection, queue) for queue in QUEUES}
+    except (OperationalError, OSError) as error:
+        yield problem("queues", f"the broker does not answer: {type(error).__name__}", "start it")
+        return
+    said = ", ".join(f"{number} in {queue}" for queue, number in counts.items() if number) or "none waits"
+    if max(counts.values()) < BACKLOG:
+        yield ok("queues", f"messages: {said}")
+    else:
+        yield warning("queues", f"a backlog of messages: {said}", "start more of the processes that serve them")
+
+
+def check_work(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
+    """What the ledger says of each account."""
+    for name in tools.ledger.accounts():
+        yield from _check_account(settings, tools, name)
+
+
+def _check_account(settings: Settings, tools: Toolbox, name: AccountName) -> Iterator[Finding]:
+    counts, check = tools.ledger.count(name), f"jobs of {name}"
+    live = {state: counts[state] for state in ("queued", "lease", "due") if counts[state]}
+    said = ", ".join(f"{number} {_STATES[state]}" for state, number in live.items()) or "none under way"
+    troubles = [*_held(tools, name, counts["queued"]), *_late(settings, tools, name)]
+    if counts["unconfirmed"]:
+        words = f"{counts['unconfirmed']} may have been bought: nobody knows, and nothing is done about it by itself"
+        troubles.append(warning(check, words, "settle them with `bide unconfirmed`"))
+    yield from troubles or [ok(check, said)]
+
+
+_STATES = {"queued": "in line", "lease": "being submitted or stored", "due": "at the provider"}
+
+
+def _held(tools: Toolbox, name: AccountName, queued: int) -> Iterator[Finding]:
+    stands, check = tools.ledger.standing(name), f"account {name}"
+    look = "look at the account at the provider: its key, its credit, its limits"
+    if stands.paused:
+        yield problem(check, f"{stands.trouble}; {queued} jobs wait", f"{look}; then `bide resume {' '.join(name)}`")
+    elif stands.trouble:
+        yield warning(check, f"{stands.trouble}; {queued} jobs wait", look)
+
+
+def _late(settings: Settings, tools: Toolbox, name: AccountName) -> Iterator[Finding]:
+    """Jobs whose time came and passed: polls that nobody makes, and leases that nobody takes back."""
+    server = tools.ledger.server
+    now = server.time()[0]
+    earliest = {clock: server.zrange(prefix(name) + clock, 0, 0, withscores=True) for clock in ("due", "lease")}
+    late = {clock: now - float(found[0][1]) for clock, found in earliest.items() if found}
+    polls = late.get("due", 0.0)
+    if polls >= LATE_SECONDS:
+        say = problem if polls >= LATE_MOST_SECONDS else warning
+        remedy = "start a poller (the line poller of the Procfile), or more of them"
+        yield say(f"polls of {name}", f"the earliest is {polls:.0f} s late", remedy)
+    if late.get("lease", 0.0) >= 4 * settings.timing.sweep_seconds + settings.timing.lease_seconds:
+        words = f"a lease ran out {late['lease']:.0f} s ago, and nobody took the job up"
+        yield problem(f"sweep of {name}", words, "start a worker, and look for sweeper.broke in the workers' logs")
+
+
+def _texts(values: Iterable[object]) -> list[str]:
+    return ["" if value is None else str(value) for value in values]

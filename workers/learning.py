@@ -1,0 +1,159 @@
+"""What this process knows of how long jobs take: read from the ledger now and then, added to once a polling round."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from bide.backoff import PollPlan
+from bide.durations import Sketch
+from bide.errors import LedgerAwayError
+from bide.experience import Experience
+from bide.ledger import AccountName, Claimed, Ledger
+from bide.pace import Pace
+from bide.timetable import Timetable, timetable
+
+log = structlog.get_logger()
+
+#: How old what others have learned may be [seconds].
+REFRESH_SECONDS = 10.0
+
+#: The most jobs that one round learns from, drawn by lot: more of the same moment would tell little more.
+MOST_JOBS = 32
+
+#: How often what is said to be lost to a faster process is tried again.
+ATTEMPTS = 3
+
+#: A timetable is made anew (2 ms) when this part of the jobs it was made from is new, but not sooner [seconds].
+STALE_SHARE, STALE_SECONDS = 1 / 8, 5.0
+
+#: The most timetables that are kept for one account.
+MOST_TIMETABLES = 256
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A timetable, the jobs that had been observed when it was made, and when that was."""
+
+    jobs: int
+    at: float
+    table: Timetable
+
+    def stale(self, sketch: Sketch) -> bool:
+        renewed = not 0 <= sketch.jobs - self.jobs <= sketch.weight * STALE_SHARE
+        return renewed and time.monotonic() - self.at >= STALE_SECONDS
+
+
+@dataclass
+class _Account:
+    """What is known of one account: as the ledger has it, as values, and made into timetables."""
+
+    read_at: float = float("-inf")
+    texts: dict[str, str] = field(default_factory=dict)
+    experience: dict[str, Experience] = field(default_factory=dict)
+    timetables: dict[tuple[str, PollPlan, int], _Made] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    after_seconds: float
+    by_seconds: float
+    estimate_seconds: float
+
+
+class Learner:
+    """Shared by all threads of a process. Nothing here ever fails a job: without knowledge the plan's backoff rules."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._accounts: dict[AccountName, _Account] = {}
+
+    def refresh(self, name: AccountName) -> None:
+        """Read what all processes have learned, if that was long ago."""
+        known = self._accounts.setdefault(name, _Account())
+        if time.monotonic() - known.read_at < REFRESH_SECONDS:
+            return
+        known.read_at = time.monotonic()
+        try:
+            texts = self._ledger.experience(name)
+        except LedgerAwayError as error:
+            log.info("learning.not_read", account=str(name), reason=str(error))
+            return
+        for operation, text in texts.items():
+            _take(known, operation, text)
+
+    def pace(self, name: AccountName, operation: str, plan: PollPlan) -> Pace:
+        """When to look at the jobs of an operation, by what was known at the last `refresh`."""
+        known = self._accounts.get(name)
+        if known is None or operation not in known.experience:
+            return Pace(plan)
+        return Pace(plan, partial(self._timetable, known, operation, plan))
+
+    def _timetable(
+        self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
+    ) -> Timetable | None:
+        try:
+            return _timetable_of(known, operation, plan, estimate_seconds)
+        except Exception:  # a purchase may just have been made: no trouble here may keep it from being recorded
+            log.exception("learning.no_timetable", operation=operation)
+            return None
+
+    def learn(self, name: AccountName, jobs: Iterable[Claimed], now: float) -> None:
+        """Jobs that were found to have ended at `now`, the ledger's time of their poll."""
+        by_operation: dict[str, list[_Ended]] = {}
+        for job in jobs:
+            if job.submitted:
+                after = max(job.ran - job.submitted, 0.0)
+                each = _Ended(after, max(now - job.submitted, after), job.estimate_seconds)
+                by_operation.setdefault(job.operation, []).append(each)
+        news = {operation: random.sample(some, min(len(some), MOST_JOBS)) for operation, some in by_operation.items()}
+        try:
+            for _ in range(ATTEMPTS):
+                if not (news := self._write(name, news)):
+                    return
+        except LedgerAwayError as error:
+            log.info("learning.not_kept", account=str(name), reason=str(error))
+
+    def _write(self, name: AccountName, news: dict[str, list[_Ended]]) -> dict[str, list[_Ended]]:
+        """One move for all operations; returns what has to be built upon what somebody else wrote meanwhile."""
+        if not news:
+            return {}
+        known = self._accounts.setdefault(name, _Account())
+        changes = []
+        for operation, some in news.items():
+            before = known.texts.get(operation, "")
+            experience = Experience.from_text(before)
+            for each in some:
+                experience = experience.observed(
+                    each.after_seconds, each.by_seconds, estimate_seconds=each.estimate_seconds
+                )
+            changes.append((operation, before, experience.to_text()))
+        held = self._ledger.learn(name, changes)
+        for (operation, _, _), text in zip(changes, held, strict=True):
+            _take(known, operation, text)
+        return {change[0]: news[change[0]] for change, text in zip(changes, held, strict=True) if text != change[2]}
+
+
+def _timetable_of(known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None) -> Timetable | None:
+    found = known.experience[operation].about(estimate_seconds)
+    if found is None:
+        return None
+    sketch, shift = found
+    made = known.timetables.get((operation, plan, shift))
+    if made is None or made.stale(sketch):
+        made = _Made(sketch.jobs, time.monotonic(), timetable(sketch, plan, shift=shift))
+        if len(known.timetables) >= MOST_TIMETABLES:
+            known.timetables.clear()
+        known.timetables[operation, plan, shift] = made
+    return made.table
+
+
+def _take(known: _Account, operation: str, text: str) -> None:
+    if known.texts.get(operation) != text:
+        known.texts[operation] = text
+        known.experience[operation] = Experience.from_text(text)

@@ -1,0 +1,112 @@
+"""What `bide schedules` shows: each schedule with its next times, its last run and what it missed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+import redis
+from redbeat.schedulers import get_redis
+
+from config.problems import ConfigurationProblems
+from config.schedules import SCHEDULES_FILE, Schedule, load
+from workers.fires import Fires, State
+
+#: Times to come that are shown of each schedule.
+NEXT_SHOWN = 5
+
+#: Missed times that are shown to a person; `--json` has all that are remembered.
+MISSED_SHOWN = 3
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--file", type=click.Path(path_type=Path), default=SCHEDULES_FILE)
+def main(as_json: bool, file: Path) -> None:
+    """Show the schedules of a file; what has become of them is in Redis."""
+    try:
+        schedules = load(file)
+    except ConfigurationProblems as problems:
+        raise click.ClickException(str(problems)) from None
+    told = described(schedules, _fires(), now=datetime.now(UTC))
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    else:
+        click.echo("\n\n".join("\n".join(_lines(one)) for one in told) or f"{file.name} has no schedules")
+
+
+def described(schedules: tuple[Schedule, ...], fires: Fires | None, *, now: datetime) -> list[dict[str, Any]]:
+    """Each schedule as JSON has it; without `fires` only what the file says."""
+    pending = fires.pending() if fires else {}
+    return [_described(one, fires.state(one.name) if fires else State(), pending, now) for one in schedules]
+
+
+def _described(schedule: Schedule, state: State, pending: dict[str, Any], now: datetime) -> dict[str, Any]:
+    coming = islice(schedule.fires(after=now), NEXT_SHOWN) if schedule.enabled else ()
+    return {
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone.key,
+        "source": schedule.source,
+        "options": schedule.options.said(),
+        "catch_up": schedule.catch_up,
+        "enabled": schedule.enabled,
+        "next": [due.astimezone(schedule.timezone).isoformat() for due in coming],
+        "last": {"due": _local(schedule, state.last_due), "run_id": state.last_run} if state.last_run else None,
+        "missed_count": state.missed_count,
+        "missed": [{"due": _local(schedule, it.due), "run_id": it.run_id or None} for it in state.missed],
+        "waiting": [run_id for run_id in pending if _is_of(schedule, run_id)],
+    }
+
+
+def _is_of(schedule: Schedule, run_id: str) -> bool:
+    return run_id.rpartition("-")[0] == schedule.name
+
+
+def _local(schedule: Schedule, moment: str) -> str:
+    return datetime.fromisoformat(moment).astimezone(schedule.timezone).isoformat()
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    yield f"{told['name']}  {told['cron']}  {told['timezone']}" + ("" if told["enabled"] else "  (off)")
+    yield f"  source  {told['source']}" + "".join(f"  {name}={value}" for name, value in told["options"].items())
+    for title, due in zip(["next", *[""] * NEXT_SHOWN], told["next"], strict=False):
+        yield f"  {title:7} {_readable(due)}"
+    if last := told["last"]:
+        yield f"  last    {_readable(last['due'])}  run {last['run_id']}"
+    if count := told["missed_count"]:
+        yield f"  missed  {count}, the latest {'; '.join(map(_missed, told['missed'][: -MISSED_SHOWN - 1 : -1]))}"
+    if told["waiting"]:
+        yield f"  waits   {', '.join(told['waiting'])}: sent, and not begun by any worker yet"
+
+
+def _missed(entry: dict[str, Any]) -> str:
+    return f"{_readable(entry['due'])} ({'made up for' if entry['run_id'] else 'skipped'})"
+
+
+def _readable(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%a %Y-%m-%d %H:%M %z}"
+
+
+def _fires() -> Fires | None:
+    """What Redis knows of them; None, with a word about it, where it can't be asked."""
+    try:
+        from workers.app import app  # noqa: PLC0415 - it ends the process where the settings are wrong
+
+        app.conf.redbeat_redis_options = {**app.conf.redbeat_redis_options, "retry": None}  # a person waits
+        server = get_redis(app)
+        server.ping()
+    except (redis.RedisError, SystemExit) as error:
+        click.echo(f"last and missed times are not known: {error}", err=True)
+        return None
+    return Fires(server)
+
+
+if __name__ == "__main__":
+    sys.exit(main(prog_name="bide schedules"))

@@ -1,0 +1,92 @@
+"""Asks providers which of their recent jobs an unconfirmed submit may have become. `python -m workers.unconfirmed`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Container, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from bide.cli.unconfirmed import described, show
+from bide.errors import BideError
+from bide.ledger import AccountName, Record
+from bide.providers import find
+from bide.providers.base import Listed
+from config.problems import ConfigurationProblems
+from workers.toolbox import Toolbox, close_toolbox, toolbox
+
+#: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
+EARLIER, LATER = timedelta(minutes=2), timedelta(minutes=10)
+
+#: Pages of a list that are looked through at most.
+MOST_PAGES = 20
+
+
+def with_candidates(tools: Toolbox) -> Iterator[dict[str, Any]]:
+    """Every unconfirmed job, with the provider's jobs that it may be, the nearest in time first."""
+    for account in tools.ledger.accounts():
+        records = tools.ledger.unconfirmed(account)
+        taken = tools.ledger.holders(account) if records else {}
+        for record in records:
+            yield {**described(record), **_candidates(tools, record, taken)}
+
+
+def _candidates(tools: Toolbox, record: Record, taken: Container[str]) -> dict[str, Any]:
+    submitted, provider = record.moment("intended"), record.account.provider
+    try:
+        if submitted is None or record.text("op") not in find(provider).listed_operations:
+            return {"candidates": None, "why_none": f"{provider} has no list of such jobs; ask its support"}
+        found = list(_listed(tools, record.account, submitted))
+    except BideError as error:
+        return {"candidates": None, "why_none": f"{provider} could not be asked: {error}"}
+    free = [job for job in found if job.provider_job_id not in taken]
+    asked = set(map(str, record.request.params.values()))
+    free.sort(key=lambda job: (bool(job.about) and job.about not in asked, _apart(job, submitted)))
+    return {"candidates": [_shown(job, submitted) for job in free]}
+
+
+def _listed(tools: Toolbox, name: AccountName, submitted: datetime) -> Iterator[Listed]:
+    """The provider's jobs of about that time."""
+    adapter, account = find(name.provider), tools.account(name)
+    since, until, page = submitted - EARLIER, submitted + LATER, ""
+    for _ in range(MOST_PAGES):
+        call = adapter.list_call(since, until, account, page=page)
+        listing = adapter.list_outcome(tools.reactor.run(tools.http.call(call, buys=False)), account)
+        yield from (job for job in listing.jobs if job.created_at is None or since <= job.created_at <= until)
+        page, times = listing.next_page, [job.created_at for job in listing.jobs if job.created_at]
+        if not page or (times and min(times) < since):
+            return
+
+
+def _apart(job: Listed, submitted: datetime) -> float:
+    return abs((job.created_at - submitted).total_seconds()) if job.created_at else LATER.total_seconds()
+
+
+def _shown(job: Listed, submitted: datetime) -> dict[str, Any]:
+    created = job.created_at
+    return {
+        "provider_job_id": job.provider_job_id,
+        "status": job.status,
+        "created_at": created.isoformat() if created else None,
+        "seconds_after_submit": round((created - submitted).total_seconds(), 1) if created else None,
+        "about": job.about,
+        "credits": job.credits,
+    }
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True)
+def main(as_json: bool) -> None:
+    """List what is unconfirmed, with candidates."""
+    try:
+        show(list(with_candidates(toolbox())), as_json=as_json)
+    except (BideError, ConfigurationProblems) as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        close_toolbox()
+
+
+if __name__ == "__main__":
+    sys.exit(main(prog_name="bide unconfirmed list --candidates"))

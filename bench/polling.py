@@ -16,10 +16,10 @@ from bench.polling_durations import Durations, recorded, synthetic
 from bench.polling_learned import Learned
 from bench.polling_plots import through_time, trade_offs
 from bench.polling_schedules import Cost, Tuned, all_tuned, best_of, cost_of, least_polls, optimum
+from bench.table import written
 from bide.backoff import PollPlan
 
 DOCS = Path(__file__).parent.parent / "docs"
-BEGIN, END = "<!-- polling: begin -->\n", "<!-- polling: end -->"
 
 #: The plans that bound what is learned: the providers' own cap, and one that hardly binds.
 PLANS = (PollPlan(2.0, 2.0, 30.0), PollPlan(2.0, 2.0, 60.0))
@@ -125,8 +125,7 @@ def main(write: bool, files: tuple[Path, ...], only: str) -> None:
     click.echo(text)
     if write:
         page = DOCS / "polling.md"
-        before, _, rest = page.read_text().partition(BEGIN)
-        page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+        page.write_text(written(page.read_text(), text.rstrip()))
         draw(cases, DOCS / "polling")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,17 @@ WINDOW = 50
 
 
 def trade_offs(path: Path, panels: Sequence[tuple[str, Sequence[Tuned], Sequence[Cost], Sequence[Cost]]]) -> None:
-    """For each distribution: tuned schedules as a cloud, the optimum as a line, what was learned under each plan."""
+    """For each distribution: the best tuned schedules and the optimum as lines, what was learned under each plan."""
     columns = 3
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4 * columns, 3 * rows), layout="constrained")
     for number, (name, tuned, hull, learned) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, number + 1)
-        fixed = [each.cost for each in tuned if each.factor == 1]
-        rising = [each.cost for each in tuned if each.factor > 1]
-        for costs, color, label in ((rising, "#c7c7c7", "exponential"), (fixed, "#7f9fbf", "fixed")):
-            axes.plot([c.delay_seconds for c in costs], [c.polls for c in costs], ".", ms=2, color=color, label=label)
+        fixed = _least(each.cost for each in tuned if each.factor == 1)
+        rising = _least(each.cost for each in tuned if each.factor > 1)
+        for costs, color, label in ((rising, "#b0a080", "best exponential"), (fixed, "#7f9fbf", "best fixed")):
+            polls = [c.polls for c in costs]
+            axes.step([c.delay_seconds for c in costs], polls, where="post", lw=1, color=color, label=label)
         axes.plot([c.delay_seconds for c in hull], [c.polls for c in hull], "-", color="black", lw=1, label="optimum")
         axes.plot([c.delay_seconds for c in learned], [c.polls for c in learned], "o", color="#d1495b", label="bide")
         far = 2.5 * max(c.delay_seconds for c in learned)
@@ -38,6 +39,15 @@ def trade_offs(path: Path, panels: Sequence[tuple[str, Sequence[Tuned], Sequence
         if number == 0:
             axes.legend(fontsize=7)
     figure.savefig(path, format="svg", metadata=_METADATA)
+
+
+def _least(costs: Iterable[Cost]) -> list[Cost]:
+    """Those that no faster one beats."""
+    kept: list[Cost] = []
+    for cost in sorted(costs, key=lambda each: each.delay_seconds):
+        if not kept or cost.polls < kept[-1].polls:
+            kept.append(cost)
+    return kept
 
 
 def through_time(path: Path, costs: Sequence[Cost], shifts: Sequence[int], *, name: str) -> None:
@@ -49,8 +59,8 @@ def through_time(path: Path, costs: Sequence[Cost], shifts: Sequence[int], *, na
         ([cost.polls for cost in costs], "#d1495b", "polls per job"),
         ([cost.delay_seconds for cost in costs], "#30638e", "delay [s]"),
     ):
-        smooth = np.convolve(np.asarray(values), window, mode="valid")
-        axes.plot(np.arange(len(smooth)) + WINDOW, smooth, color=color, label=label)
+        smooth = np.convolve(np.asarray(values), window, mode="valid")[::10]
+        axes.plot(10 * np.arange(len(smooth)) + WINDOW, smooth, color=color, label=label)
     for shift in shifts:
         axes.axvline(shift, color="#999999", lw=0.8, ls=":")
     axes.set(title=name, xlabel="job", ylim=(0, None))

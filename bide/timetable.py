@@ -16,8 +16,8 @@ from itertools import accumulate, pairwise
 from bide.backoff import PollPlan
 from bide.durations import BINS, FAR, Sketch, edge_seconds
 
-#: A job that nobody knows anything about, added to those that are known: it may take anything [jobs].
-STRANGERS = 1.0
+#: A part of a job of which nobody knows anything, added to those that are known: it may take anything [jobs].
+STRANGERS = 0.5
 
 #: The most ages that a timetable is made over. Later ones are looked at as seldom as the plan allows.
 MOST_AGES = 160

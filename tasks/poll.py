@@ -15,6 +15,8 @@ from bide.providers import find
 from bide.providers.base import Account, Provider, Ticket
 from config.queues import POLL
 from workers.app import app
+from workers.metrics.counted import FAILED_JOBS, POLL_LATENESS, POLLS, POLLS_PER_JOB
+from workers.metrics.tally import tally
 from workers.toolbox import Toolbox, toolbox
 
 log = structlog.get_logger()
@@ -44,6 +46,7 @@ def poll(provider: str, account: str, seq: int) -> None:
 
 def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now: float) -> None:
     reached("poll_claimed")
+    tally.observe(name, POLL_LATENESS, [job.late_seconds for job in jobs])
     adapter = find(name.provider)
     try:
         account = tools.account(name)
@@ -59,6 +62,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             polled = [_judge(tools, name, adapter, pair, now) for pair in answers]
             messages = tools.ledger.polled(name, polled)
             reached("poll_recorded")
+            _count(name, answers, polled)
             tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
             over += [job for job, answer in answers if ended(answer)]

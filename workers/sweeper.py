@@ -9,14 +9,17 @@ import threading
 import uuid
 from typing import Any
 
+import redis
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from bide.contract import CONTROL_QUEUE, QUEUES
 from bide.errors import LedgerAwayError
-from bide.ledger import AccountName, Messages
+from bide.ledger import AccountName, Messages, Repair
 from bide.ledger.scripts import AWAY
+from workers.metrics.counted import FAILED_JOBS, REPAIRS, repaired
+from workers.metrics.tally import tally
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
@@ -81,6 +84,7 @@ class Sweeper:
             self._tools.dispatcher.send(messages)
             for repair in repairs:
                 log.info("sweeper.repaired", account=str(account), job_id=repair.job_id, what=repair.what)
+                _count(account, repair)
             mended += len(repairs)
             if not full:
                 break
@@ -100,6 +104,15 @@ class Sweeper:
                 log.warning("sweeper.ledger_away", reason=str(error))
             except Exception:
                 log.exception("sweeper.broke")  # the next sweep tries again: nothing else repairs
+            self._keep_counts()
+        self._keep_counts()
+
+    def _keep_counts(self) -> None:
+        """Write down what this process has counted; every process does, whoever sweeps."""
+        try:
+            tally.flush(self._tools.ledger.server)
+        except redis.RedisError as error:
+            log.warning("sweeper.counts_not_kept", reason=type(error).__name__)
 
     def _my_turn(self) -> bool:
         """Take or keep the lock; it outlives this sweep, so that the same process goes on sweeping."""
@@ -116,6 +129,13 @@ class Sweeper:
         except (OperationalError, OSError, *AWAY) as error:
             log.warning("sweeper.broker_away", reason=type(error).__name__)
             return []
+
+
+def _count(account: AccountName, repair: Repair) -> None:
+    kind = repaired(repair.what)
+    tally.count(account, REPAIRS, kind)
+    if kind in ("crashed", "deadline"):
+        tally.count(account, FAILED_JOBS, kind)
 
 
 def waiting(connection: Any, queue: str) -> int:

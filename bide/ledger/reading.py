@@ -56,6 +56,10 @@ class Readings:
         pipeline.scard(prefix(account) + "inflight")
         return dict(zip((*names, "inflight"), self._reach(pipeline.execute), strict=True))
 
+    def execute(self, pipeline: Any) -> list[Any]:
+        """What all the reads of a pipeline of this server give."""
+        return list(self._reach(pipeline.execute))
+
     def _reach(self, read: Callable[[], Any]) -> Any:
         try:
             return read()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -80,7 +80,3 @@ def _late(settings: Settings, tools: Toolbox, name: AccountName) -> Iterator[Fin
     if late.get("lease", 0.0) >= 4 * settings.timing.sweep_seconds + settings.timing.lease_seconds:
         words = f"a lease ran out {late['lease']:.0f} s ago, and nobody took the job up"
         yield problem(f"sweep of {name}", words, "start a worker, and look for sweeper.broke in the workers' logs")
-
-
-def _texts(values: Iterable[object]) -> list[str]:
-    return ["" if value is None else str(value) for value in values]

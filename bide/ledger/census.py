@@ -1,0 +1,51 @@
+"""How many jobs of an account are in which state, and how old the oldest is: for metrics, read page by page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bide.contract import FINAL_STATES
+from bide.ledger.records import AccountName
+from bide.ledger.scripted import Scripted
+
+#: Jobs that one script looks at (3 ms of Redis), and the most of one clock that are looked at.
+PAGE, MOST_JOBS = 1000, 50_000
+
+#: The state of a job that has ended, while its caller has not been told.
+ANSWERING = "answering"
+
+
+@dataclass
+class Standing:
+    """Jobs of one state."""
+
+    jobs: int = 0
+    #: When the oldest of them was created [seconds since the epoch], 0 where there is none.
+    oldest: float = 0.0
+
+    def add(self, jobs: int, oldest: float) -> None:
+        """Count more of them."""
+        self.jobs += jobs
+        self.oldest = min(filter(None, (self.oldest, oldest)), default=0.0)
+
+
+class Census(Scripted):
+    """Looks at every live job, at 50,000 of each clock at most; raises `LedgerAwayError`."""
+
+    def of(self, account: AccountName) -> dict[str, Standing]:
+        """All states of live jobs, also those that none is in."""
+        found = {state: Standing() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)}
+        for clock in ("queued", "lease", "due", "unconfirmed"):
+            for state, jobs, oldest in self._look(account, clock):
+                ended = clock == "lease" and state in (*FINAL_STATES, "unconfirmed")
+                found.setdefault(ANSWERING if ended else state, Standing()).add(jobs, oldest)
+        return found
+
+    def _look(self, account: AccountName, clock: str) -> list[tuple[str, int, float]]:
+        states: list[tuple[str, int, float]] = []
+        for offset in range(0, MOST_JOBS, PAGE):
+            looked, found = self._run("census", account, clock, offset, PAGE)
+            states += [(state, int(jobs), float(oldest)) for state, jobs, oldest in found]
+            if int(looked) < PAGE:
+                break
+        return states

@@ -1,0 +1,156 @@
+"""Many jobs at a glance: those under way from their clocks, those that are over by a bounded look at all records."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from pydantic import ValidationError
+
+from bide.contract import FINAL_STATES, Failure, JobState
+from bide.ledger.keys import prefix
+from bide.ledger.reading import Readings
+from bide.ledger.records import AccountName
+from bide.ledger.settling import literal
+
+#: Records that one search looks at, at most, and at a time.
+MOST_RECORDS, PAGE = 200_000, 500
+
+#: Where jobs of each state stand while they live.
+_CLOCKS = {
+    JobState.QUEUED: ("queued", "lease"),
+    JobState.SUBMITTING: ("lease",),
+    JobState.RUNNING: ("due",),
+    JobState.STORING: ("lease",),
+    JobState.UNCONFIRMED: ("unconfirmed",),
+}
+
+#: All states of jobs that are not over.
+UNDER_WAY = frozenset(_CLOCKS)
+
+_FIELDS = ("state", "op", "created", "finished", "polls", "pid", "note", "error", "run")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job on a list; times are in seconds since the epoch."""
+
+    job_id: str
+    account: AccountName
+    state: JobState
+    operation: str
+    created: float
+    finished: float = 0.0
+    polls: int = 0
+    provider_job_id: str = ""
+    note: str = ""
+    #: Why it ended badly (a `FailureCode`), and in words.
+    code: str = ""
+    message: str = ""
+    #: The bulk run whose row it is.
+    run: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which jobs; empty sets and texts mean any."""
+
+    states: frozenset[JobState] = UNDER_WAY
+    provider: str = ""
+    account: str = ""
+    codes: frozenset[str] = frozenset()
+    #: Opened before this [seconds since the epoch].
+    before: float = float("inf")
+
+    def of(self, name: AccountName) -> bool:
+        return self.provider in ("", name.provider) and self.account in ("", name.account)
+
+    def takes(self, job: Job) -> bool:
+        """Whether the job is one of them."""
+        return job.state in self.states and job.created < self.before and (not self.codes or job.code in self.codes)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Some of the wanted jobs; `whole` is False where there were more records than one search looks at."""
+
+    jobs: tuple[Job, ...]
+    whole: bool
+
+
+class Listing(Readings):
+    """Searches, for people: machinery finds its jobs by their clocks."""
+
+    def find(self, wanted: Wanted, *, most: int) -> Found:
+        """The oldest of them; where jobs that are over are wanted, the latest."""
+        names = [name for name in self.accounts() if wanted.of(name)]
+        search = self._recorded if wanted.states & FINAL_STATES else self._standing
+        some = list(islice(self._read(search(names, wanted)), MOST_RECORDS + 1))
+        fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
+        if wanted.states & FINAL_STATES:
+            chosen = heapq.nlargest(most, fitting, key=lambda job: (job.finished or job.created, job.job_id))
+        else:
+            chosen = heapq.nsmallest(most, fitting, key=lambda job: (job.created, job.job_id))
+        return Found(tuple(chosen), whole=len(some) <= MOST_RECORDS)
+
+    def _standing(self, names: Iterable[AccountName], wanted: Wanted) -> Iterator[tuple[AccountName, str]]:
+        """Jobs under way, from the clocks of their states."""
+        clocks = sorted({clock for state in wanted.states for clock in _CLOCKS[state]})
+        for name in names:
+            for clock in clocks:
+                yield from self._on(name, clock)
+
+    def _on(self, name: AccountName, clock: str) -> Iterator[tuple[AccountName, str]]:
+        key, first = prefix(name) + clock, 0
+        while page := self._reach(lambda: self.server.zrange(key, first, first + PAGE - 1)):  # noqa: B023 - called at once
+            yield from ((name, job_id) for job_id in page)
+            first += PAGE
+
+    def _recorded(self, names: Iterable[AccountName], _: Wanted) -> Iterator[tuple[AccountName, str]]:
+        """All jobs there are records of."""
+        for name in names:
+            at, cursor = f"{prefix(name)}job:", 0
+            while True:
+                cursor, keys = self._reach(lambda: self.server.scan(cursor, f"{literal(at)}*", count=PAGE))  # noqa: B023 - as above
+                yield from ((name, key.removeprefix(at)) for key in keys)
+                if not cursor:
+                    break
+
+    def _read(self, looks: Iterator[tuple[AccountName, str]]) -> Iterator[Job]:
+        while page := list(islice(looks, PAGE)):
+            pipeline = self.server.pipeline(transaction=False)
+            for name, job_id in page:
+                pipeline.hmget(f"{prefix(name)}job:{job_id}", _FIELDS)
+            for (name, job_id), values in zip(page, self.execute(pipeline), strict=True):
+                if job := _job(name, job_id, dict(zip(_FIELDS, (value or "" for value in values), strict=True))):
+                    yield job
+
+
+def _job(name: AccountName, job_id: str, fields: dict[str, str]) -> Job | None:
+    """None for a record that has gone, is another caller's of the same job, or has a state that is not known here."""
+    if fields["state"] not in set(JobState):
+        return None
+    failure = _failure(fields["error"])
+    return Job(
+        job_id,
+        name,
+        JobState(fields["state"]),
+        fields["op"],
+        float(fields["created"] or 0),
+        float(fields["finished"] or 0),
+        int(fields["polls"] or 0),
+        fields["pid"],
+        fields["note"],
+        failure.code.value if failure else "",
+        failure.message if failure else "",
+        fields["run"],
+    )
+
+
+def _failure(text: str) -> Failure | None:
+    try:
+        return Failure.model_validate_json(text) if text else None
+    except ValidationError:
+        return None

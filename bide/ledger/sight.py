@@ -1,0 +1,85 @@
+"""One job as everything in the ledger shows it at a moment: its record, its clock, its line, its account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from bide.ledger.health import Health, Standing
+from bide.ledger.keys import prefix
+from bide.ledger.records import Record
+
+CLOCKS = ("queued", "lease", "due")
+
+
+@dataclass(frozen=True)
+class Poll:
+    """One poll that is remembered: when, how late it was, and what the provider said."""
+
+    at: float
+    late_seconds: float
+    said: str
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What there is to know; times are in seconds since the epoch, 0 where there is none."""
+
+    record: Record
+    standing: Standing
+    #: The clock the job stands on ('' for none), and its score there.
+    clock: str = ""
+    score: float = 0.0
+    #: How many jobs stand in line before it, and how many are in flight.
+    ahead: int = 0
+    in_flight: int = 0
+    #: When a sweeper last looked after the account.
+    swept_at: float = 0.0
+    #: The last polls, the oldest first.
+    polls: tuple[Poll, ...] = ()
+    #: When its callback is sent next, and when it was given up.
+    callback_at: float = 0.0
+    callback_failed_at: float = 0.0
+    #: What is known of how long such jobs take, as `bide.experience` writes it.
+    experience: str = field(default="", repr=False)
+
+    @property
+    def now(self) -> float:
+        return self.standing.now
+
+
+def look(ledger: Health, record: Record) -> Sight:
+    """Read all of it; raises `LedgerAwayError`."""
+    at, job_id = prefix(record.account), record.job_id
+    pipeline = ledger.server.pipeline(transaction=False)
+    for clock in (*CLOCKS, "callbacks", "undelivered"):
+        pipeline.zscore(at + clock, job_id)
+    pipeline.zrank(f"{at}queued", job_id)
+    pipeline.scard(f"{at}inflight")
+    pipeline.hget(f"{at}account", "swept_at")
+    pipeline.hget(f"{at}body:{job_id}", "polls")
+    pipeline.hget(f"{at}durations", record.text("op"))
+    *scores, callback_at, failed_at, ahead, in_flight, swept_at, polls, known = ledger.execute(pipeline)
+    clock, score = next(((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0))
+    return Sight(
+        record,
+        ledger.standing(record.account),
+        clock=clock,
+        score=float(score),
+        ahead=int(ahead or 0),
+        in_flight=int(in_flight),
+        swept_at=float(swept_at or 0),
+        polls=tuple(_polls(record, polls or "")),
+        callback_at=float(callback_at or 0),
+        callback_failed_at=float(failed_at or 0),
+        experience=known or "",
+    )
+
+
+def _polls(record: Record, text: str) -> Iterator[Poll]:
+    """From the text that `polled.lua` writes; a word that is left out is the one before."""
+    opened, said = record.number("created"), ""
+    for entry in filter(None, text.split(";")):
+        after, late, word = entry.split(" ", 2)
+        said = word or said
+        yield Poll(opened + float(after), float(late), said)

@@ -1,0 +1,153 @@
+"""A job's story for people: what happened, why it waits, when it is looked at next, and what of it was paid for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bide.contract import FailureCode, JobState
+from bide.ledger.records import Record
+from bide.ledger.sight import Sight
+
+#: Without a sweep for this long nobody looks after the account [seconds].
+UNSWEPT_SECONDS = 60.0
+
+#: A poll or a message that is later than this waits for a process that is not there [seconds].
+LATE_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened at `at` [seconds since the epoch]."""
+
+    at: float
+    what: str
+    detail: str = ""
+
+
+def events(sight: Sight) -> list[Event]:
+    """What happened, in order; of submits only the last has its time."""
+    return sorted([*_beginning(sight.record), *_polled(sight), *_end(sight)], key=lambda event: event.at)
+
+
+def _beginning(record: Record) -> Iterator[Event]:
+    kind = "bulk" if record.text("bulk") else "interactive"
+    run = f", a row of run {record.text('run')}" if record.text("run") else ""
+    yield Event(record.number("created"), "opened", f"{kind}{run}, may take {record.number('allowed'):g} s")
+    if record.text("intended"):
+        yield Event(record.number("intended"), "submit", f"attempt {record.text('submits')}")
+    if record.text("submitted"):
+        estimate = f", which estimates {record.number('estimate'):g} s" if record.text("estimate") else ""
+        yield Event(record.number("submitted"), "accepted", f"by the provider as {record.text('pid')}{estimate}")
+
+
+def _polled(sight: Sight) -> Iterator[Event]:
+    missing = int(sight.record.number("polls")) - len(sight.polls)
+    if sight.polls and missing > 0:
+        yield Event(sight.polls[0].at, "polls", f"{missing} earlier ones are not kept")
+    for poll in sight.polls:
+        yield Event(poll.at, "poll", f"{poll.late_seconds:.1f} s late: {poll.said}")
+
+
+def _end(sight: Sight) -> Iterator[Event]:
+    record = sight.record
+    if record.text("ended"):
+        again = f"; fetching it failed {record.text('tries')} times" if record.text("tries") else ""
+        yield Event(record.number("ended"), "made", f"the provider has the result{again}")
+    if record.text("finished"):
+        yield Event(record.number("finished"), record.text("state"), _outcome(record))
+    if sight.callback_failed_at:
+        tries = f"given up after {record.number('callback_tries'):.0f} tries: {record.text('callback_note')}"
+        yield Event(sight.callback_failed_at, "callback", tries)
+    elif record.text("callback_owed"):
+        said = record.text("callback_note") or "not tried yet"
+        yield Event(record.number("callback_owed"), "callback", f"owed since then: {said}".removesuffix(": delivered"))
+
+
+def _outcome(record: Record) -> str:
+    if record.text("error"):
+        return f"{record.failure.code}: {record.failure.message}"
+    outputs = json.loads(record.text("result") or "{}").get("outputs", [])
+    size = sum(each.get("size", 0) for each in outputs)
+    return f"downloaded and stored {len(outputs)} objects of {size} bytes: {', '.join(each['uri'] for each in outputs)}"
+
+
+def money(record: Record) -> str:
+    """Whether it was paid for, as far as anybody knows."""
+    accepted, other = record.text("pid"), record.text("other_pid")
+    doubts = int(record.number("again") + record.number("resubmitted"))
+    code = record.failure.code if record.text("error") else None
+    doubtful = record.text("state") in ("submitting", "unconfirmed") or code is FailureCode.SUBMISSION_UNKNOWN
+    left = record.text("state") == "canceled" and record.number("submits") > 0
+    if other:
+        return f"bought twice, as {accepted} and {other}"
+    if accepted or record.text("submitted"):
+        name = f"bought, as {accepted}" if accepted else "bought"
+        return f"{name}; {doubts} more submits of it may have been bought too" if doubts else name
+    if doubts:
+        return f"may have been bought, up to {doubts + doubtful} times"
+    return "may have been bought" if doubtful or left else "not bought"
+
+
+def why(sight: Sight) -> list[str]:
+    """Why the job stands where it does, the weightiest reason first."""
+    state = sight.record.text("state")
+    if state == JobState.UNCONFIRMED:
+        return ["nobody knows whether its submit was accepted: it waits for an operator"]
+    if sight.record.state.final and not sight.clock:
+        return ["it is over"]
+    reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[sight.clock or "lease"](sight)
+    silence = sight.now - sight.swept_at
+    if sight.swept_at and silence > UNSWEPT_SECONDS:
+        reasons.insert(0, f"no process has looked after its account for {silence:.0f} s: is a worker running?")
+    return reasons
+
+
+def _in_line(sight: Sight) -> list[str]:
+    stands, found = sight.standing, []
+    if stands.trouble:
+        found.append(f"its account: {stands.trouble}")
+    if stands.max_in_flight and sight.in_flight >= stands.max_in_flight:
+        found.append(f"all {stands.max_in_flight} places of its account are taken")
+    if sight.ahead:
+        found.append(f"{sight.ahead} others are before it in line")
+    if stands.submits_per_second and not stands.trouble:
+        found.append(f"its account makes at most {stands.submits_per_second:g} submits a second")
+    if sight.record.text("note"):
+        found.append(f"last said: {sight.record.text('note')}")
+    return found or ["it is its turn: a worker lets it in within seconds"]
+
+
+def _at_the_provider(sight: Sight) -> list[str]:
+    said, late = sight.record.text("note"), sight.now - sight.score
+    found = [f"the provider is at work on it{f' and last said: {said}' if said else ''}"]
+    if late > LATE_SECONDS:
+        found.insert(0, f"its poll is {late:.0f} s late: is a poller running?")
+    return found
+
+
+def _in_hand(sight: Sight) -> list[str]:
+    record, said = sight.record, sight.record.text("note")
+    if record.text("token"):
+        return [{"queued": "a worker is about to submit it", "submitting": "a worker awaits the provider's answer"}.get(
+            record.text("state"), "a worker has it in hand"
+        )]
+    what = {"queued": "a worker is told to submit it", "storing": "a worker is told to fetch its result"}
+    found = [what.get(record.text("state"), "its caller is being told how it ended")]
+    return [*found, f"last said: {said}"] if said and record.text("tries") else found
+
+
+def next_look(sight: Sight) -> tuple[float, str]:
+    """When something happens next of itself [seconds since the epoch, 0 for unknown], and what."""
+    if sight.clock == "due":
+        return sight.score, "poll"
+    if sight.clock == "queued" and not sight.standing.paused and sight.standing.held_seconds > 0:
+        return sight.now + sight.standing.held_seconds, "its account may submit again"
+    if sight.clock == "queued":
+        return sight.record.number("deadline"), "it fails if it still waits (deadline)"
+    if sight.clock == "lease" and sight.record.text("token"):
+        return sight.score, "the worker's lease ends unless it is renewed"
+    if sight.clock == "lease":
+        return sight.score, "told again if no worker took it"
+    return (sight.callback_at, "callback") if sight.callback_at else (0.0, "")

@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: what worker processes count (`tally`), what stands in Redis (`reading`), and its exporter."""

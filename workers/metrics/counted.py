@@ -1,0 +1,123 @@
+"""What worker processes count: each metric with its bounded set of fields in an account's hash in the ledger."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bide.contract import FailureCode
+
+#: Stands for a value that nobody foresaw, so that no text of anybody's makes a new time series.
+OTHER = "other"
+
+#: Sums are kept in thousandths, as whole numbers.
+THOUSANDTHS = 1000
+
+
+@dataclass(frozen=True)
+class Counter:
+    """Counts by one label, of which only `values` and `OTHER` are told apart; without a label only the sum."""
+
+    name: str
+    text: str
+    label: str = ""
+    values: tuple[str, ...] = ()
+
+    def field(self, value: str = "") -> str:
+        """Where it is counted."""
+        return f"{self.name}:{value if value in self.values or not self.label else OTHER}"
+
+    def counts(self, told: Mapping[str, str]) -> dict[str, int]:
+        """From an account's hash: label values and their counts, zeros too, so that a rate sees the first one."""
+        values = (*self.values, OTHER) if self.label else ("",)
+        return {value: int(told.get(self.field(value)) or 0) for value in values}
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of values up to each bound, and their sum."""
+
+    name: str
+    text: str
+    bounds: tuple[float, ...]
+
+    def fields(self, values: Iterable[float]) -> dict[str, int]:
+        """What to add to which field for some values."""
+        added: Counts[str] = Counts()
+        for value in values:
+            added[f"{self.name}:{bisect_left(self.bounds, value)}"] += 1
+            added[f"{self.name}:sum"] += round(value * THOUSANDTHS)
+        return added
+
+    def buckets(self, told: Mapping[str, str]) -> tuple[list[tuple[str, float]], float]:
+        """From an account's hash: cumulative counts by upper bound, as Prometheus has them, and the sum."""
+        total, found = 0, list[tuple[str, float]]()
+        for at, bound in enumerate((*map(str, self.bounds), "+Inf")):
+            total += int(told.get(f"{self.name}:{at}") or 0)
+            found.append((bound, float(total)))
+        return found, int(told.get(f"{self.name}:sum") or 0) / THOUSANDTHS
+
+
+SUBMITS = Counter(
+    "submits",
+    "Submits that were sent to a provider, by what came of them.",
+    "outcome",
+    ("submitted", "finished_at_once", "not_accepted", "refused", "unconfirmed"),
+)
+POLLS = Counter(
+    "polls", "Polls of single jobs, by what came of them.", "outcome", ("running", "trouble", "ended", "failed")
+)
+STORES = Counter(
+    "stores", "Attempts to bring a result home, by what came of them.", "outcome", ("stored", "put_off", "failed")
+)
+STORED_BYTES = Counter("stored_bytes", "Bytes of results uploaded to object storage.")
+STORED_OBJECTS = Counter("stored_objects", "Results uploaded to object storage.")
+FAILED_JOBS = Counter(
+    "failed_jobs",
+    "Jobs that failed in a step, at a poll or in line, by code; canceled and unconfirmed ones are not among them.",
+    "code",
+    tuple(code.value for code in FailureCode),
+)
+REPAIRS = Counter(
+    "repairs",
+    "What the sweeper mended.",
+    "what",
+    ("told_again", "round_scheduled", "worker_died", "unconfirmed", "crashed", "deadline", "caller_not_told", "version"),
+)
+COUNTERS = (SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS)
+
+POLL_LATENESS = Histogram(
+    "poll_lateness_seconds",
+    "How long after its time a job was polled.",
+    (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+POLLS_PER_JOB = Histogram(
+    "polls_per_job",
+    "Polls that it took until a job was found to have ended.",
+    (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 50.0, 100.0),
+)
+JOB_SECONDS = Histogram(
+    "job_seconds",
+    "From a job's creation until its result was stored.",
+    (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 21600.0),
+)
+HISTOGRAMS = (POLL_LATENESS, POLLS_PER_JOB, JOB_SECONDS)
+
+#: What the sweeper says of a repair, by its beginning, and how that is counted.
+_REPAIRS = {
+    "told again": "told_again",
+    "round scheduled": "round_scheduled",
+    "worker died while submitting: unconfirmed": "unconfirmed",
+    "worker died": "worker_died",
+    "crashed": "crashed",
+    "deadline": "deadline",
+    "caller could not be told": "caller_not_told",
+    "left alone": "version",
+}
+
+
+def repaired(what: str) -> str:
+    """The label value for what the sweeper says it mended."""
+    return next((value for beginning, value in _REPAIRS.items() if what.startswith(beginning)), OTHER)

@@ -2,7 +2,7 @@
 
 `python -m bench.bulk ROWS`: a feeder in a process of its own, a real Redis, a real object store; this process ends
 each job the moment it is in line. What it prints is of the feeding alone: no worker, no message, no provider, and not
-the end of the run with its summary and contact sheet.
+the end of the run with its summary and contact sheet; `--sandbox ROWS` measures all of that (`bulk_sandbox.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import proc
+from bench.bulk_sandbox import measure_whole
 from bide.bulk.feeder import Feeder
 from bide.bulk.intake import take_in
 from bide.bulk.reading import Raw
@@ -133,6 +134,9 @@ def measure(count: int, redis_url: str, store_url: str) -> dict[str, Any]:
 
 def main() -> None:
     """Bring the servers up, measure, print."""
+    if sys.argv[1:2] == ["--sandbox"]:
+        print(json.dumps(measure_whole(int(sys.argv[2])), indent=2))
+        return
     if sys.argv[1:2] == ["--feed"]:
         feed(sys.argv[2], sys.argv[3], int(sys.argv[4]))
         return

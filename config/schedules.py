@@ -68,7 +68,7 @@ class RunOptions(BaseModel):
         None, min_length=1, description='the request that the columns of a CSV go into: "s3://bucket/key" or a path'
     )
     window: int | None = Field(None, ge=1, description="the number of rows that are alive at once")
-    max_jobs: int | None = Field(None, ge=1, description="the number of jobs after which the run pauses")
+    max_jobs: int | None = Field(None, ge=1, description="the most jobs that the run buys; it skips its other rows")
     max_failures: Annotated[str, BeforeValidator(_share_or_count)] | None = Field(
         None, description='the failures after which the run pauses: 10, or "5%"'
     )

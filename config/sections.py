@@ -172,6 +172,11 @@ class LogSettings(Section):
     format: Literal["auto", "json", "pretty"] = Field("auto", description="json, pretty, or auto: pretty on a terminal")
 
 
+class MetricsSettings(Section):
+    address: str = Field("127.0.0.1", min_length=1, description="the address that `bide metrics` listens on")
+    port: Port = Field(9808, description="the port that `bide metrics` listens on")
+
+
 class FlowerSettings(Section):
     address: str = Field("127.0.0.1", description="the address Flower listens on")
     port: Port = Field(5555, description="the port Flower listens on")

@@ -24,6 +24,7 @@ from config.sections import (
     FlowerSettings,
     LogSettings,
     MediaSettings,
+    MetricsSettings,
     PollerSettings,
     ProviderSettings,
     S3Settings,
@@ -79,6 +80,7 @@ class Settings(BaseSettings):
     poller: PollerSettings = PollerSettings()
     log: LogSettings = LogSettings()
     flower: FlowerSettings = FlowerSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     def account(self, provider: str, account: str = "default") -> EffectiveAccount:
         """What is set for one account, over what is set for its provider.

@@ -62,7 +62,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             polled = [_judge(tools, name, adapter, pair, now) for pair in answers]
             messages = tools.ledger.polled(name, polled)
             reached("poll_recorded")
-            _count(name, answers, polled)
+            _count(name, [job for job, _ in answers], polled)
             tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
             over += [job for job, answer in answers if ended(answer)]
@@ -94,6 +94,18 @@ def _judge(
     except Exception:  # one job's trouble is not that of the others in its round
         log.exception("poll.not_judged", job_id=job.job_id, account=str(name))
         return Polled(job.job_id, "trouble", REFUSED_HOLD_SECONDS, note="its answer could not be judged, see the logs")
+
+
+def _count(name: AccountName, jobs: list[Claimed], polled: list[Polled]) -> None:
+    """For the metrics: what the polls came to, and how many it took."""
+    over = []
+    for job, outcome in zip(jobs, polled, strict=True):
+        tally.count(name, POLLS, outcome.kind)
+        if outcome.kind == "failed":
+            tally.count(name, FAILED_JOBS, outcome.note)
+        if outcome.kind in ("ended", "failed"):
+            over.append(job.polls + 1)
+    tally.observe(name, POLLS_PER_JOB, over)
 
 
 def _watch_account(tools: Toolbox, name: AccountName, answers: list[PollAnswer]) -> None:

@@ -22,6 +22,8 @@ from bide.providers import find
 from bide.providers.base import Media, Succeeded, Ticket
 from tasks.submit import end
 from workers.leases import Lease
+from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
+from workers.metrics.tally import tally
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
@@ -54,6 +56,7 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
             result = _bring_home(tools, record, lease)
         except BadMediaError as error:
             if record.number("asked" if record.text("pid") else "tries") >= BAD_MEDIA_TRIES:
+                tally.count(record.account, STORES, "failed")
                 raise end(tools, record, token, FailureCode.BAD_MEDIA, str(error)) from None
             raise _again(tools, record, token, now, str(error), FailureCode.BAD_MEDIA) from None
         except InvalidRequestError as error:  # the account's settings went away meanwhile
@@ -68,6 +71,7 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
         if not tools.ledger.conclude(record, token, JobState.SUCCEEDED, result=wire):
             raise LeaseLostError(f"job {record.job_id}: somebody else has it")
     reached("end_recorded")
+    _count(record, result)
     log.info("job.succeeded", job_id=record.job_id, account=str(record.account), polls=result.polls)
     return result.to_wire()
 
@@ -131,12 +135,23 @@ def _again(tools: Toolbox, record: Record, token: str, now: float, reason: str, 
     ended = record.number("ended")
     until = max(record.number("deadline"), ended + FETCH_AT_LEAST_SECONDS)
     if now >= min(until, ended + adapter.results_live_seconds):
+        tally.count(record.account, STORES, "failed")
         return end(tools, record, token, code, reason)
+    tally.count(record.account, STORES, "put_off")
     tries = int(record.number("tries"))
     pause = min(AGAIN_SECONDS * 2**tries, AGAIN_MAX_SECONDS)
     log.warning("job.store_put_off", job_id=record.job_id, account=str(record.account), reason=reason, tries=tries)
     fresh = code is FailureCode.BAD_MEDIA and bool(record.text("pid"))  # only these addresses may have gone stale
     return PutOff(tools.ledger.put_off(record, token, seconds=pause, note=reason[:200], ask_again=fresh))
+
+
+def _count(record: Record, result: JobResult) -> None:
+    """For the metrics: a result was brought home."""
+    tally.count(record.account, STORES, "stored")
+    tally.count(record.account, STORED_OBJECTS, by=len(result.outputs))
+    tally.count(record.account, STORED_BYTES, by=sum(output.size for output in result.outputs))
+    if created := record.moment("created"):
+        tally.observe(record.account, JOB_SECONDS, [max((result.finished_at - created).total_seconds(), 0.0)])
 
 
 def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:

@@ -25,6 +25,8 @@ from bide.ledger.records import encode_media
 from bide.providers import find
 from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted
 from tasks.ending import failed, failure_of
+from workers.metrics.counted import FAILED_JOBS, SUBMITS
+from workers.metrics.tally import tally
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
@@ -97,6 +99,7 @@ class _Purchase:
             case Refused(_, message, True, after_seconds):
                 return self._again(message, after_seconds=after_seconds)
             case Refused(code, message) as refused:
+                tally.count(self._record.account, SUBMITS, "refused")
                 if refused.whole_account:
                     self._pause(message)
                 raise end(tools, self._record, self._token, code, message)
@@ -135,7 +138,9 @@ class _Purchase:
         account = self._record.account
         with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
             if self._tools.ledger.pause(account, reason=reason, by="bide"):
-                log.error("account.paused", account=str(account), reason=reason, remedy=f"bide resume {' '.join(account)}")
+                log.error(
+                    "account.paused", account=str(account), reason=reason, remedy=f"bide resume {' '.join(account)}"
+                )
 
     def _unknown(self, reason: str) -> Messages:
         self._log("unconfirmed", reason=reason)
@@ -146,6 +151,7 @@ class _Purchase:
         return ledger.admit(self._record.account)  # it is to be submitted again, or was somebody else's to end
 
     def _log(self, event: str, **fields: str) -> None:
+        tally.count(self._record.account, SUBMITS, event)
         log.info(f"job.{event}", job_id=self._record.job_id, account=str(self._record.account), **fields)
 
 
@@ -155,5 +161,6 @@ def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: 
     if not tools.ledger.conclude(record, token, JobState.FAILED, error=failure.model_dump_json()):
         raise LeaseLostError(f"job {record.job_id}: somebody else has it")
     tools.dispatcher.send(tools.ledger.admit(record.account))
+    tally.count(record.account, FAILED_JOBS, code.value)
     log.info("job.failed", job_id=record.job_id, account=str(record.account), code=code.value)
     return failed(failure)

@@ -1,4 +1,4 @@
-"""`python -m workers.health worker|poller|beat|flower`: exits with 0 only if that process does its work.
+"""`python -m workers.health worker|poller|beat|flower|metrics`: exits with 0 only if that process does its work.
 
 For a worker that means: its loop turns, and it takes messages. One that lives, answers pings and takes none is not
 healthy. Most of it stands in a file (`workers.pulse`); the broker is asked only where that leaves it open.
@@ -55,7 +55,7 @@ def waiting(queues: Sequence[str]) -> int:
     from config.settings import settings  # noqa: PLC0415 - most checks get along without it
 
     url = settings().broker_url
-    if url.scheme in ("redis", "rediss", "unix"):
+    if url.scheme in ("redis", "rediss", "unix", "sentinel"):
         return _ask_redis(url, lambda server: sum(int(server.llen(queue)) for queue in queues))
     return _waiting_at_broker(queues)
 
@@ -72,19 +72,29 @@ def check_beat() -> str:
 
 def check_flower() -> str:
     """Flower answers; raises `UnhealthyError`."""
-    import urllib.request  # noqa: PLC0415 - slow to import, and only this check needs it
-
     from config.settings import settings  # noqa: PLC0415 - as above
 
-    told = settings().flower
-    everywhere = told.address in ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
-    url = f"http://{'127.0.0.1' if everywhere else told.address}:{told.port}/healthcheck"
+    return _check_web("Flower", settings().flower.address, settings().flower.port, "healthcheck")
+
+
+def check_metrics() -> str:
+    """The exporter answers; raises `UnhealthyError`."""
+    from config.settings import settings  # noqa: PLC0415 - as above
+
+    return _check_web("the exporter", settings().metrics.address, settings().metrics.port, "healthz")
+
+
+def _check_web(name: str, address: str, port: int, path: str) -> str:
+    import urllib.request  # noqa: PLC0415 - slow to import, and only these checks need it
+
+    everywhere = address in ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
+    url = f"http://{'127.0.0.1' if everywhere else address}:{port}/{path}"
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=ANSWER_SECONDS):
-            return f"Flower answers at {url}"
+            return f"{name} answers at {url}"
     except OSError as error:
-        raise UnhealthyError(f"Flower does not answer at {url}: {error}") from error
+        raise UnhealthyError(f"{name} does not answer at {url}: {error}") from error
 
 
 def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
@@ -92,9 +102,12 @@ def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
     from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
     from redis.retry import Retry  # noqa: PLC0415 - as above
 
+    from bide.servers import connect  # noqa: PLC0415 - as above
+    from config.settings import settings  # noqa: PLC0415 - as above
+
     times = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
     try:
-        with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **times) as server:
+        with connect(url, sentinel_master=settings().sentinel_master, retry=Retry(NoBackoff(), 0), **times) as server:
             return ask(server)
     except redis.RedisError as error:
         raise UnhealthyError(f"Redis does not answer: {type(error).__name__}") from error
@@ -121,6 +134,8 @@ def check(process: str, *, patience_seconds: float) -> str:
             return check_beat()
         case "flower":
             return check_flower()
+        case "metrics":
+            return check_metrics()
         case kind:
             return check_workers(kind, patience_seconds=patience_seconds)
 
@@ -128,7 +143,7 @@ def check(process: str, *, patience_seconds: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Say on one line how the process is."""
     parser = argparse.ArgumentParser(prog="python -m workers.health", description=main.__doc__)
-    parser.add_argument("process", choices=("worker", "poller", "beat", "flower"))
+    parser.add_argument("process", choices=("worker", "poller", "beat", "flower", "metrics"))
     parser.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS, metavar="SECONDS", help="default: %(default)g"
     )

@@ -45,14 +45,15 @@ class Pulse:
 def pulses(kind: str) -> Iterator[Pulse]:
     """What the living workers of this machine say whose node name begins with `kind`; files of dead ones are removed.
 
-    A worker that runs as another user says nothing here.
+    A worker that runs as another user says nothing here, and one of another version nothing that can be read.
     """
     for path in sorted(pulse_folder().glob(f"{kind}*.json")):
-        pulse = Pulse.read(path)
-        if _alive(pulse.pid) and pulse.born == born(pulse.pid):
-            yield pulse
-        else:
-            path.unlink(missing_ok=True)
+        with suppress(KeyError, TypeError, ValueError, FileNotFoundError):
+            pulse = Pulse.read(path)
+            if _alive(pulse.pid) and pulse.born == born(pulse.pid):
+                yield pulse
+                continue
+        path.unlink(missing_ok=True)
 
 
 def pulse_folder() -> Path:

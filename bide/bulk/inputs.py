@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from bide.bulk import sheet_store as objects
+from bide.bulk import objects
 from bide.bulk.names import input_key
 from bide.bulk.record import Live
 from bide.contract import MAX_REQUEST_BYTES

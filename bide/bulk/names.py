@@ -56,3 +56,8 @@ def results_key(run_id: str, part: int) -> str:
 def summary_key(run_id: str) -> str:
     """What the whole run came to."""
     return f"runs/{run_id}/summary.json"
+
+
+def sheet_key(run_id: str) -> str:
+    """The first page of its contact sheet."""
+    return f"runs/{run_id}/index.html"

@@ -7,8 +7,7 @@ import json
 from collections.abc import Collection, Container, Iterator
 from functools import partial
 
-from bide.bulk import results
-from bide.bulk import sheet_store as objects
+from bide.bulk import objects, results
 from bide.bulk.names import RUN_ID, input_key
 from bide.bulk.reading import Raw
 from bide.contract import FailureCode
@@ -34,12 +33,19 @@ def check_codes(codes: Collection[str]) -> None:
 
 
 def failed_rows(storage: Storage, run_id: str, codes: Collection[str] = ()) -> list[int]:
-    """The rows that failed, by code if any are given; of those that repeat one another the first."""
+    """The rows that failed, by code if any are given; of those that repeat one another the first.
+
+    One that an operator gave up is not among them: it may have been bought.
+    """
     return sorted(
         line["row"]
         for line in results.read(storage, run_id)
-        if line["state"] == "failed" and "copy_of" not in line and (not codes or line["error"]["code"] in codes)
+        if line["state"] == "failed" and "copy_of" not in line and _is_wanted(line["error"]["code"], codes)
     )
+
+
+def _is_wanted(code: str, codes: Collection[str]) -> bool:
+    return code in codes if codes else code != FailureCode.SUBMISSION_UNKNOWN
 
 
 def rows_of(storage: Storage, run_id: str, rows: Collection[int]) -> Iterator[Raw]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bide.bulk import sheet_store as objects
+from bide.bulk import objects
 from bide.bulk.names import job_id, results_prefix
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import AccountName, Record
@@ -40,8 +40,8 @@ class Ended:
 
     def lines(self, copies: list[int]) -> list[str]:
         """The row's line, and one for each row that repeats it."""
-        line = self._line()
-        return [_dumped(line), *(_dumped({**line, "row": row, "copy_of": self.row}) for row in copies)]
+        line = self.line()
+        return [dumped(line), *(dumped({**line, "row": row, "copy_of": self.row}) for row in copies)]
 
     def charged(self, price: int) -> int:
         """What it cost, or may have cost [of the same unit as `price`, which covers all it may buy]."""
@@ -55,7 +55,8 @@ class Ended:
             price //= 2  # what was reserved for a second purchase
         return price if accepted or canceled_under_way or again else 0
 
-    def _line(self) -> dict[str, Any]:
+    def line(self) -> dict[str, Any]:
+        """What the results say of it."""
         result = json.loads(self.record.text("result") or "{}") if self.record else {}
         succeeded = self.end == JobState.SUCCEEDED
         submitted, finished = (self._moment(name) for name in ("submitted", "finished"))
@@ -121,5 +122,6 @@ def _parsed(request_json: bytes) -> dict[str, Any]:
     return request if isinstance(request, dict) else {}
 
 
-def _dumped(line: dict[str, Any]) -> str:
+def dumped(line: dict[str, Any]) -> str:
+    """A line as it lies in object storage."""
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"))

@@ -99,6 +99,14 @@ class Runs:
         """All rows are done, and everything is written."""
         return self._steer(run_id, "finish", note)
 
+    def restate(self, run_id: str, ended: Mapping[str, int]) -> None:
+        """Say anew how the rows of a run that is over ended; it is remembered from now on for as long as at first."""
+        key, counts = f"{run_prefix(run_id)}record", dict[Any, Any](ended)
+        with self.server.pipeline() as together:
+            together.hset(key, mapping=counts)
+            together.expire(key, self._retention_seconds)
+            reach(together.execute)
+
     def _steer(self, run_id: str, action: str, note: str, limits: Mapping[str, str | int] | None = None) -> bool:
         flat = [part for pair in (limits or {}).items() for part in pair]
         keys = (RUNS_KEY, ENDED_KEY)

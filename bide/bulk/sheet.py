@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bide.bulk import sheet_store
+from bide.bulk import objects
 from bide.bulk.sheet_page import Run, assets_digest, in_order, render
 from bide.bulk.sheet_pictures import Preview, preview
 from bide.bulk.sheet_rows import SUCCEEDED, Row, Rows
+from bide.bulk.summary import MAX_SUMMARY_BYTES
 from bide.errors import StorageError
 from bide.storage import Storage
 
@@ -27,9 +28,6 @@ PAGE_ROWS = 200
 
 #: Originals that are fetched at once.
 FETCHERS = 8
-
-#: The largest `summary.json` that is read [bytes].
-MAX_SUMMARY_BYTES = 1024 * 1024
 
 #: Name of a page's metadata that says what it was made of.
 _MADE_OF = "made-of"
@@ -58,8 +56,8 @@ def write_sheet(storage: Storage, run_id: str, *, on_page: Callable[[int, int], 
 
 
 def _read(storage: Storage, run_id: str, rows: Rows) -> None:
-    for part in sheet_store.keys(storage, _key(run_id, "results-")):
-        for number, line in enumerate(sheet_store.lines(storage, part), start=1):
+    for part in objects.keys(storage, _key(run_id, "results-")):
+        for number, line in enumerate(objects.lines(storage, part), start=1):
             try:
                 rows.add(line)
             except ValueError as error:
@@ -99,7 +97,7 @@ def _contents(run: Run, rows: Rows) -> Iterator[tuple[str, list[Row]]]:
 
 def _write(storage: Storage, run: Run, name: str, rows: list[Row], fetchers: ThreadPoolExecutor) -> None:
     key, made_of = _key(run.run_id, name), _digest(run, name, rows)
-    if sheet_store.metadata(storage, key).get(_MADE_OF) == made_of:
+    if objects.metadata(storage, key).get(_MADE_OF) == made_of:
         return
     page = render(run, name, rows, _previews(storage, rows, fetchers))
     storage.put(key, page, content_type="text/html; charset=utf-8", metadata={_MADE_OF: made_of})
@@ -120,9 +118,9 @@ def _remove_others(storage: Storage, run: Run) -> None:
     """Pages of an earlier sheet of this run, which had more of them."""
     written = {_key(run.run_id, name) for name in (*run.pages, *run.problem_pages)}
     for first in ("page-", "problems"):
-        for key in sheet_store.keys(storage, _key(run.run_id, first)):
+        for key in objects.keys(storage, _key(run.run_id, first)):
             if key.endswith(".html") and key not in written:
-                sheet_store.remove(storage, key)
+                objects.remove(storage, key)
 
 
 def _summary(storage: Storage, run_id: str) -> dict[str, Any]:

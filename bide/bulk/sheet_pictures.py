@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
-from bide.bulk import sheet_store
+from bide.bulk import objects
 from bide.contract import Output
 from bide.errors import StorageError
 from bide.storage import Storage
@@ -88,11 +88,11 @@ def _data_uri(webp: bytes) -> str:
 
 def _length_of(storage: Storage, output: Output) -> float | None:
     """A video's length [seconds]; None where it can't be found without reading all of it."""
-    beginning = sheet_store.part(storage, output.uri, first=0, count=VIDEO_EDGE_BYTES)
+    beginning = objects.part(storage, output.uri, first=0, count=VIDEO_EDGE_BYTES)
     if (seconds := video_seconds(beginning)) is not None or output.size <= VIDEO_EDGE_BYTES:
         return seconds
     end = max(VIDEO_EDGE_BYTES, output.size - VIDEO_EDGE_BYTES)
-    return video_seconds(sheet_store.part(storage, output.uri, first=end, count=VIDEO_EDGE_BYTES))
+    return video_seconds(objects.part(storage, output.uri, first=end, count=VIDEO_EDGE_BYTES))
 
 
 def video_seconds(piece: bytes) -> float | None:

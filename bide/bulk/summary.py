@@ -16,6 +16,9 @@ from bide.storage import Storage
 
 PERCENTILES = (50, 90, 95, 99)
 
+#: The largest `summary.json` that is read [bytes].
+MAX_SUMMARY_BYTES = 1024 * 1024
+
 
 class Tally:
     """Counts lines of results; takes 17 bytes for each row at most."""
@@ -47,6 +50,18 @@ class Tally:
             begun, ended = (datetime.fromisoformat(line[name]) for name in ("submitted_at", "finished_at"))
             self._seconds.append((ended - begun).total_seconds())
 
+    def told(self) -> dict[str, Any]:
+        """What the summary says of the rows."""
+        return {
+            **{end: self.states[end] for end in ENDS},
+            "codes": dict(self.codes.most_common()),
+            "polls": self.polls,
+            "outputs": self.outputs,
+            "stored_bytes": self.stored_bytes,
+            "durations": self.durations(),
+            "percentiles": self.percentiles(),
+        }
+
     def durations(self) -> dict[str, float]:
         """From the submit to the stored result, of the jobs that succeeded [seconds]."""
         seconds = self._seconds
@@ -66,22 +81,13 @@ class Tally:
 
 def summarize(storage: Storage, run: Run) -> dict[str, Any]:
     """Count a run's results; raises `StorageError`."""
-    tally = Tally(run.number("rows"))
-    for line in results.read(storage, run.run_id):
-        tally.add(line)
     begun, ended = run.moment("created"), datetime.now(UTC)
     return {
         "run": run.run_id,
         "state": "canceled" if run.state == "canceling" else "finished",
         "rows": run.number("rows"),
-        **{end: tally.states[end] for end in ENDS},
+        **_tally(storage, run.run_id, run.number("rows")).told(),
         "repeated": run.number("copies"),
-        "codes": dict(tally.codes.most_common()),
-        "polls": tally.polls,
-        "outputs": tally.outputs,
-        "stored_bytes": tally.stored_bytes,
-        "durations": tally.durations(),
-        "percentiles": tally.percentiles(),
         "spent": amount(run.number("spent")),
         "jobs": run.number("jobs"),
         "parts": run.number("part") - 1,
@@ -96,6 +102,24 @@ def summarize(storage: Storage, run: Run) -> dict[str, Any]:
 def write_summary(storage: Storage, run: Run) -> dict[str, Any]:
     """Write `summary.json`, and return what it says; doing it twice is harmless. Raises `StorageError`."""
     summary = summarize(storage, run)
-    content = json.dumps(summary, indent=2, ensure_ascii=False).encode()
-    storage.put(summary_key(run.run_id), content, content_type="application/json")
+    _write(storage, run.run_id, summary)
     return summary
+
+
+def recount(storage: Storage, run_id: str, summary: dict[str, Any]) -> dict[str, int]:
+    """Write a summary anew whose results have changed; how many rows ended how. Raises `StorageError`."""
+    tally = _tally(storage, run_id, summary["rows"])
+    _write(storage, run_id, {**summary, **tally.told()})
+    return {end: tally.states[end] for end in ENDS}
+
+
+def _tally(storage: Storage, run_id: str, rows: int) -> Tally:
+    tally = Tally(rows)
+    for line in results.read(storage, run_id):
+        tally.add(line)
+    return tally
+
+
+def _write(storage: Storage, run_id: str, summary: dict[str, Any]) -> None:
+    content = json.dumps(summary, indent=2, ensure_ascii=False).encode()
+    storage.put(summary_key(run_id), content, content_type="application/json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from bide.contract import Failure, FailureCode
+from bide.contract import Failure, FailureCode, JobState
 from bide.errors import JobFailed
 
 #: What to do about each way in which a job ends badly.
@@ -23,6 +23,23 @@ ADVICE = {
     FailureCode.CRASHED: "its step killed worker after worker: look at the worker's log; it may have been bought",
     FailureCode.PROTOCOL: "the provider answered in a way that its adapter does not know: report it with the log",
 }
+
+#: What to do about a job in each state, where its failure does not say more.
+STATE_ADVICE = {
+    JobState.QUEUED: "nothing: it is let in by itself, and fails at its deadline if it can't be; nothing is bought yet",
+    JobState.SUBMITTING: "nothing: it goes on by itself; if its worker died it becomes unconfirmed",
+    JobState.RUNNING: "nothing: it is asked about again by itself; `bide cancel` frees its place, the purchase stands",
+    JobState.STORING: "nothing: it is tried again while the provider keeps the result; `bide doctor` tests the store",
+    JobState.UNCONFIRMED: "settle it: `bide unconfirmed list --candidates`, then attach, resubmit or give-up",
+    JobState.SUCCEEDED: "nothing",
+    JobState.FAILED: "see what its failure says",
+    JobState.CANCELED: "nothing; what the provider had accepted stands and is charged",
+}
+
+
+def remedy(state: JobState, code: FailureCode | None) -> str:
+    """What to do about a job that stands so."""
+    return ADVICE[code] if code and state.final else STATE_ADVICE[state]
 
 
 def explain(error: Exception) -> str:

@@ -166,7 +166,8 @@ def cancel(run_id: str, broker: str | None) -> None:
 def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     """Show what came of a run, as it lies in object storage."""
     from bide.bulk import results as parts  # noqa: PLC0415 - as above
-    from bide.bulk.names import check_run_id, summary_key  # noqa: PLC0415 - as above
+    from bide.bulk.names import check_run_id, sheet_key, summary_key  # noqa: PLC0415 - as above
+    from bide.bulk.summary import MAX_SUMMARY_BYTES  # noqa: PLC0415 - as above
 
     storage = object_store(settings_here())
     if storage is None:
@@ -181,8 +182,27 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
         raise click.ClickException(
             f"run {run_id} has no summary: it goes on (`--jsonl` shows what ended), or never was"
         )
-    click.echo(storage.get(storage.uri(summary_key(run_id)), max_bytes=1024 * 1024).decode())
-    click.echo(f"contact sheet: {storage.uri(f'runs/{run_id}/index.html')}", err=True)
+    summary = storage.get(storage.uri(summary_key(run_id)), max_bytes=MAX_SUMMARY_BYTES).decode()
+    click.echo(summary)
+    if count := json.loads(summary)["unconfirmed"]:
+        told = f"{count} rows are unconfirmed: `bide unconfirmed` settles them, then `bide bulk refresh {run_id}`"
+        click.echo(told, err=True)
+    click.echo(f"contact sheet: {storage.uri(sheet_key(run_id))}", err=True)
+
+
+@bulk.command()
+@click.argument("run_id", metavar="RUN")
+@broker_option
+def refresh(run_id: str, broker: str | None) -> None:
+    """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""
+    from bide.bulk.settled import refresh as bring_in  # noqa: PLC0415 - as above
+    from bide.bulk.sheet import write_sheet  # noqa: PLC0415 - as above
+
+    with deployed(broker) as deployment:
+        became = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
+        write_sheet(deployment.storage, run_id)
+    told = ", ".join(f"{count} {state}" for state, count in sorted(became.items()))
+    click.echo(f"no longer unconfirmed: {told}" if told else "nothing was settled since")
 
 
 def _say_what_it_would_do(intake: Intake, told: dict[str, str], said: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bide.bulk.record import Run
     from bide.bulk.runs import Runs
     from bide.client.post import Post
+    from bide.ledger import Ledger
     from bide.storage import Storage
 
 
@@ -30,6 +31,7 @@ class Deployment:
     """A running bide, as far as bulk runs need it."""
 
     runs: Runs
+    ledger: Ledger
     post: Post
     told: Mapping[str, str]
 
@@ -67,7 +69,7 @@ def deployed(broker: str | None) -> Iterator[Deployment]:
             sentinel_master=sentinel_master(told),
         )
         try:
-            yield Deployment(Runs(ledger.server), post, told)
+            yield Deployment(Runs(ledger.server), ledger, post, told)
         finally:
             post.close()
 

@@ -8,12 +8,17 @@ from typing import Any
 import click
 
 from bide import __version__
-from bide.cli.advice import explain
+from bide.cli.accounts import pause, resume
+from bide.cli.advice import explain as tell
 from bide.cli.bulk import bulk
 from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
 from bide.cli.doctor import doctor
+from bide.cli.explain import explain
+from bide.cli.failed import failed
 from bide.cli.jobs import cancel, status, submit, wait
+from bide.cli.listing import jobs
+from bide.cli.metrics import metrics
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.unconfirmed import unconfirmed
@@ -22,13 +27,18 @@ from bide.errors import BideError
 #: The help's sections, in the order in which a newcomer needs them.
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Try it": (demo, up),
-    "Jobs": (submit, status, wait, cancel),
+    "Jobs": (submit, status, wait, cancel, jobs, explain),
     "Bulk": (bulk,),
-    "Doubts": (unconfirmed,),
+    "Doubts and failures": (unconfirmed, failed),
     "Callbacks": (callbacks,),
     "Providers": (providers, catalog),
     "Schedules": (schedules,),
-    "Operations": (doctor,),
+    "Operations": (
+        doctor,
+        metrics,
+        pause,
+        resume,
+    ),
 }
 
 
@@ -49,7 +59,7 @@ class Sections(click.Group):
         try:
             return super().invoke(ctx)
         except (BideError, TimeoutError) as error:
-            raise click.ClickException(explain(error)) from None
+            raise click.ClickException(tell(error)) from None
 
 
 @click.group(

@@ -21,6 +21,9 @@ PUBLISH = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interva
 #: Servers are near: one that does not take a connection within this is away [seconds].
 CONNECT_SECONDS = 3
 
+#: What publishing raises where the broker is away; kombu an AttributeError where its connection is closed under it.
+NOT_SENT = (OperationalError, RuntimeError, OSError, AttributeError)
+
 
 class Post:
     """Sends messages to a bide and reads what came of them."""
@@ -57,7 +60,7 @@ class Post:
                 self._app.amqp.send_task_message(
                     producer, GENERATE_TASK, message, queue=SUBMIT_QUEUE, retry_policy=PUBLISH
                 )
-        except (OperationalError, RuntimeError, OSError):
+        except NOT_SENT:
             return
 
     def cancel(self, job_id: str) -> None:
@@ -66,7 +69,7 @@ class Post:
 
     def look_at_run(self, run_id: str) -> None:
         """Have a bulk run looked at now, or by the sweeper where the message can't be sent."""
-        with suppress(OperationalError, RuntimeError, OSError):
+        with suppress(*NOT_SENT):
             self._app.send_task(BULK_TASK, kwargs={"run": run_id}, queue=CONTROL_QUEUE, ignore_result=True)
 
     def result(self, job_id: str) -> JobResult | None:

@@ -34,7 +34,9 @@ class Census(Scripted):
 
     def of(self, account: AccountName) -> dict[str, Standing]:
         """All states of live jobs, also those that none is in."""
-        found = {state: Standing() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)}
+        found = {
+            state: Standing() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)
+        }
         for clock in ("queued", "lease", "due", "unconfirmed"):
             for state, jobs, oldest in self._look(account, clock):
                 ended = clock == "lease" and state in (*FINAL_STATES, "unconfirmed")

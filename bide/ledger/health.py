@@ -39,7 +39,7 @@ class Standing:
     #: Failed submits in a row; above 0 one job at a time goes ahead, `probe` is the last that did.
     strikes: int = 0
     probe: str = ""
-    #: What the processes' settings allow, as far as a sweep has noted it; 0 for unknown, of the rate also for unlimited.
+    #: What the settings allow, as far as a sweep has noted it; 0 for unknown, of the rate also for unlimited.
     max_in_flight: int = 0
     submits_per_second: float = 0.0
 
@@ -52,7 +52,8 @@ class Standing:
         if self.held_seconds > 0:
             return f"no submits for another {self.held_seconds:.0f} s: {self.held_reason}"
         if self.strikes:
-            return f"one submit at a time until one is accepted, after {self.strikes} in a row that failed: {self.held_reason}"
+            failed = f"after {self.strikes} in a row that failed: {self.held_reason}"
+            return f"one submit at a time until one is accepted, {failed}"
         return ""
 
 

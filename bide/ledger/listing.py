@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from pydantic import ValidationError
@@ -13,7 +14,6 @@ from bide.contract import FINAL_STATES, Failure, JobState
 from bide.ledger.keys import prefix
 from bide.ledger.reading import Readings
 from bide.ledger.records import AccountName
-from bide.ledger.settling import literal
 
 #: Records that one search looks at, at most, and at a time.
 MOST_RECORDS, PAGE = 200_000, 500
@@ -83,11 +83,11 @@ class Found:
 class Listing(Readings):
     """Searches, for people: machinery finds its jobs by their clocks."""
 
-    def find(self, wanted: Wanted, *, most: int) -> Found:
+    def search(self, wanted: Wanted, *, most: int) -> Found:
         """The oldest of them; where jobs that are over are wanted, the latest."""
         names = [name for name in self.accounts() if wanted.of(name)]
-        search = self._recorded if wanted.states & FINAL_STATES else self._standing
-        some = list(islice(self._read(search(names, wanted)), MOST_RECORDS + 1))
+        looks = self._recorded if wanted.states & FINAL_STATES else self._standing
+        some = list(islice(self._read(looks(names, wanted)), MOST_RECORDS + 1))
         fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
         if wanted.states & FINAL_STATES:
             chosen = heapq.nlargest(most, fitting, key=lambda job: (job.finished or job.created, job.job_id))
@@ -103,20 +103,21 @@ class Listing(Readings):
                 yield from self._on(name, clock)
 
     def _on(self, name: AccountName, clock: str) -> Iterator[tuple[AccountName, str]]:
-        key, first = prefix(name) + clock, 0
-        while page := self._reach(lambda: self.server.zrange(key, first, first + PAGE - 1)):  # noqa: B023 - called at once
+        first = 0
+        while page := self._reach(partial(self.server.zrange, prefix(name) + clock, first, first + PAGE - 1)):
             yield from ((name, job_id) for job_id in page)
             first += PAGE
 
     def _recorded(self, names: Iterable[AccountName], _: Wanted) -> Iterator[tuple[AccountName, str]]:
         """All jobs there are records of."""
-        for name in names:
-            at, cursor = f"{prefix(name)}job:", 0
-            while True:
-                cursor, keys = self._reach(lambda: self.server.scan(cursor, f"{literal(at)}*", count=PAGE))  # noqa: B023 - as above
-                yield from ((name, key.removeprefix(at)) for key in keys)
-                if not cursor:
-                    break
+        known, cursor = {str(name): name for name in names}, 0
+        while known:
+            cursor, keys = self._reach(partial(self.server.scan, cursor, "bide:{*}:job:*", count=PAGE))
+            for account, _, job_id in (key.removeprefix("bide:{").partition("}:job:") for key in keys):
+                if account in known:
+                    yield known[account], job_id
+            if not cursor:
+                return
 
     def _read(self, looks: Iterator[tuple[AccountName, str]]) -> Iterator[Job]:
         while page := list(islice(looks, PAGE)):

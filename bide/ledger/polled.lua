@@ -5,16 +5,18 @@
 
 -- The last polls, for people, as text beside the request: `seconds since the job was opened, seconds late, word;` each, the
 -- word left out where it is the same again. In the record it would double that: Redis packs a hash of short values only.
-local LOG_BYTES = 240
+local LOG_BYTES = 200
 local function remember_poll(id, late, word, note)
   local log = redis.call('HGET', body_key(id), 'polls') or ''
-  if log ~= '' and get(id, 'note') == note then word = '' end
-  log = log .. string.format('%.1f %s %s;', now - number(get(id, 'created')), late, word)
-  while #log > LOG_BYTES do
-    local first, rest = log:match('^%S+ %S+ ([^;]*);(.+)$')
-    if not rest then break end
-    local at, said, others = rest:match('^(%S+ %S+ )([^;]*)(;.*)$')
-    log = at .. (said == '' and first or said) .. others
+  local opened, noted = unpack(redis.call('HMGET', job_key(id), 'created', 'note'))
+  if log ~= '' and noted == note then word = '' end
+  log = string.format('%s%.1f %s %s;', log, now - number(opened), late, word)
+  if #log > LOG_BYTES then
+    local cut, said = log:find(';', #log - LOG_BYTES, true), ''
+    for each in log:sub(1, cut):gmatch('[^; ]+ [^; ]+ ([^;]+);') do said = each end
+    log = log:sub(cut + 1)
+    local _, wordless = log:find('^[^; ]+ [^; ]+ ;')
+    if wordless then log = log:sub(1, wordless - 1) .. said .. log:sub(wordless) end
   end
   redis.call('HSET', body_key(id), 'polls', log)
 end

@@ -68,7 +68,7 @@ class Settling(Scripted):
         Looks at each of them: for people, not for machinery.
         """
         at, found = f"{prefix(account)}job:", dict[str, str]()
-        keys = self._reach(lambda: list(self.server.scan_iter(f"{literal(at)}*", count=1000)))
+        keys = self._reach(lambda: list(self.server.scan_iter(f"{_literal(at)}*", count=1000)))
         for first in range(0, len(keys), 1000):
             pipeline = self.server.pipeline(transaction=False)
             for key in (some := keys[first : first + 1000]):
@@ -89,6 +89,6 @@ def remarks(record: Record) -> list[str]:
     return [text for text, true in said.items() if true]
 
 
-def literal(text: str) -> str:
+def _literal(text: str) -> str:
     """`text` in a pattern of Redis, where some characters mean more than themselves."""
     return re.sub(r"([*?\[\]\\])", r"\\\1", text)

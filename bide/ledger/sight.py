@@ -60,7 +60,9 @@ def look(ledger: Health, record: Record) -> Sight:
     pipeline.hget(f"{at}body:{job_id}", "polls")
     pipeline.hget(f"{at}durations", record.text("op"))
     *scores, callback_at, failed_at, ahead, in_flight, swept_at, polls, known = ledger.execute(pipeline)
-    clock, score = next(((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0))
+    clock, score = next(
+        ((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0)
+    )
     return Sight(
         record,
         ledger.standing(record.account),

@@ -74,13 +74,15 @@ if held ~= token then
   if state == 'queued' and get(id, 'parked') then line_up(id) end
   if state == 'queued' and held == '' and paused() then line_up(id, 0) end -- let in before: back to its place
   if redis.call('ZSCORE', QUEUED, id) then
-    local free, opens = room(max_in_flight, per_second)
+    local bulk = get(id, 'bulk')
+    local free, opens = room(max_in_flight, per_second, bulk)
     if free <= redis.call('ZRANK', QUEUED, id) then
       local round = {}
       if opens > 0 then round = ensure_round(opens) end
       return { 'wait', state, unpack(round) }
     end
     admit(id, per_second)
+    if bulk then called_up(id, get(id, 'place')) end
   elseif held ~= '' or not redis.call('ZSCORE', LEASE, id) then
     return { 'stale', state }
   end

@@ -130,9 +130,11 @@ def _at_the_provider(sight: Sight) -> list[str]:
 def _in_hand(sight: Sight) -> list[str]:
     record, said = sight.record, sight.record.text("note")
     if record.text("token"):
-        return [{"queued": "a worker is about to submit it", "submitting": "a worker awaits the provider's answer"}.get(
-            record.text("state"), "a worker has it in hand"
-        )]
+        return [
+            {"queued": "a worker is about to submit it", "submitting": "a worker awaits the provider's answer"}.get(
+                record.text("state"), "a worker has it in hand"
+            )
+        ]
     what = {"queued": "a worker is told to submit it", "storing": "a worker is told to fetch its result"}
     found = [what.get(record.text("state"), "its caller is being told how it ended")]
     return [*found, f"last said: {said}"] if said and record.text("tries") else found

@@ -92,7 +92,7 @@ class Dreambooth(Provider):
         status = reading.as_text(body.get("status")).lower()
         reason = reading.first_text(body, self.error_fields)
         job_id = reading.as_id(body.get("id"))
-        if status in ("error", "failed") and job_id:
+        if status in ("error", "failed") and reading.has_id(body.get("id")):
             raise UnreadableAnswerError(f"{status}, and yet a job has an id")
         if status == "error":
             return refusal_by_words(reason, after_seconds=self.wait_seconds(answer) or SPAM_FILTER_SECONDS)

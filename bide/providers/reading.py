@@ -38,6 +38,11 @@ def as_id(value: Any) -> str:
     return text if usable else ""
 
 
+def has_id(value: Any) -> bool:
+    """Whether something stands where an id belongs, be it one that could be asked for or not."""
+    return isinstance(value, int | str) and not isinstance(value, bool) and bool(str(value).strip())
+
+
 def in_path(text: str) -> str:
     """`text` as one segment of a URL's path."""
     return quote(text, safe="")

@@ -26,7 +26,8 @@ _BAD_KEY = re.compile(
 )
 _NO_CREDIT = re.compile(
     r"\b(insufficient|not enough|no|no more|out of|exhausted|used up)\s(\w+\s){0,2}(credits?|balance|quota|funds)\b|"
-    r"\b(credits?|balance|quota|funds|monthly limit)\b.{0,20}\b(exceeded|exhausted|insufficient|used up|too low|reached)",
+    r"\b(credits?|balance|quota|funds|monthly limit)\b.{0,20}"
+    r"\b(exceeded|exhausted|insufficient|used up|too low|reached)",
     _ANY_CASE,
 )
 _NOT_FOUND = re.compile(r"\bnot[ _]found\b|does ?n[o']t exist|no such|unknown (id|job|request)", _ANY_CASE)

@@ -10,10 +10,12 @@ from bide.ledger import Hint, Limits, Polled, Verb
 from bide.ledger.keys import idempotency_key, prefix
 from tests.contract.ledger_contract_callbacks import CallbacksContract
 from tests.contract.ledger_contract_ends import EndsContract
+from tests.contract.ledger_contract_health import HealthContract
 from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
 from tests.contract.ledger_contract_settling import SettlingContract
+from tests.contract.ledger_contract_sight import SightContract
 from tests.contract.ledger_contract_submits import SubmitsContract
 from tests.contract.ledger_contract_versions import VersionsContract
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, request_of, taken
@@ -28,6 +30,8 @@ class LedgerContract(
     CallbacksContract,
     LearningContract,
     VersionsContract,
+    HealthContract,
+    SightContract,
 ):
     """All of the contract; here: messages, records and the line. The bases hold the rest of a job's way."""
 
@@ -189,6 +193,21 @@ class LedgerContract(
             stage.arrive(name, priority=priority)
         stage.limits[ACCOUNT] = Limits()
         assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["c", "d", "a", "b"]
+
+    def test_bulk_messages_leave_places_to_interactive_ones(self, stage: Stage) -> None:
+        """Also those that were sent by themselves, outside a run: a tenth of the places is not theirs."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=10)
+        verbs = [stage.arrive(f"bulk-{number}", priority="bulk").verb for number in range(10)]
+        assert verbs == [Verb.SUBMIT] * 9 + [Verb.WAIT]
+        assert stage.arrive("now").verb is Verb.SUBMIT
+        assert stage.ledger.admit(ACCOUNT).hints == ()
+
+    def test_bulk_messages_that_found_room_had_their_turn(self, stage: Stage) -> None:
+        """Whoever begins in the line after them begins no earlier, and none of them counts as told."""
+        for name in "abc":
+            stage.arrive(name, priority="bulk")
+        assert stage.account("turn") == 3
+        assert stage.server.scard(f"{prefix(ACCOUNT)}told") == 0
 
     def test_a_message_does_not_overtake_the_line(self, stage: Stage) -> None:
         """With room for one, the second in line waits although its message came first."""

@@ -116,7 +116,7 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
         account = Account(prefix(name), whole)
         kept |= {
             account.at + each
-            for each in (*CLOCKS, "unconfirmed", "inflight", "told", "account", "durations", "callbacks")
+            for each in (*CLOCKS, "unconfirmed", "inflight", "told", "account", "durations", "metrics", "callbacks")
         }
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":

@@ -302,6 +302,8 @@ class LedgerMachine(People):
 
     def teardown(self) -> None:
         """All messages and workers are gone; with a crew that does everything right every job comes to its end."""
+        for account in ACCOUNTS:
+            self.ledger.resume(account)
         crew = Crew(self.ledger, self.clock)
         for _ in range(MOST_TURNS):
             if self._all_ended():

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from bide.ledger import AccountName, Ledger, Messages, Record
 from bide.ledger.keys import prefix
-from tests.contract.ledger_life import among, either, event, some
+from tests.contract.ledger_life import among, either, either_account, event, some
 
 
 class People(RuleBasedStateMachine):
@@ -30,6 +30,15 @@ class People(RuleBasedStateMachine):
             self._send(messages)
             if not state:
                 self.ledger.cancel_unknown(job_id)
+
+    @event(weight=1, account=either_account, how=among("pause", "resume", "resume"))
+    def steer(self, account: AccountName, how: str) -> None:
+        """An operator, or bide itself, pauses an account, and somebody resumes it, twice where an answer was lost."""
+        for _ in range(2):
+            if how == "pause":
+                self.ledger.pause(account, reason="no credit", by="bide")
+            else:
+                self.ledger.resume(account)
 
     @event(weight=3, which=some, how=among("late", "attach", "resubmit", "give up"), again=either)
     def settle(self, which: int, how: str, again: bool) -> None:

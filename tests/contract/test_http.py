@@ -382,6 +382,7 @@ def test_redirects_are_answers(status: int) -> None:
         (zlib.compress(b'{"ok": 1}'), "deflate"),
         (zlib.compress(b'{"ok": 1}', wbits=-15), "deflate"),
     ],
+    ids=["gzip", "deflate", "raw deflate"],
 )
 def test_an_answer_that_is_packed_unasked_is_unpacked(packed: bytes, encoding: str) -> None:
     """Some servers compress although they were told not to."""

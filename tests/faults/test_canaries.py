@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bide.contract import SUBMIT_QUEUE
+from bide.ledger import AccountName, Ledger
 from tests.faults.canaries import Canary, Place, in_processes, in_redis, strays
 from tests.faults.counting import ends
 from tests.faults.hostile import Item, message, packed
@@ -62,7 +63,6 @@ def run(planted: PlantedRig, events: list[Place]) -> list[Place]:
     planted.sandbox.order([{"fault": "refused", "message": f"bad key {KEYS['photogpt']}", "match": "echo"}])
     with Caller(planted.redis.url) as caller:
         job_ids = {name: caller.submit(each, ignore_result=False).id for name, (each, _) in JOBS.items()}
-        echoed = caller.submit(request("echo"), ignore_result=False).id
         canceled = caller.submit(request("[fault:never_finishes]"), ignore_result=False).id
         with planted.server() as server:
             seen += [*in_redis(server), *in_processes()]
@@ -71,7 +71,10 @@ def run(planted: PlantedRig, events: list[Place]) -> list[Place]:
         caller.app.send_task("bide.cancel", args=[canceled], queue="bide.control")
         for name, (_, told) in JOBS.items():
             assert ends(planted, [job_ids[name]]) == {told: 1}, name
+        echoed = caller.submit(request("echo"), ignore_result=False).id
         assert ends(planted, [echoed, canceled]) == {"unauthorized": 1, "canceled": 1}
+        with planted.server() as server:  # which the refused key has paused
+            assert Ledger(server).resume(AccountName("photogpt", "default"))
         _provoke_tracebacks(planted, caller)
     return seen
 

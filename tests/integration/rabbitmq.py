@@ -69,9 +69,7 @@ class RabbitServer:
     def _run(self, *command: str) -> None:
         with (self._folder / "output").open("ab") as output:
             self._processes.append(
-                subprocess.Popen(
-                    command, env=self._environment(), stdout=output, stderr=output, start_new_session=True
-                )
+                subprocess.Popen(command, env=self._environment(), stdout=output, stderr=output, start_new_session=True)
             )
 
     def _serves(self) -> bool:

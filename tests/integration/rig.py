@@ -50,7 +50,15 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__SLOW__SUBMITS_PER_SECOND": "2",
     "PHOTOGPT__ACCOUNTS__STRUCK__API_KEY": "key-of-struck",
     "PHOTOGPT__ACCOUNTS__GATED__API_KEY": "key-of-gated",
+    # A job that hears of no credit or a bad key pauses its account: each such case has one of its own.
+    "PHOTOGPT__ACCOUNTS__BROKE__API_KEY": "key-of-broke",
+    "PHOTOGPT__ACCOUNTS__LOCKED__API_KEY": "key-of-locked",
+    "PHOTOGPT__ACCOUNTS__MENDED__API_KEY": "key-of-mended",
+    "PHOTOGPT__ACCOUNTS__FAILING__API_KEY": "key-of-failing",
     "PHOTOGPT__ACCOUNTS__LEARNING__API_KEY": "key-of-learning",
+    "PHOTOGPT__ACCOUNTS__LEARNING__POLL_FIRST_SECONDS": "0.25",
+    "PHOTOGPT__ACCOUNTS__LEARNING__POLL_FACTOR": "2",
+    "PHOTOGPT__ACCOUNTS__LEARNING__POLL_CAP_SECONDS": "4",
 }
 
 #: What callbacks are signed with.

@@ -56,6 +56,11 @@ def bide(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["bulk", *arguments])
 
 
+def unconfirmed(*arguments: str) -> Result:
+    """`bide unconfirmed` with these arguments."""
+    return CliRunner().invoke(main, ["unconfirmed", *arguments])
+
+
 def written(folder: Path, requests: list[dict[str, Any]]) -> str:
     """A JSONL file of requests."""
     file = folder / "rows.jsonl"
@@ -96,6 +101,37 @@ def test_a_run_from_its_file_to_its_replay(rig: Rig, bulk: Bulk, tmp_path: Path)
     assert bought(rig, marked)[f"{marked} 2"] == 2
     assert bought(rig, marked).total() == 6
     assert "joined" in bide("replay", f"{marked}-run").stderr
+
+
+def test_a_doubt_that_is_settled_later_reaches_the_results(rig: Rig, bulk: Bulk, tmp_path: Path) -> None:
+    """An operator attaches one and gives up another; a third stands. Each row keeps one line, and none is replayed."""
+    marked = marker()
+    run_id = f"{marked}-run"
+    rig.sandbox.order([{"fault": "accept_then_drop", "match": f"{marked} {row}"} for row in (1, 2, 3)])
+    bide("run", written(tmp_path, [*rows(marked, 4), *rows(marked, 1)]), "--run-id", run_id, "--wait")
+    assert bulk.over(run_id)["unconfirmed"] == 4  # row 5 repeats row 1
+    assert "4 rows are unconfirmed" in bide("results", run_id).stderr
+    accepted = next(each["id"] for each in rig.purchases(marked) if each["reference"] == f"{marked} 1")
+
+    assert unconfirmed("attach", f"{run_id}.1", str(accepted)).exit_code == 0
+    assert unconfirmed("give-up", f"{run_id}.2").exit_code == 0
+    eventually(lambda: rig.state(f"{run_id}.1") == "succeeded", what="it is brought home")
+    refreshed = bide("refresh", run_id)
+
+    assert refreshed.output == "no longer unconfirmed: 1 failed, 2 succeeded\n"
+    assert bide("refresh", run_id).output == "nothing was settled since\n"
+    summary = bulk.summary(run_id)
+    assert (summary["succeeded"], summary["failed"], summary["unconfirmed"]) == (3, 1, 1)
+    assert summary["codes"] == {"submission_unknown": 2}
+    lines = {line["row"]: line for line in bulk.lines(run_id)}
+    assert sorted(lines) == [1, 2, 3, 4, 5]
+    assert lines[5] == {**lines[1], "row": 5, "copy_of": 1}
+    assert rig.store.read(lines[1]["outputs"][0]["key"])[0]
+    assert bulk.run(run_id).ended["unconfirmed"] == 1
+    assert bulk.server.ttl(f"bide:run:{run_id}:record") > 0
+    assert 'id="row-1" data-state="succeeded"' in rig.store.read(f"runs/{run_id}/index.html")[0].decode()
+    assert "has no failed rows" in bide("replay", run_id).output
+    assert set(bought(rig, marked).values()) == {1}
 
 
 def test_another_file_under_the_same_name_is_refused(bulk: Bulk, tmp_path: Path) -> None:

@@ -116,18 +116,33 @@ def files_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if ".bide" not in path.parts}
 
 
+def check_contact_sheet(page: Path) -> None:
+    """It shows all rows, which are of all providers, with a picture for each."""
+    shown = page.read_text()
+    lines = [json.loads(line) for part in page.parent.glob("results-*.jsonl") for line in part.read_text().splitlines()]
+    assert {line["request"]["provider"] for line in lines} == {"cyberphotobooth", "dreambooth", "nextry", "photogpt"}
+    assert sorted(line["row"] for line in lines) == list(range(1, 25))
+    assert all(f'id="row-{line["row"]}"' in shown for line in lines)
+    assert shown.count("<img ") >= len(lines)
+    original = re.search(r'href="(\.[^"]+/0\.\w+)"', shown)
+    assert original
+    assert (page.parent / original[1]).resolve().is_file()
+
+
 def test_a_demo_shows_every_operation_and_leaves_nothing_running(bide: Callable[..., Run], deployment: Path) -> None:
-    """Every job succeeds, its objects are files, and a `.env` that names real servers is left alone."""
+    """Every job and row succeeds, its objects are files, and a `.env` that names real servers is left alone."""
     (deployment / ".env").write_text(FOREIGN)
     before = files_in(deployment)
     run = bide("demo")
     assert run.ends() == 0, run.said()
-    assert "20 of 20 jobs succeeded" in run.said()
+    assert "8 of 8 jobs succeeded" in run.said()
+    assert "24 of 24 rows of the bulk run demo-" in run.said()
     for operation in ("generate", "text2img", "img2img", "generate_image", "images.upscaling", "videos.generation"):
         place = re.search(rf" {re.escape(operation)} +(\.bide/demo/objects/bide/\S+)", run.said())
         assert place, operation
         assert (deployment / place[1]).stat().st_size > 1000
         assert (deployment / place[1]).with_name("job.json").is_file()
+    check_contact_sheet(deployment / run.hears(r"contact sheet, for a browser: (\S+/index\.html)")[1])
     assert processes_in(deployment) == {}
     assert files_in(deployment) == before
 
@@ -159,6 +174,7 @@ def test_a_kept_demo_serves_the_commands(bide: Callable[..., Run], deployment: P
         ("logs ", signal.SIGTERM),
         ("flower ", signal.SIGINT),
         ("running", signal.SIGHUP),
+        (r"bulk  \S+ \d+/24", signal.SIGINT),
     ],
 )
 def test_a_signal_at_any_moment_leaves_no_process(

@@ -63,7 +63,9 @@ CASES = {
     "account without a key": invalid(
         "BIDE_PROVIDERS__NEXTRY__API_KEY", provider="nextry", operation="generate_image", params={"tool": "default"}
     ),
-    "refused with a reason": Case(image(f"{MARK} [fault:refused]"), "rejected", "insufficient credits"),
+    "refused with a reason": Case(
+        image(f"{MARK} [fault:refused]", account="broke"), "rejected", "insufficient credits"
+    ),
     "refused by code": Case(image(f"{MARK} [fault:400 operation=submit]"), "rejected", "HTTP 400"),
     "bad key": Case(image(f"{MARK} key", account="refused"), "unauthorized", "invalid credentials"),
     "failed there": bought("[fault:fail:too-red]", "generation_failed", "too-red"),

@@ -1,4 +1,4 @@
-"""Polls that learn, end to end: after some jobs of a kind the next ones take fewer polls, and nobody waits for longer."""
+"""Polls that learn, end to end: after some jobs of a kind the next ones take fewer polls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def polls_of(caller: Caller, jobs: int) -> list[int]:
 
 
 def test_polls_fall_after_learning(caller: Caller, rig: Rig) -> None:
-    """The rig's plan asks after 0.5, 1.3, 2.4 s; its jobs take 1 s within 30 %: learned, most take one poll or two."""
+    """The account's plan asks after 0.25, 0.75, 1.75 s, its jobs take 1 s within 30 %: learned, most take one poll."""
     before = polls_of(caller, 24)
     polls_of(caller, 24)
     after = polls_of(caller, 48)

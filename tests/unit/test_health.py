@@ -116,6 +116,16 @@ def test_pulse_of_a_dead_worker_is_removed(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_pulse_of_another_version_is_passed_over(folder: Path) -> None:
+    """What another version of bide, or a full disk, has left in the folder says nothing of the workers beside it."""
+    (folder / "worker-0@here.json").write_text('{"node": "worker-0@here", "pid": 1}')
+    (folder / "worker-1@here.json").write_text("")
+    pulse().write()
+
+    assert list(pulses("worker")) == [pulse()]
+    assert len(list(folder.iterdir())) == 1
+
+
 @pytest.mark.usefixtures("folder")
 def test_all_workers_of_a_kind_are_checked() -> None:
     """Of several workers on one machine each must be healthy."""

@@ -18,6 +18,8 @@ from bide.ledger.callbacks import Callbacks
 from bide.ledger.keys import prefix
 from config.sections import TimingSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from workers.metrics.counted import REPAIRS
+from workers.metrics.tally import Tally, metrics_key
 from workers.sweeper import LOCK_KEY, PAGE, Sweeper
 from workers.toolbox import Toolbox
 
@@ -137,3 +139,31 @@ def test_a_run_that_nobody_looked_at_in_time_is_looked_at(tools: Tools) -> None:
     tools.stage.server.zadd("bide:runs", {"late": 1})
     sweeper_of(tools).sweep()
     assert tools.dispatcher.run_ids == ["late"]
+
+
+def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was mended is counted, and written by the timer of whoever counted it, at its end too."""
+    fresh = Tally()
+    monkeypatch.setattr("workers.sweeper.tally", fresh)
+    stage.open("a", deadline_seconds=60)
+    stage.clock.advance(100)
+    sweeper = sweeper_of(tools)
+    sweeper.sweep()
+    sweeper.start()
+    sweeper.stop()
+    kept = stage.server.hgetall(metrics_key(ACCOUNT))
+    assert kept["repairs:deadline"] == kept["failed_jobs:deadline"] == "1"
+
+
+def test_counts_that_can_not_be_kept_stop_no_sweep(stage: Stage, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key in the way is told of, and the counts stay for another time."""
+    fresh = Tally()
+    monkeypatch.setattr("workers.sweeper.tally", fresh)
+    fresh.count(ACCOUNT, REPAIRS, "deadline")
+    stage.server.set(metrics_key(ACCOUNT), "no hash")
+    with capture_logs() as logs:
+        sweeper_of(tools)._keep_counts()
+    assert [entry["event"] for entry in logs] == ["sweeper.counts_not_kept"]
+    stage.server.delete(metrics_key(ACCOUNT))
+    fresh.flush(stage.server)
+    assert stage.server.hget(metrics_key(ACCOUNT), "repairs:deadline") == "1"

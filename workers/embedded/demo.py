@@ -1,14 +1,15 @@
-"""`bide demo`: a stack whose providers are simulated, one job of each kind, and what came of it."""
+"""`bide demo`: a stack whose providers are simulated, one job of each kind, a bulk run, and what came of it."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bide.client import Client
 from bide.errors import JobFailed
+from workers.embedded.demo_bulk import DemoBulk, demo_bulk
 from workers.embedded.demo_jobs import demo_jobs
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
@@ -22,7 +23,7 @@ from workers.embedded.watch import Watched, files_of
 #: Between two looks at the jobs [seconds].
 LOOK_SECONDS = 0.25
 
-#: How long the jobs may take in all [seconds]; they take about twenty.
+#: How long the jobs may take in all, and the bulk run after them [seconds]; each takes about fifteen.
 LONGEST_SECONDS = 180.0
 
 #: How long the simulated providers take for a job, about [seconds].
@@ -30,19 +31,19 @@ LATENCY_SECONDS = 4.0
 
 
 def demo(stack: Stack, *, keep: bool) -> int:
-    """Start the stack, run the jobs, report; 0 if all succeeded."""
+    """Start the stack, run the jobs and a bulk run, report; 0 if all succeeded."""
     shutil.rmtree(stack.folder / "broker", ignore_errors=True)  # a new sandbox knows nothing of an old one's jobs
     surroundings, access = demo_surroundings(), generate_access(stack)
     broker_url, objects, told = _start_servers(stack, surroundings)
     processes = start_processes(stack, {**surroundings, **told, **access.environment, "BIDE_FLOWER__PORT": "0"})
-    with Client(broker_url, uploads=objects.open()) as client:
+    with Client(broker_url, uploads=objects.open()) as client, demo_bulk(broker_url, objects) as bulk:
         jobs = _submit(stack, client)
         say("starting", ", ".join(child.name for child in processes))
         flower = wait_ready(stack, processes)
         stack.publish({"environment": told, "flower": flower})
         say("flower", f"{flower}  user {access.user}, password {access.password}")
-        _watch(stack, client, jobs)
-        succeeded = _report(client, jobs, objects.folder)
+        _watch(stack, client, jobs, bulk)
+        succeeded = _report(client, jobs, objects.folder) & _report_bulk(bulk)
     if keep:
         out.print(f"\nlook at {flower} (user {access.user}, password {access.password}); Ctrl-C ends it all")
         return until_stopped(stack, 0 if succeeded else 1)
@@ -73,15 +74,23 @@ def _submit(stack: Stack, client: Client) -> list[Watched]:
     return jobs
 
 
-def _watch(stack: Stack, client: Client, jobs: Sequence[Watched]) -> None:
-    """Look until all are over, or it takes so long that something must be wrong."""
-    until = time.monotonic() + LONGEST_SECONDS
+def _watch(stack: Stack, client: Client, jobs: Sequence[Watched], bulk: DemoBulk) -> None:
+    """Look until all are over, and the bulk run after them; or so long that something must be wrong."""
     with showing(out) as show:
-        while not all(job.over for job in jobs) and time.monotonic() < until:
-            stack.check()
-            show.update(jobs, [job for job in jobs if job.look(client)])
-            stack.attention.sleep(LOOK_SECONDS)
-        show.update(jobs, [])
+        for _ in _looks(stack, lambda: all(job.over for job in jobs)):
+            show.update(jobs, bulk, [job for job in jobs if job.look(client)])
+        bulk.begin(stack.folder / "rows.jsonl")
+        for _ in _looks(stack, lambda: bulk.over):
+            show.update(jobs, bulk, [bulk] if bulk.look() else [])
+
+
+def _looks(stack: Stack, over: Callable[[], bool]) -> Iterator[None]:
+    """A turn for every look, until it is over or too late."""
+    until = time.monotonic() + LONGEST_SECONDS
+    while not over() and time.monotonic() < until:
+        stack.check()
+        yield
+        stack.attention.sleep(LOOK_SECONDS)
 
 
 def _report(client: Client, jobs: Sequence[Watched], folder: Path) -> bool:
@@ -93,6 +102,20 @@ def _report(client: Client, jobs: Sequence[Watched], folder: Path) -> bool:
         err.print(f"{job.job.label} ({job.job_id}): {reasons[job.job_id]}", markup=False)
     out.print(f"\n{len(jobs) - len(failed)} of {len(jobs)} jobs succeeded")
     return not failed
+
+
+def _report_bulk(bulk: DemoBulk) -> bool:
+    """Print where its contact sheet lies, and why rows did not succeed; whether all did."""
+    told = bulk.told
+    out.print(f"{told['succeeded']} of {told['rows']} rows of the bulk run {bulk.run_id} succeeded")
+    if not bulk.succeeded:
+        why = [f"it is {told['state']}", told["trouble"], told["note"], *bulk.reasons()]
+        err.print("\n".join(filter(None, why)), markup=False)
+    if not bulk.sheet.is_file():
+        err.print(f"its contact sheet is not there: {bulk.sheet}", markup=False)
+        return False
+    out.print(f"its contact sheet, for a browser: [link={bulk.sheet.as_uri()}]{_near(bulk.sheet)}[/]")
+    return bulk.succeeded
 
 
 def _why_not(client: Client, job: Watched, folder: Path) -> str:

@@ -23,6 +23,10 @@ READY = {
 }
 
 
+#: Lines of the Procfile for which there is no use on one's own machine, where Prometheus is not.
+NOT_HERE = ("metrics",)
+
+
 @dataclass(frozen=True)
 class FlowerAccess:
     """As whom to look at Flower; generated where nobody set anything."""
@@ -62,7 +66,8 @@ def wait_ready(stack: Stack, processes: list[Child]) -> str:
 
 
 def _procfile(root: Path) -> dict[str, str]:
-    processes: dict[str, str] = dict(parse_procfile((root / "Procfile").read_text()).processes)
+    named: dict[str, str] = dict(parse_procfile((root / "Procfile").read_text()).processes)
+    processes = {name: command for name, command in named.items() if name not in NOT_HERE}
     if unknown := processes.keys() ^ READY.keys():
         raise StackError(
             f"Procfile: {', '.join(sorted(unknown))}: the stack starts {', '.join(READY)}, no more, no less"

@@ -12,7 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 
+from bide.cli.bulk_show import line
 from bide.contract import JobState
+from workers.embedded.demo_bulk import DemoBulk
 from workers.embedded.watch import Watched
 
 _COLOURS = {
@@ -28,21 +30,25 @@ _COLOURS = {
 
 
 class Show(Protocol):
-    """Told about the jobs after each look."""
+    """Told about the jobs and the bulk run after each look."""
 
-    def update(self, jobs: Sequence[Watched], changed: Sequence[Watched]) -> None: ...
+    def update(self, jobs: Sequence[Watched], bulk: DemoBulk, changed: Sequence[Watched | DemoBulk]) -> None: ...
 
 
 class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def update(self, jobs: Sequence[Watched], changed: Sequence[Watched]) -> None:
-        over = sum(job.over for job in jobs)
-        for job in changed:
-            polls = f", {job.status.polls} polls" if job.status and job.status.polls else ""
-            line = f"{job.seconds:5.1f} s  [{over}/{len(jobs)}]  {job.job.label}: {job.state}{polls}"
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+    def update(self, jobs: Sequence[Watched], bulk: DemoBulk, changed: Sequence[Watched | DemoBulk]) -> None:
+        over = f"[{sum(job.over for job in jobs)}/{len(jobs)}]"
+        for each in changed:
+            said = f"bulk  {line(each.told)}" if isinstance(each, DemoBulk) else f"{over}  {_in_words(each)}"
+            self._console.print(f"{each.seconds:5.1f} s  {said}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _in_words(job: Watched) -> str:
+    polls = f", {job.status.polls} polls" if job.status and job.status.polls else ""
+    return f"{job.job.label}: {job.state}{polls}"
 
 
 class _Table:
@@ -50,25 +56,40 @@ class _Table:
         self._live = live
         self._spinners: dict[str, Spinner] = {}
 
-    def update(self, jobs: Sequence[Watched], changed: Sequence[Watched]) -> None:
+    def update(self, jobs: Sequence[Watched], bulk: DemoBulk, changed: Sequence[Watched | DemoBulk]) -> None:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for name in ("", "job", "state", "polls", "time", "provider says"):
             table.add_column(name, no_wrap=True)
-        for job in (job for job in jobs if not job.job.batch):
+        for job in jobs:
             self._add(table, job)
-        batch = [job for job in jobs if job.job.batch]
-        done = sum(job.over for job in batch)
-        bar = ProgressBar(total=len(batch), completed=done, width=12)
-        table.add_row("", f"batch of {len(batch)} pictures", bar, f"{done}/{len(batch)}", "", "")
+        if bulk.told:
+            self._add_bulk(table, bulk)
         self._live.update(table)
 
+    def _add_bulk(self, table: Table, bulk: DemoBulk) -> None:
+        told = bulk.told
+        bar = ProgressBar(total=told["rows"], completed=told["done"], width=12)
+        done = f"{told['done']}/{told['rows']}"
+        sign = self._sign(bulk.run_id, over=bulk.over, succeeded=bulk.succeeded)
+        table.add_row(sign, f"bulk run of {told['rows']} rows", bar, done, f"{bulk.seconds:.1f} s", _bulk_note(bulk))
+
     def _add(self, table: Table, job: Watched) -> None:
-        mark = self._spinners.setdefault(job.job_id, Spinner("dots", style="cyan"))
         note = job.status.note if job.status and not job.over else ""
         polls = str(job.status.polls) if job.status else "0"
         state = f"[{_COLOURS[job.state]}]{job.state}[/]"
-        sign = mark if not job.over else "[green]✓[/]" if job.succeeded else "[red]✗[/]"
+        sign = self._sign(job.job_id, over=job.over, succeeded=job.succeeded)
         table.add_row(sign, job.job.label, state, polls, f"{job.seconds:.1f} s", note[:30])
+
+    def _sign(self, name: str, *, over: bool, succeeded: bool) -> Spinner | str:
+        if over:
+            return "[green]✓[/]" if succeeded else "[red]✗[/]"
+        return self._spinners.setdefault(name, Spinner("dots", style="cyan"))
+
+
+def _bulk_note(bulk: DemoBulk) -> str:
+    if bulk.over or bulk.told["done"] < bulk.told["rows"]:
+        return f"{bulk.told['in_flight']} in flight" if bulk.told["in_flight"] else ""
+    return "writing its contact sheet"
 
 
 @contextmanager

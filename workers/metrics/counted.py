@@ -60,6 +60,18 @@ class Histogram:
         return found, int(told.get(f"{self.name}:sum") or 0) / THOUSANDTHS
 
 
+#: What the sweeper says of a repair, by its beginning, and how that is counted.
+_REPAIRS = {
+    "told again": "told_again",
+    "round scheduled": "round_scheduled",
+    "worker died while submitting: unconfirmed": "unconfirmed",
+    "worker died": "worker_died",
+    "crashed": "crashed",
+    "deadline": "deadline",
+    "caller could not be told": "caller_not_told",
+    "left alone": "version",
+}
+
 SUBMITS = Counter(
     "submits",
     "Submits that were sent to a provider, by what came of them.",
@@ -84,7 +96,7 @@ REPAIRS = Counter(
     "repairs",
     "What the sweeper mended.",
     "what",
-    ("told_again", "round_scheduled", "worker_died", "unconfirmed", "crashed", "deadline", "caller_not_told", "version"),
+    tuple(dict.fromkeys(_REPAIRS.values())),
 )
 COUNTERS = (SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS)
 
@@ -104,18 +116,6 @@ JOB_SECONDS = Histogram(
     (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 21600.0),
 )
 HISTOGRAMS = (POLL_LATENESS, POLLS_PER_JOB, JOB_SECONDS)
-
-#: What the sweeper says of a repair, by its beginning, and how that is counted.
-_REPAIRS = {
-    "told again": "told_again",
-    "round scheduled": "round_scheduled",
-    "worker died while submitting: unconfirmed": "unconfirmed",
-    "worker died": "worker_died",
-    "crashed": "crashed",
-    "deadline": "deadline",
-    "caller could not be told": "caller_not_told",
-    "left alone": "version",
-}
 
 
 def repaired(what: str) -> str:

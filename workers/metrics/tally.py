@@ -1,7 +1,7 @@
 """What this process has counted since it last wrote: kept in memory, added to the ledger by the sweeper's timer.
 
-Counting costs no round trip; writing costs one for all accounts together, a few times in `sweep_seconds`. A process that is
-killed loses the counts of that time; after a lost answer of Redis they may be added twice. Nothing is decided by them.
+Counting costs no round trip; writing costs one for all accounts together, twice within `sweep_seconds`. A process that
+is killed loses the counts since then; after a lost answer of Redis some may be added twice. Nothing is decided by them.
 """
 
 from __future__ import annotations

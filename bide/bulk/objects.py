@@ -1,4 +1,4 @@
-"""What a contact sheet asks of object storage beyond puts and gets: lists, lines, parts of objects, and removals."""
+"""What bulk runs ask of object storage beyond puts and gets: lists, lines, parts of objects, and removals."""
 
 from __future__ import annotations
 

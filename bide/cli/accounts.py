@@ -1,0 +1,83 @@
+"""`bide pause` and `bide resume`: whether a provider's account may submit jobs; polls and downloads always go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.connection import broker_option, ledger_at
+
+if TYPE_CHECKING:
+    from bide.ledger import AccountName, Ledger
+
+#: What an account is called that nobody named.
+DEFAULT = "default"
+
+
+def _account(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments and options that both commands have."""
+    for add in (
+        broker_option,
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.argument("account", required=False),
+        click.argument("provider"),
+    ):
+        command = add(command)
+    return command
+
+
+@click.command()
+@click.option("--reason", default="no reason given", show_default=True, help="What others read who wonder why.")
+@_account
+def pause(provider: str, account: str | None, reason: str, broker: str | None, as_json: bool) -> None:
+    """Submit nothing more to a provider, or to one ACCOUNT of it, until `bide resume`."""
+    with ledger_at(broker) as ledger:
+        done = {name: ledger.pause(name, reason=reason, by="operator") for name in _named(ledger, provider, account)}
+        _tell(ledger, done, ("is paused: jobs wait in line", "was paused already"), as_json=as_json)
+
+
+@click.command()
+@_account
+def resume(provider: str, account: str | None, broker: str | None, as_json: bool) -> None:
+    """End the pause of a provider, or of one ACCOUNT of it, and any hold."""
+    with ledger_at(broker) as ledger:
+        done = {name: ledger.resume(name) for name in _named(ledger, provider, account)}
+        said = ("submits again, within seconds", "was neither paused nor held")
+        _tell(ledger, done, said, as_json=as_json)
+
+
+def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountName]:
+    """The account that is meant, or all of the provider's that ever had a job, and its default one."""
+    from bide.ledger import AccountName  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+    from bide.providers import installed  # noqa: PLC0415 - as above
+
+    known = [name for name in ledger.accounts() if name.provider == provider]
+    if not known and provider not in (there := installed()):
+        raise click.ClickException(f"there is no provider {provider!r}; there are {', '.join(sorted(there))}")
+    if account:
+        return [AccountName(provider, account)]
+    return sorted({*known, AccountName(provider, DEFAULT)})
+
+
+def _tell(ledger: Ledger, done: dict[AccountName, bool], said: tuple[str, str], *, as_json: bool) -> None:
+    if as_json:
+        told = [_as_told(ledger, name, changed) for name, changed in done.items()]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    for name, changed in done.items():
+        click.echo(f"{name} {said[0] if changed else said[1]}")
+
+
+def _as_told(ledger: Ledger, name: AccountName, changed: bool) -> dict[str, Any]:
+    stands = ledger.standing(name)
+    return {
+        "provider": name.provider,
+        "account": name.account,
+        "changed": changed,
+        "paused": bool(stands.paused),
+        "reason": stands.paused or None,
+        "waiting": ledger.count(name)["queued"],
+    }

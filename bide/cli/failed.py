@@ -1,0 +1,115 @@
+"""`bide failed`: the jobs that failed, and buying them again as new ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.connection import broker_option, connected, ledger_at
+from bide.cli.listing import as_told, codes_option, limit_option, search, table, wanted_of
+
+if TYPE_CHECKING:
+    from bide.contract import GenerateRequest
+    from bide.ledger import Ledger, Record
+
+#: The most that one `--code` replays.
+MOST = 10_000
+
+
+@click.group()
+def failed() -> None:
+    """List jobs that failed, and buy them again."""
+
+
+@failed.command("list")
+@codes_option
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def list_(codes: Sequence[str], limit: int, broker: str | None, as_json: bool) -> None:
+    """List them, the latest first."""
+    with ledger_at(broker) as ledger:
+        found = search(ledger, wanted_of(["failed"], codes), most=limit)
+    if as_json:
+        click.echo(json.dumps([as_told(job) for job in found.jobs], indent=2, ensure_ascii=False))
+        return
+    click.echo("\n".join(table(found.jobs)) or "no job failed")
+    if len(found.jobs) == limit or not found.whole:
+        click.echo("there may be more: see --limit and --code", err=True)
+
+
+@failed.command()
+@click.argument("job_ids", metavar="[JOB]...", nargs=-1)
+@codes_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; asks nothing, so it needs --yes.")
+@broker_option
+def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str | None, as_json: bool) -> None:
+    """Buy failed jobs again, as new jobs with the same request; twice asked for, it is one new job."""
+    if bool(job_ids) == bool(codes):
+        raise click.UsageError("name jobs, or say --code")
+    if as_json and not yes:
+        raise click.UsageError("--json asks nothing: it needs --yes, since each replay buys again")
+    with ledger_at(broker) as ledger:
+        records = [_failed(ledger, job_id) for job_id in job_ids] if job_ids else _coded(ledger, codes)
+    if not records:
+        raise click.ClickException("no job failed with these codes")
+    if not yes:
+        click.confirm(_warning(records), abort=True, err=True)
+    with connected(broker) as client:
+        told = {record.job_id: client.submit(again(record)) for record in records}
+    if as_json:
+        click.echo(json.dumps([{"job_id": new, "replay_of": old} for old, new in told.items()], indent=2))
+    else:
+        click.echo("\n".join(f"{new}  is job {old} again" for old, new in told.items()))
+
+
+def _failed(ledger: Ledger, job_id: str) -> Record:
+    """The record of a job that may be bought again; raises `ClickException` for any other."""
+    record = ledger.find(job_id)
+    if record is None:
+        raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
+    if reason := _against(record):
+        raise click.ClickException(f"job {job_id} {reason}")
+    return record
+
+
+def _against(record: Record) -> str:
+    """What speaks against buying a job again; '' where nothing does."""
+    if record.following:
+        return f"waits for job {record.following}: replay that one"
+    state = record.text("state")
+    if state == "unconfirmed":
+        return "may have been bought, nobody knows: settle it by `bide unconfirmed`"
+    if state != "failed":
+        return f"is {state}, not failed: there is nothing to replay"
+    if record.text("run"):
+        return f"is a row of run {record.text('run')}: `bide bulk replay {record.text('run')}` replays its failed rows"
+    return "" if record.request_json else "has no request any more"
+
+
+def _coded(ledger: Ledger, codes: Sequence[str]) -> list[Record]:
+    found = search(ledger, wanted_of(["failed"], codes), most=MOST)
+    records = (ledger.read(job.account, job.job_id) for job in found.jobs)
+    return [record for record in records if record and not _against(record)]
+
+
+def _warning(records: Sequence[Record]) -> str:
+    from bide.ledger.timeline import money  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
+
+    paid = sum(money(record) != "not bought" for record in records)
+    before = f" {paid} of them were or may have been paid for already." if paid else ""
+    return f"{len(records)} job{'' if len(records) == 1 else 's'} will be bought again.{before} Go on?"
+
+
+def again(record: Record) -> GenerateRequest:
+    """The request of a failed job, as that of a new one that knows whose place it takes."""
+    old = record.request
+    changes: dict[str, Any] = {
+        "idempotency_key": f"replay-of:{record.job_id}",
+        "metadata": {**old.metadata, "replay_of": record.job_id},
+    }
+    return old.model_copy(update=changes)

@@ -1,0 +1,153 @@
+"""`bide jobs`: which jobs there are, by state, provider, account, age and failure code."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.connection import broker_option, ledger_at
+
+if TYPE_CHECKING:
+    from bide.ledger import Ledger
+    from bide.ledger.listing import Found, Job, Wanted
+
+STATES = ("queued", "submitting", "running", "storing", "unconfirmed", "succeeded", "failed", "canceled")
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Age(click.ParamType[float]):
+    """`90`, `90s`, `15m`, `2h`, `3d`: a length of time, in seconds here."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        said = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value))
+        if not said:
+            self.fail(f"{value!r} is no length of time; write 90s, 15m, 2h or 3d", param, ctx)
+        return float(said[1]) * _UNITS[said[2]]
+
+
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="The most to show."
+)
+codes_option = click.option("--code", "codes", multiple=True, help="Only those that failed with this code. Repeatable.")
+
+
+@click.command()
+@click.option("--state", "states", type=click.Choice((*STATES, "all")), multiple=True, help="Repeatable.")
+@click.option("--provider", default="", help="Only this provider's.")
+@click.option("--account", default="", help="Only accounts of this name.")
+@click.option("--older-than", type=Age(), metavar="AGE", help="Only those opened longer ago: 90s, 15m, 2h, 3d.")
+@codes_option
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def jobs(
+    states: Sequence[str],
+    provider: str,
+    account: str,
+    older_than: float | None,
+    codes: Sequence[str],
+    limit: int,
+    broker: str | None,
+    as_json: bool,
+) -> None:
+    """List jobs: all that are not over, the oldest first, or by --state or --code."""
+    with ledger_at(broker) as ledger:
+        wanted = wanted_of(states, codes, provider=provider, account=account, older_than_seconds=older_than)
+        found = search(ledger, wanted, most=limit)
+        troubles = _troubles(ledger, wanted)
+    if as_json:
+        told = {"jobs": [as_told(job) for job in found.jobs], "whole": found.whole, "accounts": troubles}
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    for name, trouble in troubles.items():
+        click.echo(f"account {name}: {trouble}")
+    click.echo("\n".join(table(found.jobs)) or "there are none")
+    if len(found.jobs) == limit or not found.whole:
+        click.echo("there may be more: see --limit and the other options", err=True)
+
+
+def wanted_of(
+    states: Sequence[str],
+    codes: Sequence[str],
+    *,
+    provider: str = "",
+    account: str = "",
+    older_than_seconds: float | None = None,
+) -> Wanted:
+    """What the options ask for: with codes but no states, whatever ended so."""
+    from bide.contract import FailureCode, JobState  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
+    from bide.ledger.listing import UNDER_WAY, Wanted  # noqa: PLC0415 - as above
+
+    if unknown := sorted(set(codes) - set(FailureCode)):
+        raise click.UsageError(f"--code: there is no {', '.join(unknown)}; there are {', '.join(FailureCode)}")
+    asked = frozenset(JobState) if "all" in states else frozenset(map(JobState, states))
+    default = frozenset({JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}) if codes else UNDER_WAY
+    before = time.time() - older_than_seconds if older_than_seconds is not None else float("inf")
+    return Wanted(asked or default, provider, account, frozenset(codes), before)
+
+
+def search(ledger: Ledger, wanted: Wanted, *, most: int) -> Found:
+    """The jobs that are wanted."""
+    from bide.ledger.listing import Listing  # noqa: PLC0415 - as above
+
+    return Listing(ledger.server).search(wanted, most=most)
+
+
+def _troubles(ledger: Ledger, wanted: Wanted) -> dict[str, str]:
+    """What keeps accounts from submitting."""
+    stands = [ledger.standing(name) for name in ledger.accounts() if wanted.of(name)]
+    return {str(each.account): each.trouble for each in stands if each.trouble}
+
+
+def as_told(job: Job) -> dict[str, Any]:
+    """One job for a program; times are ISO 8601 in UTC."""
+    return {
+        "job_id": job.job_id,
+        "state": job.state.value,
+        "provider": job.account.provider,
+        "account": job.account.account,
+        "operation": job.operation,
+        "created_at": _iso(job.created),
+        "finished_at": _iso(job.finished),
+        "polls": job.polls,
+        "provider_job_id": job.provider_job_id or None,
+        "code": job.code or None,
+        "message": job.message or None,
+        "note": job.note or None,
+        "run": job.run or None,
+    }
+
+
+def table(found: Sequence[Job]) -> list[str]:
+    """One line each, in columns."""
+    rows = [
+        (job.job_id, job.state.value, str(job.account), job.operation, _age(job), f"{job.polls} polls", _remark(job))
+        for job in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _remark(job: Job) -> str:
+    return f"{job.code}: {job.message}"[:100] if job.code else job.note[:100]
+
+
+def _age(job: Job) -> str:
+    seconds = max(time.time() - job.created, 0.0)
+    unit, size = next(
+        ((unit, size) for unit, size in (("d", 86400), ("h", 3600), ("m", 60)) if seconds >= 2 * size), ("s", 1)
+    )
+    return f"{seconds / size:.0f}{unit} old"
+
+
+def _iso(at: float) -> str | None:
+    return datetime.fromtimestamp(at, UTC).isoformat() if at else None

@@ -1,0 +1,198 @@
+"""The ledger's contract about accounts that are not well: holds, pauses, and one job ahead to find out."""
+
+from __future__ import annotations
+
+import pytest
+
+from bide.contract import JobState
+from bide.ledger import Limits, Verb
+from bide.ledger.keys import ACCOUNTS_KEY
+from tests.contract.ledger_contract_submits import intended_again, refuse
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
+
+#: How many submits in a row may get no answer before the others wait.
+MOST_DOUBTS = 5
+
+
+class HealthContract:
+    """Who waits for what, and that waiting fails nobody."""
+
+    # Pauses
+
+    def test_a_paused_account_submits_nothing(self, stage: Stage) -> None:
+        """Whoever comes waits, for as long as it takes, and is let in once it is resumed."""
+        assert stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        assert stage.arrive("a").verb is Verb.WAIT
+        stage.clock.advance(1000)
+        assert not stage.ledger.admit(ACCOUNT).hints
+        assert not stage.ledger.sweep(ACCOUNT)[0].hints
+        assert stage.ledger.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a"]
+
+    def test_a_pause_asks_for_no_rounds(self, stage: Stage) -> None:
+        """Nothing polls for a line that only a person can set going."""
+        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        step = stage.arrive("a")
+        assert step.round is None
+        assert stage.ledger.sweep(ACCOUNT)[0].round is None
+
+    def test_a_job_let_in_before_the_pause_goes_back_to_its_place(self, stage: Stage) -> None:
+        """Its message finds the account paused: nothing is bought, and nobody overtakes it meanwhile."""
+        for name in "abc":
+            stage.open(name)
+        (first, _) = stage.ledger.admit(ACCOUNT, most=2).hints
+        assert first.job_id == "a"
+        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        assert [stage.resume(name).verb for name in "ba"] == [Verb.WAIT, Verb.WAIT]
+        assert stage.clocks("a") == stage.clocks("b") == {"queued"}
+        stage.ledger.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b", "c"]
+
+    def test_what_was_bought_goes_on_in_a_pause(self, stage: Stage) -> None:
+        """Polls and downloads are no submits."""
+        stage.running("a")
+        stage.ledger.pause(ACCOUNT, reason="no credit", by="operator")
+        stage.clock.advance(3)
+        messages, _, _ = stage.ledger.sweep(ACCOUNT)
+        seq = messages.round.seq if messages.round else 1
+        assert [job.job_id for job in stage.ledger.claim(ACCOUNT, seq, batch=10).jobs] == ["a"]
+
+    def test_the_first_reason_stays(self, stage: Stage) -> None:
+        """Only the first pause is news; the account says why, since when and by whom."""
+        assert stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        assert not stage.ledger.pause(ACCOUNT, reason="lunch", by="operator")
+        stands = stage.ledger.standing(ACCOUNT)
+        assert (stands.paused, stands.paused_by) == ("no credit", "bide")
+        assert stands.trouble == "paused by bide since 2023-11-14 22:13:20 UTC: no credit"
+
+    def test_an_account_can_be_paused_before_its_first_job(self, stage: Stage) -> None:
+        """It stands in the registry then, so that everybody sees the pause."""
+        stage.ledger.pause(ACCOUNT, reason="not yet", by="operator")
+        assert stage.server.smembers(ACCOUNTS_KEY) == {str(ACCOUNT)}
+
+    def test_a_pause_outlasts_an_accepted_submit(self, stage: Stage) -> None:
+        """A submit under way that still goes through does not say that the next one will."""
+        record, token, attempt = stage.submitting("a")
+        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2)
+        assert stage.arrive("b").verb is Verb.WAIT
+
+    def test_waiting_for_a_paused_account_ends_at_the_deadline(self, stage: Stage) -> None:
+        """And not before."""
+        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        stage.arrive("a")
+        stage.clock.advance(1799)
+        stage.ledger.sweep(ACCOUNT)
+        assert stage.state("a") == "queued"
+        stage.clock.advance(2)
+        stage.ledger.sweep(ACCOUNT)
+        assert stage.state("a") == "failed"
+
+    def test_resuming_ends_holds_too(self, stage: Stage) -> None:
+        """An operator knows better than a Retry-After; where nothing holds an account, nothing changes."""
+        assert not stage.ledger.resume(ACCOUNT)
+        refuse(stage, "a", after_seconds=300)
+        assert stage.ledger.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a"]
+        assert stage.ledger.standing(ACCOUNT).trouble == ""
+
+    def test_a_hold_is_news_once(self, stage: Stage) -> None:
+        """Each poll that hears of the refused key prolongs it; only the first, or another reason, is worth a line."""
+        assert stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 401")
+        stage.clock.advance(30)
+        assert not stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 401")
+        assert stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 403")
+        stage.clock.advance(61)
+        assert stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 403")
+
+    # One job ahead
+
+    def test_one_job_at_a_time_finds_out(self, stage: Stage) -> None:
+        """After the hold one goes ahead; until its submit has come to something nobody else does, however long."""
+        refuse(stage, "a")
+        for name in "bcd":
+            stage.arrive(name)
+        stage.clock.advance(2)
+        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        stage.clock.advance(5)
+        assert not stage.ledger.admit(ACCOUNT).hints
+        record = intended_again(stage, ahead.job_id, "t")
+        stage.clock.advance(5)
+        assert not stage.ledger.admit(ACCOUNT).hints
+        assert stage.arrive("e").verb is Verb.WAIT
+        assert stage.ledger.standing(ACCOUNT).probe == ahead.job_id
+        assert len(stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p").hints) == 4
+
+    @pytest.mark.parametrize("end", ["canceled", "failed", "put off"])
+    def test_a_job_ahead_that_finds_out_nothing_leaves_its_turn(self, stage: Stage, end: str) -> None:
+        """Another one goes ahead; the account is not stuck with it."""
+        refuse(stage, "a")
+        stage.arrive("b")
+        stage.clock.advance(2)
+        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        record = taken(stage.resume(ahead.job_id, token="t"), Verb.SUBMIT)
+        if end == "canceled":
+            stage.ledger.cancel(ACCOUNT, ahead.job_id)
+        elif end == "failed":
+            stage.ledger.conclude(record, "t", JobState.FAILED, error=ERROR)
+        else:
+            stage.ledger.put_off(record, "t", seconds=60, note="inputs")
+        (other,) = stage.ledger.admit(ACCOUNT).hints
+        assert other.job_id != ahead.job_id
+
+    def test_a_job_ahead_whose_worker_died_leaves_its_turn(self, stage: Stage) -> None:
+        """It is unconfirmed once its lease has run out, and the sweep lets another go ahead."""
+        refuse(stage, "a")
+        stage.arrive("b")
+        stage.clock.advance(2)
+        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        intended_again(stage, ahead.job_id, "t")
+        for _ in range(4):
+            stage.clock.advance(9)
+            stage.ledger.sweep(ACCOUNT)
+        assert stage.state(ahead.job_id) == "unconfirmed"
+        assert len(stage.ledger.admit(ACCOUNT).hints) == 1
+
+    # Doubts in a row
+
+    def test_doubts_in_a_row_stop_the_others(self, stage: Stage) -> None:
+        """A provider that answers nothing is asked by one job at a time: each further one would be one more doubt."""
+        for number in range(MOST_DOUBTS):
+            assert stage.ledger.standing(ACCOUNT).trouble == ""
+            stage.unconfirmed(f"j{number}")
+        stands = stage.ledger.standing(ACCOUNT)
+        assert (stands.held_seconds, stands.strikes) == (1, 1)
+        assert "5 submits in a row" in stands.held_reason
+        stage.arrive("a")
+        stage.arrive("b")
+        stage.clock.advance(1)
+        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        record = intended_again(stage, ahead.job_id, "t")
+        stage.clock.advance(0.1)
+        assert stage.ledger.conclude(record, "t", JobState.UNCONFIRMED, error=ERROR)
+        assert stage.ledger.standing(ACCOUNT).held_seconds == pytest.approx(2)
+        assert not stage.ledger.admit(ACCOUNT).hints
+        assert stage.state("b") == "queued"
+
+    def test_an_accepted_submit_forgives_doubts(self, stage: Stage) -> None:
+        """Only those in a row count."""
+        for number in range(MOST_DOUBTS + 2):
+            stage.unconfirmed(f"j{number}")
+            stage.running(f"ok{number}")
+        assert stage.ledger.standing(ACCOUNT).trouble == ""
+
+    def test_a_doubt_that_is_reported_twice_counts_once(self, stage: Stage) -> None:
+        """A script that runs twice, as a Redis client may have it."""
+        for number in range(MOST_DOUBTS - 1):
+            record, token, _ = stage.submitting(f"j{number}")
+            for _ in range(2):
+                assert stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        assert stage.ledger.standing(ACCOUNT).trouble == ""
+
+    def test_a_sweep_notes_what_the_settings_allow(self, stage: Stage) -> None:
+        """For people, whose commands do not know them."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=7, submits_per_second=0.5)
+        stage.arrive("a")
+        stage.ledger.sweep(ACCOUNT)
+        stands = stage.ledger.standing(ACCOUNT)
+        assert (stands.max_in_flight, stands.submits_per_second) == (7, 0.5)

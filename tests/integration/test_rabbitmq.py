@@ -1,0 +1,129 @@
+"""RabbitMQ as the broker, records and results in Redis: jobs come home, also when their worker is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from bide.contract import CANCEL_TASK, CONTROL_QUEUE
+from tests.integration.caller import Caller, image, marker, succeeded
+from tests.integration.processes import ROOT
+from tests.integration.rabbitmq import RabbitServer, rabbitmq, rabbitmq_missing
+from tests.integration.rig import Rig
+from tests.integration.test_operations import CASES
+from tests.integration.waiting import eventually
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(bool(rabbitmq_missing()), reason=rabbitmq_missing() or "it is there"),
+]
+
+#: One of each provider: inline and by link, at once and by polls, one picture and several.
+HANDFUL = (
+    "cyberphotobooth, inline",
+    "dreambooth, text2img at once",
+    "dreambooth, img2img",
+    "nextry",
+    "photogpt, images",
+)
+
+
+class RabbitRig(Rig):
+    """The deployment with its messages on RabbitMQ."""
+
+    def __init__(self, folder: Path, broker: RabbitServer) -> None:
+        super().__init__(folder)
+        self.broker = broker
+
+    def environment(self) -> dict[str, str]:
+        own = {"BIDE_BROKER_URL": self.broker.url, "BIDE_LEDGER_URL": self.redis.url, "TMPDIR": str(self._folder)}
+        return {**super().environment(), **own}
+
+    def health(self, name: str) -> tuple[int, str]:
+        """Exit code and words of a process's health check."""
+        command = [sys.executable, "-m", "workers.health", name, "--patience", "4"]
+        done = subprocess.run(
+            command, env=self.environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+class RabbitCaller(Caller):
+    """A service that sends over RabbitMQ, and finds its results in Redis."""
+
+    def __init__(self, broker_url: str, result_url: str) -> None:
+        self.app = Celery("somebody", broker=broker_url, backend=result_url, set_as_current=False)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitRig]:
+    """RabbitMQ, Redis, S3, the sandbox, a worker and a poller."""
+    folder = tmp_path_factory.mktemp("rabbit")
+    with rabbitmq(folder / "rabbitmq") as broker, RabbitRig(folder, broker) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def caller(rig: RabbitRig) -> Iterator[Caller]:
+    """A service that submits jobs."""
+    with RabbitCaller(rig.broker.url, rig.redis.url) as caller:
+        yield caller
+
+
+def test_jobs_of_all_providers_come_home(rig: RabbitRig, caller: Caller) -> None:
+    """Each is bought once and polled, and its objects are stored; no message is left over."""
+    results = {name: caller.submit(CASES[name].request) for name in HANDFUL}
+
+    for name, result in results.items():
+        told = succeeded(result)
+        assert [output["role"] for output in told["outputs"]] == [role for role, _ in CASES[name].outputs]
+        assert all(rig.store.read(output["key"])[0] for output in told["outputs"])
+        assert sum(bought["id"] == told["provider_job_id"] for bought in rig.sandbox.purchases()) == 1
+
+
+def test_killed_processes_lose_nothing(rig: RabbitRig, caller: Caller) -> None:
+    """Worker and poller are killed while jobs are at the provider; another waits for them: all end well, once."""
+    mark = marker()
+    results = [caller.submit(image(f"{mark} {number}")) for number in range(4)]
+    eventually(lambda: len(rig.purchases(mark)) == 4, what="all are bought")
+    eventually(lambda: all(rig.state(result.id) != "submitting" for result in results), what="all are known to be")
+
+    rig.worker.kill()
+    rig.poller.kill()
+    results.append(caller.submit(image(f"{mark} late")))
+    rig.mend()
+
+    for result in results:
+        succeeded(result)
+    assert len(rig.purchases(mark)) == 5
+
+
+def test_health_sees_a_worker_that_takes_nothing(rig: RabbitRig, caller: Caller) -> None:
+    """Healthy while it consumes, unhealthy while a message waits for it in vain."""
+    becomes(rig, "poller", 0)
+    becomes(rig, "worker", 0)
+
+    told = caller.app.control.cancel_consumer(CONTROL_QUEUE, reply=True, timeout=10, limit=2)
+    assert str(told).count("no longer consuming") >= 1
+    caller.app.send_task(CANCEL_TASK, kwargs={"job_id": "nobody"}, queue=CONTROL_QUEUE, ignore_result=True)
+    assert "1 messages wait in " in becomes(rig, "worker", 1)
+
+    caller.app.control.add_consumer(CONTROL_QUEUE, reply=True, timeout=10, limit=1)
+    becomes(rig, "worker", 0)
+
+
+def becomes(rig: RabbitRig, name: str, code: int) -> str:
+    """Wait until the check ends with `code`; gives its words."""
+    last = ""
+
+    def look() -> str:
+        nonlocal last
+        found, last = rig.health(name)
+        return last if found == code else ""
+
+    return eventually(look, what=f"the check of {name} ends with {code}", within_seconds=20)

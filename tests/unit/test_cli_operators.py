@@ -1,0 +1,272 @@
+"""`bide explain`, `jobs`, `failed`, `pause` and `resume`, on a Redis in memory behind the commands' own connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import fakeredis
+import pytest
+import redis
+from click.testing import CliRunner, Result
+
+from bide.cli import accounts, failed, listing
+from bide.cli import explain as explaining
+from bide.cli.advice import ADVICE, STATE_ADVICE, remedy
+from bide.cli.main import main
+from bide.contract import Failure, FailureCode, GenerateRequest, JobState
+from bide.ledger import Ledger, Polled
+from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+
+
+class Buyer:
+    """A client that takes requests and buys nothing."""
+
+    def __init__(self) -> None:
+        self.bought: list[GenerateRequest] = []
+
+    def submit(self, request: GenerateRequest) -> str:
+        """Take it under a new id."""
+        self.bought.append(request)
+        return f"new-{len(self.bought)}"
+
+
+@pytest.fixture
+def buyer() -> Buyer:
+    """What the commands find in place of a client."""
+    return Buyer()
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, buyer: Buyer) -> Stage:
+    """A ledger that the commands find in place of a deployment's."""
+    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+    clock = Clock()
+
+    @contextmanager
+    def ledger_at(_: str | None) -> Iterator[Ledger]:
+        yield Ledger(server, clock=clock)
+
+    @contextmanager
+    def connected(_: str | None) -> Iterator[Buyer]:
+        yield buyer
+
+    for section in (accounts, explaining, failed, listing):
+        monkeypatch.setattr(section, "ledger_at", ledger_at)
+    monkeypatch.setattr(failed, "connected", connected)
+    return Stage(server, clock)
+
+
+def run(*arguments: str, told: str | None = None) -> Result:
+    """`bide` with these arguments, `told` on its standard input."""
+    return CliRunner().invoke(main, arguments, input=told)
+
+
+def fail(stage: Stage, job_id: str, code: FailureCode = FailureCode.REJECTED, **changes: object) -> None:
+    """A job that failed, whose caller knows."""
+    record, token, _ = stage.submitting(job_id, **changes)
+    error = Failure(code=code, message="no red foxes", job_id=job_id).model_dump_json()
+    assert stage.ledger.conclude(record, token, JobState.FAILED, error=error)
+    stage.ledger.answered(ACCOUNT, job_id)
+
+
+# explain
+
+
+def test_explain_tells_the_story(stage: Stage) -> None:
+    """Why, next, money, what to do, and a line for each thing that happened."""
+    stage.running("a")
+    stage.clock.advance(2)
+    stage.ledger.polled(ACCOUNT, [Polled("a", "running", 3.0, note="processing", late_seconds=0.4)])
+    assert run("explain", "a").output.splitlines() == [
+        "job a  running  photogpt/default",
+        "  what       photogpt images.generation: a red fox",
+        "  why        the provider is at work on it and last said: processing",
+        "  next       2023-11-14 22:13:25 UTC: poll",
+        "  money      bought, as p-a",
+        f"  to do      {STATE_ADVICE[JobState.RUNNING]}",
+        "",
+        "2023-11-14 22:13:20       +0.0 s  opened     interactive, may take 1800 s",
+        "2023-11-14 22:13:20       +0.0 s  submit     attempt 1",
+        "2023-11-14 22:13:20       +0.0 s  accepted   by the provider as p-a",
+        "2023-11-14 22:13:22       +2.0 s  poll       0.4 s late: processing",
+    ]
+
+
+def test_explain_says_what_to_do_about_a_failure(stage: Stage) -> None:
+    """By its code; for programs as JSON."""
+    fail(stage, "a")
+    told = json.loads(run("explain", "a", "--json").output)
+    assert (told["state"], told["money"], told["next_at"]) == ("failed", "not bought", None)
+    assert told["to_do"] == ADVICE[FailureCode.REJECTED]
+    assert told["failure"]["code"] == "rejected"
+    assert told["timeline"][-1]["detail"] == "rejected: no red foxes"
+
+
+def test_explain_says_that_the_account_is_paused(stage: Stage) -> None:
+    """And how the pause is ended."""
+    stage.ledger.pause(ACCOUNT, reason="HTTP 402: no credit", by="bide")
+    stage.arrive("a")
+    told = json.loads(run("explain", "a", "--json").output)
+    assert told["why"][0] == "its account: paused by bide since 2023-11-14 22:13:20 UTC: HTTP 402: no credit"
+    assert told["to_do"].startswith("mend the account, then `bide resume photogpt default`")
+
+
+def test_explain_of_a_follower_is_that_of_its_leader(stage: Stage) -> None:
+    """One purchase, one story."""
+    stage.running("a", idempotency_key="k")
+    stage.arrive("b", idempotency_key="k")
+    assert json.loads(run("explain", "b", "--json").output)["job_id"] == "a"
+
+
+@pytest.mark.usefixtures("stage")
+def test_explain_of_nothing() -> None:
+    """One readable line."""
+    result = run("explain", "nobody")
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "nothing is known of a job 'nobody'" in result.stderr
+
+
+def test_there_is_a_remedy_for_everything() -> None:
+    """Each state and each failure code has one, and a failure's goes first."""
+    assert set(STATE_ADVICE) == set(JobState)
+    assert {remedy(JobState.FAILED, code) for code in FailureCode} == set(ADVICE.values())
+    assert remedy(JobState.UNCONFIRMED, FailureCode.SUBMISSION_UNKNOWN) == STATE_ADVICE[JobState.UNCONFIRMED]
+
+
+# jobs
+
+
+def test_jobs_lists_what_is_not_over(stage: Stage) -> None:
+    """And what keeps accounts from submitting."""
+    fail(stage, "gone")
+    stage.running("a")
+    stage.ledger.pause(ACCOUNT, reason="lunch", by="operator")
+    shown = run("jobs").output.splitlines()
+    assert shown[0] == "account photogpt/default: paused by operator since 2023-11-14 22:13:20 UTC: lunch"
+    assert [line.split()[:4] for line in shown[1:]] == [["a", "running", "photogpt/default", "images.generation"]]
+
+
+def test_jobs_filters(stage: Stage) -> None:
+    """By code, state and age; the JSON says whether that is all."""
+    fail(stage, "gone")
+    stage.running("a")
+    assert run("jobs", "--older-than", "2h", "--json").exit_code == 0
+    told = json.loads(run("jobs", "--code", "rejected", "--json").output)
+    assert [(job["job_id"], job["code"], job["message"]) for job in told["jobs"]] == [
+        ("gone", "rejected", "no red foxes")
+    ]
+    assert told["whole"] is True
+    assert [job["job_id"] for job in json.loads(run("jobs", "--state", "all", "--json").output)["jobs"]] == [
+        "gone",
+        "a",
+    ]
+    assert run("jobs", "--provider", "nextry").output == "there are none\n"
+
+
+@pytest.mark.usefixtures("stage")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--code", "unlucky"], "--code: there is no unlucky; there are invalid_request"),
+        (["--older-than", "long"], "'long' is no length of time; write 90s, 15m, 2h or 3d"),
+    ],
+)
+def test_jobs_names_what_it_does_not_understand(arguments: list[str], said: str) -> None:
+    """With what would be right."""
+    result = run("jobs", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+# failed
+
+
+def test_failed_list(stage: Stage) -> None:
+    """Only failed ones, by code where one is given."""
+    fail(stage, "a")
+    fail(stage, "b", FailureCode.LOST)
+    stage.running("c")
+    assert {job["job_id"] for job in json.loads(run("failed", "list", "--json").output)} == {"a", "b"}
+    assert [job["job_id"] for job in json.loads(run("failed", "list", "--code", "lost", "--json").output)] == ["b"]
+
+
+def test_a_replay_is_a_new_job_with_the_same_request(stage: Stage, buyer: Buyer) -> None:
+    """It asks first, since it buys again; its key makes two replays one job; it says whose place it takes."""
+    fail(stage, "a", idempotency_key="order-7", metadata={"order": "7"})
+    refused = run("failed", "replay", "a", told="n\n")
+    assert (refused.exit_code, buyer.bought) == (1, [])
+    assert "1 job will be bought again." in refused.stderr
+
+    assert run("failed", "replay", "a", told="y\n").stdout == "new-1  is job a again\n"
+
+    [request] = buyer.bought
+    assert request.idempotency_key == "replay-of:a"
+    assert request.metadata == {"order": "7", "replay_of": "a"}
+    assert request.params == {"modelID": "m1", "prompt": "a red fox"}
+
+
+def test_a_replay_by_code(stage: Stage, buyer: Buyer) -> None:
+    """All that failed so, and no others; programs have to say that they mean it."""
+    fail(stage, "a")
+    fail(stage, "b", FailureCode.LOST)
+    fail(stage, "c")
+    assert run("failed", "replay", "--code", "rejected", "--json").exit_code == 2
+    told = json.loads(run("failed", "replay", "--code", "rejected", "--yes", "--json").output)
+    assert {one["replay_of"] for one in told} == {"a", "c"}
+    assert len(buyer.bought) == 2
+
+
+def test_a_replay_warns_of_what_was_paid_for(stage: Stage) -> None:
+    """A job that the provider made, or may have made, is bought a second time."""
+    stage.running("a")
+    error = Failure(code=FailureCode.LOST, message="gone", job_id="a").model_dump_json()
+    stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=error)])
+    stage.ledger.answered(ACCOUNT, "a")
+    assert "1 of them were or may have been paid for already" in run("failed", "replay", "a", told="n\n").stderr
+
+
+def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer) -> None:
+    """An unconfirmed one is settled, not bought again; nobody buys what goes on or ended well."""
+    stage.unconfirmed("doubt")
+    stage.running("runs")
+    for job_id, said in {
+        "doubt": "`bide unconfirmed`",
+        "runs": "is running, not failed",
+        "x": "nothing is known",
+    }.items():
+        result = run("failed", "replay", job_id, "--yes")
+        assert result.exit_code == 1
+        assert said in result.stderr
+    assert run("failed", "replay").exit_code == 2
+    assert not buyer.bought
+
+
+# pause and resume
+
+
+def test_pause_and_resume(stage: Stage) -> None:
+    """Of one account, or of all that a provider has; said again it changes nothing, and tells so."""
+    stage.arrive("a")
+    assert run("pause", "photogpt", "second", "--reason", "lunch").output == (
+        "photogpt/second is paused: jobs wait in line\n"
+    )
+    assert run("pause", "photogpt").output.splitlines() == [
+        "photogpt/default is paused: jobs wait in line",
+        "photogpt/second was paused already",
+    ]
+    told = json.loads(run("resume", "photogpt", "--json").output)
+    assert [(one["account"], one["changed"], one["paused"]) for one in told] == [
+        ("default", True, False),
+        ("second", True, False),
+    ]
+    assert run("resume", "photogpt", "second").output == "photogpt/second was neither paused nor held\n"
+
+
+@pytest.mark.usefixtures("stage")
+def test_pausing_a_misspelt_provider() -> None:
+    """Says which there are."""
+    result = run("pause", "photogtp")
+    assert result.exit_code == 1
+    assert "there is no provider 'photogtp'; there are cyberphotobooth" in result.stderr

@@ -1,0 +1,175 @@
+"""deploy/: each metric and label that the dashboard and the alert rules ask for is one that `bide metrics` exports."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import promql_parser as promql
+import pytest
+import redis
+import yaml
+from prometheus_client.samples import Sample
+
+from bide.bulk.names import RUNS_KEY, run_prefix
+from bide.contract import QUEUES
+from tests.contract.ledger_stage import Clock, Stage
+from workers.metrics.families import families
+from workers.metrics.reading import read
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+RULES_FILE = DEPLOY / "prometheus" / "bide.rules.yml"
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load(RULES_FILE.read_text())["groups"] for rule in group["rules"]
+]
+DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "bide.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+#: What Grafana fills in, by what it may fill in.
+GRAFANA = {"$__rate_interval": "2m", "$provider": ".*", "$account": ".*"}
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    """What is exported of a ledger that has something of everything."""
+    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+    stage = Stage(server, Clock())
+    stage.open("a")
+    server.hset(f"{run_prefix('r')}record", mapping={"state": "running", "rows": 5})
+    server.zadd(RUNS_KEY, {"r": 0})
+    for account in stage.ledger.accounts():
+        stage.ledger.sweep(account)
+    found = families(read(server, lambda: dict.fromkeys(QUEUES, 0)))
+    return [one for metric in found for one in metric.samples]
+
+
+@pytest.fixture(scope="module")
+def exported(samples: list[Sample]) -> dict[str, set[str]]:
+    """The names of all samples, with their labels."""
+    return {one.name: set(one.labels) for one in samples}
+
+
+def expressions() -> Iterator[tuple[str, str]]:
+    """Every expression, with where it stands."""
+    for rule in RULES:
+        yield rule["alert"], rule["expr"]
+    for panel in PANELS:
+        for target in panel["targets"]:
+            text = target["expr"]
+            for name, value in GRAFANA.items():
+                text = text.replace(name, value)
+            yield panel["title"], text
+
+
+def nodes(expression: Any) -> Iterator[Any]:
+    """A parsed expression and all its parts."""
+    yield expression
+    parts = [getattr(expression, name, None) for name in ("expr", "lhs", "rhs", "vector_selector", "param")]
+    for part in (*parts, *getattr(expression, "args", ())):
+        if part is not None:
+            yield from nodes(part)
+
+
+EXPRESSIONS = list(expressions())
+every_expression = pytest.mark.parametrize(
+    ("place", "expression"), EXPRESSIONS, ids=[place for place, _ in EXPRESSIONS]
+)
+
+
+@every_expression
+def test_metrics_and_labels_exist(place: str, expression: str, exported: dict[str, set[str]]) -> None:
+    """It parses as PromQL, and selects and groups by what there is."""
+    parsed = list(nodes(promql.parse(expression)))
+    selectors = [node for node in parsed if isinstance(node, promql.VectorSelector)]
+    assert {node.name for node in selectors} == set(re.findall(r"bide_\w+", expression)), "none was overlooked"
+    labels = set[str]()
+    for selector in selectors:
+        assert selector.name in exported, f"{place}: {selector.name}"
+        assert {matcher.name for matcher in selector.matchers.matchers} <= exported[selector.name], place
+        labels |= exported[selector.name]
+    for node in parsed:
+        if isinstance(node, promql.AggregateExpr) and node.modifier:
+            assert set(node.modifier.labels) <= labels, place
+
+
+@every_expression
+def test_words_in_matchers_exist(place: str, expression: str, samples: list[Sample]) -> None:
+    """A state, outcome or queue that is asked for is one that is exported, not a misspelt one that never fires."""
+    known = {label for one in samples for label in one.labels.items()}
+    for name, said in re.findall(r'(\w+)=~?"([^"]*)"', expression):
+        assert {(name, word) for word in said.split("|") if word != ".*"} <= known, place
+
+
+# Alert rules
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+def test_alert_says_what_and_where_to_read_on(rule: dict[str, Any]) -> None:
+    """A severity, a summary, and the runbook's section that is named after the alert."""
+    kebab = re.sub(r"(?<!^)(?=[A-Z])", "-", rule["alert"]).lower()
+    assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert rule["labels"]["severity"] in ("critical", "warning", "info")
+    assert rule["annotations"]["summary"].endswith(".")
+    assert rule["annotations"]["runbook_url"].endswith(f"/docs/operations.md#alert-{kebab}")
+
+
+def test_alerts_name_labels_that_their_expression_keeps(exported: dict[str, set[str]]) -> None:
+    """A summary with a hole in it helps nobody."""
+    for rule in RULES:
+        told = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        names = re.findall(r"bide_\w+", rule["expr"])
+        assert told <= set.union(*(exported[name] for name in names)), rule["alert"]
+
+
+def test_alert_names_differ() -> None:
+    """Each has one runbook."""
+    names = [rule["alert"] for rule in RULES]
+    assert len(names) == len(set(names)) >= 15
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+def test_promtool_accepts_the_rules() -> None:
+    """Prometheus's own judgement, templates included."""
+    checked = subprocess.run(["promtool", "check", "rules", RULES_FILE], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+# Dashboard
+
+
+def test_dashboard_is_one_that_grafana_imports() -> None:
+    """The fields that it needs; ids differ, and each panel asks the chosen Prometheus something."""
+    assert DASHBOARD["uid"] == "bide"
+    assert DASHBOARD["schemaVersion"] >= 36
+    assert [one["name"] for one in DASHBOARD["templating"]["list"]] == ["datasource", "provider", "account"]
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    assert len(ids) == len(set(ids))
+    for panel in PANELS:
+        assert panel["type"] in ("stat", "timeseries")
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert [target["refId"] for target in panel["targets"]] == list("ABC")[: len(panel["targets"])]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+
+
+def test_panels_do_not_overlap() -> None:
+    """Each has its place within the 24 columns, under the title of its row."""
+    places = [(panel["title"], panel["gridPos"]) for panel in DASHBOARD["panels"]]
+    for title, at in places:
+        assert at["x"] >= 0, title
+        assert at["x"] + at["w"] <= 24, title
+    for (one, a), (other, b) in combinations(places, 2):
+        beside = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
+        assert beside or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"], f"{one} lies on {other}"
+
+
+def test_dashboard_has_its_rows() -> None:
+    """In the order in which an operator asks."""
+    rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
+    assert rows == ["Now", "Flow", "Money", "Polls", "Queues and repairs", "Bulk"]

@@ -1,0 +1,138 @@
+"""A snapshot in Prometheus's terms. Labels: provider, account, and words of bounded sets; never a job's id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from workers.metrics.counted import COUNTERS, HISTOGRAMS
+from workers.metrics.reading import MOST_ACCOUNTS, SHOWN_RUNS, Account, Snapshot
+
+_ACCOUNT = ("provider", "account")
+
+
+def _capacity(account: Account) -> float | None:
+    return account.health.max_in_flight or None
+
+
+#: Gauges of an account that are one number each; None for a sample that is left out.
+_GAUGES: tuple[tuple[str, str, Callable[[Account], float | None]], ...] = (
+    ("in_flight", "Places taken at the provider.", lambda it: it.in_flight),
+    (
+        "capacity",
+        "Places that the settings allow; absent until a worker has seen the account.",
+        _capacity,
+    ),
+    (
+        "account_paused",
+        "1 while no submits are made until somebody resumes the account.",
+        lambda it: bool(it.health.paused),
+    ),
+    (
+        "account_held_seconds",
+        "How much longer no submits are made, after a refusal.",
+        lambda it: it.health.held_seconds,
+    ),
+    (
+        "account_strikes",
+        "Submits in a row that failed; above 0 one job at a time goes ahead.",
+        lambda it: it.health.strikes,
+    ),
+    (
+        "account_unattended_seconds",
+        "Since any worker process looked after the account.",
+        lambda it: it.unattended_seconds,
+    ),
+    (
+        "poll_overdue_seconds",
+        "How late the job is that waits longest for its poll.",
+        lambda it: it.poll_overdue_seconds,
+    ),
+    ("callbacks_pending", "Callbacks that are owed.", lambda it: it.callbacks),
+    ("callbacks_undelivered", "Callbacks that were given up.", lambda it: it.undelivered),
+    (
+        "callback_overdue_seconds",
+        "How late the callback is that waits longest.",
+        lambda it: it.callback_overdue_seconds,
+    ),
+)
+
+
+def families(snapshot: Snapshot | None) -> Iterator[Metric]:
+    """All metrics; without a snapshot (Redis is away) only their names, and `bide_up` 0."""
+    yield GaugeMetricFamily("bide_up", "1 if the ledger's Redis answered.", value=snapshot is not None)
+    accounts = snapshot.accounts if snapshot else ()
+    left_out = f"Accounts beyond the first {MOST_ACCOUNTS}, of which nothing is shown."
+    yield GaugeMetricFamily("bide_accounts_left_out", left_out, value=snapshot.left_out if snapshot else 0)
+    yield from _jobs(snapshot)
+    for name, text, value in _GAUGES:
+        yield _gauge(name, text, value, accounts)
+    for counter in COUNTERS:
+        labels = [*_ACCOUNT, *([counter.label] if counter.label else [])]
+        counts = CounterMetricFamily(f"bide_{counter.name}", counter.text, labels=labels)
+        for account in accounts:
+            for said, number in counter.counts(account.counted).items():
+                counts.add_metric([*account.name, *([said] if counter.label else [])], number)
+        yield counts
+    for histogram in HISTOGRAMS:
+        values = HistogramMetricFamily(f"bide_{histogram.name}", histogram.text, labels=_ACCOUNT)
+        for account in accounts:
+            buckets, total = histogram.buckets(account.counted)
+            values.add_metric([*account.name], buckets, total)
+        yield values
+    yield from _queues(snapshot)
+    yield from _bulk(snapshot)
+
+
+def _jobs(snapshot: Snapshot | None) -> Iterator[Metric]:
+    jobs = GaugeMetricFamily(
+        "bide_jobs", "Live jobs; `answering`: ended, the caller not told yet.", labels=[*_ACCOUNT, "state"]
+    )
+    oldest = GaugeMetricFamily(
+        "bide_oldest_job_seconds", "Since the oldest job of a state was created.", labels=[*_ACCOUNT, "state"]
+    )
+    if snapshot:
+        for account in snapshot.accounts:
+            for state, its in account.jobs.items():
+                jobs.add_metric([*account.name, state], its.jobs)
+                oldest.add_metric([*account.name, state], max(snapshot.now - its.oldest, 0.0) if its.jobs else 0.0)
+    yield jobs
+    yield oldest
+
+
+def _gauge(name: str, text: str, value: Callable[[Account], float | None], accounts: tuple[Account, ...]) -> Metric:
+    gauge = GaugeMetricFamily(f"bide_{name}", text, labels=_ACCOUNT)
+    for account in accounts:
+        if (number := value(account)) is not None:
+            gauge.add_metric([*account.name], number)
+    return gauge
+
+
+def _queues(snapshot: Snapshot | None) -> Iterator[Metric]:
+    depths = snapshot.queues if snapshot else None
+    yield GaugeMetricFamily("bide_broker_up", "1 if the broker answered.", value=depths is not None)
+    messages = GaugeMetricFamily(
+        "bide_queue_messages", "Messages that wait in a queue of the broker.", labels=["queue"]
+    )
+    for queue, number in (depths or {}).items():
+        messages.add_metric([queue], number)
+    yield messages
+
+
+def _bulk(snapshot: Snapshot | None) -> Iterator[Metric]:
+    runs = GaugeMetricFamily("bide_runs", "Bulk runs that are not over.", labels=["state"])
+    rows = GaugeMetricFamily("bide_runs_rows", "Rows of these runs, by how far they are.", labels=["state"])
+    largest = f"of the {SHOWN_RUNS} runs that run and have most rows left."
+    run_rows = GaugeMetricFamily("bide_run_rows", f"All rows {largest}", labels=["run"])
+    run_done = GaugeMetricFamily("bide_run_done_rows", f"Rows that have ended, {largest}", labels=["run"])
+    if snapshot:
+        bulk = snapshot.bulk
+        for state in ("starting", "running", "paused", "canceling"):
+            runs.add_metric([state], bulk.states.get(state, 0))
+        for state, number in bulk.rows.items():
+            rows.add_metric([state], number)
+        for run in bulk.largest:
+            run_rows.add_metric([run.run_id], run.number("rows"))
+            run_done.add_metric([run.run_id], run.done)
+    yield from (runs, rows, run_rows, run_done)

@@ -1,0 +1,128 @@
+"""What stands in Redis at the moment of a scrape, as values: accounts, queues and bulk runs."""
+
+from __future__ import annotations
+
+from collections import Counter as Counts
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from bide.bulk.names import RUNS_KEY
+from bide.bulk.record import Run
+from bide.bulk.runs import Runs
+from bide.contract import QUEUES
+from bide.ledger import AccountName, Ledger
+from bide.ledger.census import Census, Standing
+from bide.ledger.health import Standing as Health
+from bide.ledger.keys import prefix
+from workers.health import UnhealthyError, waiting
+from workers.metrics.tally import metrics_key
+
+#: Accounts that are shown: requests may name any, and each has some hundred time series.
+MOST_ACCOUNTS = 100
+
+#: Runs that are counted, and those of them that are shown one by one.
+MOST_RUNS, SHOWN_RUNS = 500, 10
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account; ages in seconds."""
+
+    name: AccountName
+    jobs: Mapping[str, Standing]
+    health: Health
+    in_flight: int
+    callbacks: int
+    undelivered: int
+    poll_overdue_seconds: float
+    callback_overdue_seconds: float
+    unattended_seconds: float
+    counted: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """All runs that are not over, and of those that run the ones with the most rows left."""
+
+    states: Mapping[str, int]
+    rows: Mapping[str, int]
+    largest: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Everything, at `now` [seconds since the epoch]. `queues` is None while the broker does not answer."""
+
+    now: float
+    accounts: tuple[Account, ...]
+    left_out: int
+    queues: Mapping[str, int] | None
+    bulk: Bulk
+
+
+def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) -> Snapshot:
+    """Take it all in; `depths` counts the messages in queues. Raises `LedgerAwayError` or `redis.RedisError`."""
+    ledger = Ledger(server)
+    seconds, microseconds = server.time()
+    now = float(seconds) + float(microseconds) / 1e6
+    names = ledger.accounts()
+    accounts = tuple(_account(ledger, name, now) for name in names[:MOST_ACCOUNTS])
+    return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server))
+
+
+def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
+    at = prefix(name)
+    pipeline = ledger.server.pipeline(transaction=False)
+    pipeline.scard(f"{at}inflight")
+    pipeline.zcard(f"{at}callbacks")
+    pipeline.zcard(f"{at}undelivered")
+    pipeline.zrange(f"{at}due", 0, 0, withscores=True)
+    pipeline.zrange(f"{at}callbacks", 0, 0, withscores=True)
+    pipeline.hget(f"{at}account", "swept_at")
+    pipeline.hgetall(metrics_key(name))
+    in_flight, callbacks, undelivered, due, owed, swept_at, counted = pipeline.execute()
+    jobs = Census(ledger.server).of(name)
+    seen = float(swept_at or 0) or min((its.oldest for its in jobs.values() if its.jobs), default=now)
+    return Account(
+        name,
+        jobs,
+        ledger.standing(name),
+        in_flight,
+        callbacks,
+        undelivered,
+        _overdue(due, now),
+        _overdue(owed, now),
+        max(now - seen, 0.0),
+        counted,
+    )
+
+
+def _overdue(first: list[tuple[Any, float]], now: float) -> float:
+    """How long ago the first of a clock was to be looked at."""
+    return max(now - first[0][1], 0.0) if first else 0.0
+
+
+def depths() -> Mapping[str, int] | None:
+    """How many messages wait in each queue of the broker that the settings name; None while it does not answer."""
+    try:
+        return {queue: waiting((queue,)) for queue in QUEUES}
+    except UnhealthyError:
+        return None
+
+
+def _bulk(server: redis.Redis) -> Bulk:
+    ids: Any = server.zrange(RUNS_KEY, 0, MOST_RUNS - 1)
+    runs = [run for run in map(Runs(server).read, ids) if run and not run.over]
+    rows: Counts[str] = Counts()
+    for run in runs:
+        rows.update({"in_line": run.number("in_line"), "in_flight": run.number("in_flight"), **run.ended})
+        rows["left"] += _left(run)
+    largest = sorted((run for run in runs if run.state == "running"), key=_left, reverse=True)
+    return Bulk(Counts(run.state for run in runs), rows, tuple(largest[:SHOWN_RUNS]))
+
+
+def _left(run: Run) -> int:
+    return max(run.number("rows") - run.done, 0)

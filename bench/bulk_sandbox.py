@@ -52,7 +52,7 @@ def _measure(rig: Rig, bulk: Bulk, count: int) -> dict[str, Any]:
     summary, purchases = bulk.check(RUN), bought(rig, MARKED)
     assert set(purchases.values()) == {1}
     assert len(purchases) == count == summary["succeeded"]
-    assert rig.store.names(sheet_key(RUN))
+    assert rig.store.names(sheet_key(RUN)), run.text("note")
     return {
         "rows": count,
         "purchases": purchases.total(),

@@ -8,8 +8,8 @@ from bide.contract import FINAL_STATES
 from bide.ledger.records import AccountName
 from bide.ledger.scripted import Scripted
 
-#: Jobs that one script looks at (3 ms of Redis), and the most of one clock that are looked at.
-PAGE, MOST_JOBS = 1000, 50_000
+#: Jobs that one script looks at (2 ms of Redis), and the most of one clock that are looked at.
+PAGE, MOST_JOBS = 500, 50_000
 
 #: The state of a job that has ended, while its caller has not been told.
 ANSWERING = "answering"

@@ -36,7 +36,7 @@ class SightContract:
         for count in range(100):
             poll(stage, "a", 30, 0.3, "processing" if count < 50 else "a status word that is much too long 📷")
         seen = sight(stage, "a")
-        assert len(stage.server.hget(f"{prefix(ACCOUNT)}body:a", "polls").encode()) <= 200 + 32 + 4
+        assert len(str(stage.server.hget(f"{prefix(ACCOUNT)}body:a", "polls")).encode()) <= 200 + 32 + 4
         assert 4 <= len(seen.polls) <= 20
         assert {one.said for one in seen.polls} == {"a status word that is much too l"}
         assert seen.polls[-1].at == stage.clock.now

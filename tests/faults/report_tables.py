@@ -88,6 +88,7 @@ def _counts() -> list[tuple[str, Callable[[Result], str]]]:
         ("**lost**: their caller was told nothing", lambda run: _bold(run["lost"])),
         ("**bought twice**", lambda run: _bold(run["bought_twice"])),
         ("**stored wrong**", lambda run: _bold(run["stored_wrong"])),
+        ("all that must be zero is", lambda run: "no" if run["broken"] else "yes"),
         ("told late, after more than a minute", lambda run: str(run["late"])),
         ("from request to answer, p50 / p95 / max [s]", lambda run: _slashed(run["answer_seconds"])),
     ]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bide.bulk.record import Options
 from tests.faults.counting import check_nothing_left
 from tests.integration.bulk import Bulk, bought, quick_rig, rows
 from tests.integration.caller import marker
@@ -22,8 +23,11 @@ from tests.integration.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
-ROWS = int(os.environ.get("BIDE_BULK_ROWS", "60"))
+ROWS = int(os.environ.get("BIDE_BULK_ROWS", "48"))
 KILLS = int(os.environ.get("BIDE_BULK_KILLS", "2"))
+
+#: Less than a run's rows, so that it is fed all the while.
+OPTIONS = Options(window=min(ROWS // 2, 100))
 
 #: How long object storage stays away [seconds].
 AWAY_SECONDS = float(os.environ.get("BIDE_BULK_AWAY_SECONDS", "3"))
@@ -65,7 +69,7 @@ def _bought_at_least(rig: Rig, marked: str, count: int) -> bool:
 def test_feeders_are_killed(rig: Rig, bulk: Bulk) -> None:
     """The worker that feeds a run is killed again and again in the middle of it."""
     marked = marker()
-    bulk.begin("killed", rows(marked, ROWS))
+    bulk.begin("killed", rows(marked, ROWS), OPTIONS)
 
     for kill in range(1, KILLS + 1):
         bought_by_then = partial(_bought_at_least, rig, marked, ROWS * kill // (KILLS + 1))
@@ -82,7 +86,7 @@ def test_feeders_are_killed(rig: Rig, bulk: Bulk) -> None:
 def test_redis_restarts_under_a_run(rig: Rig, bulk: Bulk) -> None:
     """Redis is killed and comes back with what it has on disk."""
     marked = marker()
-    bulk.begin("restarted", rows(marked, ROWS))
+    bulk.begin("restarted", rows(marked, ROWS), OPTIONS)
     eventually(lambda: len(rig.purchases(marked)) >= ROWS / 3, what="a third is bought", within_seconds=LONGEST_SECONDS)
 
     rig.redis.kill()
@@ -97,7 +101,7 @@ def test_redis_restarts_under_a_run(rig: Rig, bulk: Bulk) -> None:
 def test_object_storage_is_away_while_results_are_written(rig: Rig, bulk: Bulk) -> None:
     """Results wait in the ledger until they can be written."""
     marked = marker()
-    bulk.begin("stored", rows(marked, ROWS))
+    bulk.begin("stored", rows(marked, ROWS), OPTIONS)
     eventually(lambda: bulk.run("stored").done >= ROWS / 6, what="a part is done", within_seconds=LONGEST_SECONDS)
 
     rig.store.process.kill()
@@ -115,7 +119,7 @@ def test_object_storage_is_away_while_results_are_written(rig: Rig, bulk: Bulk) 
 def test_the_broker_forgets_a_run(rig: Rig, bulk: Bulk) -> None:
     """All messages are gone: the sweeper has the run looked at again."""
     marked = marker()
-    bulk.begin("forgotten", rows(marked, ROWS // 2))
+    bulk.begin("forgotten", rows(marked, ROWS // 2), OPTIONS)
     eventually(lambda: rig.purchases(marked), what="the run has begun")
 
     with rig.server() as server:

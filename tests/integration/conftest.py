@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bide.ledger import Ledger
 from tests.integration.caller import Caller
 from tests.integration.rig import Rig
 
@@ -19,8 +20,12 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture
 def rig(deployment: Rig) -> Iterator[Rig]:
-    """The deployment, as one test has it."""
+    """The deployment, as one test has it: with accounts that submit, whatever the test before has done to them."""
     deployment.mark_logs()
+    with deployment.server() as server:
+        ledger = Ledger(server)
+        for account in ledger.accounts():
+            ledger.resume(account)
     yield deployment
     deployment.sandbox.clear_faults()
 

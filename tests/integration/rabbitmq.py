@@ -48,8 +48,7 @@ class RabbitServer:
         try:
             self._run("epmd", "-port", str(self._mapper_port), "-address", "127.0.0.1")
             eventually(lambda: _listening(self._mapper_port), what="epmd listens")
-            self._run(str(SERVER))
-            eventually(self._serves, what="RabbitMQ listens", within_seconds=2 * PATIENCE_SECONDS)
+            self._start()
         except BaseException:
             self._end()
             raise
@@ -59,6 +58,17 @@ class RabbitServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end()
+
+    def restart(self) -> None:
+        """SIGKILL, then the same node again."""
+        node = self._processes.pop()
+        os.killpg(node.pid, signal.SIGKILL)
+        node.wait()
+        self._start()
+
+    def _start(self) -> None:
+        self._run(str(SERVER))
+        eventually(self._serves, what="RabbitMQ listens", within_seconds=2 * PATIENCE_SECONDS)
 
     def _end(self) -> None:
         for process in reversed(self._processes):

@@ -127,3 +127,18 @@ def becomes(rig: RabbitRig, name: str, code: int) -> str:
         return last if found == code else ""
 
     return eventually(look, what=f"the check of {name} ends with {code}", within_seconds=20)
+
+
+def test_killed_broker_loses_nothing(rig: RabbitRig, caller: Caller) -> None:
+    """RabbitMQ is killed while jobs are at the provider, and started again: all end well, each bought once."""
+    mark = marker()
+    results = [caller.submit(image(f"{mark} {number}")) for number in range(3)]
+    eventually(lambda: all(rig.state(result.id) == "running" for result in results), what="all are at the provider")
+
+    rig.broker.restart()
+
+    for result in results:
+        succeeded(result)
+    assert len(rig.purchases(mark)) == 3
+    assert rig.worker.alive
+    assert rig.poller.alive

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +246,15 @@ def test_scaled_deployments_leave_their_number_to_keda() -> None:
 
     assert {f"bide-{name}" for name in PODS if targets.fullmatch(f"bide-{name}")} == scaled
     assert yaml.safe_load(patch["patch"]) == [{"op": "remove", "path": "/spec/replicas"}]
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+def test_kustomize_builds() -> None:
+    """As `kubectl apply -k` would send it: every object, in one namespace, without replicas where KEDA decides."""
+    done = subprocess.run(["kubectl", "kustomize", str(KEDA)], capture_output=True, text=True, check=True, timeout=60)
+    built = list(yaml.safe_load_all(done.stdout))
+
+    assert {one["metadata"]["namespace"] for one in built} == {"bide"}
+    assert len(built) == len(OBJECTS) + 1  # the settings
+    fixed = {one["metadata"]["name"] for one in built if one["kind"] == "Deployment" and "replicas" in one["spec"]}
+    assert fixed == {"bide-beat", "bide-flower", "bide-metrics"}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import fakeredis
 import pytest
@@ -14,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from bide.bulk.names import RUNS_KEY, run_prefix
 from bide.contract import QUEUES, FailureCode
-from bide.ledger import AccountName, Limits
+from bide.ledger import AccountName, Limits, Polled
 from bide.ledger.keys import prefix
 from tests.contract.ledger_invariants import check_keys, snapshot
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
@@ -22,6 +25,7 @@ from workers.metrics.counted import (
     FAILED_JOBS,
     OTHER,
     POLL_LATENESS,
+    POLLS,
     REPAIRS,
     STORED_BYTES,
     SUBMITS,
@@ -30,6 +34,8 @@ from workers.metrics.counted import (
 from workers.metrics.families import families
 from workers.metrics.reading import MOST_ACCOUNTS, SHOWN_RUNS, Snapshot, read
 from workers.metrics.tally import Tally, metrics_key
+
+ROOT = Path(__file__).parents[2]
 
 LABELS = {"provider": ACCOUNT.provider, "account": ACCOUNT.account}
 
@@ -175,10 +181,16 @@ def test_repairs_are_told_apart(what: str, kind: str) -> None:
     assert repaired(what) == kind
 
 
-def test_every_code_of_a_failure_is_foreseen() -> None:
-    """And none of the labels is missing in what is counted of repairs."""
+def test_all_that_is_counted_is_foreseen() -> None:
+    """The words that ledger and steps use are label values, not something other."""
+    kinds = get_args(get_type_hints(Polled)["kind"])
+    mended = re.findall(r"note\((?:id|''), '([^']+)'", (files("bide.ledger") / "sweep.lua").read_text())
+    events = re.findall(r'self\._log\("(\w+)"', (ROOT / "tasks" / "submit.py").read_text())
     assert set(FAILED_JOBS.values) == {code.value for code in FailureCode}
-    assert OTHER not in (*FAILED_JOBS.values, *REPAIRS.values)
+    assert set(POLLS.values) == set(kinds)
+    assert set(REPAIRS.values) == {repaired(what) for what in mended}
+    assert len(events) >= 4
+    assert {*events, "refused"} == set(SUBMITS.values)
 
 
 # What stands in Redis

@@ -29,6 +29,7 @@ RULES_FILE = DEPLOY / "prometheus" / "bide.rules.yml"
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load(RULES_FILE.read_text())["groups"] for rule in group["rules"]
 ]
+RUNBOOKS = (DEPLOY.parent / "docs" / "operations.md").read_text()
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "bide.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
@@ -118,6 +119,7 @@ def test_alert_says_what_and_where_to_read_on(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
     assert rule["annotations"]["summary"].endswith(".")
     assert rule["annotations"]["runbook_url"].endswith(f"/docs/operations.md#alert-{kebab}")
+    assert f'<a id="alert-{kebab}"></a>' in RUNBOOKS
 
 
 def test_alerts_name_labels_that_their_expression_keeps(exported: dict[str, set[str]]) -> None:
@@ -138,6 +140,74 @@ def test_alert_names_differ() -> None:
 def test_promtool_accepts_the_rules() -> None:
     """Prometheus's own judgement, templates included."""
     checked = subprocess.run(["promtool", "check", "rules", RULES_FILE], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+#: Series by the minute, and the alerts that they are to raise at a time.
+COURSES: dict[str, tuple[dict[str, str], str, set[str]]] = {
+    "a doubt": ({'bide_jobs{provider="p",account="a",state="unconfirmed"}': "0x5 1x10"}, "10m", {"BideUnconfirmed"}),
+    "all is well": (
+        {
+            'bide_queue_messages{queue="bide.submit"}': "5x60",
+            'bide_submits_total{provider="p",account="a",outcome="submitted"}': "0+10x60",
+            'bide_poll_lateness_seconds_bucket{provider="p",account="a",le="0.5"}': "0+10x60",
+            'bide_poll_lateness_seconds_bucket{provider="p",account="a",le="+Inf"}': "0+10x60",
+            'bide_run_rows{run="r"}': "100x60",
+            'bide_run_done_rows{run="r"}': "0+1x60",
+        },
+        "60m",
+        set(),
+    ),
+    "nobody submits": (
+        {
+            'bide_queue_messages{queue="bide.submit"}': "5x60",
+            'bide_submits_total{provider="p",account="a",outcome="submitted"}': "0+10x10 100x50",
+        },
+        "60m",
+        {"BideQueueNotConsumed"},
+    ),
+    "polls are late": (
+        {
+            'bide_poll_lateness_seconds_bucket{provider="p",account="a",le="10.0"}': "0+1x60",
+            'bide_poll_lateness_seconds_bucket{provider="p",account="a",le="30.0"}': "0+10x60",
+            'bide_poll_lateness_seconds_bucket{provider="p",account="a",le="+Inf"}': "0+10x60",
+        },
+        "60m",
+        {"BidePollsLate"},
+    ),
+    "a run stands still": (
+        {'bide_run_rows{run="r"}': "100x90", 'bide_run_done_rows{run="r"}': "0+1x10 10x80"},
+        "90m",
+        {"BideRunStuck"},
+    ),
+    "jobs fail": (
+        {
+            'bide_failed_jobs_total{provider="p",account="a",code="rejected"}': "0+5x60",
+            'bide_stores_total{provider="p",account="a",outcome="stored"}': "0+5x60",
+        },
+        "60m",
+        {"BideJobsFailing"},
+    ),
+}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: prometheus)")
+@pytest.mark.parametrize("course", COURSES)
+def test_alerts_fire_when_they_should(course: str, tmp_path: Path) -> None:
+    """Prometheus's own evaluation of a made-up course of things: these alerts are raised, and no others."""
+    series, at, raised = COURSES[course]
+    up = {"bide_up": "1x200", "bide_broker_up": "1x200"}
+    told = [{"series": name, "values": values} for name, values in (up | series).items()]
+    query = 'count by (alertname) (ALERTS{alertstate="firing"})'
+    samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(raised)]
+    asked = {
+        "interval": "1m",
+        "input_series": told,
+        "promql_expr_test": [{"expr": query, "eval_time": at, "exp_samples": samples}],
+    }
+    file = tmp_path / "course.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(RULES_FILE)], "evaluation_interval": "1m", "tests": [asked]}))
+    checked = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

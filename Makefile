@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test test-all faults bench clean
+.PHONY: help setup demo up check test test-all faults faults-short bench bench-quick bench-polling bench-scaling clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything in it; again only when the dependencies changed
 
@@ -37,16 +37,28 @@ check: setup ## Lint, format, types and floors
 	$(BIN)/lint-imports
 
 test: setup ## Unit, contract and integration tests
-	$(BIN)/python -m pytest tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration
 
-test-all: setup ## All tests, also those that kill, and those that open a browser
-	$(BIN)/python -m pytest tests
+test-all: test ## All tests, also those that kill, and those that open a browser
+	$(BIN)/python -m pytest tests/browser tests/faults
 
 faults: setup ## Kills, restarts and lies
 	$(BIN)/python -m pytest tests/faults
 
+faults-short: setup ## The crash matrix and a chaos run in under four minutes
+	FAULTS=short $(BIN)/python -m pytest tests/faults/test_crash_matrix.py tests/faults/test_chaos.py
+
 bench: setup ## Measure jobs a second and CPU a job on this machine
 	$(BIN)/python -m bench --write
+
+bench-quick: setup ## A look at the same ratios in about a minute
+	$(BIN)/python -m bench --quick
+
+bench-polling: setup ## Simulate how polls learn, and write docs/polling.md
+	$(BIN)/python -m bench.polling --write
+
+bench-scaling: setup ## Measure how the ledger and its pollers scale, and write docs/scaling.md
+	$(BIN)/python -m bench.scaling --write
 
 clean: ## Remove what was built, cached and stored by demos; .venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .bide/demo

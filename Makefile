@@ -42,11 +42,18 @@ test: setup ## Unit, contract and integration tests
 test-all: test ## All tests, also those that kill, and those that open a browser
 	$(BIN)/python -m pytest tests/browser tests/faults
 
-faults: setup ## Kills, restarts and lies
+faults: setup ## Kills, restarts and lies with three seeds; writes the tables of docs/reliability.md (half an hour)
 	$(BIN)/python -m pytest tests/faults
+	for seed in 1 2 3; do $(BIN)/python -m tests.faults.chaos --seed $$seed || exit 1; done
+	$(BIN)/python -m tests.faults.chaos --seed 4 --fsync everysec
+	$(BIN)/python -m tests.faults.chaos --seed 2 --hosts 2 --jobs 1000
+	$(BIN)/python -m tests.faults.chaos --seed 1 --kinds kill --gap 12 --jobs 1000 --seconds 180
+	for who in bide naive recommended; do $(BIN)/python -m tests.faults.chaos --common --contender $$who --jobs 1000 || exit 1; done
+	for sync in always everysec; do $(BIN)/python -m tests.faults.chaos --kinds power_cut --gap 6 --fsync $$sync --jobs 500 --seconds 60 || exit 1; done
+	$(BIN)/python -m tests.faults.report --write
 
 faults-short: setup ## The crash matrix and a chaos run in under four minutes
-	FAULTS=short $(BIN)/python -m pytest tests/faults/test_crash_matrix.py tests/faults/test_chaos.py
+	FAULTS=short $(BIN)/python -m pytest tests/faults/test_crash_matrix.py tests/faults/test_chaos.py tests/faults/test_report.py
 
 bench: setup ## Measure jobs a second and CPU a job on this machine
 	$(BIN)/python -m bench --write

@@ -14,7 +14,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from bide.contract import CONTROL_QUEUE, QUEUES
+from bide.contract import CONTROL_QUEUE, QUEUES, STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Messages, Repair
 from bide.ledger.scripts import AWAY
@@ -32,6 +32,9 @@ PAGE, MOST_PAGES = 200, 20
 
 #: How long the lock outlives its holder, in sweeps: with a look at it every half, a dead one is replaced within 1.7.
 LOCK_SWEEPS = 1.2
+
+#: A queue of steps with no more messages than these is empty again within seconds.
+BACKLOG = {SUBMIT_QUEUE: 50, STORE_QUEUE: 50}
 
 
 class Sweeper:
@@ -122,10 +125,10 @@ class Sweeper:
         return bool(server.get(LOCK_KEY) == self._name and server.pexpire(LOCK_KEY, milliseconds))
 
     def _backlog(self) -> list[str]:
-        """The queues that have messages waiting: hints in them are late, not lost."""
+        """The queues that have so many messages waiting that a hint in them may be late, and not lost."""
         try:
             with self._app.connection_for_read() as connection:
-                return [queue for queue in QUEUES if waiting(connection, queue)]
+                return [queue for queue in QUEUES if waiting(connection, queue) > BACKLOG.get(queue, 0)]
         except (OperationalError, OSError, *AWAY) as error:
             log.warning("sweeper.broker_away", reason=type(error).__name__)
             return []

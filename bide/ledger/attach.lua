@@ -9,7 +9,7 @@ redis.call('ZREM', UNCONFIRMED, id)
 -- The doubt is kept: it is back if the provider turns out not to know that id.
 set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now),
   'attached', get(id, 'error') or '', 'note', 'its id at the provider was attached by an operator')
-clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'polls')
+clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls')
 more_time(id)
 redis.call('SADD', INFLIGHT, id)
 redis.call('ZADD', DUE, now, id)

@@ -17,12 +17,16 @@ local function tell_followers(id)
   for _, each in ipairs(waiting) do hints[#hints + 1] = each end
 end
 
+-- A message that its queue's backlog may still hold is sent again after 16 leases: sent earlier it would only make the
+-- backlog longer.
+local PATIENT_TIMES = 5
+
 -- `taken`: whoever had the message is dead, so it is not among those that wait in its queue.
 local function tell(id, taken)
   local times = redis.call('HINCRBY', job_key(id), 'hints', 1)
   local queue = get(id, 'queue')
   hinted(id, queue, hint_seconds * 2 ^ math.min(times - 1, 4))
-  local waits = not taken and times < 3 and string.find(backlog, ' ' .. queue .. ' ', 1, true)
+  local waits = not taken and times < PATIENT_TIMES and string.find(backlog, ' ' .. queue .. ' ', 1, true)
   if waits then return end -- still in line, most likely
   if get(id, 'answered') == '1' then tell_followers(id) else hints[#hints + 1] = hint(id) end
   note(id, 'told again')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery.backends.redis import RedisBackend
-from celery.states import RETRY
+from celery.states import RETRY, SUCCESS
 
 from bide.ledger.scripts import is_away
 
@@ -28,6 +28,19 @@ class Results(RedisBackend):
     def exception_safe_to_retry(self, exc: Exception) -> bool:
         """Whether to store again later; a result that can't be stored costs the pool a thread for ever."""
         return is_away(exc) or bool(super().exception_safe_to_retry(exc))
+
+    def _store_result(
+        self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **more: Any
+    ) -> Any:
+        """Celery first reads what is there, so that nothing overrules a success: a success itself need not look."""
+        if state not in (RETRY, SUCCESS):
+            return super()._store_result(task_id, result, state, traceback, request, **more)  # type: ignore[misc]  # the stubs leave it out
+        meta: dict[str, Any] = self._get_result_meta(  # type: ignore[attr-defined]  # as above
+            result=result, state=state, traceback=traceback, request=request
+        )
+        meta["task_id"] = task_id
+        self._set_with_state(self.get_key_for_task(task_id), self.encode(meta), state)
+        return result
 
     def _set_with_state(self, key: str, value: bytes | str, state: str) -> Any:
         """Store a state; RETRY only where nothing is, since another worker may have ended the job meanwhile.

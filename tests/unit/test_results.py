@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from unittest import mock
 
 import fakeredis
 import pytest
@@ -75,6 +76,26 @@ def test_an_end_replaces_a_suspension(end: str) -> None:
     results.store_result("j1", ValueError("told") if end == FAILURE else "told", end)
 
     assert results.get_state("j1") == end
+
+
+def test_a_late_failure_overrules_no_success() -> None:
+    """A step that was thought dead may fail after its twin has succeeded: the caller keeps its result."""
+    results = InMemory()
+    results.store_result("j1", "told", SUCCESS)
+
+    results.store_result("j1", ValueError("late"), FAILURE)
+
+    assert results.get_state("j1") == SUCCESS
+
+
+@pytest.mark.parametrize("state", [SUCCESS, RETRY])
+def test_what_nothing_overrules_is_stored_unread(state: str) -> None:
+    """Two reads a job are two round trips of a busy worker."""
+    results = InMemory()
+    with mock.patch.object(results, "get", side_effect=AssertionError("read")):
+        results.store_result("j1", Retry("suspended") if state == RETRY else "told", state)
+
+    assert results.get_state("j1") == state
 
 
 def test_storing_waits_for_a_redis_that_is_away() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bench.burst import measure
-from bench.contenders import Bide, Contender, Naive, Plain
+from bench.contenders import Bide, Contender, Naive, PinnedBide, Plain
 from bench.figures import Figures
 from bench.film import Film, show
 from bench.servers import ROOT, World, world
@@ -17,7 +17,7 @@ from bench.table import report, written
 
 PAGE = ROOT / "docs" / "performance.md"
 
-CONTENDERS: dict[str, type[Contender]] = {"plain": Plain, "bide": Bide, "naive": Naive}
+CONTENDERS: dict[str, type[Contender]] = {"plain": Plain, "bide": Bide, "pinned": PinnedBide, "naive": Naive}
 
 RESULT_BYTES = 100_000
 
@@ -58,7 +58,7 @@ def _run(servers: World, names: tuple[str, ...], jobs: int, film_bytes: int) -> 
         click.echo(f"{name}: {jobs:,} jobs ...", err=True)
         with CONTENDERS[name](servers) as contender:
             figures.append(measure(contender, jobs))
-            if isinstance(contender, Bide):
+            if type(contender) is Bide:
                 film = show(contender, film_bytes)
     return figures, film
 

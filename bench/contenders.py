@@ -1,8 +1,9 @@
-"""The three contenders, each started, fed and asked in the same words."""
+"""The contenders, each started, fed and asked in the same words."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -164,8 +165,13 @@ class Bide(CeleryContender):
         commands = parse_procfile((ROOT / "Procfile").read_text()).processes
         path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
         self._watch = DueWatch(self.world)
-        for name in ("worker", "poller"):
-            self.launch(f"bide-{name}", ["/bin/sh", "-c", f"exec {commands[name]}"], path)
+        for number, name in enumerate(("worker", "poller")):
+            command = f"exec {self.launcher(number)}{commands[name]}"
+            self.launch(f"{self.name}-{name}", ["/bin/sh", "-c", command], path)
+
+    def launcher(self, number: int) -> str:
+        """What the command of a process is put behind."""
+        return ""
 
     @property
     def worker_pid(self) -> int:
@@ -184,6 +190,16 @@ class Bide(CeleryContender):
     def stop(self) -> None:
         self._watch.stop()
         super().stop()
+
+
+class PinnedBide(Bide):
+    """The same, each process kept on a CPU of its own: its threads then never wake another CPU."""
+
+    name = "pinned"
+
+    def launcher(self, number: int) -> str:
+        cpus = sorted(os.sched_getaffinity(0))
+        return f"taskset -c {cpus[number % len(cpus)]} "
 
 
 def _request(operation: str, prompt: str) -> dict[str, Any]:

@@ -39,6 +39,11 @@ def connect_async(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options
     return found
 
 
+def results_at(broker_url: str, ledger_url: str) -> str:
+    """Where workers keep results unless they are told: at the broker where that is a Redis, else beside the ledger."""
+    return broker_url if broker_url.startswith(("redis", "unix:", "sentinel:")) else ledger_url
+
+
 def close(server: redis.Redis) -> None:
     """Give a client's connections back, those to the sentinels too."""
     server.close()

@@ -133,6 +133,8 @@ def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, Acc
         tools.account(account)
         tools.check_callback(request)
     except InvalidRequestError as error:
+        if opened := tools.ledger.find(job_id):  # its record decides, and the step that buys checks it again
+            return tools.ledger.step(job_id, opened.account, token=token), opened.account, token
         raise _invalid(job_id, str(error)) from None
     reached("before_record")
     step = tools.ledger.step(

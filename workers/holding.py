@@ -7,7 +7,7 @@ a message may be held for any time. Of jobs that have a record the sweeper takes
 
 from __future__ import annotations
 
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import structlog
@@ -26,10 +26,13 @@ OURS = "bide."
 class HoldingQoS(QoS):
     """For `SharingChannel.QoS`."""
 
+    #: For how long the same last word must have been seen [seconds]: longer than `unacked_restore_interval`.
+    sure_seconds = 6.0
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.channel: Any
-        self._suspects: dict[str, float] = {}
+        self._suspects: dict[str, tuple[float, float]] = {}
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """What kombu calls every `unacked_restore_interval`: speak, look after the silent ones, then as ever."""
@@ -43,10 +46,12 @@ class HoldingQoS(QoS):
             client.zadd(self.unacked_index_key, dict.fromkeys(held, time()), xx=True)
 
     def _restore_silent(self, client: Any) -> None:
-        """Seen twice with the same last word, a holder is dead; once may be a clock that goes wrong."""
+        """A holder that has said nothing new for longer than two words lie apart is dead, whatever its clock says."""
         found = client.zrange(self.unacked_index_key, 0, time() - SILENT_SECONDS, byscore=True, withscores=True)
-        seen, self._suspects = self._suspects, dict(found)
-        silent = [tag for tag, spoke_at in found if seen.get(tag) == spoke_at]
+        now, seen = monotonic(), self._suspects
+        still = {tag: seen[tag] for tag, word in found if tag in seen and seen[tag][0] == word}
+        self._suspects = {tag: still.get(tag, (word, now)) for tag, word in found}
+        silent = [tag for tag, (_, since) in still.items() if now - since >= self.sure_seconds]
         for tag, kept in zip(silent, client.hmget(self.unacked_key, silent) if silent else (), strict=True):
             if kept and str(loads(kept)[2]).startswith(OURS):
                 self.restore_by_tag(tag, client)

@@ -57,6 +57,10 @@ class Collector:
     def _write(self, run: Run, part: int, rows: list[tuple[Live, str]]) -> None:
         copies = self._copies.of(run)
         ended = self._ended(run, rows)
+        # Records are dropped once their part is committed: while it is still open, none of those just read was missing.
+        seen = self._runs.read(run.run_id)
+        if seen is None or seen.number("part") != part:
+            return
         lines, counts, spent = [], Counter[str](), 0
         for (live, _), each in zip(rows, ended, strict=True):
             written = each.lines(copies.of.get(live.row, []))

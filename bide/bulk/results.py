@@ -14,8 +14,9 @@ from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import AccountName, Record
 from bide.storage import Storage
 
-#: Text of a parameter that is a picture: it is left out of the results.
-_PICTURE = re.compile(r"(?:data:[^,]{0,100},)?[A-Za-z0-9+/_=\s-]{512,}")
+#: A base64 text of so many characters is a picture, if none of its lines but the last is shorter than a line of base64.
+_PICTURE_CHARACTERS, _LINE_CHARACTERS = 512, 60
+_BASE64 = re.compile(r"(?:data:[^,]{0,100},)?[A-Za-z0-9+/_=\s-]*")
 
 #: Why a row ended as it did whose job says no reason: code and message.
 _UNSAID = {
@@ -109,9 +110,15 @@ def _without_pictures(value: Any) -> Any:
         return {name: _without_pictures(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_without_pictures(each) for each in value]
-    if isinstance(value, str) and _PICTURE.fullmatch(value):
+    if isinstance(value, str) and _is_picture(value):
         return f"({len(value)} characters left out)"
     return value
+
+
+def _is_picture(text: str) -> bool:
+    if len(text) < _PICTURE_CHARACTERS or not _BASE64.fullmatch(text):
+        return False
+    return all(len(line) >= _LINE_CHARACTERS for line in text.rpartition(",")[2].split()[:-1])
 
 
 def _parsed(request_json: bytes) -> dict[str, Any]:

@@ -143,6 +143,11 @@ def pause(run_id: str, broker: str | None) -> None:
 def resume(run_id: str, broker: str | None, **said: Any) -> None:
     """Go on with a paused run, under other limits if they are given."""
     with _steering(broker, run_id) as deployment:
+        begun = deployment.runs.read(run_id)
+        if said.get("budget") is not None and begun and begun.options.budget is None:
+            raise click.ClickException(
+                f"run {run_id} began without --budget, so nobody has checked that all prices are known; use --max-jobs"
+            )
         if not deployment.runs.resume(run_id, _options(said)):
             raise _not_now(deployment, run_id, "is not paused")
     click.echo(f"run {run_id} goes on")
@@ -231,6 +236,8 @@ def _begin(
     deployment.post.look_at_run(run_id)
     click.echo(run_id)
     click.echo(f"{'began' if begun else 'joined'}: {intake.rows} rows, {intake.jobs} jobs", err=True)
+    if not begun and any(said.get(name) is not None for name in ("budget", "max_jobs", "max_failures")):
+        click.echo("it keeps the limits it began with; pause it, and resume it with others", err=True)
     if waiting:
         sys.stdout.flush()
         _watch(deployment, run_id)

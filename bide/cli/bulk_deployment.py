@@ -59,13 +59,14 @@ def deployed(broker: str | None) -> Iterator[Deployment]:
     """The deployment of the broker, which is seen to answer first; raises `ClickException`."""
     from bide.bulk.runs import Runs  # noqa: PLC0415 - takes a while, and --help does not need it
     from bide.client.post import Post  # noqa: PLC0415 - as above
+    from bide.servers import results_at  # noqa: PLC0415 - as above
 
     told = surroundings(broker)
     with ledger_at(broker) as ledger:
         ledger_url = told.get("BIDE_LEDGER_URL") or told["BIDE_BROKER_URL"]
         post = Post(
             told["BIDE_BROKER_URL"],
-            told.get("BIDE_RESULT_URL") or ledger_url,
+            told.get("BIDE_RESULT_URL") or results_at(told["BIDE_BROKER_URL"], ledger_url),
             sentinel_master=sentinel_master(told),
         )
         try:

@@ -33,7 +33,10 @@ def broker_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def environment() -> dict[str, str]:
     """The environment over `.env`; of a secret in a file, the content."""
-    written = dotenv_values(ENV_FILE, interpolate=False) if ENV_FILE.is_file() else {}
+    try:
+        written = dotenv_values(ENV_FILE, interpolate=False) if ENV_FILE.is_file() else {}
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{ENV_FILE}: is not UTF-8") from None
     said = {name: value for name, value in {**written, **os.environ}.items() if value}
     return {**_from_files(said), **said}
 
@@ -69,7 +72,7 @@ def connected(broker: str | None) -> Iterator[Client]:
     _greet(ledger_url, sentinel_master(told))
     with Client(
         told["BIDE_BROKER_URL"],
-        result_url=told.get("BIDE_RESULT_URL") or ledger_url,
+        result_url=told.get("BIDE_RESULT_URL"),
         ledger_url=ledger_url,
         uploads=object_store(told),
         sentinel_master=sentinel_master(told),
@@ -110,7 +113,8 @@ def _greet(url: str, master: str) -> None:
         ) as server:
             server.ping()
     except (redis.RedisError, ValueError) as error:
-        host = url.rpartition("@")[2].partition("://")[2] or url.rpartition("@")[2]
+        address = url.rpartition("@")[2].partition("?")[0]  # either may hold a password
+        host = address.partition("://")[2] or address
         reason = str(error).partition(".")[0] if isinstance(error, redis.RedisError) else "the address can't be read"
         raise click.ClickException(f"the broker at {host} does not answer: {reason}") from None
 
@@ -146,6 +150,6 @@ def _running(file: Path) -> dict[str, Any] | None:
     try:
         stack: dict[str, Any] = json.loads(file.read_text())
         os.kill(stack["pid"], 0)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return stack

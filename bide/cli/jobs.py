@@ -113,6 +113,8 @@ def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = _read_json(file) if file else {}
     for name in ("params", "inputs", "metadata"):
         if name in given:
+            if not isinstance(request.get(name) or {}, dict):
+                raise click.UsageError(f"--json: {name} must be a JSON object")
             given[name] = {**(request.get(name) or {}), **dict(given[name])}
     if "inputs" in given:
         given["inputs"] = {name: _input(name, value) for name, value in given["inputs"].items()}

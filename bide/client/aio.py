@@ -13,7 +13,7 @@ from bide.client.status import Status
 from bide.client.sync import Client
 from bide.client.waiting import Waiting
 from bide.contract import JobResult
-from bide.servers import SENTINEL_MASTER, connect_async
+from bide.servers import SENTINEL_MASTER, connect_async, results_at
 
 
 class AsyncClient:
@@ -37,7 +37,10 @@ class AsyncClient:
         )
         post = self._client._post
         server = connect_async(
-            result_url or broker_url, sentinel_master=sentinel_master, socket_timeout=10, socket_connect_timeout=3
+            result_url or results_at(broker_url, ledger_url or broker_url),
+            sentinel_master=sentinel_master,
+            socket_timeout=10,
+            socket_connect_timeout=3,
         )
         self._waiting = Waiting(server, key=post.key, read=post.read)
 

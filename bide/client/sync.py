@@ -18,7 +18,7 @@ from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError
 from bide.ledger import Ledger, Record, Verb
 from bide.ledger.scripts import connect
 from bide.providers.base import Provider
-from bide.servers import SENTINEL_MASTER, close
+from bide.servers import SENTINEL_MASTER, close, results_at
 
 #: How often a waiting client looks: soon at first, then ever more seldom, up to the second figure [seconds].
 WAIT_FIRST_SECONDS, WAIT_MOST_SECONDS = 0.05, 0.5
@@ -41,7 +41,8 @@ class Client:
         uploads: Uploads | None = None,
         sentinel_master: str = SENTINEL_MASTER,
     ) -> None:
-        self._post = Post(broker_url, result_url or broker_url, sentinel_master=sentinel_master)
+        kept = result_url or results_at(broker_url, ledger_url or broker_url)
+        self._post = Post(broker_url, kept, sentinel_master=sentinel_master)
         self._ledger = Ledger(connect(ledger_url or broker_url, sentinel_master=sentinel_master))
         self._uploads = uploads
 

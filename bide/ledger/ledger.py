@@ -287,6 +287,11 @@ class Ledger(Settling, Health):
                 account, FailureCode.DEADLINE, "the deadline passed while the job waited in line; nothing was bought"
             ),
             " ".join(backlog),
+            error_of(
+                account,
+                FailureCode.SUBMISSION_UNKNOWN,
+                "the deadline passed before it was submitted again; the first submit may have been accepted",
+            ),
         )
         return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs], bool(full)
 

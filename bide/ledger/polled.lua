@@ -41,10 +41,10 @@ for i = 5, #ARGV, 10 do
         set(id, 'state', 'storing', 'ended', stamp(now))
         clear(id, 'tries', 'hints')
         if value ~= '' then set(id, 'outputs', value) end
-      elseif ARGV[i + 5] == 'lost' and get(id, 'attached') and not get(id, 'seen') then
-        conclude(id, 'unconfirmed', 'error', get(id, 'attached')) -- the id that was attached is not this job's
+      elseif (ARGV[i + 5] == 'lost' or ARGV[i + 5] == 'deadline') and get(id, 'attached') and not get(id, 'seen') then
+        conclude(id, 'unconfirmed', 'error', get(id, 'attached')) -- nobody has seen that the attached id is this job's
         clear(id, 'attached', 'pid', 'submitted')
-        set(id, 'note', 'the provider does not know the id that was attached')
+        set(id, 'note', 'the provider has not confirmed the id that was attached')
       else
         conclude(id, 'failed', 'error', value)
       end

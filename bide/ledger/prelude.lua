@@ -184,8 +184,8 @@ local function paused() return redis.call('HEXISTS', ACCOUNT, 'paused') == 1 end
 local function probing()
   local id = redis.call('HGET', ACCOUNT, 'probe')
   if not id or redis.call('SISMEMBER', INFLIGHT, id) == 0 then return false end
-  local state = get(id, 'state')
-  return state == 'queued' or state == 'submitting'
+  local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
+  return not foreign(version) and (state == 'queued' or state == 'submitting')
 end
 
 -- A submit failed in a way that the next one would, too: all wait, twice as long each time in a row (`hold` 0), then one
@@ -199,6 +199,12 @@ local function strike(id, hold, longest, reason)
   end
   local gate = math.max(account('gate_until'), now + math.min(hold, longest))
   redis.call('HSET', ACCOUNT, 'gate_until', stamp(gate), 'gate_reason', reason)
+end
+
+-- Whether a job that was let in may not be submitted now after all: the account was paused or struck meanwhile.
+local function shut(id)
+  if paused() or account('gate_until') > now then return true end
+  return account('strikes') > 0 and probing() and redis.call('HGET', ACCOUNT, 'probe') ~= id
 end
 
 -- How many submits may start now, and the time at which that can change by itself (0: only when a job ends).
@@ -237,16 +243,19 @@ local function called_up(id, place)
   end
 end
 
+-- Records of another version are passed over where they stand in line, so many at a time.
+local MOST_SKIPPED = 500
+
 -- Lets the head of the line in, as far as there is room, `most` at most: adds their hints to `hints`.
 local function let_in(hints, max_in_flight, per_second, hint_seconds, most)
-  while most > 0 do
-    local id, place = unpack(redis.call('ZRANGE', QUEUED, 0, 0, 'WITHSCORES'))
+  local skipped = 0
+  while most > 0 and skipped < MOST_SKIPPED do
+    local id, place = unpack(redis.call('ZRANGE', QUEUED, skipped, skipped, 'WITHSCORES'))
     local bulk = tonumber(place or 0) >= BULK
     if not id or room(max_in_flight, per_second, bulk) <= 0 then return end
     local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
     if foreign(version) then
-      redis.call('ZINCRBY', QUEUED, PASSED_BY, id)
-      most = most - 1
+      skipped = skipped + 1
     elseif state then
       admit(id, per_second)
       hinted(id, 'bide.submit', hint_seconds)

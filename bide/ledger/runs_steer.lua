@@ -15,7 +15,9 @@ if not to then return { 0, state } end
 redis.call('HSET', RECORD, 'state', to, 'note', ARGV[4])
 if #ARGV > 5 then redis.call('HSET', RECORD, unpack(ARGV, 6)) end
 if ARGV[3] == 'resume' then
-  local failed = number(redis.call('HGET', RECORD, 'failed')) + number(redis.call('HGET', RECORD, 'unconfirmed'))
+  local ready = cjson.decode(redis.call('HGET', RECORD, 'ready') or '{}') -- ended, and not in the results yet
+  local failed = number(ready.failed) + number(ready.unconfirmed)
+  failed = failed + number(redis.call('HGET', RECORD, 'failed')) + number(redis.call('HGET', RECORD, 'unconfirmed'))
   redis.call('HSET', RECORD, 'forgiven', failed)
 end
 if to ~= 'finished' and to ~= 'canceled' then

@@ -72,7 +72,7 @@ end
 local held = get(id, 'token')
 if held ~= token then
   if state == 'queued' and get(id, 'parked') then line_up(id) end
-  if state == 'queued' and held == '' and paused() then line_up(id, 0) end -- let in before: back to its place
+  if state == 'queued' and held == '' and shut(id) then line_up(id, 0) end -- let in before: back to its place
   if redis.call('ZSCORE', QUEUED, id) then
     local bulk = get(id, 'bulk')
     local free, opens = room(max_in_flight, per_second, bulk)

@@ -28,6 +28,7 @@ if number(get(id, 'intended')) > account('struck_at') then
 end
 if ARGV[7] == '' then
   redis.call('SADD', INFLIGHT, id)
+  redis.call('SREM', TOLD, id)
   off_clocks(id)
   set(id, 'state', 'running')
   local at = math.min(now + ARGV[6], math.max(now, number(get(id, 'deadline'))))

@@ -1,7 +1,8 @@
 -- One page of repairs: whatever stands on a clock that ran out. Safe to run at any time, by anybody. Returns hints, a
 -- round, what was mended, and 1 where the page was full and another call would get further.
 -- ARGV: now, page, hint seconds, lease seconds, most crashes, retention seconds, max in flight, submits per second,
---       error of `crashed`, error of `submission_unknown`, error of `deadline`, queues with a backlog (joined by spaces)
+--       error of `crashed`, error of `submission_unknown`, error of `deadline`, queues with a backlog (joined by spaces),
+--       error of a deadline that passed while a job was to be submitted again
 local page, hint_seconds, lease_seconds = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local most_crashes, retention, backlog = tonumber(ARGV[5]), ARGV[6], ' ' .. ARGV[12] .. ' '
 local hints, repairs, moved = {}, {}, 0
@@ -67,6 +68,7 @@ for i = 1, #ran_out, 2 do
     release(id)
   elseif foreign(version) then
     redis.call('ZADD', LEASE, now + lease_seconds, id)
+    redis.call('SREM', TOLD, id)
     note(id, 'left alone: another version of bide wrote its record')
   elseif get(id, 'token') == '' then
     tell(id)
@@ -86,7 +88,8 @@ for _, id in ipairs(line) do
   if not deadline then
     off_clocks(id)
   elseif not foreign(version) and tonumber(deadline) <= now then
-    conclude(id, 'failed', 'error', ARGV[11])
+    local doubtful = get(id, 'again') or get(id, 'resubmitted') -- its first submit may have been accepted
+    conclude(id, doubtful and 'unconfirmed' or 'failed', 'error', doubtful and ARGV[13] or ARGV[11])
     hinted(id, 'bide.store', hint_seconds)
     hints[#hints + 1] = hint(id)
     note(id, 'deadline')

@@ -55,7 +55,7 @@ from bide.providers.exchange import (
 )
 from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.reading import as_text, error_text
-from bide.providers.refusal import poll_trouble, refusal_by_status
+from bide.providers.refusal import concerns_account, poll_trouble, refusal_by_status
 
 __all__ = [
     "MAX_CURSOR_CHARACTERS",
@@ -217,7 +217,9 @@ class Provider(ABC):
             except UnreadableAnswerError as error:
                 raise SubmissionUnknownError(f"the answer to the submit can't be read: {error}") from error
         if isinstance(outcome, Refused):
-            return replace(outcome, message=_hidden(outcome.message, account.api_key))
+            own_words = _without(outcome.message, submission.params)
+            whole = outcome.whole_account and (own_words == outcome.message or concerns_account(own_words))
+            return replace(outcome, message=_hidden(outcome.message, account.api_key), whole_account=whole)
         return outcome
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:
@@ -264,6 +266,14 @@ class Provider(ABC):
 def _checker(params: type[Params]) -> TypeAdapter[Any]:
     in_place: Any = GenericAlias(dict, (str, params))
     return TypeAdapter(in_place)
+
+
+def _without(text: str, params: Mapping[str, Any]) -> str:
+    """What a provider says without what it quotes of the request: a prompt may speak of credits, too."""
+    for said in params.values():
+        if isinstance(said, str) and said.strip():
+            text = text.replace(said, "")
+    return text
 
 
 def _hidden(text: str, key: str) -> str:

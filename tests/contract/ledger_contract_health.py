@@ -48,6 +48,17 @@ class HealthContract:
         stage.ledger.resume(ACCOUNT)
         assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b", "c"]
 
+    def test_jobs_let_in_before_a_strike_wait_with_the_others(self, stage: Stage) -> None:
+        """Their messages find the account held: one refusal is no reason to collect thirty."""
+        for name in "abc":
+            stage.open(name)
+        assert len(stage.ledger.admit(ACCOUNT).hints) == 3
+        record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
+        stage.ledger.intend(record, "t")
+        stage.ledger.refused(record, "t", reason="HTTP 503", after_seconds=None)
+        assert [stage.resume(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
+        assert stage.clocks("b") == {"queued"}
+
     def test_what_was_bought_goes_on_in_a_pause(self, stage: Stage) -> None:
         """Polls and downloads are no submits."""
         stage.running("a")

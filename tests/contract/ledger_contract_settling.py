@@ -76,6 +76,25 @@ class SettlingContract:
         assert stage.clocks("a") == {"unconfirmed"}
         assert stage.ledger.attach(ACCOUNT, "a", "p-9")[0]
 
+    def test_an_attached_id_that_nobody_could_ask_about_brings_the_doubt_back(self, stage: Stage) -> None:
+        """The provider was away until the deadline: the job may still have been paid for."""
+        stage.unconfirmed("a")
+        stage.ledger.attach(ACCOUNT, "a", "p-9")
+        late = LOST.replace("lost", "deadline")
+        stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=late, note=FailureCode.DEADLINE.value)])
+        assert (stage.state("a"), stage.field("a", "error")) == ("unconfirmed", ERROR)
+
+    def test_a_doubt_outlives_a_deadline_in_line(self, stage: Stage) -> None:
+        """To be submitted again and never let in: the first submit may have been accepted."""
+        stage.unconfirmed("a")
+        stage.ledger.pause(ACCOUNT, reason="no credit", by="operator")
+        assert stage.ledger.resubmit(ACCOUNT, "a")[0]
+        stage.clock.advance(10_000)
+        stage.ledger.sweep(ACCOUNT)
+        assert stage.state("a") == "unconfirmed"
+        assert "unconfirmed" in stage.clocks("a")
+        assert FailureCode.SUBMISSION_UNKNOWN.value in stage.field("a", "error")
+
     def test_an_attached_job_that_was_seen_can_be_lost(self, stage: Stage) -> None:
         """The id was right: what the provider knew and forgot has failed like any other."""
         stage.unconfirmed("a")

@@ -87,7 +87,7 @@ def test_an_attached_job_brings_its_result(caller: Caller, rig: Rig) -> None:
     assert told(rig, "attach", job_id, purchase["id"]) == {"job_id": job_id, "state": "running"}
 
     eventually(lambda: caller.result_of(job_id).state == "SUCCESS", what="the failure is replaced by the result")
-    outcome = caller.result_of(job_id).result  # `get` gives the first answer again to the process that has had it
+    outcome: Any = caller.result_of(job_id).result  # `get` gives the first answer again to the process that has had it
     assert outcome["provider_job_id"] == purchase["id"]
     [output] = outcome["outputs"]
     assert hashlib.sha256(rig.store.read(output["key"])[0]).hexdigest() == output["sha256"]

@@ -240,7 +240,7 @@ def test_object_storage_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 def test_pictures_do_not_lie_in_the_results(world: World) -> None:
     """A long base64 text is left out, a long prompt is not."""
-    prompt = "a red fox, " * 100
+    prompt = "a red fox and an old man " * 40
     world.begin([{**row(prompt), "params": {**row(prompt)["params"], "mask": "QUJD" * 1000}}])
     world.run_to_its_end()
 

@@ -42,7 +42,7 @@ test: setup ## Unit, contract and integration tests
 test-all: test ## All tests, also those that kill, and those that open a browser
 	$(BIN)/python -m pytest tests/browser tests/faults
 
-faults: setup ## Kills, restarts and lies with three seeds; writes the tables of docs/reliability.md (half an hour)
+faults: setup ## Kills, restarts and lies with three seeds; writes the tables of docs/reliability.md (about an hour)
 	$(BIN)/python -m pytest tests/faults
 	for seed in 1 2 3; do $(BIN)/python -m tests.faults.chaos --seed $$seed || exit 1; done
 	$(BIN)/python -m tests.faults.chaos --seed 4 --fsync everysec

@@ -29,7 +29,8 @@ def values_of(text: str) -> Values:
     for family in text_string_to_metric_families(text):
         for one in family.samples:
             more = [value for label, value in one.labels.items() if label not in ("provider", "account")]
-            if (one.labels.get("provider", "photogpt"), one.labels.get("account", "default")) == ("photogpt", "default"):
+            whose = one.labels.get("provider", "photogpt"), one.labels.get("account", "default")
+            if whose == ("photogpt", "default"):
                 found[" ".join((one.name.removeprefix("bide_"), *more))] = one.value
     return found
 

@@ -83,7 +83,12 @@ class Feeder:
         wrote = self._collector.collect(self._look(run) if recalled else seen)
         run = self._judged(run_id)
         live = len(self._runs.live(run_id))
-        fed = self._feeding.feed(run, token, live=live)
+        try:
+            fed = self._feeding.feed(run, token, live=live)
+        except StorageError as error:
+            if not (error.permanent and run.state == "canceling" and not live):
+                raise
+            return self._over(run_id, f"canceled without its input, so rows that had not begun have no line: {error}")
         if fed.stopped == "budget" and not (live or fed.rows):
             self._runs.pause(run_id, why=_budget_used_up(run))
         if self._is_over(run_id):
@@ -127,8 +132,10 @@ class Feeder:
         return all_fed and not run.text("pending") and not self._runs.live(run_id)
 
     def _end(self, run_id: str) -> float:
-        note = self._finish(self._runs, self._storage, self._known(run_id))
-        self._runs.finish(run_id, note=note)
+        return self._over(run_id, self._finish(self._runs, self._storage, self._known(run_id)))
+
+    def _over(self, run_id: str, note: str) -> float:
+        self._runs.finish(run_id, note=note[:1000])
         for account in self._ledger.accounts():
             self._runs.leave(run_id, account)
         return RESTING_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import IO, Any, cast
 
+from bide.errors import StorageError
 from bide.storage import Storage, StorageOptions
 
 
@@ -15,6 +16,8 @@ class MemoryClient:
         self.objects: dict[str, bytes] = {}
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if Key not in self.objects:
+            raise StorageError(f"{Key}: NoSuchKey", permanent=True)
         content = self.objects[Key]
         if Range:
             first, _, last = Range.removeprefix("bytes=").partition("-")

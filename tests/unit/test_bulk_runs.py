@@ -186,6 +186,22 @@ def test_a_canceled_run_ends_every_row(world: World) -> None:
     assert not world.runs.resume("r")
 
 
+def test_a_run_whose_input_is_gone_can_be_canceled(world: World) -> None:
+    """Somebody has deleted it: what is bought is brought home, and the run ends and says why."""
+    world.begin(some_rows(9), Options(window=4))
+    world.look()
+    world.finish_jobs(most=4)
+    del world.storage.client.objects["runs/r/input.jsonl"]  # type: ignore[attr-defined]  # the double's own
+    assert world.runs.cancel("r")
+    for _ in range(6):
+        world.look()
+
+    run = world.runs.read("r")
+    assert run is not None
+    assert (run.state, run.over) == ("canceled", True)
+    assert "without its input" in run.text("note")
+
+
 def test_rows_let_in_stay_few_so_that_others_are_not_held_up(world: World) -> None:
     """However many rows are in line, few are told at once that it is their turn."""
     world.begin(some_rows(40), Options(window=40))

@@ -37,7 +37,15 @@ BEAT_BACKOFF = ExponentialBackoff(cap=2.0, base=0.2)
 BEAT_RETRIES = 15
 
 
-#: Where our own transport and results stand in for the plain Redis ones; sentinels and Unix sockets have others.
+#: What stands in for kombu's transport of each kind of address.
+TRANSPORTS = {
+    "redis": "workers.broker:SharingTransport",
+    "rediss": "workers.broker:SharingTransport",
+    "unix": "workers.broker:SharingTransport",
+    "sentinel": "workers.broker:SharingSentinelTransport",
+}
+
+#: Where our own results stand in for Celery's plain Redis ones; sentinels and Unix sockets have others.
 PLAIN_REDIS = ("redis", "rediss")
 
 
@@ -116,8 +124,8 @@ def _worker(settings: Settings) -> dict[str, Any]:
 
 def _broker(settings: Settings) -> dict[str, Any]:
     return {
-        "broker_url": _kombu_address(settings.broker_url),
-        "broker_transport": _transport(settings.broker_url),
+        "broker_url": _broker_address(settings.broker_url),
+        "broker_transport": TRANSPORTS.get(settings.broker_url.scheme),
         "broker_use_ssl": _tls(settings.broker_url),
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
@@ -126,9 +134,9 @@ def _broker(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _transport(url: ServerUrl) -> str | None:
-    """A transport that costs half as much per message, where kombu's plain Redis one would be taken."""
-    return "workers.broker:SharingTransport" if url.scheme in PLAIN_REDIS else None
+def _broker_address(url: ServerUrl) -> str:
+    """With our transport in it where the address names one, which then comes before `broker_transport`."""
+    return _kombu_address(url).replace("redis+socket://", f"{TRANSPORTS['unix']}+socket://", 1)
 
 
 def _results_address(url: ServerUrl) -> str:

@@ -7,10 +7,13 @@ a message may be held for any time. Of jobs that have a record the sweeper takes
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
 from time import monotonic, time
 from typing import Any
 
 import structlog
+from kombu.transport import virtual
 from kombu.transport.redis import QoS
 from kombu.utils.json import loads
 
@@ -33,6 +36,51 @@ class HoldingQoS(QoS):
         super().__init__(*args, **kwargs)
         self.channel: Any
         self._suspects: dict[str, tuple[float, float]] = {}
+        self._noted: set[str] = set()
+        self._done_with: deque[str] = deque()
+
+    def noted(self, tag: str) -> None:
+        """Redis knows already that this message is held."""
+        self._noted.add(tag)
+
+    def forget(self, tag: str) -> None:
+        """What was noted turned out to be no message."""
+        if tag in self._noted:
+            self._noted.discard(tag)
+            self._done_with.append(tag)
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        if delivery_tag in self._noted:
+            self._noted.discard(delivery_tag)
+            virtual.QoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Done with: Redis is told at the next turn of the loop, together with others."""
+        self._done_with.append(delivery_tag)
+        virtual.QoS.ack(self, delivery_tag)
+        if self.channel.connection is None or self.channel.connection.loop is None or self.channel.closed:
+            self.tell()
+
+    def done_with(self) -> list[str]:
+        """The tags that Redis is to be told of; whoever asks tells it."""
+        tags: list[str] = []
+        while self._done_with:
+            tags.append(self._done_with.popleft())
+        return tags
+
+    def tell(self) -> None:
+        """Tell Redis what is done with."""
+        if tags := self.done_with():
+            with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
+                pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """The end: first what is done with, so that nobody does it again."""
+        with suppress(*self.channel.connection_errors):  # untold, it is done again, which changes nothing
+            self.tell()
+        super().restore_unacked_once(stderr)
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """What kombu calls every `unacked_restore_interval`: speak, look after the silent ones, then as ever."""

@@ -85,16 +85,40 @@ def test_a_poller_killed_while_polling(caller: Caller, rig: Rig) -> None:
     check_nothing_left(rig, marked)
 
 
-@pytest.mark.parametrize("how", ["stopped", "killed"])
-def test_redis_restarts(how: str, rig: Rig) -> None:
-    """Redis goes and comes back with its append-only file: every job that has a record ends.
+def test_a_worker_killed_while_it_takes_messages(caller: Caller, rig: Rig) -> None:
+    """Killed again and again in a burst of a plain Celery client's messages, which are all that is known of a job."""
+    marked = marker()
+    job_ids: list[str] = []
+    for number in range(4):
+        job_ids += submit_some(caller, f"{marked} {number}", jobs=4 * JOBS)
+        eventually(lambda: rig.purchases(f"{marked} {number}"), what="a job is bought")  # noqa: B023 - asked at once
+        rig.worker.kill()
+        rig.worker.start()
 
-    Submitted by the client, which writes the record first. A killed broker may lose a message that only its queue had
-    and that it was just handing out.
-    """
+    told = ends(rig, job_ids, within_seconds=120)
+    assert told["succeeded"] + told["submission_unknown"] == len(job_ids)
+    check_nothing_left(rig, marked)
+
+
+def test_connections_are_cut(caller: Caller, rig: Rig) -> None:
+    """Redis drops all its connections time and again: the work goes on over new ones, and the old ones are gone."""
+    marked = marker()
+    assert ends(rig, submit_some(caller, marked, jobs=1)) == {"succeeded": 1}
+    with rig.server() as server:
+        before = len(server.client_list())
+        for _ in range(4):
+            server.client_kill_filter(_type="normal", skipme=True)
+            assert ends(rig, submit_some(caller, marked, jobs=2)) == {"succeeded": 2}
+        assert len(server.client_list()) <= 2 * before
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_redis_restarts(how: str, caller: Caller, rig: Rig) -> None:
+    """Redis goes and comes back with its append-only file: every job ends, of bide's client and of a plain one."""
     marked = marker()
     with Client(rig.redis.url) as client:
-        job_ids = [client.submit(image(f"{marked} {number}")) for number in range(JOBS)]
+        job_ids = [client.submit(image(f"{marked} {number}")) for number in range(JOBS // 2)]
+    job_ids += submit_some(caller, f"{marked} plain", jobs=JOBS // 2)
     eventually(lambda: len(rig.purchases(marked)) >= JOBS / 2, what="half of the jobs are bought")
 
     if how == "killed":

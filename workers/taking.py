@@ -1,0 +1,218 @@
+"""Taking messages: several at once, each noted as held in the very move that takes it out of its queue.
+
+kombu pops a message first and notes it afterwards, one by one. A worker killed in between, or while it is too busy to
+read what was popped for it, takes that message with it. Here a script does both (`take.lua`); while the queues are
+empty the worker waits on commands that take nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty
+from time import monotonic, time
+from typing import Any
+
+import structlog
+from kombu.transport.redis import Channel, MultiChannelPoller
+from kombu.utils.encoding import bytes_to_str
+from kombu.utils.json import loads
+
+log = structlog.get_logger()
+
+SCRIPT = (Path(__file__).parent / "take.lua").read_text()
+
+#: Most messages taken at once: a worker with room for all leaves some to the others.
+MOST = 8
+
+#: Properties of a message that are text where they are given.
+TEXTS = ("correlation_id", "reply_to")
+
+#: How often a wait that should have ended by itself may fail to, before its connection counts as dead.
+OVERDUE = 5
+
+
+class TakingChannel(Channel):
+    """A channel that takes so, where there is an event loop, as workers have; without one it is kombu's own."""
+
+    # what the stubs leave out of it
+    connection: Any
+    client: Any
+    qos: Any
+    async_pool: Any
+    priority_steps: list[int]
+    connection_errors: tuple[type[Exception], ...]
+    _queue_cycle: Any
+    _closing: bool
+    _q_for_pri: Callable[[str, int], str]
+    _flush_brpop_reauth: Callable[[], None]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._watches: dict[str, Watch] = {}
+        self._taking = self._waiting = self._unacknowledged = False
+        super().__init__(*args, **kwargs)
+
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
+        """Whoever acknowledges nothing must have nothing noted."""
+        self._unacknowledged = self._unacknowledged or no_ack
+        return super().basic_consume(queue, no_ack, *args, **kwargs)
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Ask for messages; kombu has `_brpop_read` called when the answer is there."""
+        self._taking = self.connection.loop is not None and not self._unacknowledged and not self.global_keyprefix
+        if not self._taking:
+            super()._brpop_start(timeout)  # type: ignore[misc]  # a channel's
+            return
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        if not queues:
+            return
+        lists = [self._q_for_pri(queue, priority) for priority in self.priority_steps for queue in queues]
+        room = self.qos.can_consume_max_estimate()
+        most = MOST if room is None else min(room, MOST)
+        keys = [self.unacked_key, self.unacked_index_key, *lists]
+        self._waiting = False
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self._in_poll.send_command("EVAL", SCRIPT, len(keys), *keys, time(), most, *self.qos.done_with())
+
+    def _brpop_read(self, **options: Any) -> Any:
+        if not self._taking:
+            return super()._brpop_read(**options)  # type: ignore[misc]  # a channel's
+        if self._waiting:  # nothing was asked here, so what is to be read is the connection's end
+            self.client.connection.disconnect()
+            raise Empty
+        try:
+            taken = self._answer(**options)
+            for where, raw, tag in taken:
+                self._hand_over(bytes_to_str(where).rsplit(self.sep, 1)[0], raw, bytes_to_str(tag))
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if not taken:
+            self._wait()
+            raise Empty
+        return True
+
+    def _answer(self, **options: Any) -> list[tuple[bytes, bytes, bytes]]:
+        try:
+            answer: list[tuple[bytes, bytes, bytes]] = self.client.parse_response(self._in_poll, "EVAL", **options)
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        return answer
+
+    def _hand_over(self, queue: str, raw: bytes, tag: str) -> None:
+        self._queue_cycle.rotate(queue)
+        if tag:
+            self.qos.noted(tag)
+        try:
+            self.connection._deliver(checked(loads(bytes_to_str(raw))), queue)
+        except (*self.connection.connection_errors, *self.connection.channel_errors):
+            raise
+        except Exception as error:  # what lay there can't be read; of a message's own troubles the consumer takes care
+            log.warning("broker.no_message", queue=queue, reason=type(error).__name__)
+            self.qos.forget(tag)
+
+    def _wait(self) -> None:
+        """Nothing is there: watch the queues, and look again when something comes, or the wait has run out.
+
+        Lists of other priorities than the usual one are seen when the wait runs out.
+        """
+        if self._closing:
+            return
+        for queue in self.active_queues:
+            self._watch(self._q_for_pri(queue, 0)).arm(self.brpop_timeout or 1)
+        self._in_poll, self._waiting = self.client.connection, True
+
+    def _watch(self, key: str) -> Watch:
+        watch = self._watches.get(key)
+        if watch is None or watch.overdue:
+            if watch is not None:
+                watch.close()
+            watch = self._watches[key] = Watch(key, self)
+        return watch
+
+    def rung(self) -> None:
+        """A wait has ended: ask again, as soon as there is room."""
+        if self._waiting:
+            self._in_poll, self._waiting = None, False
+
+    def close(self) -> None:
+        for watch in self._watches.values():
+            watch.close()
+        self._watches.clear()
+        self.rung()
+        super().close()
+
+
+class Watch:
+    """A connection of its own on which a worker waits for something to be in one list.
+
+    It waits by moving the list's next message to where it is. That blocks while there is none, and changes nothing.
+    """
+
+    def __init__(self, key: str, channel: Any) -> None:
+        self._key, self._channel, self._loop = key, channel, channel.connection.loop
+        self._connection = channel.async_pool.get_connection()
+        self._connection.connect()
+        self._file: int | None = self._connection._sock.fileno()
+        self._armed_at, self._seconds = 0.0, 0.0
+        self._loop.add_reader(self._file, self._ring)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the server should have answered long ago."""
+        return bool(self._armed_at) and monotonic() - self._armed_at > OVERDUE * self._seconds
+
+    def arm(self, seconds: float) -> None:
+        """Wait for that long at most, if not waiting already."""
+        if not self._armed_at:
+            self._armed_at, self._seconds = monotonic(), seconds
+            self._connection.send_command("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", seconds)
+
+    def _ring(self) -> None:
+        self._armed_at = 0.0
+        try:
+            self._connection.read_response()
+        except self._channel.connection_errors:
+            self.close()
+            raise
+        self._channel.rung()
+
+    def close(self) -> None:
+        """End the wait and its connection; idempotent, for the file's number may be somebody else's by then."""
+        if self._file is not None:
+            self._loop.remove_reader(self._file)
+            self._connection.disconnect()
+            self._file = None
+
+
+def checked(raw: Any) -> Any:
+    """A message as it was given; raises `ValueError` for what kombu's Redis transport can't have written."""
+    properties = raw.get("properties") if isinstance(raw, dict) else None
+    delivery = properties.get("delivery_info") if isinstance(properties, dict) else None
+    if not (
+        isinstance(properties, dict)
+        and isinstance(delivery, dict)
+        and all(isinstance(delivery.get(name), str) for name in ("exchange", "routing_key"))
+        and isinstance(properties.get("delivery_tag"), str)
+        and properties.get("body_encoding") in (None, "base64")
+        and all(properties.get(name) is None or isinstance(properties[name], str) for name in TEXTS)
+        and isinstance(properties.get("priority") or 0, int)
+        and isinstance(raw.get("body"), str)
+        and isinstance(raw.get("headers") or {}, dict)
+        and all(isinstance(raw.get(name) or "", str) for name in ("content-type", "content-encoding"))
+    ):
+        raise ValueError("not of the shape that kombu writes")
+    return raw
+
+
+class TakingPoller(MultiChannelPoller):
+    """kombu's poller, which at each turn of the loop also tells Redis what was done with meanwhile."""
+
+    _channels: set[TakingChannel]
+
+    def on_poll_start(self) -> None:
+        super().on_poll_start()
+        for channel in self._channels:
+            channel.qos.tell()

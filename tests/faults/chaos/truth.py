@@ -16,6 +16,9 @@ from tests.integration.object_store import BUCKET
 #: First bytes of the files that the simulated providers make, and how they call them.
 _FORMATS = {b"\x89PNG": "png", b"RIFF": "webp", b"\xff\xd8": "jpg"}
 
+#: How the store calls what it is writing; a killed one leaves it behind, and lists it.
+UNFINISHED = ".tmp."
+
 #: Where each provider keeps the files of a job.
 _FILES = {
     "cyberphotobooth": ("/cyberphotobooth/s3/{id}/0.{format}",),
@@ -42,7 +45,9 @@ class Truth:
         objects: dict[str, list[str]] = defaultdict(list)
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
             for entry in page.get("Contents", ()):
-                objects[entry["Key"].split("/")[-2]].append(entry["Key"])
+                folder, name = entry["Key"].split("/")[-2:]
+                if not name.startswith(UNFINISHED):
+                    objects[folder].append(entry["Key"])
         return objects
 
     def _wrong(self, name: str) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bide.ledger import AccountName
+from bide.ledger import AccountName, Ledger
 from tests.contract.ledger_invariants import check_account, check_keys
 from tests.faults.chaos.answers import Answers
 from tests.faults.chaos.contenders import Bide, Contender
@@ -87,7 +88,7 @@ def judge(
     )
     verdict.broken = [*wrongs[:20], *_broken(verdict, untold, purchases)]
     if isinstance(contender, Bide):
-        verdict.broken += _ledger_trouble(contender)
+        verdict.broken += [*_states(contender, untold), *_ledger_trouble(contender)]
     slowest = verdict.recovery_seconds.get(ALL, [0.0])[-1]
     if slowest > RECOVERY_SECONDS:
         verdict.slow = [f"after a kill with Redis there, a job stood still for {slowest} s"]
@@ -131,6 +132,13 @@ def _held_back(contender: Contender) -> set[str]:
     return {str(message["headers"].get("id")) for message in messages}
 
 
+def _states(contender: Contender, untold: list[str]) -> list[str]:
+    """Where the jobs stand whose callers were told nothing, for whoever looks for the reason."""
+    with contender.stage.server() as server:
+        found = {name: Ledger(server).find(name) for name in untold[:5]}
+    return [f"{name}: {dict(record.fields) if record else 'has no record'}" for name, record in found.items()]
+
+
 def _ledger_trouble(contender: Contender) -> list[str]:
     """What is wrong with the keys: each has a TTL or a clock, and everything rests."""
     names = [AccountName(*one) for one in ACCOUNTS.items()]
@@ -144,5 +152,5 @@ def _ledger_trouble(contender: Contender) -> list[str]:
         for name in names:
             check_account(whole, name, max_in_flight=ANY_NUMBER, late=())
     except AssertionError as error:
-        return [f"the ledger: {error}"]
+        return [f"the ledger: {error or traceback.format_exc(limit=-1)}"]
     return []

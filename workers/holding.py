@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -85,21 +85,23 @@ class HoldingQoS(QoS):
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         """What kombu calls every `unacked_restore_interval`: speak, look after the silent ones, then as ever."""
         with self.channel.conn_or_acquire() as client:
-            self._speak(client)
-            self._restore_silent(client)
+            seconds, microseconds = client.time()  # one clock for all, however wrong this machine's own is
+            now = seconds + microseconds / 1e6
+            self._speak(client, now)
+            self._restore_silent(client, now)
         super().restore_visible(start, num, interval)
 
-    def _speak(self, client: Any) -> None:
+    def _speak(self, client: Any, now: float) -> None:
         if held := list(self._delivered or ()):
-            client.zadd(self.unacked_index_key, dict.fromkeys(held, time()), xx=True)
+            client.zadd(self.unacked_index_key, dict.fromkeys(held, now), xx=True)
 
-    def _restore_silent(self, client: Any) -> None:
-        """A holder that has said nothing new for longer than two words lie apart is dead, whatever its clock says."""
-        found = client.zrange(self.unacked_index_key, 0, time() - SILENT_SECONDS, byscore=True, withscores=True)
-        now, seen = monotonic(), self._suspects
+    def _restore_silent(self, client: Any, now: float) -> None:
+        """A holder that has said nothing new for longer than two words lie apart is dead."""
+        found = client.zrange(self.unacked_index_key, 0, now - SILENT_SECONDS, byscore=True, withscores=True)
+        looked_at, seen = monotonic(), self._suspects
         still = {tag: seen[tag] for tag, word in found if tag in seen and seen[tag][0] == word}
-        self._suspects = {tag: still.get(tag, (word, now)) for tag, word in found}
-        silent = [tag for tag, (_, since) in still.items() if now - since >= self.sure_seconds]
+        self._suspects = {tag: still.get(tag, (word, looked_at)) for tag, word in found}
+        silent = [tag for tag, (_, since) in still.items() if looked_at - since >= self.sure_seconds]
         for tag, kept in zip(silent, client.hmget(self.unacked_key, silent) if silent else (), strict=True):
             if kept and str(loads(kept)[2]).startswith(OURS):
                 self.restore_by_tag(tag, client)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -73,7 +73,7 @@ class TakingChannel(Channel):
         self._waiting = False
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
-        self._in_poll.send_command("EVAL", SCRIPT, len(keys), *keys, time(), most, *self.qos.done_with())
+        self._in_poll.send_command("EVAL", SCRIPT, len(keys), *keys, most, *self.qos.done_with())
 
     def _brpop_read(self, **options: Any) -> Any:
         if not self._taking:

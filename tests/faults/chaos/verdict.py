@@ -152,5 +152,5 @@ def _ledger_trouble(contender: Contender) -> list[str]:
         for name in names:
             check_account(whole, name, max_in_flight=ANY_NUMBER, late=())
     except AssertionError as error:
-        return [f"the ledger: {error or traceback.format_exc(limit=-1)}"]
+        return [f"the ledger: {str(error) or traceback.format_exc(limit=-1)}"]
     return []

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from celery.app.amqp import AMQP, Queues
 from kombu import Queue
+from kombu.transport import TRANSPORT_ALIASES
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -37,13 +38,10 @@ BEAT_BACKOFF = ExponentialBackoff(cap=2.0, base=0.2)
 BEAT_RETRIES = 15
 
 
-#: What stands in for kombu's transport of each kind of address.
-TRANSPORTS = {
-    "redis": "workers.broker:SharingTransport",
-    "rediss": "workers.broker:SharingTransport",
-    "unix": "workers.broker:SharingTransport",
-    "sentinel": "workers.broker:SharingSentinelTransport",
-}
+#: What stands in for kombu's transport of each kind of address; an alias, for it may be part of one.
+TRANSPORTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bide-sentinel"}
+TRANSPORT_ALIASES["bide"] = "workers.broker:SharingTransport"
+TRANSPORT_ALIASES["bide-sentinel"] = "workers.broker:SharingSentinelTransport"
 
 #: Where our own results stand in for Celery's plain Redis ones; sentinels and Unix sockets have others.
 PLAIN_REDIS = ("redis", "rediss")
@@ -152,7 +150,7 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         "visibility_timeout": settings.timing.visibility_timeout_seconds,
         # a worker killed while it holds the mutex stops all redelivery for as long
         "unacked_mutex_expire": 10,
-        "unacked_restore_interval": 5,
+        "unacked_restore_interval": 4,
         "unacked_restore_throttle": 1,
         "max_connections": _connections(settings),
         "health_check_interval": HEALTH_CHECK_SECONDS,

@@ -20,7 +20,7 @@ from kombu.utils.json import loads
 log = structlog.get_logger()
 
 #: How old a holder's last word is when it may be dead [seconds]; it speaks at each `unacked_restore_interval`.
-SILENT_SECONDS = 8.0
+SILENT_SECONDS = 7.0
 
 #: Queues whose workers speak. A foreign worker on the same Redis does not, and keeps its messages.
 OURS = "bide."
@@ -29,8 +29,9 @@ OURS = "bide."
 class HoldingQoS(QoS):
     """For `SharingChannel.QoS`."""
 
-    #: For how long the same last word must have been seen [seconds]: longer than `unacked_restore_interval`.
-    sure_seconds = 6.0
+    #: For how long the same last word must have been seen [seconds]: from one look to the next. Where all were silent
+    #: because Redis was away, whoever lives speaks in between.
+    sure_seconds = 3.5
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,23 +1,21 @@
 """Flower's options, for `celery -A workers.app flower --conf=config/flowerconfig.py`.
 
 Flower executes this file: each global name that is one of its options sets it. Its own environment variables and
-command line (`FLOWER_ADDRESS`, `--address`) were read before and go before what is said here.
+command line (`FLOWER_ADDRESS`, `--address`) go before what is said here.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
-from typing import Any
 
+from celery import current_app
 from tornado.options import options as given
 
+from config.flower_tasks import format_task  # noqa: F401 - one of its options
 from config.problems import ConfigurationProblems
 from config.sections import FlowerSettings
 from config.settings import settings
-
-#: Longest argument or result shown in a table [characters]; the API and the messages keep the whole.
-SHOWN_CHARACTERS = 400
 
 
 def _settings() -> FlowerSettings:
@@ -35,8 +33,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _credentials(flower: FlowerSettings) -> list[str]:
-    if given.basic_auth:
-        return list(given.basic_auth)
+    if told := list(filter(None, given.basic_auth or ())):
+        return told
     return [f"{flower.user}:{flower.password.get_secret_value()}"] if flower.password else []
 
 
@@ -49,24 +47,23 @@ def _refuse_to_stand_open() -> None:
         )
 
 
-def format_task(task: Any) -> Any:
-    """Shorten what is long, so that a row stays a row."""
-    for name in ("args", "kwargs", "result"):
-        text = getattr(task, name, None)
-        if isinstance(text, str) and len(text) > SHOWN_CHARACTERS:
-            setattr(task, name, f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)")
-    return task
-
-
 _flower = _settings()
 address = given.address or _flower.address
 port = int(os.environ.get("FLOWER_PORT") or os.environ.get("PORT") or _flower.port)
 basic_auth = _credentials(_flower)
 _refuse_to_stand_open()
 
-# A row per job: polling rounds send no events, and so do not show.
-tasks_columns = "name,uuid,state,kwargs,result,received,started,runtime,worker"
-max_tasks = 10_000
-natural_time = False
-persistent = False
-purge_offline_workers = 3600
+# Its page of queues knows a broker by kombu's own name for the transport; ours is quicker for workers only.
+current_app.conf.broker_transport = None
+
+#: What is left to Flower's environment, which it would let this file overrule.
+_DEFAULTS = {
+    # a row per job: polling rounds send no events, and so do not show
+    "tasks_columns": "uuid,state,runtime,kwargs,result,received,worker",
+    # 10,000 take 170 MB, and a caller of its API that wants them all 80 MB more
+    "max_tasks": 10_000,
+    "natural_time": False,
+    "persistent": False,
+    "purge_offline_workers": 3600,
+}
+globals().update({name: value for name, value in _DEFAULTS.items() if not os.environ.get(f"FLOWER_{name.upper()}")})

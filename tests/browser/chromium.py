@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -49,6 +50,20 @@ class Page:
         answer = self._do("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    @property
+    def status(self) -> int:
+        """The HTTP code that the page came with."""
+        return int(self.evaluate("performance.getEntriesByType('navigation')[0].responseStatus"))
+
+    def click(self, selector: str) -> None:
+        """Press the middle of what a selector finds, with the mouse, as a person does; what covers it is pressed."""
+        told = f"document.querySelector({json.dumps(selector)})"
+        self.evaluate(f"{told}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        box = self.evaluate(f"{told}.getBoundingClientRect().toJSON()")
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        for kind in ("mousePressed", "mouseReleased"):
+            self._do("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
     def key(self, key: str, code: int) -> None:
         """Press and release a key, as a person does."""

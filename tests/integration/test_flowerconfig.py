@@ -76,14 +76,23 @@ def test_flower_asks_for_the_password(tmp_path: Path) -> None:
         assert status_of(f"{address}/tasks", "operator:hush-flower") == 200
 
 
+def test_flowers_own_environment_goes_first(tmp_path: Path) -> None:
+    """What its documentation says of `FLOWER_...` holds with our file, too."""
+    with flower(tmp_path, PORT="0", FLOWER_TASKS_COLUMNS="uuid,state") as process:
+        page = urllib.request.urlopen(f"{address_of(process)}/tasks", timeout=10).read().decode()
+
+    assert re.findall(r'data-column="(\w+)"', page) == ["uuid", "state"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "environ"),
     [
         ((), {"BIDE_FLOWER__ADDRESS": "0.0.0.0"}),
         (("--address=0.0.0.0",), {}),
         ((), {"FLOWER_ADDRESS": "::"}),
+        ((), {"BIDE_FLOWER__ADDRESS": "0.0.0.0", "FLOWER_BASIC_AUTH": ""}),
     ],
-    ids=["by our setting", "by the command line", "by Flower's own variable"],
+    ids=["by our setting", "by the command line", "by Flower's own variable", "with an empty password"],
 )
 def test_flower_refuses_to_stand_open(arguments: tuple[str, ...], environ: dict[str, str], tmp_path: Path) -> None:
     """Without authentication it does not start on an address that others reach, and says what to set."""

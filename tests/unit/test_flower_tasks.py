@@ -1,0 +1,100 @@
+"""What Flower's pages say of a task, made from what Celery's events say."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from celery.events.state import Task
+from celery.utils.saferepr import saferepr
+
+from bide.errors import JobFailed
+from config.flower_tasks import SHOWN_CHARACTERS, SUSPENDED, format_task
+
+OUTPUT = {"uri": "s3://results/2026/11/22/job-1/0.png", "bucket": "results", "key": "2026/11/22/job-1/0.png"}
+RESULT = {
+    "job_id": "job-1",
+    "state": "succeeded",
+    "submitted_at": "2026-11-22T08:00:00Z",
+    "finished_at": "2026-11-22T08:02:05.500000Z",
+    "outputs": [OUTPUT, {**OUTPUT, "uri": "s3://results/2026/11/22/job-1/1.png"}],
+}
+
+
+def shown(**said: Any) -> Any:
+    """A task as Flower hands it over, a copy of its own."""
+    return format_task(copy.copy(Task(**{"uuid": "job-1", "name": "bide.generate", **said})))
+
+
+def test_a_success_says_where_its_files_are_and_what_it_took() -> None:
+    """From submit to result; the suspension on the way is forgotten."""
+    task = shown(state="SUCCESS", result=saferepr(RESULT), runtime=0.4, exception="Retry(Retry(...))", traceback="...")
+
+    assert task.result == "s3://results/2026/11/22/job-1/0.png, s3://results/2026/11/22/job-1/1.png"
+    assert task.runtime == 125.5
+    assert (task.exception, task.traceback) == (None, None)
+
+
+def test_a_result_that_celery_has_cut_off_says_so() -> None:
+    """Its events hold the beginning only."""
+    many = {**RESULT, "outputs": [{**OUTPUT, "uri": f"s3://results/job-1/{number}.png"} for number in range(50)]}
+
+    task = shown(state="SUCCESS", result=saferepr(many, 1024))
+
+    assert task.result.startswith("s3://results/job-1/0.png, s3://results/job-1/1.png, ")
+    assert task.result.endswith(", …")
+
+
+def test_a_result_without_files_is_shown_as_it_is() -> None:
+    """A trained model has none."""
+    result = saferepr({**RESULT, "outputs": []})
+
+    assert shown(state="SUCCESS", result=result).result == result
+
+
+def test_a_failure_says_why() -> None:
+    """Code and reason, whatever quotes are in it; no traceback."""
+    message = "it's \"refused\":\n\u00fc \\ '"
+    error = JobFailed(json.dumps({"code": "rejected", "message": message, "job_id": "job-1"}))
+
+    task = shown(state="FAILURE", exception=repr(error), traceback="Traceback ...")
+
+    assert (task.result, task.traceback) == (f"rejected: {message}", None)
+
+
+@pytest.mark.parametrize("exception", ["KeyError('x')", "JobFailed('x')", "JobFailed(1)", "JobFailed('[]')", None])
+def test_another_failure_keeps_its_traceback(exception: str | None) -> None:
+    """It is a bug, and nobody has words for it."""
+    task = shown(state="FAILURE", exception=exception, traceback="Traceback ...")
+
+    assert (task.exception, task.traceback, task.result) == (exception, "Traceback ...", None)
+
+
+def test_a_suspension_says_that_it_waits() -> None:
+    """And nothing of exceptions: nothing has gone wrong."""
+    task = shown(state="RETRY", exception="Retry(Retry(...), None, None)", traceback="Traceback ...", retries=0)
+
+    assert (task.result, task.exception, task.traceback, task.retries) == (SUSPENDED, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"args": "('job-1',)", "kwargs": "{}"}, {"args": "()", "kwargs": "{'job_id': 'job-1'}"}],
+    ids=["positional", "by name"],
+)
+def test_a_cancel_says_what_it_cancels(said: dict[str, str]) -> None:
+    """In the column where jobs have their description."""
+    assert shown(name="bide.cancel", state="SUCCESS", **said).kwargs == "cancel job-1"
+
+
+def test_what_is_long_is_shortened() -> None:
+    """A row stays a row."""
+    assert shown(state="RECEIVED", kwargs="x" * 5000).kwargs == "x" * SHOWN_CHARACTERS + "… (5000 characters)"
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "FAILURE", "RETRY", "RECEIVED", "STARTED", "PENDING"])
+def test_a_task_of_which_little_was_heard(state: str) -> None:
+    """Flower was started after it: all that was heard is its end."""
+    assert shown(name=None, state=state).state == state

@@ -5,7 +5,10 @@ local id, leader = ARGV[2], ARGV[5]
 local hint_seconds, max_in_flight, per_second = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local hints, state = {}, get(id, 'state')
 if leader ~= '' then
-  unfollow(leader, id, ARGV[3])
+  local leading = get(leader, 'state')
+  if leading == 'unconfirmed' then told_of_doubt(leader, id, ARGV[3]) end
+  -- A doubt that was taken up while the follower was told of it: it waits on.
+  if not leading or leading == 'unconfirmed' or FINAL[leading] then unfollow(leader, id, ARGV[3]) end
 elseif state and (FINAL[state] or state == 'unconfirmed') then
   set(id, 'answered', 1, 'token', '')
   hints = follower_hints(id)

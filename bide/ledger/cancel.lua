@@ -7,9 +7,11 @@ if state == 'canceled' and get(id, 'answered') ~= '1' and get(id, 'token') == ''
 if FINAL[state] then return { state } end
 if state == 'following' then -- its caller leaves, the job goes on for the others
   local leader, retention = get(id, 'leader'), ARGV[5]
-  redis.call('HSET', body_key(id), 'signature', redis.call('HGET', followers_key(leader), id) or '')
+  local signature = redis.call('HGET', followers_key(leader), id) or redis.call('HGET', doubters_key(leader), id)
+  redis.call('HSET', body_key(id), 'signature', signature or '')
   redis.call('EXPIRE', body_key(id), retention)
   redis.call('EXPIRE', job_key(id), retention)
+  redis.call('HDEL', doubters_key(leader), id)
   unfollow(leader, id, retention)
 end
 conclude(id, 'canceled', 'error', ARGV[3])

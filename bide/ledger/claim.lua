@@ -19,6 +19,7 @@ for i = 1, #claimed, 2 do
     redis.call('ZADD', DUE, now + claim_seconds, id)
   elseif state == 'running' then
     redis.call('ZADD', DUE, now + claim_seconds, id)
+    set(id, 'asking', 1)
     local found = redis.call('HMGET', job_key(id), 'op', 'pid', 'cursor', 'seen', 'polls', 'deadline', 'unknown_since', 'empties',
       'submitted', 'ran', 'estimate')
     for field = 1, 11 do found[field] = found[field] or '' end

@@ -1,8 +1,11 @@
--- A worker that holds the job's lease ends it; the lease stays until the caller has been told.
--- ARGV: now, id, token, state, field (result or error), value, lease seconds, longest hold seconds
+-- A worker that holds the job's lease ends it; the lease stays until the caller has been told. A refusal that comes late
+-- ends the doubt that there was meanwhile.
+-- ARGV: now, id, token, state, field (result or error), value, lease seconds, longest hold seconds, attempt ('' before
+--       the first), what a failure means where an earlier submit may have been accepted
 local MOST_DOUBTS = 5
 local id, ending = ARGV[2], ARGV[4]
-if get(id, 'token') ~= ARGV[3] then return 0 end
+local late = get(id, 'token') ~= ARGV[3]
+if late and not (ending == 'failed' and in_doubt(id, ARGV[9])) then return 0 end
 local state = get(id, 'state')
 if state == ending then return 1 end
 if FINAL[state] or (ending == 'unconfirmed' and state ~= 'submitting') then return 0 end
@@ -13,6 +16,12 @@ if ending == 'unconfirmed' then
     strike(id, 0, tonumber(ARGV[8]), string.format('%d submits in a row got no answer that says what became of them', doubts))
   end
   if submit_again(id) then return 2 end
+end
+if late then undoubt(id) end
+if ending == 'failed' and bought_before(id) and (late or state == 'submitting' or state == 'queued') then
+  conclude(id, 'unconfirmed', 'error', ARGV[10])
+  hinted(id, 'bide.store', tonumber(ARGV[7])) -- its caller is to hear this, not that
+  return 0
 end
 conclude(id, ending, ARGV[5], ARGV[6])
 leased(id, ARGV[3], tonumber(ARGV[7]))

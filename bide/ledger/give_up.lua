@@ -4,10 +4,11 @@ local id = ARGV[2]
 local state, told = get(id, 'state'), get(id, 'answered') == '1'
 if state == 'failed' and get(id, 'given_up') then return { 1, {} } end -- only the answer was lost
 if state ~= 'unconfirmed' then return { 0, {} } end
+if told then redis.call('DEL', doubters_key(id)) end -- whoever heard of the doubt learns nothing new
 conclude(id, 'failed', 'error', ARGV[3])
 set(id, 'given_up', 1, 'note', 'given up by an operator', 'token', '')
 local hints
-if told then -- its caller, who heard of the doubt, learns nothing new
+if told then
   set(id, 'answered', 1)
   hints = follower_hints(id)
 end

@@ -21,6 +21,7 @@ from bide.ledger.records import (
 from bide.ledger.replies import claimed_of, hint_of, messages_of, pairs, round_of
 from bide.ledger.scripted import error_of
 from bide.ledger.settling import Settling
+from bide.ledger.submits import Submits, bought_before
 
 __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 
@@ -28,7 +29,7 @@ __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 DEFAULT_DEADLINE_SECONDS = 1800.0
 
 
-class Ledger(Settling, Health):
+class Ledger(Submits, Settling, Health):
     """All moves of all accounts on one Redis.
 
     Every method raises `LedgerAwayError` when Redis stays away.
@@ -97,71 +98,21 @@ class Ledger(Settling, Health):
             case other:
                 return Step(other, other=rest[0] if rest else "")
 
-    # Submitting
-
-    def intend(self, record: Record, token: str) -> int:
-        """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours."""
-        return int(self._run("intend", record.account, record.job_id, token, self.timing.lease_seconds))
-
-    def submitted(
-        self,
-        record: Record,
-        token: str,
-        *,
-        attempt: int,
-        provider_job_id: str,
-        first_poll_seconds: float = 0.0,
-        estimate_seconds: float | None = None,
-        outputs: str | None = None,
-    ) -> Messages:
-        """The provider accepted. `outputs`: None = to be polled; '' = done, ask again for them; else their addresses.
-
-        Also takes the late answer of an attempt that was given up as unconfirmed: the job then goes on.
-        """
-        done = "" if outputs is None else outputs or "ask"
-        limits = self._limits(record.account)
-        reply = self._run(
-            "submitted",
-            record.account,
-            record.job_id,
-            token,
-            attempt,
-            provider_job_id,
-            first_poll_seconds,
-            done,
-            self.timing.hint_seconds,
-            limits.max_in_flight,
-            limits.submits_per_second,
-            estimate_seconds or "",
-        )
-        return messages_of(record.account, reply)
-
-    def refused(self, record: Record, token: str, *, reason: str, after_seconds: float | None) -> Messages:
-        """Surely not accepted and worth another try: back in line while the account holds its submits."""
-        limits = self._limits(record.account)
-        verb, *rest = self._run(
-            "refused",
-            record.account,
-            record.job_id,
-            token,
-            after_seconds or 0,
-            reason,
-            max(self.timing.hold_max_seconds, min(after_seconds or 0, 300)),
-            limits.max_in_flight,
-            limits.submits_per_second,
-        )
-        return Messages(round=round_of(record.account, rest) if verb == "round" else None)
-
     # Ending
 
-    def conclude(self, record: Record, token: str, state: JobState, *, result: str = "", error: str = "") -> bool:
-        """End the job under our lease. False: it was not ours to end, or (`unconfirmed`) is to be submitted again."""
+    def conclude(
+        self, record: Record, token: str, state: JobState, *, result: str = "", error: str = "", attempt: int = 0
+    ) -> bool:
+        """End the job under our lease; False: it was not ours to end, or is to be submitted again.
+
+        `attempt`: the submit that was refused, where one was: that counts also where its lease was lost meanwhile, and
+        leaves the job unconfirmed (False) where an earlier submit of it may have been accepted.
+        """
         key, value = ("result", result) if result else ("error", error)
         timing, text = self.timing, (state.value, key, value)
-        reply = self._run(
-            "conclude", record.account, record.job_id, token, *text, timing.lease_seconds, timing.hold_max_seconds
-        )
-        return int(reply) == 1
+        doubtful = bought_before(error) if state is JobState.FAILED else ""
+        more = (timing.lease_seconds, timing.hold_max_seconds, attempt or "", doubtful)
+        return int(self._run("conclude", record.account, record.job_id, token, *text, *more)) == 1
 
     def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
         """Let go of a step that could not be done this time; its message comes again after `seconds`.

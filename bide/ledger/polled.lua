@@ -28,12 +28,14 @@ for i = 5, #ARGV, 10 do
     redis.call('HINCRBY', job_key(id), 'polls', 1)
     remember_poll(id, ARGV[i + 8], ARGV[i + 9], ARGV[i + 5])
     set(id, 'note', ARGV[i + 5], 'polled', stamp(now))
-    clear(id, 'unknown_since')
+    clear(id, 'unknown_since', 'asking')
+    local called = redis.call('HDEL', job_key(id), 'called') == 1 -- by the provider, while it was asked (`hasten`)
     if ARGV[i + 7] ~= '' then set(id, 'unknown_since', ARGV[i + 7]) end
     if ARGV[i + 6] == '1' then set(id, 'seen', 1) end
     if kind == 'running' then set(id, 'ran', stamp(now)) end
     if kind == 'running' or kind == 'trouble' then
       if field ~= '' then set(id, field, value) end
+      if called and kind == 'running' and field ~= 'empties' then seconds = 0 end
       redis.call('ZADD', DUE, math.min(now + seconds, math.max(now, number(get(id, 'deadline')))), id)
     else
       if kind == 'ended' then

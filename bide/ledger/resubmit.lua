@@ -6,7 +6,7 @@ if state == 'queued' and get(id, 'note') == said then return { 1, {} } end -- on
 if state ~= 'unconfirmed' then return { 0, {} } end
 redis.call('ZREM', UNCONFIRMED, id)
 clear(id, 'error', 'finished', 'answered', 'crashes')
-set(id, 'note', said, 'resubmitted', number(get(id, 'resubmitted')) + 1)
+set(id, 'note', said, 'resubmitted', number(get(id, 'resubmitted')) + 1, 'doubt', get(id, 'submits') or 0)
 more_time(id)
 line_up(id)
 local look = next_look(tonumber(ARGV[3]), tonumber(ARGV[4]))

@@ -3,7 +3,7 @@
 -- KEYS: account's prefix, the run's live rows, set of accounts. ARGV: now, account name, run, record version, then for each
 -- row: row, what the run noted of it, job id, request, signature, operation, seconds it may take, resubmit, fingerprint,
 -- callback. Returns how many were opened.
-local LIVE, FAR = KEYS[2], 365 * 24 * 3600
+local LIVE = KEYS[2]
 redis.call('SADD', KEYS[3], ARGV[2])
 local opened = 0
 for i = 5, #ARGV, 10 do

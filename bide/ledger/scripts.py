@@ -1,4 +1,4 @@
-"""Loads the Lua moves: `prelude.lua` in front of each, sent once per server, then called by digest."""
+"""Loads the Lua moves: `prelude.lua` and `line.lua` in front of each, sent once per server, then called by digest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANSWER_SECONDS = 10.0
 def source(move: str) -> str:
     """The whole text of a move."""
     folder = files(__package__)
-    return (folder / "prelude.lua").read_text() + (folder / f"{move}.lua").read_text()
+    return "".join((folder / f"{name}.lua").read_text() for name in ("prelude", "line", move))
 
 
 class Moves:

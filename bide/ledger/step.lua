@@ -72,7 +72,7 @@ end
 local held = get(id, 'token')
 if held ~= token then
   if state == 'queued' and get(id, 'parked') then line_up(id) end
-  if state == 'queued' and held == '' and shut(id) then line_up(id, 0) end -- let in before: back to its place
+  if state == 'queued' and held == '' and shut(id) then stand_back(id) end -- let in before: back to its place
   if redis.call('ZSCORE', QUEUED, id) then
     local bulk = get(id, 'bulk')
     local free, opens = room(max_in_flight, per_second, bulk)
@@ -82,7 +82,7 @@ if held ~= token then
       return { 'wait', state, unpack(round) }
     end
     admit(id, per_second)
-    if bulk then called_up(id, get(id, 'place')) end
+    if bulk then called_up(id) end
   elseif held ~= '' or not redis.call('ZSCORE', LEASE, id) then
     return { 'stale', state }
   end

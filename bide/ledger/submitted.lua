@@ -4,12 +4,10 @@
 local id, hint_seconds, max_in_flight, per_second = ARGV[2], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local state, attempt = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
-if attempt ~= ARGV[4] then
-  set(id, 'other_pid', ARGV[5]) -- submitted again meanwhile: both purchases stand, both ids are kept
-  return { {}, {} }
-end
-if state == 'running' or state == 'storing' then
-  if get(id, 'pid') ~= ARGV[5] then set(id, 'other_pid', ARGV[5]) end -- an operator has attached another
+local waits = state == 'unconfirmed' or state == 'queued' -- that an earlier attempt was accepted settles it as well
+if (attempt ~= ARGV[4] and not waits) or state == 'running' or state == 'storing' then
+  -- Submitted again meanwhile, or an operator has attached another: both purchases stand, both ids are kept.
+  if get(id, 'pid') ~= ARGV[5] then set(id, 'other_pid', ARGV[5]) end
   return { {}, {} }
 end
 set(id, 'pid', ARGV[5], 'submitted', stamp(now))
@@ -19,7 +17,7 @@ if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase s
 if state ~= 'submitting' then more_time(id) end
 redis.call('ZREM', UNCONFIRMED, id)
 set(id, 'token', '')
-clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate')
+clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt')
 if ARGV[11] ~= '' then set(id, 'estimate', ARGV[11]) end
 local recovered = false
 if number(get(id, 'intended')) > account('struck_at') then
@@ -35,7 +33,8 @@ if ARGV[7] == '' then
   redis.call('ZADD', DUE, at, id)
   local hints = {} -- a bulk job that went leaves its turn to another, the one that went ahead to all
   if recovered or get(id, 'bulk') then let_in(hints, max_in_flight, per_second, hint_seconds, 10) end
-  return { hints, ensure_round(at) }
+  local look = next_look(max_in_flight, per_second)
+  return { hints, ensure_round(look and math.min(look, at) or at) }
 end
 release(id)
 set(id, 'state', 'storing', 'ended', stamp(now))

@@ -49,7 +49,8 @@ local function bury(id, state)
       note(id, 'caller could not be told')
       return tell(id, true)
     end
-    conclude(id, 'failed', 'error', ARGV[9])
+    local doubtful = bought_before(id) and state == 'queued'
+    conclude(id, doubtful and 'unconfirmed' or 'failed', 'error', doubtful and ARGV[10] or ARGV[9])
     set(id, 'queue', 'bide.store')
     note(id, 'crashed')
   else
@@ -88,7 +89,7 @@ for _, id in ipairs(line) do
   if not deadline then
     off_clocks(id)
   elseif not foreign(version) and tonumber(deadline) <= now then
-    local doubtful = get(id, 'again') or get(id, 'resubmitted') -- its first submit may have been accepted
+    local doubtful = bought_before(id)
     conclude(id, doubtful and 'unconfirmed' or 'failed', 'error', doubtful and ARGV[13] or ARGV[11])
     hinted(id, 'bide.store', hint_seconds)
     hints[#hints + 1] = hint(id)

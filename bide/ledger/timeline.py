@@ -27,8 +27,10 @@ class Event:
 
 
 def events(sight: Sight) -> list[Event]:
-    """What happened, in order; of submits only the last has its time."""
-    return sorted([*_beginning(sight.record), *_polled(sight), *_end(sight)], key=lambda event: event.at)
+    """What happened, in order; of submits only the last has its time, and polls are remembered to the tenth."""
+    created = sight.record.number("created")
+    told = [*_beginning(sight.record), *_polled(sight), *_end(sight)]
+    return sorted(told, key=lambda event: round(event.at - created, 1))
 
 
 def _beginning(record: Record) -> Iterator[Event]:
@@ -70,7 +72,8 @@ def _outcome(record: Record) -> str:
         return f"{record.failure.code}: {record.failure.message}"
     outputs = json.loads(record.text("result") or "{}").get("outputs", [])
     size = sum(each.get("size", 0) for each in outputs)
-    return f"downloaded and stored {len(outputs)} objects of {size} bytes: {', '.join(each['uri'] for each in outputs)}"
+    count = f"{len(outputs)} object{'' if len(outputs) == 1 else 's'}"
+    return f"downloaded and stored {count} of {size} bytes: {', '.join(each['uri'] for each in outputs)}"
 
 
 def money(record: Record) -> str:

@@ -9,6 +9,8 @@ from bide.contract import JobState
 from bide.ledger import Hint, Limits, Polled, Verb
 from bide.ledger.keys import idempotency_key, prefix
 from tests.contract.ledger_contract_callbacks import CallbacksContract
+from tests.contract.ledger_contract_calls import CallsContract
+from tests.contract.ledger_contract_doubts import DoubtsContract
 from tests.contract.ledger_contract_ends import EndsContract
 from tests.contract.ledger_contract_health import HealthContract
 from tests.contract.ledger_contract_learning import LearningContract
@@ -18,7 +20,7 @@ from tests.contract.ledger_contract_settling import SettlingContract
 from tests.contract.ledger_contract_sight import SightContract
 from tests.contract.ledger_contract_submits import SubmitsContract
 from tests.contract.ledger_contract_versions import VersionsContract
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, request_of, taken
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of, taken
 
 
 class LedgerContract(
@@ -27,7 +29,9 @@ class LedgerContract(
     EndsContract,
     RepairsContract,
     SettlingContract,
+    DoubtsContract,
     CallbacksContract,
+    CallsContract,
     LearningContract,
     VersionsContract,
     HealthContract,
@@ -79,7 +83,7 @@ class LedgerContract(
         assert stage.resume("a").verb is Verb.MISSING
         assert not stage.server.keys("*")
 
-    def test_a_record_of_another_version_is_left_alone(self, stage: Stage) -> None:
+    def test_a_message_changes_no_record_of_another_version(self, stage: Stage) -> None:
         """During a rolling upgrade an old worker does not touch what it does not understand."""
         stage.open("a")
         stage.server.hset(f"{prefix(ACCOUNT)}job:a", "v", "2")
@@ -182,7 +186,7 @@ class LedgerContract(
         assert [stage.arrive(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
         assert stage.ledger.admit(ACCOUNT).hints == ()
 
-        stage.ledger.conclude(record, token, JobState.FAILED, error="{}")
+        stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
         assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
         assert [stage.resume(name).verb for name in "cb"] == [Verb.WAIT, Verb.SUBMIT]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bide.contract import Failure, FailureCode, JobState
-from bide.ledger import Limits, Verb
+from bide.ledger import Limits, Polled, Verb
 from bide.ledger.keys import canceled_key, idempotency_key, prefix
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 
@@ -52,6 +52,36 @@ class EndsContract:
         stage.ledger.answered(ACCOUNT, "nobody")
         assert stage.clocks("a") == {"due", "inflight"}
         assert stage.ttl("job", "nobody") == -2
+
+    def test_an_ended_record_keeps_what_is_asked_for(self, stage: Stage) -> None:
+        """What became of it, its request and its story; nothing that only served it on its way."""
+        stage.running("a", idempotency_key="k", callback_url="https://example.com/hook")
+        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value='[["image","http://x/1.png"]]', seen=True)])
+        record = taken(stage.resume("a", token="t"), Verb.STORE)
+        assert stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"n":1}')
+        stage.ledger.answered(ACCOUNT, "a")
+        at = prefix(ACCOUNT)
+        assert sorted(stage.server.hkeys(f"{at}job:a")) == sorted(
+            [
+                *(
+                    "v",
+                    "op",
+                    "created",
+                    "deadline",
+                    "allowed",
+                    "fp",
+                    "idem",
+                    "callback",
+                    "state",
+                    "intended",
+                    "submits",
+                ),
+                *("pid", "submitted", "polls", "note", "ended", "result", "finished", "callback_owed", "answered"),
+            ]
+        )
+        assert set(stage.server.hkeys(f"{at}body:a")) == {"request", "polls"}
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.ttl("job", "a") == stage.ttl("body", "a") == 604800
 
     # Followers
 
@@ -180,7 +210,7 @@ class EndsContract:
         assert stage.resume("b").verb is Verb.ANSWER
         stage.ledger.answered(ACCOUNT, "b")
         assert stage.clocks("b") == set()
-        assert min(stage.ttl("job", "b"), stage.ttl("body", "b")) > 0
+        assert (stage.ttl("job", "b"), stage.ttl("body", "b")) == (604800, -2)
 
     def test_the_last_follower_to_leave_lets_the_job_rest(self, stage: Stage) -> None:
         """A follower that cancels instead of being told keeps nothing on the clock."""

@@ -7,8 +7,9 @@ import pytest
 from bide.contract import JobState
 from bide.ledger import Limits, Verb
 from bide.ledger.keys import ACCOUNTS_KEY
+from bide.ledger.submits import HELD_BACK
 from tests.contract.ledger_contract_submits import intended_again, refuse
-from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 
 #: How many submits in a row may get no answer before the others wait.
 MOST_DOUBTS = 5
@@ -55,9 +56,27 @@ class HealthContract:
         assert len(stage.ledger.admit(ACCOUNT).hints) == 3
         record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
         stage.ledger.intend(record, "t")
-        stage.ledger.refused(record, "t", reason="HTTP 503", after_seconds=None)
+        stage.ledger.refused(record, "t", attempt=1, reason="HTTP 503", after_seconds=None)
         assert [stage.resume(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
         assert stage.clocks("b") == {"queued"}
+
+    @pytest.mark.parametrize("why", ["paused", "struck"])
+    def test_a_job_whose_inputs_came_too_late_waits(self, stage: Stage, why: str) -> None:
+        """Paused or struck while they were fetched: it buys nothing, and goes back to its place, asked twice too."""
+        stage.limits[ACCOUNT] = Limits(max_in_flight=2)
+        record = taken(stage.arrive("a", token="t"), Verb.SUBMIT)
+        if why == "paused":
+            stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        else:
+            refuse(stage, "other", after_seconds=5)
+        stage.open("b")
+        assert stage.ledger.intend(record, "t") == stage.ledger.intend(record, "t") == HELD_BACK
+        assert (stage.clocks("a"), stage.field("a", "submits")) == ({"queued"}, "")
+        assert stage.ledger.admit(ACCOUNT).hints == ()
+        stage.ledger.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b"]
+        record = taken(stage.resume("a", token="t2"), Verb.SUBMIT)
+        assert stage.ledger.intend(record, "t2") == 1
 
     def test_what_was_bought_goes_on_in_a_pause(self, stage: Stage) -> None:
         """Polls and downloads are no submits."""
@@ -133,6 +152,26 @@ class HealthContract:
         assert stage.arrive("e").verb is Verb.WAIT
         assert stage.ledger.standing(ACCOUNT).probe == ahead.job_id
         assert len(stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p").hints) == 4
+
+    def test_a_line_goes_on_once_the_provider_is_well(self, stage: Stage) -> None:
+        """All are let in by rounds that follow at once; none waits for the accepted job's first poll."""
+        refuse(stage, "a")
+        for number in range(60):
+            stage.arrive(f"j{number}")
+        stage.clock.advance(2)
+        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        record = intended_again(stage, ahead.job_id, "t")
+        stage.clock.advance(1)
+        assert stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=10).round is None
+        crew = Crew(stage.ledger, stage.clock)
+        told = stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p", first_poll_seconds=300)
+        crew.send(told)
+        assert told.round is not None
+        assert told.round.countdown_seconds < 1
+        for _ in range(2):
+            stage.clock.advance(0.5)
+            crew.work()
+        assert stage.ledger.count(ACCOUNT)["queued"] == 0
 
     @pytest.mark.parametrize("end", ["canceled", "failed", "put off"])
     def test_a_job_ahead_that_finds_out_nothing_leaves_its_turn(self, stage: Stage, end: str) -> None:

@@ -72,7 +72,7 @@ class SightContract:
             ("accepted", "by the provider as p-a"),
             ("poll", "0.1 s late: done"),
             ("made", "the provider has the result"),
-            ("succeeded", "downloaded and stored 1 objects of 5 bytes: s3://b/k"),
+            ("succeeded", "downloaded and stored 1 object of 5 bytes: s3://b/k"),
         ]
         assert why(sight(stage, "a")) == ["it is over"]
         assert next_look(sight(stage, "a")) == (0.0, "")

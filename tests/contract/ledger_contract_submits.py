@@ -109,7 +109,7 @@ class SubmitsContract:
         under_way = [stage.submitting(f"j{number}") for number in range(10)]
         stage.clock.advance(0.2)
         for record, token, _ in under_way:
-            stage.ledger.refused(record, token, reason="429", after_seconds=None)
+            stage.ledger.refused(record, token, attempt=1, reason="429", after_seconds=None)
         assert stage.account("strikes") == 1
         assert stage.account("gate_until") == stage.clock.now + 1
 
@@ -122,7 +122,8 @@ class SubmitsContract:
             stage.ledger.admit(ACCOUNT)
             record = intended_again(stage, "a", stage.token())
             stage.clock.advance(0.1)
-            stage.ledger.refused(record, record.text("token"), reason="429", after_seconds=after_seconds)
+            attempt, token = int(record.number("submits")) + 1, record.text("token")
+            stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=after_seconds)
             holds.append(round(stage.account("gate_until") - stage.clock.now, 3))
         assert holds == [2, 4, 90]
 
@@ -140,14 +141,14 @@ class SubmitsContract:
             stage.open(f"j{number}")
         record, token = stage.resume("bad", token="t").record, "t"
         assert record is not None
-        stage.ledger.refused(record, token, reason="429", after_seconds=None)
+        stage.ledger.refused(record, token, attempt=1, reason="429", after_seconds=None)
         assert stage.server.zrank(prefix(ACCOUNT) + "queued", "bad") == 99
 
     def test_only_a_submit_can_be_refused(self, stage: Stage) -> None:
         """A worker that mixes things up brings no ended job back into the line."""
         record, token, _ = stage.submitting("a")
         stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
-        assert stage.ledger.refused(record, token, reason="429", after_seconds=None).round is None
+        assert stage.ledger.refused(record, token, attempt=1, reason="429", after_seconds=None).round is None
         assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
 
     def test_a_held_account_submits_nothing(self, stage: Stage) -> None:
@@ -173,7 +174,7 @@ class SubmitsContract:
     def test_a_request_may_allow_one_repetition(self, stage: Stage) -> None:
         """`on_unknown: resubmit` buys again once, whatever was refused in between, and holds the second doubt."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.refused(record, token, reason="429", after_seconds=None)
+        stage.ledger.refused(record, token, attempt=1, reason="429", after_seconds=None)
         for expected in ("queued", "unconfirmed"):
             stage.clock.advance(1)
             token = stage.token()
@@ -220,7 +221,7 @@ class SubmitsContract:
 def refuse(stage: Stage, job_id: str, *, after_seconds: float | None = None) -> None:
     """A new job whose submit was refused."""
     record, token, _ = stage.submitting(job_id)
-    stage.ledger.refused(record, token, reason="429", after_seconds=after_seconds)
+    stage.ledger.refused(record, token, attempt=1, reason="429", after_seconds=after_seconds)
 
 
 def intended_again(stage: Stage, job_id: str, token: str) -> Record:

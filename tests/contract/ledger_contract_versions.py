@@ -72,6 +72,43 @@ class VersionsContract:
 
         assert crew.told == {"ours": "succeeded"}
 
+    @pytest.mark.parametrize("kind", ["interactive", "bulk"])
+    def test_it_keeps_no_rounds_busy(self, stage: Stage, kind: str) -> None:
+        """In front of an account with room it asks for no round after round, alone or with others of its version."""
+        for name in "abc":
+            stage.open(name, priority=kind)
+            of_another_version(stage, name, True)
+        assert stage.ledger.sweep(ACCOUNT)[0].round is None
+        assert stage.ledger.admit(ACCOUNT).round is None
+
+    def test_many_of_another_version_stand_in_nobodys_way(self, stage: Stage) -> None:
+        """Set aside once, behind all others of their kind, however many; ours that come later still pass them."""
+        line = f"{prefix(ACCOUNT)}queued"
+        for number in range(700):
+            stage.server.hset(f"{prefix(ACCOUNT)}job:new{number}", mapping={"v": "99", "state": "queued"})
+            stage.server.zadd(line, {f"new{number}": number})
+        stage.server.hset(f"{prefix(ACCOUNT)}account", "order", 700)
+        for name, priority in (("bulk", "bulk"), ("a", "interactive")):
+            stage.open(name, priority=priority)
+        let_in = [hint.job_id for _ in range(3) for hint in stage.ledger.admit(ACCOUNT).hints]
+        assert set(let_in) == {"a", "bulk"}
+        before = stage.server.zrange(line, 0, -1, withscores=True)
+        stage.open("b")
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
+        assert stage.server.zrange(line, 0, -1, withscores=True) == before, "nobody is set aside twice"
+        assert len(before) == 700
+
+    def test_what_was_set_aside_is_found_by_its_own_version(self, stage: Stage) -> None:
+        """In the order in which it came; those of a bulk run too, whose turns go on as before."""
+        for name in "abc":
+            stage.open(name, priority="bulk" if name == "c" else "interactive")
+            of_another_version(stage, name, True)
+        assert stage.ledger.admit(ACCOUNT).hints == ()
+        for name in "abc":
+            of_another_version(stage, name, False)
+        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b", "c"]
+        assert stage.account("turn") == 1
+
     def test_the_sweeper_says_what_it_left_alone(self, stage: Stage, clock: Clock) -> None:
         """An operator who went back to an older version learns which jobs wait for the newer one."""
         stage.storing("a")

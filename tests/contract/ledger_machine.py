@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import get_args
+from typing import Any, get_args
 
 import redis
 from hypothesis import note
@@ -150,7 +150,7 @@ class LedgerMachine(People):
         if hold.verb is Verb.SUBMIT and not hold.attempt:
             attempt, again = (self.ledger.intend(hold.record, hold.token) for _ in range(2))
             assert attempt == again
-            if attempt:
+            if attempt > 0:
                 job_id = hold.record.job_id
                 assert self.bought[job_id] <= self.allowed[job_id], f"{job_id} is bought again"
                 self.bought[job_id] += 1
@@ -165,7 +165,9 @@ class LedgerMachine(People):
             self._accepted(hold, seconds, at_once=what == "accepted, done at once", repeated=repeated)
         elif what == "refused":
             after_seconds = seconds if seconds > 1 else None
-            self._send(self.ledger.refused(hold.record, hold.token, reason="429", after_seconds=after_seconds))
+            said: dict[str, Any] = {"attempt": hold.attempt, "reason": "429", "after_seconds": after_seconds}
+            for _ in range(1 + repeated):
+                self._send(self.ledger.refused(hold.record, hold.token, **said))
             self.held.remove(hold)
         else:
             self._conclude(hold, JobState.UNCONFIRMED if what == "doubtful" else JobState.FAILED, repeated)
@@ -188,7 +190,7 @@ class LedgerMachine(People):
 
     def _conclude(self, hold: Hold, state: JobState, repeated: bool) -> None:
         for _ in range(1 + repeated):
-            ended = self.ledger.conclude(hold.record, hold.token, state, error=ERROR)
+            ended = self.ledger.conclude(hold.record, hold.token, state, error=ERROR, attempt=hold.attempt)
         self.held.remove(hold)
         if ended:
             self.to_answer.append((hold.record.account, hold.record.job_id, ""))

@@ -1,4 +1,4 @@
-"""What people do to the ledger of the machine: cancel, and settle doubts, also twice where an answer was lost."""
+"""What people and providers do to the ledger of the machine: cancel, call, settle doubts, also twice."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import redis
 from hypothesis.stateful import RuleBasedStateMachine
 
 from bide.ledger import AccountName, Ledger, Messages, Record
+from bide.ledger.hasten import Calls
 from bide.ledger.keys import prefix
 from tests.contract.ledger_life import among, either, either_account, event, some
+from tests.contract.ledger_stage import Clock
 
 
 class People(RuleBasedStateMachine):
@@ -18,6 +20,7 @@ class People(RuleBasedStateMachine):
 
     server: redis.Redis
     ledger: Ledger
+    clock: Clock
     sent: list[tuple[AccountName, str]]
     late: set[str]
     allowed: Counter[str]
@@ -30,6 +33,14 @@ class People(RuleBasedStateMachine):
             self._send(messages)
             if not state:
                 self.ledger.cancel_unknown(job_id)
+
+    @event(weight=2, which=some)
+    def hasten(self, which: int) -> None:
+        """A provider calls about a job, wherever that is, twice where the answer to the first call was lost."""
+        calls = Calls(self.server, clock=self.clock)
+        for account, job_id in self.sent[which : which + 1] * 2:
+            _, messages = calls.hasten(account, job_id)
+            self._send(messages)
 
     @event(weight=1, account=either_account, how=among("pause", "resume", "resume"))
     def steer(self, account: AccountName, how: str) -> None:

@@ -183,7 +183,7 @@ class Crew:
                 self._tell(one.account, one.job_id, leader.state, leader=step.other)
 
     def _submit(self, record: Record, token: str) -> None:
-        if attempt := self.ledger.intend(record, token):
+        if (attempt := self.ledger.intend(record, token)) > 0:
             pid = f"p-{record.job_id}"
             accepted = self.ledger.submitted(record, token, attempt=attempt, provider_job_id=pid, first_poll_seconds=2)
             self.send(accepted)

@@ -7,11 +7,13 @@ from typing import ClassVar
 
 import pytest
 
-from bide.errors import InvalidRequestError
-from bide.providers.base import Answer, Submission, Ticket, Upload
+from bide.errors import InvalidRequestError, PollFailedError
+from bide.hooks import Hooks
+from bide.providers.base import Account, Answer, Failed, Refused, Submission, Ticket, Upload
 from tests.contract.provider_contract import KEY, ProviderContract
 
 MASK = Upload("mask_image", url="https://ours.example/mask.png?signed")
+HOOKS = Hooks("https://hooks.example", "a secret of the test", "dreambooth", "default")
 PHOTO = Upload("init_image", url="https://ours.example/photo.png?signed")
 TEXT = {"model_id": "midjourney", "prompt": "a red fox", "width": "512", "height": 512, "samples": "1", "webhook": None}
 
@@ -26,6 +28,7 @@ class TestDreambooth(ProviderContract):
 
     name = "dreambooth"
     ambiguities = 13
+    hooked: ClassVar = Account(ProviderContract.account.base_url, KEY, HOOKS)
     submissions: ClassVar = {
         "text2img": Submission("job", "text2img", TEXT),
         "img2img": Submission("job", "img2img", TEXT, {"init_image": PHOTO, "mask_image": MASK}),
@@ -174,3 +177,39 @@ class TestDreambooth(ProviderContract):
     def test_ambiguity_13_it_is_always_a_post(self) -> None:
         """A GET with a body is what one client does; the page says POST."""
         assert self.adapter.poll_call(self.ticket("img2img"), self.account).method == "POST"
+
+    def test_asks_to_be_called_where_there_is_an_endpoint(self) -> None:
+        """The job's own address and id, the same for the same job; without an endpoint the request goes as it is."""
+        for operation, submission in self.submissions.items():
+            sent = self.adapter.submit_call(submission, self.hooked).json
+            plain = self.adapter.submit_call(submission, self.account).json
+            assert sent == {**plain, "webhook": HOOKS.address("job"), "track_id": "job"}, operation
+            assert sent == self.adapter.submit_call(submission, self.hooked).json
+            assert HOOKS.address("job") not in repr(self.adapter.submit_call(submission, self.hooked))
+
+    @pytest.mark.parametrize("empty", [None, ""])
+    def test_leaves_a_call_that_the_request_wants_for_itself(self, empty: str | None) -> None:
+        """A webhook of the caller's own stays, and so does his mark; what is empty is none."""
+        own = Submission("job", "text2img", {**TEXT, "webhook": "https://theirs.example", "track_id": 7})
+        marked = Submission("job", "text2img", {**TEXT, "webhook": empty, "track_id": 7})
+
+        sent = self.adapter.submit_call(own, self.hooked).json
+        assert (sent["webhook"], sent["track_id"]) == ("https://theirs.example", 7)
+        sent = self.adapter.submit_call(marked, self.hooked).json
+        assert (sent["webhook"], sent["track_id"]) == (HOOKS.address("job"), 7)
+
+    def test_a_quoted_address_goes_no_further(self) -> None:
+        """Refusals and failures are shown to people and kept: none holds an address that we gave out."""
+        said = f"The webhook {HOOKS.address('job')} must be a valid URL."
+        refused = self.adapter.submit_outcome(
+            answer(status="error", message=said), self.submissions["text2img"], self.hooked
+        )
+        failed = self.adapter.poll_outcome(answer(status="failed", message=said), Ticket("text2img", "1"), self.hooked)
+
+        assert isinstance(refused, Refused)
+        assert refused.message == "The webhook *** must be a valid URL."
+        assert failed == Failed("The webhook *** must be a valid URL.")
+        limited = answer(status="error", message=f"Rate limit exceeded for {HOOKS.address('job')}")
+        with pytest.raises(PollFailedError) as raised:
+            self.adapter.poll_outcome(limited, Ticket("text2img", "1"), self.hooked)
+        assert str(raised.value) == "Rate limit exceeded for ***"

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from collections.abc import Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -93,15 +94,20 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     pytest.fail("nanio did not start")
 
 
+@cache
+def bucket_at(url: str) -> Storage:
+    """The storage of all tests at a server: making a client takes longer than most of them."""
+    storage = storage_at(url)
+    storage.client.create_bucket(Bucket="results")
+    return storage
+
+
 class StorageContract:
     """What every store must do; a subclass brings its server as the fixture `url`."""
 
     @pytest.fixture(name="storage")
     def _storage(self, url: str) -> Storage:
-        storage = storage_at(url)
-        if not storage.client.list_buckets()["Buckets"]:
-            storage.client.create_bucket(Bucket="results")
-        return storage
+        return bucket_at(url)
 
     def test_an_object_comes_back_with_all_that_was_said_of_it(self, storage: Storage) -> None:
         """Content, type and metadata survive; letters beyond ASCII are percent-encoded."""

@@ -47,6 +47,7 @@ class TestLedgerOnRedis(LedgerContract):
             yield client
 
 
+@pytest.mark.timeout(600)  # half a minute; where it was cut short on a busy machine, Hypothesis told nonsense
 def test_whatever_life_does(shared: RedisServer) -> None:
     """The machine of the unit tests, in more and longer lives, on the real thing."""
     with connect(shared.url) as client:

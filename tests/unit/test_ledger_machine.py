@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import fakeredis
+import pytest
 import redis
 
 from tests.contract.ledger_life import profile
@@ -20,5 +21,5 @@ class LedgerMachineInMemory(LedgerMachine):
         return client
 
 
-TestLedgerMachine = LedgerMachineInMemory.TestCase
+TestLedgerMachine = pytest.mark.timeout(600)(LedgerMachineInMemory.TestCase)  # cut short, Hypothesis tells nonsense
 TestLedgerMachine.settings = profile(examples=EXAMPLES, steps=40)

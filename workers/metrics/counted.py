@@ -7,7 +7,8 @@ from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bide.contract import FailureCode
+from bide.contract import FINAL_STATES, FailureCode
+from bide.ledger.hasten import Hastened
 
 #: Stands for a value that nobody foresaw, so that no text of anybody's makes a new time series.
 OTHER = "other"
@@ -98,7 +99,20 @@ REPAIRS = Counter(
     "what",
     tuple(dict.fromkeys(_REPAIRS.values())),
 )
-COUNTERS = (SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS)
+HOOKS = Counter(
+    "hooks",
+    "Calls of providers about jobs, by what came of them; refused: not at an address that we gave out.",
+    "outcome",
+    (*(outcome.value for outcome in Hastened), "refused"),
+)
+#: Counted by the ledger, in the move that ends a job (`conclude` in `prelude.lua`).
+ENDED_JOBS = Counter(
+    "ended_jobs",
+    "Jobs that ended, by how; an unconfirmed one counts when it is settled, a follower of another's job never.",
+    "state",
+    tuple(sorted(state.value for state in FINAL_STATES)),
+)
+COUNTERS = (SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS, HOOKS, ENDED_JOBS)
 
 POLL_LATENESS = Histogram(
     "poll_lateness_seconds",

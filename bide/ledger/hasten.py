@@ -1,0 +1,37 @@
+"""The move behind a provider's own call: it has a job looked at now instead of later, and changes nothing else.
+
+Calls can be forged, doubled and lost. So a call is never believed, only taken as a reason to ask, and it brings few
+polls about: `MOST_LOOKS` for a job in all its life, `GAP_SECONDS` apart.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bide.ledger.records import AccountName, Messages
+from bide.ledger.replies import round_of
+from bide.ledger.scripted import Scripted
+
+#: The least time between two looks at one job that calls bring about [seconds].
+GAP_SECONDS = 5.0
+
+#: How many looks calls bring about for one job.
+MOST_LOOKS = 5
+
+
+class Hastened(StrEnum):
+    """What came of a call."""
+
+    HASTENED = "hastened"  # the job is looked at now
+    NOTED = "noted"  # a poll is under way, another one follows it
+    REPEATED = "repeated"  # a call has had its look just now, or the job has had them all
+    NOTHING = "nothing"  # no such job, not at the provider, or there is a reason not to ask sooner
+
+
+class Calls(Scripted):
+    """Takes calls; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def hasten(self, account: AccountName, job_id: str) -> tuple[Hastened, Messages]:
+        """Look at this job now, if it is at the provider and has not been hastened too often."""
+        outcome, round_ = self._run("hasten", account, job_id, GAP_SECONDS, MOST_LOOKS)
+        return Hastened(outcome), Messages(round=round_of(account, round_))

@@ -1,0 +1,155 @@
+-- The line of an account: who is let in when, and the rounds that look after it. Stands behind `prelude.lua`.
+
+-- Generic cell rate: how many of `wanted` fit now, and when the next one does. A second's worth may come at once.
+local function rate(field, per_second, wanted, take)
+  if per_second <= 0 then return wanted, now end
+  local gap = 1 / per_second
+  local burst = math.max(1, per_second) * gap
+  local theoretical = math.max(account(field), now)
+  if theoretical > now + burst + 1 then theoretical = now end -- booked at a lower rate that was in force before
+  local fits = math.floor((now + burst - theoretical) / gap + 1e-6)
+  local granted = math.max(0, math.min(wanted, fits))
+  if take and granted > 0 then
+    redis.call('HSET', ACCOUNT, field, string.format('%.6f', theoretical + granted * gap))
+    theoretical = theoretical + granted * gap
+  end
+  return granted, math.max(now, theoretical + gap - burst)
+end
+
+-- A paused account submits nothing until it is resumed; what was bought goes on.
+local function paused() return redis.call('HEXISTS', ACCOUNT, 'paused') == 1 end
+
+-- After a strike one job goes ahead and finds out how the provider is; no other before its submit has come to something.
+local function probing()
+  local id = redis.call('HGET', ACCOUNT, 'probe')
+  if not id or redis.call('SISMEMBER', INFLIGHT, id) == 0 then return false end
+  local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
+  return not foreign(version) and (state == 'queued' or state == 'submitting')
+end
+
+-- A submit failed in a way that the next one would, too: all wait, twice as long each time in a row (`hold` 0), then one
+-- goes ahead. Submits that were on their way when the account was struck are the same strike.
+local function strike(id, hold, longest, reason)
+  local strikes = account('strikes')
+  if strikes == 0 or number(get(id, 'intended')) > account('struck_at') then
+    strikes = redis.call('HINCRBY', ACCOUNT, 'strikes', 1)
+    redis.call('HSET', ACCOUNT, 'struck_at', stamp(now))
+    if hold <= 0 then hold = 2 ^ math.min(strikes - 1, 10) end
+  end
+  local gate = math.max(account('gate_until'), now + math.min(hold, longest))
+  redis.call('HSET', ACCOUNT, 'gate_until', stamp(gate), 'gate_reason', reason)
+end
+
+-- Whether a job that was let in may not be submitted now after all: the account was paused or struck meanwhile.
+local function shut(id)
+  if paused() or account('gate_until') > now then return true end
+  return account('strikes') > 0 and probing() and redis.call('HGET', ACCOUNT, 'probe') ~= id
+end
+
+-- How many submits may start now, and the time at which that can change by itself (0: only when a job ends).
+-- Bulk jobs leave a tenth of the places to others, and few of them are told at once that it is their turn: the message of
+-- an interactive job comes after theirs.
+local BULK_TOLD, BULK_LEAVES = 16, 0.1
+local function room(max_in_flight, per_second, bulk)
+  if paused() then return 0, 0 end
+  local free = max_in_flight - redis.call('SCARD', INFLIGHT)
+  if bulk then
+    if max_in_flight >= 4 then free = free - math.max(1, math.floor(max_in_flight * BULK_LEAVES)) end
+    free = math.min(free, BULK_TOLD - redis.call('SCARD', TOLD))
+  end
+  if free <= 0 then return 0, 0 end
+  local gate = account('gate_until')
+  if gate > now then return 0, gate end
+  if account('strikes') > 0 then
+    if probing() then return 0, 0 end
+    free = 1
+  end
+  return rate('tat_submit', per_second, free, false)
+end
+
+local function admit(id, per_second)
+  rate('tat_submit', per_second, 1, true)
+  if account('strikes') > 0 then redis.call('HSET', ACCOUNT, 'probe', id) end
+  redis.call('SADD', INFLIGHT, id)
+end
+
+-- A bulk job's turn. The time a run's row may take begins here: in line it waits for as long as its run takes.
+local function called_up(id)
+  redis.call('SADD', TOLD, id)
+  redis.call('HSET', ACCOUNT, 'turn', number(get(id, 'place')))
+  if get(id, 'run') then
+    set(id, 'deadline', stamp(math.min(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
+  end
+end
+
+-- The first in line, those of bulk runs last. A record of another version is set aside, once: behind all others of its
+-- kind, where its own version finds it, and nobody else looks at it again.
+local ASIDE, MOST_SET_ASIDE = BULK / 2, 500
+local function first_in_line()
+  for _, from in ipairs({ 0, BULK }) do
+    for _ = 1, MOST_SET_ASIDE do
+      local id, place = unpack(redis.call('ZRANGEBYSCORE', QUEUED, from, string.format('(%.0f', from + BULK), 'WITHSCORES', 'LIMIT', 0, 1))
+      if not id then break end
+      local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
+      if not state then
+        redis.call('ZREM', QUEUED, id)
+      elseif not foreign(version) then
+        return id, from == BULK
+      elseif tonumber(place) >= from + ASIDE then
+        break
+      else
+        redis.call('ZADD', QUEUED, place + ASIDE, id)
+      end
+    end
+  end
+end
+
+-- Lets the head of the line in, as far as there is room, `most` at most: adds their hints to `hints`.
+local function let_in(hints, max_in_flight, per_second, hint_seconds, most)
+  while most > 0 do
+    local id, bulk = first_in_line()
+    if not id or room(max_in_flight, per_second, bulk) <= 0 then return end
+    admit(id, per_second)
+    hinted(id, 'bide.submit', hint_seconds)
+    if bulk then called_up(id) end
+    hints[#hints + 1] = hint(id)
+    most = most - 1
+  end
+end
+
+-- The next polling round: what to publish ({seq, seconds}), or nothing where one is under way that is early enough.
+-- Only the sweeper gives a round up for lost, when it is `grace` seconds late: a busy poller is not a dead one.
+local ROUND_GAP, ROUND_SLACK, ROUND_FAR = 0.5, 0.05, 50
+local function ensure_round(wanted, grace)
+  local scheduled = account('round_at')
+  local alive = scheduled > 0 and (not grace or scheduled > now - grace)
+  local at = math.max(wanted, account('round_last') + ROUND_GAP, now)
+  if alive and scheduled <= at + ROUND_SLACK then return {} end
+  at = math.min(at, now + ROUND_FAR)
+  local seq = redis.call('HINCRBY', ACCOUNT, 'seq', 1)
+  redis.call('HSET', ACCOUNT, 'round_at', stamp(at))
+  return { seq, stamp(at - now) }
+end
+
+-- When the account must be looked at next: its earliest poll, and its line where only time holds that back.
+local function next_look(max_in_flight, per_second)
+  local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+  local wanted = first[2] and math.max(tonumber(first[2]), account('polls_open'))
+  local head, bulk = first_in_line()
+  if head then
+    local free, opens = room(max_in_flight, per_second, bulk)
+    if free > 0 then opens = now end
+    if opens > 0 and (not wanted or opens < wanted) then wanted = opens end
+  end
+  return wanted
+end
+
+-- Somebody looks after the account. After a silence (Redis away, all workers down) the living get one lease's time to
+-- speak before they count as dead. Returns whether there was one, and when somebody looked before.
+local function watch(lease_seconds)
+  local watched = account('swept_at')
+  local silent = now - watched > lease_seconds
+  redis.call('HSET', ACCOUNT, 'swept_at', stamp(now))
+  if silent then redis.call('HSET', ACCOUNT, 'judge_from', stamp(now + lease_seconds)) end
+  return silent, watched
+end

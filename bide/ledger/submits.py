@@ -1,0 +1,86 @@
+"""The moves around a purchase: the intent before it, and what its answer means."""
+
+from __future__ import annotations
+
+from bide.contract import Failure, FailureCode
+from bide.ledger.records import Messages, Record
+from bide.ledger.replies import messages_of, round_of
+from bide.ledger.scripted import Scripted
+
+#: What `Submits.intend` says where the job has to wait after all.
+HELD_BACK = -1
+
+
+class Submits(Scripted):
+    """Moves of a worker that submits a job."""
+
+    def intend(self, record: Record, token: str) -> int:
+        """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
+
+        `HELD_BACK`: its account was paused or struck meanwhile, and the job stands in line again.
+        """
+        return int(self._run("intend", record.account, record.job_id, token, self.timing.lease_seconds))
+
+    def submitted(
+        self,
+        record: Record,
+        token: str,
+        *,
+        attempt: int,
+        provider_job_id: str,
+        first_poll_seconds: float = 0.0,
+        estimate_seconds: float | None = None,
+        outputs: str | None = None,
+    ) -> Messages:
+        """The provider accepted. `outputs`: None = to be polled; '' = done, ask again for them; else their addresses.
+
+        Also takes the late answer of an attempt that was given up as unconfirmed: the job then goes on.
+        """
+        done = "" if outputs is None else outputs or "ask"
+        limits = self._limits(record.account)
+        reply = self._run(
+            "submitted",
+            record.account,
+            record.job_id,
+            token,
+            attempt,
+            provider_job_id,
+            first_poll_seconds,
+            done,
+            self.timing.hint_seconds,
+            limits.max_in_flight,
+            limits.submits_per_second,
+            estimate_seconds or "",
+        )
+        return messages_of(record.account, reply)
+
+    def refused(
+        self, record: Record, token: str, *, attempt: int, reason: str, after_seconds: float | None
+    ) -> Messages:
+        """Surely not accepted and worth another try: back in line while the account holds its submits.
+
+        Also takes the late answer of an attempt that was given up as unconfirmed.
+        """
+        limits = self._limits(record.account)
+        verb, *rest = self._run(
+            "refused",
+            record.account,
+            record.job_id,
+            token,
+            after_seconds or 0,
+            reason,
+            max(self.timing.hold_max_seconds, min(after_seconds or 0, 300)),
+            limits.max_in_flight,
+            limits.submits_per_second,
+            attempt,
+        )
+        return Messages(round=round_of(record.account, rest) if verb == "round" else None)
+
+
+def bought_before(error: str) -> str:
+    """A failure of which an earlier submit of the same job is not told: that one may have been accepted."""
+    failure = Failure.model_validate_json(error or "{}") if error else None
+    if failure is None or failure.code is FailureCode.SUBMISSION_UNKNOWN:
+        return error
+    message = f"an earlier submit of it may have been accepted; this one was not: {failure.message}"[:1000]
+    return failure.model_copy(update={"code": FailureCode.SUBMISSION_UNKNOWN, "message": message}).model_dump_json()

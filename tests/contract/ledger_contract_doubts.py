@@ -1,0 +1,214 @@
+"""The ledger's contract about doubts that the provider ends itself: refusals and acceptances that come late."""
+
+from __future__ import annotations
+
+import pytest
+
+from bide.contract import FailureCode, JobState
+from bide.ledger import Record, Verb
+from bide.ledger.keys import prefix
+from bide.ledger.settling import remarks
+from tests.contract.ledger_contract_submits import intended_again
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
+
+
+class DoubtsContract:
+    """An answer that comes after its lease was judged counts as long as nobody else has settled the doubt."""
+
+    # Refused late
+
+    def test_a_late_refusal_brings_a_job_back_in_line(self, stage: Stage) -> None:
+        """Nothing was bought: off the operators' list, in line with the deadline that it had, its account held."""
+        record, token, attempt = stage.unconfirmed("a")
+        deadline = stage.field("a", "deadline")
+        stage.clock.advance(100)
+        for _ in range(2):
+            refuse_late(stage, record, token, attempt)
+            assert (stage.state("a"), stage.clocks("a")) == ("queued", {"queued"})
+        assert (stage.field("a", "error"), stage.field("a", "deadline")) == ("", deadline)
+        assert stage.account("strikes") == 1
+        stage.clock.advance(1)
+        intended_again(stage, "a", "t2")
+        assert stage.field("a", "submits") == "2"
+
+    def test_a_late_refusal_for_good_ends_a_job(self, stage: Stage) -> None:
+        """Its caller is told the provider's reason by whoever heard it; afterwards the record rests."""
+        record, token, attempt = stage.unconfirmed("a")
+        for _ in range(2):
+            assert stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
+        assert (stage.state("a"), stage.field("a", "error"), stage.clocks("a")) == ("failed", ERROR, {"lease"})
+        stage.ledger.answered(ACCOUNT, "a")
+        assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
+
+    def test_a_late_refusal_overtakes_the_news_of_the_doubt(self, stage: Stage) -> None:
+        """The caller was not told yet: the hint that is under way finds the job in line."""
+        record, token, attempt = stage.submitting("a")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        refuse_late(stage, record, token, attempt)
+        assert stage.resume("a").verb is Verb.WAIT
+
+    @pytest.mark.parametrize("settled", ["attached", "submitting again", "running again", "given up", "canceled"])
+    def test_what_was_settled_meanwhile_stays(self, stage: Stage, settled: str) -> None:
+        """By an operator, by its caller, or by another submit: of that one the refusal says nothing."""
+        record, token, attempt = stage.unconfirmed("a")
+        if settled == "attached":
+            stage.ledger.attach(ACCOUNT, "a", "p-9")
+        elif settled == "given up":
+            stage.ledger.give_up(ACCOUNT, "a")
+        elif settled == "canceled":
+            stage.ledger.cancel(ACCOUNT, "a")
+        else:
+            stage.ledger.resubmit(ACCOUNT, "a")
+            again = intended_again(stage, "a", "t2")
+            if settled == "running again":
+                stage.ledger.submitted(again, "t2", attempt=2, provider_job_id="p")
+        before = stage.server.hgetall(f"{prefix(ACCOUNT)}job:a")
+        clocks = stage.clocks("a")
+        refuse_late(stage, record, token, attempt)
+        assert not stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
+        assert (stage.server.hgetall(f"{prefix(ACCOUNT)}job:a"), stage.clocks("a")) == (before, clocks)
+
+    @pytest.mark.parametrize("by", ["request", "operator"])
+    def test_a_late_refusal_before_the_second_submit_leaves_no_doubt(self, stage: Stage, by: str) -> None:
+        """To be submitted again after what is no doubt any more: the job stands as if it had been refused in time."""
+        if by == "request":
+            record, token, attempt = stage.submitting("a", on_unknown="resubmit")
+            stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        else:
+            record, token, attempt = stage.unconfirmed("a")
+            stage.ledger.resubmit(ACCOUNT, "a")
+        for _ in range(2):
+            refuse_late(stage, record, token, attempt)
+            found = stage.ledger.read(ACCOUNT, "a")
+            assert found is not None
+            assert remarks(found) == []
+        stage.clock.advance(10_000)
+        stage.ledger.sweep(ACCOUNT)
+        assert stage.state("a") == "failed", "its deadline passed, and nothing was bought"
+
+    def test_a_late_refusal_keeps_the_doubt_before_it(self, stage: Stage) -> None:
+        """The first submit may have been accepted, the second surely was not: one doubt is left, not none."""
+        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        second = intended_again(stage, "a", "t2")
+        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        refuse_late(stage, second, "t2", 2)
+        assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
+
+    def test_a_refusal_without_its_attempt_is_no_news(self, stage: Stage) -> None:
+        """A failure before anything was sent, by a worker that lost its lease, ends no doubt of another's."""
+        record, _, _ = stage.unconfirmed("a")
+        assert not stage.ledger.conclude(record, "stranger", JobState.FAILED, error=ERROR)
+        assert stage.clocks("a") == {"unconfirmed"}
+
+    # A doubt before the last submit
+
+    @pytest.mark.parametrize("sent", [True, False])
+    def test_a_second_submit_that_is_refused_leaves_the_first_doubt(self, stage: Stage, sent: bool) -> None:
+        """The first may have been accepted (and taken the credit): an operator hears of it, and so does the caller."""
+        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        second = intended_again(stage, "a", "t2") if sent else taken(stage.resume("a", token="t2"), Verb.SUBMIT)
+        assert not stage.ledger.conclude(second, "t2", JobState.FAILED, error=ERROR, attempt=2 * sent)
+        assert stage.clocks("a") == {"lease", "unconfirmed"}
+        told = taken(stage.resume("a"), Verb.ANSWER).failure
+        assert (told.code, told.message) == (
+            FailureCode.SUBMISSION_UNKNOWN,
+            "an earlier submit of it may have been accepted; this one was not: no",
+        )
+
+    def test_workers_that_die_leave_the_first_doubt(self, stage: Stage) -> None:
+        """To be submitted again, and no worker comes that far: the first submit may still have been accepted."""
+        stage.unconfirmed("a")
+        stage.ledger.resubmit(ACCOUNT, "a")
+        for number in range(3):
+            taken(stage.resume("a", token=f"t{number}"), Verb.SUBMIT)
+            for _ in range(3):
+                stage.clock.advance(9)
+                stage.ledger.sweep(ACCOUNT)
+        assert stage.state("a") == "unconfirmed"
+
+    # Accepted late
+
+    @pytest.mark.parametrize("state", ["unconfirmed", "queued"])
+    def test_an_earlier_submit_that_was_accepted_settles_the_job(self, stage: Stage, state: str) -> None:
+        """The second is doubtful or refused, then the first one's id comes: the job goes on, and buys no more."""
+        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        second = intended_again(stage, "a", "t2")
+        if state == "unconfirmed":
+            stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        else:
+            refuse_late(stage, second, "t2", 2)
+        assert stage.state("a") == state
+        for _ in range(2):
+            stage.ledger.submitted(record, token, attempt=1, provider_job_id="p1")
+            assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "")
+            assert stage.clocks("a") == {"due", "inflight"}
+
+    # Followers
+
+    @pytest.mark.parametrize("how", ["attach", "late answer", "late refusal", "resubmit", "cancel"])
+    def test_followers_who_were_told_of_a_doubt_hear_the_end(self, stage: Stage, how: str) -> None:
+        """As the job's own caller does: their failure is replaced by what became of the job, once."""
+        record, token, attempt = stage.submitting("a", idempotency_key="k")
+        for name in "bc":
+            stage.arrive(name, idempotency_key="k", signature=f"of {name}")
+        crew = Crew(stage.ledger, stage.clock)
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        crew.send(stage.ledger.answered(ACCOUNT, "a"))
+        crew.work()
+        assert (crew.told, stage.clocks("a")) == ({"b": "unconfirmed", "c": "unconfirmed"}, {"unconfirmed"})
+        assert stage.ttl("doubters", "a") == 604800
+
+        crew.told.clear()
+        match how:
+            case "attach":
+                crew.send(stage.ledger.attach(ACCOUNT, "a", "p-9")[1])
+            case "late answer":
+                crew.send(stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p"))
+            case "late refusal":
+                refuse_late(stage, record, token, attempt)
+            case "resubmit":
+                crew.send(stage.ledger.resubmit(ACCOUNT, "a")[1])
+            case _:
+                crew.send(stage.ledger.cancel(ACCOUNT, "a")[1])
+        for _ in range(4):
+            stage.clock.advance(9)
+            crew.sweep()
+            crew.work()
+        end = "canceled" if how == "cancel" else "succeeded"
+        assert crew.told == dict.fromkeys("abc", end)
+        assert (stage.ttl("followers", "a"), stage.ttl("doubters", "a")) == (-2, -2)
+        assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
+
+    def test_a_follower_told_too_late_of_a_doubt_waits_on(self, stage: Stage) -> None:
+        """The doubt was taken up between its being told and the ledger's hearing of it."""
+        stage.unconfirmed("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
+        stage.ledger.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        assert stage.ledger.followers(ACCOUNT, "a").keys() == {"b"}
+
+    def test_giving_up_is_no_news_for_followers_who_know(self, stage: Stage) -> None:
+        """They were told `submission_unknown` already, as the job's own caller was."""
+        stage.unconfirmed("a", idempotency_key="k")
+        for name in "bc":
+            stage.arrive(name, idempotency_key="k")
+        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        hints = stage.ledger.give_up(ACCOUNT, "a")[1].hints
+        assert [hint.job_id for hint in hints] == ["c"]
+        assert stage.ttl("doubters", "a") == -2
+
+    def test_a_follower_who_knows_of_a_doubt_may_cancel(self, stage: Stage) -> None:
+        """It is told so with its own signature, and hears no more of the job."""
+        stage.unconfirmed("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k", signature="mine")
+        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        [hint] = stage.ledger.cancel(ACCOUNT, "b")[1].hints
+        assert (hint.signature, stage.ttl("doubters", "a")) == ("mine", -2)
+
+
+def refuse_late(stage: Stage, record: Record, token: str, attempt: int) -> None:
+    """The provider says that it did not take that submit, and has no time now."""
+    stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None)

@@ -1,0 +1,122 @@
+"""The sandbox's webhooks over real HTTP: unsigned, once, at the job's end, unless something else was ordered."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.running import Sandbox
+from tests.contract.sandbox_http import LATENCY_SECONDS, SandboxTests, until
+
+ROOT = "/dreambooth/api/v4/dreambooth"
+DREAM: dict[str, Any] = {"key": "a-key", "model_id": "midjourney", "prompt": "a red fox", "samples": 2}
+
+
+class Receiver:
+    """Takes whatever comes; `calls` are the bodies in turn."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.calls))
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+
+
+def _handler(calls: list[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            calls.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base's
+            """Say nothing."""
+
+    return Handler
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """One that listens for as long as the test lasts."""
+    receiver = Receiver()
+    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.02,))
+    thread.start()
+    yield receiver
+    receiver.server.shutdown()
+    thread.join()
+    receiver.server.server_close()
+
+
+class TestHooks(SandboxTests):
+    """What dreambooth's pages say of webhooks, and what they do not promise."""
+
+    def submit(self, http: httpx.Client, **changes: Any) -> Any:
+        return http.post(ROOT, json={**DREAM, **changes}).json()
+
+    def answered(self, http: httpx.Client, enough: Callable[[dict[str, int]], bool]) -> dict[str, int]:
+        """How calls were answered, by code, once that is enough."""
+        stats = until(lambda: http.get("/_sandbox/stats"), lambda found: enough(found["hooks"]))
+        counts: dict[str, int] = stats["hooks"]
+        return counts
+
+    def test_success_is_told_with_the_results(self, http: httpx.Client, receiver: Receiver) -> None:
+        """The job's id, the caller's mark, and the addresses, which can be fetched by then."""
+        queued = self.submit(http, webhook=receiver.url, track_id="order-7")
+        self.answered(http, lambda counts: counts == {"200": 1})
+
+        [said] = receiver.calls
+        assert (said["status"], said["id"], said["track_id"]) == ("success", queued["id"], "order-7")
+        assert said["output"] == queued["future_links"]
+        assert [http.get(url).status_code for url in said["output"]] == [200, 200]
+
+    def test_failure_is_told_with_a_message(self, http: httpx.Client, receiver: Receiver) -> None:
+        """As the fetch call would say it."""
+        queued = self.submit(http, webhook=receiver.url, prompt="a fox [fault:fail]")
+        self.answered(http, lambda counts: counts == {"200": 1})
+
+        [said] = receiver.calls
+        assert (said["status"], said["id"], said["message"]) == ("failed", queued["id"], "Failed, Try Again")
+
+    def test_a_submit_that_is_done_at_once_is_told_too(self, http: httpx.Client, receiver: Receiver) -> None:
+        """The call may even come before the answer."""
+        done = self.submit(http, webhook=receiver.url, prompt="a fox, at once", samples=1)
+        self.answered(http, lambda counts: counts == {"200": 1})
+        assert (done["status"], receiver.calls[0]["status"]) == ("success", "success")
+
+    def test_calls_can_be_ordered_twice_early_and_not_at_all(self, http: httpx.Client, receiver: Receiver) -> None:
+        """A job that never finishes is told of only by a lie."""
+        self.submit(http, webhook=receiver.url, prompt="lost [fault:hook_lost]")
+        lied = self.submit(http, webhook=receiver.url, prompt="lie [fault:hook_lies:0.05] [fault:never_finishes]")
+        twice = self.submit(http, webhook=receiver.url, prompt="twice [fault:hook_repeated:2]")
+        begun = time.monotonic()
+        self.answered(http, lambda counts: counts == {"200": 3} and time.monotonic() - begun > 2 * LATENCY_SECONDS)
+
+        told = [said["id"] for said in receiver.calls]
+        assert sorted(told) == sorted([lied["id"], twice["id"], twice["id"]])
+        assert {said["status"] for said in receiver.calls} == {"success"}
+
+    def test_a_receiver_that_is_away_is_not_called_again(self, http: httpx.Client) -> None:
+        """Best effort: the job does not suffer."""
+        queued = self.submit(http, webhook="http://127.0.0.1:9/hook")
+        self.answered(http, lambda counts: counts == {"0": 1})
+        body = {"key": "a-key", "request_id": queued["id"]}
+        until(lambda: http.post(f"{ROOT}/fetch", json=body), lambda found: found["status"] == "success")
+
+    def test_an_address_must_be_one(self, sandbox: Sandbox, http: httpx.Client) -> None:
+        """Refused like any bad field, and quoted back; nothing is bought."""
+        refused = self.submit(http, webhook="no-address")
+        assert refused == {"status": "error", "message": {"webhook": ["The webhook no-address is not a URL."]}}
+        assert sandbox.purchases() == []
+
+    def test_the_same_request_is_the_same_with_another_webhook(self, sandbox: Sandbox, http: httpx.Client) -> None:
+        """Digests count purchases of one thing, wherever its end is told."""
+        for port in (9, 19):
+            self.submit(http, webhook=f"http://127.0.0.1:{port}/hook", track_id=str(port))
+        assert len({bought["digest"] for bought in sandbox.purchases()}) == 1

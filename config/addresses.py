@@ -93,6 +93,15 @@ def _web(address: str) -> str:
     return address.rstrip("/")
 
 
+def _hook(address: str) -> str:
+    """Providers call https alone; a name without a dot is of this machine or this network, where no provider calls."""
+    parts = _split(address)
+    host = parts.hostname or ""
+    if parts.scheme == "http" and "." in host and host != "127.0.0.1":
+        raise ValueError("must begin with https://")
+    return address
+
+
 def _host(entry: str) -> str:
     found = _HOST.fullmatch(entry)
     if not found or int(found["port"] or 1) not in range(1, 65536):
@@ -103,4 +112,5 @@ def _host(entry: str) -> str:
 RedisUrl = Annotated[ServerUrl, AfterValidator(_redis)]
 BrokerUrl = Annotated[ServerUrl, AfterValidator(_broker)]
 WebUrl = Annotated[str, AfterValidator(_web)]
+HookUrl = Annotated[WebUrl, AfterValidator(_hook)]
 MediaHost = Annotated[str, AfterValidator(_host)]

@@ -22,6 +22,7 @@ def cross_checks(settings: Settings) -> Iterator[Problem]:
     yield from _check_visibility(settings)
     yield from _check_steps(settings)
     yield from _check_flower(settings)
+    yield from _check_hooks(settings)
     for provider, shared in settings.providers.items():
         yield from _check_polls(shared, shared, ("providers", provider))
         for account, own in shared.accounts.items():
@@ -82,6 +83,12 @@ def _check_flower(settings: Settings) -> Iterator[Problem]:
     if (flower.user is None) != (flower.password is None):
         missing = "user" if flower.user is None else "password"
         yield _problem(("flower", missing), "is not set, its counterpart is", "set both or neither")
+
+
+def _check_hooks(settings: Settings) -> Iterator[Problem]:
+    if settings.hooks.url and settings.hooks.secret is None:
+        wrong = "is not set, and BIDE_HOOKS__URL is"
+        yield _problem(("hooks", "secret"), wrong, "set it to 24 random characters or more: openssl rand -hex 24")
 
 
 def _check_polls(own: AccountSettings, shared: AccountSettings, path: Path) -> Iterator[Problem]:

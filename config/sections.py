@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from bide.contract import MAX_DEADLINE_SECONDS
-from config.addresses import MediaHost, WebUrl
+from config.addresses import HookUrl, MediaHost, WebUrl
 
 
 class Section(BaseModel):
@@ -57,6 +57,12 @@ def _webhook_secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _long(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < 24:
+        raise ValueError("is shorter than 24 characters")
+    return secret
+
+
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PerSecond = Annotated[float, Field(ge=0)]
 Price = Annotated[float, Field(ge=0, le=1e9, strict=True)]
@@ -66,6 +72,7 @@ Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(_listed)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
@@ -175,6 +182,17 @@ class LogSettings(Section):
 class MetricsSettings(Section):
     address: str = Field("127.0.0.1", min_length=1, description="the address that `bide metrics` listens on")
     port: Port = Field(9808, description="the port that `bide metrics` listens on")
+
+
+class HookSettings(Section):
+    """Where providers call when a job has ended. Without an address none is told one, and all is polled as ever."""
+
+    url: HookUrl | None = Field(
+        None, description="the public address of `bide hooks`, such as https://hooks.example.com"
+    )
+    secret: HookSecret | None = Field(None, description="24 random characters or more: openssl rand -hex 24")
+    address: str = Field("127.0.0.1", min_length=1, description="the address that `bide hooks` listens on")
+    port: Port = Field(9809, description="the port that `bide hooks` listens on")
 
 
 class FlowerSettings(Section):

@@ -22,6 +22,7 @@ from config.sections import (
     CallbackSettings,
     EffectiveAccount,
     FlowerSettings,
+    HookSettings,
     LogSettings,
     MediaSettings,
     MetricsSettings,
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     flower: FlowerSettings = FlowerSettings()
     metrics: MetricsSettings = MetricsSettings()
+    hooks: HookSettings = HookSettings()
 
     def account(self, provider: str, account: str = "default") -> EffectiveAccount:
         """What is set for one account, over what is set for its provider.

@@ -49,6 +49,7 @@ def make_app(options: Options | None = None) -> web.Application:
     app.add_routes(Control(world).routes())
 
     async def close(_app: web.Application) -> None:
+        await world.hooks.close()
         world.close()
 
     app.on_cleanup.append(close)

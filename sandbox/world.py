@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.faults import PROVIDERS, SUBMIT
 from sandbox.gallery import Gallery
+from sandbox.hooks import Caller
 from sandbox.jobs import Draft, Job, latency_of
 from sandbox.pictures import Order
 from sandbox.purchases import Purchases
@@ -46,6 +47,7 @@ class World:
         self.purchases = Purchases(options.journal)
         self.rules = Rulebook(seed=options.seed)
         self.gallery = Gallery(result_bytes=options.result_bytes)
+        self.hooks = Caller()
         self.requests: Counter[tuple[str, str]] = Counter()
 
     def takes_key(self, key: str) -> bool:
@@ -95,6 +97,7 @@ class World:
             "polls": polls,
             "purchases": len(self.purchases),
             "drawn": self.gallery.drawn,
+            "hooks": {str(code): count for code, count in sorted(self.hooks.answers.items())},
             "providers": providers,
         }
 
@@ -102,6 +105,7 @@ class World:
         """Forget everything: jobs, purchases, faults, counts."""
         self.purchases.clear()
         self.rules.clear()
+        self.hooks.forget()
         self.requests.clear()
         self.gallery.clear()
 

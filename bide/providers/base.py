@@ -208,7 +208,7 @@ class Provider(ABC):
 
     def submit_outcome(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         """Code first, then body; an answer that can't be read may hide an accepted job."""
-        with _hiding(account.api_key):
+        with _hiding(account):
             try:
                 refused = self.refusal(answer)
                 if refused and self._accepted_all_the_same(answer, submission, account):
@@ -219,7 +219,7 @@ class Provider(ABC):
         if isinstance(outcome, Refused):
             own_words = _without(outcome.message, submission.params)
             whole = outcome.whole_account and (own_words == outcome.message or concerns_account(own_words))
-            return replace(outcome, message=_hidden(outcome.message, account.api_key), whole_account=whole)
+            return replace(outcome, message=_hidden(outcome.message, account), whole_account=whole)
         return outcome
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:
@@ -232,25 +232,25 @@ class Provider(ABC):
 
     def poll_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         """Trouble by code first, then body; raises `PollFailedError` or `AccountRefusedError`."""
-        with _hiding(account.api_key):
+        with _hiding(account):
             try:
                 self.trouble(answer, ticket)
                 outcome = self.read_poll(answer, ticket, account)
             except UnreadableAnswerError as error:
                 raise PollFailedError(f"the answer to the poll can't be read: {error}") from error
         if isinstance(outcome, Failed | Unknown):
-            return replace(outcome, reason=_hidden(outcome.reason, account.api_key))
+            return replace(outcome, reason=_hidden(outcome.reason, account))
         return outcome
 
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""
-        with _hiding(account.api_key):
+        with _hiding(account):
             self._check_code(answer)
             return self.read_catalog(catalog, answer)
 
     def list_outcome(self, answer: Answer, account: Account) -> Listing:
         """As `catalog_outcome`."""
-        with _hiding(account.api_key):
+        with _hiding(account):
             self._check_code(answer)
             return self.read_list(answer)
 
@@ -276,15 +276,16 @@ def _without(text: str, params: Mapping[str, Any]) -> str:
     return text
 
 
-def _hidden(text: str, key: str) -> str:
-    return text.replace(key, MASK) if key else text
+def _hidden(text: str, account: Account) -> str:
+    text = account.hooks.hidden(text) if account.hooks else text
+    return text.replace(account.api_key, MASK) if account.api_key else text
 
 
 @contextmanager
-def _hiding(key: str) -> Iterator[None]:
-    """Providers quote keys back ("invalid key abc"): no error leaves with the account's key in its message."""
+def _hiding(account: Account) -> Iterator[None]:
+    """Providers quote back what they got ("invalid key abc"): no error leaves with a secret of the account in it."""
     try:
         yield
     except BideError as error:
-        error.args = tuple(_hidden(part, key) if isinstance(part, str) else part for part in error.args)
+        error.args = tuple(_hidden(part, account) if isinstance(part, str) else part for part in error.args)
         raise

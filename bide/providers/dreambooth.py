@@ -68,7 +68,7 @@ class Dreambooth(Provider):
 
     def submit_call(self, submission: Submission, account: Account) -> Call:
         pictures = {name: upload.url for name, upload in submission.inputs.items()}
-        body = {**submission.params, **pictures, "key": account.api_key}
+        body = {**submission.params, **pictures, **_hook(submission, account), "key": account.api_key}
         url = account.url(PATHS[submission.operation])
         return Call("POST", url, json=body, max_answer_bytes=MAX_ANSWER_BYTES)
 
@@ -121,6 +121,14 @@ class Dreambooth(Provider):
         if is_bad_key(reason):
             raise AccountRefusedError(reason)
         return Unknown(reason) if is_not_found(reason) else Failed(reason or NO_REASON)
+
+
+def _hook(submission: Submission, account: Account) -> dict[str, str]:
+    """Where the provider is to call when the job has ended, unless the request wants that call for itself."""
+    if account.hooks is None or submission.params.get("webhook"):
+        return {}
+    own = submission.params.get("track_id") or submission.job_id
+    return {"webhook": account.hooks.address(submission.job_id), "track_id": own}
 
 
 def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcome:

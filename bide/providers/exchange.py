@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from bide.backoff import retry_after_seconds
 from bide.contract import FailureCode
 from bide.errors import UnreadableAnswerError
+from bide.hooks import Hooks
 
 #: The most an adapter may remember between two polls of one job [characters].
 MAX_CURSOR_CHARACTERS = 16 * 1024
@@ -32,6 +33,8 @@ class Account:
 
     base_url: str
     api_key: str = field(repr=False)
+    #: Where the provider can call us when a job has ended; None: nowhere.
+    hooks: Hooks | None = None
 
     def url(self, path: str) -> str:
         """The address of `path` ("/jobs/7", kept exactly) under the base URL, with or without its trailing slash."""

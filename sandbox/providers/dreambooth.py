@@ -65,6 +65,11 @@ class Dreambooth(Provider):
 
     async def _generate(self, request: web.Request, operation: str) -> web.StreamResponse:
         params = await self._body(request)
+        hook, track_id = params.pop("webhook", None), params.pop("track_id", None)
+        if hook and not str(hook).startswith("http"):
+            raise RefusedError(
+                reply({"status": "error", "message": {"webhook": [f"The webhook {hook} is not a URL."]}})
+            )
         if problems := _problems(params, operation):
             raise RefusedError(reply({"status": "error", "message": problems}))
         if str(params["model_id"]).startswith(UNKNOWN_NAME):
@@ -72,8 +77,13 @@ class Dreambooth(Provider):
         draft = Draft(self.name, operation, params, params["prompt"], _details(params))
         at_once = "at once" in draft.text or (draft.details["samples"] == 1 and int(draft.digest, 16) % 3 == 0)
 
+        def said(job: Job, phase: Phase) -> dict[str, Any] | None:
+            return self._called(request, job, phase, track_id)
+
         async def answer(job: Job) -> web.Response:
-            if at_once and job.fates.keys() <= {"empty_result"}:
+            if hook:
+                self.world.hooks.promise(job, str(hook), said)
+            if at_once and job.fates.keys() <= {"empty_result", "hook_lost", "hook_repeated"}:
                 return await self._finished(request, job, full=True)
             return reply(self._queued(request, job))
 
@@ -86,7 +96,7 @@ class Dreambooth(Provider):
         return {
             "status": "processing",
             "tip": "fetch the queued images later",
-            "eta": round(job.latency_seconds, 2),
+            "eta": round(float(job.fates.get("eta", job.latency_seconds)), 2),
             variant.choice(("message", "messege")): "Try to fetch request after seconds estimated",
             "webhook_status": "",
             "fetch_result": f"{origin(request)}{ROOT}/dreambooth/fetch/{job.id}",
@@ -119,6 +129,17 @@ class Dreambooth(Provider):
             return await self._finished(request, job)
 
         return await self.poll(request, self.job(job_id), answer)
+
+    def _called(self, request: web.Request, job: Job, phase: Phase, track_id: Any) -> dict[str, Any] | None:
+        """What the webhook is told of a job's end."""
+        told = {"id": int(job.id), "track_id": track_id, "meta": _meta(job)}
+        match phase:
+            case Phase.DONE | Phase.EMPTY:
+                output = self._links(request, job) if phase is Phase.DONE else []
+                return {"status": "success", "output": output, "generationTime": 2.42, **told}
+            case Phase.FAILED:
+                return {"status": "failed", "message": "Failed, Try Again", "output": "", **told}
+        return None
 
     async def _finished(self, request: web.Request, job: Job, *, full: bool = False) -> web.Response:
         """Success; the fetch answer has no more than id and output."""

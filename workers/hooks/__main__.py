@@ -1,0 +1,116 @@
+"""`python -m workers.hooks`: what `bide hooks` runs. A process of its own, since strangers can reach it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+
+import redis
+from aiohttp import web
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from bide import servers
+from bide.errors import ConfigurationError
+from bide.hooks import Hooks
+from bide.ledger import AccountName
+from bide.ledger.hasten import Calls
+from config import logging as bide_logging
+from config.problems import ConfigurationProblems
+from config.settings import Settings, settings
+from workers.hooks.desk import Desk
+from workers.hooks.endpoint import Endpoint, keep_to_ourselves
+from workers.metrics.tally import tally
+from workers.toolbox import check_providers
+
+#: The longest a call waits for Redis [seconds]: well below the half minute after which a provider gives it up.
+ANSWER_SECONDS = 4.0
+
+#: How long calls under way may take when the process is to end [seconds].
+END_SECONDS = 8.0
+
+
+def main() -> int:
+    """Serve until a signal comes; 1 where there is nothing to serve, or nowhere."""
+    try:
+        told = settings()
+        check_providers(told)
+    except (ConfigurationProblems, ConfigurationError) as problems:
+        sys.stderr.write(f"{problems}\n")
+        return 1
+    if told.hooks.url is None or told.hooks.secret is None:
+        sys.stderr.write(
+            "no provider is told to call: set BIDE_HOOKS__URL and BIDE_HOOKS__SECRET, for all processes "
+            "(docs/webhooks.md), or do without `bide hooks`\n"
+        )
+        return 1
+    bide_logging.register_secrets(told.secrets())
+    bide_logging.configure(told.log.level, told.log.format)
+    with _connect(told) as server:
+        return _serve(told, _desk(told, server))
+
+
+def _connect(told: Settings) -> redis.Redis:
+    """Impatient: a provider that is told to come back does so, or the job is polled in its time."""
+    return servers.connect(
+        told.ledger_url,
+        sentinel_master=told.sentinel_master,
+        decode_responses=True,
+        socket_timeout=ANSWER_SECONDS,
+        socket_connect_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 1),  # a connection that has stood idle may be closed
+    )
+
+
+def _desk(told: Settings, server: redis.Redis) -> Desk:
+    from workers.app import app  # noqa: PLC0415 - slow to import, and only now is it sure that it is needed
+    from workers.dispatch import Dispatcher  # noqa: PLC0415 - as above
+
+    return Desk(
+        Calls(server),
+        hooks_of=_hooks_of(told),
+        send=Dispatcher(app).send,
+        providers=told.providers,
+        tally=tally,
+    )
+
+
+def _hooks_of(told: Settings) -> Callable[[AccountName], Hooks]:
+    url, secret = told.hooks.url or "", told.hooks.secret
+    key = secret.get_secret_value() if secret else ""
+    return lambda name: Hooks(url, key, *name)
+
+
+def _serve(told: Settings, desk: Desk) -> int:
+    where = told.hooks
+    try:
+        asyncio.run(_until_asked(where.address, where.port, Endpoint(desk)))
+    except OSError as error:
+        remedy = "set BIDE_HOOKS__ADDRESS and BIDE_HOOKS__PORT to where it may"
+        sys.stderr.write(f"can't listen on {where.address} port {where.port}: {error.strerror}; {remedy}\n")
+        return 1
+    return 0
+
+
+async def _until_asked(address: str, port: int, endpoint: Endpoint) -> None:
+    """Serve until SIGTERM or SIGINT. No access log: its addresses would be secrets no more."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    keep_to_ourselves()
+    runner = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=END_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, address, port).start()
+        [(host, bound, *_), *_] = runner.addresses
+        sys.stdout.write(f"hooks at http://{f'[{host}]' if ':' in host else host}:{bound}\n")
+        sys.stdout.flush()
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,56 @@
+"""What a provider's call comes to: checked, taken to the ledger, counted. What it says is not even read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from bide.hooks import Hooks
+from bide.ledger import AccountName, Messages
+from bide.ledger.hasten import Calls, Hastened
+from config.sections import ProviderSettings
+from workers.metrics.counted import HOOKS
+from workers.metrics.tally import Tally
+
+log = structlog.get_logger()
+
+
+class Desk:
+    """`knows` costs no I/O; `take` waits for Redis and the broker, in a thread."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        hooks_of: Callable[[AccountName], Hooks],
+        send: Callable[[Messages], None],
+        providers: dict[str, ProviderSettings],
+        tally: Tally,
+    ) -> None:
+        self._calls, self._hooks_of, self._send, self._tally = calls, hooks_of, send, tally
+        self._providers = providers
+
+    def knows(self, account: AccountName, job_id: str, proof: str) -> bool:
+        """Whether the call came in at an address that we gave out."""
+        if self._hooks_of(account).proves(job_id, proof):
+            return True
+        if self._is_ours(account):  # strangers may name any: only what stands in the settings is counted
+            self._tally.count(account, HOOKS, "refused")
+        return False
+
+    def take(self, account: AccountName, job_id: str) -> None:
+        """Have the job looked at; raises `LedgerAwayError`."""
+        outcome, messages = self._calls.hasten(account, job_id)
+        self._tally.count(account, HOOKS, outcome.value)
+        say = log.info if outcome in (Hastened.HASTENED, Hastened.NOTED) else log.debug  # a flood fills no disk
+        say("hook.taken", account=str(account), job_id=job_id, outcome=outcome.value)
+        self._send(messages)
+
+    def flush(self) -> None:
+        """Write what was counted."""
+        self._tally.flush(self._calls.server)
+
+    def _is_ours(self, account: AccountName) -> bool:
+        told = self._providers.get(account.provider)
+        return told is not None and (account.account == "default" or account.account in told.accounts)

@@ -9,6 +9,7 @@ from typing import Any
 from bide.contract import Failure, FailureCode, JobState
 from bide.errors import JobFailed
 from bide.ledger import AccountName, Record
+from workers.quotes import without_quotes
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,17 @@ def outcome(record: Record) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(record.text("result"))
         return result
     raise failed(record.failure)
+
+
+def told_of(record: Record) -> dict[str, Any]:
+    """What the line of every step says of its job, beside its name."""
+    polls = int(record.number("polls"))
+    return {"operation": record.text("op"), "provider_job_id": record.text("pid") or None, "polls": polls or None}
+
+
+def said(record: Record, words: str) -> str:
+    """Somebody's words about a job, for its line: without what they quote of its request."""
+    return without_quotes(words, record.request.params)
 
 
 def failed(failure: Failure) -> JobFailed:

@@ -9,18 +9,20 @@ import structlog
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 
-from bide.contract import JOB_ID, Failure, FailureCode, GenerateRequest
+import workers.tracing  # noqa: F401 - has itself started with the worker
+from bide.contract import JOB_ID, Failure, FailureCode, GenerateRequest, JobState
 from bide.crashpoints import reached
 from bide.describe import describe
 from bide.errors import InvalidRequestError, JobFailed, LeaseLostError, LedgerAwayError
-from bide.ledger import AccountName, Messages, Step, Verb
+from bide.ledger import AccountName, Messages, Record, Step, Verb
 from bide.providers import find
 from config.queues import GENERATE
-from tasks.ending import Answered, ended, failed, outcome
+from tasks.ending import Answered, ended, failed, outcome, said, told_of
 from tasks.store import PutOff, store
 from tasks.submit import submit
 from workers.app import app
 from workers.dispatch import ACCOUNT_HEADER, signature_of
+from workers.line import Line, note
 from workers.toolbox import Toolbox, toolbox
 
 log = structlog.get_logger()
@@ -64,31 +66,44 @@ def generate(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
 
     Takes one argument, `request`, by keyword or as the first positional one; a message of bide's own has none.
     """
-    try:
-        entered = _enter(self, toolbox(), args, kwargs)
-        result = _take_step(self, toolbox(), *entered)
-    except (JobFailed, Ignore):
-        raise
-    except LedgerAwayError as error:
-        log.warning("ledger.away", job_id=self.request.id, reason=str(error))
-        raise Reject(str(error), requeue=True) from error
-    except LeaseLostError as error:
-        log.warning("job.lease_lost", job_id=self.request.id, reason=str(error))
-        raise Ignore from None
-    except Exception:
-        # The lease runs out and the sweeper decides; what may have been bought is never bought again.
-        log.exception("job.step_broke", job_id=self.request.id)
-        _suspend(self, Messages())
-        result = None
+    with Line("job.step") as line:
+        result = _run(self, line, args, kwargs)
     if result is None:
         raise Retry("suspended")  # the worker is free, the caller's task says RETRY, and no message waits
     return result
+
+
+def _run(task: Any, line: Line, args: Any, kwargs: Any) -> dict[str, Any] | None:
+    """The job's result, or None to suspend."""
+    line.about(job_id=str(task.request.id)[:128])
+    line.headers = task.request.headers or {}
+    try:
+        step, account, token = _enter(task, toolbox(), args, kwargs)
+        line.record = step.record
+        line.about(account=str(account))
+        line.note(step=step.verb.value, outcome="suspended")
+        return _take_step(task, toolbox(), step, account, token)
+    except (JobFailed, Ignore):
+        raise
+    except LedgerAwayError as error:
+        line.note("warning", outcome="ledger_away", reason=str(error))
+        raise Reject(str(error), requeue=True) from error
+    except LeaseLostError:
+        line.note("warning", outcome="lease_lost")
+        raise Ignore from None
+    except Exception as error:
+        # The lease runs out and the sweeper decides; what may have been bought is never bought again.
+        line.note("error", outcome="broke", exc_info=error)
+        _suspend(task, Messages())
+        return None
 
 
 def _take_step(task: Any, tools: Toolbox, step: Step, account: AccountName, token: str) -> dict[str, Any] | None:
     """The job's result, or None to suspend."""
     job_id = task.request.id
     record = step.record
+    if record:
+        note(**told_of(record))
     match step.verb:
         case Verb.SUBMIT if record:
             task.request.bide_answered = Answered(account, job_id)  # for an end; a suspension is no answer
@@ -103,7 +118,7 @@ def _take_step(task: Any, tools: Toolbox, step: Step, account: AccountName, toke
                 return None
         case Verb.ANSWER if record:
             task.request.bide_answered = Answered(account, job_id)
-            return outcome(record)
+            return _answer(record)
         case Verb.FOLLOW:
             return _follow(task, tools, account, step.other)
         case Verb.WAIT:
@@ -113,8 +128,17 @@ def _take_step(task: Any, tools: Toolbox, step: Step, account: AccountName, toke
             raise _invalid(job_id, "idempotency_key: was used with another request; take a new key")
         case Verb.MISSING:
             raise _invalid(job_id, "request: is required (or the record of this job has expired)")
-    log.warning("job.message_ignored", job_id=job_id, verb=step.verb.value, state=step.other)
+    note("info" if step.verb is Verb.STALE else "warning", outcome="ignored", state=step.other or None)
     raise Ignore
+
+
+def _answer(record: Record) -> dict[str, Any]:
+    """What its caller is told of a job that has ended."""
+    if record.state is JobState.SUCCEEDED:
+        note(outcome="answered")
+    else:
+        note(outcome="answered", code=record.failure.code.value, reason=said(record, record.failure.message))
+    return outcome(record)
 
 
 def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, AccountName, str]:
@@ -168,11 +192,12 @@ def _account_of(task: Any, tools: Toolbox) -> AccountName:
 def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dict[str, Any] | None:
     """Another caller asked for the same: one purchase by `leader`, one result for both."""
     record = tools.ledger.read(account, leader)
+    note(leader=leader)
     if record is None or not ended(record):
         _suspend(task, Messages())
         return None
     task.request.bide_answered = Answered(account, task.request.id, leader)
-    return outcome(record)
+    return _answer(record)
 
 
 def _suspend(task: Any, messages: Messages) -> None:
@@ -182,5 +207,5 @@ def _suspend(task: Any, messages: Messages) -> None:
 
 
 def _invalid(job_id: str, message: str) -> JobFailed:
-    log.info("job.invalid", job_id=job_id, reason=message[:1000])
+    note(outcome="failed", code=FailureCode.INVALID_REQUEST.value, reason=message[:300])
     return failed(Failure(code=FailureCode.INVALID_REQUEST, message=message[:1000], job_id=job_id))

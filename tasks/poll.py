@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 
@@ -15,6 +16,7 @@ from bide.providers import find
 from bide.providers.base import Account, Provider, Ticket
 from config.queues import POLL
 from workers.app import app
+from workers.line import Line
 from workers.metrics.counted import FAILED_JOBS, POLL_LATENESS, POLLS, POLLS_PER_JOB
 from workers.metrics.tally import tally
 from workers.toolbox import Toolbox, toolbox
@@ -31,20 +33,32 @@ REFUSED_HOLD_SECONDS = 60.0
 @app.task(Strategy="workers.strategy:careful", **POLL)
 def poll(provider: str, account: str, seq: int) -> None:
     """Run the round `seq`; the ledger says what it polls and when the next one is."""
-    tools, name = toolbox(), AccountName(provider, account)
+    with Line("poll.round") as line:
+        line.about(account=f"{provider}/{account}")
+        line.note(round=seq)
+        _round(toolbox(), AccountName(provider, account), seq, line)
+
+
+def _round(tools: Toolbox, name: AccountName, seq: int, line: Line) -> None:
+    """What was asked, and what was said, is noted on `line`; where nothing was to be asked there is none."""
     try:
         claim = tools.ledger.claim(name, seq, batch=tools.settings.timing.poll_batch)
+        line.silent = not claim.jobs
         if not claim.current:
             return
         tools.dispatcher.send(Messages(round=claim.round))
         if claim.jobs:
-            _ask_about(tools, name, claim.jobs, claim.now)
+            late_seconds = max(job.late_seconds for job in claim.jobs)
+            line.note(outcome="polled", jobs=len(claim.jobs), late_seconds=round(late_seconds, 3))
+            line.note(**_ask_about(tools, name, claim.jobs, claim.now))
         tools.dispatcher.send(tools.ledger.admit(name))
     except LedgerAwayError as error:
-        log.warning("ledger.away", round=seq, account=str(name), reason=str(error))
+        line.silent = False
+        line.note("warning", outcome="ledger_away", reason=str(error))
 
 
-def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now: float) -> None:
+def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now: float) -> Counter[str]:
+    """Ask and record; how many polls came to what."""
     reached("poll_claimed")
     tally.observe(name, POLL_LATENESS, [job.late_seconds for job in jobs])
     adapter = find(name.provider)
@@ -54,7 +68,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
         log.error("account.unusable", account=str(name), reason=str(error))
         account = None
     ask = partial(_ask, tools, adapter, account)
-    waiting, over = {job.job_id for job in jobs}, list[Claimed]()
+    waiting, over, kinds = {job.job_id for job in jobs}, list[Claimed](), Counter[str]()
     with tools.leases.claiming(name, waiting):
         for answers in tools.reactor.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
             reached("poll_answered")
@@ -66,7 +80,9 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
             over += [job for job, answer in answers if ended(answer)]
+            kinds.update(outcome.kind for outcome in polled)
     tools.learn(name, over, now)
+    return kinds
 
 
 async def _ask(tools: Toolbox, adapter: Provider, account: Account | None, job: Claimed) -> tuple[Claimed, PollAnswer]:

@@ -20,8 +20,10 @@ from bide.errors import (
 from bide.ledger import Messages, Record
 from bide.providers import find
 from bide.providers.base import Media, Succeeded, Ticket
+from tasks.ending import said
 from tasks.submit import end
 from workers.leases import Lease
+from workers.line import note
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
 from workers.toolbox import Toolbox
@@ -31,8 +33,8 @@ log = structlog.get_logger()
 #: First wait before a store step is tried again, doubled each time, and the longest [seconds].
 AGAIN_SECONDS, AGAIN_MAX_SECONDS = 2.0, 45.0
 
-#: How often a file that is no picture is fetched anew: an edge under load answers 200 with a page, too.
-BAD_MEDIA_TRIES = 2
+#: How often a file that is no picture is fetched anew, over 14 s: an edge under load answers 200 with a page, too.
+BAD_MEDIA_TRIES = 3
 
 #: How long a paid result is fetched for, even when its deadline has passed meanwhile [seconds].
 FETCH_AT_LEAST_SECONDS = 900.0
@@ -51,6 +53,7 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
     Returns the result as it goes over the wire. Raises `PutOff` with what to send when it has to be tried again,
     `JobFailed` when the job ended badly, `LeaseLostError` when somebody else has it.
     """
+    note(attempt=int(record.number("tries")) + 1, waited_seconds=round(now - record.number("ended"), 3))
     with tools.leases.holding(record, token) as lease:
         try:
             result = _bring_home(tools, record, lease)
@@ -72,7 +75,6 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
             raise LeaseLostError(f"job {record.job_id}: somebody else has it")
     reached("end_recorded")
     _count(record, result)
-    log.info("job.succeeded", job_id=record.job_id, account=str(record.account), polls=result.polls)
     return result.to_wire()
 
 
@@ -140,18 +142,23 @@ def _again(tools: Toolbox, record: Record, token: str, now: float, reason: str, 
     tally.count(record.account, STORES, "put_off")
     tries = int(record.number("tries"))
     pause = min(AGAIN_SECONDS * 2**tries, AGAIN_MAX_SECONDS)
-    log.warning("job.store_put_off", job_id=record.job_id, account=str(record.account), reason=reason, tries=tries)
+    log.warning("job.store_put_off", again_in_seconds=pause, reason=said(record, reason))
+    note(outcome="put_off", code=code.value, reason=said(record, reason))
     fresh = code is FailureCode.BAD_MEDIA and bool(record.text("pid"))  # only these addresses may have gone stale
     return PutOff(tools.ledger.put_off(record, token, seconds=pause, note=reason[:200], ask_again=fresh))
 
 
 def _count(record: Record, result: JobResult) -> None:
-    """For the metrics: a result was brought home."""
+    """For the log and the metrics: a result was brought home."""
+    size_bytes, objects = sum(output.size for output in result.outputs), len(result.outputs)
+    note(outcome="stored", objects=objects, size_bytes=size_bytes)
     tally.count(record.account, STORES, "stored")
-    tally.count(record.account, STORED_OBJECTS, by=len(result.outputs))
-    tally.count(record.account, STORED_BYTES, by=sum(output.size for output in result.outputs))
+    tally.count(record.account, STORED_OBJECTS, by=objects)
+    tally.count(record.account, STORED_BYTES, by=size_bytes)
     if created := record.moment("created"):
-        tally.observe(record.account, JOB_SECONDS, [max((result.finished_at - created).total_seconds(), 0.0)])
+        seconds = max((result.finished_at - created).total_seconds(), 0.0)
+        note(job_seconds=round(seconds, 3))
+        tally.observe(record.account, JOB_SECONDS, [seconds])
 
 
 def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:

@@ -22,9 +22,11 @@ from bide.errors import (
 )
 from bide.ledger import Messages, Record
 from bide.ledger.records import encode_media
+from bide.ledger.submits import HELD_BACK
 from bide.providers import find
 from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted
-from tasks.ending import failed, failure_of
+from tasks.ending import failed, failure_of, said
+from workers.line import Level, note
 from workers.metrics.counted import FAILED_JOBS, SUBMITS
 from workers.metrics.tally import tally
 from workers.toolbox import Toolbox
@@ -44,6 +46,7 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Message
     Returns what to send once the caller's task is suspended; raises `JobFailed` when the job ended here.
     """
     reached("capacity_taken")
+    note(attempt=int(record.number("submits")) + 1, waited_seconds=round(now - record.number("created"), 3))
     if now >= record.number("deadline"):
         raise end(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
     with tools.leases.holding(record, token) as lease:
@@ -54,6 +57,7 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Message
         except (TryLaterError, StorageError) as error:
             if isinstance(error, StorageError) and error.permanent:
                 raise end(tools, record, token, FailureCode.STORAGE, str(error)) from None
+            note("warning", outcome="put_off", reason=said(record, str(error)))
             return tools.ledger.put_off(record, token, seconds=INPUTS_AGAIN_SECONDS, note=str(error)[:200])
         lease.check()
         return purchase.make()
@@ -76,20 +80,26 @@ class _Purchase:
 
     def make(self) -> Messages:
         """Write the intent, send the request once, record the answer."""
-        tools = self._tools
-        attempt = tools.ledger.intend(self._record, self._token)
+        attempt = self._tools.ledger.intend(self._record, self._token)
+        if attempt == HELD_BACK:  # while its inputs were fetched
+            note(outcome="held_back")
+            return self._tools.ledger.admit(self._record.account)
         if not attempt:
             raise LeaseLostError(f"job {self._record.job_id}: somebody else has it")
         reached("intent_written")
+        return self._buy(attempt)
+
+    def _buy(self, attempt: int) -> Messages:
+        tools = self._tools
         try:
             answer = tools.reactor.run(tools.http.call(self._call, buys=True))
             outcome = self._adapter.submit_outcome(answer, self._submission, self._account)
         except NotSentError as error:
-            return self._again(str(error), after_seconds=error.after_seconds)
+            return self._again(attempt, str(error), after_seconds=error.after_seconds)
         except SubmissionUnknownError as error:
             return self._unknown(str(error))
         except ConfigurationError as error:  # no request could be made of it, so none was sent
-            raise end(tools, self._record, self._token, FailureCode.INVALID_REQUEST, str(error)) from None
+            raise end(tools, self._record, self._token, FailureCode.INVALID_REQUEST, str(error), attempt) from None
         reached("answer_read")
         match outcome:
             case Submitted(provider_job_id, estimate):
@@ -97,24 +107,25 @@ class _Purchase:
             case Finished(provider_job_id, outputs):
                 return self._finished(attempt, provider_job_id, encode_media(outputs))
             case Refused(_, message, True, after_seconds):
-                return self._again(message, after_seconds=after_seconds)
+                return self._again(attempt, message, after_seconds=after_seconds)
             case Refused(code, message) as refused:
                 tally.count(self._record.account, SUBMITS, "refused")
                 if refused.whole_account:
                     self._pause(message)
-                raise end(tools, self._record, self._token, code, message)
+                raise end(tools, self._record, self._token, code, message, attempt)
 
     def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Messages:
-        self._log("submitted", provider_job_id=provider_job_id)
+        first_poll_seconds = self._pace.first(estimate_seconds=estimate_seconds)
+        self._came_to("submitted", provider_job_id=provider_job_id, first_poll_seconds=round(first_poll_seconds, 3))
         return self._note(
             attempt=attempt,
             provider_job_id=provider_job_id,
-            first_poll_seconds=self._pace.first(estimate_seconds=estimate_seconds),
+            first_poll_seconds=first_poll_seconds,
             estimate_seconds=estimate_seconds,
         )
 
     def _finished(self, attempt: int, provider_job_id: str, outputs: str) -> Messages:
-        self._log("finished_at_once", provider_job_id=provider_job_id)
+        self._came_to("finished_at_once", provider_job_id=provider_job_id)
         return self._note(attempt=attempt, provider_job_id=provider_job_id, outputs=outputs)
 
     def _note(self, **accepted: Any) -> Messages:
@@ -126,12 +137,13 @@ class _Purchase:
             except LedgerAwayError:
                 if time.monotonic() >= until:
                     raise
-                log.warning("job.answer_waits_for_ledger", job_id=self._record.job_id)
+                log.warning("job.answer_waits_for_ledger")
                 time.sleep(1)
 
-    def _again(self, reason: str, *, after_seconds: float | None) -> Messages:
-        self._log("not_accepted", reason=reason)
-        return self._tools.ledger.refused(self._record, self._token, reason=reason[:200], after_seconds=after_seconds)
+    def _again(self, attempt: int, reason: str, *, after_seconds: float | None) -> Messages:
+        self._came_to("not_accepted", reason=said(self._record, reason))
+        told: dict[str, Any] = {"attempt": attempt, "reason": reason[:200], "after_seconds": after_seconds}
+        return self._tools.ledger.refused(self._record, self._token, **told)
 
     def _pause(self, reason: str) -> None:
         """Whoever is in line would be refused as well: they wait until an operator has mended the account."""
@@ -139,28 +151,34 @@ class _Purchase:
         with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
             if self._tools.ledger.pause(account, reason=reason, by="bide"):
                 log.error(
-                    "account.paused", account=str(account), reason=reason, remedy=f"bide resume {' '.join(account)}"
+                    "account.paused",
+                    account=str(account),
+                    reason=said(self._record, reason),
+                    remedy=f"bide resume {' '.join(account)}",
                 )
 
     def _unknown(self, reason: str) -> Messages:
-        self._log("unconfirmed", reason=reason)
+        code = FailureCode.SUBMISSION_UNKNOWN.value
+        self._came_to("unconfirmed", level="warning", code=code, reason=said(self._record, reason))
         failure = failure_of(self._record, FailureCode.SUBMISSION_UNKNOWN, reason)
         ledger = self._tools.ledger
         if ledger.conclude(self._record, self._token, JobState.UNCONFIRMED, error=failure.model_dump_json()):
             raise failed(failure)
+        note(outcome="submit_again")
         return ledger.admit(self._record.account)  # it is to be submitted again, or was somebody else's to end
 
-    def _log(self, event: str, **fields: str) -> None:
-        tally.count(self._record.account, SUBMITS, event)
-        log.info(f"job.{event}", job_id=self._record.job_id, account=str(self._record.account), **fields)
+    def _came_to(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
+        tally.count(self._record.account, SUBMITS, outcome)
+        note(level, outcome=outcome, **facts)
 
 
-def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: str) -> Exception:
-    """Record the job's failure; what to raise for it."""
+def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: str, attempt: int = 0) -> Exception:
+    """Record the job's failure; what to raise for it. `attempt`: the submit that was refused, where one was."""
     failure = failure_of(record, code, message)
-    if not tools.ledger.conclude(record, token, JobState.FAILED, error=failure.model_dump_json()):
+    error = failure.model_dump_json()
+    if not tools.ledger.conclude(record, token, JobState.FAILED, error=error, attempt=attempt):
         raise LeaseLostError(f"job {record.job_id}: somebody else has it")
     tools.dispatcher.send(tools.ledger.admit(record.account))
     tally.count(record.account, FAILED_JOBS, code.value)
-    log.info("job.failed", job_id=record.job_id, account=str(record.account), code=code.value)
+    note(outcome="failed", code=code.value, reason=said(record, message))
     return failed(failure)

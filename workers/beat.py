@@ -7,7 +7,7 @@ with them. What is due is therefore decided here; RedBeat holds the lock, turns,
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,21 @@ from kombu.exceptions import OperationalError
 from redbeat import RedBeatScheduler
 from redbeat.schedulers import get_redis
 
+from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.contract import BULK_TASK, CONTROL_QUEUE
 from bide.errors import LedgerAwayError
 from config.problems import ConfigurationProblems
 from config.schedules import Schedule, load
-from workers.fires import Fires
+from workers.fires import GIVE_UP, Fires, Stage
 
 log = structlog.get_logger()
+
+#: What is said of a run that was given up.
+NOBODY_BEGAN_IT = (
+    f"no worker could begin it within {GIVE_UP / timedelta(hours=1):g} hours of its time, so nothing was bought; "
+    "`bide bulk run` buys its rows under another name"
+)
 
 
 class Schedules:
@@ -41,7 +48,7 @@ class Schedules:
         try:
             for schedule in self._schedules:
                 self._fires.advance(schedule, now=now)
-            self._fires.deliver(now=now, begun=self._begun, send=self._send)
+            self._fires.deliver(now=now, stage=self._stage, post=self)
         except (LedgerAwayError, redis.RedisError, OperationalError, OSError) as error:
             log.warning("schedules.away", reason=type(error).__name__)
         return self._until_next(now)
@@ -50,15 +57,24 @@ class Schedules:
         due = (next(schedule.fires(after=now)) for schedule in self._schedules if schedule.enabled)
         return min(((moment - now).total_seconds() for moment in due), default=float("inf"))
 
-    def _begun(self, run_id: str) -> bool:
-        """Whether the run is there, its input in place, or was refused: its record decides about all that follows."""
+    def _stage(self, run_id: str) -> Stage:
+        """Whether the run is there, its input in place, or was refused; or is about to be."""
         run = self._runs.read(run_id)
-        return run is not None and run.state != "starting"
+        if run is not None and run.state != "starting":
+            return "begun"
+        return "beginning" if self._runs.is_taken_in(run_id) else "unknown"
 
-    def _send(self, run: dict[str, Any]) -> None:
+    def send(self, run: dict[str, Any]) -> None:
+        """Have a worker begin a run."""
         self._app.send_task(
             BULK_TASK, kwargs={"run": run}, queue=CONTROL_QUEUE, task_id=run["run_id"], ignore_result=True
         )
+
+    def give_up(self, run: dict[str, Any]) -> None:
+        """It stands in the list of runs, and why nothing came of it."""
+        if self._runs.read(run["run_id"]) is None:
+            self._runs.create(run["run_id"], rows=0, digest="", source=run["source"], options=Options())
+        self._runs.forget(run["run_id"], why=NOBODY_BEGAN_IT)
 
 
 class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types

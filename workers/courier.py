@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ class Tried:
     outcome: Outcome
     note: str = ""
     after_seconds: float | None = None
+    duration_seconds: float = 0.0
 
 
 class Courier:
@@ -112,6 +114,11 @@ class Courier:
 
     async def _send(self, owed: Owed, letter: Letter) -> Tried:
         """One attempt; never raises."""
+        began = time.monotonic()
+        tried = await self._outcome(owed, letter)
+        return replace(tried, duration_seconds=time.monotonic() - began)
+
+    async def _outcome(self, owed: Owed, letter: Letter) -> Tried:
         try:
             return await self._post(owed, letter)
         except BideError as error:
@@ -149,14 +156,19 @@ class Courier:
         if outcome is Outcome.AGAIN and owed.age_seconds + pause > self._told.give_up_seconds:
             outcome = Outcome.FAILED
         self._tools.callbacks.tried(owed, outcome, seconds=pause, note=tried.note)
-        say = log.warning if outcome is Outcome.FAILED else log.info
-        say(
-            f"callback.{outcome.value}",
-            job_id=owed.job_id,
-            account=str(owed.account),
-            tries=owed.tries + 1,
-            reason=tried.note,
-        )
+        facts = {
+            "job_id": owed.job_id,
+            "account": str(owed.account),
+            "outcome": outcome.value,
+            "attempt": owed.tries + 1,
+            "age_seconds": round(owed.age_seconds, 3),
+            "duration_seconds": round(tried.duration_seconds, 4),
+            "reason": tried.note,
+        }
+        if outcome is Outcome.FAILED:
+            log.warning("callback.attempt", **facts)
+        else:
+            log.info("callback.attempt", **facts)
 
 
 def _pause(tries: int, wish_seconds: float | None) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import redis
 import structlog
@@ -44,6 +44,10 @@ GIVE_UP = timedelta(days=1)
 
 #: How long a schedule's state outlives its last change: longer than a year, as some are due once in it.
 REMEMBERED = timedelta(days=400)
+
+
+#: How far a run is that was sent: nobody has it, its rows are being read, or its record decides about all that follows.
+Stage = Literal["unknown", "beginning", "begun"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,16 @@ def _changed(state: State, **changes: Any) -> State:
     return State(**{**vars(state), **changes})
 
 
+class Post(Protocol):
+    """Where runs are sent."""
+
+    def send(self, run: dict[str, Any]) -> None:
+        """Have a run begun."""
+
+    def give_up(self, run: dict[str, Any]) -> None:
+        """Nobody began it in time: say so where people look for it."""
+
+
 class Fires:
     """The state of all schedules; every change is one transaction, so that any number of beats may share it."""
 
@@ -164,17 +178,21 @@ class Fires:
             log.info("schedule.due", schedule=schedule.name, run_id=run_id)
         return started
 
-    def deliver(self, *, now: datetime, begun: Callable[[str], bool], send: Callable[[dict[str, Any]], None]) -> None:
-        """Send each run that has not begun and whose turn it is; what `send` raises is left to the next time."""
+    def deliver(self, *, now: datetime, stage: Callable[[str], Stage], post: Post) -> None:
+        """Send each run that nobody has begun and whose turn it is; what `post` raises is left to the next time."""
         for run_id, entry in self.pending().items():
-            if begun(run_id):
-                self._server.hdel(PENDING_KEY, run_id)
-            elif now - datetime.fromisoformat(entry["noted_at"]) > GIVE_UP:
-                self._server.hdel(PENDING_KEY, run_id)
-                log.error("schedule.gave_up", run_id=run_id, sent=entry["sent"])
-            elif entry["next_at"] <= now.timestamp():
-                send(entry["run"])
-                self._note_sent(run_id, entry, now)
+            match stage(run_id):
+                case "begun":
+                    self._server.hdel(PENDING_KEY, run_id)
+                case "beginning":  # its rows are being read, for minutes if they are many
+                    continue
+                case "unknown" if now - datetime.fromisoformat(entry["noted_at"]) > GIVE_UP:
+                    post.give_up(entry["run"])
+                    self._server.hdel(PENDING_KEY, run_id)
+                    log.error("schedule.gave_up", run_id=run_id, sent=entry["sent"])
+                case "unknown" if entry["next_at"] <= now.timestamp():
+                    post.send(entry["run"])
+                    self._note_sent(run_id, entry, now)
 
     def _note_sent(self, run_id: str, entry: dict[str, Any], now: datetime) -> None:
         wait = min(RESEND_SECONDS * 2 ** entry["sent"], RESEND_CAP_SECONDS)

@@ -1,4 +1,4 @@
-"""`python -m workers.health worker|poller|beat|flower|metrics`: exits with 0 only if that process does its work.
+"""`python -m workers.health worker|poller|beat|flower|metrics|hooks`: exits with 0 only if that process does its work.
 
 For a worker that means: its loop turns, and it takes messages. One that lives, answers pings and takes none is not
 healthy. Most of it stands in a file (`workers.pulse`); the broker is asked only where that leaves it open.
@@ -84,6 +84,13 @@ def check_metrics() -> str:
     return _check_web("the exporter", settings().metrics.address, settings().metrics.port, "healthz")
 
 
+def check_hooks() -> str:
+    """The endpoint that providers call answers; raises `UnhealthyError`."""
+    from config.settings import settings  # noqa: PLC0415 - as above
+
+    return _check_web("the endpoint", settings().hooks.address, settings().hooks.port, "healthz")
+
+
 def _check_web(name: str, address: str, port: int, path: str) -> str:
     import urllib.request  # noqa: PLC0415 - slow to import, and only these checks need it
 
@@ -136,6 +143,8 @@ def check(process: str, *, patience_seconds: float) -> str:
             return check_flower()
         case "metrics":
             return check_metrics()
+        case "hooks":
+            return check_hooks()
         case kind:
             return check_workers(kind, patience_seconds=patience_seconds)
 
@@ -143,7 +152,7 @@ def check(process: str, *, patience_seconds: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Say on one line how the process is."""
     parser = argparse.ArgumentParser(prog="python -m workers.health", description=main.__doc__)
-    parser.add_argument("process", choices=("worker", "poller", "beat", "flower", "metrics"))
+    parser.add_argument("process", choices=("worker", "poller", "beat", "flower", "metrics", "hooks"))
     parser.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS, metavar="SECONDS", help="default: %(default)g"
     )

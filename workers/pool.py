@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 import structlog
@@ -27,7 +28,7 @@ class _Careful:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self._trace(*args, **kwargs)
+            return Context().run(self._trace, *args, **kwargs)  # what a task binds to its log lines ends with it
         except Exception as error:
             log.exception("pool.tracer_broke", reason=type(error).__name__)
             return 1, ExceptionInfo(internal=True), 0.0  # how the tracer tells of a failure

@@ -21,16 +21,27 @@ _OPTIONS = frozenset({"template", "window", "max_jobs", "max_failures", "budget"
 
 
 def begin_run(tools: Toolbox, told: dict[str, Any]) -> str | None:
-    """Begin the run `{"run_id", "source", "options"}`; its id, or None where it can't be begun.
+    """Begin the run `{"run_id", "source", "options"}`; its id, or None where it can't be begun, or another is at it.
 
-    Then it stands in the list of runs with the reason, so that nobody sends it again. Raises what passes:
+    What can't be begun stands in the list of runs with the reason, so that nobody sends it again. Raises what passes:
     `StorageError`, `LedgerAwayError`.
     """
     run_id, source = check_run_id(str(told.get("run_id"))), str(told.get("source"))
+    with tools.runs.taking_in(run_id, seconds=tools.settings.timing.lease_seconds) as alone:
+        if not alone:
+            log.info("bulk.begins_elsewhere", run=run_id, source=source)
+            return None
+        known = tools.runs.read(run_id)
+        if known is not None and known.state != "starting" and known.text("source") == source:
+            log.info("bulk.joined", run=run_id, source=source, rows=known.number("rows"))
+            return run_id
+        return _begin(tools, run_id, source, told.get("options") or {})
+
+
+def _begin(tools: Toolbox, run_id: str, source: str, said: dict[str, Any]) -> str | None:
     try:
-        options = _options(told.get("options") or {}, tools)
-        template = (told.get("options") or {}).get("template")
-        with taken_in(source, template=template, storage=tools.storage) as intake:
+        options = _options(said, tools)
+        with taken_in(source, template=said.get("template"), storage=tools.storage) as intake:
             if options.budget is not None:
                 intake.check()
                 check_budget(intake, options.prices)
@@ -62,7 +73,14 @@ def _options(said: dict[str, Any], tools: Toolbox) -> Options:
 
 
 def _refuse(tools: Toolbox, run_id: str, source: str, error: BideError) -> None:
-    log.error("bulk.refused", run=run_id, source=source, reason=str(error)[:2000])
-    if tools.runs.read(run_id) is None:
+    """The run ends with the reason, unless it goes on, or the name is another's."""
+    why = str(error)[:2000]
+    log.error("bulk.refused", run=run_id, source=source, reason=why)
+    known = tools.runs.read(run_id)
+    if known is None:
         tools.runs.create(run_id, rows=0, digest="", source=source, options=Options())
-        tools.runs.forget(run_id, why=str(error)[:2000])
+    elif known.text("source") != source:
+        return
+    elif isinstance(error, IdempotencyConflictError):
+        why = f"{source} changed after it was first read, before the run had its input; nothing was bought"
+    tools.runs.forget(run_id, why=why)

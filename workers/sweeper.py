@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -29,6 +31,9 @@ LOCK_KEY = "bide:sweeper"
 
 #: Jobs of one account that are looked at together, and how often that is repeated where more of them wait.
 PAGE, MOST_PAGES = 200, 20
+
+#: The most jobs that one line names of each kind of repair.
+MOST_NAMED = 50
 
 #: How long the lock outlives its holder, in sweeps: with a look at it every half, a dead one is replaced within 1.7.
 LOCK_SWEEPS = 1.2
@@ -81,20 +86,19 @@ class Sweeper:
         return len(overdue)
 
     def _sweep_account(self, account: AccountName, backlog: list[str]) -> int:
-        mended = 0
+        mended: dict[str, list[str]] = defaultdict(list)
         for _ in range(MOST_PAGES):
             messages, repairs, full = self._tools.ledger.sweep(account, backlog=backlog, page=PAGE)
             self._tools.dispatcher.send(messages)
             for repair in repairs:
-                log.info("sweeper.repaired", account=str(account), job_id=repair.job_id, what=repair.what)
                 _count(account, repair)
-            mended += len(repairs)
+                mended[repair.what].append(repair.job_id)
             if not full:
                 break
         self._tools.dispatcher.send(self._tools.ledger.admit(account))
         if CONTROL_QUEUE not in backlog and self._tools.callbacks.due(account):
             self._tools.dispatcher.send(Messages(callbacks=account))
-        return mended
+        return _say(account, mended)
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds / 2):
@@ -132,6 +136,15 @@ class Sweeper:
         except (OperationalError, OSError, *AWAY) as error:
             log.warning("sweeper.broker_away", reason=type(error).__name__)
             return []
+
+
+def _say(account: AccountName, mended: Mapping[str, Sequence[str]]) -> int:
+    """How many things were mended on an account; one line says which, and names the jobs, some of them at least."""
+    if mended:
+        repairs = {what: len(job_ids) for what, job_ids in mended.items()}
+        jobs = {what: named for what, job_ids in mended.items() if (named := [*filter(None, job_ids)][:MOST_NAMED])}
+        log.info("sweeper.repaired", account=str(account), repairs=repairs, jobs=jobs)
+    return sum(map(len, mended.values()))
 
 
 def _count(account: AccountName, repair: Repair) -> None:

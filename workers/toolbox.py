@@ -14,6 +14,7 @@ from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest, object_key
 from bide.errors import BadMediaError, ConfigurationError, InvalidRequestError
 from bide.guard import check_url
+from bide.hooks import Hooks
 from bide.http import HttpClient, HttpOptions, Timeouts
 from bide.inputs import InputFetcher
 from bide.ledger import AccountName, Claimed, Ledger, Limits, Record, Timing
@@ -26,7 +27,7 @@ from bide.providers import find, installed
 from bide.providers.base import Account, Media, Operation, Upload
 from bide.storage import Storage, StorageOptions
 from config.problems import ConfigurationProblems
-from config.sections import EffectiveAccount
+from config.sections import EffectiveAccount, HookSettings
 from config.settings import Settings, settings
 from workers.courier import Courier, refused_address, secrets_of
 from workers.dispatch import Dispatcher
@@ -125,7 +126,7 @@ class Toolbox:
         if not base_url:
             variable = f"BIDE_PROVIDERS__{name.provider.upper()}__BASE_URL"
             raise InvalidRequestError(f"account: {name} has no address; set {variable}")
-        return Account(base_url.rstrip("/"), told.api_key.get_secret_value())
+        return Account(base_url.rstrip("/"), told.api_key.get_secret_value(), hooks_of(self.settings.hooks, name))
 
     def plan(self, name: AccountName, operation: str) -> PollPlan:
         """How often to poll; the adapter's own plan where the account is not in this process's settings."""
@@ -258,6 +259,13 @@ def check_providers(told: Settings) -> None:
         known = ", ".join(sorted(installed()))
         names = ", ".join(f"BIDE_PROVIDERS__{name.upper()}__..." for name in unknown)
         raise ConfigurationError(f"{names}: no such provider is installed; there are {known}")
+
+
+def hooks_of(told: HookSettings, name: AccountName) -> Hooks | None:
+    """Where providers may call about an account's jobs; None where no endpoint is set up."""
+    if told.url is None or told.secret is None:
+        return None
+    return Hooks(told.url, told.secret.get_secret_value(), *name)
 
 
 def _timing(told: Settings) -> Timing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -58,7 +59,12 @@ class Post:
         try:
             with self._app.producer_or_acquire() as producer:
                 self._app.amqp.send_task_message(
-                    producer, GENERATE_TASK, message, queue=SUBMIT_QUEUE, retry_policy=PUBLISH
+                    producer,
+                    GENERATE_TASK,
+                    message,
+                    queue=SUBMIT_QUEUE,
+                    headers=trace_headers(),
+                    retry_policy=PUBLISH,
                 )
         except NOT_SENT:
             return
@@ -90,6 +96,28 @@ class Post:
     def close(self) -> None:
         """Give the connections back."""
         self._app.close()
+
+
+def trace_headers() -> dict[str, str]:
+    """The trace that the caller is in, as W3C headers; none where it is in none. Imports nothing that it has not."""
+    if "opentelemetry.trace" not in sys.modules:
+        return {}
+    from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - optional, as said
+        TraceContextTextMapPropagator,
+    )
+
+    headers: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(headers)
+    return headers
+
+
+def signature_of(request: GenerateRequest) -> str:
+    """What the ledger keeps of a message that the client sends, '' for nothing: steps that others start know it, too.
+
+    Without a trace there is nothing that the message itself does not bring.
+    """
+    headers = trace_headers()
+    return json.dumps({"kwargsrepr": describe(request), "headers": headers}) if headers else ""
 
 
 def _outcome(meta: Any) -> JobResult | None:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, Unpack, overload
 
 from bide.client.outputs import PresignedResult, Uploads, presigned
-from bide.client.post import Post
+from bide.client.post import Post, signature_of
 from bide.client.requests import Options, Request, check_job_id, checked
 from bide.client.status import Status, status_of
 from bide.contract import GenerateRequest, JobResult, JobState
@@ -135,7 +135,8 @@ class Client:
 
     def _open(self, job_id: str, request: GenerateRequest, adapter: Provider) -> str:
         """Write the record, then send the message; the id by which the job is known."""
-        step = self._ledger.open(job_id, request, deadline_seconds=adapter.deadline_for(request.operation))
+        seconds = adapter.deadline_for(request.operation)
+        step = self._ledger.open(job_id, request, deadline_seconds=seconds, signature=signature_of(request))
         if step.verb is Verb.FOLLOW:
             return step.other
         if step.verb is Verb.CONFLICT:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bide.client import Client
 from bide.errors import JobFailed
+from workers.embedded.callbacks import calling_here, secret_file, signing
 from workers.embedded.demo_bulk import DemoBulk, demo_bulk
 from workers.embedded.demo_jobs import demo_jobs
 from workers.embedded.processes import generate_access, start_processes, wait_ready
@@ -35,7 +36,8 @@ def demo(stack: Stack, *, keep: bool) -> int:
     shutil.rmtree(stack.folder / "broker", ignore_errors=True)  # a new sandbox knows nothing of an old one's jobs
     surroundings, access = demo_surroundings(), generate_access(stack)
     broker_url, objects, told = _start_servers(stack, surroundings)
-    processes = start_processes(stack, {**surroundings, **told, **access.environment, "BIDE_FLOWER__PORT": "0"})
+    own = {**access.environment, **signing(stack), **calling_here(), "BIDE_FLOWER__PORT": "0"}
+    processes = start_processes(stack, {**surroundings, **told, **own})
     with Client(broker_url, uploads=objects.open()) as client, demo_bulk(broker_url, objects) as bulk:
         jobs = _submit(stack, client)
         say("starting", ", ".join(child.name for child in processes))
@@ -58,6 +60,7 @@ def _start_servers(stack: Stack, env: Mapping[str, str]) -> tuple[str, ObjectSto
     say("objects", f"{objects.endpoint_url}  as files in {_near(objects.folder)}")
     sandbox = start_sandbox(stack, env, latency_seconds=LATENCY_SECONDS)
     say("sandbox", f"{sandbox}  plays all four providers")
+    say("callbacks", f"signed with the secret in {_near(secret_file(stack))}")
     say("logs", _near(stack.folder / "logs"))
     return (
         broker_url,

@@ -8,5 +8,5 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def say(what: str, text: str) -> None:
     """A line about one thing, its name in front."""
-    out.print(f"[bold]{what:9}[/]", end="")
+    out.print(f"[bold]{what:10}[/]", end="")
     out.print(text, markup=False)

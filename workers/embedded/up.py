@@ -7,6 +7,7 @@ from collections.abc import Set
 
 from config.environment import Collection
 from config.settings import ENV_FILE, KNOWN, Settings, load
+from workers.embedded.callbacks import calling_here, secret_file, signing
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
 from workers.embedded.servers import start_broker, start_objects
@@ -57,6 +58,17 @@ def _process_environment(stack: Stack, said: Set[str], settings: Settings) -> di
         access = generate_access(stack)
         say("flower", f"user {access.user}, password {access.password}")
         env |= access.environment
+    return env | _callbacks(stack, said, settings)
+
+
+def _callbacks(stack: Stack, said: Set[str], settings: Settings) -> dict[str, str]:
+    """What callbacks need where nobody said; where others can submit, they don't go to this machine unasked."""
+    env: dict[str, str] = {}
+    if settings.callbacks.secret is None:
+        env |= signing(stack)
+        say("callbacks", f"signed with the secret in {secret_file(stack)}")
+    if not said & {"BIDE_BROKER_URL", "BIDE_CALLBACKS__ALLOWED_HOSTS"}:
+        env |= calling_here()
     return env
 
 

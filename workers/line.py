@@ -1,0 +1,77 @@
+"""A step of work and the one line that it leaves in the log (docs/logs.md): noted on the way, written at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import structlog
+
+from bide.ledger import Record
+
+log = structlog.get_logger()
+
+Level = Literal["info", "warning", "error"]
+
+
+class Line:
+    """`with Line("job.step") as line: ...` writes its line however the block ends.
+
+    All that is logged within carries what `about` was told, by structlog's context: a task has a context of its own.
+    """
+
+    def __init__(self, event: str) -> None:
+        self.event, self.facts = event, dict[str, Any]()
+        self.level: Level = "info"
+        #: Nothing was to be done, so nothing is said.
+        self.silent = False
+        #: The job, and the headers of its message: for its trace.
+        self.record: Record | None = None
+        self.headers: Mapping[str, Any] = {}
+        self.began = self.ended = 0.0
+
+    def about(self, **names: str) -> None:
+        """What the step is about, for its own line and all that are written meanwhile."""
+        structlog.contextvars.bind_contextvars(**names)
+
+    def note(self, level: Level | None = None, /, **facts: Any) -> None:
+        """What came of it; None is left out, said again counts last."""
+        self.level = level or self.level
+        self.facts.update((name, fact) for name, fact in facts.items() if fact is not None)
+
+    def __enter__(self) -> Self:
+        self.began, self._clock = time.time(), time.monotonic()
+        self._outer = _current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = time.monotonic() - self._clock
+        self.ended = self.began + seconds
+        _current.reset(self._outer)
+        if kind and "outcome" not in self.facts:  # whoever raised it through us logs it
+            self.note("error", outcome="broke", error=kind.__name__)
+        if _drawn_by:
+            _drawn_by[0](self)
+        if not self.silent:
+            getattr(log, self.level)(self.event, duration_seconds=round(seconds, 4), **self.facts)
+
+
+_current: ContextVar[Line | None] = ContextVar("bide_line", default=None)
+
+_drawn_by: list[Callable[[Line], None]] = []
+
+
+def note(level: Level | None = None, /, **facts: Any) -> None:
+    """What came of the step that is under way in this context; nothing where there is none."""
+    if (line := _current.get()) is not None:
+        line.note(level, **facts)
+
+
+def draw_with(draw: Callable[[Line], None] | None) -> None:
+    """Have each step drawn as well, before its line is written: see `workers.tracing`."""
+    _drawn_by[:] = [draw] if draw else []

@@ -10,15 +10,15 @@ from bide.errors import JobFailed
 #: What to do about each way in which a job ends badly.
 ADVICE = {
     FailureCode.INVALID_REQUEST: "mend the request and submit it again; nothing was bought",
-    FailureCode.REJECTED: "the provider refused it: change what it complains of; nothing was bought",
+    FailureCode.REJECTED: "the provider refused it: mend the request or the account, as it says; nothing was bought",
     FailureCode.UNAUTHORIZED: "check the account's API_KEY and its standing with the provider; nothing was bought",
-    FailureCode.GENERATION_FAILED: "the provider could not make it and may have charged for it: change it or try again",
+    FailureCode.GENERATION_FAILED: "the provider took it and could not make it, and may have charged for it",
     FailureCode.DEADLINE: "give it more time (--deadline); look at the provider's own list before buying it again",
     FailureCode.LOST: "the provider no longer knows it and may have charged for it: ask the provider, or submit again",
     FailureCode.EMPTY_RESULT: "the provider says it is done and gives nothing: ask the provider, or submit again",
     FailureCode.BAD_MEDIA: "what the provider delivered is no whole picture or video: ask it, or submit again",
     FailureCode.STORAGE: "the object store did not take it: check bucket, keys and address in BIDE_S3__...",
-    FailureCode.SUBMISSION_UNKNOWN: "the provider may have accepted it: look at its own list before buying it again",
+    FailureCode.SUBMISSION_UNKNOWN: "do not submit it again: see `bide unconfirmed list --candidates`",
     FailureCode.CANCELED: "it was canceled; what the provider had accepted stands and is charged",
     FailureCode.CRASHED: "its step killed worker after worker: look at the worker's log; it may have been bought",
     FailureCode.PROTOCOL: "the provider answered in a way that its adapter does not know: report it with the log",

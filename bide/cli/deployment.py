@@ -19,6 +19,7 @@ _NEEDED = {
     "workers.catalog": (("httpx",), "worker"),
     "workers.unconfirmed": (("httpx",), "worker"),
     "workers.doctor": (("httpx", "boto3", "structlog"), "worker"),
+    "workers.hooks": (("aiohttp", "structlog"), "worker"),
     "workers.metrics": (("prometheus_client", "structlog"), "worker"),
     "workers.schedules": (("redbeat", "cronsim", "structlog"), "worker"),
 }

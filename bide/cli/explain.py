@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.failed import against
+from bide.cli.replays import replayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bide.contract import Failure
     from bide.ledger import Ledger, Record
     from bide.ledger.sight import Sight
 
@@ -26,7 +30,8 @@ def explain(job_id: str, broker: str | None, as_json: bool) -> None:
     from bide.ledger.sight import look  # noqa: PLC0415 - Redis takes a while, and --help does not need it
 
     with ledger_at(broker) as ledger:
-        told = explained(look(ledger, _found(ledger, job_id)))
+        record = _found(ledger, job_id)
+        told = explained(look(ledger, record), replayed_as=replayed(ledger, [record.job_id]).get(record.job_id))
     click.echo(json.dumps(told, indent=2, ensure_ascii=False) if as_json else "\n".join(_lines(told)))
 
 
@@ -36,11 +41,15 @@ def _found(ledger: Ledger, job_id: str) -> Record:
     if record and record.following:
         record = ledger.read(record.account, record.following)
     if record is None:
-        raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
+        run, _, row = job_id.rpartition(".")
+        rows = f"; rows of a run that is over: `bide bulk results {run} --jsonl`" if run and row.isdigit() else ""
+        raise click.ClickException(
+            f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since{rows}"
+        )
     return record
 
 
-def explained(sight: Sight) -> dict[str, Any]:
+def explained(sight: Sight, *, replayed_as: str | None = None) -> dict[str, Any]:
     """All of it, for a program; times are ISO 8601 in UTC."""
     from bide.cli.advice import remedy  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
     from bide.describe import describe  # noqa: PLC0415 - as above
@@ -49,8 +58,10 @@ def explained(sight: Sight) -> dict[str, Any]:
     record, stands = sight.record, sight.standing
     failure = record.failure if record.text("error") and record.text("state") != "queued" else None
     at, what = timeline.next_look(sight)
-    mend = f"mend the account, then `bide resume {' '.join(record.account)}`; "
+    metadata = record.request.metadata if record.request_json else {}
     to_do = remedy(record.state, failure.code if failure else None)
+    if stands.paused and record.text("state") == "queued":
+        to_do = f"mend the account, then `bide resume {' '.join(record.account)}`: the job goes on by itself"
     return {
         "job_id": record.job_id,
         "state": record.text("state"),
@@ -61,13 +72,16 @@ def explained(sight: Sight) -> dict[str, Any]:
         "why": timeline.why(sight),
         "next_at": _iso(at),
         "next": what or None,
-        "to_do": mend + to_do if stands.paused and record.text("state") == "queued" else to_do,
+        "to_do": to_do,
+        "replayed_as": replayed_as,
+        "replay": None if replayed_as else _replay(record, failure),
         "money": timeline.money(record),
         "provider_job_id": record.text("pid") or None,
         "polls": int(record.number("polls")),
         "polls_are": _pace(sight),
         "deadline_at": _iso(record.number("deadline")),
-        "replay_of": (record.request.metadata.get("replay_of") if record.request_json else None),
+        "metadata": metadata,
+        "replay_of": metadata.get("replay_of"),
         "failure": failure.model_dump(mode="json") if failure else None,
         "timeline": [
             {
@@ -79,6 +93,17 @@ def explained(sight: Sight) -> dict[str, Any]:
             for event in timeline.events(sight)
         ],
     }
+
+
+def _replay(record: Record, failure: Failure | None) -> str | None:
+    """How a failed job is bought again; None where that is not possible, or would end in the same way."""
+    from bide.contract import FailureCode  # noqa: PLC0415 - as above
+
+    if record.text("run"):
+        return f"`bide bulk replay {record.text('run')}` buys the failed rows of its run again, as a new run"
+    if failure is None or failure.code is FailureCode.INVALID_REQUEST or against(record):
+        return None
+    return f"`bide failed replay {record.job_id}` buys the same again, as a new job"
 
 
 def _pace(sight: Sight) -> str | None:
@@ -102,13 +127,14 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     yield f"job {told['job_id']}  {told['state']}  {told['provider']}/{told['account']}"
     rows = {
         "what": told["what"],
+        "metadata": ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in told["metadata"].items()),
         "why": told["why"][0],
         **{f"{'':{index}}": reason for index, reason in enumerate(told["why"][1:], start=1)},
         "next": _next(told),
         "money": told["money"],
         "polls": told["polls_are"],
-        "replay of": told["replay_of"],
         "to do": told["to_do"],
+        "again": f"bought again as job {told['replayed_as']}" if told["replayed_as"] else told["replay"],
     }
     yield from (f"  {name.strip():10} {value}" for name, value in rows.items() if value)
     yield ""

@@ -10,6 +10,7 @@ import click
 
 from bide.cli.connection import broker_option, connected, ledger_at
 from bide.cli.listing import as_told, codes_option, limit_option, search, table, wanted_of
+from bide.cli.replays import key_of, replayed
 
 if TYPE_CHECKING:
     from bide.contract import GenerateRequest
@@ -33,10 +34,14 @@ def list_(codes: Sequence[str], limit: int, broker: str | None, as_json: bool) -
     """List them, the latest first."""
     with ledger_at(broker) as ledger:
         found = search(ledger, wanted_of(["failed"], codes), most=limit)
+        again_as = replayed(ledger, [job.job_id for job in found.jobs])
     if as_json:
-        click.echo(json.dumps([as_told(job) for job in found.jobs], indent=2, ensure_ascii=False))
+        told = [{**as_told(job), "replayed_as": again_as.get(job.job_id)} for job in found.jobs]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
         return
-    click.echo("\n".join(table(found.jobs)) or "no job failed")
+    click.echo("\n".join(table(found.jobs, replayed_as=again_as)) or "no job failed")
+    if found.jobs:
+        click.echo("`bide explain JOB` tells why, `bide failed replay JOB` buys it again", err=True)
     if len(found.jobs) == limit or not found.whole:
         click.echo("there may be more: see --limit and --code", err=True)
 
@@ -48,7 +53,10 @@ def list_(codes: Sequence[str], limit: int, broker: str | None, as_json: bool) -
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; asks nothing, so it needs --yes.")
 @broker_option
 def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str | None, as_json: bool) -> None:
-    """Buy failed jobs again, as new jobs with the same request; twice asked for, it is one new job."""
+    """Buy failed jobs again, as new jobs with the same request; twice asked for, it is one new job.
+
+    By --code: all that failed so and were not bought again yet.
+    """
     if bool(job_ids) == bool(codes):
         raise click.UsageError("name jobs, or say --code")
     if as_json and not yes:
@@ -56,7 +64,7 @@ def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str 
     with ledger_at(broker) as ledger:
         records = [_failed(ledger, job_id) for job_id in job_ids] if job_ids else _coded(ledger, codes)
     if not records:
-        raise click.ClickException("no job failed with these codes")
+        raise click.ClickException("no job failed with these codes, but for those bought again already")
     if not yes:
         click.confirm(_warning(records), abort=True, err=True)
     with connected(broker) as client:
@@ -72,12 +80,12 @@ def _failed(ledger: Ledger, job_id: str) -> Record:
     record = ledger.find(job_id)
     if record is None:
         raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
-    if reason := _against(record):
+    if reason := against(record):
         raise click.ClickException(f"job {job_id} {reason}")
     return record
 
 
-def _against(record: Record) -> str:
+def against(record: Record) -> str:
     """What speaks against buying a job again; '' where nothing does."""
     if record.following:
         return f"waits for job {record.following}: replay that one"
@@ -93,23 +101,26 @@ def _against(record: Record) -> str:
 
 def _coded(ledger: Ledger, codes: Sequence[str]) -> list[Record]:
     found = search(ledger, wanted_of(["failed"], codes), most=MOST)
-    records = (ledger.read(job.account, job.job_id) for job in found.jobs)
-    return [record for record in records if record and not _against(record)]
+    bought_again = replayed(ledger, [job.job_id for job in found.jobs])
+    records = (ledger.read(job.account, job.job_id) for job in found.jobs if job.job_id not in bought_again)
+    return [record for record in records if record and not against(record)]
 
 
 def _warning(records: Sequence[Record]) -> str:
     from bide.ledger.timeline import money  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
 
-    paid = sum(money(record) != "not bought" for record in records)
-    before = f" {paid} of them were or may have been paid for already." if paid else ""
-    return f"{len(records)} job{'' if len(records) == 1 else 's'} will be bought again.{before} Go on?"
+    paid, all_of = sum(money(record) != "not bought" for record in records), len(records)
+    if all_of == 1:
+        return f"1 job will be bought again{'; it was, or may have been, paid for already' if paid else ''}. Go on?"
+    before = f"; {paid} of them were, or may have been, paid for already" if paid else ""
+    return f"{all_of} jobs will be bought again{before}. Go on?"
 
 
 def again(record: Record) -> GenerateRequest:
     """The request of a failed job, as that of a new one that knows whose place it takes."""
     old = record.request
     changes: dict[str, Any] = {
-        "idempotency_key": f"replay-of:{record.job_id}",
+        "idempotency_key": key_of(record.job_id),
         "metadata": {**old.metadata, "replay_of": record.job_id},
     }
     return old.model_copy(update=changes)

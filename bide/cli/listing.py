@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from bide.ledger.listing import Found, Job, Wanted
 
 STATES = ("queued", "submitting", "running", "storing", "unconfirmed", "succeeded", "failed", "canceled")
+
+#: How much of a failure's message a line shows.
+REMARK_CHARACTERS = 100
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -70,7 +74,9 @@ def jobs(
         return
     for name, trouble in troubles.items():
         click.echo(f"account {name}: {trouble}")
-    click.echo("\n".join(table(found.jobs)) or "there are none")
+    chosen = any((states, codes, provider, account, older_than))
+    nothing = "there are none" if chosen else "no job is under way; `bide failed list` shows what failed"
+    click.echo("\n".join(table(found.jobs)) or nothing)
     if len(found.jobs) == limit or not found.whole:
         click.echo("there may be more: see --limit and the other options", err=True)
 
@@ -127,18 +133,25 @@ def as_told(job: Job) -> dict[str, Any]:
     }
 
 
-def table(found: Sequence[Job]) -> list[str]:
-    """One line each, in columns."""
-    rows = [
-        (job.job_id, job.state.value, str(job.account), job.operation, _age(job), f"{job.polls} polls", _remark(job))
-        for job in found
-    ]
+def table(found: Sequence[Job], *, replayed_as: Mapping[str, str] | None = None) -> list[str]:
+    """One line each, in columns; of a job that was bought again, as which."""
+    rows = [_row(job, (replayed_as or {}).get(job.job_id)) for job in found]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _remark(job: Job) -> str:
-    return f"{job.code}: {job.message}"[:100] if job.code else job.note[:100]
+def _row(job: Job, replayed_as: str | None) -> tuple[str, ...]:
+    named = (job.job_id, job.state.value, str(job.account), job.operation)
+    return (*named, _age(job), _polls(job), _remark(job, replayed_as))
+
+
+def _remark(job: Job, replayed_as: str | None) -> str:
+    said = f"{job.code}: {job.message}" if job.code else job.note
+    return f"bought again as {replayed_as}" if replayed_as else shorten(said, REMARK_CHARACTERS, placeholder=" …")
+
+
+def _polls(job: Job) -> str:
+    return f"{job.polls} poll{'' if job.polls == 1 else 's'}"
 
 
 def _age(job: Job) -> str:

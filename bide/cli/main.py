@@ -16,6 +16,7 @@ from bide.cli.deployment import catalog, demo, up
 from bide.cli.doctor import doctor
 from bide.cli.explain import explain
 from bide.cli.failed import failed
+from bide.cli.hooks import hooks
 from bide.cli.jobs import cancel, status, submit, wait
 from bide.cli.listing import jobs
 from bide.cli.metrics import metrics
@@ -36,6 +37,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Operations": (
         doctor,
         metrics,
+        hooks,
         pause,
         resume,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 
 #: What follows from a settlement, and how soon it begins.
 SOON = "the sweeper sees to it within seconds"
+
+#: Printed below the list.
+LOOK_FIRST = "`bide unconfirmed list --candidates` asks the providers which of their jobs each may be\n"
+HOW_TO_SETTLE = """\
+it was accepted:      bide unconfirmed attach JOB PROVIDER_JOB_ID   fetches what was bought
+it was not:           bide unconfirmed resubmit JOB                 buys it
+neither is worth it:  bide unconfirmed give-up JOB                  ends it as failed"""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 job_argument = click.argument("job_id", metavar="JOB")
@@ -123,17 +131,23 @@ def show(held: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     elif not held:
         click.echo("nothing is unconfirmed")
     else:
-        click.echo(f"{len(held)} unconfirmed: each may have been bought; settle it by attach, resubmit or give-up\n")
+        click.echo(f"{len(held)} unconfirmed: each may have been bought, and waits for you to settle it\n")
         click.echo("\n\n".join("\n".join(_lines(one)) for one in held))
+        looked = any("candidates" in one for one in held)
+        click.echo(f"\n{'' if looked else LOOK_FIRST}{HOW_TO_SETTLE}", err=True)
 
 
 def _lines(one: Mapping[str, Any]) -> Iterable[str]:
-    yield f"{one['job_id']}  {one['provider']}/{one['account']}  submitted {one['submitted_at']}"
+    yield f"{one['job_id']}  {one['provider']}/{one['account']}  submitted {_moment(one['submitted_at'])}"
     yield f"  {one['what']}"
     yield f"  {one['reason']}"
     yield from (f"  {remark}" for remark in one["remarks"])
     if "candidates" in one:
         yield from (f"  {line}" for line in _candidate_lines(one))
+
+
+def _moment(iso: str | None) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC" if iso else "at an unknown time"
 
 
 def _candidate_lines(one: Mapping[str, Any]) -> Iterable[str]:

@@ -36,9 +36,9 @@ BIDE_PROVIDERS__PHOTOGPT__API_KEY=a-real-key
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Path:
-    """A copy of what is deployed, so that nothing runs in the checkout."""
+    """A copy of what is deployed, compiled files too, so that nothing runs in the checkout."""
     for name in ("config", "tasks", "workers", "sandbox"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc.*"))
     shutil.copy(ROOT / "Procfile", tmp_path)
     return tmp_path
 
@@ -225,10 +225,11 @@ def test_secrets_are_kept_to_this_user(bide: Callable[..., Run], deployment: Pat
     run = bide("up")
     run.hears("for clients")
     flower = run.hears(r"flower +(http://\S+)")[1]
-    for name in ("stack.json", "client.env", "flower.txt"):
+    for name in ("stack.json", "client.env", "flower.txt", "callbacks.secret"):
         assert stat.S_IMODE((deployment / ".bide/up" / name).stat().st_mode) == 0o600
     told = json.loads((deployment / ".bide/up/stack.json").read_text())["environment"]
     assert told["AWS_SECRET_ACCESS_KEY"] not in run.said()
+    assert (deployment / ".bide/up/callbacks.secret").read_text().strip() not in run.said() + json.dumps(told)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(flower)
 

@@ -126,6 +126,7 @@ def test_explain_of_nothing() -> None:
     result = run("explain", "nobody")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "nothing is known of a job 'nobody'" in result.stderr
+    assert "`bide bulk results spring --jsonl`" in run("explain", "spring.17").stderr
 
 
 def test_there_is_a_remedy_for_everything() -> None:
@@ -166,6 +167,12 @@ def test_jobs_filters(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("stage")
+def test_an_empty_list_says_where_to_look_next() -> None:
+    """Somebody looks because a result did not come: it may have failed."""
+    assert run("jobs").output == "no job is under way; `bide failed list` shows what failed\n"
+
+
+@pytest.mark.usefixtures("stage")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -190,6 +197,27 @@ def test_failed_list(stage: Stage) -> None:
     stage.running("c")
     assert {job["job_id"] for job in json.loads(run("failed", "list", "--json").output)} == {"a", "b"}
     assert [job["job_id"] for job in json.loads(run("failed", "list", "--code", "lost", "--json").output)] == ["b"]
+    assert "`bide failed replay JOB` buys it again" in run("failed", "list").stderr
+
+
+def test_a_failed_job_says_as_which_it_was_bought_again(stage: Stage, buyer: Buyer) -> None:
+    """So that whoever comes next sees what is left to do, in the list and in the job's story."""
+    fail(stage, "a", metadata={"order": "7"})
+    assert "  again      `bide failed replay a` buys the same again, as a new job\n" in run("explain", "a").output
+    run("failed", "replay", "a", "--yes")
+    stage.arrive("b", idempotency_key=buyer.bought[0].idempotency_key, metadata=buyer.bought[0].metadata)
+
+    assert [job["replayed_as"] for job in json.loads(run("failed", "list", "--json").output)] == ["b"]
+    assert "bought again as b" in run("failed", "list").stdout
+    assert "  again      bought again as job b\n" in run("explain", "a").output
+    assert "  metadata   order=7, replay_of=a\n" in run("explain", "b").output
+
+
+@pytest.mark.parametrize("code", FailureCode)
+def test_explain_offers_a_replay_where_it_may_help(stage: Stage, code: FailureCode) -> None:
+    """What was wrong as it was written would be refused again."""
+    fail(stage, "a", code)
+    assert bool(json.loads(run("explain", "a", "--json").output)["replay"]) is (code is not FailureCode.INVALID_REQUEST)
 
 
 def test_a_replay_is_a_new_job_with_the_same_request(stage: Stage, buyer: Buyer) -> None:
@@ -218,13 +246,23 @@ def test_a_replay_by_code(stage: Stage, buyer: Buyer) -> None:
     assert len(buyer.bought) == 2
 
 
+def test_a_replay_by_code_leaves_out_what_was_bought_again(stage: Stage, buyer: Buyer) -> None:
+    """So that the number it asks about is that of new purchases."""
+    fail(stage, "a")
+    fail(stage, "b")
+    run("failed", "replay", "a", "--yes")
+    stage.arrive("again", idempotency_key=buyer.bought[0].idempotency_key)
+    assert "1 job will be bought again." in run("failed", "replay", "--code", "rejected", told="y\n").stderr
+    assert [request.idempotency_key for request in buyer.bought] == ["replay-of:a", "replay-of:b"]
+
+
 def test_a_replay_warns_of_what_was_paid_for(stage: Stage) -> None:
     """A job that the provider made, or may have made, is bought a second time."""
     stage.running("a")
     error = Failure(code=FailureCode.LOST, message="gone", job_id="a").model_dump_json()
     stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=error)])
     stage.ledger.answered(ACCOUNT, "a")
-    assert "1 of them were or may have been paid for already" in run("failed", "replay", "a", told="n\n").stderr
+    assert "it was, or may have been, paid for already. Go on?" in run("failed", "replay", "a", told="n\n").stderr
 
 
 def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer) -> None:

@@ -1,0 +1,25 @@
+"""Which failed jobs were bought again, and as which: a replay is known by its idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bide.ledger import Ledger
+
+
+def key_of(job_id: str) -> str:
+    """The idempotency key of a job's replay: twice asked for, it is one."""
+    return f"replay-of:{job_id}"
+
+
+def replayed(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, str]:
+    """The job that took the place of each that has one, as long as that one is remembered."""
+    from bide.ledger.keys import idempotency_key  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+
+    pipeline = ledger.server.pipeline(transaction=False)
+    for job_id in job_ids:
+        pipeline.hget(idempotency_key(key_of(job_id)), "job")
+    found = ledger.execute(pipeline) if job_ids else []
+    return {old: new for old, new in zip(job_ids, found, strict=True) if new}

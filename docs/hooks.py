@@ -1,0 +1,67 @@
+"""What the site shows besides the pages: settings as a table, and files of the repository under their address there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from posixpath import normpath
+from typing import Any
+
+from bide.cli.advice import ADVICE
+from config.settings import KNOWN
+from config.variables import Leaf
+
+#: Where files lie that the site does not hold.
+REPOSITORY = "https://github.com/bide-dev/bide/blob/main"
+
+#: In a page, the places of the tables.
+SETTINGS_MARK, CODES_MARK = "<!-- settings -->", "<!-- codes -->"
+
+_LINK = re.compile(r"\]\((?P<path>\.\.?/[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
+
+
+def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
+    """Called by mkdocs for each page before it is rendered."""
+    docs = Path(config["docs_dir"])
+    folder = Path(page.file.src_uri).parent
+
+    def led_out(link: re.Match[str]) -> str:
+        target = normpath((folder / link["path"]).as_posix())
+        if not target.startswith("../") or (docs / target).resolve().is_relative_to(docs.resolve()):
+            return link[0]
+        return f"]({REPOSITORY}/{target.removeprefix('../')}{link['anchor'] or ''})"
+
+    made = {SETTINGS_MARK: settings_table, CODES_MARK: codes_table}
+    text = _LINK.sub(led_out, markdown)
+    for mark, table in made.items():
+        text = text.replace(mark, "\n".join(table()))
+    return text
+
+
+def settings_table() -> Iterator[str]:
+    """Every variable, from the settings themselves: name, default, meaning; those of accounts are their provider's."""
+    yield "| variable | default | what it is |"
+    yield "| --- | --- | --- |"
+    for leaf in (leaf for leaf in KNOWN if "accounts" not in leaf.path):
+        name = leaf.named_as(leaf.path).replace("<NAME>", "&lt;NAME&gt;")
+        yield f"| <code>{name}</code> | {_default(leaf)} | {_meaning(leaf)} |"
+
+
+def codes_table() -> Iterator[str]:
+    """Every code of a failure, and what `bide explain` advises."""
+    yield "| code | what to do |"
+    yield "| --- | --- |"
+    yield from (f"| `{code}` | {advice} |" for code, advice in ADVICE.items())
+
+
+def _default(leaf: Leaf) -> str:
+    default = leaf.field.get_default(call_default_factory=False)
+    if default is None or str(default) in ("", "()", "PydanticUndefined"):
+        return ""
+    return f"`{default}`"
+
+
+def _meaning(leaf: Leaf) -> str:
+    said = (leaf.field.description or "").replace("|", "\\|")
+    return f"{said}{'; a secret' if leaf.secret else ''}".removeprefix("; ")

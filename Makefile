@@ -5,9 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-arq/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test test-all faults faults-short bench bench-quick bench-polling bench-scaling clean
+.PHONY: help setup demo up check test test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +38,7 @@ check: setup ## Lint, format, types and floors
 	$(BIN)/lint-imports
 
 test: setup ## Unit, contract and integration tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contract tests/integration
 
 test-all: test ## All tests, also those that kill, and those that open a browser
 	$(BIN)/python -m pytest tests/browser tests/faults
@@ -53,10 +54,25 @@ faults: setup ## Kills, restarts and lies with three seeds; writes the tables of
 	$(BIN)/python -m tests.faults.report --write
 
 faults-short: setup ## The crash matrix and a chaos run in under four minutes
-	FAULTS=short $(BIN)/python -m pytest tests/faults/test_crash_matrix.py tests/faults/test_chaos.py tests/faults/test_report.py
+	FAULTS=short $(BIN)/python -m pytest -n 2 --dist loadfile tests/faults/test_crash_matrix.py tests/faults/test_chaos.py tests/faults/test_report.py
 
-bench: setup ## Measure jobs a second and CPU a job on this machine
+bench: setup peers ## Every contender in every scenario, three runs; writes docs/performance.md (about an hour)
 	$(BIN)/python -m bench --write
+
+peers: $(PEERS) ## The other task queues that bench measures; one wants an environment of its own
+
+$(PEERS): $(STAMP)
+	@test -x .venv-arq/bin/python || $(PYTHON) -m venv .venv-arq
+	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python --group bench -c constraints.txt && \
+		uv pip install --quiet --python .venv-arq/bin/python --group bench-arq; \
+	else \
+		$(BIN)/python -m pip install --quiet 'pip>=25.1' && \
+		$(BIN)/python -m pip install --quiet --group bench -c constraints.txt && \
+		.venv-arq/bin/python -m pip install --quiet 'pip>=25.1' && \
+		.venv-arq/bin/python -m pip install --quiet --group bench-arq; \
+	fi
+	@touch $@
 
 bench-quick: setup ## A look at the same ratios in about a minute
 	$(BIN)/python -m bench --quick
@@ -66,6 +82,9 @@ bench-polling: setup ## Simulate how polls learn, and write docs/polling.md
 
 bench-scaling: setup ## Measure how the ledger and its pollers scale, and write docs/scaling.md
 	$(BIN)/python -m bench.scaling --write
+
+docs: setup ## Build the documentation site into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean: ## Remove what was built, cached and stored by demos; .venv stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .bide/demo

@@ -1,66 +1,117 @@
-"""`python -m bench`: all contenders in one run, on the same servers, and one table."""
+"""`python -m bench`: every contender in every scenario, several runs, each turn kept as it ends; then the page."""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import click
 
-from bench.burst import measure
-from bench.contenders import Bide, Contender, Naive, PinnedBide, Plain
-from bench.figures import Figures
-from bench.film import Film, show
-from bench.servers import ROOT, World, world
-from bench.table import report, written
+from bench import records
+from bench.contenders import CONTENDERS
+from bench.figures import Values
+from bench.plan import ALONGSIDE, EXTRA, Turn, expected_seconds, plan
+from bench.quick import quick
+from bench.report import write
+from bench.servers import ROOT
+from bench.sizes import SIZES
+from bench.turn import SAYS
 
-PAGE = ROOT / "docs" / "performance.md"
+SCENARIOS = ("burst", "start", "in flight", "waiting", "film", "paced", "kill")
 
-CONTENDERS: dict[str, type[Contender]] = {"plain": Plain, "bide": Bide, "pinned": PinnedBide, "naive": Naive}
-
-RESULT_BYTES = 100_000
-
-#: Jobs and their latency [seconds] in a quick run.
-QUICK_JOBS, QUICK_LATENCY_SECONDS = 300, 3.0
-
-#: Sizes of the video [bytes].
-QUICK_FILM, USUAL_FILM, FULL_FILM = 50_000_000, 200_000_000, 1_000_000_000
+#: A turn that takes so many times as long as expected, and this beside, is given up [seconds].
+PATIENCE, MORE_PATIENCE_SECONDS = 4, 300
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--jobs", default=2000, help="Jobs of the burst.")
-@click.option("--latency", "latency_seconds", default=10.0, help="Mean time of a job at the provider [seconds].")
-@click.option("--quick", is_flag=True, help="A look in under a minute: 300 jobs of 3 s, a small video.")
-@click.option("--full", is_flag=True, help="With a video of 1 GB.")
+@click.option("--runs", default=3, help="How often each turn is taken; medians are shown.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was cut short.")
 @click.option("--only", multiple=True, type=click.Choice(list(CONTENDERS)), help="Only these contenders.")
-@click.option("--write", is_flag=True, help="Put the table into docs/performance.md.")
-def main(*, jobs: int, latency_seconds: float, quick: bool, full: bool, only: tuple[str, ...], write: bool) -> None:
-    """Measure what a job costs: CPU, memory, Redis, lateness."""
-    if quick:
-        jobs, latency_seconds = QUICK_JOBS, QUICK_LATENCY_SECONDS
-    film_bytes = FULL_FILM if full else QUICK_FILM if quick else USUAL_FILM
-    with (
-        tempfile.TemporaryDirectory(prefix="bide-bench-", ignore_cleanup_errors=True) as folder,
-        world(Path(folder), latency_seconds=latency_seconds, result_bytes=RESULT_BYTES) as servers,
-    ):
-        os.environ.update(servers.environment)
-        figures, film = _run(servers, only or tuple(CONTENDERS), jobs, film_bytes)
-    text = report(figures, film, latency_seconds=latency_seconds, result_bytes=RESULT_BYTES)
-    click.echo(text)
-    if write:
-        PAGE.write_text(written(PAGE.read_text(), text))
+@click.option("--scenario", "scenarios", multiple=True, type=click.Choice(SCENARIOS), help="Only these scenarios.")
+@click.option("--size", type=click.Choice(list(SIZES)), default="full", help="How large they are.")
+@click.option("--file", type=click.Path(path_type=Path), default=records.FILE, help="Where figures are kept.")
+@click.option("--quick", "only_quick", is_flag=True, help="A look in under a minute; keeps nothing.")
+@click.option("--write", "to_page", is_flag=True, help="Put tables and plots into docs/performance.md at the end.")
+def main(
+    *,
+    runs: int,
+    resume: bool,
+    only: tuple[str, ...],
+    scenarios: tuple[str, ...],
+    size: str,
+    file: Path,
+    only_quick: bool,
+    to_page: bool,
+) -> None:
+    """Measure what a job costs: CPU, memory, Redis, lateness, and what a SIGKILL takes along."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the turn that is being taken ends with us
+    if only_quick:
+        quick(partial(take, size="quick"))
+        return
+    names = _there(only or tuple(name for name in CONTENDERS if name not in EXTRA))
+    turns = [turn for turn in plan(names, SIZES[size]) if not scenarios or turn.scenario in scenarios]
+    if not resume:
+        records.put_aside(file)
+    minutes = expected_seconds(turns, runs) / 60
+    click.echo(
+        f"{len(turns)} turns, {runs} runs: about {minutes:.0f} minutes on an idle machine of two cores", err=True
+    )
+    for run in range(1, runs + 1):
+        _run(turns, run, size, file)
+    if to_page:
+        write(file)
 
 
-def _run(servers: World, names: tuple[str, ...], jobs: int, film_bytes: int) -> tuple[list[Figures], Film | None]:
-    figures, film = [], None
-    for name in names:
-        click.echo(f"{name}: {jobs:,} jobs ...", err=True)
-        with CONTENDERS[name](servers) as contender:
-            figures.append(measure(contender, jobs))
-            if type(contender) is Bide:
-                film = show(contender, film_bytes)
-    return figures, film
+def _there(names: Sequence[str]) -> list[str]:
+    """Those whose libraries are installed; of the others it is said how to have them."""
+    missing = {name: how for name in names if (how := CONTENDERS[name].missing())}
+    for name, how in missing.items():
+        click.echo(f"{name} is left out: its libraries are not installed ({how})", err=True)
+    return [name for name in names if name not in missing]
+
+
+def _run(turns: Sequence[Turn], run: int, size: str, file: Path) -> None:
+    known = {record.key for record in records.read(file)}
+    wanted = [turn for turn in turns if turn.runs_in(run) and (turn.scenario, turn.contender, run) not in known]
+
+    def taken(turn: Turn) -> None:
+        click.echo(f"run {run}: {turn.scenario}, {turn.contender} ...", err=True)
+        values = take(turn, size=size)
+        if values is not None:
+            records.keep(records.made(turn.scenario, turn.contender, run, size, values), file)
+
+    for turn in wanted:
+        if not turn.counts:
+            taken(turn)
+    with ThreadPoolExecutor(ALONGSIDE) as pool:
+        list(pool.map(taken, (turn for turn in wanted if turn.counts)))
+
+
+def take(turn: Turn, *, size: str) -> Values | None:
+    """Take a turn in a process of its own; None where it broke, which is said and does not end the others."""
+    command = [sys.executable, "-m", "bench.turn", turn.scenario, turn.contender, "--size", size]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        said, _ = process.communicate(timeout=PATIENCE * turn.seconds + MORE_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        said, _ = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    lines = [line for line in said.splitlines() if line.startswith(SAYS)]
+    if not lines:
+        click.echo(f"{turn.scenario}, {turn.contender}: gave no figures", err=True)
+        return None
+    values: Values = json.loads(lines[-1].removeprefix(SAYS))
+    return values
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From what was noted to the figures of the table: pure functions."""
+"""From what was noted to the figures of the tables: pure functions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from statistics import median
 
 Polls = Sequence[tuple[float, bool]]
 
+#: The figures of one turn by their names; None: does not apply, or could not be measured.
+Values = dict[str, float | None]
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -16,6 +19,7 @@ class Spread:
 
     p50: float
     p95: float
+    p99: float
     max: float
 
     @classmethod
@@ -24,29 +28,19 @@ class Spread:
         ordered = sorted(values)
         if not ordered:
             return None
-        return cls(median(ordered), ordered[min(int(0.95 * len(ordered)), len(ordered) - 1)], ordered[-1])
+        return cls(median(ordered), _at(ordered, 0.95), _at(ordered, 0.99), ordered[-1])
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One contender in one run; None: does not apply, or could not be measured."""
+def _at(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
-    name: str
-    jobs: int
-    cpu_seconds: float
-    redis_cpu_seconds: float
-    wall_seconds: float
-    polls: int
-    late: Spread | None
-    detection: Spread | None
-    redis_bytes_per_waiting: float | None
-    resident_bytes_per_waiting: float | None
-    lost: int
-    bought_twice: int
 
-    @property
-    def cpu_seconds_per_1000(self) -> float:
-        return 1000 * self.cpu_seconds / self.jobs
+def spread(name: str, values: Sequence[float]) -> Values:
+    """The spread of some times as figures `{name}_p50` and so on [seconds], and their mean."""
+    found = Spread.of(values)
+    mean = sum(values) / len(values) if values else None
+    told = {part: getattr(found, part) if found else None for part in ("p50", "p95", "p99", "max")}
+    return {**{f"{name}_{part}": value for part, value in told.items()}, f"{name}_mean": mean}
 
 
 def lateness(dues: Mapping[str, Sequence[float]], polls: Mapping[str, Polls]) -> list[float]:
@@ -69,3 +63,12 @@ def detection(done: Mapping[str, float], polls: Mapping[str, Polls]) -> list[flo
     """For each job of the provider, from the moment it was done until the first poll that was told so [seconds]."""
     told = {job: next((arrived for arrived, success in asked if success), None) for job, asked in polls.items()}
     return [moment - done[job] for job, moment in told.items() if moment is not None and job in done]
+
+
+def most_at_once(spans: Sequence[tuple[float, float]]) -> int:
+    """How many of these spans of time lay over each other at most."""
+    most = now = 0
+    for _, change in sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans]):
+        now += change
+        most = max(most, now)
+    return most

@@ -25,6 +25,11 @@ def resident_bytes(pids: Iterable[int]) -> int:
     return sum(_status_bytes(pid, "VmRSS") for pid in _family(pids))
 
 
+def proportional_bytes(pids: Iterable[int]) -> int:
+    """The same with what processes share counted once (Pss) [bytes]; of those that still live."""
+    return sum(_shared_out(pid) for pid in _family(pids))
+
+
 def peak_bytes(pid: int) -> int:
     """The most memory a process held since `forget_peak` [bytes]."""
     return _status_bytes(pid, "VmHWM")
@@ -40,6 +45,13 @@ def machine() -> str:
     model = _field(Path("/proc/cpuinfo").read_text(), "model name") or "unknown CPU"
     memory_kb = int((_field(Path("/proc/meminfo").read_text(), "MemTotal") or "0 kB").split()[0])
     return f"{os.cpu_count()} cores of {model}, {memory_kb / 2**20:.0f} GiB"
+
+
+def _shared_out(pid: int) -> int:
+    try:
+        return int((_field(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss") or "0 kB").split()[0]) * 1024
+    except OSError:
+        return 0
 
 
 def _status_bytes(pid: int, name: str) -> int:

@@ -8,18 +8,25 @@ import signal
 import socket
 import sys
 import time
+import uuid
 from collections import defaultdict
 from typing import Any
 
 import click
 from aiohttp import web
 
-from sandbox.jobs import latency_of
-from sandbox.server import make_app
-from sandbox.world import Options
+from bench.workload import params
+from sandbox.control import Control
+from sandbox.jobs import Draft, latency_of
+from sandbox.providers.photogpt import PhotoGPT
+from sandbox.providers.photogpt_films import PhotoGPTFilms
+from sandbox.world import Options, World
 
 #: Where the notes are read: for each job of the provider, [seconds since the epoch, whether it was told "success"].
 POLLS_PATH = "/_bench/polls"
+
+#: Where jobs are accepted by the hundred, without the requests that would submit them: a JSON list of prompts.
+JOBS_PATH = "/_bench/jobs"
 
 _JOBS = "/photogpt/api/jobs/"
 
@@ -54,14 +61,32 @@ def done_at(purchase: dict[str, Any], latency_seconds: float) -> float:
     return float(purchase["time"]) + latency_of(purchase["digest"], mean_seconds=latency_seconds)
 
 
+def make_app(world: World) -> web.Application:
+    """PhotoGPT as the sandbox plays it, and the bench's own paths."""
+    notes = Notes()
+    app = web.Application(middlewares=[notes.middleware], client_max_size=64 * 1024 * 1024)
+    for part in (PhotoGPT, PhotoGPTFilms):
+        app.add_routes(part(world).routes())
+    app.add_routes(Control(world).routes())
+
+    async def accept(request: web.Request) -> web.Response:
+        return web.json_response([_accepted(world, name) for name in await request.json()])
+
+    app.router.add_get(POLLS_PATH, notes.show)
+    app.router.add_post(JOBS_PATH, accept)
+    return app
+
+
+def _accepted(world: World, name: str) -> str:
+    details = {"count": 1, "width": 512, "height": 512, "model": params(name)["modelID"]}
+    return world.accept(Draft("photogpt", "images.generation", params(name), name, details), str(uuid.uuid4())).id
+
+
 async def serve(options: Options) -> None:
     """Serve on a port that the system chooses, until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    app, notes = make_app(options), Notes()
-    app.middlewares.append(notes.middleware)
-    app.router.add_get(POLLS_PATH, notes.show)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
+    runner = web.AppRunner(make_app(World(options)), access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
     try:

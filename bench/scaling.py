@@ -6,6 +6,7 @@ The provider answers at once here, so that the ledger is all that is measured: c
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,8 +17,10 @@ from typing import Any
 import click
 import redis
 
-from bench.scaling_model import Costs, Load, lateness, needs
+from bench.records import FILE, read, summaries
+from bench.scaling_model import Costs, Load, lateness, needs, polls_per_second
 from bench.servers import ROOT, _on_a_port, _redis, end, said, spawn
+from bench.sizes import FEW
 from bench.table import written
 from bide.backoff import PollPlan
 from bide.contract import GenerateRequest, JobState
@@ -30,9 +33,9 @@ PAGE = ROOT / "docs" / "scaling.md"
 #: Accounts of a run, shared out among its processes.
 ACCOUNTS = tuple(AccountName("photogpt", f"a{number}") for number in range(8))
 
-#: What a job costs beside its polls [seconds of CPU: worker, Redis with broker], and a poll with its HTTP [seconds]:
-#: the burst of docs/performance.md, without what the ledger's part is measured to be here.
-WORKER_SECONDS_PER_JOB, REDIS_SECONDS_PER_JOB, HTTP_SECONDS_PER_POLL = 0.020, 0.003, 0.0006
+#: What a job costs beside its polls [seconds of CPU: worker, Redis with broker], and a poll with its HTTP [seconds],
+#: where `python -m bench` has not measured it.
+WORKER_SECONDS_PER_JOB, REDIS_SECONDS_PER_JOB, SECONDS_PER_POLL = 0.020, 0.003, 0.0007
 
 #: Loads that are worked out: jobs a second, seconds at the provider, polls a job, learned.
 LOADS = (Load(1, 30, 2), Load(30, 60, 2), Load(100, 60, 2), Load(500, 100, 2), Load(1000, 100, 2))
@@ -120,26 +123,41 @@ def run(server: redis.Redis, url: str, processes: int, seconds: float) -> Measur
 def report(runs: Sequence[Measured], waiting_bytes: float, finished_bytes: float) -> str:
     """What was measured, and what the model makes of it, in Markdown."""
     lines = [
-        "| pollers | polls per second | poller CPU per poll [µs] | Redis CPU per poll [µs] | Redis, of a core |",
-        "| ---: | ---: | ---: | ---: | ---: |",
+        "| pollers | polls per second | as the model has it | poller CPU per poll [µs] | Redis CPU per poll [µs] "
+        "| Redis, of a core |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
+    first = runs[0]
     for each in runs:
+        modelled = polls_per_second(
+            each.processes,
+            alone=first.polls_per_second / first.processes,
+            poller_seconds=first.poller_seconds_per_poll,
+            redis_seconds=first.redis_seconds_per_poll,
+            cores=os.cpu_count() or 1,
+        )
         poller, ledger = each.poller_seconds_per_poll * 1e6, each.redis_seconds_per_poll * 1e6
         lines.append(
-            f"| {each.processes} | {each.polls_per_second:,.0f} | {poller:.0f} | {ledger:.0f} "
+            f"| {each.processes} | {each.polls_per_second:,.0f} | {modelled:,.0f} | {poller:.0f} | {ledger:.0f} "
             f"| {each.redis_share:.0%} |"
         )
-    first = runs[0]
-    costs = Costs(
-        first.poller_seconds_per_poll + HTTP_SECONDS_PER_POLL,
-        first.redis_seconds_per_poll,
-        WORKER_SECONDS_PER_JOB,
-        REDIS_SECONDS_PER_JOB,
-        waiting_bytes,
-        finished_bytes,
-    )
+    worker, redis_of_job, poll = prices(first.redis_seconds_per_poll)
+    costs = Costs(poll, first.redis_seconds_per_poll, worker, redis_of_job, waiting_bytes, finished_bytes)
     kept = f"A waiting job takes {waiting_bytes / 1000:.2f} kB of Redis, a finished one {finished_bytes / 1000:.2f} kB."
     return "\n".join([*lines, "", kept, "", *_worked_out(costs), "", *_simulated(costs)])
+
+
+def prices(redis_seconds_per_poll: float, file: Path = FILE) -> tuple[float, float, float]:
+    """Worker's and Redis's CPU for a job beside its polls, and a poller's for a poll [seconds], as last measured."""
+    found = read(file)
+    burst, flight = summaries(found, "burst").get("bide"), summaries(found, "in flight").get(FEW)
+    poll = (flight.median("cpu_per_1000_polls") if flight else None) or 1000 * SECONDS_PER_POLL
+    job, of_redis, polls = (
+        burst.median(name) if burst else None for name in ("cpu_per_1000", "redis_cpu_per_1000", "polls_per_job")
+    )
+    if job is None or of_redis is None or polls is None:
+        return WORKER_SECONDS_PER_JOB, REDIS_SECONDS_PER_JOB, poll / 1000
+    return (job - polls * poll) / 1000, max(of_redis / 1000 - polls * redis_seconds_per_poll, 0.0), poll / 1000
 
 
 def _worked_out(costs: Costs) -> list[str]:

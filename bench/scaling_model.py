@@ -75,6 +75,13 @@ def needs(load: Load, costs: Costs) -> Needs:
     )
 
 
+def polls_per_second(processes: int, *, alone: float, poller_seconds: float, redis_seconds: float, cores: int) -> float:
+    """What so many pollers on one machine come to: as many times what one does alone, until all cores are busy, or the
+    one of Redis is.
+    """
+    return min(processes * alone, cores / (poller_seconds + redis_seconds), 1 / redis_seconds)
+
+
 def lateness(
     *,
     in_flight: int,

@@ -36,6 +36,7 @@ class World:
     latency_seconds: float
     redis_process: subprocess.Popen[str]
     provider_process: subprocess.Popen[str]
+    objects_process: subprocess.Popen[str]
     redis_url: str
     provider_origin: str
     environment: Mapping[str, str] = field(repr=False)
@@ -50,6 +51,25 @@ class World:
         polls: dict[str, list[tuple[float, bool]]] = self._ask(provider.POLLS_PATH)
         return polls
 
+    def bought(self) -> int:
+        """How many purchases there were, all names together."""
+        return int(self._ask("/_sandbox/stats")["purchases"])
+
+    def asked(self) -> int:
+        """How many polls there were."""
+        return int(self._ask("/_sandbox/stats")["polls"])
+
+    def accept(self, names: Sequence[str]) -> list[str]:
+        """Have the provider accept jobs as if they had been submitted now; their ids there."""
+        request = urllib.request.Request(self.provider_origin + provider.JOBS_PATH, json.dumps(names).encode())
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
+            return list(json.load(answer))
+
+    def kept_bytes(self) -> int:
+        """What Redis keeps: its data and the table of its keys, no buffers of connections or files [bytes]."""
+        told: Any = self.redis.memory_stats()
+        return int(told["dataset.bytes"]) + int(told.get("db.0", {}).get("overhead.hashtable.main", 0))
+
     def dues_file(self, contender: str) -> Path:
         """Where a contender notes when its polls are due."""
         return self.folder / f"{contender}.dues"
@@ -60,8 +80,10 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, *, latency_seconds: float, result_bytes: int) -> Iterator[World]:
-    """All servers, ended with the block."""
+def world(
+    folder: Path, *, latency_seconds: float, result_bytes: int, told: Mapping[str, str] | None = None
+) -> Iterator[World]:
+    """All servers, ended with the block; `told` goes into the contender's environment over what is there."""
     with ExitStack() as stack:
         redis_process, redis_port = _on_a_port(_redis, folder)
         stack.callback(end, redis_process)
@@ -78,9 +100,11 @@ def world(folder: Path, *, latency_seconds: float, result_bytes: int) -> Iterato
             **demo_surroundings(),
             **keys,
             **_told(url, f"http://127.0.0.1:{objects_port}", origin),
+            **(told or {}),
         }
         client = stack.enter_context(connect(url))
-        yield World(folder, latency_seconds, redis_process, provider_process, url, origin, environment, client)
+        servers = redis_process, provider_process, objects_process
+        yield World(folder, latency_seconds, *servers, url, origin, environment, client)
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], *, log: Path | None = None) -> subprocess.Popen[str]:
@@ -176,7 +200,7 @@ def _told(redis_url: str, objects_url: str, origin: str) -> dict[str, str]:
         f"{bide}BASE_URL": f"{origin}/photogpt/api",
         f"{bide}API_KEY": workload.KEY,
         f"{bide}MEDIA_HOSTS": json.dumps([origin.removeprefix("http://")]),
-        f"{bide}MAX_IN_FLIGHT": "100000",
+        f"{bide}MAX_IN_FLIGHT": "1000000",
         f"{bide}POLL_FIRST_SECONDS": str(plan.first_seconds),
         f"{bide}POLL_FACTOR": str(plan.factor),
         f"{bide}POLL_CAP_SECONDS": str(plan.cap_seconds),

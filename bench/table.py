@@ -1,83 +1,81 @@
-"""The figures as a page: a markdown table, and its place between two lines of docs/performance.md."""
+"""Figures as Markdown: tables of medians, and their place between two lines of a page."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
 
-from bench import proc
-from bench.figures import Figures, Spread
-from bench.film import Film
+from bench.records import Summary
 
-#: What is written stands between these lines.
+#: What is written stands between such lines.
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
-_LIBRARIES = ("celery", "kombu", "redis", "aiohttp", "httpx", "boto3")
+#: A line of a table: its label, and what it tells of a column.
+Row = tuple[str, Callable[[Summary], str]]
+
+NOTHING = "-"
 
 
-def table(contenders: Sequence[Figures]) -> str:
-    """A column for each contender; the first is what the others are compared with."""
-    first = contenders[0]
-
-    def ratio(one: Figures) -> str:
-        return f"{one.cpu_seconds / first.cpu_seconds:.2f}" if first.cpu_seconds else "-"
-
-    rows: list[tuple[str, Callable[[Figures], str]]] = [
-        ("CPU-seconds per 1,000 jobs", lambda one: f"{one.cpu_seconds_per_1000:.2f}"),
-        (f"the same, as a multiple of {first.name}", ratio),
-        ("Redis's CPU-seconds per 1,000 jobs", lambda one: f"{1000 * one.redis_cpu_seconds / one.jobs:.2f}"),
-        ("wall seconds", lambda one: f"{one.wall_seconds:.1f}"),
-        ("polls per job", lambda one: f"{one.polls / one.jobs:.2f}"),
-        ("polls late by, p50 / p95 / max [s]", lambda one: _spread(one.late, with_max=True)),
-        ("done until known, p50 / p95 [s]", lambda one: _spread(one.detection, with_max=False)),
-        ("Redis per waiting job [kB]", lambda one: _kilobytes(one.redis_bytes_per_waiting)),
-        ("memory grown per waiting job, at most [kB]", lambda one: _kilobytes(one.resident_bytes_per_waiting)),
-        ("jobs lost", lambda one: str(one.lost)),
-        ("jobs bought twice", lambda one: str(one.bought_twice)),
-    ]
-    lines = [["", *(one.name for one in contenders)], ["---", *("---:" for _ in contenders)]]
-    lines += [[label, *map(tell, contenders)] for label, tell in rows]
+def table(columns: Sequence[Summary], rows: Sequence[Row], *, headings: Sequence[str] | None = None) -> str:
+    """A column for each summary."""
+    names = headings or [one.contender for one in columns]
+    lines = [["", *names], ["---", *("---:" for _ in columns)]]
+    lines += [[label, *map(tell, columns)] for label, tell in rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def report(contenders: Sequence[Figures], film: Film | None, *, latency_seconds: float, result_bytes: int) -> str:
-    """The whole text of one run."""
-    head = (
-        f"{contenders[0].jobs:,} jobs at once, each {latency_seconds:g} s at the provider (within 30 %), results of "
-        f"{result_bytes / 1000:g} kB. {proc.machine()}. Python {platform.python_version()}, "
-        f"{', '.join(f'{name} {version(name)}' for name in _LIBRARIES)}. {datetime.now(UTC):%Y-%m-%d}."
-    )
-    parts = [head, table(contenders)]
-    if film:
-        parts.append(_told(film))
-    return "\n\n".join(parts)
+def value(name: str, *, scale: float = 1.0, digits: int = 2, spanned: bool = False) -> Callable[[Summary], str]:
+    """Tells the median of a figure, and least and most of all runs where that is asked for."""
+
+    def tell(one: Summary) -> str:
+        found, span = one.median(name), one.span(name)
+        if found is None:
+            return NOTHING
+        text = f"{found * scale:,.{digits}f}"
+        return f"{text} ({' to '.join(f'{end * scale:,.{digits}f}' for end in span)})" if spanned and span else text
+
+    return tell
 
 
-def written(page: str, text: str) -> str:
-    """`page` with `text` between its two lines; raises `ValueError` where a line is missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def spread(name: str) -> Callable[[Summary], str]:
+    """Tells p50, p95 and p99 of some times [seconds]."""
+
+    def tell(one: Summary) -> str:
+        found = [one.median(f"{name}_{part}") for part in ("p50", "p95", "p99")]
+        return NOTHING if None in found else " / ".join(f"{each:.2f}" for each in found)
+
+    return tell
+
+
+def most(name: str) -> Callable[[Summary], str]:
+    """Tells the most of all runs, of what should never be."""
+
+    def tell(one: Summary) -> str:
+        found, span = one.median(name), one.span(name)
+        return NOTHING if found is None else f"{span[1] if span else found:,.0f}"
+
+    return tell
+
+
+def multiple(name: str, first: Summary | None) -> Callable[[Summary], str]:
+    """Tells a figure as a multiple of the same one of `first`."""
+
+    def tell(one: Summary) -> str:
+        found, base = one.median(name), first.median(name) if first else None
+        return f"{found / base:.2f}" if found is not None and base else NOTHING
+
+    return tell
+
+
+def of_other(others: Mapping[str, Summary], tell: Callable[[Summary], str]) -> Callable[[Summary], str]:
+    """Tells of the same contender in another scenario."""
+    return lambda one: tell(others[one.contender]) if one.contender in others else NOTHING
+
+
+def written(page: str, text: str, *, name: str = "bench") -> str:
+    """`page` with `text` between the two lines of that name; raises `ValueError` where a line is missing."""
+    first, last = (mark.replace("bench", name) for mark in (BEGIN, END))
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"the page has no lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
-
-
-def _told(film: Film) -> str:
-    what = "arrived whole" if film.arrived else "did not arrive"
-    return (
-        f"A video of {film.film_bytes / 1e6:,.0f} MB {what}; the worker held {film.peak_bytes / 1e6:.0f} MB at most, "
-        "all of Python included."
-    )
-
-
-def _spread(spread: Spread | None, *, with_max: bool) -> str:
-    if spread is None:
-        return "-"
-    shown = [spread.p50, spread.p95, *([spread.max] if with_max else [])]
-    return " / ".join(f"{value:.2f}" for value in shown)
-
-
-def _kilobytes(size: float | None) -> str:
-    return "-" if size is None else f"{size / 1000:.2f}"
+        raise ValueError(f"the page has no lines {first} and {last}")
+    return f"{before}{first}\n\n{text}\n\n{last}{after}"

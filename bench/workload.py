@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import Any
 
 from bide.backoff import PollPlan
@@ -16,12 +17,40 @@ PLAN = PollPlan(first_seconds=2.0, factor=1.5, cap_seconds=10.0)
 #: Submits and stores that a contender has under way at once: bide's default concurrency.
 STEPS_AT_ONCE = WorkerSettings().concurrency
 
+#: The state in the result of a job that went well.
+SUCCEEDED = "succeeded"
+
 BUCKET = "bench"
 KEY = "bench-key"
 HEADERS = {"Authorization": f"Bearer {KEY}", "API-Version": "1"}
 
 #: What the contenders that are not bide read: the provider's address, the broker's, where they note due times.
 PROVIDER_VARIABLE, REDIS_VARIABLE, DUES_VARIABLE = "BENCH_PROVIDER_URL", "BENCH_REDIS_URL", "BENCH_DUES_FILE"
+
+
+class DuesFile:
+    """Where a contender notes when its polls are due; its processes share the file."""
+
+    def __init__(self) -> None:
+        self._file = os.open(os.environ[DUES_VARIABLE], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def note(self, provider_job_id: str, due: float) -> None:
+        """Write down a poll's time [seconds since the epoch]; one write, which nobody can split."""
+        os.write(self._file, f"{provider_job_id} {due:.3f}\n".encode())
+
+    def note_in(self, provider_job_id: str, seconds: float) -> None:
+        """Write down a poll that is due after some seconds."""
+        self.note(provider_job_id, time.time() + seconds)
+
+
+def pause_seconds(polls: int) -> float:
+    """How long a job waits after so many polls."""
+    return PLAN.after(polls) if polls else PLAN.first()
+
+
+def result(name: str, polls: int) -> dict[str, Any]:
+    """What the caller of a job gets."""
+    return {"job_id": name, "state": SUCCEEDED, "polls": polls}
 
 
 def params(name: str) -> dict[str, Any]:

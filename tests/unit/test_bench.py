@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bench.figures import Figures, Spread, detection, lateness
+from bench.figures import Spread, Values, detection, lateness, most_at_once, spread
+from bench.goals import goals
+from bench.in_flight import implied_delay
+from bench.plan import expected_seconds, plan
 from bench.proc import ticks
-from bench.table import BEGIN, END, table, written
+from bench.profile_areas import REST, area_of, shares
+from bench.records import Record, Summary, keep, put_aside, read, summaries
+from bench.report import report
+from bench.sizes import ONE_POLLER, SIZES
+from bench.table import BEGIN, END, multiple, table, value, written
+from bide.backoff import PollPlan
+from bide.pace import Pace
 
 
 def test_a_spread_tells_the_middle_the_slow_and_the_slowest() -> None:
     """The 95th percentile of a hundred values is the 96th in order, the middle lies between the 50th and the 51st."""
     spread = Spread.of([float(value) for value in reversed(range(100))])
 
-    assert spread == Spread(p50=49.5, p95=95.0, max=99.0)
+    assert spread == Spread(p50=49.5, p95=95.0, p99=99.0, max=99.0)
 
 
 def test_nothing_measured_has_no_spread() -> None:
@@ -52,11 +63,105 @@ def test_ticks_are_found_behind_a_name_with_brackets() -> None:
 
 
 def test_the_table_compares_with_its_first_column() -> None:
-    """Twice the CPU of the first contender reads 2.00."""
-    text = table([_figures("plain", cpu_seconds=2.0), _figures("bide", cpu_seconds=4.0)])
+    """Twice the CPU of the first contender reads 2.00; what was not measured is a dash."""
+    plain, bide = (Summary(name, [{"cpu_per_1000": cpu}]) for name, cpu in (("plain", 4.0), ("bide", 8.0)))
 
-    assert "| CPU-seconds per 1,000 jobs | 4.00 | 8.00 |" in text
-    assert "| the same, as a multiple of plain | 1.00 | 2.00 |" in text
+    text = table([plain, bide], [("CPU", value("cpu_per_1000")), ("times", multiple("cpu_per_1000", plain))])
+
+    assert "| CPU | 4.00 | 8.00 |" in text
+    assert "| times | 1.00 | 2.00 |" in text
+    assert value("polls_per_job")(bide) == "-"
+
+
+def test_medians_are_told_with_the_least_and_the_most() -> None:
+    """Three runs show the middle one, and how far the others lie from it."""
+    one = Summary("bide", [{"cpu_per_1000": cpu} for cpu in (21.0, 27.0, 22.0)])
+
+    assert value("cpu_per_1000", digits=0, spanned=True)(one) == "22 (21 to 27)"
+
+
+def test_records_outlive_a_run_that_is_cut_short(tmp_path: Path) -> None:
+    """Half a line is left out, the later of two records for the same turn counts, and a new run starts a new file."""
+    file = tmp_path / "bench" / "records.jsonl"
+    keep(_record("burst", "bide", {"cpu_per_1000": 1.0}), file)
+    keep(_record("burst", "bide", {"cpu_per_1000": 2.0}), file)
+    with file.open("a") as lines:
+        lines.write('{"scenario": "bur')
+
+    assert [record.values for record in read(file)] == [{"cpu_per_1000": 2.0}]
+    put_aside(file)
+    assert read(file) == []
+
+
+def test_runs_of_a_contender_are_one_summary() -> None:
+    """Only the scenario that is asked for counts."""
+    records = [_record("burst", "bide", {"lost": float(run)}, run=run) for run in (1, 2)]
+
+    found = summaries([*records, _record("kill", "bide", {"lost": 9.0})], "burst")
+
+    assert [run["lost"] for run in found["bide"].runs] == [1.0, 2.0]
+
+
+def test_what_was_not_measured_is_no_goal_reached() -> None:
+    """Without records every goal reads as not measured."""
+    assert {goal.reached for goal in goals([])} == {None}
+
+
+def test_goals_are_judged_by_the_figures() -> None:
+    """Twice the script's CPU is reached, a peer that costs less than twice bide's is named, late polls fail."""
+    cpu = {"plain": 7.0, "bide": 14.0, "naive": 50.0, "arq": 21.0, "dramatiq": 60.0}
+    bursts = [_record("burst", name, {"cpu_per_1000": each, "durable": 1.0}) for name, each in cpu.items()]
+    flight = {"late_p95": 1.5, "undetected": 0.0, "in_flight_most": 20000.0, "detection_mean": 4.2, "implied_mean": 4.0}
+
+    found = goals([*bursts, _record("in flight", ONE_POLLER, dict(flight))])
+
+    assert [goal.reached for goal in found] == [True, False, False, False, True, None, None, None, None]
+    assert found[2].measured == "1.50 times, by arq"
+    assert found[4].measured == "4.20 s, implied 4.00 s: +5%"
+
+
+def test_a_report_shows_what_there_is() -> None:
+    """One contender in one scenario is a page already, and a try of small size says that it means nothing."""
+    text = report([_record("burst", "plain", {"cpu_per_1000": 7.0, "jobs": 30.0}, size="tiny")])
+
+    assert "| CPU-seconds per 1,000 jobs | 7.00 |" in text
+    assert "the figures mean nothing" in text
+    assert "### In flight" not in text
+
+
+def test_what_is_only_counted_is_taken_once() -> None:
+    """A second run leaves out kills, and three of them run beside each other."""
+    turns = plan(["plain", "bide"], SIZES["full"])
+
+    assert {turn.scenario for turn in turns if turn.runs_in(2)} == {"burst", "start", "in flight"}
+    once, twice = (expected_seconds(turns, runs) for runs in (1, 2))
+    assert twice - once == pytest.approx(sum(turn.seconds for turn in turns if not turn.once))
+
+
+def test_the_schedule_alone_implies_a_delay() -> None:
+    """Polls after 2, 6 and 14 s find a job of 10 s four seconds after its end, within their jitter of a tenth."""
+    assert implied_delay(Pace(PollPlan(2.0, 2.0, 60.0)), 10.0) == pytest.approx(4.0, abs=1.4)
+
+
+def test_spans_are_counted_where_they_lie_over_each_other() -> None:
+    """A span that begins where another ends does not lie over it."""
+    assert most_at_once([(0.0, 2.0), (1.0, 3.0), (2.0, 4.0)]) == 2
+
+
+def test_a_spread_without_values_says_so() -> None:
+    """All its figures are there, and none has a value."""
+    assert set(spread("late", []).values()) == {None}
+
+
+def test_a_sample_belongs_to_the_nearest_area() -> None:
+    """The standard library works for whoever called it; what nobody called is the rest."""
+    put = "run (/app/tasks/store.py:9);put (/v/botocore/client.py:1);read (/usr/lib/python3/ssl.py:5)"
+    move = "step (/app/bide/ledger/ledger.py:3);send (/v/redis/connection.py:1)"
+
+    assert area_of(put) == "boto3: two puts a job"
+    assert area_of(move) == "the ledger"
+    assert area_of("wait (/usr/lib/python3/threading.py:1)") == REST
+    assert shares([f"{put} 3", f"{move} 1", "no sample"]) == {"boto3: two puts a job": 0.75, "the ledger": 0.25}
 
 
 def test_a_page_keeps_what_stands_around_the_figures() -> None:
@@ -72,18 +177,5 @@ def test_a_page_without_its_lines_is_not_overwritten() -> None:
         written(f"before\n{BEGIN}\n", "new")
 
 
-def _figures(name: str, *, cpu_seconds: float) -> Figures:
-    return Figures(
-        name=name,
-        jobs=500,
-        cpu_seconds=cpu_seconds,
-        redis_cpu_seconds=0.5,
-        wall_seconds=30.0,
-        polls=2000,
-        late=None,
-        detection=None,
-        redis_bytes_per_waiting=None,
-        resident_bytes_per_waiting=None,
-        lost=0,
-        bought_twice=0,
-    )
+def _record(scenario: str, contender: str, values: Values, *, run: int = 1, size: str = "full") -> Record:
+    return Record(scenario, contender, run, size, values, at="2026-01-01", machine="2 cores", versions="Python 3.11")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from bench.scaling_model import Costs, Load, lateness, needs
+from bench.scaling import prices
+from bench.scaling_model import Costs, Load, lateness, needs, polls_per_second
 from bide.backoff import PollPlan
 
 COSTS = Costs(0.001, 0.0001, 0.02, 0.003, 2000, 3000)
@@ -47,3 +50,18 @@ def test_more_than_a_poller_can_do_needs_two() -> None:
 
     assert most(1) > 2
     assert most(2) < 1
+
+
+def test_pollers_add_up_until_the_cores_are_busy() -> None:
+    """Two cores hold two pollers of half a core each, and no more than two cores of work."""
+
+    def together(processes: int) -> float:
+        return polls_per_second(processes, alone=500, poller_seconds=0.001, redis_seconds=0.0005, cores=2)
+
+    assert (together(1), together(2)) == (500, 1000)
+    assert together(4) == pytest.approx(2 / 0.0015)
+
+
+def test_prices_stand_without_records(tmp_path: Path) -> None:
+    """Where nothing was measured the model has prices nevertheless."""
+    assert all(price > 0 for price in prices(0.0001, tmp_path / "none.jsonl"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,7 +23,7 @@ app.conf.update(
 
 client = httpx.Client(headers=workload.HEADERS, timeout=30.0)
 storage = workload.open_storage()
-dues = Path(os.environ[workload.DUES_VARIABLE]).open("a", buffering=1)  # noqa: SIM115 - as long as the process
+dues = workload.DuesFile()
 
 
 @app.task(bind=True, name=TASK, max_retries=None)
@@ -33,17 +31,18 @@ def generate(self: Any, name: str, provider_job_id: str = "", polls: int = 0) ->
     """Submit, or poll and store."""
     if not provider_job_id:
         answer = client.post(workload.submit_url(), json=workload.params(name)).raise_for_status().json()
-        raise _again(self, name, workload.accepted_id(answer), 0, workload.PLAN.first())
+        raise _again(self, name, workload.accepted_id(answer), 0)
     url = workload.picture_url(client.get(workload.poll_url(provider_job_id)).raise_for_status().json())
     polls += 1
     if url is None:
-        raise _again(self, name, provider_job_id, polls, workload.PLAN.after(polls))
+        raise _again(self, name, provider_job_id, polls)
     workload.put_picture(storage, name, client.get(url).raise_for_status().content)
     workload.put_record(storage, name, polls=polls)
-    return {"job_id": name, "state": "succeeded", "polls": polls}
+    return workload.result(name, polls)
 
 
-def _again(task: Any, name: str, provider_job_id: str, polls: int, seconds: float) -> Exception:
-    dues.write(f"{provider_job_id} {time.time() + seconds:.3f}\n")
+def _again(task: Any, name: str, provider_job_id: str, polls: int) -> Exception:
+    seconds = workload.pause_seconds(polls)
+    dues.note_in(provider_job_id, seconds)
     retry: Exception = task.retry(args=(name, provider_job_id, polls), kwargs={}, countdown=seconds, throw=False)
     return retry

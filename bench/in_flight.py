@@ -1,0 +1,155 @@
+"""Very many jobs at the provider at once: whether polls keep up, and what that does to how soon results are known.
+
+The jobs are put in flight by the ledger's moves, accepted by the provider at an even pace; how long such jobs take has
+been learned. From there on all is real: rounds, requests, answers, records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from celery import Celery
+
+from bench import provider
+from bench.contenders import Bide
+from bench.contenders.bide import DueWatch
+from bench.figures import Values, detection, lateness, most_at_once, spread
+from bench.meter import Meter
+from bench.seeding import ACCOUNT, Seeder
+from bench.servers import end, wait_until
+from bench.sizes import Flight
+from bench.waves import names_of
+from bide.backoff import PollPlan
+from bide.experience import Experience
+from bide.ledger.keys import prefix
+from bide.pace import Pace
+from bide.providers import find
+from bide.timetable import timetable
+from sandbox.jobs import latency_of
+from workers.dispatch import Dispatcher
+
+OPERATION = "images.generation"
+
+#: Jobs that the ledger knows of when it begins, and how exactly it knows how long they took [seconds].
+_TAUGHT_JOBS, _TAUGHT_WITHIN = 300, 0.5
+
+#: How often jobs are accepted [seconds].
+_BEAT_SECONDS = 0.1
+
+#: How long polls may go on after the last job is done [seconds].
+_PATIENCE_SECONDS = 120.0
+
+
+class PatientWatch(DueWatch):
+    """Looks seldom at a clock with very many jobs on it; no job is polled twice within this time."""
+
+    def _watch(self) -> None:
+        while not self._stop.wait(2.0):
+            waiting: Any = self._redis.zrange(f"{self._prefix}due", 0, -1, withscores=True)
+            for job, score in waiting:
+                self._seen[job].add(score)
+
+
+def told(flight: Flight) -> dict[str, str]:
+    """What bide is told: the provider's own plan, with the flight's cap."""
+    own, bide = find("photogpt").plan_for(OPERATION), "BIDE_PROVIDERS__PHOTOGPT__"
+    return {
+        f"{bide}POLL_FIRST_SECONDS": str(min(own.first_seconds, flight.cap_seconds)),
+        f"{bide}POLL_FACTOR": str(own.factor),
+        f"{bide}POLL_CAP_SECONDS": str(flight.cap_seconds),
+    }
+
+
+def measure(bide: Bide, *, flight: Flight) -> Values:
+    """Put the jobs in flight, and follow them until all are known to be done."""
+    world, names = bide.world, names_of(bide, "flight", flight.accepted)
+    _staff(bide, flight)
+    seeder = Seeder(world.redis)
+    pace = _taught(seeder, world.latency_seconds, flight)
+    prepared = list(seeder.prepared(names))
+    with Meter(bide) as meter:
+        _accept(bide, seeder, prepared, names, pace, flight.seconds)
+        wait_until(lambda: not world.redis.zcard(f"{prefix(ACCOUNT)}due"), seconds=_patience(flight), every=0.5)
+    polls = world.polls()
+    purchases = world.purchases(set(names))
+    done = {str(one["id"]): provider.done_at(one, world.latency_seconds) for one in purchases}
+    begun = {str(one["id"]): float(one["time"]) for one in purchases}
+    delays = detection(done, polls)
+    implied = [implied_delay(pace, done[job] - begun[job]) for job in done]
+    asked = sum(map(len, polls.values()))
+    return {
+        "jobs": flight.accepted,
+        **meter.values,
+        "in_flight_most": most_at_once([(begun[job], done[job]) for job in done]),
+        "pollers": flight.pollers,
+        "latency_seconds": flight.latency_seconds,
+        "cap_seconds": flight.cap_seconds,
+        "polls": asked,
+        "polls_per_job": asked / len(names),
+        "cpu_per_1000_polls": 1000 * (meter.values["cpu_seconds"] or 0.0) / max(asked, 1),
+        "undetected": len(names) - len(delays),
+        "stored": bide.finished(names),
+        **spread("late", lateness(bide.dues(), polls)),
+        **spread("detection", delays),
+        **spread("implied", implied),
+    }
+
+
+def implied_delay(pace: Pace, duration_seconds: float) -> float:
+    """When a job of this duration is known to be done if each poll comes and is answered the moment it is due
+    [seconds after its end].
+    """
+    age, polls = pace.first(), 1
+    while age < duration_seconds:
+        age += pace.after(polls, age_seconds=age)
+        polls += 1
+    return age - duration_seconds
+
+
+def _staff(bide: Bide, flight: Flight) -> None:
+    poller = bide._launches[1]
+    for number in range(1, flight.pollers):
+        bide.launch(f"{poller.name}-{number}", poller.command, poller.environment, ready=poller.ready)
+    if not flight.worker:
+        end(bide.processes.pop(0))
+        bide._launches.pop(0)
+    bide._watch.stop()
+    bide._watch = PatientWatch(bide.world)
+
+
+def _taught(seeder: Seeder, latency_seconds: float, flight: Flight) -> Pace:
+    """Let the ledger know how long such jobs take; the pace that follows from it."""
+    known = Experience()
+    for number in range(_TAUGHT_JOBS):
+        took = latency_of(f"taught-{number}", mean_seconds=latency_seconds)
+        known = known.observed(took - _TAUGHT_WITHIN, took + _TAUGHT_WITHIN)
+    seeder.ledger.learn(ACCOUNT, [(OPERATION, "", known.to_text())])
+    values = [float(value) for value in told(flight).values()]
+    plan = PollPlan(first_seconds=values[0], factor=values[1], cap_seconds=values[2])
+    return Pace(plan, partial(_table, known, plan))
+
+
+def _table(known: Experience, plan: PollPlan, estimate_seconds: float | None) -> Any:
+    found = known.about(estimate_seconds)
+    return timetable(found[0], plan, shift=found[1]) if found else None
+
+
+def _accept(
+    bide: Bide, seeder: Seeder, prepared: Sequence[Any], names: Sequence[str], pace: Pace, seconds: float
+) -> None:
+    """At an even pace: what the provider accepts is noted in the ledger, and the rounds it asks for are sent."""
+    dispatcher = Dispatcher(Celery("feeder", broker=bide.world.redis_url))
+    started, given = time.monotonic(), 0
+    while given < len(names):
+        time.sleep(_BEAT_SECONDS)
+        upto = min(int(len(names) * (time.monotonic() - started) / seconds), len(names))
+        for one, job in zip(prepared[given:upto], bide.world.accept(names[given:upto]), strict=True):
+            dispatcher.send(seeder.accepted(one, job, first_poll_seconds=pace.first()))
+        given = upto
+
+
+def _patience(flight: Flight) -> float:
+    return flight.seconds + flight.cap_seconds + _PATIENCE_SECONDS

@@ -1,0 +1,33 @@
+"""A contender on servers of its own: what one leaves behind is not another's burden."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.contenders import CONTENDERS, Bide, Contender
+from bench.servers import world
+from bench.sizes import RESULT_BYTES
+
+
+@contextmanager
+def stage(name: str, *, latency_seconds: float, told: Mapping[str, str] | None = None) -> Iterator[Contender]:
+    """The contender, running; `told` goes into its environment."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bide-bench-", ignore_cleanup_errors=True) as folder,
+        world(Path(folder), latency_seconds=latency_seconds, result_bytes=RESULT_BYTES, told=told) as servers,
+    ):
+        os.environ.update(servers.environment)  # the bench looks into the bucket as the contenders do
+        with CONTENDERS[name](servers) as contender:
+            yield contender
+
+
+@contextmanager
+def bide(*, latency_seconds: float, told: Mapping[str, str] | None = None) -> Iterator[Bide]:
+    """The same, for what only bide is asked."""
+    with stage(Bide.name, latency_seconds=latency_seconds, told=told) as contender:
+        assert isinstance(contender, Bide)
+        yield contender

@@ -22,6 +22,9 @@ log = structlog.get_logger()
 #: How old a holder's last word is when it may be dead [seconds]; it speaks at each `unacked_restore_interval`.
 SILENT_SECONDS = 7.0
 
+#: A loop that has not turned for so long does not turn [seconds]; its timers turn it every second or so.
+STANDSTILL_SECONDS = 4.0
+
 #: Queues whose workers speak. A foreign worker on the same Redis does not, and keeps its messages.
 OURS = "bide."
 
@@ -39,6 +42,7 @@ class HoldingQoS(QoS):
         self._suspects: dict[str, tuple[float, float]] = {}
         self._noted: set[str] = set()
         self._done_with: deque[str] = deque()
+        self._turned_at = -STANDSTILL_SECONDS
 
     def noted(self, tag: str) -> None:
         """Redis knows already that this message is held."""
@@ -58,24 +62,37 @@ class HoldingQoS(QoS):
             super().append(message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Done with: Redis is told at the next turn of the loop, together with others."""
+        """Done with: Redis is told at the next turn of the loop, together with others; at once where none turns."""
         self._done_with.append(delivery_tag)
         virtual.QoS.ack(self, delivery_tag)
-        if self.channel.connection is None or self.channel.connection.loop is None or self.channel.closed:
+        if monotonic() - self._turned_at > STANDSTILL_SECONDS:
             self.tell()
 
     def done_with(self) -> list[str]:
         """The tags that Redis is to be told of; whoever asks tells it."""
         tags: list[str] = []
-        while self._done_with:
-            tags.append(self._done_with.popleft())
+        with suppress(IndexError):  # several threads may ask at once
+            while True:
+                tags.append(self._done_with.popleft())
         return tags
+
+    def untold(self, tags: list[str]) -> None:
+        """Redis would not hear of these: it is to be told again."""
+        self._done_with.extend(tags)
+
+    def turn(self) -> None:
+        """The loop turns."""
+        self._turned_at = monotonic()
+        self.tell()
 
     def tell(self) -> None:
         """Tell Redis what is done with."""
         if tags := self.done_with():
-            with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
-                pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+            try:
+                with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
+                    pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+            except self.channel.ResponseError:
+                self.untold(tags)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """The end: first what is done with, so that nobody does it again."""

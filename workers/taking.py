@@ -25,6 +25,9 @@ SCRIPT = (Path(__file__).parent / "take.lua").read_text()
 #: Most messages taken at once: a worker with room for all leaves some to the others.
 MOST = 8
 
+#: When to ask again a Redis that refuses, and when to say again that it does [seconds].
+AGAIN_SECONDS, SAY_AGAIN_SECONDS = 1.0, 60.0
+
 #: Properties of a message that are text where they are given.
 TEXTS = ("correlation_id", "reply_to")
 
@@ -42,6 +45,7 @@ class TakingChannel(Channel):
     async_pool: Any
     priority_steps: list[int]
     connection_errors: tuple[type[Exception], ...]
+    ResponseError: type[Exception]
     _queue_cycle: Any
     _closing: bool
     _q_for_pri: Callable[[str, int], str]
@@ -50,6 +54,8 @@ class TakingChannel(Channel):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._watches: dict[str, Watch] = {}
         self._taking = self._waiting = self._unacknowledged = False
+        self._telling: list[str] = []
+        self._refused_at = -SAY_AGAIN_SECONDS
         super().__init__(*args, **kwargs)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
@@ -73,32 +79,38 @@ class TakingChannel(Channel):
         self._waiting = False
         self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
-        self._in_poll.send_command("EVAL", SCRIPT, len(keys), *keys, most, *self.qos.done_with())
+        self._telling = self.qos.done_with()
+        self._in_poll.send_command("EVAL", SCRIPT, len(keys), *keys, most, *self._telling)
 
     def _brpop_read(self, **options: Any) -> Any:
         if not self._taking:
             return super()._brpop_read(**options)  # type: ignore[misc]  # a channel's
-        if self._waiting:  # nothing was asked here, so what is to be read is the connection's end
+        if self._waiting or not self._in_poll:  # nothing was asked, so what is to be read is the connection's end
             self.client.connection.disconnect()
+            self._in_poll, self._waiting = None, False
             raise Empty
         try:
             taken = self._answer(**options)
-            for where, raw, tag in taken:
-                self._hand_over(bytes_to_str(where).rsplit(self.sep, 1)[0], raw, bytes_to_str(tag))
-        finally:
-            self._in_poll = None
-            self._flush_brpop_reauth()
+        except self.ResponseError as error:
+            self.qos.untold(self._telling)
+            self.refused(error)
+            raise Empty from None
+        for where, raw, tag in taken:
+            self._hand_over(bytes_to_str(where).rsplit(self.sep, 1)[0], raw, bytes_to_str(tag))
         if not taken:
             self._wait()
             raise Empty
         return True
 
     def _answer(self, **options: Any) -> list[tuple[bytes, bytes, bytes]]:
+        asked, self._in_poll = self._in_poll, None
         try:
-            answer: list[tuple[bytes, bytes, bytes]] = self.client.parse_response(self._in_poll, "EVAL", **options)
+            answer: list[tuple[bytes, bytes, bytes]] = self.client.parse_response(asked, "EVAL", **options)
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
+        finally:
+            self._flush_brpop_reauth()
         return answer
 
     def _hand_over(self, queue: str, raw: bytes, tag: str) -> None:
@@ -112,6 +124,14 @@ class TakingChannel(Channel):
         except Exception as error:  # what lay there can't be read; of a message's own troubles the consumer takes care
             log.warning("broker.no_message", queue=queue, reason=type(error).__name__)
             self.qos.forget(tag)
+
+    def refused(self, error: Exception) -> None:
+        """Redis is there and will not do it: full, or without a disk. Celery would end the worker; look again soon."""
+        if monotonic() - self._refused_at > SAY_AGAIN_SECONDS:
+            self._refused_at = monotonic()
+            log.warning("broker.refuses", reason=str(error)[:200])
+        self._in_poll, self._waiting = self.client.connection, True
+        self.connection.loop.call_later(AGAIN_SECONDS, self.rung)
 
     def _wait(self) -> None:
         """Nothing is there: watch the queues, and look again when something comes, or the wait has run out.
@@ -153,11 +173,13 @@ class Watch:
 
     def __init__(self, key: str, channel: Any) -> None:
         self._key, self._channel, self._loop = key, channel, channel.connection.loop
-        self._connection = channel.async_pool.get_connection()
+        self._pool = channel.async_pool
+        self._connection = self._pool.get_connection()
         self._connection.connect()
-        self._file: int | None = self._connection._sock.fileno()
+        self._socket: Any = None
+        self._file = -1
         self._armed_at, self._seconds = 0.0, 0.0
-        self._loop.add_reader(self._file, self._ring)
+        self._listen()
 
     @property
     def overdue(self) -> bool:
@@ -169,6 +191,23 @@ class Watch:
         if not self._armed_at:
             self._armed_at, self._seconds = monotonic(), seconds
             self._connection.send_command("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", seconds)
+            self._listen()  # what was idle for long may have connected anew
+
+    def close(self) -> None:
+        """End the wait and its connection; idempotent."""
+        if self._socket is not None:
+            self._loop.remove_reader(self._file)
+            self._socket = None
+            self._connection.disconnect()
+            self._pool.release(self._connection)
+
+    def _listen(self) -> None:
+        socket = self._connection._sock
+        if socket is not self._socket:
+            if self._socket is not None:
+                self._loop.remove_reader(self._file)
+            self._socket, self._file = socket, socket.fileno()
+            self._loop.add_reader(self._file, self._ring)
 
     def _ring(self) -> None:
         self._armed_at = 0.0
@@ -177,14 +216,10 @@ class Watch:
         except self._channel.connection_errors:
             self.close()
             raise
-        self._channel.rung()
-
-    def close(self) -> None:
-        """End the wait and its connection; idempotent, for the file's number may be somebody else's by then."""
-        if self._file is not None:
-            self._loop.remove_reader(self._file)
-            self._connection.disconnect()
-            self._file = None
+        except self._channel.ResponseError as error:
+            self._channel.refused(error)
+        else:
+            self._channel.rung()
 
 
 def checked(raw: Any) -> Any:
@@ -208,11 +243,11 @@ def checked(raw: Any) -> Any:
 
 
 class TakingPoller(MultiChannelPoller):
-    """kombu's poller, which at each turn of the loop also tells Redis what was done with meanwhile."""
+    """kombu's poller, which at each turn of the loop also has Redis told what was done with meanwhile."""
 
     _channels: set[TakingChannel]
 
     def on_poll_start(self) -> None:
         super().on_poll_start()
         for channel in self._channels:
-            channel.qos.tell()
+            channel.qos.turn()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from kombu.asynchronous import Hub
 from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
 from workers.broker import SharingTransport
+from workers.holding import STANDSTILL_SECONDS
 from workers.taking import MOST
 
 pytestmark = pytest.mark.integration
@@ -92,7 +94,9 @@ def test_a_message_is_never_in_neither(server: RedisServer, ledger: redis.Redis,
     def look() -> None:
         while not over.is_set():
             pipe = ledger.pipeline()
-            seen.add(sum(pipe.llen("one").hlen("unacked").execute()))
+            pipe.llen("one")
+            pipe.hlen("unacked")
+            seen.add(sum(pipe.execute()))
 
     looker = threading.Thread(target=look)
     looker.start()
@@ -152,7 +156,9 @@ def test_two_wake_and_one_takes(server: RedisServer, worker: Worker) -> None:
         other.turn()
 
     send(server.url, *map(str, range(20)))
-    other.turn_until(lambda: len(worker.taken) + len(other.taken) == 20 or worker.turn(), what="all are taken")
+    for one in (worker, other) * 10:
+        one.turn()
+    other.turn_until(lambda: len(worker.taken) + len(other.taken) == 20, what="all are taken")
 
     taken = [message.payload for message in worker.taken + other.taken]
     assert sorted(map(int, taken)) == list(range(20))
@@ -190,6 +196,51 @@ def test_a_long_message_is_taken_without_being_read_by_redis(server: RedisServer
     worker.taken[0].ack()
 
     assert len(worker.taken[0].payload) == 2_000_000
+
+
+def test_a_full_redis_ends_nobody(server: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+    """A Redis that refuses to write is asked again; what lies there is taken meanwhile, which frees its memory."""
+    for _ in range(3):
+        worker.turn()
+    send(server.url, "before")
+    ledger.config_set("maxmemory-policy", "noeviction")
+    ledger.config_set("maxmemory", 1)
+    worker.turn_until(lambda: worker.taken, what="what lies there is taken")
+    for _ in range(5):
+        worker.turn()
+    ledger.config_set("maxmemory", 0)
+
+    send(server.url, "after")
+    worker.turn_until(lambda: len(worker.taken) == 2, what="the next is taken")
+
+    assert [message.payload for message in worker.taken] == ["before", "after"]
+
+
+def test_a_full_worker_whose_connection_is_cut(server: RedisServer, ledger: redis.Redis) -> None:
+    """It has asked nothing, so what its loop hears of is the connection's end: it takes a new one."""
+    send(server.url, *map(str, range(4)))
+    worker = Worker(server.url, room=1)
+    worker.turn_until(lambda: worker.taken, what="it is full")
+    worker.turn()
+    asking = worker.channel.client.connection
+    ledger.client_kill_filter(addr=":".join(map(str, asking._sock.getsockname())))
+    worker.taken[0].ack()  # by a thread, while the loop sleeps
+
+    with pytest.raises(Empty):
+        worker.channel.connection.on_readable(asking._sock.fileno())
+    worker.turn_until(lambda: len(worker.taken) == 2, what="the next is taken")
+    worker.close()
+
+
+def test_done_with_is_told_at_once_without_a_loop(server: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+    """While a worker ends its loop no longer turns, and its last jobs may take minutes."""
+    send(server.url, "last")
+    worker.turn_until(lambda: worker.taken, what="it is taken")
+    worker.channel.qos._turned_at -= STANDSTILL_SECONDS
+
+    worker.taken[0].ack()
+
+    assert ledger.hlen("unacked") == 0
 
 
 def test_a_lost_connection_is_told(ledger: redis.Redis, worker: Worker) -> None:

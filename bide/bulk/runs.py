@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import redis
 
+from bide.bulk.keeping import kept
 from bide.bulk.names import ENDED_KEY, RUNS_KEY, check_run_id, run_prefix
 from bide.bulk.record import RUN_VERSION, Live, Options, Run
 from bide.errors import IdempotencyConflictError, LedgerAwayError
@@ -54,6 +57,11 @@ class Runs:
         }
         flat = [part for pair in fields.items() for part in pair]
         created, *found = self._run("create", run_id, run_id, *flat, keys=(RUNS_KEY,))
+        if not created and found[0] != digest and found[1] == "starting":
+            raise IdempotencyConflictError(
+                f"run {run_id} was noted for other rows, and never got its input: "
+                f"end it by `bide bulk cancel {run_id}`, and take another --run-id"
+            )
         if not created and found[0] != digest:
             raise IdempotencyConflictError(f"run {run_id} is of another file; take another --run-id")
         return bool(created)
@@ -61,6 +69,27 @@ class Runs:
     def begin(self, run_id: str) -> bool:
         """The input of a new run lies in place now."""
         return self._steer(run_id, "begin", "")
+
+    @contextmanager
+    def taking_in(self, run_id: str, *, seconds: float) -> Iterator[bool]:
+        """Read and check the rows of a run, for as long as the block runs; False: another does, and is alive.
+
+        Whoever dies at it is known for dead after so many seconds.
+        """
+        token = uuid.uuid4().hex
+        if not self._run("intake", run_id, token, seconds):
+            yield False
+            return
+        try:
+            with kept(lambda: self._run("intake", run_id, token, seconds), seconds=seconds):
+                yield True
+        finally:
+            with suppress(LedgerAwayError):  # it runs out
+                self._run("intake", run_id, token, 0)
+
+    def is_taken_in(self, run_id: str) -> bool:
+        """Whether somebody reads and checks the rows of a run just now."""
+        return bool(reach(lambda: self.server.exists(f"{run_prefix(run_id)}intake")))
 
     def read(self, run_id: str) -> Run | None:
         """A run; None where none of that name is known, or none any more."""

@@ -62,7 +62,15 @@ def start(runs: Runs, storage: Storage, intake: Intake, *, run_id: str, source: 
     if intake.copies.first_of:
         storage.put(copies_key(run_id), intake.copies.to_json(), content_type="application/json")
     storage.put(input_key(run_id), intake.rows_file, content_type="application/x-ndjson")
-    return runs.begin(run_id)
+    return runs.begin(run_id) or _begun_by_another(runs, run_id)
+
+
+def _begun_by_another(runs: Runs, run_id: str) -> bool:
+    """False: it was; raises `IdempotencyConflictError` where the run was ended instead."""
+    run = runs.read(run_id)
+    if run is not None and run.state == "canceled":
+        raise IdempotencyConflictError(f"run {run_id} was ended while its input was put in place: {run.text('note')}")
+    return False
 
 
 def _left_over(storage: Storage, run_id: str) -> bool:

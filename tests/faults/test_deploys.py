@@ -247,7 +247,8 @@ def test_a_record_of_a_newer_version_is_told(caller: Caller, rig: Rig) -> None:
         unchanged = {name for name in left if left[name] == now.get(name)}
         server.hset(key, "v", version)
 
-    assert set(left) - unchanged <= {"polls", "note", "polled", "seen", "ran", "duration"}  # of a poll under way
+    of_a_poll = {"polls", "note", "polled", "seen", "ran", "duration", "asking"}  # which was under way
+    assert set(left) - unchanged <= of_a_poll
     assert int(now.get("polls") or 0) <= int(polled or 0) + 1
     assert ends(rig, [result.id]) == {"succeeded": 1}
     check_nothing_left(rig, marked)

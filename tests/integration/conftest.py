@@ -10,17 +10,21 @@ from bide.ledger import Ledger
 from tests.integration.caller import Caller
 from tests.integration.rig import Rig
 
+#: Size of a result [bytes]. Drawing a picture for each job takes the provider longer than all else takes together.
+RESULT_BYTES = 60_000
+
 
 @pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """Redis, S3, the sandbox, a worker and a poller."""
-    with Rig(tmp_path_factory.mktemp("rig")) as rig:
+    with Rig(tmp_path_factory.mktemp("rig"), result_bytes=RESULT_BYTES) as rig:
         yield rig
 
 
 @pytest.fixture
 def rig(deployment: Rig) -> Iterator[Rig]:
-    """The deployment, as one test has it: with accounts that submit, whatever the test before has done to them."""
+    """The deployment, as one test has it: whole, with accounts that submit, whatever the test before has done to it."""
+    deployment.mend()
     deployment.mark_logs()
     with deployment.server() as server:
         ledger = Ledger(server)

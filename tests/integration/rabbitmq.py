@@ -105,7 +105,9 @@ class RabbitServer:
             "RABBITMQ_CONFIG_FILE": str(self._folder / "none"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self._folder / "none"),
             "RABBITMQ_CONF_ENV_FILE": str(self._folder / "none"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            # On one address, and without burning CPU while there is nothing to do.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} "
+            "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
 

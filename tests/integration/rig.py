@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,8 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__SLOW__SUBMITS_PER_SECOND": "2",
     "PHOTOGPT__ACCOUNTS__STRUCK__API_KEY": "key-of-struck",
     "PHOTOGPT__ACCOUNTS__GATED__API_KEY": "key-of-gated",
+    # Where jobs are counted nobody else may have any.
+    "PHOTOGPT__ACCOUNTS__METERED__API_KEY": "key-of-metered",
     # A job that hears of no credit or a bad key pauses its account: each such case has one of its own.
     "PHOTOGPT__ACCOUNTS__BROKE__API_KEY": "key-of-broke",
     "PHOTOGPT__ACCOUNTS__LOCKED__API_KEY": "key-of-locked",
@@ -68,16 +71,21 @@ FLOWER_USER, FLOWER_PASSWORD = "operator", "hush-flower"
 
 
 class Rig:
-    """`with Rig(folder) as rig: ...`: everything runs, and everything ends with the block."""
+    """`with Rig(folder) as rig: ...`: everything runs, and everything ends with the block.
 
-    def __init__(self, folder: Path) -> None:
+    With `result_bytes` one picture of that size is drawn of each kind, instead of one for each job.
+    """
+
+    def __init__(self, folder: Path, *, result_bytes: int | None = None) -> None:
         self._folder = folder
         self._stack = ExitStack()
         self._seen: dict[str, int] = {}
         (folder / "redis").mkdir()
         self.redis = RedisServer(folder / "redis", appendonly=True)
         self.store = ObjectStore(folder)
-        self.sandbox = Sandbox(latency_seconds=LATENCY_SECONDS, journal=folder / "purchases.jsonl")
+        self.sandbox = Sandbox(
+            latency_seconds=LATENCY_SECONDS, result_bytes=result_bytes, journal=folder / "purchases.jsonl"
+        )
 
     def __enter__(self) -> Self:
         with self._stack:
@@ -119,6 +127,14 @@ class Rig:
         flower = self.process("flower", ready=r"Visit me at (http://[\w.:]+)")
         self._stack.callback(flower.kill)
         return flower
+
+    @property
+    def flower_address(self) -> str:
+        """Flower's, which is started where it does not run."""
+        if not self.flower.alive:
+            self.flower.start()
+        addresses: list[str] = re.findall(r"Visit me at (http://[\w.:]+)", self.flower.said())
+        return addresses[-1]
 
     def process(self, name: str, *, ready: str) -> Process:
         """A line of the Procfile with the environment of this deployment."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+from celery import Celery
 
 from bide.bulk.record import Options
 from bide.bulk.runs import Runs
@@ -22,7 +23,8 @@ from config.schedules import Schedule, load
 from tests.integration.processes import Process, plain_environment, procfile
 from tests.integration.servers import RedisServer, redis_server
 from tests.integration.waiting import eventually
-from workers.fires import STATE_KEY, Fires, State
+from workers.beat import NOBODY_BEGAN_IT, Schedules
+from workers.fires import GIVE_UP, STATE_KEY, Fires, State
 
 pytestmark = pytest.mark.integration
 
@@ -143,6 +145,48 @@ def test_redis_that_restarts_costs_no_run(
     [run] = eventually(lambda: sent(client), what="the run is sent")
     assert run["run_id"] in Fires(client).pending()
     assert pair[0].alive
+
+
+@pytest.fixture(name="schedules")
+def _schedules(server: RedisServer) -> Iterator[Schedules]:
+    """Beat's own, in this process; there is nothing but what was due before."""
+    with Celery("beat", broker=server.url, set_as_current=False) as app:
+        app.conf.redbeat_redis_url = server.url
+        yield Schedules(app, ())
+
+
+def test_run_whose_rows_are_being_read_is_not_asked_for_again(
+    client: redis.Redis, file: Path, schedules: Schedules
+) -> None:
+    """It may take longer than all the times between two messages; it is asked for when its worker has died at it."""
+    [schedule] = load(file)
+    now = datetime.now(UTC)
+    remember(client, schedule, now - timedelta(hours=2))
+    [run_id] = Fires(client).advance(schedule, now=now)
+
+    with Runs(client).taking_in(run_id, seconds=60):
+        schedules.turn(now + timedelta(hours=3))
+        assert sent(client) == []
+    schedules.turn(now + timedelta(hours=3))
+    assert [run["run_id"] for run in sent(client)] == [run_id]
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_run_that_nobody_begins_stands_in_the_list_with_the_reason(
+    client: redis.Redis, file: Path, schedules: Schedules, *, noted: bool
+) -> None:
+    """Whether no worker ever had it, or one died at it and none came after."""
+    [schedule] = load(file)
+    now = datetime.now(UTC)
+    remember(client, schedule, now - timedelta(hours=2))
+    [run_id] = Fires(client).advance(schedule, now=now)
+    if noted:
+        Runs(client).create(run_id, rows=3, digest="of the rows", source=schedule.source, options=Options())
+
+    schedules.turn(now + GIVE_UP + timedelta(hours=1))
+    [run] = Runs(client).all()
+    assert (run.run_id, run.over, run.text("note")) == (run_id, True, NOBODY_BEGAN_IT)
+    assert not Fires(client).pending()
 
 
 @pytest.mark.parametrize("at_once", [8])

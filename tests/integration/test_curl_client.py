@@ -21,10 +21,7 @@ def address(deployment: Rig) -> str:
     """Where Flower listens."""
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    if not deployment.flower.alive:
-        deployment.flower.start()
-    found = deployment.flower.said().rpartition("Visit me at ")[2].split()
-    return found[0].rstrip('",')
+    return deployment.flower_address
 
 
 def test_a_job_by_curl(address: str, rig: Rig) -> None:

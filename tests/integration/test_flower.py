@@ -41,7 +41,7 @@ class Api:
 @pytest.fixture(scope="module")
 def api(deployment: Rig) -> Api:
     """A Flower that hears of the workers."""
-    api = Api(deployment.flower.start()[1])
+    api = Api(deployment.flower_address)
     eventually(lambda: len(json.loads(api.text("/api/workers?status=true"))) >= 2, what="Flower sees both workers")
     return api
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,6 +25,7 @@ from workers.fires import (
     STATE_KEY,
     Fires,
     Missed,
+    Stage,
     State,
     decide,
 )
@@ -196,11 +198,26 @@ def test_second_beat_finds_it_decided(server: fakeredis.FakeRedis) -> None:
     assert len(first.pending()) == 1
 
 
-def deliver(fires: Fires, now: datetime, *, begun: bool = False) -> list[str]:
+@dataclass
+class Sent:
+    """A post that keeps what it is given."""
+
+    run_ids: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+
+    def send(self, run: dict[str, Any]) -> None:
+        self.run_ids.append(run["run_id"])
+
+    def give_up(self, run: dict[str, Any]) -> None:
+        self.given_up.append(run["run_id"])
+
+
+def deliver(fires: Fires, now: datetime, *, stage: Stage = "unknown") -> list[str]:
     """Deliver once; the ids of the runs that were sent."""
-    sent: list[str] = []
-    fires.deliver(now=now, begun=lambda _: begun, send=lambda run: sent.append(run["run_id"]))
-    return sent
+    sent = Sent()
+    fires.deliver(now=now, stage=lambda _: stage, post=sent)
+    assert not sent.given_up
+    return sent.run_ids
 
 
 def test_lost_message_is_sent_again(server: fakeredis.FakeRedis) -> None:
@@ -212,7 +229,7 @@ def test_lost_message_is_sent_again(server: fakeredis.FakeRedis) -> None:
         now += waited * SECOND
 
     assert gaps == [0, RESEND_SECONDS, 2 * RESEND_SECONDS, 4 * RESEND_SECONDS]
-    assert deliver(fires, now + timedelta(hours=1), begun=True) == []
+    assert deliver(fires, now + timedelta(hours=1), stage="begun") == []
     assert deliver(fires, now + timedelta(hours=2)) == []
     assert fires.pending() == {}
 
@@ -221,21 +238,33 @@ def test_message_that_can_not_be_sent_is_sent_the_next_time(server: fakeredis.Fa
     """A broker that is away costs nothing but time."""
     fires = advanced(server, schedule())
 
-    def away(_: dict[str, Any]) -> None:
-        raise OperationalError
+    class Away(Sent):
+        def send(self, run: dict[str, Any]) -> None:
+            raise OperationalError
 
     with pytest.raises(OperationalError):
-        fires.deliver(now=NOON, begun=lambda _: False, send=away)
+        fires.deliver(now=NOON, stage=lambda _: "unknown", post=Away())
 
     assert deliver(fires, NOON + SECOND) == ["hourly-20261122T1200Z"]
 
 
+def test_run_whose_rows_are_being_read_is_not_sent_again(server: fakeredis.FakeRedis) -> None:
+    """However long that takes; when its worker dies at it, it is sent at once."""
+    fires = advanced(server, schedule())
+    assert deliver(fires, NOON)
+
+    for minutes in (1, 60, 48 * 60):
+        assert deliver(fires, NOON + timedelta(minutes=minutes), stage="beginning") == []
+    assert deliver(fires, NOON + timedelta(hours=2)) == ["hourly-20261122T1200Z"]
+
+
 def test_run_that_nobody_begins_is_given_up(server: fakeredis.FakeRedis) -> None:
-    """After a day, with a few hundred messages at most."""
-    fires, sent = advanced(server, schedule()), 0
+    """After a day, with a few hundred messages at most; and that is told."""
+    fires, sent = advanced(server, schedule()), Sent()
     step = timedelta(seconds=RESEND_CAP_SECONDS)
     for turn in range(GIVE_UP // step + 2):
-        sent += len(deliver(fires, NOON + turn * step))
+        fires.deliver(now=NOON + turn * step, stage=lambda _: "unknown", post=sent)
 
-    assert 100 < sent < 200
+    assert 100 < len(sent.run_ids) < 200
+    assert sent.given_up == ["hourly-20261122T1200Z"]
     assert fires.pending() == {}

@@ -64,6 +64,23 @@ def test_event_is_one_json_line(stream: io.StringIO) -> None:
     }
 
 
+def test_a_line_names_the_module_that_wrote_it(stream: io.StringIO) -> None:
+    """Loggers are made without a name."""
+    configure("INFO", "json", stream=stream)
+
+    structlog.get_logger().info("job.step")
+
+    assert lines(stream)[0]["logger"] == __name__
+
+
+def test_a_stream_that_is_gone_breaks_no_step(stream: io.StringIO) -> None:
+    """A full disk or a closed pipe costs the line, and not the job."""
+    configure("INFO", "json", stream=stream)
+    stream.close()
+
+    structlog.get_logger().info("job.step")
+
+
 def test_standard_library_logs_take_the_same_form(stream: io.StringIO) -> None:
     """Celery's and every library's lines become the same JSON, with the context of the job."""
     configure("INFO", "json", stream=stream)

@@ -11,12 +11,13 @@ import fakeredis
 import pytest
 import redis
 
-from bide.contract import FailureCode
+from bide.contract import FINAL_STATES, FailureCode
 from bide.ledger import AccountName, Polled
 from tests.contract.ledger_invariants import check_keys, snapshot
 from tests.contract.ledger_stage import ACCOUNT, Stage
 from tests.unit.metrics_world import shown, stage_in_memory
 from workers.metrics.counted import (
+    ENDED_JOBS,
     FAILED_JOBS,
     OTHER,
     POLL_LATENESS,
@@ -117,6 +118,21 @@ def test_no_key_is_left_without_an_owner(stage: Stage) -> None:
     check_keys(snapshot(stage.server), [ACCOUNT])
 
 
+def test_each_end_counts_once(stage: Stage) -> None:
+    """By the move that ends a job, whoever asked for it: no cancel is missed, and no repetition counts."""
+    stage.finished("a")
+    stage.open("b", idempotency_key="k")
+    stage.arrive("follower", idempotency_key="k")
+    for job_id in ("b", "b", "follower"):
+        stage.ledger.cancel(ACCOUNT, job_id)
+    stage.unconfirmed("d")
+    for _ in range(2):
+        stage.ledger.give_up(ACCOUNT, "d")
+    found = shown(stage)
+    ends = {state: found.of_account("ended_jobs_total", state=state) for state in sorted(FINAL_STATES)}
+    assert ends == {"canceled": 1, "failed": 1, "succeeded": 1}
+
+
 @pytest.mark.parametrize(
     ("what", "kind"),
     [
@@ -137,7 +153,8 @@ def test_all_that_is_counted_is_foreseen() -> None:
     """The words that ledger and steps use are label values, not something other."""
     kinds = get_args(get_type_hints(Polled)["kind"])
     mended = re.findall(r"note\((?:id|''), '([^']+)'", (files("bide.ledger") / "sweep.lua").read_text())
-    events = re.findall(r'self\._log\("(\w+)"', (ROOT / "tasks" / "submit.py").read_text())
+    events = re.findall(r'self\._came_to\("(\w+)"', (ROOT / "tasks" / "submit.py").read_text())
+    assert set(ENDED_JOBS.values) == set(FINAL_STATES)
     assert set(FAILED_JOBS.values) == {code.value for code in FailureCode}
     assert set(POLLS.values) == set(kinds)
     assert set(REPAIRS.values) == {repaired(what) for what in mended}

@@ -1,0 +1,183 @@
+"""How a worker begins a run that was asked for: once, though asked twice; and what ends a run that never began."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import fakeredis
+import pytest
+
+from bide.bulk.record import Options, Run
+from bide.bulk.runs import Runs
+from bide.bulk.start import start, taken_in
+from bide.errors import IdempotencyConflictError, StorageError
+from bide.storage import Storage
+from config.sections import TimingSettings
+from tests.integration.waiting import eventually
+from tests.unit.bulk_world import some_rows
+from tests.unit.memory_store import memory_storage
+from workers.runs import begin_run
+from workers.toolbox import Toolbox
+
+SOURCE = "s3://memory/rows.jsonl"
+ASKED = {"run_id": "r", "source": SOURCE}
+
+
+@dataclass
+class Told:
+    timing: TimingSettings = field(default_factory=TimingSettings)
+    providers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Tools:
+    """As much of a toolbox as beginning a run takes."""
+
+    runs: Runs
+    storage: Storage = field(default_factory=memory_storage)
+    settings: Told = field(default_factory=Told)
+
+    def begin(self) -> str | None:
+        """What a message that asks for the run does."""
+        return begin_run(cast("Toolbox", self), ASKED)
+
+    def write_source(self, count: int) -> None:
+        """So many rows are to be bought."""
+        self.storage.put("rows.jsonl", "\n".join(map(json.dumps, some_rows(count))).encode(), content_type="")
+
+    def delete_source(self) -> None:
+        del self.storage.client.objects["rows.jsonl"]  # type: ignore[attr-defined]  # the double's own
+
+    def note_only(self) -> None:
+        """A worker dies after it noted the run, and before the run has its input."""
+        with taken_in(SOURCE, template=None, storage=self.storage) as intake:
+            self.runs.create("r", rows=intake.rows, digest=intake.digest, source=SOURCE, options=Options())
+
+    @property
+    def run(self) -> Run:
+        found = self.runs.read("r")
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def tools() -> Tools:
+    """Of a worker whose source holds three rows."""
+    tools = Tools(Runs(fakeredis.FakeRedis(decode_responses=True, version=(7,))))
+    tools.write_source(3)
+    return tools
+
+
+def test_a_message_that_comes_twice_reads_the_rows_once(tools: Tools) -> None:
+    """The second one joins, whatever has become of the source."""
+    assert tools.begin() == "r"
+    tools.delete_source()
+    assert tools.begin() == "r"
+    assert (tools.run.state, tools.run.number("rows")) == ("running", 3)
+
+
+def test_what_a_dead_worker_left_is_gone_on_with(tools: Tools) -> None:
+    """The rows are the same: the run begins."""
+    tools.note_only()
+    assert tools.begin() == "r"
+    assert tools.run.state == "running"
+
+
+def test_a_source_that_changed_between_two_intakes_ends_the_run(tools: Tools) -> None:
+    """Which of the two was meant nobody knows: nothing is bought, and the list of runs says why."""
+    tools.note_only()
+    tools.write_source(4)
+
+    assert tools.begin() is None
+    assert (tools.run.state, tools.run.over) == ("canceled", True)
+    assert tools.run.progress()["note"] == (
+        f"{SOURCE} changed after it was first read, before the run had its input; nothing was bought"
+    )
+    assert tools.begin() == "r"  # doubled messages change nothing
+    assert tools.run.state == "canceled"
+
+
+def test_a_source_that_vanished_between_two_intakes_ends_the_run(tools: Tools) -> None:
+    """With what the store says."""
+    tools.note_only()
+    tools.delete_source()
+
+    assert tools.begin() is None
+    assert tools.run.over
+    assert "rows.jsonl: NoSuchKey" in tools.run.text("note")
+
+
+def test_a_name_that_is_anothers_is_left_to_it(tools: Tools) -> None:
+    """A run that somebody begins from another file goes on, whatever a message of its name wants."""
+    tools.runs.create("r", rows=1, digest="of others", source="a file of theirs", options=Options())
+
+    assert tools.begin() is None
+    assert tools.run.state == "starting"
+
+
+def test_two_at_once_read_the_rows_once(tools: Tools) -> None:
+    """Who comes second leaves it to the first, and does not even look at the source."""
+    tools.delete_source()
+    with tools.runs.taking_in("r", seconds=60) as alone:
+        assert alone
+        assert tools.begin() is None
+        assert tools.runs.read("r") is None
+    tools.write_source(2)
+    assert tools.begin() == "r"
+
+
+def test_an_intake_that_breaks_lets_the_next_one_begin(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trouble that passes: whoever is sent next need not wait."""
+
+    def away(**_: object) -> None:
+        raise StorageError("s3://memory: no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tools.storage.client, "get_object", away)
+        with pytest.raises(StorageError):
+            tools.begin()
+        assert tools.runs.read("r") is None
+    assert tools.begin() == "r"
+
+
+def test_a_long_intake_is_known_to_live_and_a_dead_one_to_be_dead(tools: Tools) -> None:
+    """The lease is renewed for as long as it takes, and has an end by itself."""
+    with tools.runs.taking_in("r", seconds=0.3):
+        threading.Event().wait(0.9)
+        assert tools.runs.is_taken_in("r")
+        assert 0 < tools.runs.server.pttl("bide:run:r:intake") <= 300
+    assert not tools.runs.is_taken_in("r")
+
+    dead = tools.runs.taking_in("r", seconds=60)
+    assert dead.__enter__()
+    tools.runs.server.pexpire("bide:run:r:intake", 1)  # as time does where nobody renews it
+    eventually(lambda: not tools.runs.is_taken_in("r"), what="the lease ran out")
+    assert tools.begin() == "r"
+
+
+def test_a_run_that_is_canceled_while_its_input_is_put_in_place_is_not_joined(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever began it hears of that."""
+    put = tools.storage.put
+
+    def canceled_meanwhile(*args: Any, **named: Any) -> None:
+        put(*args, **named)
+        tools.runs.cancel("r")
+
+    monkeypatch.setattr(tools.storage, "put", canceled_meanwhile)
+    with (
+        taken_in(SOURCE, template=None, storage=tools.storage) as intake,
+        pytest.raises(IdempotencyConflictError, match="was ended while its input was put in place: canceled before"),
+    ):
+        start(tools.runs, tools.storage, intake, run_id="r", source=SOURCE, options=Options())
+
+
+def test_a_noted_run_of_other_rows_says_how_to_end_it(tools: Tools) -> None:
+    """Somebody's terminal was closed, and the file edited."""
+    tools.runs.create("r", rows=1, digest="of the file before", source="rows.jsonl", options=Options())
+    with pytest.raises(IdempotencyConflictError, match="`bide bulk cancel r`"):
+        tools.runs.create("r", rows=2, digest="of the file now", source="rows.jsonl", options=Options())

@@ -171,8 +171,8 @@ class JobResult(Wire):
     polls: int
     submitted_at: AwareDatetime | None = None
     finished_at: AwareDatetime
-    metadata: dict[str, JsonValue] = Field(default_factory=dict)
     outputs: tuple[Output, ...] = Field(strict=False)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)  # last: Celery's events cut results off
 
     def to_wire(self) -> dict[str, Any]:
         return self.model_dump(mode="json")

@@ -11,6 +11,7 @@ import hmac
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import quote
 
 #: How much of the code stands in an address [bytes]: 144 bits are 24 characters, and beyond guessing.
@@ -18,6 +19,12 @@ PROOF_BYTES = 18
 
 #: What stands in a message where such an address was.
 MASK = "***"
+
+#: A slash of an address, as JSON, HTML or an address within an address may have it.
+_SLASH = r"(?:\\*/|\\+u002f|%(?:25)*2f|&#(?:x2f|47);)"
+
+#: What an address may be part of.
+_TOKEN = re.compile(r"[^\s\"'<>()]+")
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,13 @@ class Hooks:
         return hmac.compare_digest(self._proof(job_id).encode(), proof.encode(errors="replace"))
 
     def hidden(self, text: str) -> str:
-        """The text without such addresses: providers quote what they were sent."""
-        return re.sub(rf"{re.escape(self._base)}/\S*", MASK, text)
+        """The text without such addresses: providers quote what they were sent, whole or in part, escaped or not."""
+        return _TOKEN.sub(lambda found: MASK if self._ours.search(found[0]) else found[0], text)
+
+    @cached_property
+    def _ours(self) -> re.Pattern[str]:
+        names = _SLASH.join(re.escape(quote(name)) for name in (self.provider, self.account))
+        return re.compile(rf"(?:{_SLASH}|(?<![\w.-])){names}{_SLASH}", re.IGNORECASE)
 
     @property
     def _base(self) -> str:

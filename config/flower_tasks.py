@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ SUSPENDED = "waits: in line, or at the provider"
 _FAILED = re.compile(r"JobFailed\((.+)\)", re.DOTALL)
 _ID = re.compile(r"'([\w.:-]+)'")
 _URI = re.compile(r"'uri': '([^']+)'")
+_METADATA = "'metadata': {"
 _TIMES = re.compile(r"'submitted_at': '([^']+)', 'finished_at': '([^']+)'")
 
 
@@ -42,11 +44,13 @@ def format_task(task: Any) -> Any:
 
 def _succeeded(task: Any, result: str) -> None:
     """Where the files are, and how long the job took; the event knows the time of its last step only."""
-    if uris := _URI.findall(result):
-        task.result = ", ".join([*uris, "…"] if "..." in result else uris)
-    if times := _TIMES.search(result):
-        begun, ended = map(datetime.fromisoformat, times.groups())
-        task.runtime = (ended - begun).total_seconds()
+    own = result.partition(_METADATA)[0]  # which comes last: it is the caller's, and says anything
+    if uris := _URI.findall(own):
+        task.result = ", ".join([*uris, "…"] if "..." in own else uris)
+    if times := _TIMES.search(own):
+        with suppress(ValueError, TypeError):  # a time that is none, or has no zone
+            begun, ended = map(datetime.fromisoformat, times.groups())
+            task.runtime = (ended - begun).total_seconds()
 
 
 def _failed(task: Any, exception: str) -> None:

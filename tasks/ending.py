@@ -19,6 +19,7 @@ class Answered:
     account: AccountName
     job_id: str
     leader: str = ""
+    told: str = ""  #: of which state of its leader
 
 
 def ended(record: Record) -> bool:

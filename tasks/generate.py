@@ -53,7 +53,9 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
         reached("caller_told")
         tools = toolbox()
         try:
-            messages = tools.ledger.answered(answered.account, answered.job_id, leader=answered.leader)
+            messages = tools.ledger.answered(
+                answered.account, answered.job_id, leader=answered.leader, told=answered.told
+            )
         except Exception:  # the result is out; the sweeper has the caller told once more
             log.exception("job.answer_not_noted", job_id=answered.job_id)
         else:
@@ -196,7 +198,7 @@ def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dic
     if record is None or not ended(record):
         _suspend(task, Messages())
         return None
-    task.request.bide_answered = Answered(account, task.request.id, leader)
+    task.request.bide_answered = Answered(account, task.request.id, leader, told=record.state.value)
     return _answer(record)
 
 

@@ -128,4 +128,5 @@ def _watch_account(tools: Toolbox, name: AccountName, answers: list[PollAnswer])
     """A refused key stops the account's submits; polls go on slowly, so that a mended key is noticed."""
     refused = next((answer for answer in answers if isinstance(answer, AccountRefusedError)), None)
     if refused and tools.ledger.hold(name, seconds=REFUSED_HOLD_SECONDS, reason=str(refused)[:200]):
-        log.error("account.refused", account=str(name), reason=str(refused))
+        # without the provider's words, which may quote any of the round's requests
+        log.error("account.refused", account=str(name), reason="the provider refuses the key for polls")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
+from celery.exceptions import Ignore
 
 from bide.contract import FailureCode, JobState
 from bide.crashpoints import reached
@@ -20,7 +21,7 @@ from bide.errors import (
     SubmissionUnknownError,
     TryLaterError,
 )
-from bide.ledger import Messages, Record
+from bide.ledger import Concluded, Messages, Record
 from bide.ledger.records import encode_media
 from bide.ledger.submits import HELD_BACK
 from bide.providers import find
@@ -38,6 +39,14 @@ INPUTS_AGAIN_SECONDS = 10.0
 
 #: How long an accepted submit waits for a ledger to record it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
+
+#: What a step's line says of a job that did not end as it was to.
+OTHERWISE = {
+    Concluded.NOT_OURS: "lease_lost",
+    Concluded.AGAIN: "submit_again",
+    Concluded.DOUBTED: "unconfirmed",
+    Concluded.BOUGHT: "bought_before",
+}
 
 
 def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Messages:
@@ -162,10 +171,11 @@ class _Purchase:
         self._came_to("unconfirmed", level="warning", code=code, reason=said(self._record, reason))
         failure = failure_of(self._record, FailureCode.SUBMISSION_UNKNOWN, reason)
         ledger = self._tools.ledger
-        if ledger.conclude(self._record, self._token, JobState.UNCONFIRMED, error=failure.model_dump_json()):
+        came = ledger.conclude(self._record, self._token, JobState.UNCONFIRMED, error=failure.model_dump_json())
+        if came:
             raise failed(failure)
-        note(outcome="submit_again")
-        return ledger.admit(self._record.account)  # it is to be submitted again, or was somebody else's to end
+        note(outcome=OTHERWISE[came])
+        return ledger.admit(self._record.account)
 
     def _came_to(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
         tally.count(self._record.account, SUBMITS, outcome)
@@ -176,9 +186,20 @@ def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: 
     """Record the job's failure; what to raise for it. `attempt`: the submit that was refused, where one was."""
     failure = failure_of(record, code, message)
     error = failure.model_dump_json()
-    if not tools.ledger.conclude(record, token, JobState.FAILED, error=error, attempt=attempt):
-        raise LeaseLostError(f"job {record.job_id}: somebody else has it")
-    tools.dispatcher.send(tools.ledger.admit(record.account))
+    came = tools.ledger.conclude(record, token, JobState.FAILED, error=error, attempt=attempt)
+    if came is not Concluded.NOT_OURS:
+        tools.dispatcher.send(tools.ledger.admit(record.account))
+    if not came:
+        return _not_failed(record, came, message)
     tally.count(record.account, FAILED_JOBS, code.value)
     note(outcome="failed", code=code.value, reason=said(record, message))
     return failed(failure)
+
+
+def _not_failed(record: Record, came: Concluded, message: str) -> Exception:
+    """What to raise for a failure that is none, since an earlier submit counts, or that is not ours to tell."""
+    if came is Concluded.NOT_OURS:
+        return LeaseLostError(f"job {record.job_id}: somebody else has it")
+    code = FailureCode.SUBMISSION_UNKNOWN.value if came is Concluded.DOUBTED else None
+    note("warning", outcome=OTHERWISE[came], code=code, reason=said(record, message))
+    return Ignore()

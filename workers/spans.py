@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from bide.contract import STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import Record
 from bide.ledger.sight import Poll
+from config.logging import without_secrets
 from workers.line import Line
 
 log = structlog.get_logger()
@@ -96,8 +98,6 @@ class Spans:
             return
         try:
             self._draw(line, _Trace(line.record, _caller(line.headers)))
-        except LedgerAwayError:
-            return
         except Exception:  # a picture is not worth a job
             log.exception("tracing.broke")
 
@@ -125,12 +125,20 @@ class Spans:
         submitted, until = record.number("submitted"), record.number("ended") or over
         if 0 < submitted < until:
             span = self._open(of, "bide.wait", submitted, told)
-            for poll in self._heard(record):
-                said: dict[str, Any] = {"bide.poll.late_seconds": poll.late_seconds, "bide.poll.said": poll.said}
-                span.add_event("bide.poll", said, _nanoseconds(poll.at))
+            self._add_polls(span, record)
             _close(span, until, {} if record.number("ended") else facts)
         told["outcome"] = "failed" if "code" in facts else "succeeded"
         _close(self._open(of, "bide.job", record.number("created") or now, told), over, facts)
+
+    def _add_polls(self, span: Span, record: Record) -> None:
+        """As events, unless the ledger is away: the spans themselves don't need it."""
+        with suppress(LedgerAwayError):
+            for poll in self._heard(record):
+                said: dict[str, Any] = {
+                    "bide.poll.late_seconds": poll.late_seconds,
+                    "bide.poll.said": without_secrets(poll.said),
+                }
+                span.add_event("bide.poll", said, _nanoseconds(poll.at))
 
     def _open(
         self,
@@ -143,7 +151,8 @@ class Spans:
     ) -> Span:
         """A span about `message`, of which a job may have several, or else one that it has once."""
         kind = SpanKind.CONSUMER if message else SpanKind.INTERNAL
-        attributes = {f"bide.{name}": fact for name, fact in facts.items() if name not in OWN} | dict(message or {})
+        told = without_secrets({name: fact for name, fact in facts.items() if name not in OWN})
+        attributes = {f"bide.{name}": fact for name, fact in told.items()} | dict(message or {})
         mark = _wanted.set((of.trace_id, 0 if message else of.span_id(name)))
         try:
             return self._tracer.start_span(name, of.above(name), kind, attributes, start_time=_nanoseconds(began))
@@ -180,7 +189,7 @@ def _messaging(of: _Trace, queue: str) -> dict[str, Any]:
 def _close(span: Span, ended: float, facts: Mapping[str, Any]) -> None:
     if code := facts.get("code"):
         span.set_attribute("error.type", code)
-        span.set_status(Status(StatusCode.ERROR, facts.get("reason")))
+        span.set_status(Status(StatusCode.ERROR, without_secrets(facts.get("reason"))))
     span.end(_nanoseconds(ended))
 
 

@@ -11,6 +11,7 @@ from bide.ledger.records import (
     RECORD_VERSION,
     AccountName,
     Claim,
+    Concluded,
     Messages,
     Polled,
     Record,
@@ -102,17 +103,17 @@ class Ledger(Submits, Settling, Health):
 
     def conclude(
         self, record: Record, token: str, state: JobState, *, result: str = "", error: str = "", attempt: int = 0
-    ) -> bool:
-        """End the job under our lease; False: it was not ours to end, or is to be submitted again.
+    ) -> Concluded:
+        """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
         `attempt`: the submit that was refused, where one was: that counts also where its lease was lost meanwhile, and
-        leaves the job unconfirmed (False) where an earlier submit of it may have been accepted.
+        leaves the job unconfirmed (`DOUBTED`) where an earlier submit of it may have been accepted.
         """
         key, value = ("result", result) if result else ("error", error)
         timing, text = self.timing, (state.value, key, value)
         doubtful = bought_before(error) if state is JobState.FAILED else ""
         more = (timing.lease_seconds, timing.hold_max_seconds, attempt or "", doubtful)
-        return int(self._run("conclude", record.account, record.job_id, token, *text, *more)) == 1
+        return Concluded(int(self._run("conclude", record.account, record.job_id, token, *text, *more)))
 
     def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
         """Let go of a step that could not be done this time; its message comes again after `seconds`.
@@ -137,8 +138,11 @@ class Ledger(Submits, Settling, Health):
         hint, round_ = reply
         return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
 
-    def answered(self, account: AccountName, job_id: str, *, leader: str = "") -> Messages:
-        """The caller of `job_id` has been told how its job (or its `leader`) ended."""
+    def answered(self, account: AccountName, job_id: str, *, leader: str = "", told: str = "") -> Messages:
+        """The caller of `job_id` has been told how its job (or its `leader`) ended.
+
+        `told`: the leader's state of which it was told; where that is another by now, the caller is told again.
+        """
         limits, timing = self._limits(account), self.timing
         reply = self._run(
             "answered",
@@ -149,6 +153,7 @@ class Ledger(Submits, Settling, Health):
             leader,
             limits.max_in_flight,
             limits.submits_per_second,
+            told,
         )
         return messages_of(account, reply)
 

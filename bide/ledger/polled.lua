@@ -38,20 +38,26 @@ for i = 5, #ARGV, 10 do
       if called and kind == 'running' and field ~= 'empties' then seconds = 0 end
       redis.call('ZADD', DUE, math.min(now + seconds, math.max(now, number(get(id, 'deadline')))), id)
     else
-      if kind == 'ended' then
+      local unseen = (ARGV[i + 5] == 'lost' or ARGV[i + 5] == 'deadline') and get(id, 'attached') and not get(id, 'seen')
+      local other = kind == 'failed' and unseen and go_on(id) -- not the attached one, but another that is known
+      if other then
+        set(id, 'note', 'the provider has not confirmed the id that was attached; polled by another that it gave')
+      elseif kind == 'ended' then
         release(id)
         set(id, 'state', 'storing', 'ended', stamp(now))
         clear(id, 'tries', 'hints')
         if value ~= '' then set(id, 'outputs', value) end
-      elseif (ARGV[i + 5] == 'lost' or ARGV[i + 5] == 'deadline') and get(id, 'attached') and not get(id, 'seen') then
+      elseif unseen then
         conclude(id, 'unconfirmed', 'error', get(id, 'attached')) -- nobody has seen that the attached id is this job's
         clear(id, 'attached', 'pid', 'submitted')
         set(id, 'note', 'the provider has not confirmed the id that was attached')
       else
         conclude(id, 'failed', 'error', value)
       end
-      hinted(id, 'bide.store', tonumber(ARGV[2]))
-      hints[#hints + 1] = hint(id)
+      if not other then
+        hinted(id, 'bide.store', tonumber(ARGV[2]))
+        hints[#hints + 1] = hint(id)
+      end
     end
   end
 end

@@ -100,14 +100,20 @@ local function in_doubt(id, attempt)
   return state == 'unconfirmed' or (state == 'queued' and get(id, 'doubt') == attempt)
 end
 
--- The last attempt was surely not accepted: nothing is said of it any more, and nothing is made up for it.
-local function undoubt(id)
-  redis.call('ZREM', UNCONFIRMED, id)
-  if get(id, 'doubt') then
+-- The last attempt was surely not accepted: nothing is made up for it.
+local function take_back(id)
+  if get(id, 'doubt') and get(id, 'doubt') == get(id, 'submits') then -- else left over by a release that did not clear it
     local made_up = number(get(id, 'resubmitted')) > 0 and 'resubmitted' or 'again'
     if redis.call('HINCRBY', job_key(id), made_up, -1) <= 0 then clear(id, made_up) end
   end
-  clear(id, 'doubt', 'error', 'finished', 'answered', 'crashes')
+  clear(id, 'doubt')
+end
+
+-- And nothing is said of it any more.
+local function undoubt(id)
+  take_back(id)
+  redis.call('ZREM', UNCONFIRMED, id)
+  clear(id, 'error', 'finished', 'answered', 'crashes')
 end
 
 -- An earlier submit than the last may have been accepted.
@@ -116,6 +122,31 @@ local function bought_before(id) return get(id, 'again') or get(id, 'resubmitted
 -- A job that is taken up again after it was given up gets as long as at first.
 local function more_time(id)
   set(id, 'deadline', stamp(math.max(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
+end
+
+-- Ids of purchases besides the one that the job is polled as, joined by spaces.
+local function also_bought(id, pid)
+  local others = get(id, 'other_pid') or ''
+  if pid == '' or string.find(' ' .. others .. ' ', ' ' .. pid .. ' ', 1, true) then return end
+  set(id, 'other_pid', others == '' and pid or others .. ' ' .. pid)
+end
+
+-- An earlier submit was accepted while the last one was under way, and that one was not, or nobody knows: the job goes on
+-- as the purchase that is known, and is not bought again.
+local function go_on(id)
+  local pid, others = string.match(get(id, 'other_pid') or '', '^(%S+) ?(.*)$')
+  if not pid then return false end
+  off_clocks(id)
+  redis.call('ZREM', UNCONFIRMED, id)
+  redis.call('SREM', TOLD, id)
+  redis.call('SADD', INFLIGHT, id)
+  redis.call('ZADD', DUE, now, id)
+  clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',
+    'cursor', 'empties', 'unknown_since', 'attached')
+  set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
+  if others ~= '' then set(id, 'other_pid', others) end
+  more_time(id)
+  return true
 end
 
 -- Let in, and not to be submitted now after all: back to its place. A run's row that was never sent has all its time again.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self
 
@@ -74,6 +74,19 @@ class Verb(StrEnum):
     VERSION = "version"  # written by a version of bide that this one does not understand
 
 
+class Concluded(Enum):
+    """What came of a job that was to end; true only where it has ended so."""
+
+    NOT_OURS = 0  # somebody else's to end
+    ENDED = 1
+    AGAIN = 2  # in doubt, and in line to be submitted again, as its request allows
+    DOUBTED = 3  # it was to fail, and is unconfirmed: an earlier submit of it may have been accepted
+    BOUGHT = 4  # an earlier submit of it is known to have been accepted: it is polled
+
+    def __bool__(self) -> bool:
+        return self is Concluded.ENDED
+
+
 @dataclass(frozen=True)
 class Hint:
     """A message to send: look at this job, on that queue. `signature` is the caller's own, '' where it is not known."""
@@ -123,6 +136,11 @@ class Record:
 
     def number(self, name: str) -> float:
         return float(self.fields.get(name) or 0)
+
+    @property
+    def other_ids(self) -> list[str]:
+        """The provider's ids of purchases of this job besides the one that counts."""
+        return self.text("other_pid").split()
 
     def text(self, name: str) -> str:
         return self.fields.get(name, "")

@@ -6,7 +6,9 @@ if state == 'queued' and get(id, 'note') == said then return { 1, {} } end -- on
 if state ~= 'unconfirmed' then return { 0, {} } end
 redis.call('ZREM', UNCONFIRMED, id)
 clear(id, 'error', 'finished', 'answered', 'crashes')
-set(id, 'note', said, 'resubmitted', number(get(id, 'resubmitted')) + 1, 'doubt', get(id, 'submits') or 0)
+local attempt = get(id, 'submits') or '0'
+if get(id, 'doubt') ~= attempt then redis.call('HINCRBY', job_key(id), 'resubmitted', 1) end -- else it counts already
+set(id, 'note', said, 'doubt', attempt)
 more_time(id)
 line_up(id)
 local look = next_look(tonumber(ARGV[3]), tonumber(ARGV[4]))

@@ -74,17 +74,19 @@ class Settling(Scripted):
             for key in (some := keys[first : first + 1000]):
                 pipeline.hmget(key, "pid", "other_pid")
             for key, held in zip(some, self._reach(pipeline.execute), strict=True):
-                found |= {pid: key.removeprefix(at) for pid in held if pid}
+                found |= {pid: key.removeprefix(at) for ids in held if ids for pid in ids.split()}
         return found
 
 
 def remarks(record: Record) -> list[str]:
     """What a record says of doubts about its purchase, for people."""
     again = int(record.number("again")) + int(record.number("resubmitted"))
+    others = record.other_ids
     said = {
         f"submitted {again + 1} times after doubts: each may have been bought": again > 0,
         "the provider's id was attached by an operator": record.text("attached"),
-        f"another purchase of it has the id {record.text('other_pid')}": record.text("other_pid"),
+        f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
+        f"another purchase of it has the id {''.join(others)}": len(others) == 1,
     }
     return [text for text, true in said.items() if true]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bide.contract import Failure, FailureCode
 from bide.ledger.records import Messages, Record
-from bide.ledger.replies import messages_of, round_of
-from bide.ledger.scripted import Scripted
+from bide.ledger.replies import messages_of
+from bide.ledger.scripted import Scripted, error_of
 
 #: What `Submits.intend` says where the job has to wait after all.
 HELD_BACK = -1
@@ -59,10 +59,12 @@ class Submits(Scripted):
     ) -> Messages:
         """Surely not accepted and worth another try: back in line while the account holds its submits.
 
-        Also takes the late answer of an attempt that was given up as unconfirmed.
+        Also takes the late answer of an attempt that was given up as unconfirmed. A job whose caller was told so has
+        failed then, since he may have ordered anew: he is told by the hint that this returns.
         """
         limits = self._limits(record.account)
-        verb, *rest = self._run(
+        message = f"the provider did not accept it, as turned out after the doubt: {reason}"
+        reply = self._run(
             "refused",
             record.account,
             record.job_id,
@@ -73,8 +75,10 @@ class Submits(Scripted):
             limits.max_in_flight,
             limits.submits_per_second,
             attempt,
+            error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
+            self.timing.hint_seconds,
         )
-        return Messages(round=round_of(record.account, rest) if verb == "round" else None)
+        return messages_of(record.account, reply) if reply else Messages()
 
 
 def bought_before(error: str) -> str:

@@ -5,9 +5,10 @@ local id, hint_seconds, max_in_flight, per_second = ARGV[2], tonumber(ARGV[8]), 
 local state, attempt = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
 local waits = state == 'unconfirmed' or state == 'queued' -- that an earlier attempt was accepted settles it as well
-if (attempt ~= ARGV[4] and not waits) or state == 'running' or state == 'storing' then
-  -- Submitted again meanwhile, or an operator has attached another: both purchases stand, both ids are kept.
-  if get(id, 'pid') ~= ARGV[5] then set(id, 'other_pid', ARGV[5]) end
+local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))
+if (attempt ~= ARGV[4] and not waits) or goes_on then
+  -- Submitted again meanwhile, or an operator has attached another: all purchases stand, all ids are kept.
+  if get(id, 'pid') ~= ARGV[5] then also_bought(id, ARGV[5]) end
   return { {}, {} }
 end
 set(id, 'pid', ARGV[5], 'submitted', stamp(now))

@@ -37,6 +37,7 @@ local function bury(id, state)
   local crashes = redis.call('HINCRBY', job_key(id), 'crashes', 1)
   set(id, 'token', '')
   if state == 'submitting' then
+    if go_on(id) then return note(id, 'worker died while submitting; an earlier submit was accepted, and is polled') end
     if submit_again(id) then
       return note(id, 'worker died while submitting; submitted again as its request allows')
     end

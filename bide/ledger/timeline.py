@@ -78,13 +78,14 @@ def _outcome(record: Record) -> str:
 
 def money(record: Record) -> str:
     """Whether it was paid for, as far as anybody knows."""
-    accepted, other = record.text("pid"), record.text("other_pid")
+    accepted, *others = [*filter(None, [record.text("pid")]), *record.other_ids] or [""]
     doubts = int(record.number("again") + record.number("resubmitted"))
     code = record.failure.code if record.text("error") else None
     doubtful = record.text("state") in ("submitting", "unconfirmed") or code is FailureCode.SUBMISSION_UNKNOWN
     left = record.text("state") == "canceled" and record.number("submits") > 0
-    if other:
-        return f"bought twice, as {accepted} and {other}"
+    if others:
+        times = "twice" if len(others) == 1 else f"{len(others) + 1} times"
+        return f"bought {times}, as {' and '.join([accepted, *others])}"
     if accepted or record.text("submitted"):
         name = f"bought, as {accepted}" if accepted else "bought"
         return f"{name}; {doubts} more submits of it may have been bought too" if doubts else name

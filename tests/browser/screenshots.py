@@ -42,7 +42,7 @@ def main() -> None:
         eventually(lambda: len(operator.rows("#workers-table")) == 2, what="Flower sees both workers")
         waiting, refused = _submit(rig, caller)
         _take(operator, "dashboard", "/", height=620)
-        _take(operator, "tasks", "/tasks", height=790, width=1880)
+        _take(operator, "tasks", "/tasks", height=790, width=1900)
         _take(operator, "task", f"/task/{waiting}", height=760)
         _take(operator, "failed", f"/task/{refused}", height=860)
         operator.look(_worker(operator), width=1440, height=520)

@@ -14,6 +14,7 @@ from tests.contract.ledger_contract_doubts import DoubtsContract
 from tests.contract.ledger_contract_ends import EndsContract
 from tests.contract.ledger_contract_health import HealthContract
 from tests.contract.ledger_contract_learning import LearningContract
+from tests.contract.ledger_contract_purchases import PurchasesContract
 from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
 from tests.contract.ledger_contract_settling import SettlingContract
@@ -30,6 +31,7 @@ class LedgerContract(
     RepairsContract,
     SettlingContract,
     DoubtsContract,
+    PurchasesContract,
     CallbacksContract,
     CallsContract,
     LearningContract,

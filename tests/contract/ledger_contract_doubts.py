@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bide.contract import FailureCode, JobState
-from bide.ledger import Record, Verb
+from bide.ledger import Concluded, Polled, Record, Verb
 from bide.ledger.keys import prefix
 from bide.ledger.settling import remarks
 from tests.contract.ledger_contract_submits import intended_again
@@ -18,8 +18,9 @@ class DoubtsContract:
     # Refused late
 
     def test_a_late_refusal_brings_a_job_back_in_line(self, stage: Stage) -> None:
-        """Nothing was bought: off the operators' list, in line with the deadline that it had, its account held."""
-        record, token, attempt = stage.unconfirmed("a")
+        """Its caller knows of no doubt: off the operators' list, in line with the deadline it had, its account held."""
+        record, token, attempt = stage.submitting("a")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         deadline = stage.field("a", "deadline")
         stage.clock.advance(100)
         for _ in range(2):
@@ -30,6 +31,32 @@ class DoubtsContract:
         stage.clock.advance(1)
         intended_again(stage, "a", "t2")
         assert stage.field("a", "submits") == "2"
+
+    def test_a_late_refusal_ends_a_job_whose_caller_was_told(self, stage: Stage) -> None:
+        """He may have ordered anew, so it is not bought: he is told that it was refused."""
+        record, token, attempt = stage.unconfirmed("a", callback_url="https://example.com/")
+        messages = stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None)
+        assert [(hint.job_id, hint.queue) for hint in messages.hints] == [("a", "bide.store")]
+        assert not stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None).hints
+        assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
+        assert (stage.account("strikes"), stage.field("a", "callback")) == (1, "2")
+        told = taken(stage.resume("a"), Verb.ANSWER).failure
+        assert (told.code, told.job_id) == (FailureCode.REJECTED, "a")
+        assert told.message == "the provider did not accept it, as turned out after the doubt: 429"
+        stage.ledger.answered(ACCOUNT, "a")
+        assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
+
+    def test_a_late_refusal_leaves_a_job_whose_first_submit_is_in_doubt(self, stage: Stage) -> None:
+        """Its caller knows of the doubt, and it is one still: for an operator, not bought a third time."""
+        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        second = intended_again(stage, "a", "t2")
+        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.answered(ACCOUNT, "a")
+        for _ in range(2):
+            refuse_late(stage, second, "t2", 2)
+            assert (stage.clocks("a"), stage.field("a", "error")) == ({"unconfirmed"}, ERROR)
+            assert (stage.field("a", "again"), stage.field("a", "answered")) == ("1", "1")
 
     def test_a_late_refusal_for_good_ends_a_job(self, stage: Stage) -> None:
         """Its caller is told the provider's reason by whoever heard it; afterwards the record rests."""
@@ -95,6 +122,29 @@ class DoubtsContract:
         refuse_late(stage, second, "t2", 2)
         assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
 
+    def test_an_operators_resubmit_of_a_counted_doubt_counts_once(self, stage: Stage) -> None:
+        """The request allowed another submit, its deadline came before, an operator took it up: one doubt, not two."""
+        record, token, attempt = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.clock.advance(10_000)
+        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.ledger.resubmit(ACCOUNT, "a")[0]
+        refuse_late(stage, record, token, attempt)
+        found = stage.ledger.read(ACCOUNT, "a")
+        assert found is not None
+        assert (stage.clocks("a"), remarks(found)) == ({"queued"}, [])
+
+    def test_a_doubt_that_an_older_release_left_over_takes_nothing_back(self, stage: Stage) -> None:
+        """It did not clear the mark of the first doubt as it submitted again: that doubt is still one."""
+        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        second = intended_again(stage, "a", "t2")
+        stage.server.hset(f"{prefix(ACCOUNT)}job:a", "doubt", 1)
+        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        refuse_late(stage, second, "t2", 2)
+        assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
+
     def test_a_refusal_without_its_attempt_is_no_news(self, stage: Stage) -> None:
         """A failure before anything was sent, by a worker that lost its lease, ends no doubt of another's."""
         record, _, _ = stage.unconfirmed("a")
@@ -106,10 +156,13 @@ class DoubtsContract:
     @pytest.mark.parametrize("sent", [True, False])
     def test_a_second_submit_that_is_refused_leaves_the_first_doubt(self, stage: Stage, sent: bool) -> None:
         """The first may have been accepted (and taken the credit): an operator hears of it, and so does the caller."""
-        record, token, _ = stage.submitting("a", on_unknown="resubmit")
+        record, token, _ = stage.submitting("a", on_unknown="resubmit", callback_url="https://example.com/")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2") if sent else taken(stage.resume("a", token="t2"), Verb.SUBMIT)
-        assert not stage.ledger.conclude(second, "t2", JobState.FAILED, error=ERROR, attempt=2 * sent)
+        for _ in range(2):  # its answer was lost on the way
+            ended = stage.ledger.conclude(second, "t2", JobState.FAILED, error=ERROR, attempt=2 * sent)
+            assert ended is Concluded.DOUBTED
+        assert stage.field("a", "callback") == "1"
         assert stage.clocks("a") == {"lease", "unconfirmed"}
         told = taken(stage.resume("a"), Verb.ANSWER).failure
         assert (told.code, told.message) == (
@@ -177,7 +230,7 @@ class DoubtsContract:
             stage.clock.advance(9)
             crew.sweep()
             crew.work()
-        end = "canceled" if how == "cancel" else "succeeded"
+        end = {"cancel": "canceled", "late refusal": "failed"}.get(how, "succeeded")
         assert crew.told == dict.fromkeys("abc", end)
         assert (stage.ttl("followers", "a"), stage.ttl("doubters", "a")) == (-2, -2)
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
@@ -189,6 +242,19 @@ class DoubtsContract:
         stage.ledger.attach(ACCOUNT, "a", "p-9")
         stage.ledger.answered(ACCOUNT, "b", leader="a")
         assert stage.ledger.followers(ACCOUNT, "a").keys() == {"b"}
+
+    @pytest.mark.parametrize("told", ["unconfirmed", "succeeded"])
+    def test_a_follower_told_of_a_doubt_that_ended_meanwhile_waits_on(self, stage: Stage, told: str) -> None:
+        """The end came between its being told and the ledger's hearing of it: it is told that, too."""
+        stage.unconfirmed("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k")
+        stage.ledger.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
+        record = taken(stage.resume("a", token="t"), Verb.STORE)
+        stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
+        stage.ledger.answered(ACCOUNT, "b", leader="a", told=told)
+        hints = stage.ledger.answered(ACCOUNT, "a").hints
+        assert [hint.job_id for hint in hints] == (["b"] if told == "unconfirmed" else [])
 
     def test_giving_up_is_no_news_for_followers_who_know(self, stage: Stage) -> None:
         """They were told `submission_unknown` already, as the job's own caller was."""

@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from celery import Task as CeleryTask
 from celery.events.state import Task
 from celery.utils.saferepr import saferepr
 
+from bide.contract import JobResult
 from bide.errors import JobFailed
 from config.flower_tasks import SHOWN_CHARACTERS, SUSPENDED, format_task
 
@@ -45,6 +47,39 @@ def test_a_result_that_celery_has_cut_off_says_so() -> None:
 
     assert task.result.startswith("s3://results/job-1/0.png, s3://results/job-1/1.png, ")
     assert task.result.endswith(", …")
+
+
+def test_metadata_say_nothing_about_files_and_times() -> None:
+    """They are the caller's: names of ours within them are not taken for ours."""
+    odd = {"uri": "s3://elsewhere/1", "submitted_at": "x", "finished_at": "y", "n": {"uri": "s3://elsewhere/2"}}
+    for times in ({}, {"submitted_at": None}):
+        task = shown(state="SUCCESS", result=saferepr({**RESULT, **times, "metadata": odd}), runtime=0.4)
+        assert "elsewhere" not in task.result
+        assert task.runtime == (0.4 if times else 125.5)
+
+
+@pytest.mark.parametrize("begun", ["yesterday", "2026-11-22T08:00:00", "2026-99-22T08:00:00Z"])
+def test_odd_times_are_no_trouble(begun: str) -> None:
+    """Neither what is no time nor one without a zone beside one that has it: the event's own is shown."""
+    task = shown(state="SUCCESS", result=saferepr({**RESULT, "submitted_at": begun}), runtime=0.4)
+    assert (task.runtime, task.result[:5]) == (0.4, "s3://")
+
+
+def test_long_metadata_hide_no_files() -> None:
+    """They come last in what a job returns, and Celery's events cut off its end."""
+    result = JobResult.model_validate(
+        {
+            **{name: RESULT[name] for name in ("job_id", "submitted_at", "finished_at")},
+            "provider": "photogpt",
+            "operation": "images.generation",
+            "polls": 1,
+            "outputs": [{**OUTPUT, "content_type": "image/png", "size": 1, "sha256": "0"}],
+            "metadata": {"note": "x" * 5000},
+        },
+        strict=False,
+    )
+    task = shown(state="SUCCESS", result=saferepr(result.to_wire(), CeleryTask.resultrepr_maxsize))
+    assert (task.result, task.runtime) == (OUTPUT["uri"], 125.5)
 
 
 def test_a_result_without_files_is_shown_as_it_is() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+import pytest
+
 from bide.hooks import Hooks
 
 
@@ -21,3 +25,36 @@ def test_a_message_loses_the_addresses_in_it() -> None:
     hooks = Hooks("https://hooks.example/bide", "a secret of the test", "dreambooth", "default")
     text = f"The webhook {hooks.address('job:1')} can't be reached, see https://hooks.example/help"
     assert hooks.hidden(text) == "The webhook *** can't be reached, see https://hooks.example/help"
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "{address}",
+        "HTTP://Hooks.Example{path}",
+        "//hooks.example{path}",
+        "hooks.example{path}",
+        "{path}",
+        "dreambooth/default/job:1/{proof}",
+        "{json}",
+        "{percent}",
+        "https:\\\\/\\\\/hooks.example\\\\/bide\\\\/dreambooth\\\\/default\\\\/job:1\\\\/{proof}",
+        "https:&#x2F;&#x2F;hooks.example&#x2F;dreambooth&#47;default&#x2F;job:1&#x2F;{proof}",
+    ],
+)
+def test_an_address_is_starred_out_however_it_is_written(quoted: str) -> None:
+    """Without its scheme or host, in other letters, with slashes as JSON, HTML or another address has them."""
+    hooks = Hooks("https://hooks.example/bide", "a secret of the test", "dreambooth", "default")
+    address = hooks.address("job:1")
+    written = {"address": address, "path": address.removeprefix("https://hooks.example"), "proof": address[-24:]}
+    said = quoted.format(**written, json=address.replace("/", "\\/"), percent=quote(address, safe=""))
+
+    shown = hooks.hidden(f"can't call {said} now")
+
+    assert shown == "can't call *** now"
+
+
+@pytest.mark.parametrize("text", ["dreambooth has no default", "see https://dreambooth.example/default/help", "a/b/c"])
+def test_other_words_stay(text: str) -> None:
+    """The names alone are no address."""
+    assert Hooks("https://hooks.example/bide", "s", "dreambooth", "default").hidden(text) == text

@@ -292,6 +292,63 @@ def test_what_is_no_http_is_answered_and_not_logged(
     assert [record for record in caplog.records if record.name == web_log.name] == []
 
 
+async def raw(scene: Scene, sent: bytes, **changed: float) -> bytes:
+    """The answer to some bytes by an endpoint with its limits; returns when that closes the connection."""
+    server = TestServer(Endpoint(scene.desk).application())
+    await server.start_server(**endpoint.LIMITS | changed)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(sent)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        return answer
+    finally:
+        await server.close()
+
+
+BROKEN_BODIES = {
+    "gzip": b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+    "deflate": b"Content-Encoding: deflate\r\nContent-Length: 4\r\n\r\nabcd",
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabcd\r\n",
+    "cut off": b"Content-Length: 400\r\n\r\nabcd",
+}
+
+
+@pytest.mark.parametrize("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_broken_body_is_not_logged(
+    scene: Scene, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, body: bytes, known: bool
+) -> None:
+    """Neither where the address is ours nor where it is not."""
+    monkeypatch.setattr(endpoint, "BODY_SECONDS", 0.05)
+    path = scene.path().encode() if known else b"/x"
+    endpoint.keep_to_ourselves()
+    try:
+        answer = asyncio.run(
+            raw(scene, b"POST " + path + b" HTTP/1.1\r\nHost: h\r\n" + body, keepalive_timeout=0.1, lingering_time=0.1)
+        )
+    finally:
+        logging.getLogger("aiohttp.server").removeFilter(endpoint._is_ours)
+    assert answer.startswith(b"HTTP/1.")
+    assert [record for record in caplog.records if record.name == "aiohttp.server"] == []
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /x HTTP/1.1\r\nHost: h\r\nX-Half"])
+def test_who_says_nothing_is_hung_up_on(scene: Scene, sent: bytes) -> None:
+    """Connections that send nothing, or half a request, hold nothing for an hour."""
+    assert endpoint.LIMITS["keepalive_timeout"] < 60
+    assert asyncio.run(raw(scene, sent, keepalive_timeout=0.1)) == b""
+
+
+@pytest.mark.parametrize(
+    "headers", [b"X: " + b"x" * 2100 + b"\r\n", b"".join(b"X%d: 1\r\n" % number for number in range(65))]
+)
+def test_headers_are_few_and_small(scene: Scene, headers: bytes) -> None:
+    """A provider's are; what proxies add fits as well."""
+    sent = b"POST /x HTTP/1.1\r\nHost: h\r\n" + headers + b"\r\n"
+    assert asyncio.run(raw(scene, sent, keepalive_timeout=0.1)).startswith(b"HTTP/1.0 400")
+
+
 def test_every_outcome_is_counted_by_itself() -> None:
     """No outcome of the move ends among the others."""
     assert set(HOOKS.values) == {*(outcome.value for outcome in Hastened), "refused"}

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Record
 from bide.ledger.sight import Poll
+from config.logging import register_secrets
 from workers.line import Line
 from workers.spans import Ids, Spans
 
@@ -207,12 +208,35 @@ def test_half_of_the_jobs_are_drawn_whole() -> None:
 
 
 def test_a_picture_is_not_worth_a_job() -> None:
-    """Neither a ledger that is away nor anything else that breaks reaches the step."""
+    """Nothing that breaks reaches the step; a ledger that is away costs the polls, and not the job's span."""
     with capture_logs() as logs:
-        Process(polls=LedgerAwayError("away")).step({}, **STORED)
+        away = Process(polls=LedgerAwayError("away"))
+        away.step({}, **STORED)
         Process(polls=RuntimeError("broke")).step({}, **STORED)
 
+    assert sorted(away.drawn) == ["bide.job", "bide.store", "bide.wait"]
+    assert not away.drawn["bide.wait"].events
     assert [said["event"] for said in logs] == ["tracing.broke"]
+
+
+def test_secrets_are_starred_out() -> None:
+    """In attributes, events and statuses, as in the step's line; those of names as well."""
+    register_secrets(["sk-secret-of-a-span"])
+    process = Process(polls=[Poll(103.5, 0.1, "bad key sk-secret-of-a-span")])
+    process.step(
+        {},
+        step="submit",
+        outcome="failed",
+        code="rejected",
+        reason="sk-secret-of-a-span at https://me:hunter2@h/",
+        api_key="another",
+    )
+
+    texts = "".join(span.to_json() for span in process.drawn.values())
+    assert sorted(process.drawn) == ["bide.job", "bide.submit", "bide.wait"]
+    for secret in ("sk-secret", "hunter2", "another"):
+        assert secret not in texts
+    assert process.drawn["bide.job"].status.description == "*** at https://me:***@h/"
 
 
 def test_a_step_without_a_record_is_no_span(process: Process) -> None:

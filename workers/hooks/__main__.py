@@ -21,7 +21,7 @@ from config import logging as bide_logging
 from config.problems import ConfigurationProblems
 from config.settings import Settings, settings
 from workers.hooks.desk import Desk
-from workers.hooks.endpoint import Endpoint, keep_to_ourselves
+from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
 from workers.metrics.tally import tally
 from workers.toolbox import check_providers
 
@@ -100,7 +100,7 @@ async def _until_asked(address: str, port: int, endpoint: Endpoint) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     keep_to_ourselves()
-    runner = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=END_SECONDS)
+    runner = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=END_SECONDS, **LIMITS)
     await runner.setup()
     try:
         await web.TCPSite(runner, address, port).start()

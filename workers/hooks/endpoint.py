@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import redis
 import structlog
@@ -24,6 +25,14 @@ log = structlog.get_logger()
 
 #: The largest body that is read, to be thrown away [bytes], and how long it may take [seconds].
 MOST_BODY_BYTES, BODY_SECONDS = 64 * 1024, 10.0
+
+#: What a connection may hold: silent ones are closed, headers are few and small, packed bodies stay packed.
+LIMITS: dict[str, Any] = {
+    "keepalive_timeout": 15.0,
+    "max_headers": 64,
+    "max_field_size": 2048,
+    "auto_decompress": False,
+}
 
 #: How many calls are taken to the ledger at once, and how many may wait for that.
 THREADS, MOST_WAITING = 8, 256
@@ -108,12 +117,12 @@ def _come_back() -> web.Response:
 
 
 def keep_to_ourselves() -> None:
-    """Whatever strangers send that is no HTTP is answered, and not logged: neither their floods nor what they quote."""
+    """What strangers send that is no HTTP, or broken, is not logged: neither their floods nor what they quote."""
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | web.RequestPayloadError))
 
 
 async def _healthy(_: web.Request) -> web.Response:

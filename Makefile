@@ -38,9 +38,10 @@ check: setup ## Lint, format, types and floors
 	$(BIN)/lint-imports
 
 test: setup ## Unit, contract and integration tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not whole" tests/unit tests/contract tests/integration
 
-test-all: test ## All tests, also those that kill, and those that open a browser
+test-all: test ## All tests, also whole stacks and sessions, those that open a browser, and those that kill
+	$(BIN)/python -m pytest -m whole tests/integration
 	$(BIN)/python -m pytest tests/browser tests/faults
 
 faults: setup ## Kills, restarts and lies with three seeds; writes the tables of docs/reliability.md (about an hour)

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.recorded import ROOT, Step, play, shape
 from tests.integration.rig import Rig
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.whole, pytest.mark.timeout(900)]
 
 #: The first one lists all jobs there are; so it comes before the others.
 PAGES = ("mending", "first-job", "your-service", "bulk-run")

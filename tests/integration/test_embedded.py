@@ -147,6 +147,7 @@ def test_a_demo_shows_every_operation_and_leaves_nothing_running(bide: Callable[
     assert files_in(deployment) == before
 
 
+@pytest.mark.whole
 def test_a_kept_demo_serves_the_commands(bide: Callable[..., Run], deployment: Path) -> None:
     """Jobs and catalogs can be asked for without any setting; Ctrl-C is the right end."""
     demo = bide("demo", "--keep")
@@ -171,10 +172,10 @@ def test_a_kept_demo_serves_the_commands(bide: Callable[..., Run], deployment: P
     ("moment", "signum"),
     [
         ("broker ", signal.SIGINT),
-        ("logs ", signal.SIGTERM),
-        ("flower ", signal.SIGINT),
-        ("running", signal.SIGHUP),
-        (r"bulk  \S+ \d+/24", signal.SIGINT),
+        pytest.param("logs ", signal.SIGTERM, marks=pytest.mark.whole),
+        pytest.param("flower ", signal.SIGINT, marks=pytest.mark.whole),
+        pytest.param("running", signal.SIGHUP, marks=pytest.mark.whole),
+        pytest.param(r"bulk  \S+ \d+/24", signal.SIGINT, marks=pytest.mark.whole),
     ],
 )
 def test_a_signal_at_any_moment_leaves_no_process(
@@ -190,6 +191,7 @@ def test_a_signal_at_any_moment_leaves_no_process(
     assert "Traceback" not in run.said()
 
 
+@pytest.mark.whole
 def test_a_killed_parent_takes_its_children_along(bide: Callable[..., Run], deployment: Path) -> None:
     """SIGKILL leaves no time to tidy up: the system ends the children."""
     run = bide("up")
@@ -199,6 +201,7 @@ def test_a_killed_parent_takes_its_children_along(bide: Callable[..., Run], depl
     wait_for(lambda: not processes_in(deployment))
 
 
+@pytest.mark.whole
 def test_a_child_that_dies_is_reported_and_ends_the_stack(bide: Callable[..., Run], deployment: Path) -> None:
     """The message has its name, how it ended and its last words."""
     run = bide("up")
@@ -220,6 +223,7 @@ def test_a_client_finds_the_stack_and_a_second_one_is_refused(bide: Callable[...
     assert run.ends() == 0
 
 
+@pytest.mark.whole
 def test_secrets_are_kept_to_this_user(bide: Callable[..., Run], deployment: Path) -> None:
     """Files that hold them are their owner's only, the store's are not printed, and Flower asks for its password."""
     run = bide("up")

@@ -15,7 +15,7 @@ from tests.integration.receiver import Call, Receiver
 from tests.integration.test_embedded import Run, bide, deployment
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.whole, pytest.mark.timeout(300)]
 
 __all__ = ["bide", "deployment"]  # the fixtures
 

@@ -59,12 +59,12 @@ def _empty(claimed: Claimed, adapter: Provider, plan: PollPlan) -> Polled:
 
 
 def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str, now: float) -> Polled:
-    """A job never seen may still be on its way through the provider's replicas; one that was seen is gone."""
+    """A new job may still be on its way through the provider's replicas; and one answer 404 may be an edge's mistake."""
     since = claimed.unknown_since or now
-    if claimed.seen or now - since >= adapter.unknown_grace_seconds:
+    if now - since >= adapter.unknown_grace_seconds:
         return _failed(claimed, adapter, FailureCode.LOST, f"the provider no longer knows the job: {reason}")
     grace = min(pause, max(adapter.unknown_grace_seconds - (now - since), 1.0))
-    return Polled(claimed.job_id, "trouble", grace, note=reason[:200], unknown_since=since)
+    return Polled(claimed.job_id, "trouble", grace, note=reason[:200], unknown_since=since, seen=claimed.seen)
 
 
 def _failed(claimed: Claimed, adapter: Provider, code: FailureCode, message: str) -> Polled:

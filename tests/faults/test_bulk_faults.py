@@ -101,6 +101,8 @@ def test_redis_restarts_under_a_run(rig: Rig, bulk: Bulk) -> None:
 def test_object_storage_is_away_while_results_are_written(rig: Rig, bulk: Bulk) -> None:
     """Results wait in the ledger until they can be written."""
     marked = marker()
+    slow = {"fault": "slow", "operation": "media", "match": marked, "seconds": 2.5, "times": ROWS // 3}
+    rig.sandbox.order([slow])  # some are still under way when the first are done
     bulk.begin("stored", rows(marked, ROWS), OPTIONS)
     eventually(lambda: bulk.run("stored").done >= ROWS / 6, what="a part is done", within_seconds=LONGEST_SECONDS)
 

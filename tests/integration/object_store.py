@@ -23,8 +23,16 @@ class ObjectStore:
     def __init__(self, folder: Path) -> None:
         self._port = free_port()
         (folder / "objects" / BUCKET).mkdir(parents=True)
-        command = [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1", "--port", str(self._port)]
-        command += ["--data-dir", str(folder / "objects"), "--region", REGION, "--no-access-log"]
+        command = [sys.executable, "-m", "workers.embedded.objects", "serve", "--host", "127.0.0.1"]
+        command += [
+            "--port",
+            str(self._port),
+            "--data-dir",
+            str(folder / "objects"),
+            "--region",
+            REGION,
+            "--no-access-log",
+        ]
         env = {**plain_environment(), "NANIO_ACCESS_KEY": ACCESS_KEY, "NANIO_SECRET_KEY": SECRET_KEY}
         ready, log = r"http://127\.0\.0\.1:\d+", folder / "objects.log"
         self.process = Process("objects", command, env=env, ready=ready, log=log)

@@ -84,7 +84,7 @@ def start_objects(stack: Stack, env: Mapping[str, str]) -> ObjectStore:
 
     def command(port: int) -> list[str]:
         options = ["--host", HOST, "--port", str(port), "--data-dir", str(folder), "--region", REGION]
-        return [sys.executable, "-m", "nanio", "serve", *options, "--no-access-log"]
+        return [sys.executable, "-m", "workers.embedded.objects", "serve", *options, "--no-access-log"]
 
     port = _start_on_a_port(stack, "objects", command, {**env, **keys}, rf"http://{HOST}:\d+")
     return ObjectStore(f"http://{HOST}:{port}", folder, access_key, secret_key)

@@ -59,7 +59,7 @@ def _empty(claimed: Claimed, adapter: Provider, plan: PollPlan) -> Polled:
 
 
 def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str, now: float) -> Polled:
-    """A new job may still be on its way through the provider's replicas; and one answer 404 may be an edge's mistake."""
+    """A new job may still be on its way through the provider's replicas; and one 404 may be an edge's mistake."""
     since = claimed.unknown_since or now
     if now - since >= adapter.unknown_grace_seconds:
         return _failed(claimed, adapter, FailureCode.LOST, f"the provider no longer knows the job: {reason}")

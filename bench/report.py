@@ -63,7 +63,7 @@ def _bursts(records: Sequence[Record]) -> list[str]:
         ("polls per job", value("polls_per_job")),
         ("polls late by, p50 / p95 / p99 [s]", spread("late")),
         ("done until known, p50 / p95 / p99 [s]", spread("detection")),
-        ("Redis per waiting job [kB]", value("redis_bytes_per_waiting", scale=1e-3)),
+        ("Redis per waiting job [kB]", _grown),
         ("jobs lost / bought twice", lambda one: f"{most('lost')(one)} / {most('bought_twice')(one)}"),
         (f"after one SIGKILL, of {killed_jobs}: lost", of_other(kill, most("lost"))),
         ("told that they may have been bought", of_other(kill, most("told_of_doubt"))),
@@ -75,6 +75,12 @@ def _bursts(records: Sequence[Record]) -> list[str]:
     words = f"All jobs at once, each {latency:g} s at the provider (within 30 %), results of {size}."
     pictures = "![CPU of a job](performance/costs.svg)\n\n![How late polls are](performance/lateness.svg)"
     return ["### A burst", words, _who(burst), table(list(burst.values()), rows), pictures]
+
+
+def _grown(one: Summary) -> str:
+    """What a waiting job adds to Redis; nothing is told where what an earlier wave had left went away meanwhile."""
+    said = value("redis_bytes_per_waiting", scale=1e-3)(one)
+    return "-" if said.startswith("-") else said
 
 
 def _who(burst: Mapping[str, Summary]) -> str:

@@ -18,6 +18,8 @@ from kombu.transport.redis import Channel, MultiChannelPoller
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
+from workers.watching import Watch
+
 log = structlog.get_logger()
 
 SCRIPT = (Path(__file__).parent / "take.lua").read_text()
@@ -30,9 +32,6 @@ AGAIN_SECONDS, SAY_AGAIN_SECONDS = 1.0, 60.0
 
 #: Properties of a message that are text where they are given.
 TEXTS = ("correlation_id", "reply_to")
-
-#: How often a wait that should have ended by itself may fail to, before its connection counts as dead.
-OVERDUE = 5
 
 
 class TakingChannel(Channel):
@@ -163,63 +162,6 @@ class TakingChannel(Channel):
         self._watches.clear()
         self.rung()
         super().close()
-
-
-class Watch:
-    """A connection of its own on which a worker waits for something to be in one list.
-
-    It waits by moving the list's next message to where it is. That blocks while there is none, and changes nothing.
-    """
-
-    def __init__(self, key: str, channel: Any) -> None:
-        self._key, self._channel, self._loop = key, channel, channel.connection.loop
-        self._pool = channel.async_pool
-        self._connection = self._pool.get_connection()
-        self._connection.connect()
-        self._socket: Any = None
-        self._file = -1
-        self._armed_at, self._seconds = 0.0, 0.0
-        self._listen()
-
-    @property
-    def overdue(self) -> bool:
-        """Whether the server should have answered long ago."""
-        return bool(self._armed_at) and monotonic() - self._armed_at > OVERDUE * self._seconds
-
-    def arm(self, seconds: float) -> None:
-        """Wait for that long at most, if not waiting already."""
-        if not self._armed_at:
-            self._armed_at, self._seconds = monotonic(), seconds
-            self._connection.send_command("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", seconds)
-            self._listen()  # what was idle for long may have connected anew
-
-    def close(self) -> None:
-        """End the wait and its connection; idempotent."""
-        if self._socket is not None:
-            self._loop.remove_reader(self._file)
-            self._socket = None
-            self._connection.disconnect()
-            self._pool.release(self._connection)
-
-    def _listen(self) -> None:
-        socket = self._connection._sock
-        if socket is not self._socket:
-            if self._socket is not None:
-                self._loop.remove_reader(self._file)
-            self._socket, self._file = socket, socket.fileno()
-            self._loop.add_reader(self._file, self._ring)
-
-    def _ring(self) -> None:
-        self._armed_at = 0.0
-        try:
-            self._connection.read_response()
-        except self._channel.connection_errors:
-            self.close()
-            raise
-        except self._channel.ResponseError as error:
-            self._channel.refused(error)
-        else:
-            self._channel.rung()
 
 
 def checked(raw: Any) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from bide.ledger import Ledger
 from tests.integration.caller import Caller
 from tests.integration.rig import Rig
+from tests.integration.servers import RedisServer
 
 #: Size of a result [bytes]. Drawing a picture for each job takes the provider longer than all else takes together.
 RESULT_BYTES = 60_000
@@ -39,3 +41,12 @@ def caller(deployment: Rig) -> Iterator[Caller]:
     """A service that submits jobs."""
     with Caller(deployment.redis.url) as caller:
         yield caller
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """An empty Redis of the test's own."""
+    server = RedisServer(tmp_path, appendonly=False)
+    server.start()
+    yield server
+    server.kill()

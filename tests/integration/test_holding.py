@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,18 +47,9 @@ class Worker:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """An empty Redis."""
-    server = RedisServer(tmp_path, appendonly=False)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def workers(server: RedisServer) -> Iterator[tuple[Worker, Worker]]:
+def workers(own_redis: RedisServer) -> Iterator[tuple[Worker, Worker]]:
     """Two of them."""
-    pair = Worker(server.url), Worker(server.url)
+    pair = Worker(own_redis.url), Worker(own_redis.url)
     yield pair
     for worker in pair:
         worker.close()
@@ -72,13 +62,13 @@ def fall_silent(url: str) -> None:
             client.zadd("unacked_index", {tag: time.time() - SILENT_SECONDS - 1})
 
 
-def test_a_dead_workers_message_comes_back(server: RedisServer, workers: tuple[Worker, Worker]) -> None:
+def test_a_dead_workers_message_comes_back(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
     """Nobody spoke for it between two looks: it is delivered again."""
     dead, living = workers
     dead.send("bide.submit", "a job")
     assert dead.take("bide.submit") == "a job"
 
-    fall_silent(server.url)
+    fall_silent(own_redis.url)
     living.look()
     assert living.take("bide.submit") is None  # one look may see a clock that goes wrong
     living.look()
@@ -86,14 +76,14 @@ def test_a_dead_workers_message_comes_back(server: RedisServer, workers: tuple[W
     assert living.take("bide.submit") == "a job"
 
 
-def test_a_living_worker_keeps_its_message(server: RedisServer, workers: tuple[Worker, Worker]) -> None:
+def test_a_living_worker_keeps_its_message(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
     """It speaks for it, whatever its clock says."""
     holder, other = workers
     holder.send("bide.poll", "a round")
     assert holder.take("bide.poll") == "a round"
 
     for _ in range(3):
-        fall_silent(server.url)
+        fall_silent(own_redis.url)
         other.look()
         holder.look()
     other.look()
@@ -101,13 +91,13 @@ def test_a_living_worker_keeps_its_message(server: RedisServer, workers: tuple[W
     assert other.take("bide.poll") is None
 
 
-def test_a_foreign_message_stays(server: RedisServer, workers: tuple[Worker, Worker]) -> None:
+def test_a_foreign_message_stays(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
     """Another service's worker on the same Redis does not speak, and need not."""
     foreign, ours = workers
     foreign.send("letters", "dear sir")
     assert foreign.take("letters") == "dear sir"
 
-    fall_silent(server.url)
+    fall_silent(own_redis.url)
     ours.look()
     ours.look()
 

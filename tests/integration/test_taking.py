@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -55,25 +54,16 @@ class Worker:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """An empty Redis."""
-    server = RedisServer(tmp_path, appendonly=False)
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def ledger(server: RedisServer) -> Iterator[redis.Redis]:
+def ledger(own_redis: RedisServer) -> Iterator[redis.Redis]:
     """A look at it from outside."""
-    with redis.Redis.from_url(server.url) as client:
+    with redis.Redis.from_url(own_redis.url) as client:
         yield client
 
 
 @pytest.fixture
-def worker(server: RedisServer) -> Iterator[Worker]:
+def worker(own_redis: RedisServer) -> Iterator[Worker]:
     """One with room for many."""
-    worker = Worker(server.url, room=1000)
+    worker = Worker(own_redis.url, room=1000)
     yield worker
     worker.close()
 
@@ -85,9 +75,9 @@ def send(url: str, *texts: str, queue: str = "one", priority: int = 0) -> None:
             producer.publish(text, routing_key=queue, priority=priority)
 
 
-def test_a_message_is_never_in_neither(server: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+def test_a_message_is_never_in_neither(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
     """Whoever looks while hundreds are taken finds each in its queue or noted as held."""
-    send(server.url, *map(str, range(500)))
+    send(own_redis.url, *map(str, range(500)))
     seen: set[int] = set()
     over = threading.Event()
 
@@ -108,10 +98,10 @@ def test_a_message_is_never_in_neither(server: RedisServer, ledger: redis.Redis,
     assert {message.payload for message in worker.taken} == set(map(str, range(500)))
 
 
-def test_no_more_than_there_is_room_for(server: RedisServer, ledger: redis.Redis) -> None:
+def test_no_more_than_there_is_room_for(own_redis: RedisServer, ledger: redis.Redis) -> None:
     """What a worker has no room for stays in the queue, for the others."""
-    send(server.url, *map(str, range(30)))
-    worker = Worker(server.url, room=MOST + 3)
+    send(own_redis.url, *map(str, range(30)))
+    worker = Worker(own_redis.url, room=MOST + 3)
 
     worker.turn_until(lambda: len(worker.taken) == MOST + 3, what="it is full")
     worker.turn()
@@ -122,9 +112,9 @@ def test_no_more_than_there_is_room_for(server: RedisServer, ledger: redis.Redis
     assert ledger.llen("one") == 30  # what it held went back
 
 
-def test_what_is_done_with_is_told_together(server: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+def test_what_is_done_with_is_told_together(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
     """Acknowledgements reach Redis with the next turn of the loop, and at the latest when the worker ends."""
-    send(server.url, *map(str, range(5)))
+    send(own_redis.url, *map(str, range(5)))
     worker.turn_until(lambda: len(worker.taken) == 5, what="all are taken")
     for message in worker.taken[:3]:
         message.ack()
@@ -136,26 +126,26 @@ def test_what_is_done_with_is_told_together(server: RedisServer, ledger: redis.R
     assert (ledger.hlen("unacked"), ledger.zcard("unacked_index"), ledger.llen("one")) == (0, 0, 1)
 
 
-def test_a_waiting_worker_wakes(server: RedisServer, worker: Worker) -> None:
+def test_a_waiting_worker_wakes(own_redis: RedisServer, worker: Worker) -> None:
     """What comes while it waits is taken, from whichever queue, also of another priority than the usual one."""
     for _ in range(3):
         worker.turn()  # asks, finds nothing, waits
 
     for number, (queue, priority) in enumerate([("one", 0), ("two", 0), ("two", 6)], start=1):
-        send(server.url, f"{queue} {priority}", queue=queue, priority=priority)
+        send(own_redis.url, f"{queue} {priority}", queue=queue, priority=priority)
         worker.turn_until(lambda number=number: len(worker.taken) == number, what="it is taken")  # type: ignore[misc]  # a default of a lambda
 
     assert [message.payload for message in worker.taken] == ["one 0", "two 0", "two 6"]
 
 
-def test_two_wake_and_one_takes(server: RedisServer, worker: Worker) -> None:
+def test_two_wake_and_one_takes(own_redis: RedisServer, worker: Worker) -> None:
     """A message that wakes all who wait is one worker's, and the queue is in order."""
-    other = Worker(server.url, room=1000)
+    other = Worker(own_redis.url, room=1000)
     for _ in range(3):
         worker.turn()
         other.turn()
 
-    send(server.url, *map(str, range(20)))
+    send(own_redis.url, *map(str, range(20)))
     for one in (worker, other) * 10:
         one.turn()
     other.turn_until(lambda: len(worker.taken) + len(other.taken) == 20, what="all are taken")
@@ -176,11 +166,11 @@ def test_two_wake_and_one_takes(server: RedisServer, worker: Worker) -> None:
     ],
 )
 def test_what_is_no_message_is_dropped(
-    content: bytes, server: RedisServer, ledger: redis.Redis, worker: Worker
+    content: bytes, own_redis: RedisServer, ledger: redis.Redis, worker: Worker
 ) -> None:
     """It is neither handed over nor kept as held, and what follows it is taken."""
     ledger.lpush("one", content)
-    send(server.url, "next")
+    send(own_redis.url, "next")
 
     worker.turn_until(lambda: worker.taken, what="the next is taken")
     worker.turn_until(lambda: ledger.hlen("unacked") == 1, what="only the message is held")
@@ -188,9 +178,9 @@ def test_what_is_no_message_is_dropped(
     assert [message.payload for message in worker.taken] == ["next"]
 
 
-def test_a_long_message_is_taken_without_being_read_by_redis(server: RedisServer, worker: Worker) -> None:
+def test_a_long_message_is_taken_without_being_read_by_redis(own_redis: RedisServer, worker: Worker) -> None:
     """Reading tens of megabytes in a script would hold up everybody; kombu's own way takes it."""
-    send(server.url, "x" * 2_000_000)
+    send(own_redis.url, "x" * 2_000_000)
 
     worker.turn_until(lambda: worker.taken, what="it is taken")
     worker.taken[0].ack()
@@ -198,11 +188,11 @@ def test_a_long_message_is_taken_without_being_read_by_redis(server: RedisServer
     assert len(worker.taken[0].payload) == 2_000_000
 
 
-def test_a_full_redis_ends_nobody(server: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+def test_a_full_redis_ends_nobody(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
     """A Redis that refuses to write is asked again; what lies there is taken meanwhile, which frees its memory."""
     for _ in range(3):
         worker.turn()
-    send(server.url, "before")
+    send(own_redis.url, "before")
     ledger.config_set("maxmemory-policy", "noeviction")
     ledger.config_set("maxmemory", 1)
     worker.turn_until(lambda: worker.taken, what="what lies there is taken")
@@ -210,16 +200,16 @@ def test_a_full_redis_ends_nobody(server: RedisServer, ledger: redis.Redis, work
         worker.turn()
     ledger.config_set("maxmemory", 0)
 
-    send(server.url, "after")
+    send(own_redis.url, "after")
     worker.turn_until(lambda: len(worker.taken) == 2, what="the next is taken")
 
     assert [message.payload for message in worker.taken] == ["before", "after"]
 
 
-def test_a_full_worker_whose_connection_is_cut(server: RedisServer, ledger: redis.Redis) -> None:
+def test_a_full_worker_whose_connection_is_cut(own_redis: RedisServer, ledger: redis.Redis) -> None:
     """It has asked nothing, so what its loop hears of is the connection's end: it takes a new one."""
-    send(server.url, *map(str, range(4)))
-    worker = Worker(server.url, room=1)
+    send(own_redis.url, *map(str, range(4)))
+    worker = Worker(own_redis.url, room=1)
     worker.turn_until(lambda: worker.taken, what="it is full")
     worker.turn()
     asking = worker.channel.client.connection
@@ -232,9 +222,9 @@ def test_a_full_worker_whose_connection_is_cut(server: RedisServer, ledger: redi
     worker.close()
 
 
-def test_done_with_is_told_at_once_without_a_loop(server: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+def test_done_with_is_told_at_once_without_a_loop(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
     """While a worker ends its loop no longer turns, and its last jobs may take minutes."""
-    send(server.url, "last")
+    send(own_redis.url, "last")
     worker.turn_until(lambda: worker.taken, what="it is taken")
     worker.channel.qos._turned_at -= STANDSTILL_SECONDS
 

@@ -120,6 +120,14 @@ def test_goals_are_judged_by_the_figures() -> None:
     assert found[4].measured == "4.20 s, implied 4.00 s: +5%"
 
 
+def test_a_goal_beyond_the_limit_is_told_as_one() -> None:
+    """A peer that costs less than twice the plain script can't be undercut by half; the table says so."""
+    cpu = {"plain": 10.0, "bide": 20.0, "huey": 16.0}
+    bursts = [_record("burst", name, {"cpu_per_1000": each, "durable": 1.0}) for name, each in cpu.items()]
+
+    assert goals(bursts)[2].measured == "0.80 times, by huey; the plain script itself: 1.60 times"
+
+
 def test_a_report_shows_what_there_is() -> None:
     """One contender in one scenario is a page already, and a try of small size says that it means nothing."""
     text = report([_record("burst", "plain", {"cpu_per_1000": 7.0, "jobs": 30.0}, size="tiny")])

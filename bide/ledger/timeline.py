@@ -50,6 +50,9 @@ def _polled(sight: Sight) -> Iterator[Event]:
         yield Event(sight.polls[0].at, "polls", f"{missing} earlier ones are not kept")
     for poll in sight.polls:
         yield Event(poll.at, "poll", f"{poll.late_seconds:.1f} s late: {poll.said}")
+    if calls := int(sight.record.number("calls")):
+        last = f"the last of {calls} calls" if calls > 1 else "the call"
+        yield Event(sight.record.number("called_at"), "called", f"{last} that had the job looked at sooner")
 
 
 def _end(sight: Sight) -> Iterator[Event]:

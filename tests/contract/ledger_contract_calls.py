@@ -10,6 +10,8 @@ from bide.durations import Sketch
 from bide.ledger import Limits, Polled
 from bide.ledger.hasten import GAP_SECONDS, MOST_LOOKS, Calls, Hastened
 from bide.ledger.keys import prefix
+from bide.ledger.sight import look
+from bide.ledger.timeline import events
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 
 
@@ -46,6 +48,22 @@ class CallsContract:
         assert messages.hints == ()
         assert self.poll(stage, Polled("a", "ended", value="[]")) == ["a"]
         assert stage.state("a") == "storing"
+
+    def test_a_call_stands_in_the_story(self, stage: Stage, calls: Calls) -> None:
+        """Whoever reads it sees why a poll came sooner than its plan, after the job's end as well."""
+        stage.running("a", first_poll_seconds=600)
+        stage.clock.advance(20)
+        calls.hasten(ACCOUNT, "a")
+        self.poll(stage, Polled("a", "ended", 0.0, note="done"))
+        record = stage.ledger.read(ACCOUNT, "a")
+        assert record is not None
+
+        told = [
+            (event.at - record.number("created"), event.what, event.detail)
+            for event in events(look(stage.ledger, record))
+        ]
+
+        assert (20.0, "called", "the call that had the job looked at sooner") in told
 
     def test_a_call_moves_no_other_job(self, stage: Stage, calls: Calls) -> None:
         """Its neighbours are looked at in their time."""

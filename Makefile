@@ -38,7 +38,7 @@ check: setup ## Lint, format, types and floors
 	$(BIN)/lint-imports
 
 test: setup ## Unit, contract and integration tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not whole" tests/unit tests/contract tests/integration
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole" tests/integration tests/contract tests/unit
 
 test-all: test ## All tests, also whole stacks and sessions, those that open a browser, and those that kill
 	$(BIN)/python -m pytest -m whole tests/integration

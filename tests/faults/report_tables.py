@@ -50,6 +50,7 @@ def chaos(runs: Sequence[Result]) -> str:
         ("after a kill, moving again, Redis there: p50 / p95 / max [s]", lambda run: _recovery(run, ALL)),
         ("the same, Redis away meanwhile", lambda run: _recovery(run, REDIS_AWAY)),
         ("load of the machine (15 minutes)", lambda run: str(run.get("busy", "-"))),
+        ("CPU that the machine's host kept [%]", lambda run: str(run.get("stolen_percent", "-"))),
     ]
     return _columns(runs, rows, lambda run: f"seed {run['options']['seed']}{_only(run)}")
 
@@ -63,6 +64,7 @@ def comparison(runs: Sequence[Result]) -> str:
         ("of the lost: message still waits, comes back later", lambda run: str(run["held_back"])),
         ("purchases without a result", lambda run: str(run["paid_for_nothing"])),
         ("load of the machine (15 minutes)", lambda run: str(run.get("busy", "-"))),
+        ("CPU that the machine's host kept [%]", lambda run: str(run.get("stolen_percent", "-"))),
     ]
     return _columns(runs, rows, lambda run: f"{TITLES[run['options']['contender']]}, seed {run['options']['seed']}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from tests.faults.chaos.contenders import CONTENDERS
 from tests.faults.chaos.hosts import why_not
 from tests.faults.chaos.plan import GAP_SECONDS, KINDS
 from tests.faults.chaos.run import Options, Run, run
-from tests.faults.circumstances import circumstances
+from tests.faults.circumstances import Surroundings, circumstances
 from tests.integration.processes import ROOT
 
 #: Where the report finds what runs came to.
@@ -39,8 +38,10 @@ def main(**told: object) -> None:
         click.echo(f"skipped: {reason}")
         _write(options, {"skipped": reason})
         return
+    surroundings = Surroundings()
     came = run(options, say=lambda text: click.echo(text, err=True))
-    _write(options, {"plan": [asdict(event) for event in came.plan], "notes": came.notes, **asdict(came.verdict)})
+    plan = [asdict(event) for event in came.plan]
+    _write(options, {"plan": plan, "notes": came.notes, **surroundings.told(), **asdict(came.verdict)})
     click.echo(_summary(came))
     if _promised(options) and (came.verdict.broken or came.verdict.slow):
         sys.exit(1)
@@ -67,7 +68,7 @@ def _write(options: Options, result: dict[str, object]) -> None:
     ]
     name = "-".join(["chaos", *filter(None, parts), str(options.seed)])
     told = {name: value for name, value in asdict(options).items() if name != "keep"}
-    text = json.dumps({**circumstances(), "options": told, "busy": round(os.getloadavg()[2], 1), **result}, indent=1)
+    text = json.dumps({**circumstances(), "options": told, **result}, indent=1)
     (RESULTS / f"{name}.json").write_text(text)
 
 

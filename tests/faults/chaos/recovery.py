@@ -139,6 +139,8 @@ def _in_hand(server: redis.Redis, process: str) -> Iterator[tuple[AccountName, s
         clock: Any = server.zrange(prefix(name) + ("due" if poller else "lease"), 0, -1, withscores=True)
         for job_id, score in clock:
             standing = _standing(server, name, job_id, held)
+            if not poller and standing.lease is None:  # off the clock since it was read: nothing is left to do
+                continue
             if poller and (score < now or score > now + CLAIMED_SECONDS):
                 yield name, job_id, "poll", standing
             elif not poller and standing.token:

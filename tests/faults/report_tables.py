@@ -103,7 +103,7 @@ def _columns(
         return ""
     where = {(run["machine"], run["versions"], run["date"]) for run in runs}
     head = ". ".join(where.pop()) + "." if len(where) == 1 else f"({_NOT_UNITED})"
-    body = [[label, *map(tell, runs)] for label, tell in rows]
+    body = [[label, *cells] for label, tell in rows if set(cells := [tell(run) for run in runs]) != {"-"}]
     return f"{head}\n\n{_table(['', *map(title, runs)], body)}"
 
 

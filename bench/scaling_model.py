@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bide.backoff import PollPlan
 
 #: Shortest time between two rounds of an account [seconds], and jobs in one of them: as the ledger has it.
-ROUND_GAP_SECONDS, BATCH = 0.5, 500
+ROUND_GAP_SECONDS, BATCH = 0.25, 500
 
 #: The part of one core that Redis, or a poller, should be planned for: above it queues grow in bursts.
 PLANNED_SHARE = 0.7

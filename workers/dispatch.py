@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -38,8 +39,11 @@ class Dispatcher:
             with self._app.producer_or_acquire() as producer:
                 if messages.round is not None:
                     self._schedule(producer, messages.round)
-                for hint in messages.hints:
-                    self._resume(producer, hint)
+                with producer.batch() if len(messages.hints) > 1 else nullcontext():
+                    for hint in messages.hints:
+                        self._resume(producer, hint)
+                if messages.hints:
+                    reached("job_resumed")
                 if messages.callbacks is not None:
                     self._notify(producer, messages.callbacks)
         except (OperationalError, OSError) as error:
@@ -87,7 +91,6 @@ class Dispatcher:
         self._app.amqp.send_task_message(
             producer, GENERATE_TASK, message, queue=hint.queue, headers=headers, retry_policy=FAIL_FAST
         )
-        reached("job_resumed")
 
     def _schedule(self, producer: Any, round_: Round) -> None:
         arguments = {"provider": round_.account.provider, "account": round_.account.account, "seq": round_.seq}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +24,9 @@ log = structlog.get_logger()
 #: How old what others have learned may be [seconds].
 REFRESH_SECONDS = 10.0
 
-#: The most jobs that one round learns from, drawn by lot: more of the same moment would tell little more.
-MOST_JOBS = 32
+#: The most jobs that are learned from at once, drawn by lot, and how many more each second: others of the same moment
+#: would tell little, and push out what earlier ones told. Of jobs that began together the short ones end first.
+MOST_JOBS, JOBS_PER_SECOND = 32, 16.0
 
 #: How often what is said to be lost to a faster process is tried again.
 ATTEMPTS = 3
@@ -49,6 +51,21 @@ class _Made:
         return renewed and time.monotonic() - self.at >= STALE_SECONDS
 
 
+class _Allowance:
+    """How many jobs of an operation may be learned from now."""
+
+    def __init__(self) -> None:
+        self._jobs, self._at = float(MOST_JOBS), time.monotonic()
+
+    def take(self, wanted: int) -> int:
+        """As many of them as are allowed."""
+        now = time.monotonic()
+        self._jobs, self._at = min(self._jobs + JOBS_PER_SECOND * (now - self._at), MOST_JOBS), now
+        granted = min(wanted, int(self._jobs))
+        self._jobs -= granted
+        return granted
+
+
 @dataclass
 class _Account:
     """What is known of one account: as the ledger has it, as values, and made into timetables."""
@@ -57,6 +74,7 @@ class _Account:
     texts: dict[str, str] = field(default_factory=dict)
     experience: dict[str, Experience] = field(default_factory=dict)
     timetables: dict[tuple[str, PollPlan, int], _Made] = field(default_factory=dict)
+    allowances: dict[str, _Allowance] = field(default_factory=lambda: defaultdict(_Allowance))
 
 
 @dataclass(frozen=True)
@@ -111,7 +129,9 @@ class Learner:
                 after = max(job.ran - job.submitted, 0.0)
                 each = _Ended(after, max(now - job.submitted, after), job.estimate_seconds)
                 by_operation.setdefault(job.operation, []).append(each)
-        news = {operation: random.sample(some, min(len(some), MOST_JOBS)) for operation, some in by_operation.items()}
+        allowances = self._accounts.setdefault(name, _Account()).allowances
+        drawn = {each: random.sample(some, allowances[each].take(len(some))) for each, some in by_operation.items()}
+        news = {operation: some for operation, some in drawn.items() if some}
         try:
             for _ in range(ATTEMPTS):
                 if not (news := self._write(name, news)):

@@ -7,7 +7,7 @@ local function rate(field, per_second, wanted, take)
   local burst = math.max(1, per_second) * gap
   local theoretical = math.max(account(field), now)
   if theoretical > now + burst + 1 then theoretical = now end -- booked at a lower rate that was in force before
-  local fits = math.floor((now + burst - theoretical) / gap + 1e-6)
+  local fits = math.floor((now + burst - theoretical + 0.001) / gap) -- who comes when it opens must not come too soon
   local granted = math.max(0, math.min(wanted, fits))
   if take and granted > 0 then
     redis.call('HSET', ACCOUNT, field, string.format('%.6f', theoretical + granted * gap))
@@ -119,7 +119,7 @@ end
 
 -- The next polling round: what to publish ({seq, seconds}), or nothing where one is under way that is early enough.
 -- Only the sweeper gives a round up for lost, when it is `grace` seconds late: a busy poller is not a dead one.
-local ROUND_GAP, ROUND_SLACK, ROUND_FAR = 0.5, 0.05, 50
+local ROUND_GAP, ROUND_SLACK, ROUND_FAR = 0.25, 0.05, 50
 local function ensure_round(wanted, grace)
   local scheduled = account('round_at')
   local alive = scheduled > 0 and (not grace or scheduled > now - grace)

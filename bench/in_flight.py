@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -129,12 +128,9 @@ def _taught(seeder: Seeder, latency_seconds: float, flight: Flight) -> Pace:
     seeder.ledger.learn(ACCOUNT, [(OPERATION, "", known.to_text())])
     values = [float(value) for value in told(flight).values()]
     plan = PollPlan(first_seconds=values[0], factor=values[1], cap_seconds=values[2])
-    return Pace(plan, partial(_table, known, plan))
-
-
-def _table(known: Experience, plan: PollPlan, estimate_seconds: float | None) -> Any:
-    found = known.about(estimate_seconds)
-    return timetable(found[0], plan, shift=found[1]) if found else None
+    found = known.about()
+    table = timetable(found[0], plan, shift=found[1]) if found else None
+    return Pace(plan, lambda _: table)  # these jobs come without an estimate
 
 
 def _accept(

@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bide needs Python 3.11 or newer: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
-		uv pip install --quiet --python $(BIN)/python -e '.[dev]' -c constraints.txt; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]' -c constraints.txt; \
 	else \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt; \
 	fi
@@ -65,8 +65,8 @@ peers: $(PEERS) ## The other task queues that bench measures; one wants an envir
 $(PEERS): $(STAMP)
 	@test -x .venv-arq/bin/python || $(PYTHON) -m venv .venv-arq
 	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
-		uv pip install --quiet --python $(BIN)/python --group bench -c constraints.txt && \
-		uv pip install --quiet --python .venv-arq/bin/python --group bench-arq; \
+		uv pip install --quiet --compile-bytecode --python $(BIN)/python --group bench -c constraints.txt && \
+		uv pip install --quiet --compile-bytecode --python .venv-arq/bin/python --group bench-arq; \
 	else \
 		$(BIN)/python -m pip install --quiet 'pip>=25.1' && \
 		$(BIN)/python -m pip install --quiet --group bench -c constraints.txt && \

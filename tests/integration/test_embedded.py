@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 ROOT = Path(__file__).parents[2]
 
 #: How long a stack may take to start or to end [seconds], on a busy machine.
-PATIENCE_SECONDS = 100.0
+PATIENCE_SECONDS = 200.0
 
 #: What a demo must neither read nor call.
 FOREIGN = """
@@ -64,13 +64,14 @@ class Run:
 
     def hears(self, pattern: str) -> re.Match[str]:
         """Wait until it has printed `pattern`."""
-        wait_for(lambda: re.search(pattern, self.said()) or self.process.poll() is not None)
+        wait_for(lambda: re.search(pattern, self.said()) or self.process.poll() is not None, self.said)
         found = re.search(pattern, self.said())
         assert found, self.said()
         return found
 
     def ends(self) -> int:
-        return self.process.wait(PATIENCE_SECONDS)
+        wait_for(lambda: self.process.poll() is not None, self.said)
+        return self.process.returncode
 
     def output(self, *, code: int) -> str:
         """What it printed from first to last."""
@@ -93,11 +94,11 @@ def bide(deployment: Path) -> Iterator[Callable[..., Run]]:
         run.process.wait()
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until it holds; fails when it takes too long."""
+def wait_for(condition: Callable[[], object], seen: Callable[[], str] = str) -> None:
+    """Wait until it holds; when that takes too long, fails with what was `seen`."""
     until = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < until
+        assert time.monotonic() < until, seen()
         time.sleep(0.02)
 
 

@@ -28,13 +28,13 @@ class Meter:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._before, self._started = self._spent(), time.monotonic()
+        self._before, self._busy_before, self._started = self._spent(), proc.busy_seconds(), time.monotonic()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        wall = time.monotonic() - self._started
+        wall, busy = time.monotonic() - self._started, proc.busy_seconds() - self._busy_before
         contender, redis, provider, store = (
             now - before for now, before in zip(self._spent(), self._before, strict=True)
         )
@@ -48,6 +48,7 @@ class Meter:
             "redis_share": redis / wall,
             "provider_share": provider / wall,
             "store_share": store / wall,
+            "machine_share": busy / wall,
         }
 
     def _spent(self) -> tuple[float, ...]:

@@ -14,6 +14,12 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return sum(ticks(Path(f"/proc/{pid}/stat").read_text()) for pid in _family(pids)) / _TICKS_PER_SECOND
 
 
+def busy_seconds() -> float:
+    """What all CPUs of the machine did since it began, by whomever; what its host kept for others counts [seconds]."""
+    user, nice, system, _idle, _waiting, *others = Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]
+    return sum(map(int, (user, nice, system, *others))) / _TICKS_PER_SECOND
+
+
 def ticks(stat: str) -> int:
     """utime, stime, cutime and cstime of a line of /proc/PID/stat; the name in it may hold blanks and brackets."""
     fields = stat.rpartition(")")[2].split()

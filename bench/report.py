@@ -126,6 +126,7 @@ def _flights(records: Sequence[Record]) -> list[str]:
         ("peak memory, all processes [MB]", value("peak_bytes", scale=1e-6, digits=0)),
         ("the provider's share of a core", value("provider_share")),
         ("Redis's share of a core", value("redis_share")),
+        ("cores in use, by all together, the bench too", value("machine_share")),
         ("results stored by then", value("stored", digits=0)),
     ]
     picture = "![Cost and lateness against jobs in flight](performance/in-flight.svg)"

@@ -13,7 +13,7 @@ from bide.errors import LedgerAwayError
 from bide.experience import Experience
 from bide.ledger import AccountName, Claimed, Ledger
 from workers import learning
-from workers.learning import MOST_JOBS, Learner
+from workers.learning import JOBS_PER_SECOND, MOST_JOBS, Learner
 
 NAME = AccountName("photogpt", "default")
 PLAN = PollPlan(2.0, 2.0, 30.0)
@@ -96,6 +96,24 @@ def test_one_move_a_round(server: redis.Redis) -> None:
     assert len(moves) == 1
     learner.refresh(NAME)
     assert jobs_known(server) == MOST_JOBS
+
+
+def test_what_may_be_learned_grows_again(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many more each second, and never more at once than at first; each operation has its own."""
+    now = 100.0
+    monkeypatch.setattr(learning.time, "monotonic", lambda: now)
+    learner = Learner(Ledger(server))
+    learner.learn(NAME, ended(2 * MOST_JOBS), NOW)
+    learner.learn(NAME, ended(2 * MOST_JOBS), NOW)
+    assert jobs_known(server) == MOST_JOBS
+
+    now += 0.5
+    learner.learn(NAME, ended(2 * MOST_JOBS), NOW)
+    assert jobs_known(server) == MOST_JOBS + JOBS_PER_SECOND / 2
+
+    now += 60
+    learner.learn(NAME, ended(2 * MOST_JOBS), NOW)
+    assert jobs_known(server) == 2 * MOST_JOBS + JOBS_PER_SECOND / 2
 
 
 def test_jobs_of_unknown_age_teach_nothing(server: redis.Redis) -> None:

@@ -23,7 +23,7 @@ def dispatcher(own_redis: RedisServer) -> Iterator[Dispatcher]:
     """One with the celery settings of workers."""
     with Celery(broker=own_redis.url, set_as_current=False) as app:
         app.config_from_object("config.celery")
-        app.conf.broker_url = own_redis.url
+        app.conf.update(broker_url=own_redis.url)
         yield Dispatcher(app)
 
 
@@ -36,7 +36,7 @@ def sent(server: RedisServer) -> list[str]:
     """The jobs that stand in the queue, the first first."""
     with redis.Redis.from_url(server.url) as client:
         messages = client.lrange(QUEUE, 0, -1)
-    return [json.loads(message)["headers"]["id"] for message in reversed(messages)]  # type: ignore[union-attr]  # not a coroutine
+    return [json.loads(message)["headers"]["id"] for message in reversed(messages)]
 
 
 def test_hints_are_sent_together(own_redis: RedisServer, dispatcher: Dispatcher) -> None:

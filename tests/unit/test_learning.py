@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import fakeredis
@@ -101,7 +102,7 @@ def test_one_move_a_round(server: redis.Redis) -> None:
 def test_what_may_be_learned_grows_again(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many more each second, and never more at once than at first; each operation has its own."""
     now = 100.0
-    monkeypatch.setattr(learning.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     learner = Learner(Ledger(server))
     learner.learn(NAME, ended(2 * MOST_JOBS), NOW)
     learner.learn(NAME, ended(2 * MOST_JOBS), NOW)

@@ -38,7 +38,7 @@ def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, pace: Pac
             words = reason or "the provider gave no reason"
             return _failed(claimed, adapter, FailureCode.GENERATION_FAILED, words)
         case Unknown(reason):
-            return _unknown(claimed, adapter, plan.after(claimed.polls + 1), reason, now)
+            return _unknown(claimed, adapter, plan.after(claimed.polls + 1), reason)
         case AccountRefusedError():
             return Polled(claimed.job_id, "trouble", plan.cap_seconds, note=str(answer)[:200], seen=claimed.seen)
         case PollFailedError():
@@ -58,13 +58,17 @@ def _empty(claimed: Claimed, adapter: Provider, plan: PollPlan) -> Polled:
     return Polled(claimed.job_id, "running", plan.first(), "empties", "1", note="succeeded without a result", seen=True)
 
 
-def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str, now: float) -> Polled:
-    """A new job may still be on its way through the provider's replicas; and one 404 may be an edge's mistake."""
-    since = claimed.unknown_since or now
-    if now - since >= adapter.unknown_grace_seconds:
+def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str) -> Polled:
+    """A new job may still be on its way through the provider's replicas; and one 404 may be an edge's mistake.
+
+    Only planned pauses count towards the grace, three looks at least: while no poller ran nobody looked.
+    """
+    grace = adapter.unknown_grace_seconds
+    if claimed.unknown_for >= grace:
         return _failed(claimed, adapter, FailureCode.LOST, f"the provider no longer knows the job: {reason}")
-    grace = min(pause, max(adapter.unknown_grace_seconds - (now - since), 1.0))
-    return Polled(claimed.job_id, "trouble", grace, note=reason[:200], unknown_since=since, seen=claimed.seen)
+    again = min(pause, grace / 2, max(grace - claimed.unknown_for, 1.0))
+    unknown_for = claimed.unknown_for + again
+    return Polled(claimed.job_id, "trouble", again, note=reason[:200], unknown_for=unknown_for, seen=claimed.seen)
 
 
 def _failed(claimed: Claimed, adapter: Provider, code: FailureCode, message: str) -> Polled:

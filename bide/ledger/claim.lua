@@ -20,7 +20,7 @@ for i = 1, #claimed, 2 do
   elseif state == 'running' then
     redis.call('ZADD', DUE, now + claim_seconds, id)
     set(id, 'asking', 1)
-    local found = redis.call('HMGET', job_key(id), 'op', 'pid', 'cursor', 'seen', 'polls', 'deadline', 'unknown_since', 'empties',
+    local found = redis.call('HMGET', job_key(id), 'op', 'pid', 'cursor', 'seen', 'polls', 'deadline', 'unknown_for', 'empties',
       'submitted', 'ran', 'estimate')
     for field = 1, 11 do found[field] = found[field] or '' end
     jobs[#jobs + 1] = { id, stamp(now - claimed[i + 1]), unpack(found, 1, 11) }

@@ -185,8 +185,8 @@ class Ledger(Submits, Settling, Health):
         limits = self._limits(account)
         flat: list[str | float] = []
         for one in outcomes:
-            unknown_since = one.unknown_since or ""
-            flat += [one.job_id, one.kind, one.seconds, one.key, one.value, one.note, int(one.seen), unknown_since]
+            unknown_for = one.unknown_for or ""
+            flat += [one.job_id, one.kind, one.seconds, one.key, one.value, one.note, int(one.seen), unknown_for]
             flat += [f"{one.late_seconds:.1f}", one.word]
         reply = self._run(
             "polled", account, self.timing.hint_seconds, limits.max_in_flight, limits.submits_per_second, *flat

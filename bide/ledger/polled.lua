@@ -1,6 +1,6 @@
 -- What the provider said about some claimed jobs, recorded together.
 -- ARGV: now, hint seconds, max in flight, submits per second, then for each job: id, kind, seconds, field, value, note,
---       seen, the time since which the job is unknown, seconds late, and a short word for people. Kinds: running,
+--       seen, for how long the job has been unknown, seconds late, and a short word for people. Kinds: running,
 --       trouble, ended, failed.
 
 -- The last polls, for people, as text beside the request: `seconds since the job was opened, seconds late, word;` each, the
@@ -28,9 +28,9 @@ for i = 5, #ARGV, 10 do
     redis.call('HINCRBY', job_key(id), 'polls', 1)
     remember_poll(id, ARGV[i + 8], ARGV[i + 9], ARGV[i + 5])
     set(id, 'note', ARGV[i + 5], 'polled', stamp(now))
-    clear(id, 'unknown_since', 'asking')
+    clear(id, 'unknown_for', 'asking')
     local called = redis.call('HDEL', job_key(id), 'called') == 1 -- by the provider, while it was asked (`hasten`)
-    if ARGV[i + 7] ~= '' then set(id, 'unknown_since', ARGV[i + 7]) end
+    if ARGV[i + 7] ~= '' then set(id, 'unknown_for', ARGV[i + 7]) end
     if ARGV[i + 6] == '1' then set(id, 'seen', 1) end
     if kind == 'running' then set(id, 'ran', stamp(now)) end
     if kind == 'running' or kind == 'trouble' then

@@ -142,7 +142,7 @@ local function go_on(id)
   redis.call('SADD', INFLIGHT, id)
   redis.call('ZADD', DUE, now, id)
   clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',
-    'cursor', 'empties', 'unknown_since', 'attached')
+    'cursor', 'empties', 'unknown_for', 'attached')
   set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
   if others ~= '' then set(id, 'other_pid', others) end
   more_time(id)
@@ -159,7 +159,7 @@ end
 -- What served the job on its way, and nobody asks for after its end. Written anew, since a hash keeps the room of what is
 -- deleted from it.
 local SPENT = {}
-for field in string.gmatch('token queue place outputs cursor seen empties unknown_since polled ran asked hints crashes '
+for field in string.gmatch('token queue place outputs cursor seen empties unknown_for polled ran asked hints crashes '
   .. 'parked by_client asking called doubt', '%S+') do SPENT[field] = true end
 local function slim(id)
   local kept, fields = {}, redis.call('HGETALL', job_key(id))

@@ -194,7 +194,8 @@ class Claimed:
     seen: bool
     polls: int
     deadline: float
-    unknown_since: float
+    #: For how long its provider has not known it, as far as somebody looked [seconds].
+    unknown_for: float
     empties: int
     #: When the provider accepted it and when it last said that it runs [seconds since the epoch], 0 where unknown.
     submitted: float = 0.0
@@ -229,7 +230,7 @@ class Polled:
     value: str = field(default="", repr=False)
     note: str = ""
     seen: bool = False
-    unknown_since: float = 0.0
+    unknown_for: float = 0.0
     late_seconds: float = 0.0
 
     @property

@@ -32,7 +32,7 @@ def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
 
 def claimed_of(reply: Sequence[str]) -> Claimed:
     """From the fields in the order of `claim.lua`; what the record does not hold comes as ''."""
-    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_since, empties, *times = reply
+    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_for, empties, *times = reply
     return Claimed(
         job_id,
         float(late),
@@ -42,7 +42,7 @@ def claimed_of(reply: Sequence[str]) -> Claimed:
         seen == "1",
         int(polls or 0),
         float(deadline or 0),
-        float(unknown_since or 0),
+        float(unknown_for or 0),
         int(empties or 0),
         *(float(time or 0) for time in times),
     )

@@ -106,7 +106,7 @@ class Provider(ABC):
     deadline_seconds: ClassVar[float] = 1800.0
     #: How long the provider keeps a finished result [seconds], as documented or safely assumed.
     results_live_seconds: ClassVar[float] = 24 * 3600.0
-    #: How long `Unknown` is put down to replication lag while the job was never seen [seconds].
+    #: For how long a job is looked for that is `Unknown`, be it for replication lag or an edge's mistake [seconds].
     unknown_grace_seconds: ClassVar[float] = 10.0
     #: Whether a submit is charged for.
     submit_buys: ClassVar[bool] = True

@@ -133,12 +133,12 @@ class RoundsContract:
     def test_a_running_job_comes_up_again(self, stage: Stage) -> None:
         """After the time given, with what was learnt; a job past its deadline is looked at once more, at once."""
         stage.running("a")
-        said = Polled("a", "running", 8, key="cursor", value="c1", note="60 %", seen=True, unknown_since=5.0)
+        said = Polled("a", "running", 8, key="cursor", value="c1", note="60 %", seen=True, unknown_for=5.0)
         messages = stage.ledger.polled(ACCOUNT, [said])
         assert messages.hints == ()
         stage.clock.advance(8)
         (job,) = stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=10).jobs
-        assert (job.cursor, job.seen, job.polls, job.unknown_since, job.late_seconds) == ("c1", True, 1, 5.0, 0.0)
+        assert (job.cursor, job.seen, job.polls, job.unknown_for, job.late_seconds) == ("c1", True, 1, 5.0, 0.0)
         stage.clock.advance(1800)
         stage.ledger.polled(ACCOUNT, [Polled("a", "trouble", 300, note="502")])
         assert stage.server.zscore(prefix(ACCOUNT) + "due", "a") == pytest.approx(stage.clock.now)

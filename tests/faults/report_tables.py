@@ -36,7 +36,8 @@ def crash_matrix(cells: Sequence[Result]) -> str:
     ]
     head = ["killed", "providers", "jobs", "ends", "purchases", "moving again, p50 / max [s]", "ended, p50 / max [s]"]
     clocks = " and ".join(sorted({cell.get("clocks", "") for cell in cells}))
-    return f"{len(cells)} kills, {clocks} clocks.\n\n{_table(head, rows)}" if rows else ""
+    said = f"{len(by_point)} kills, which {len(cells)} jobs were in the middle of; {clocks} clocks."
+    return f"{said}\n\n{_table(head, rows)}" if rows else ""
 
 
 def chaos(runs: Sequence[Result]) -> str:

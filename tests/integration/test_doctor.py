@@ -110,6 +110,15 @@ def test_how_redis_is_set_up(rig: Rig, name: str, value: str, check: str, level:
     assert bool(found.remedy) is (level is not Level.OK)
 
 
+def test_rewrites_without_flushes_are_found(rig: Rig) -> None:
+    """`appendfsync always` does not hold while such a server rewrites its file."""
+    with configured(rig, "appendfsync", "always"), configured(rig, "no-appendfsync-on-rewrite", "yes"):
+        found = one(check_servers(told(rig)), "persistence")
+
+    assert found.level is Level.WARNING
+    assert "no-appendfsync-on-rewrite no" in found.remedy
+
+
 def test_a_full_redis_is_found(rig: Rig) -> None:
     """Before it refuses what it is told."""
     with rig.server() as server:

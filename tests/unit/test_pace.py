@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -67,6 +68,22 @@ def test_a_job_of_unknown_age_backs_off() -> None:
 def test_trouble_backs_off_whatever_was_learned(answer: PollAnswer, least: float, most: float) -> None:
     """A poll that fails says nothing of the job: plain backoff, and Retry-After is obeyed."""
     assert least <= delay(answer, claimed(), Pace(PLAN, learned)) <= most
+
+
+@pytest.mark.parametrize("polls", [0, 20])
+@pytest.mark.parametrize("late_seconds", [0.0, 3600.0])
+def test_a_job_is_lost_when_it_was_looked_for_long_enough(polls: int, late_seconds: float) -> None:
+    """Three looks at least within ten seconds, however late pollers come: what nobody looked for is not lost."""
+    adapter, now, job = find("photogpt"), NOW, claimed(polls=polls)
+    pauses = list[float]()
+    while (said := judge(job, Unknown("who?"), adapter=adapter, pace=Pace(PLAN, learned), now=now)).kind == "trouble":
+        pauses.append(said.seconds)
+        now += said.seconds + late_seconds
+        job = replace(job, polls=job.polls + 1, unknown_for=said.unknown_for, deadline=now + 900)
+
+    assert (said.kind, said.note) == ("failed", "lost")
+    assert len(pauses) >= 2
+    assert sum(pauses) == pytest.approx(adapter.unknown_grace_seconds, abs=1)
 
 
 def test_first_polls() -> None:

@@ -84,7 +84,7 @@ def connect(url: ServerUrl, sentinel_master: str) -> redis.Redis:
 def _configuration(server: redis.Redis) -> Mapping[str, str]:
     """What CONFIG says; empty where it may not be asked, as with servers that others run."""
     try:
-        return {str(name): str(value) for name, value in server.config_get("appendfsync").items()}
+        return {str(name): str(value) for name, value in server.config_get("*appendfsync*").items()}
     except redis.ResponseError:
         return {}
 
@@ -128,14 +128,19 @@ def _persistence(
     elif info.get("aof_last_write_status") != "ok" or info.get("aof_last_bgrewrite_status") != "ok":
         yield problem(check, "the append-only file could not be written", "look at the server's log and disk")
     else:
-        yield _flushing(check, told.get("appendfsync"))
+        yield _flushing(check, told)
 
 
-def _flushing(check: str, when: str | None) -> Finding:
+def _flushing(check: str, told: Mapping[str, str]) -> Finding:
+    when = told.get("appendfsync")
+    if when == "always" and told.get("no-appendfsync-on-rewrite") == "yes":
+        said = "no-appendfsync-on-rewrite is yes: while the file is rewritten, a power cut may forget half a minute"
+        return warning(check, said, "CONFIG SET no-appendfsync-on-rewrite no, and the same in its configuration file")
     if when == "always":
         return ok(check, "append-only file, flushed before each answer: a power cut loses nothing")
     if when is None:
-        return ok(check, "append-only file; when it is flushed may not be asked here (CONFIG is closed)")
+        said = "append-only file; when it is flushed may not be asked here (CONFIG is closed)"
+        return warning(check, said, "ask whoever runs it for appendfsync always, or know what a power cut may forget")
     lost = "about a second" if when == "everysec" else "half a minute"
     said = f"append-only file with appendfsync {when}: a power cut may forget {lost} of purchases"
     remedy = "CONFIG SET appendfsync always, and the same in its configuration file"

@@ -52,13 +52,20 @@ class PatientWatch(DueWatch):
                 self._seen[job].add(score)
 
 
+def plan_of(flight: Flight) -> PollPlan:
+    """The provider's own plan, with the flight's cap."""
+    own = find("photogpt").plan_for(OPERATION)
+    return PollPlan(min(own.first_seconds, flight.cap_seconds), own.factor, flight.cap_seconds)
+
+
 def told(flight: Flight) -> dict[str, str]:
-    """What bide is told: the provider's own plan, with the flight's cap."""
-    own, bide = find("photogpt").plan_for(OPERATION), "BIDE_PROVIDERS__PHOTOGPT__"
+    """What bide is told of it, and whether to learn."""
+    plan, bide = plan_of(flight), "BIDE_PROVIDERS__PHOTOGPT__"
     return {
-        f"{bide}POLL_FIRST_SECONDS": str(min(own.first_seconds, flight.cap_seconds)),
-        f"{bide}POLL_FACTOR": str(own.factor),
-        f"{bide}POLL_CAP_SECONDS": str(flight.cap_seconds),
+        f"{bide}POLL_FIRST_SECONDS": str(plan.first_seconds),
+        f"{bide}POLL_FACTOR": str(plan.factor),
+        f"{bide}POLL_CAP_SECONDS": str(plan.cap_seconds),
+        f"{bide}POLL_LEARN": str(flight.learns).lower(),
     }
 
 
@@ -120,14 +127,15 @@ def _staff(bide: Bide, flight: Flight) -> None:
 
 
 def _taught(seeder: Seeder, latency_seconds: float, flight: Flight) -> Pace:
-    """Let the ledger know how long such jobs take; the pace that follows from it."""
+    """Let the ledger know how long such jobs take; the pace that follows from it, or plain backoff's."""
+    plan = plan_of(flight)
+    if not flight.learns:
+        return Pace(plan)
     known = Experience()
     for number in range(_TAUGHT_JOBS):
         took = latency_of(f"taught-{number}", mean_seconds=latency_seconds)
         known = known.observed(took - _TAUGHT_WITHIN, took + _TAUGHT_WITHIN)
     seeder.ledger.learn(ACCOUNT, [(OPERATION, "", known.to_text())])
-    values = [float(value) for value in told(flight).values()]
-    plan = PollPlan(first_seconds=values[0], factor=values[1], cap_seconds=values[2])
     found = known.about()
     table = timetable(found[0], plan, shift=found[1]) if found else None
     return Pace(plan, lambda _: table)  # these jobs come without an estimate

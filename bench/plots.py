@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.records import Summary
+from bench.sizes import FEW, ONE_POLLER, TWO_POLLERS
 
 #: Between black and white, for letters and lines; and colours that stand out from both.
 GREY, RED, BLUE, SAND = "#7a7a7a", "#d1495b", "#3f88c5", "#c9a227"
@@ -61,9 +62,13 @@ def lateness(path: Path, burst: Mapping[str, Summary]) -> None:
     _save(path, draw, height=0.8 + 0.32 * len(burst))
 
 
+#: The flights of pollers that have learned, and have the machine for themselves.
+LEARNED = (FEW, ONE_POLLER, TWO_POLLERS)
+
+
 def flights(path: Path, found: Mapping[str, Summary]) -> None:
     """What a thousand polls cost the pollers, and how late polls are, against the jobs in flight."""
-    alone = [one for name, one in found.items() if "worker" not in name and one.median("in_flight_most")]
+    alone = [one for name in LEARNED if (one := found.get(name)) and one.median("in_flight_most")]
     ordered = sorted(alone, key=lambda one: one.median("in_flight_most") or 0.0)
 
     def draw(axes: Axes) -> None:

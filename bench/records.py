@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -17,8 +18,9 @@ from bench.servers import ROOT
 
 FILE = ROOT / "build" / "bench" / "records.jsonl"
 
-#: Libraries whose versions are kept with each record.
-LIBRARIES = ("celery", "kombu", "redis", "aiohttp", "httpx", "boto3")
+#: Libraries whose versions are kept with each record; peers' where they are installed (arq is somewhere else).
+LIBRARIES = ("celery", "kombu", "redis", "aiohttp", "httpx", "boto3", "uvloop")
+PEERS = ("dramatiq", "taskiq", "huey")
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,13 @@ class Record:
 
 def made(scenario: str, contender: str, run: int, size: str, values: Values) -> Record:
     """A record of this moment, on this machine."""
-    python = f"Python {platform.python_version()}"
-    versions = ", ".join((python, *(f"{name} {version(name)}" for name in LIBRARIES)))
-    return Record(scenario, contender, run, size, values, f"{datetime.now(UTC):%Y-%m-%d}", proc.machine(), versions)
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    return Record(scenario, contender, run, size, values, today, proc.machine(), _versions())
+
+
+def _versions() -> str:
+    there = [name for name in (*LIBRARIES, *PEERS) if name in LIBRARIES or find_spec(name)]
+    return ", ".join((f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in there)))
 
 
 def keep(record: Record, file: Path) -> None:

@@ -42,7 +42,7 @@ def _head(records: Sequence[Record]) -> str:
     last = records[-1]
     runs = max(record.run for record in records)
     size = "" if last.size == "full" else f" Sizes are `{last.size}`, to try the machinery: the figures mean nothing."
-    what = f"Medians of {runs} runs" if runs > 1 else "One run"
+    what = f"Medians of {runs} runs, where *runs* does not say less" if runs > 1 else "One run"
     return f"{what}; in brackets the least and the most. {last.machine}. {last.versions}. {last.at}.{size}"
 
 

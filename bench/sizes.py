@@ -15,6 +15,7 @@ CORE, BLOCKING = ("plain", "bide", "pinned", "naive"), ("blocking",)
 
 #: The flights: what polls them, and what runs beside.
 FEW, ONE_POLLER, TWO_POLLERS = "few, one poller", "one poller", "two pollers"
+UNLEARNED = "few, backoff alone"
 WITH_WORKER = "one poller, one worker"
 
 
@@ -30,6 +31,8 @@ class Flight:
     cap_seconds: float
     pollers: int = 1
     worker: bool = False
+    #: Whether polls go by what was learned (`POLL_LEARN`).
+    learns: bool = True
 
     @property
     def seconds(self) -> float:
@@ -61,6 +64,7 @@ class Sizes:
     paced_seconds: float = 60.0
     flights: tuple[tuple[str, Flight], ...] = (
         (FEW, Flight(2_000, 30.0, 15.0)),
+        (UNLEARNED, Flight(2_000, 30.0, 15.0, learns=False)),
         (ONE_POLLER, Flight(20_000, 60.0, 30.0)),
         (TWO_POLLERS, Flight(50_000, 60.0, 60.0, pollers=2)),
         (WITH_WORKER, Flight(20_000, 60.0, 30.0, worker=True)),
@@ -90,6 +94,7 @@ SIZES = {
         paced_seconds=3.0,
         flights=(
             (ONE_POLLER, Flight(200, 6.0, 3.0)),
+            (UNLEARNED, Flight(200, 6.0, 3.0, learns=False)),
             (TWO_POLLERS, Flight(300, 6.0, 3.0, pollers=2)),
             (WITH_WORKER, Flight(100, 6.0, 3.0, worker=True)),
         ),

@@ -50,8 +50,8 @@ def why(experience: Experience, plan: PollPlan, *, estimate_seconds: float | Non
     if found is None:
         weight = experience.durations.weight
         return (
-            f"plain backoff, {plan.first_seconds:g} s to {plan.cap_seconds:g} s: {KNOWN_JOBS:g} jobs like it are to be "
-            f"known, {weight:.0f} are"
+            f"plain backoff, {plan.first_seconds:g} s to {plan.cap_seconds:g} s by the provider's plan: {KNOWN_JOBS:g} "
+            f"jobs like it are to be known, {weight:.0f} are"
         )
     sketch, shift = found
     half, most = sketch.quantiles_seconds(0.5, 0.9)

@@ -32,6 +32,10 @@ _EARLIEST_PROBE = 1 / 6
 #: The most that a look is put off by chance, as a share of its delay, so that jobs do not march in step.
 _LATER = 0.02
 
+#: How far a look may lie beyond the plan's cap: a bin, so that jobs that take just as long are found by one look. With
+#: what is put off by chance it is still less than backoff's own jitter adds.
+_BEYOND = 1.05
+
 #: A step of the grid is no finer than this share of the plan's first delay, and no wider than this share of its cap.
 _FINEST, _WIDEST = 0.25, 0.25
 
@@ -123,11 +127,13 @@ class Timetable:
         return (self.next_age(age_seconds) - age_seconds) * (1 + _LATER * chance())
 
     def next_age(self, age_seconds: float) -> float:
-        """The age of the next look, at least the plan's first delay away and at most its cap."""
+        """The age of the next look, at least the plan's first delay away and at most its cap and a bin."""
         place = bisect_right(self.ages, age_seconds) - 1
         wanted = self.ages[self.following[place]]
-        least, most = age_seconds + self.plan.first_seconds, age_seconds + self.plan.cap_seconds
-        return most if place == len(self.ages) - 1 else min(max(wanted, least), most)
+        least, cap = self.plan.first_seconds, self.plan.cap_seconds
+        if place == len(self.ages) - 1:
+            return age_seconds + cap
+        return min(max(wanted, age_seconds + least), age_seconds + cap * _BEYOND)
 
 
 def timetable(sketch: Sketch, plan: PollPlan, *, shift: int = 0) -> Timetable:
@@ -156,7 +162,7 @@ def _best(known: Distribution, plan: PollPlan, weight: float) -> list[int]:
     ahead[last] = _base(weight, known, last, (1 - done[last]) * (1 + weight * plan.cap_seconds / 2))
     for here in range(last - 1, -1, -1):
         low = bisect_right(ages, ages[here] + plan.first_seconds * 0.999, here + 1)
-        high = max(bisect_right(ages, ages[here] + plan.cap_seconds * 1.001, here + 1), low + 1)
+        high = max(bisect_right(ages, ages[here] + plan.cap_seconds * _BEYOND, here + 1), low + 1)
         low, high = min(low, last), min(high, last + 1)
         slope = weight * done[here]
         costs = [rest - slope * age for rest, age in zip(ahead[low:high], ages[low:high], strict=True)]

@@ -44,6 +44,10 @@ class Bide(CeleryContender):
     def worker_pid(self) -> int:
         return self.pids[0]
 
+    @property
+    def poller_pid(self) -> int:
+        return self.pids[1]
+
     def arguments(self, name: str) -> dict[str, Any]:
         return _request("images.generation", name)
 

@@ -107,7 +107,7 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
 
 
 def _pace(sight: Sight) -> str | None:
-    """Why its polls are when they are, once something was learned about such jobs; this command knows no settings."""
+    """Why its polls are when they are, as far as a plan of the provider's own says; this command knows no settings."""
     from bide.errors import BideError  # noqa: PLC0415 - as above
     from bide.experience import Experience  # noqa: PLC0415 - as above
     from bide.pace import why  # noqa: PLC0415 - as above
@@ -115,8 +115,8 @@ def _pace(sight: Sight) -> str | None:
 
     record, experience = sight.record, Experience.from_text(sight.experience)
     estimate = record.number("estimate") or None
-    if experience.about(estimate) is None:
-        return None
+    if experience.about(estimate) is None and record.text("state") != "running":
+        return None  # nothing is known, and nobody waits for a poll
     try:
         return why(experience, find(record.account.provider).plan_for(record.text("op")), estimate_seconds=estimate)
     except (BideError, KeyError):  # the adapter is installed elsewhere, or no longer has the operation

@@ -85,6 +85,7 @@ def test_explain_tells_the_story(stage: Stage) -> None:
         "  why        the provider is at work on it and last said: processing",
         "  next       2023-11-14 22:13:25 UTC: poll",
         "  money      bought, as p-a",
+        "  polls      plain backoff, 5 s to 30 s by the provider's plan: 8 jobs like it are to be known, 0 are",
         f"  to do      {STATE_ADVICE[JobState.RUNNING]}",
         "",
         "2023-11-14 22:13:20       +0.0 s  opened     interactive, may take 1800 s",

@@ -112,7 +112,8 @@ def test_only_ends_teach(answer: PollAnswer, expected: bool) -> None:
 
 def test_why() -> None:
     """People are told what a poll's time rests on."""
-    assert why(Experience(), PLAN) == "plain backoff, 2 s to 30 s: 8 jobs like it are to be known, 0 are"
+    told = "plain backoff, 2 s to 30 s by the provider's plan: 8 jobs like it are to be known, 0 are"
+    assert why(Experience(), PLAN) == told
     said = why(experience(), PLAN)
     assert "learned from 60 jobs" in said
     assert "half take up to 20" in said

@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
 import redis
 
+from bench.proc import machine
 from bench.records import FILE, read, summaries
 from bench.scaling_model import Costs, Load, lateness, needs, polls_per_second
 from bench.servers import ROOT, _on_a_port, _redis, end, said, spawn
-from bench.sizes import FEW
+from bench.sizes import ONE_POLLER
 from bench.table import written
 from bide.backoff import PollPlan
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Ledger, Limits
+from bide.ledger.callbacks import Callbacks
 from bide.ledger.scripts import connect
 from workers.embedded.surroundings import demo_surroundings
 
@@ -38,7 +43,17 @@ ACCOUNTS = tuple(AccountName("photogpt", f"a{number}") for number in range(8))
 WORKER_SECONDS_PER_JOB, REDIS_SECONDS_PER_JOB, SECONDS_PER_POLL = 0.020, 0.003, 0.0007
 
 #: Loads that are worked out: jobs a second, seconds at the provider, polls a job, learned.
-LOADS = (Load(1, 30, 2), Load(30, 60, 2), Load(100, 60, 2), Load(500, 100, 2), Load(1000, 100, 2))
+LOADS = (
+    Load(1, 30, 2),
+    Load(30, 60, 2),
+    Load(100, 60, 2),
+    Load(100, 60, 2, accounts=1000),
+    Load(500, 100, 2),
+    Load(1000, 100, 2, retention_seconds=24 * 3600.0),
+)
+
+#: Looks at an idle account whose price is measured.
+LOOKS = 1000
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,26 @@ def _finish(ledger: Ledger, account: AccountName, job_id: str) -> None:
     ledger.answered(account, job_id)
 
 
+def look(server: redis.Redis) -> tuple[float, float]:
+    """Redis's CPU for a sweep of an idle account with all that belongs to it, and for a watch [seconds]."""
+    ledger, callbacks, account = Ledger(server), Callbacks(server), AccountName("photogpt", "idle")
+
+    def swept() -> None:
+        ledger.sweep(account)
+        ledger.admit(account)
+        callbacks.due(account)
+
+    return _price(server, swept), _price(server, lambda: ledger.watch(account))
+
+
+def _price(server: redis.Redis, move: Callable[[], object]) -> float:
+    move()
+    before = _redis_cpu(server)
+    for _ in range(LOOKS):
+        move()
+    return (_redis_cpu(server) - before) / LOOKS
+
+
 def _used_bytes(server: redis.Redis) -> float:
     return float(server.info("memory")["used_memory"])
 
@@ -120,8 +155,9 @@ def run(server: redis.Redis, url: str, processes: int, seconds: float) -> Measur
     return Measured(processes, polls / seconds, cpu / polls, spent / polls, spent / seconds)
 
 
-def report(runs: Sequence[Measured], waiting_bytes: float, finished_bytes: float) -> str:
+def report(runs: Sequence[Measured], memory: tuple[float, float], looks: tuple[float, float]) -> str:
     """What was measured, and what the model makes of it, in Markdown."""
+    (waiting_bytes, finished_bytes), (sweep, watch) = memory, looks
     lines = [
         "| pollers | polls per second | as the model has it | poller CPU per poll [µs] | Redis CPU per poll [µs] "
         "| Redis, of a core |",
@@ -142,15 +178,21 @@ def report(runs: Sequence[Measured], waiting_bytes: float, finished_bytes: float
             f"| {each.redis_share:.0%} |"
         )
     worker, redis_of_job, poll = prices(first.redis_seconds_per_poll)
-    costs = Costs(poll, first.redis_seconds_per_poll, worker, redis_of_job, waiting_bytes, finished_bytes)
-    kept = f"A waiting job takes {waiting_bytes / 1000:.2f} kB of Redis, a finished one {finished_bytes / 1000:.2f} kB."
-    return "\n".join([*lines, "", kept, "", *_worked_out(costs), "", *_simulated(costs)])
+    costs = Costs(poll, first.redis_seconds_per_poll, worker, redis_of_job, waiting_bytes, finished_bytes, sweep, watch)
+    where = f"{machine()}. Python {platform.python_version()}, redis {version('redis')}. {datetime.now(UTC):%Y-%m-%d}."
+    kept = (
+        f"A waiting job takes {waiting_bytes / 1000:.2f} kB of Redis, a finished one {finished_bytes / 1000:.2f} kB. "
+        f"Redis's CPU for a job without its polls: {redis_of_job * 1e6:.0f} µs; to sweep an idle account: "
+        f"{sweep * 1e6:.0f} µs, to watch it: {watch * 1e6:.0f} µs. A worker's CPU for a job: {worker * 1e3:.1f} ms, a "
+        f"poller's for a poll with its HTTP: {poll * 1e6:.0f} µs."
+    )
+    return "\n".join([where, "", *lines, "", kept, "", *_worked_out(costs), "", *_simulated(costs)])
 
 
 def prices(redis_seconds_per_poll: float, file: Path = FILE) -> tuple[float, float, float]:
     """Worker's and Redis's CPU for a job beside its polls, and a poller's for a poll [seconds], as last measured."""
     found = read(file)
-    burst, flight = summaries(found, "burst").get("bide"), summaries(found, "in flight").get(FEW)
+    burst, flight = summaries(found, "burst").get("bide"), summaries(found, "in flight").get(ONE_POLLER)
     poll = (flight.median("cpu_per_1000_polls") if flight else None) or 1000 * SECONDS_PER_POLL
     job, of_redis, polls = (
         burst.median(name) if burst else None for name in ("cpu_per_1000", "redis_cpu_per_1000", "polls_per_job")
@@ -162,14 +204,15 @@ def prices(redis_seconds_per_poll: float, file: Path = FILE) -> tuple[float, flo
 
 def _worked_out(costs: Costs) -> list[str]:
     lines = [
-        "| jobs per second | in flight | pollers | workers | Redis cores | ledgers | Redis, 7 days [GB] |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| jobs/s | in flight | accounts | days kept | pollers | workers | Redis cores | Redis [GB] | ledgers |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for load in LOADS:
         found = needs(load, costs)
         lines.append(
-            f"| {load.jobs_per_second:,.0f} | {load.in_flight:,.0f} | {found.pollers:.1f} | {found.workers:.1f} | "
-            f"{found.redis_cores:.2f} | {max(found.ledgers, 1):.0f} | {found.redis_bytes / 1e9:,.1f} |"
+            f"| {load.jobs_per_second:,.0f} | {load.in_flight:,.0f} | {load.accounts:,} | "
+            f"{load.retention_seconds / 86400:.0f} | {found.pollers:.1f} | {found.workers:.1f} | "
+            f"{found.redis_cores:.2f} | {found.redis_bytes / 1e9:,.1f} | {found.ledgers} |"
         )
     return lines
 
@@ -206,11 +249,11 @@ def main(processes: tuple[int, ...], jobs: int, seconds: float, write: bool) -> 
         try:
             url = f"redis://127.0.0.1:{port}/0"
             with connect(url) as server:
-                waiting, finished = fill(server, jobs)
+                memory, looks = fill(server, jobs), look(server)
                 runs = [run(server, url, count, seconds) for count in processes]
         finally:
             end(process)
-    text = report(runs, waiting, finished)
+    text = report(runs, memory, looks)
     click.echo(text)
     if write:
         PAGE.write_text(written(PAGE.read_text(), text))

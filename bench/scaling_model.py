@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 from dataclasses import dataclass
+from math import ceil
 
 from bide.backoff import PollPlan
 
@@ -13,6 +14,12 @@ ROUND_GAP_SECONDS, BATCH = 0.25, 500
 
 #: The part of one core that Redis, or a poller, should be planned for: above it queues grow in bursts.
 PLANNED_SHARE = 0.7
+
+#: How often every process looks at every account [seconds]: one sweeps it, the others watch.
+LOOK_SECONDS = 2.5
+
+#: What one Redis is given for data [bytes].
+LEDGER_BYTES = 64e9
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class Costs:
     redis_seconds_per_job: float
     redis_bytes_waiting: float
     redis_bytes_finished: float
+    redis_seconds_per_sweep: float
+    redis_seconds_per_watch: float
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Load:
     latency_seconds: float
     polls_per_job: float
     retention_seconds: float = 7 * 24 * 3600.0
+    accounts: int = 8
 
     @property
     def in_flight(self) -> float:
@@ -56,21 +66,24 @@ class Needs:
     redis_bytes: float
 
     @property
-    def ledgers(self) -> float:
-        """How many Redis servers the accounts are to be spread over by their share of one core; below 1: one."""
-        return self.redis_cores / PLANNED_SHARE
+    def ledgers(self) -> int:
+        """How many Redis servers the accounts are to be spread over, by their share of a core and by memory."""
+        return max(ceil(self.redis_cores / PLANNED_SHARE), ceil(self.redis_bytes / LEDGER_BYTES), 1)
 
 
 def needs(load: Load, costs: Costs) -> Needs:
-    """All costs are linear: in polls, in jobs, in waiting and in remembered jobs. Accounts add a round each."""
+    """Linear in polls, in jobs, in waiting and in remembered jobs; and in the product of accounts and processes."""
     remembered = load.jobs_per_second * load.retention_seconds
-    redis_cores = (
-        load.polls_per_second * costs.redis_seconds_per_poll + load.jobs_per_second * costs.redis_seconds_per_job
-    )
+    pollers = load.polls_per_second * costs.poller_seconds_per_poll / PLANNED_SHARE
+    workers = load.jobs_per_second * costs.worker_seconds_per_job / PLANNED_SHARE
+    watching = max(ceil(pollers), 1) + max(ceil(workers), 1) - 1
+    looks = costs.redis_seconds_per_sweep + watching * costs.redis_seconds_per_watch
     return Needs(
-        pollers=load.polls_per_second * costs.poller_seconds_per_poll / PLANNED_SHARE,
-        workers=load.jobs_per_second * costs.worker_seconds_per_job / PLANNED_SHARE,
-        redis_cores=redis_cores,
+        pollers=pollers,
+        workers=workers,
+        redis_cores=load.polls_per_second * costs.redis_seconds_per_poll
+        + load.jobs_per_second * costs.redis_seconds_per_job
+        + load.accounts * looks / LOOK_SECONDS,
         redis_bytes=load.in_flight * costs.redis_bytes_waiting + remembered * costs.redis_bytes_finished,
     )
 

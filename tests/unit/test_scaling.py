@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 
 import pytest
 
 from bench.scaling import prices
-from bench.scaling_model import Costs, Load, lateness, needs, polls_per_second
+from bench.scaling_model import LEDGER_BYTES, Costs, Load, lateness, needs, polls_per_second
 from bide.backoff import PollPlan
 
-COSTS = Costs(0.001, 0.0001, 0.02, 0.003, 2000, 3000)
+COSTS = Costs(0.001, 0.0001, 0.02, 0.003, 2000, 3000, 0.0001, 0.00001)
 PLAN = PollPlan(10, 1, 10)
 
 
 def test_twice_the_jobs_need_twice_of_all() -> None:
-    """All costs are linear in the jobs per second."""
-    one, two = (needs(Load(rate, 60, 2), COSTS) for rate in (50, 100))
+    """All costs but that of idle accounts are linear in the jobs per second."""
+    one, two = (needs(Load(rate, 60, 2, accounts=0), COSTS) for rate in (50, 100))
 
     assert (two.pollers, two.workers, two.redis_cores) == pytest.approx(
         (2 * one.pollers, 2 * one.workers, 2 * one.redis_cores)
@@ -26,11 +27,27 @@ def test_twice_the_jobs_need_twice_of_all() -> None:
 
 def test_by_hand() -> None:
     """100 jobs a second for 60 s: 6,000 in flight, 200 polls a second, 0.32 of a core of Redis."""
-    load = Load(100, 60, 2, retention_seconds=0)
+    load = Load(100, 60, 2, retention_seconds=0, accounts=0)
 
     assert (load.in_flight, load.polls_per_second) == (6000, 200)
     assert needs(load, COSTS).redis_cores == pytest.approx(200 * 0.0001 + 100 * 0.003)
     assert needs(load, COSTS).redis_bytes == 6000 * 2000
+
+
+def test_every_process_looks_at_every_account() -> None:
+    """With 1 poller and 3 workers a thousand accounts are swept by one and watched by three, every 2.5 s."""
+    idle, busy = (needs(Load(100, 60, 2, accounts=accounts), COSTS) for accounts in (0, 1000))
+
+    assert (ceil(idle.pollers), ceil(idle.workers)) == (1, 3)
+    assert busy.redis_cores - idle.redis_cores == pytest.approx(1000 * (0.0001 + 3 * 0.00001) / 2.5)
+
+
+def test_what_is_remembered_may_need_more_ledgers_than_a_core_does() -> None:
+    """1,000 jobs a second kept for a week are 1.8 TB."""
+    kept = needs(Load(1000, 60, 2), COSTS)
+
+    assert kept.ledgers > kept.redis_cores / 0.7
+    assert kept.ledgers == ceil(kept.redis_bytes / LEDGER_BYTES)
 
 
 def test_polls_are_a_round_late_while_there_is_room() -> None:

@@ -63,7 +63,8 @@ class RabbitServer:
         """SIGKILL, then the same node again."""
         node = self._processes.pop()
         os.killpg(node.pid, signal.SIGKILL)
-        node.wait()
+        node.wait()  # of its script; the node itself may take a moment more, and a new one must not meet it
+        eventually(lambda: not _listening(self._port), what="the killed RabbitMQ is gone")
         self._start()
 
     def _start(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -136,7 +137,7 @@ def test_a_run_that_nobody_looked_at_in_time_is_looked_at(tools: Tools) -> None:
     """Its message was lost, or its feeder; one that is not due yet is left alone."""
     for run_id in ("late", "early"):
         tools.runs.create(run_id, rows=1, digest="d", source="test", options=Options())
-    tools.stage.server.zadd("bide:runs", {"late": 1})
+    tools.stage.server.zadd("bide:runs", {"late": 1, "early": time.time() + 3600})
     sweeper_of(tools).sweep()
     assert tools.dispatcher.run_ids == ["late"]
 

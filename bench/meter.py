@@ -28,13 +28,15 @@ class Meter:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._before, self._busy_before, self._started = self._spent(), proc.busy_seconds(), time.monotonic()
+        self._before, self._started = self._spent(), time.monotonic()
+        self._busy_before, self._stolen_before = proc.busy_seconds(), proc.stolen_seconds()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        wall, busy = time.monotonic() - self._started, proc.busy_seconds() - self._busy_before
+        wall = time.monotonic() - self._started
+        busy, stolen = proc.busy_seconds() - self._busy_before, proc.stolen_seconds() - self._stolen_before
         contender, redis, provider, store = (
             now - before for now, before in zip(self._spent(), self._before, strict=True)
         )
@@ -49,6 +51,7 @@ class Meter:
             "provider_share": provider / wall,
             "store_share": store / wall,
             "machine_share": busy / wall,
+            "stolen_share": stolen / wall,
         }
 
     def _spent(self) -> tuple[float, ...]:

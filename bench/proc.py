@@ -20,6 +20,11 @@ def busy_seconds() -> float:
     return sum(map(int, (user, nice, system, *others))) / _TICKS_PER_SECOND
 
 
+def stolen_seconds() -> float:
+    """What the host of a virtual machine kept of its CPUs since it began, while there was work for them [seconds]."""
+    return int(Path("/proc/stat").read_text().split(maxsplit=9)[8]) / _TICKS_PER_SECOND
+
+
 def ticks(stat: str) -> int:
     """utime, stime, cutime and cstime of a line of /proc/PID/stat; the name in it may hold blanks and brackets."""
     fields = stat.rpartition(")")[2].split()

@@ -70,6 +70,7 @@ def _bursts(records: Sequence[Record]) -> list[str]:
         ("bought twice", of_other(kill, most("bought_twice"))),
         ("the provider's share of a core", value("provider_share")),
         ("the store's share of a core", value("store_share")),
+        ("the machine's host kept, of a core", value("stolen_share")),
     ]
     size = f"{RESULT_BYTES / 1000:g} kB"
     words = f"All jobs at once, each {latency:g} s at the provider (within 30 %), results of {size}."
@@ -126,7 +127,8 @@ def _flights(records: Sequence[Record]) -> list[str]:
         ("peak memory, all processes [MB]", value("peak_bytes", scale=1e-6, digits=0)),
         ("the provider's share of a core", value("provider_share")),
         ("Redis's share of a core", value("redis_share")),
-        ("cores in use, by all together, the bench too", value("machine_share")),
+        ("cores in use, by all together, the bench and the machine's host too", value("machine_share")),
+        ("of them the host's", value("stolen_share")),
         ("results stored by then", value("stored", digits=0)),
     ]
     picture = "![Cost and lateness against jobs in flight](performance/in-flight.svg)"

@@ -8,9 +8,8 @@ import subprocess
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 
-from bench.proc import machine
+from bench.proc import machine, stolen_seconds
 from tests.integration.servers import redis_binary
 
 LIBRARIES = ("celery", "kombu", "redis")
@@ -32,15 +31,10 @@ class Surroundings:
     """What else went on while something was measured: counted from when this was made."""
 
     def __init__(self) -> None:
-        self._began, self._stolen_before = time.monotonic(), _stolen_seconds()
+        self._began, self._stolen_before = time.monotonic(), stolen_seconds()
 
     def told(self) -> dict[str, float]:
         """The load of the last 15 minutes, and the share of the CPUs that the host of a virtual machine kept [%]."""
         cpu_seconds = (time.monotonic() - self._began) * (os.cpu_count() or 1)
-        stolen = _stolen_seconds() - self._stolen_before
+        stolen = stolen_seconds() - self._stolen_before
         return {"busy": round(os.getloadavg()[2], 1), "stolen_percent": round(100 * stolen / cpu_seconds, 1)}
-
-
-def _stolen_seconds() -> float:
-    """Of all CPUs since the machine began."""
-    return int(Path("/proc/stat").read_text().split(maxsplit=9)[8]) / os.sysconf("SC_CLK_TCK")

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench.contenders import Bide, Naive, Plain
-from bench.sizes import BLOCKING, CORE, ONE_POLLER, Sizes
+from bench.contenders import Bide, Plain
+from bench.sizes import ONE_POLLER, Sizes
 
-#: How long a turn takes about, its servers included, on a machine like that of docs/performance.md [seconds].
-SECONDS = {"plain": 50.0, "bide": 95.0, "pinned": 90.0, "naive": 90.0, "blocking": 150.0, "peer": 50.0}
+#: How long a burst of the script takes about, one of the others, and a paced turn, servers included, on a machine like
+#: that of docs/performance.md [seconds].
+PLAIN_SECONDS, SECONDS, PACED_SECONDS = 50.0, 95.0, 110.0
 
 #: Contenders whose kept-on-a-CPU twin is shown when it is asked for only.
 EXTRA = ("pinned",)
-
-#: Contenders that are paced: the limit, bide, and what one writes first.
-PACED = (Plain.name, Bide.name, Naive.name)
 
 #: Turns that count and do not time may be taken so many at once.
 ALONGSIDE = 3
@@ -40,16 +38,11 @@ class Turn:
 def plan(contenders: Sequence[str], sizes: Sizes) -> list[Turn]:
     """All turns of a run, what the goals need first."""
     return [
-        *(_burst(contender) for contender in contenders),
+        *(Turn("burst", name, PLAIN_SECONDS if name == Plain.name else SECONDS) for name in contenders),
         *(_of_bide(sizes) if Bide.name in contenders else ()),
-        *(Turn("paced", contender, 110, once=True) for contender in contenders if contender in PACED),
-        *(Turn("kill", contender, 100, once=True, counts=True) for contender in contenders if contender not in EXTRA),
+        *(Turn("paced", name, PACED_SECONDS, once=True) for name in contenders if name not in EXTRA),
+        *(Turn("kill", name, 100, once=True, counts=True) for name in contenders if name not in EXTRA),
     ]
-
-
-def _burst(contender: str) -> Turn:
-    kind = contender if contender in (*CORE, *BLOCKING) else "peer"
-    return Turn("burst", contender, SECONDS[kind], once=contender in BLOCKING)
 
 
 def _of_bide(sizes: Sizes) -> Iterator[Turn]:

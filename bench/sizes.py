@@ -10,9 +10,6 @@ LATENCY_SPREAD = 0.3
 #: Size of a result [bytes].
 RESULT_BYTES = 100_000
 
-#: Contenders whose bursts are the largest, and those that hold a thread for each job.
-CORE, BLOCKING = ("plain", "bide", "pinned", "naive"), ("blocking",)
-
 #: The flights: what polls them, and what runs beside.
 FEW, ONE_POLLER, TWO_POLLERS = "few, one poller", "one poller", "two pollers"
 UNLEARNED = "few, backoff alone"
@@ -50,9 +47,6 @@ class Sizes:
     """Of all scenarios. Times are seconds."""
 
     burst_jobs: int = 2000
-    #: Peers that no goal compares with the script, and those that hold a thread for each job, make do with fewer.
-    peer_burst_jobs: int = 600
-    blocking_burst_jobs: int = 300
     warm_jobs: int = 200
     latency_seconds: float = 10.0
     kill_jobs: int = 300
@@ -73,20 +67,12 @@ class Sizes:
     start_jobs: int = 200
     film_bytes: int = 1_000_000_000
 
-    def burst_of(self, contender: str) -> int:
-        """How many jobs the burst of a contender has."""
-        if contender in BLOCKING:
-            return self.blocking_burst_jobs
-        return self.burst_jobs if contender in CORE else self.peer_burst_jobs
-
 
 SIZES = {
     "full": Sizes(),
     "quick": Sizes(burst_jobs=300, warm_jobs=20, latency_seconds=3.0),
     "tiny": Sizes(
         burst_jobs=30,
-        peer_burst_jobs=30,
-        blocking_burst_jobs=30,
         warm_jobs=10,
         latency_seconds=3.0,
         kill_jobs=30,

@@ -23,7 +23,7 @@ def take(scenario: str, contender: str, sizes: Sizes) -> Values:
     match scenario:
         case "burst":
             with stage(contender, latency_seconds=sizes.latency_seconds) as one:
-                return burst.measure(one, jobs=sizes.burst_of(contender), warm_jobs=sizes.warm_jobs)
+                return burst.measure(one, jobs=sizes.burst_jobs, warm_jobs=sizes.warm_jobs)
         case "kill":
             with stage(contender, latency_seconds=sizes.kill_latency_seconds) as one:
                 patience, quiet = sizes.kill_patience_seconds, sizes.quiet_seconds

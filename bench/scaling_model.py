@@ -15,7 +15,7 @@ ROUND_GAP_SECONDS, BATCH = 0.25, 500
 #: The part of one core that Redis, or a poller, should be planned for: above it queues grow in bursts.
 PLANNED_SHARE = 0.7
 
-#: How often every process looks at every account [seconds]: one sweeps it, the others watch.
+#: How often two processes look at every account [seconds]: one sweeps it, the other watches.
 LOOK_SECONDS = 2.5
 
 #: What one Redis is given for data [bytes].
@@ -72,18 +72,14 @@ class Needs:
 
 
 def needs(load: Load, costs: Costs) -> Needs:
-    """Linear in polls, in jobs, in waiting and in remembered jobs; and in the product of accounts and processes."""
+    """Linear in polls, in jobs, in waiting and in remembered jobs, and in accounts."""
     remembered = load.jobs_per_second * load.retention_seconds
-    pollers = load.polls_per_second * costs.poller_seconds_per_poll / PLANNED_SHARE
-    workers = load.jobs_per_second * costs.worker_seconds_per_job / PLANNED_SHARE
-    watching = max(ceil(pollers), 1) + max(ceil(workers), 1) - 1
-    looks = costs.redis_seconds_per_sweep + watching * costs.redis_seconds_per_watch
     return Needs(
-        pollers=pollers,
-        workers=workers,
+        pollers=load.polls_per_second * costs.poller_seconds_per_poll / PLANNED_SHARE,
+        workers=load.jobs_per_second * costs.worker_seconds_per_job / PLANNED_SHARE,
         redis_cores=load.polls_per_second * costs.redis_seconds_per_poll
         + load.jobs_per_second * costs.redis_seconds_per_job
-        + load.accounts * looks / LOOK_SECONDS,
+        + load.accounts * (costs.redis_seconds_per_sweep + costs.redis_seconds_per_watch) / LOOK_SECONDS,
         redis_bytes=load.in_flight * costs.redis_bytes_waiting + remembered * costs.redis_bytes_finished,
     )
 

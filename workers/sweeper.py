@@ -1,4 +1,4 @@
-"""Mends what was lost: a timer in every worker process, of which one at a time works.
+"""Mends what was lost: a timer in every worker process, of which one at a time works and another watches.
 
 It repairs after a killed worker, a restarted Redis, a flushed broker queue or a dead beat, and needs none of them.
 """
@@ -26,8 +26,8 @@ from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-#: Held by the process that sweeps; ends by itself, so that a dead one is replaced.
-LOCK_KEY = "bide:sweeper"
+#: Held by the process that sweeps, and by the one that watches; they end by themselves, so that a dead one is replaced.
+LOCK_KEY, DEPUTY_KEY = "bide:sweeper", "bide:sweeper:deputy"
 
 #: Jobs of one account that are looked at together, and how often that is repeated where more of them wait.
 PAGE, MOST_PAGES = 200, 20
@@ -43,7 +43,7 @@ BACKLOG = {SUBMIT_QUEUE: 50, STORE_QUEUE: 50}
 
 
 class Sweeper:
-    """Sweeps every account twice within `sweep_seconds`, in one of the processes; the others look after it."""
+    """Looks at every account twice within `sweep_seconds`: one process sweeps, a second watches, the others rest."""
 
     def __init__(self, app: Celery, tools: Toolbox) -> None:
         self._app, self._tools = app, tools
@@ -61,6 +61,13 @@ class Sweeper:
         self._stop.set()
         self._thread.join(timeout=2 * self._seconds)
 
+    def look(self) -> None:
+        """Do this process's part."""
+        if self._holds(LOCK_KEY):
+            self.sweep()
+        elif self._holds(DEPUTY_KEY):
+            self.watch()
+
     def sweep(self) -> int:
         """Sweep all accounts once; how many things were mended. One that breaks does not stop the others."""
         backlog, mended = self._backlog(), 0
@@ -74,7 +81,7 @@ class Sweeper:
         return mended + self._look_at_runs()
 
     def watch(self) -> None:
-        """Look after all accounts while another process sweeps them."""
+        """See that no account is left to itself, should the one that sweeps be slow, or gone."""
         for account in self._tools.ledger.accounts():
             self._tools.ledger.watch(account)
 
@@ -103,10 +110,7 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stop.wait(self._seconds / 2):
             try:
-                if self._my_turn():
-                    self.sweep()
-                else:
-                    self.watch()
+                self.look()
             except (LedgerAwayError, *AWAY) as error:
                 log.warning("sweeper.ledger_away", reason=str(error))
             except Exception:
@@ -121,12 +125,12 @@ class Sweeper:
         except redis.RedisError as error:
             log.warning("sweeper.counts_not_kept", reason=type(error).__name__)
 
-    def _my_turn(self) -> bool:
-        """Take or keep the lock; it outlives this sweep, so that the same process goes on sweeping."""
+    def _holds(self, key: str) -> bool:
+        """Take or keep a part; it outlives this look, so that the same process goes on."""
         server, milliseconds = self._tools.ledger.server, int(LOCK_SWEEPS * self._seconds * 1000)
-        if server.set(LOCK_KEY, self._name, nx=True, px=milliseconds):
+        if server.set(key, self._name, nx=True, px=milliseconds):
             return True
-        return bool(server.get(LOCK_KEY) == self._name and server.pexpire(LOCK_KEY, milliseconds))
+        return bool(server.get(key) == self._name and server.pexpire(key, milliseconds))
 
     def _backlog(self) -> list[str]:
         """The queues that have so many messages waiting that a hint in them may be late, and not lost."""

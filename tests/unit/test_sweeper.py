@@ -21,7 +21,7 @@ from config.sections import TimingSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.metrics.counted import REPAIRS
 from workers.metrics.tally import Tally, metrics_key
-from workers.sweeper import LOCK_KEY, PAGE, Sweeper
+from workers.sweeper import DEPUTY_KEY, LOCK_KEY, PAGE, Sweeper
 from workers.toolbox import Toolbox
 
 
@@ -44,6 +44,10 @@ class Sent:
 @dataclass
 class Told:
     timing: TimingSettings
+
+
+#: Locks outlive a test, however slow its machine.
+UNHURRIED = Told(TimingSettings(sweep_seconds=60.0))
 
 
 @dataclass
@@ -119,18 +123,37 @@ def test_due_callbacks_are_told_of(stage: Stage, tools: Tools) -> None:
     assert tools.dispatcher.callbacks == [ACCOUNT]
 
 
-def test_one_sweeper_works_and_the_others_watch(stage: Stage, tools: Tools) -> None:
-    """The second finds the lock taken; it notes that somebody looks after the account."""
-    first, second = sweeper_of(tools), sweeper_of(tools)
+def test_one_sweeps_one_watches_and_the_others_rest(stage: Stage, tools: Tools) -> None:
+    """However many processes there are: each account costs two of them a look."""
+    tools.settings = UNHURRIED
+    processes = [sweeper_of(tools) for _ in range(4)]
     stage.open("a")
-    assert first._my_turn()
-    assert first._my_turn(), "the holder goes on"
-    assert not second._my_turn()
-    assert 0 < stage.server.pttl(LOCK_KEY) <= 120
-    second.watch()
-    assert float(str(stage.server.hget(f"{prefix(ACCOUNT)}account", "swept_at"))) == stage.clock.now
+    stage.clock.advance(20)
+    for process in processes:
+        process.look()
+        assert tools.dispatcher.job_ids == ["a"], "told again by the first alone"
+        stage.clock.advance(1)
+    assert watched_at(stage) == stage.clock.now - 3, "by the second, and by nobody after it"
+    assert all(0 < stage.server.pttl(key) <= 72_000 for key in (LOCK_KEY, DEPUTY_KEY))
+
+
+def test_a_deputy_takes_over(stage: Stage, tools: Tools) -> None:
+    """The next look of whoever lives finds a lock that has run out; the deputy's own part falls to another."""
+    tools.settings = UNHURRIED
+    gone, deputy, third = sweeper_of(tools), sweeper_of(tools), sweeper_of(tools)
+    gone.look()
+    deputy.look()
     stage.server.delete(LOCK_KEY)
-    assert second._my_turn()
+    stage.open("a")
+    deputy.look()
+    assert tools.dispatcher.job_ids == ["a"]
+    stage.clock.advance(1)
+    third.look()
+    assert watched_at(stage) == stage.clock.now - 1, "the deputy's old part has not run out yet"
+    stage.server.delete(DEPUTY_KEY)
+    third.look()
+    assert watched_at(stage) == stage.clock.now
+    assert tools.dispatcher.job_ids == ["a"]
 
 
 def test_a_run_that_nobody_looked_at_in_time_is_looked_at(tools: Tools) -> None:
@@ -168,3 +191,8 @@ def test_counts_that_can_not_be_kept_stop_no_sweep(stage: Stage, tools: Tools, m
     stage.server.delete(metrics_key(ACCOUNT))
     fresh.flush(stage.server)
     assert stage.server.hget(metrics_key(ACCOUNT), "repairs:deadline") == "1"
+
+
+def watched_at(stage: Stage) -> float:
+    """When somebody last looked at the account."""
+    return float(str(stage.server.hget(f"{prefix(ACCOUNT)}account", "swept_at")))

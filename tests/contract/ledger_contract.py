@@ -139,7 +139,7 @@ class LedgerContract(
         stage.finished("a", idempotency_key="k")
         step = stage.arrive("b", idempotency_key="k")
         assert (step.verb, step.other) == (Verb.FOLLOW, "a")
-        assert stage.server.ttl(idempotency_key("k")) == stage.ttl("job", "a") > 0
+        assert stage.ttl_of(idempotency_key("k")) == stage.ttl("job", "a") > 0
 
     def test_a_key_whose_job_has_expired_is_free(self, stage: Stage) -> None:
         """A forgotten key opens a new job, and stands for that one from then on."""
@@ -275,7 +275,7 @@ class LedgerContract(
         assert stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"n":1}')
         stage.ledger.answered(ACCOUNT, "a")
         assert stage.clocks("a") == set()
-        assert {stage.ttl("job", "a"), stage.ttl("body", "a"), stage.server.ttl(idempotency_key("k"))} == {604800}
+        assert {stage.ttl("job", "a"), stage.ttl("body", "a"), stage.ttl_of(idempotency_key("k"))} == {604800}
         ended = stage.ledger.read(ACCOUNT, "a")
         assert ended is not None
         assert (ended.state, ended.text("result"), ended.number("polls")) == (JobState.SUCCEEDED, '{"n":1}', 1)

@@ -96,7 +96,7 @@ class CallbacksContract:
         callbacks.tried(owed, Outcome.FAILED, note="HTTP 410")
         (standing,) = callbacks.standing(ACCOUNT)
         assert (standing.failed, standing.job_id, standing.note) == (True, "a", "HTTP 410")
-        assert stage.server.ttl(prefix(ACCOUNT) + "undelivered") == 604800
+        assert stage.ttl_of(prefix(ACCOUNT) + "undelivered") == 604800
         assert claim(callbacks) == []
         stage.clock.advance(1000)
         assert callbacks.replay(ACCOUNT, "a")

@@ -207,11 +207,11 @@ class CallsContract:
         stage.finished("finished")
         stage.unconfirmed("unconfirmed")
         names = ("queued", "submitting", "storing", "finished", "unconfirmed", "unknown")
-        before = {key: stage.server.ttl(key) for key in stage.server.keys("*")}
+        before = {key: stage.ttl_of(key) for key in stage.server.keys("*")}
         clocks = {name: stage.clocks(name) for name in names}
 
         assert {calls.hasten(ACCOUNT, name)[0] for name in names} == {Hastened.NOTHING}
-        assert {key: stage.server.ttl(key) for key in stage.server.keys("*")} == before
+        assert {key: stage.ttl_of(key) for key in stage.server.keys("*")} == before
         assert {name: stage.clocks(name) for name in names} == clocks
 
     def test_a_call_leaves_a_record_of_another_version_alone(self, stage: Stage, calls: Calls) -> None:

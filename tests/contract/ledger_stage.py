@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from math import ceil
 from typing import Any
 
 import redis
@@ -116,8 +117,13 @@ class Stage:
         return standing | ({"inflight"} if self.server.sismember(prefix(ACCOUNT) + "inflight", job_id) else set())
 
     def ttl(self, kind: str, job_id: str) -> int:
-        """How long `job`, `body` or `followers` of a job is kept [seconds]; -1 for ever, -2 where there is none."""
-        return int(self.server.ttl(f"{prefix(ACCOUNT)}{kind}:{job_id}"))
+        """How long `job`, `body` or `followers` of a job is kept; see `ttl_of`."""
+        return self.ttl_of(f"{prefix(ACCOUNT)}{kind}:{job_id}")
+
+    def ttl_of(self, key: str) -> int:
+        """How long a key is kept, to the next minute, since Redis's time goes on [seconds]; -1 ever, -2 no such key."""
+        left = int(self.server.ttl(key))
+        return left if left < 0 else 60 * ceil(left / 60)
 
     def account(self, name: str) -> float:
         return float(self.server.hget(f"{prefix(ACCOUNT)}account", name) or 0)

@@ -93,6 +93,19 @@ def test_records_outlive_a_run_that_is_cut_short(tmp_path: Path) -> None:
     assert read(file) == []
 
 
+def test_of_several_takes_the_least_disturbed_counts(tmp_path: Path) -> None:
+    """Whichever came first; whether a turn is taken again depends on what the machine's host kept, not on its figures."""
+    file = tmp_path / "records.jsonl"
+    for cpu, stolen in ((5.0, 0.3), (9.0, 0.05), (1.0, 0.11)):
+        keep(_record("burst", "bide", {"cpu_per_1000": cpu, "stolen_share": stolen}), file)
+
+    (kept,) = read(file)
+
+    assert (kept.values["cpu_per_1000"], kept.disturbed) == (9.0, False)
+    assert _record("burst", "bide", {"stolen_share": 0.11}).disturbed
+    assert not _record("kill", "bide", {}).disturbed
+
+
 def test_runs_of_a_contender_are_one_summary() -> None:
     """Only the scenario that is asked for counts."""
     records = [_record("burst", "bide", {"lost": float(run)}, run=run) for run in (1, 2)]

@@ -94,7 +94,7 @@ def test_records_outlive_a_run_that_is_cut_short(tmp_path: Path) -> None:
 
 
 def test_of_several_takes_the_least_disturbed_counts(tmp_path: Path) -> None:
-    """Whichever came first; whether a turn is taken again depends on what the machine's host kept, not on its figures."""
+    """Whichever came first; whether a turn is taken again is decided by what the host kept, not by its figures."""
     file = tmp_path / "records.jsonl"
     for cpu, stolen in ((5.0, 0.3), (9.0, 0.05), (1.0, 0.11)):
         keep(_record("burst", "bide", {"cpu_per_1000": cpu, "stolen_share": stolen}), file)

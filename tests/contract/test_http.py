@@ -7,146 +7,25 @@ import gzip
 import json
 import socket
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
 from aiohttp import ClientError, client_exceptions, web
-from aiohttp.test_utils import TestServer
 
 from bide import __version__
 from bide.errors import ConfigurationError, NotSentError, PollFailedError, SubmissionUnknownError
-from bide.http import HttpClient, HttpOptions, Timeouts
+from bide.http import HttpOptions, Timeouts
 from bide.http_errors import never_sent
 from bide.providers.base import Answer, Call
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-HASTY = Timeouts(connect_seconds=0.3, read_seconds=0.3, total_seconds=0.6)
-OPTIONS = HttpOptions(api=HASTY, purchase=HASTY)
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server on loopback that answers everything by `handler`; its base URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    server = TestServer(app)
-    await server.start_server(shutdown_timeout=0.1)
-    try:
-        yield str(server.make_url("")).rstrip("/")
-    finally:
-        await server.close()
-
-
-@asynccontextmanager
-async def client_of(options: HttpOptions = OPTIONS) -> AsyncIterator[HttpClient]:
-    """A client, closed at the end."""
-    client = HttpClient(options)
-    try:
-        yield client
-    finally:
-        await client.aclose()
-
-
-def ask(handler: Handler, *, buys: bool = False, **call: Any) -> Answer:
-    """The answer to one call to a server that answers by `handler`."""
-
-    async def main() -> Answer:
-        async with serving(handler) as base, client_of() as client:
-            return await client.call(Call(**{"method": "GET", "url": f"{base}/v1?key=SECRET", **call}), buys=buys)
-
-    return asyncio.run(main())
-
-
-def ask_at(url: str, *, buys: bool, method: str = "POST") -> Answer:
-    """The answer from an address where no server of ours may be."""
-
-    async def main() -> Answer:
-        async with client_of() as client:
-            return await client.call(Call(method, url), buys=buys)
-
-    return asyncio.run(main())
-
-
-async def _hang_up(request: web.Request) -> web.StreamResponse:
-    """Read the whole request, then cut the connection."""
-    await request.read()
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
-
-
-async def _stay_silent(_: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(5)
-    return web.Response()
-
-
-async def _answer_half(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Length": "100"})
-    await response.prepare(request)
-    await response.write(b'{"id": "abc')
-    assert request.transport is not None
-    request.transport.close()
-    return response
-
-
-async def _trickle(request: web.Request) -> web.StreamResponse:
-    """Never silent for long, and never done."""
-    response = web.StreamResponse()
-    await response.prepare(request)
-    for _ in range(50):
-        await response.write(b" ")
-        await asyncio.sleep(0.1)
-    return response
-
-
-async def _answer_too_much(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse()
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    for _ in range(20):
-        await response.write(b" " * 1000)
-    return response
-
-
-async def _answer_too_much_and_say_so(_: web.Request) -> web.StreamResponse:
-    return web.Response(body=b" " * 20_000)
-
-
-async def _answer_a_bomb(_: web.Request) -> web.StreamResponse:
-    return web.Response(body=gzip.compress(b" " * 10_000_000), headers={"Content-Encoding": "gzip"})
-
-
-async def _answer_broken_gzip(_: web.Request) -> web.StreamResponse:
-    return web.Response(body=b"\x1f\x8b nonsense", headers={"Content-Encoding": "gzip"})
-
-
-async def _answer_half_gzip(_: web.Request) -> web.StreamResponse:
-    return web.Response(body=gzip.compress(b"{}" * 500)[:-12], headers={"Content-Encoding": "gzip"})
-
-
-async def _answer_no_http(request: web.Request) -> web.StreamResponse:
-    assert request.transport is not None
-    request.transport.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
-    request.transport.close()
-    return web.Response()
-
-
-FAULTS_AFTER_SENDING = [
-    _hang_up,
-    _stay_silent,
-    _answer_half,
-    _trickle,
-    _answer_too_much,
-    _answer_too_much_and_say_so,
-    _answer_a_bomb,
-    _answer_broken_gzip,
-    _answer_half_gzip,
-    _answer_no_http,
-]
+from tests.contract.http_faults import (
+    FAULTS_AFTER_SENDING,
+    Handler,
+    ask,
+    ask_at,
+    client_of,
+    serving,
+    stay_silent,
+)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -243,7 +122,7 @@ def test_a_failed_tls_handshake_bought_nothing() -> None:
     """Without TLS the request itself never leaves."""
 
     async def main() -> None:
-        async with serving(_stay_silent) as base, client_of() as client:
+        async with serving(stay_silent) as base, client_of() as client:
             await client.call(Call("POST", base.replace("http:", "https:")), buys=True)
 
     with pytest.raises(NotSentError):
@@ -258,7 +137,7 @@ def test_a_full_pool_bought_nothing() -> None:
 
         async def handler(request: web.Request) -> web.StreamResponse:
             arrived.set()
-            return await _stay_silent(request)
+            return await stay_silent(request)
 
         patient = HttpOptions(purchase=Timeouts(1, 9, 9), max_connections=1)
         async with serving(handler) as base, client_of(patient) as client:

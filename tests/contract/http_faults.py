@@ -1,0 +1,149 @@
+"""Servers that answer the HTTP client as real ones do when they fail, and calls to them."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bide.http import HttpClient, HttpOptions, Timeouts
+from bide.providers.base import Answer, Call
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+HASTY = Timeouts(connect_seconds=0.3, read_seconds=0.3, total_seconds=0.6)
+OPTIONS = HttpOptions(api=HASTY, purchase=HASTY)
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    """A server on loopback that answers everything by `handler`; its base URL."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    server = TestServer(app)
+    await server.start_server(shutdown_timeout=0.1)
+    try:
+        yield str(server.make_url("")).rstrip("/")
+    finally:
+        await server.close()
+
+
+@asynccontextmanager
+async def client_of(options: HttpOptions = OPTIONS) -> AsyncIterator[HttpClient]:
+    """A client, closed at the end."""
+    client = HttpClient(options)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def ask(handler: Handler, *, buys: bool = False, **call: Any) -> Answer:
+    """The answer to one call to a server that answers by `handler`."""
+
+    async def main() -> Answer:
+        async with serving(handler) as base, client_of() as client:
+            return await client.call(Call(**{"method": "GET", "url": f"{base}/v1?key=SECRET", **call}), buys=buys)
+
+    return asyncio.run(main())
+
+
+def ask_at(url: str, *, buys: bool, method: str = "POST") -> Answer:
+    """The answer from an address where no server of ours may be."""
+
+    async def main() -> Answer:
+        async with client_of() as client:
+            return await client.call(Call(method, url), buys=buys)
+
+    return asyncio.run(main())
+
+
+async def hang_up(request: web.Request) -> web.StreamResponse:
+    """Read the whole request, then cut the connection."""
+    await request.read()
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def stay_silent(_: web.Request) -> web.StreamResponse:
+    """Never answer."""
+    await asyncio.sleep(5)
+    return web.Response()
+
+
+async def answer_half(request: web.Request) -> web.StreamResponse:
+    """Say 100 bytes, send fewer, and hang up."""
+    response = web.StreamResponse(headers={"Content-Length": "100"})
+    await response.prepare(request)
+    await response.write(b'{"id": "abc')
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def trickle(request: web.Request) -> web.StreamResponse:
+    """Never silent for long, and never done."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    for _ in range(50):
+        await response.write(b" ")
+        await asyncio.sleep(0.1)
+    return response
+
+
+async def answer_too_much(request: web.Request) -> web.StreamResponse:
+    """More than a caller's limit, in pieces."""
+    response = web.StreamResponse()
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    for _ in range(20):
+        await response.write(b" " * 1000)
+    return response
+
+
+async def answer_too_much_and_say_so(_: web.Request) -> web.StreamResponse:
+    """More than a caller's limit, with its length."""
+    return web.Response(body=b" " * 20_000)
+
+
+async def answer_a_bomb(_: web.Request) -> web.StreamResponse:
+    """Ten megabytes in ten kilobytes."""
+    return web.Response(body=gzip.compress(b" " * 10_000_000), headers={"Content-Encoding": "gzip"})
+
+
+async def answer_broken_gzip(_: web.Request) -> web.StreamResponse:
+    """What is called gzip and is none."""
+    return web.Response(body=b"\x1f\x8b nonsense", headers={"Content-Encoding": "gzip"})
+
+
+async def answer_half_gzip(_: web.Request) -> web.StreamResponse:
+    """Packed, and cut off."""
+    return web.Response(body=gzip.compress(b"{}" * 500)[:-12], headers={"Content-Encoding": "gzip"})
+
+
+async def answer_no_http(request: web.Request) -> web.StreamResponse:
+    """Another protocol's words."""
+    assert request.transport is not None
+    request.transport.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+    request.transport.close()
+    return web.Response()
+
+
+FAULTS_AFTER_SENDING = [
+    hang_up,
+    stay_silent,
+    answer_half,
+    trickle,
+    answer_too_much,
+    answer_too_much_and_say_so,
+    answer_a_bomb,
+    answer_broken_gzip,
+    answer_half_gzip,
+    answer_no_http,
+]

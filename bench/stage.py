@@ -9,20 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.contenders import CONTENDERS, Bide, Contender
-from bench.servers import world
+from bench.servers import World, world
 from bench.sizes import RESULT_BYTES
+
+
+@contextmanager
+def servers(*, latency_seconds: float, told: Mapping[str, str] | None = None) -> Iterator[World]:
+    """The servers alone; `told` goes into a contender's environment."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bide-bench-", ignore_cleanup_errors=True) as folder,
+        world(Path(folder), latency_seconds=latency_seconds, result_bytes=RESULT_BYTES, told=told) as there,
+    ):
+        os.environ.update(there.environment)  # the bench looks into the bucket as the contenders do
+        yield there
 
 
 @contextmanager
 def stage(name: str, *, latency_seconds: float, told: Mapping[str, str] | None = None) -> Iterator[Contender]:
     """The contender, running; `told` goes into its environment."""
-    with (
-        tempfile.TemporaryDirectory(prefix="bide-bench-", ignore_cleanup_errors=True) as folder,
-        world(Path(folder), latency_seconds=latency_seconds, result_bytes=RESULT_BYTES, told=told) as servers,
-    ):
-        os.environ.update(servers.environment)  # the bench looks into the bucket as the contenders do
-        with CONTENDERS[name](servers) as contender:
-            yield contender
+    with servers(latency_seconds=latency_seconds, told=told) as there, CONTENDERS[name](there) as contender:
+        yield contender
 
 
 @contextmanager

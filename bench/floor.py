@@ -1,6 +1,6 @@
-"""`python -m bench.floor`: what the libraries cost of which a job is made, each by itself and on one thread.
+"""`python -m bench.floor`: what the libraries cost of which a job is made, each by itself, with nothing else to do.
 
-Their sum is what no worker that stands on them can go below, whatever its own code does.
+Their sum is about what no worker that stands on them can go below, whatever its own code does.
 """
 
 from __future__ import annotations

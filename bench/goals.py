@@ -30,8 +30,10 @@ def goals(records: Sequence[Record]) -> list[Goal]:
     """All goals, in the order of the issue that set them."""
     burst, flights = summaries(records, "burst"), summaries(records, "in flight")
     waiting, start = summaries(records, "waiting"), summaries(records, "start")
+    paced = summaries(records, "paced")
     return [
-        _most("CPU of a job: at most 2 times the plain script's", _ratio(burst, "bide", "plain"), 2.0),
+        _most("CPU of a job in a burst: at most 2 times the plain script's", _ratio(burst, "bide", "plain"), 2.0),
+        _most("the same at a steady pace", _ratio(paced, "bide", "plain"), 2.0),
         _cheaper("CPU of a job: at least 4 times less than naive Celery's", burst, "naive", 4.0),
         _peers(burst),
         _late(

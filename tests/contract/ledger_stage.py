@@ -120,7 +120,7 @@ class Stage:
         """How long `job`, `body` or `followers` of a job is kept; see `ttl_of`."""
         return self.ttl_of(f"{prefix(ACCOUNT)}{kind}:{job_id}")
 
-    def ttl_of(self, key: str) -> int:
+    def ttl_of(self, key: str | bytes) -> int:
         """How long a key is kept, to the next minute, since Redis's time goes on [seconds]; -1 ever, -2 no such key."""
         left = int(self.server.ttl(key))
         return left if left < 0 else 60 * ceil(left / 60)

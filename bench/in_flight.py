@@ -42,12 +42,17 @@ _BEAT_SECONDS = 0.1
 _PATIENCE_SECONDS = 120.0
 
 
+#: How often a clock with very many jobs is looked at, and how far ahead: every time passes through [seconds].
+_WATCH_SECONDS, _AHEAD_SECONDS = 1.0, 3.0
+
+
 class PatientWatch(DueWatch):
-    """Looks seldom at a clock with very many jobs on it; no job is polled twice within this time."""
+    """Of a clock with very many jobs, looks at those that are due soon: to read all of it holds Redis up."""
 
     def _watch(self) -> None:
-        while not self._stop.wait(2.0):
-            waiting: Any = self._redis.zrange(f"{self._prefix}due", 0, -1, withscores=True)
+        while not self._stop.wait(_WATCH_SECONDS):
+            until = time.time() + _AHEAD_SECONDS
+            waiting: Any = self._redis.zrangebyscore(f"{self._prefix}due", "-inf", until, withscores=True)
             for job, score in waiting:
                 self._seen[job].add(score)
 

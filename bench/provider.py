@@ -13,6 +13,7 @@ from collections import defaultdict
 from typing import Any
 
 import click
+import uvloop
 from aiohttp import web
 
 from bench.workload import params
@@ -103,7 +104,7 @@ async def serve(options: Options) -> None:
 @click.option("--result-bytes", type=int, required=True)
 def main(latency: float, result_bytes: int) -> None:
     """Be PhotoGPT."""
-    asyncio.run(serve(Options(latency_seconds=latency, result_bytes=result_bytes)))
+    uvloop.run(serve(Options(latency_seconds=latency, result_bytes=result_bytes)))
 
 
 if __name__ == "__main__":

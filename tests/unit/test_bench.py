@@ -154,7 +154,7 @@ def test_what_is_only_counted_is_taken_once() -> None:
     """A second run leaves out kills, and three of them run beside each other."""
     turns = plan(["plain", "bide"], SIZES["full"])
 
-    assert {turn.scenario for turn in turns if turn.runs_in(2)} == {"burst", "start", "in flight"}
+    assert {turn.scenario for turn in turns if turn.runs_in(2)} == {"burst", "start", "paced", "in flight"}
     once, twice = (expected_seconds(turns, runs) for runs in (1, 2))
     assert twice - once == pytest.approx(sum(turn.seconds for turn in turns if not turn.once))
 

@@ -41,7 +41,6 @@ _BEAT_SECONDS = 0.1
 #: How long polls may go on after the last job is done [seconds].
 _PATIENCE_SECONDS = 120.0
 
-
 #: How often a clock with very many jobs is looked at, and how far ahead: every time passes through [seconds].
 _WATCH_SECONDS, _AHEAD_SECONDS = 1.0, 3.0
 

@@ -34,6 +34,8 @@ MAX_REQUEST_BYTES = 256 * 1024
 #: The longest a caller may give one job [seconds]: 7 days.
 MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
+#: What a provider, an operation or an account may be called.
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
 #: What a job id may look like: it becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")

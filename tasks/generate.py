@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
 import structlog
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
+from celery.states import PENDING, RETRY
 
 import workers.tracing  # noqa: F401 - has itself started with the worker
-from bide.contract import JOB_ID, Failure, FailureCode, GenerateRequest, JobState
+from bide.contract import JOB_ID, NAME, Failure, FailureCode, GenerateRequest, JobState
 from bide.crashpoints import reached
 from bide.describe import describe
 from bide.errors import InvalidRequestError, JobFailed, LeaseLostError, LedgerAwayError
@@ -26,6 +28,9 @@ from workers.line import Line, note
 from workers.toolbox import Toolbox, toolbox
 
 log = structlog.get_logger()
+
+#: What a header that names an account looks like: `provider/account`, each a name of the contract.
+_ACCOUNT = re.compile(rf"{NAME.pattern}/{NAME.pattern}")
 
 
 class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
@@ -126,12 +131,20 @@ def _take_step(task: Any, tools: Toolbox, step: Step, account: AccountName, toke
         case Verb.WAIT:
             _suspend(task, Messages(round=step.round))
             return None
-        case Verb.CONFLICT if step.other != job_id:
-            raise _invalid(job_id, "idempotency_key: was used with another request; take a new key")
+    raise _no_step(task, step)
+
+
+def _no_step(task: Any, step: Step) -> Exception:
+    """What to raise for a message that leads to no step of its job."""
+    match step.verb:
+        case Verb.CONFLICT if step.other != task.request.id:
+            return _invalid(task.request.id, "idempotency_key: was used with another request; take a new key")
+        case Verb.CONFLICT:
+            return _id_in_use(task)
         case Verb.MISSING:
-            raise _invalid(job_id, "request: is required (or the record of this job has expired)")
+            return _without_record(task)
     note("info" if step.verb is Verb.STALE else "warning", outcome="ignored", state=step.other or None)
-    raise Ignore
+    return Ignore()
 
 
 def _answer(record: Record) -> dict[str, Any]:
@@ -151,8 +164,7 @@ def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, Acc
     try:
         raw = _argument(args, kwargs)
         if raw is None:
-            account = _account_of(task, tools)
-            return tools.ledger.step(job_id, account, token=token), account, token
+            return _resume(task, tools, token)
         request = GenerateRequest.parse(raw)
         find(request.provider).check(request.operation, request.params, set(request.inputs))
         account = AccountName.of(request)
@@ -182,13 +194,50 @@ def _argument(args: Any, kwargs: Any) -> Any:
     return next(iter(given), None)
 
 
-def _account_of(task: Any, tools: Toolbox) -> AccountName:
-    """Whose ledger entry a message without a request is about."""
-    header = (task.request.headers or {}).get(ACCOUNT_HEADER)
-    if isinstance(header, str) and "/" in header:
-        return AccountName.parse(header)
-    record = tools.ledger.find(task.request.id)
-    return record.account if record else AccountName("", "")
+def _resume(task: Any, tools: Toolbox, token: str) -> tuple[Step, AccountName, str]:
+    """The step of a job that a message without a request names. The header saves a search, the ledger decides."""
+    job_id, header = task.request.id, (task.request.headers or {}).get(ACCOUNT_HEADER)
+    if isinstance(header, str) and _ACCOUNT.fullmatch(header):
+        account = AccountName.parse(header)
+        step = tools.ledger.step(job_id, account, token=token)
+        if step.verb is not Verb.MISSING:
+            return step, account, token
+    if record := tools.ledger.find(job_id):
+        return tools.ledger.step(job_id, record.account, token=token), record.account, token
+    return Step(Verb.MISSING), AccountName("", ""), token
+
+
+def _without_record(task: Any) -> Exception:
+    """What a message comes to that brings no request for a job without a record.
+
+    Only a job that never began is surely not bought. A caller in RETRY has a job whose record is gone.
+    """
+    job_id, headers = task.request.id, task.request.headers or {}
+    try:
+        state = task.backend.get_state(job_id)
+    except Exception as error:  # the result backend is away, so the caller can't be reached either
+        state = type(error).__name__
+    if state == PENDING and ACCOUNT_HEADER not in headers:
+        return _invalid(job_id, "request: is required")
+    if state == RETRY:
+        message = "the ledger has lost the record of this job; look for it at the provider before it is ordered anew"
+        return _failed(job_id, FailureCode.SUBMISSION_UNKNOWN, message)
+    note("warning", outcome="ignored", reason="the ledger has no record of this job")
+    return Ignore()
+
+
+def _id_in_use(task: Any) -> Ignore:
+    """Refuse another request under the id of a known job. The result of that id belongs to the known job.
+
+    The refusal reaches the message's own error callbacks and its chord.
+    """
+    job_id = task.request.id
+    refusal = _invalid(job_id, "id: belongs to another job of this deployment; take a new id")
+    try:
+        task.backend.mark_as_failure(job_id, refusal, request=task.request, store_result=False)
+    except Exception as error:
+        note("warning", reason=f"its error callbacks could not be called: {type(error).__name__}")
+    return Ignore()
 
 
 def _follow(task: Any, tools: Toolbox, account: AccountName, leader: str) -> dict[str, Any] | None:
@@ -209,5 +258,9 @@ def _suspend(task: Any, messages: Messages) -> None:
 
 
 def _invalid(job_id: str, message: str) -> JobFailed:
-    note(outcome="failed", code=FailureCode.INVALID_REQUEST.value, reason=message[:300])
-    return failed(Failure(code=FailureCode.INVALID_REQUEST, message=message[:1000], job_id=job_id))
+    return _failed(job_id, FailureCode.INVALID_REQUEST, message)
+
+
+def _failed(job_id: str, code: FailureCode, message: str) -> JobFailed:
+    note(outcome="failed", code=code.value, reason=message[:300])
+    return failed(Failure(code=code, message=message[:1000], job_id=job_id))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import structlog
 
+from bide.contract import JOB_ID
 from bide.ledger import Verb
 from workers.toolbox import toolbox
 
 log = structlog.get_logger()
 
 
-def cancel_job(job_id: str, *, known_only: bool = False) -> bool:
+def cancel_job(job_id: object, *, known_only: bool = False) -> bool:
     """Cancel a job; False where the ledger knows no such job. None of the providers can take a purchase back.
 
     An unknown job may be one whose first message still waits: it will be canceled when that comes, unless `known_only`.
     """
+    if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
+        log.warning("cancel.no_job_id", reason="a job id is letters, digits and _.:- only, 128 at most")
+        return False
     tools = toolbox()
     record = tools.ledger.find(job_id)
     if record is None and not known_only:

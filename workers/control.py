@@ -14,6 +14,7 @@ from celery.worker.control import control_command, inspect_command
 
 from config.logging import without_secrets
 from workers.cancel import cancel_job
+from workers.strategy import LONGEST_ID
 
 _celery_revoke = control.revoke  # type: ignore[attr-defined]  # celery-types leaves it out
 _celery_conf = control.conf  # type: ignore[attr-defined]  # as above
@@ -23,7 +24,7 @@ _celery_stats = control.stats  # type: ignore[attr-defined]  # as above
 @control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **more: Any) -> Any:
     """Cancel the ids that are jobs; any other goes to Celery. Every worker gets this, cancelling twice does nothing."""
-    ids = set(maybe_list(task_id) or [])
+    ids = {one for one in maybe_list(task_id) or [] if isinstance(one, str) and len(one) <= LONGEST_ID}
     jobs = {one for one in ids if cancel_job(one, known_only=True)}
     if rest := sorted(ids - jobs):
         _celery_revoke(state, rest, terminate=terminate, signal=signal, **more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -24,6 +24,12 @@ FURTHEST_SECONDS = 55.0
 
 #: Message header of a hint: the account whose ledger entry it is about.
 ACCOUNT_HEADER = "bide_account"
+
+#: Message headers by which a trace goes on (W3C Trace Context and Baggage).
+TRACE_HEADERS = ("traceparent", "tracestate", "baggage")
+
+#: The longest of them that is carried on [characters]: as much as W3C Baggage has a sender keep.
+LONGEST_HEADER = 8192
 
 
 class Dispatcher:
@@ -83,7 +89,7 @@ class Dispatcher:
     def _resume(self, producer: Any, hint: Hint, declare: tuple[()] | None) -> None:
         # Not `send_task`: that subscribes this process to the result of every job it resumes.
         signature = json.loads(hint.signature) if hint.signature else {}
-        headers = {**signature.pop("headers", {}), ACCOUNT_HEADER: str(hint.account)}
+        headers = {**_carried(signature.pop("headers", {})), ACCOUNT_HEADER: str(hint.account)}
         message = self._app.amqp.as_task_v2(
             hint.job_id,
             GENERATE_TASK,
@@ -139,7 +145,16 @@ def signature_of(request: Any, description: str) -> str:
         "reply_to": request.reply_to,
         "replaced_task_nesting": request.replaced_task_nesting,
         "kwargsrepr": description,
-        "headers": {name: value for name, value in (request.headers or {}).items() if name != ACCOUNT_HEADER},
+        "headers": _carried(request.headers or {}),
     }
     told = {name: value for name, value in kept.items() if value or value == 0}  # the first of a group has the index 0
     return json.dumps(told, separators=(",", ":"))
+
+
+def _carried(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The headers of a caller's message that the messages of its job carry on.
+
+    Any other name could replace a fact of the message (`id`, `task`), or say how its body is packed or routed.
+    """
+    found = {name: headers.get(name) for name in TRACE_HEADERS}
+    return {name: text for name, text in found.items() if isinstance(text, str) and len(text) <= LONGEST_HEADER}

@@ -17,6 +17,9 @@ EMBEDDED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 #: Headers, and what of them Celery sends on or looks up, that are text or nothing.
 TEXTS = ("eta", "expires", "shadow", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr", "origin")
 
+#: The longest id of a message or a revocation [characters]: it stands in log lines, events and keys of results.
+LONGEST_ID = 1024
+
 
 def careful(task: Any, app: Any, consumer: Any, **more: Any) -> Callable[..., Any]:
     """Celery's own way of taking a message, for well-formed ones; `InvalidTaskError` has the consumer reject others."""
@@ -50,6 +53,7 @@ def _usable(told: Mapping[str, Any]) -> bool:
     """The facts of a message, from wherever they come: of the types that Celery takes for granted."""
     return (
         isinstance(told.get("id"), str)
+        and len(told["id"]) <= LONGEST_ID
         and all(_is(str, told.get(name)) for name in TEXTS)
         and all(map(_is_moment, (told.get("eta"), told.get("expires"))))
         and _are_limits(told.get("timelimit"))

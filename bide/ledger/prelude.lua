@@ -24,6 +24,19 @@ local function clear(id, ...) redis.call('HDEL', job_key(id), ...) end
 local function number(value) return tonumber(value or 0) or 0 end
 local function account(field) return number(redis.call('HGET', ACCOUNT, field)) end
 
+-- An id belongs to one job in the whole deployment: whether another account than `own` has a job of that name.
+local MOST_AT_ONCE = 1000 -- `unpack` takes some thousands
+local function elsewhere(id, accounts, own)
+  local keys = {}
+  for _, name in ipairs(accounts) do
+    if name ~= own then keys[#keys + 1] = string.format('bide:{%s}:job:%s', name, id) end
+  end
+  for first = 1, #keys, MOST_AT_ONCE do
+    if redis.call('EXISTS', unpack(keys, first, math.min(first + MOST_AT_ONCE - 1, #keys))) > 0 then return true end
+  end
+  return false
+end
+
 -- A record that another version of bide wrote is that version's to move on: its clock is put off, and nothing else done.
 local VERSION = '1'
 local function foreign(version) return version and version ~= VERSION end
@@ -216,8 +229,9 @@ local function told_of_doubt(leader, id, retention)
 end
 local function follow_again(id)
   local doubters = redis.call('HGETALL', doubters_key(id))
-  if #doubters == 0 then return end
-  redis.call('HSET', followers_key(id), unpack(doubters))
+  for first = 1, #doubters, MOST_AT_ONCE do -- an even number: names and values stay together
+    redis.call('HSET', followers_key(id), unpack(doubters, first, math.min(first + MOST_AT_ONCE - 1, #doubters)))
+  end
   redis.call('DEL', doubters_key(id))
 end
 

@@ -33,6 +33,12 @@ local function open()
   line_up(id)
 end
 
+-- A row of a bulk run keeps its id after its record was dropped, for as long as the run is remembered.
+local function of_a_run()
+  local run = string.match(id, '^(.+)%.%d+$')
+  return run and redis.call('EXISTS', 'bide:run:' .. run .. ':record') == 1
+end
+
 if state then
   if get(id, 'v') ~= ARGV[17] then return { 'version', get(id, 'v') or '' } end
   if request ~= '' and get(id, 'fp') ~= ARGV[10] then return { 'conflict', id } end
@@ -42,6 +48,7 @@ if state == 'following' then
   return { 'follow', get(id, 'leader') }
 elseif not state then
   if request == '' then return { 'missing' } end
+  if of_a_run() or elsewhere(id, redis.call('SMEMBERS', KEYS[3]), ARGV[15]) then return { 'conflict', id } end
   if idem ~= '' then
     local leader = redis.call('HGET', idem, 'job')
     if leader and redis.call('HGET', idem, 'fp') ~= ARGV[10] then return { 'conflict', leader } end

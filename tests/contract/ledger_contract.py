@@ -13,6 +13,7 @@ from tests.contract.ledger_contract_calls import CallsContract
 from tests.contract.ledger_contract_doubts import DoubtsContract
 from tests.contract.ledger_contract_ends import EndsContract
 from tests.contract.ledger_contract_health import HealthContract
+from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_purchases import PurchasesContract
 from tests.contract.ledger_contract_repairs import RepairsContract
@@ -34,6 +35,7 @@ class LedgerContract(
     PurchasesContract,
     CallbacksContract,
     CallsContract,
+    IdsContract,
     LearningContract,
     VersionsContract,
     HealthContract,

@@ -1,0 +1,91 @@
+"""The ledger's contract about job ids: each belongs to one job in the whole deployment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bide.bulk.names import job_id, run_prefix
+from bide.bulk.record import Live, Options
+from bide.bulk.runs import Runs
+from bide.ledger import AccountName, Verb
+from bide.ledger.keys import prefix
+from tests.contract.ledger_stage import ACCOUNT, Stage, request_of
+
+#: Another account of the same provider, and an account of another provider.
+OTHERS = (AccountName("photogpt", "second"), AccountName("dreambooth", "default"))
+
+#: More callers of one job than one call of a Lua function takes arguments.
+MANY = 9000
+
+
+class IdsContract:
+    """Objects, results and messages are named by the job id alone."""
+
+    @pytest.mark.parametrize("other", OTHERS, ids=str)
+    @pytest.mark.parametrize("by_client", [True, False], ids=["client", "message"])
+    def test_an_id_is_refused_to_another_account(self, stage: Stage, other: AccountName, by_client: bool) -> None:
+        """The second job is not opened; the first goes on, and its own message is still taken."""
+        stage.open("a")
+        request, keys = request_of(other), set(stage.server.keys("*"))
+        if by_client:
+            step = stage.ledger.open("a", request, deadline_seconds=60)
+        else:
+            step = stage.ledger.step("a", other, token="t", request=request, deadline_seconds=60)
+        assert (step.verb, step.other) == (Verb.CONFLICT, "a")
+        assert set(stage.server.keys("*")) == keys
+        assert stage.arrive("a").verb is Verb.SUBMIT
+
+    @pytest.mark.parametrize("state", ["ended", "unconfirmed", "following", "canceled"])
+    def test_an_id_stays_with_its_job(self, stage: Stage, state: str) -> None:
+        """Whatever became of it, for as long as its record is kept."""
+        match state:
+            case "ended":
+                stage.finished("a")
+            case "unconfirmed":
+                stage.unconfirmed("a")
+            case "following":
+                stage.open("leader", idempotency_key="k")
+                assert stage.arrive("a", idempotency_key="k").verb is Verb.FOLLOW
+            case _:
+                stage.open("a")
+                stage.ledger.cancel(ACCOUNT, "a")
+        assert stage.ledger.open("a", request_of(OTHERS[0]), deadline_seconds=60).verb is Verb.CONFLICT
+
+    def test_an_id_is_looked_for_under_many_accounts(self, stage: Stage) -> None:
+        """More accounts than one command takes arguments."""
+        accounts = [str(AccountName("photogpt", f"account-{number}")) for number in range(MANY)]
+        stage.server.sadd("bide:accounts", *accounts)
+        stage.server.hset(f"bide:{{{accounts[-1]}}}:job:a", "state", "queued")
+        assert stage.open("a").verb is Verb.CONFLICT
+        assert stage.open("b").verb is Verb.OPENED
+
+    def test_a_row_keeps_its_id_after_its_record(self, stage: Stage) -> None:
+        """A run drops the records of rows whose results it has; their ids name objects that lie in the bucket."""
+        runs = Runs(stage.server, retention_seconds=3600)
+        runs.create("run", rows=1, digest="d", source="s", options=Options())
+        assert stage.open(job_id("run", 1)).verb is Verb.CONFLICT
+        assert stage.open("other.1").verb is Verb.OPENED
+
+    def test_a_row_is_not_opened_under_the_id_of_another_job(self, stage: Stage) -> None:
+        """A job of another account that was named like a row before the run began keeps its id."""
+        stage.ledger.open(job_id("run", 1), request_of(OTHERS[0]), deadline_seconds=60)
+        runs, note = Runs(stage.server, retention_seconds=3600), Live.note("c", 0, 10, 0, ACCOUNT)
+        runs.create("run", rows=1, digest="d", source="s", options=Options())
+        stage.server.hset(f"{run_prefix('run')}live", "1", note)
+        request = request_of()
+        row = (1, note, job_id("run", 1), request.to_json(), "", request.operation, 60, 0, request.fingerprint(), 0)
+        assert runs.open("run", ACCOUNT, [row]) == 0
+        assert stage.server.exists(f"{prefix(ACCOUNT)}job:{job_id('run', 1)}") == 0
+        [live] = runs.live("run")
+        assert live.kind == "x"
+
+    def test_a_doubt_with_thousands_of_followers_is_settled(self, stage: Stage) -> None:
+        """All of them are still waiting, and all hear of the end."""
+        stage.unconfirmed("c")
+        doubters: dict[Any, Any] = {f"caller-{number}": json.dumps({"root_id": f"r{number}"}) for number in range(MANY)}
+        stage.server.hset(f"{prefix(ACCOUNT)}doubters:c", mapping=doubters)
+        stage.ledger.cancel(ACCOUNT, "c")
+        assert stage.ledger.followers(ACCOUNT, "c") == doubters

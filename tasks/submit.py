@@ -23,7 +23,7 @@ from bide.errors import (
 )
 from bide.ledger import Concluded, Messages, Record
 from bide.ledger.records import encode_media
-from bide.ledger.submits import HELD_BACK
+from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.providers import find
 from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted
 from tasks.ending import failed, failure_of, said
@@ -57,7 +57,7 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Message
     reached("capacity_taken")
     note(attempt=int(record.number("submits")) + 1, waited_seconds=round(now - record.number("created"), 3))
     if now >= record.number("deadline"):
-        raise end(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
+        raise too_late(tools, record, token)
     with tools.leases.holding(record, token) as lease:
         try:
             purchase = _Purchase(tools, record, token)
@@ -93,6 +93,8 @@ class _Purchase:
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return self._tools.ledger.admit(self._record.account)
+        if attempt == TOO_LATE:
+            raise too_late(self._tools, self._record, self._token)
         if not attempt:
             raise LeaseLostError(f"job {self._record.job_id}: somebody else has it")
         reached("intent_written")
@@ -180,6 +182,11 @@ class _Purchase:
     def _came_to(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
         tally.count(self._record.account, SUBMITS, outcome)
         note(level, outcome=outcome, **facts)
+
+
+def too_late(tools: Toolbox, record: Record, token: str) -> Exception:
+    """Record that the deadline passed before anything was bought; what to raise for it."""
+    return end(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
 
 
 def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: str, attempt: int = 0) -> Exception:

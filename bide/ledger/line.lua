@@ -78,7 +78,7 @@ local function called_up(id)
   redis.call('SADD', TOLD, id)
   redis.call('HSET', ACCOUNT, 'turn', number(get(id, 'place')))
   if get(id, 'run') then
-    set(id, 'deadline', stamp(math.min(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
+    set(id, 'deadline', deadline_stamp(math.min(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
   end
 end
 

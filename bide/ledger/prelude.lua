@@ -14,6 +14,8 @@ if not now then
 end
 
 local function stamp(seconds) return string.format('%.3f', seconds) end
+-- A deadline is rounded down: nothing is bought after it. The small part more makes up for what a double can't hold.
+local function deadline_stamp(seconds) return stamp(math.floor(seconds * 1000 + 0.001) / 1000) end
 local function job_key(id) return P .. 'job:' .. id end
 local function body_key(id) return P .. 'body:' .. id end
 local function followers_key(id) return P .. 'followers:' .. id end
@@ -134,7 +136,7 @@ local function bought_before(id) return get(id, 'again') or get(id, 'resubmitted
 
 -- A job that is taken up again after it was given up gets as long as at first.
 local function more_time(id)
-  set(id, 'deadline', stamp(math.max(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
+  set(id, 'deadline', deadline_stamp(math.max(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
 end
 
 -- Ids of purchases besides the one that the job is polled as, joined by spaces.

@@ -22,7 +22,7 @@ end
 
 local function open()
   redis.call('SADD', KEYS[3], ARGV[15])
-  set(id, 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', stamp(now + ARGV[7]), 'allowed', ARGV[7],
+  set(id, 'v', ARGV[17], 'op', ARGV[6], 'created', stamp(now), 'deadline', deadline_stamp(now + ARGV[7]), 'allowed', ARGV[7],
     'fp', ARGV[10])
   if ARGV[8] == '1' then set(id, 'bulk', 1) end
   if ARGV[9] == '1' then set(id, 'resubmit', 1) end
@@ -73,7 +73,7 @@ if ARGV[16] == '0' then return { 'opened', state } end
 -- A client does not know the settings: the first worker to see the request says how long the job may take.
 if request ~= '' and get(id, 'by_client') == '1' then
   clear(id, 'by_client')
-  set(id, 'allowed', ARGV[7], 'deadline', stamp(number(get(id, 'created')) + ARGV[7]))
+  set(id, 'allowed', ARGV[7], 'deadline', deadline_stamp(number(get(id, 'created')) + ARGV[7]))
 end
 
 local held = get(id, 'token')

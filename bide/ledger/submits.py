@@ -10,6 +10,9 @@ from bide.ledger.scripted import Scripted, error_of
 #: What `Submits.intend` says where the job has to wait after all.
 HELD_BACK = -1
 
+#: What `Submits.intend` says where the job may not be bought any more.
+TOO_LATE = -2
+
 
 class Submits(Scripted):
     """Moves of a worker that submits a job."""
@@ -17,7 +20,8 @@ class Submits(Scripted):
     def intend(self, record: Record, token: str) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
-        `HELD_BACK`: its account was paused or struck meanwhile, and the job stands in line again.
+        `HELD_BACK`: its account was paused or struck meanwhile, and the job stands in line again. `TOO_LATE`: the
+        deadline has passed, and the job is still this worker's to end.
         """
         return int(self._run("intend", record.account, record.job_id, token, self.timing.lease_seconds))
 

@@ -7,6 +7,7 @@ import pytest
 from bide.contract import JobState
 from bide.ledger import Limits, Record, Verb
 from bide.ledger.keys import prefix
+from bide.ledger.submits import TOO_LATE
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 
 
@@ -25,6 +26,28 @@ class SubmitsContract:
         assert step.record is not None
         stage.ledger.cancel(ACCOUNT, "a")
         assert stage.ledger.intend(step.record, "t") == 0
+
+    def test_no_intent_after_the_deadline(self, stage: Stage) -> None:
+        """The script that writes the intent looks at the deadline; the job stays its worker's, who ends it."""
+        record = taken(stage.arrive("a", token="t", deadline_seconds=5), Verb.SUBMIT)
+        stage.clock.advance(5)
+        assert stage.ledger.intend(record, "t") == stage.ledger.intend(record, "t") == TOO_LATE
+        assert (stage.field("a", "submits"), stage.clocks("a")) == ("", {"lease", "inflight"})
+        assert stage.ledger.conclude(record, "t", JobState.FAILED, error=ERROR)
+
+    def test_an_intent_in_time_stands(self, stage: Stage) -> None:
+        """A repeated intent gives the same attempt, although the deadline passed in between."""
+        record, token, attempt = stage.submitting("a", deadline_seconds=5)
+        stage.clock.advance(6)
+        assert stage.ledger.intend(record, token) == attempt == 1
+
+    def test_a_deadline_of_a_tenth_of_a_millisecond_buys_nothing(self, stage: Stage) -> None:
+        """At every phase of the millisecond: the record's deadline is never later than the caller's."""
+        for n in range(50):
+            stage.clock.advance(0.00037)
+            record = taken(stage.arrive(f"a{n}", token="t", deadline_seconds=0.0001), Verb.SUBMIT)
+            stage.clock.advance(0.0001)
+            assert stage.ledger.intend(record, "t") == TOO_LATE
 
     def test_an_accepted_job_is_polled(self, stage: Stage) -> None:
         """It stands on `due` at its first poll, for which a round is scheduled; saying so twice changes nothing."""

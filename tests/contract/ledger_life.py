@@ -96,3 +96,4 @@ class Hold:
     token: str
     verb: Verb
     attempt: int = 0
+    too_late: bool = False

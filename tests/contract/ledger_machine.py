@@ -13,6 +13,7 @@ from hypothesis.stateful import initialize, invariant, rule
 
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Hint, Ledger, Messages, Polled, Round, Step, Verb
+from bide.ledger.submits import TOO_LATE
 from tests.contract.ledger_invariants import CLOCKS, check_account, check_keys, snapshot
 from tests.contract.ledger_life import (
     ACCOUNTS,
@@ -143,6 +144,8 @@ class LedgerMachine(People):
             self._conclude(hold, JobState.FAILED, repeated)
         elif self._intend(hold):
             self._hear(hold, what, seconds, repeated)
+        elif hold.too_late:
+            self._conclude(hold, JobState.FAILED, repeated)
         else:
             self.held.remove(hold)
 
@@ -150,6 +153,7 @@ class LedgerMachine(People):
         if hold.verb is Verb.SUBMIT and not hold.attempt:
             attempt, again = (self.ledger.intend(hold.record, hold.token) for _ in range(2))
             assert attempt == again
+            hold.too_late = attempt == TOO_LATE
             if attempt > 0:
                 job_id = hold.record.job_id
                 assert self.bought[job_id] <= self.allowed[job_id], f"{job_id} is bought again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Collection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import aiohttp
 import httpx
 
+from bide.addresses import DEFAULT_PORTS, host_of, web_address
 from bide.errors import BadMediaError
 
 #: What no public server has: the IANA special-purpose registry, multicast, and Azure's metadata address.
@@ -46,11 +46,6 @@ _FORBIDDEN_V6 = tuple(map(ip_network, ("2001::/23", "2001:db8::/32", "3fff::/20"
 #: Translates IPv4 for hosts that have only IPv6; the last 32 bits are the address that is meant.
 _NAT64 = ip_network("64:ff9b::/96")
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-#: Host names, after IDNA, over which no two URL parsers disagree.
-_PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
-
 
 class CheckedUrl(NamedTuple):
     """A URL that may be fetched; `guarded`: only at a public address."""
@@ -75,13 +70,14 @@ def check_url(url: str, *, allowed_hosts: Collection[str] = ()) -> CheckedUrl:
     its usual spelling, because such hosts never reach `GuardedResolver`.
     """
     try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, UnicodeError):
-        raise BadMediaError("the address can't be read as a URL") from None
-    _check_form(parsed)
+        parsed = web_address(url)
+    except ValueError as error:
+        raise BadMediaError(str(error)) from None
+    if parsed.userinfo:
+        raise BadMediaError("an address with a user name or password is not fetched")
     if _listed(parsed, allowed_hosts):
         return CheckedUrl(str(parsed), guarded=False)
-    host = _host(parsed)
+    host = host_of(parsed)
     if _is_number(host) and not allowed(host):
         raise BadMediaError(f"{host} is not a public address; list it in MEDIA_HOSTS if results may come from there")
     return CheckedUrl(str(parsed), guarded=True)
@@ -126,24 +122,11 @@ def _embedded_v4(address: IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
-def _check_form(url: httpx.URL) -> None:
-    if url.scheme not in _DEFAULT_PORTS:
-        raise BadMediaError(f"{url.scheme or 'no scheme'}: only http and https addresses are fetched")
-    if url.userinfo:
-        raise BadMediaError("an address with a user name or password is not fetched")
-    if not _PLAIN_HOST.fullmatch(_host(url)) or not 0 < (url.port or _DEFAULT_PORTS[url.scheme]) < 65536:
-        raise BadMediaError("the address names no host and port that can be reached")
-
-
 def _listed(url: httpx.URL, allowed_hosts: Collection[str]) -> bool:
-    host = _host(url)
+    host = host_of(url)
     bracketed = f"[{host}]" if ":" in host else host
-    names = {host, bracketed, f"{bracketed}:{url.port or _DEFAULT_PORTS[url.scheme]}"}
+    names = {host, bracketed, f"{bracketed}:{url.port or DEFAULT_PORTS[url.scheme]}"}
     return any(entry.lower() in names for entry in allowed_hosts)
-
-
-def _host(url: httpx.URL) -> str:
-    return url.raw_host.decode("ascii").lower().rstrip(".")
 
 
 def _is_number(host: str) -> bool:

@@ -17,6 +17,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from bide import __version__
+from bide.addresses import web_address
 from bide.body import UnusableBodyError, read_body
 from bide.crashpoints import reached
 from bide.errors import (
@@ -180,14 +181,17 @@ class HttpClient:
     def _request(self, call: Call, *, buys: bool) -> httpx.Request:
         url = _callable_url(call.url)
         timeouts = self.options.purchase if buys else self.options.api
-        return httpx.Request(
-            call.method,
-            url.copy_merge_params(call.query) if call.query else url,
-            headers=_headers(call),
-            content=None if call.json is None else json.dumps(call.json, separators=(",", ":")).encode(),
-            files=_parts(call.form),
-            extensions=timeouts.extensions(),
-        )
+        try:
+            return httpx.Request(
+                call.method,
+                url.copy_merge_params(call.query) if call.query else url,
+                headers=_headers(call),
+                content=None if call.json is None else json.dumps(call.json, separators=(",", ":")).encode(),
+                files=_parts(call.form),
+                extensions=timeouts.extensions(),
+            )
+        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:  # such as half a surrogate pair
+            raise ConfigurationError(f"{plain(url)}: no request can be made of it ({type(error).__name__})") from None
 
     async def _exchange(self, request: httpx.Request, lane: Lane, timeouts: Timeouts, limit: int) -> Answer:
         request.read()  # a multipart body becomes one piece of known length, not a chunked stream
@@ -204,11 +208,10 @@ class HttpClient:
 @lru_cache(maxsize=1024)
 def _callable_url(url: str) -> httpx.URL:
     try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL()
-    if parsed.scheme not in ("http", "https") or not parsed.host or not 0 <= (parsed.port or 0) < 65536:
-        raise ConfigurationError(f"{plain(url)!r} is no http or https address; correct the provider's base URL")
+        parsed = web_address(url)
+    except ValueError:
+        message = f"{plain(url)!r} is no http or https address; correct the provider's base URL"
+        raise ConfigurationError(message) from None
     if parsed.userinfo:
         raise ConfigurationError(f"{plain(url)!r}: a base URL must not hold a user name or password")
     return parsed

@@ -36,7 +36,7 @@ def reason(error: Exception) -> str:
 
 
 def plain(url: httpx.URL | str) -> str:
-    """A URL without credentials, query and fragment."""
+    """A URL without credentials, query and fragment; the path of one that was read stays escaped."""
     if isinstance(url, str):
         return url.partition("?")[0].rpartition("@")[2]
-    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path}"
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.partition(b'?')[0].decode('ascii')}"

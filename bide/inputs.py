@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from bide.addresses import web_address
 from bide.errors import BadMediaError, InvalidRequestError, StorageError
 from bide.http import HttpClient
 from bide.media import Fetched, download, from_bytes
@@ -57,7 +58,7 @@ class InputFetcher:
     async def _address(self, value: str, key_for: Callable[[str], str]) -> str:
         """Where the provider can fetch the picture; one that came inside the request is stored first."""
         if _is_web(value):
-            return value
+            return _encodable(value)
         uri = value if _is_stored(value) else await self._store(value, key_for)
         return await asyncio.to_thread(self.storage.presign, uri, expires_seconds=self.url_expires_seconds)
 
@@ -113,6 +114,15 @@ def _from_base64(text: str) -> bytes:
         return b64decode(compact + "=" * (-len(compact) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise InvalidRequestError("neither an s3:// or https:// address, nor a data: URI, nor base64") from None
+
+
+def _encodable(url: str) -> str:
+    """The address, for somebody else to fetch from; raises `InvalidRequestError` where no request could carry it."""
+    try:
+        web_address(url)
+    except ValueError as error:
+        raise InvalidRequestError(str(error)) from None
+    return url
 
 
 def _picture(fetched: Fetched) -> Fetched:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
@@ -91,8 +92,14 @@ async def _fetch(client: HttpClient, url: str, *, max_bytes: int, allowed_hosts:
     try:
         async with asyncio.timeout(total_seconds):
             return await _follow(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts)
+    except (DownloadError, BadMediaError):
+        raise
     except TimeoutError:
         raise DownloadError(f"the download took longer than {total_seconds:g} s") from None
+    except Exception as error:
+        # A gap in some parser, or this machine's disk: never a reason to leave the other addresses untried, and a paid
+        # result is tried for again. No words of the error: they may quote the address.
+        raise DownloadError(f"the download broke: {_kind(error)}") from error
 
 
 async def _follow(client: HttpClient, url: str, *, max_bytes: int, allowed_hosts: Collection[str]) -> Fetched:
@@ -170,6 +177,12 @@ async def _tell(spool: Spool, size: int, reply: Reply, declared: int | None) -> 
         if declared is not None:
             raise
         raise DownloadError(f"{reply.where}: the connection ended, and {error}") from None
+
+
+def _kind(error: Exception) -> str:
+    """What kind of error it is; of the system's own (a full disk) its words too."""
+    name = type(error).__name__
+    return f"{name} ({os.strerror(error.errno)})" if isinstance(error, OSError) and error.errno else name
 
 
 def _over(max_bytes: int) -> BadMediaError:

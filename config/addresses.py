@@ -9,6 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
+from bide.addresses import web_address
+
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "sentinel"})
 AMQP_SCHEMES = frozenset({"amqp", "amqps"})
 
@@ -57,6 +59,7 @@ def _split(address: str) -> SplitResult:
     try:
         parts = urlsplit(address)
         _ = parts.port
+        (parts.hostname or "").encode("idna")  # as a resolver does
     except ValueError:
         raise ValueError("is not an address that can be read") from None
     return parts
@@ -90,6 +93,7 @@ def _web(address: str) -> str:
         raise ValueError("must not hold a user or password")
     if parts.query or parts.fragment:
         raise ValueError("must not have a query or fragment")
+    web_address(address)
     return address.rstrip("/")
 
 

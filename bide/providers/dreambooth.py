@@ -149,20 +149,42 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
 
 def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
     """`output`; copies named in `proxy_links` and `future_links` only help where the first address fails."""
-    outputs = reading.all_media(body.get("output"), role="image")
+    outputs = [read for entry in reading.listed(body.get("output")) if (read := _read(entry))]
     copies = [_addresses(body.get(name), len(outputs)) for name in ("proxy_links", "future_links")]
-    return tuple(
-        replace(media, fallback_urls=tuple(dict.fromkeys(urls[n] for urls in copies if urls and urls[n] != media.url)))
-        if media.url
-        else media
-        for n, media in enumerate(outputs)
-    )
+    return tuple(_with_copies(one, [urls[n] for urls in copies if urls]) for n, one in enumerate(outputs))
+
+
+def _read(entry: Any) -> Media | UnreadableAnswerError | None:
+    """One output; what can't be read of it may have a copy that can. None for a blank one."""
+    try:
+        return reading.as_media(entry, role="image")
+    except UnreadableAnswerError as error:
+        return error
+
+
+def _with_copies(output: Media | UnreadableAnswerError, urls: list[str]) -> Media:
+    """The output with its copies (blank where there is none); raises where neither can be read."""
+    copies = tuple(dict.fromkeys(filter(None, urls)))
+    if isinstance(output, Media):
+        return (
+            replace(output, fallback_urls=tuple(url for url in copies if url != output.url)) if output.url else output
+        )
+    if not copies:
+        raise output
+    return Media("image", url=copies[0], fallback_urls=copies[1:])
 
 
 def _addresses(value: Any, count: int) -> list[str]:
-    """Exactly `count` addresses, or none: what does not pair up with the outputs is no copy of them."""
+    """Exactly `count` addresses, blank where one can't be read; none where they do not pair up with the outputs."""
     try:
-        urls = [reading.as_url(entry) for entry in reading.listed(value)]
+        entries = reading.listed(value)
     except UnreadableAnswerError:
         return []
-    return urls if len(urls) == count else []
+    return [_address(entry) for entry in entries] if len(entries) == count else []
+
+
+def _address(entry: Any) -> str:
+    try:
+        return reading.as_url(entry)
+    except UnreadableAnswerError:
+        return ""

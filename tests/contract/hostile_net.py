@@ -116,9 +116,11 @@ async def client_of() -> AsyncIterator[HttpClient]:
         await client.aclose()
 
 
-def played(work: Callable[[PlayedNet], Coroutine[Any, Any, None]]) -> PlayedNet:
+def played(
+    work: Callable[[PlayedNet], Coroutine[Any, Any, None]], *, net_of: Callable[[], PlayedNet] = PlayedNet
+) -> PlayedNet:
     """Run a test's work in a played net."""
-    with asyncio.Runner(loop_factory=PlayedNet) as runner:
+    with asyncio.Runner(loop_factory=net_of) as runner:
         net = runner.get_loop()
         assert isinstance(net, PlayedNet)
         runner.run(work(net))

@@ -85,7 +85,7 @@ def _run(task: Any, line: Line, args: Any, kwargs: Any) -> dict[str, Any] | None
     line.about(job_id=str(task.request.id)[:128])
     line.headers = task.request.headers or {}
     try:
-        step, account, token = _enter(task, toolbox(), args, kwargs)
+        step, account, token = _entered(task, toolbox(), args, kwargs)
         line.record = step.record
         line.about(account=str(account))
         line.note(step=step.verb.value, outcome="suspended")
@@ -156,11 +156,32 @@ def _answer(record: Record) -> dict[str, Any]:
     return outcome(record)
 
 
+def _entered(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, AccountName, str]:
+    """Enter, or end in an answer: without a record nobody would come again to a caller who was told to wait."""
+    try:
+        return _enter(task, tools, args, kwargs)
+    except (JobFailed, LedgerAwayError):
+        raise
+    except Exception as error:
+        if tools.ledger.find(task.request.id):
+            raise
+        note("error", outcome="broke", exc_info=error)
+        if not (args or kwargs):  # a hint, of which only a record could tell what was bought
+            raise Ignore from None
+        message = (
+            f"the request broke bide's own code ({type(error).__name__}); nothing was bought, see the worker's log"
+        )
+        raise failed(
+            Failure(code=FailureCode.CRASHED, message=message, job_id=task.request.id, retryable=True)
+        ) from None
+
+
 def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, AccountName, str]:
     """Open or find the record: by the request of a first message, by the header of a resuming one."""
     job_id, token = task.request.id, uuid.uuid4().hex
-    if not JOB_ID.fullmatch(job_id):
-        raise _invalid(job_id[:128], "id: a job id is letters, digits and _.:- only, 128 at most")
+    if not (isinstance(job_id, str) and JOB_ID.fullmatch(job_id)):
+        shown = job_id[:128].encode(errors="replace").decode() if isinstance(job_id, str) else ""
+        raise _invalid(shown, "id: a job id is letters, digits and _.:- only, 128 at most")
     try:
         raw = _argument(args, kwargs)
         if raw is None:

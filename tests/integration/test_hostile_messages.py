@@ -82,6 +82,31 @@ def test_an_id_that_is_no_key_is_refused(rig: Rig, caller: Caller, job_id: str) 
     assert rig.purchases(marked) == []
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["http://[fe80::1%\uff0e]/", "http://xn--127-/", "http://a..b/", f"http://{'a' * 64}/", "http://a\uff0e\uff0eb/"],
+)
+def test_a_callback_address_that_can_not_be_sent_is_refused(rig: Rig, caller: Caller, address: str) -> None:
+    """The caller is told so at once; before, some of them broke the first step, and its caller waited for ever."""
+    marked = marker()
+
+    refused = failure(caller.submit(image(marked, callback_url=address)))
+
+    assert refused["code"] == "invalid_request"
+    assert refused["message"].startswith("callback_url: ")
+    assert rig.purchases(marked) == []
+
+
+def test_a_deadline_that_nobody_can_meet_buys_nothing(rig: Rig, caller: Caller) -> None:
+    """A tenth of a millisecond: over by the time of the intent, whatever the phase of the clock."""
+    marked = marker()
+
+    results = [caller.submit(image(marked, deadline_seconds=0.0001)) for _ in range(50)]
+
+    assert {failure(result)["code"] for result in results} == {"deadline"}
+    assert rig.purchases(marked) == []
+
+
 def test_two_arguments_are_refused(caller: Caller) -> None:
     """There is one argument; a second one is a misunderstanding that could cost money."""
     result = caller.app.send_task("bide.generate", args=[image(), 1], queue="bide.submit")

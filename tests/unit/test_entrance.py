@@ -1,0 +1,169 @@
+"""A first message, whatever it holds, becomes a step or a failure that its caller is told; nobody waits for ever."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import fakeredis
+import pytest
+from celery.app.task import Context
+from celery.exceptions import Ignore
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bide.contract import Failure, FailureCode, GenerateRequest
+from bide.errors import JobFailed
+from bide.ledger import Step, Verb
+from config.settings import load
+from tests.contract.ledger_stage import Clock, Stage, request_of
+from workers.toolbox import Toolbox
+
+TOLD = {
+    "BIDE_S3__BUCKET": "results",
+    "BIDE_PROVIDERS__PHOTOGPT__API_KEY": "key-of-photogpt",
+    "BIDE_CALLBACKS__SECRET": "whsec_c2VjcmV0LW9mLXRoZS1yaWctMDEyMzQ1Njc4OQ==",
+}
+
+GOOD: dict[str, Any] = request_of().model_dump(mode="json", exclude_defaults=True)
+
+
+def deep(levels: int) -> Any:
+    """Lists in lists."""
+    value: Any = "x"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+#: What a field may be given instead of what it wants.
+ODD: list[Any] = [
+    None, True, 0, -1, 1e308, float("nan"), float("inf"), 10**5000, -(10**19), "", " ", "\x00", "\x1b[2J", "\ud800",
+    "a\udfff", "\u202e", "\uff0e", "a" * 300_000, "http://", "http://a\uff0eb/", "http://[fe80::1%\uff0e]/",
+    "http://xn--127-/", "http://a..b/", "http://" + "a" * 64 + "/", "http://\u0660/", "http://[::1", "http://a:x/",
+    "http://a/\ud800", "https://\u2488/", "https://xn--a/", "https://%zz/", "https://a@b/", "https://\U0001f4a9.la/",
+    "s3://", "s3://\uff0e/x", "data:", "data:;base64,\uff0e", [], {}, [[]], {"": ""}, {"a": None}, {"\ud800": "x"},
+    {"a": 10**5000}, {"a": float("nan")}, {1: 2}, {None: 1}, {("a",): 1}, {"a": deep(100)}, {"a": deep(5_000)},
+    deep(5_000), {"prompt": {"prompt": "\ud800"}}, {"modelID": "m1", "prompt": "\x1b]0;x\x07", "numImages": 10**400},
+    {"person": "http://xn--127-/a.png"}, b"bytes", {1, 2}, object(),
+]  # fmt: skip
+
+FIELDS = [*GenerateRequest.model_fields, "unknown", "\ud800", "\x1b[2J", 5, None]
+
+
+@cache
+def entrance() -> Any:
+    """Where a message enters; the module wants the settings of a process when it is imported."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("BIDE_S3__BUCKET", "results")
+        return import_module("tasks.generate")._entered
+
+
+class Worker:
+    """The beginning of a step, on a ledger in memory."""
+
+    def __init__(self, tools: type[Toolbox] = Toolbox) -> None:
+        self._entered = entrance()
+        self.tools = tools(load(TOLD, env_file=None))
+        self.stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
+        self.tools.ledger = self.stage.ledger
+
+    def take(self, *args: Any, job_id: Any = "a", headers: Any = None, **kwargs: Any) -> Step | Failure:
+        """What a message comes to."""
+        request = Context(id=job_id, headers=headers)
+        try:
+            step: Step = self._entered(SimpleNamespace(request=request), self.tools, args, kwargs)[0]
+        except JobFailed as failed:
+            return Failure.model_validate_json(str(failed))
+        return step
+
+
+@pytest.fixture(scope="module")
+def worker() -> Worker:
+    """One for all tests: each message has an id of its own."""
+    return Worker()
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=ascii)
+def test_an_odd_field_is_a_step_or_refused_as_such(worker: Worker, field: Any) -> None:
+    """Each odd value in each field: none of them takes the way of an error of bide's own."""
+    for n, value in enumerate(ODD):
+        came = worker.take({**GOOD, field: value}, job_id=f"odd-{FIELDS.index(field)}-{n}")
+        if isinstance(came, Failure):
+            assert came.code is FailureCode.INVALID_REQUEST, (n, came)
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_an_odd_argument_or_id_is_refused(worker: Worker, number: int) -> None:
+    """In place of the whole request, as a second argument, under another name, and as the job's id."""
+    value = ODD[number]
+    for args, kwargs in (((value,), {}), ((GOOD, value), {}), ((), {"request": value}), ((), {"req": value})):
+        came = worker.take(*args, job_id="argument", **kwargs)
+        assert isinstance(came, Failure) or came.verb is Verb.MISSING
+    if value != "data:":  # that is an id like any other
+        came = worker.take(GOOD, job_id=value)
+        assert isinstance(came, Failure)
+        assert came.code is FailureCode.INVALID_REQUEST
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.text(st.characters(categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(field=st.sampled_from(list(GenerateRequest.model_fields)) | st.text(), value=JSON)
+def test_any_json_in_any_field_is_a_step_or_refused(field: str, value: Any) -> None:
+    """As above, with what nobody thought of."""
+    came = Worker().take({**GOOD, field: value})
+    assert isinstance(came, Step) or came.code is FailureCode.INVALID_REQUEST
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(host=st.text(max_size=20) | st.text("x-n.\uff0e\u3002%[]:@1\u00fc", max_size=20))
+def test_any_callback_address_is_a_step_or_refused(host: str) -> None:
+    """By its name, as `invalid_request`."""
+    came = Worker().take({**GOOD, "callback_url": f"https://{host}/"})
+    assert isinstance(came, Step) or (came.code, came.message[:12]) == (FailureCode.INVALID_REQUEST, "callback_url")
+
+
+class Broken(Toolbox):
+    """A toolbox with an error of its own, before the record."""
+
+    def check_callback(self, request: GenerateRequest) -> None:
+        raise ZeroDivisionError(f"a private {request.params['prompt']}")
+
+
+def test_an_error_of_our_own_before_the_record_is_told() -> None:
+    """Its kind, that nothing was bought, and none of its words; there is no record to come back to."""
+    worker = Worker(Broken)
+
+    came = worker.take(GOOD)
+
+    assert isinstance(came, Failure)
+    assert (came.code, came.retryable, came.job_id) == (FailureCode.CRASHED, True, "a")
+    assert "ZeroDivisionError" in came.message
+    assert "nothing was bought" in came.message
+    assert "red fox" not in came.message
+    assert worker.stage.ledger.find("a") is None
+
+
+def test_an_error_of_our_own_with_a_record_is_not_told() -> None:
+    """What the record says has been bought may be under way: its lease runs out, and the sweeper decides."""
+    worker = Worker(Broken)
+    worker.stage.running("a")
+
+    with pytest.raises(ZeroDivisionError):
+        worker.take(GOOD)
+
+
+def test_a_hint_that_breaks_tells_nobody_anything() -> None:
+    """Without a record there is no telling what was bought: the caller's result stays as it is."""
+    worker = Worker()
+    worker.stage.server.sadd("bide:accounts", "photogpt/default")
+    with pytest.raises(Ignore):
+        worker.take(job_id="a", headers={"bide_account": "photogpt/\ud800"})

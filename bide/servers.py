@@ -88,11 +88,14 @@ def _of_sentinels(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name.startswith("socket_")}
 
 
+def sentinels_of(url: str) -> list[tuple[str, int]]:
+    """Hosts and ports of all sentinels that an address names."""
+    return [(part.hostname or "127.0.0.1", part.port or SENTINEL_PORT) for part in map(urlsplit, url.split(";"))]
+
+
 def _sentinels(url: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
     """Hosts and ports of all; user, password and number of the database that they lead to, as the first one says."""
-    parts = [urlsplit(one) for one in url.split(";")]
-    first = parts[0]
+    first = urlsplit(url.partition(";")[0])
     said = {"username": first.username, "password": first.password}
     credentials = {name: unquote(value) for name, value in said.items() if value}
-    nodes = [(part.hostname or "127.0.0.1", part.port or SENTINEL_PORT) for part in parts]
-    return nodes, {**credentials, "db": int(first.path.strip("/") or 0)}
+    return sentinels_of(url), {**credentials, "db": int(first.path.strip("/") or 0)}

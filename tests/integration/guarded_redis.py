@@ -52,6 +52,11 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def signal(self, number: int) -> None:
+        """Any other signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def _answers(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:

@@ -17,7 +17,7 @@ from config.settings import Settings, settings
 from workers.doctor.findings import Finding, Level, ok, problem, run
 from workers.doctor.outside import check_providers
 from workers.doctor.processes import check_flower, check_sweep, check_workers
-from workers.doctor.servers import check_servers
+from workers.doctor.servers import can_be_written, check_servers
 from workers.doctor.stores import check_store
 from workers.doctor.work import check_queues, check_work
 from workers.toolbox import Toolbox
@@ -69,7 +69,7 @@ def _examine(told: Settings, flower: str | None) -> Iterator[Finding]:
     yield from servers
     yield from run("object store", lambda: check_store(tools.storage))
     yield from run("providers", partial(check_providers, told, tools))
-    if all(found.level is Level.OK for found in servers if found.check.startswith("redis")):
+    if can_be_written(servers):
         yield from _examine_running(told, tools)
     yield from run("flower", partial(check_flower, told, flower))
 

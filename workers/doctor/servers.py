@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bide.servers import connect as reach
+from bide.servers import SENTINEL_MASTER, close
+from bide.servers import connect as client_of
 from config.addresses import REDIS_SCHEMES, ServerUrl, masked
 from config.settings import Settings
-from workers.doctor.findings import Finding, ok, problem, warning
+from workers.doctor.findings import Finding, Level, ok, problem, warning
+from workers.doctor.redis_settings import check_settings, configuration
+from workers.doctor.replication import Reach, Replication, check_replication
+from workers.doctor.sentinels import check_sentinels
 
 #: How long a server may take to answer [seconds].
 ANSWER_SECONDS = 5.0
@@ -39,26 +44,38 @@ def check_servers(settings: Settings) -> Iterator[Finding]:
         if url.scheme in REDIS_SCHEMES:
             uses.setdefault(url, []).append(use)
     for url, used in uses.items():
-        server = connect(url, settings.sentinel_master)
-        yield from _check_server(server, masked(url), f"redis ({', '.join(used)})", holds_money="ledger" in used)
+        yield from _check_server(url, used, partial(connect, sentinel_master=settings.sentinel_master))
+        if url.scheme == "sentinel":
+            name = f"sentinels of redis ({', '.join(used)})"
+            yield from check_sentinels(name, url, settings.sentinel_master, connect)
 
 
-def _check_server(client: redis.Redis, address: str, name: str, *, holds_money: bool) -> Iterator[Finding]:
+def can_be_written(findings: Iterable[Finding]) -> bool:
+    """Whether every server answered and takes writes, by what `check_servers` found."""
+    return not any(found.level is Level.PROBLEM and found.check.startswith(("redis", "replicas")) for found in findings)
+
+
+def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach) -> Iterator[Finding]:
+    name, server = f"redis ({', '.join(used)})", reach(url)
     try:
-        with client as server:
-            asked_at = time.time()
-            seconds, micros = server.time()
-            skew = seconds + micros / 1e6 - (asked_at + time.time()) / 2
-            info, told = server.info(), _configuration(server)
-            mutex = server.pttl(MUTEX_KEY)
+        asked_at = time.time()
+        seconds, micros = server.time()
+        skew = seconds + micros / 1e6 - (asked_at + time.time()) / 2
+        info, config = server.info(), configuration(server)
+        mutex = server.pttl(MUTEX_KEY)
     except (redis.RedisError, ValueError) as error:
-        remedy = "start it, or correct BIDE_BROKER_URL, BIDE_LEDGER_URL, BIDE_RESULT_URL"
-        yield problem(name, f"{address} does not answer: {_reason(error)}", remedy)
+        master = ", BIDE_SENTINEL_MASTER" if url.scheme == "sentinel" else ""
+        remedy = f"start it, or correct BIDE_BROKER_URL, BIDE_LEDGER_URL, BIDE_RESULT_URL{master}"
+        yield problem(name, f"{masked(url)} does not answer: {_reason(error)}", remedy)
         return
-    yield ok(name, f"{address} answers")
+    finally:
+        close(server)
+    replication = Replication(name, url, used, info, config)
+    yield _role(replication)
     yield _version(f"version of {name}", info)
-    yield _eviction(f"eviction of {name}", info, holds_money=holds_money)
-    yield from _persistence(name, info, told, holds_money=holds_money)
+    holds_money, replicated = "ledger" in used, replication.may_fail_over
+    yield from check_settings(name, info, config, holds_money=holds_money, replicated=replicated)
+    yield from check_replication(replication, reach)
     yield _room(name, info)
     yield _skew(f"clock of {name}", skew)
     if mutex == -1:
@@ -69,9 +86,17 @@ def _check_server(client: redis.Redis, address: str, name: str, *, holds_money: 
         )
 
 
-def connect(url: ServerUrl, sentinel_master: str) -> redis.Redis:
+def _role(server: Replication) -> Finding:
+    if not server.leader:
+        return ok(server.name, f"{masked(server.url)} answers")
+    said = f"{masked(server.url)} leads to a replica of {server.leader}, which takes no writes that last"
+    remedy = "name the leader in BIDE_LEDGER_URL and BIDE_BROKER_URL, or its sentinels: sentinel://HOST:26379"
+    return problem(server.name, said, remedy)
+
+
+def connect(url: ServerUrl, sentinel_master: str = SENTINEL_MASTER) -> redis.Redis:
     """A client that does not wait for long."""
-    return reach(
+    return client_of(
         url,
         sentinel_master=sentinel_master,
         decode_responses=True,
@@ -79,14 +104,6 @@ def connect(url: ServerUrl, sentinel_master: str) -> redis.Redis:
         socket_connect_timeout=ANSWER_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
-
-
-def _configuration(server: redis.Redis) -> Mapping[str, str]:
-    """What CONFIG says; empty where it may not be asked, as with servers that others run."""
-    try:
-        return {str(name): str(value) for name, value in server.config_get("*appendfsync*").items()}
-    except redis.ResponseError:
-        return {}
 
 
 def _reason(error: Exception) -> str:
@@ -99,52 +116,6 @@ def _version(check: str, info: Mapping[str, Any]) -> Finding:
     if tuple(map(int, version.split(".")[:2])) < OLDEST_VERSION:
         return problem(check, f"{kind} {version} is too old", "take Redis 6.2 or newer, or any Valkey")
     return ok(check, f"{kind} {version}")
-
-
-def _eviction(check: str, info: Mapping[str, Any], *, holds_money: bool) -> Finding:
-    policy = info.get("maxmemory_policy")
-    if policy == "noeviction":
-        return ok(check, "noeviction: full means refused, nothing is thrown away")
-    what = "records of paid jobs" if holds_money else "messages and results"
-    return problem(
-        check,
-        f"maxmemory-policy is {policy}: when memory is short, {what} are thrown away",
-        "CONFIG SET maxmemory-policy noeviction, and the same in its configuration file",
-    )
-
-
-def _persistence(
-    name: str, info: Mapping[str, Any], told: Mapping[str, str], *, holds_money: bool
-) -> Iterator[Finding]:
-    check = f"persistence of {name}"
-    if not holds_money:
-        yield ok(check, "not needed: what is lost here is rebuilt from the ledger")
-    elif not info.get("aof_enabled"):
-        yield problem(
-            check,
-            "the append-only file is off: a restart forgets jobs that are paid for",
-            "CONFIG SET appendonly yes, and the same in its configuration file",
-        )
-    elif info.get("aof_last_write_status") != "ok" or info.get("aof_last_bgrewrite_status") != "ok":
-        yield problem(check, "the append-only file could not be written", "look at the server's log and disk")
-    else:
-        yield _flushing(check, told)
-
-
-def _flushing(check: str, told: Mapping[str, str]) -> Finding:
-    when = told.get("appendfsync")
-    if when == "always" and told.get("no-appendfsync-on-rewrite") == "yes":
-        said = "no-appendfsync-on-rewrite is yes: while the file is rewritten, a power cut may forget half a minute"
-        return warning(check, said, "CONFIG SET no-appendfsync-on-rewrite no, and the same in its configuration file")
-    if when == "always":
-        return ok(check, "append-only file, flushed before each answer: a power cut loses nothing")
-    if when is None:
-        said = "append-only file; when it is flushed may not be asked here (CONFIG is closed)"
-        return warning(check, said, "ask whoever runs it for appendfsync always, or know what a power cut may forget")
-    lost = "about a second" if when == "everysec" else "half a minute"
-    said = f"append-only file with appendfsync {when}: a power cut may forget {lost} of purchases"
-    remedy = "CONFIG SET appendfsync always, and the same in its configuration file"
-    return warning(check, said, remedy) if when == "everysec" else problem(check, said, remedy)
 
 
 def _room(name: str, info: Mapping[str, Any]) -> Finding:

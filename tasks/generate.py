@@ -163,17 +163,14 @@ def _entered(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, A
     except (JobFailed, LedgerAwayError):
         raise
     except Exception as error:
-        if tools.ledger.find(task.request.id):
-            raise
         note("error", outcome="broke", exc_info=error)
-        if not (args or kwargs):  # a hint, of which only a record could tell what was bought
+        # A record decides by itself, and the sweeper comes for it; a hint without one tells nobody what was bought.
+        if tools.ledger.find(task.request.id) or not (args or kwargs):
             raise Ignore from None
-        message = (
-            f"the request broke bide's own code ({type(error).__name__}); nothing was bought, see the worker's log"
-        )
-        raise failed(
-            Failure(code=FailureCode.CRASHED, message=message, job_id=task.request.id, retryable=True)
-        ) from None
+        kind = type(error).__name__
+        message = f"the request broke bide's own code ({kind}); nothing was bought, see the worker's log"
+        failure = Failure(code=FailureCode.CRASHED, message=message, job_id=task.request.id, retryable=True)
+        raise failed(failure) from None
 
 
 def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, AccountName, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-import fakeredis
 import pytest
 import redis
 
 from tests.contract.ledger_life import profile
 from tests.contract.ledger_machine import LedgerMachine
+from tests.contract.observed_redis import ObservedRedis
 
 #: How many lives are tried; a longer run is asked for through the environment.
 EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "14"))
@@ -17,8 +17,7 @@ EXAMPLES = int(os.environ.get("BIDE_TEST_EXAMPLES", "14"))
 
 class LedgerMachineInMemory(LedgerMachine):
     def new_server(self) -> redis.Redis:
-        client: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-        return client
+        return ObservedRedis()
 
 
 TestLedgerMachine = pytest.mark.timeout(600)(LedgerMachineInMemory.TestCase)  # cut short, Hypothesis tells nonsense

@@ -1,0 +1,207 @@
+"""The ledger's schema: the fields of a job's record, its states, and the transitions between them.
+
+The scripts write records; a test holds each script against these tables, and the state diagram of the documentation is
+drawn from them. Times are in seconds; a moment is seconds since the epoch with three decimals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+#: The states of a record: those of `bide.contract.JobState`, and `following` of a caller who waits for another's job.
+STATES = (
+    "queued",
+    "submitting",
+    "running",
+    "storing",
+    "unconfirmed",
+    "succeeded",
+    "failed",
+    "canceled",
+    "following",
+)
+
+#: Where a field may stand, for the fields of several states.
+OWN = STATES[:-1]
+EVERY = STATES
+AT_PROVIDER = ("running",)
+
+Kind = Literal["text", "moment", "seconds", "count", "flag", "json"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record: what it holds, which scripts write it, and in which states it may stand.
+
+    A script that only removes the field is no writer of it.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    writers: str
+    states: tuple[str, ...] = OWN
+
+
+class Transition(NamedTuple):
+    """A change of a job's state. `before` is '' where the record is new, `after` is '' where it is deleted."""
+
+    before: str
+    after: str
+    scripts: str
+    why: str
+
+
+_ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
+
+#: What the scripts call on their way to an end, and so write its fields.
+_ENDING = "step cancel conclude polled refused sweep give_up"
+
+#: Scripts that put a job in line.
+_LINING_UP = "step runs_open intend conclude refused resubmit sweep"
+
+#: Scripts that let a job go on as an earlier purchase of it.
+_GOING_ON = "conclude refused sweep polled"
+
+FIELDS = (
+    # What the job is
+    Field("v", "text", "version of the record's layout", "step runs_open", EVERY),
+    Field(
+        "state", "text", "one of the states", "step runs_open intend submitted attach " + _ENDING + " resubmit", EVERY
+    ),
+    Field("op", "text", "operation of the request", "step runs_open"),
+    Field("fp", "text", "fingerprint of the request", "step runs_open", EVERY),
+    Field("created", "moment", "the record was written", "step runs_open"),
+    Field("allowed", "seconds", "how long the job may take", "step runs_open"),
+    Field(
+        "deadline",
+        "moment",
+        "the job ends in failure if it has not ended by then",
+        "step runs_open admit answered submitted put_off callback_tried attach resubmit " + _GOING_ON,
+    ),
+    Field("bulk", "flag", "gives way to interactive jobs", "step runs_open"),
+    Field("resubmit", "flag", "a doubtful submit may be repeated (`on_unknown: resubmit`)", "step runs_open"),
+    Field("idem", "text", "the key in Redis of the request's idempotency key", "step"),
+    Field("by_client", "flag", "written by a client, who does not know the deadline of the settings", "step"),
+    Field("run", "text", "the bulk run whose row the job is", "runs_open"),
+    Field("leader", "text", "the job whose result this caller waits for", "step", ("following", "canceled")),
+    # Its place in line, and the lease on its next step
+    Field("place", "count", "place in line", _LINING_UP),
+    Field("token", "text", "name of the lease on the running step, '' where no worker has one", "*"),
+    Field("queue", "text", "queue of the message that leads to the next step", "*"),
+    Field("hints", "count", "how often that message was sent again", "sweep"),
+    Field("crashes", "count", "workers that died in the running step", "sweep"),
+    Field("tries", "count", "how often the running step was put off", "put_off"),
+    Field(
+        "parked",
+        "flag",
+        "put off before it was bought; not in line meanwhile",
+        "put_off",
+        ("queued", "canceled", "failed", "unconfirmed"),
+    ),
+    # The purchase
+    Field("submits", "count", "submits that were begun", "intend"),
+    Field("intended", "moment", "the last submit was begun", "intend"),
+    Field("submitted", "moment", "the provider accepted", "submitted attach " + _GOING_ON),
+    Field("pid", "text", "the provider's id of the job", "submitted attach " + _GOING_ON),
+    Field(
+        "other_pid",
+        "text",
+        "the provider's ids of further purchases of this job, joined by blanks",
+        "submitted " + _GOING_ON,
+    ),
+    Field("attached", "json", "the doubt that an operator ended by naming the provider's id", "attach"),
+    Field(
+        "doubt", "count", "the submit that may have been accepted and is made again", "conclude sweep resubmit refused"
+    ),
+    Field("again", "count", "submits that were repeated in doubt as the request allows", "conclude sweep refused"),
+    Field("resubmitted", "count", "submits that were repeated in doubt by an operator", "resubmit conclude refused"),
+    # Polls
+    Field("polls", "count", "polls that were answered", "polled"),
+    Field("polled", "moment", "the last poll was answered", "polled"),
+    Field("ran", "moment", "the provider last reported the job as running", "polled hasten"),
+    Field("seen", "flag", "the provider has known the job at least once", "polled"),
+    Field("estimate", "seconds", "the provider's estimate of the whole", "submitted"),
+    Field("unknown_for", "seconds", "for how long the provider has not known the job", "polled", AT_PROVIDER),
+    Field("empties", "count", "successes that came without a result", "polled"),
+    Field("cursor", "text", "what the adapter wants back at the next poll", "polled"),
+    Field("asking", "flag", "a poll is under way", "claim", AT_PROVIDER),
+    Field("called", "flag", "the provider's webhook came while a poll was under way", "hasten", AT_PROVIDER),
+    Field("called_at", "moment", "the provider's webhook last came", "hasten"),
+    Field("calls", "count", "webhooks of the provider that led to a poll", "hasten"),
+    # The result
+    Field("ended", "moment", "the provider reported the result", "submitted polled"),
+    Field(
+        "outputs", "json", "the result's addresses: [role, address, fallback addresses ...] each", "submitted polled"
+    ),
+    Field("asked", "count", "how often the provider was asked for fresh addresses", "put_off"),
+    # The end
+    Field("result", "json", "`contract.JobResult`", "conclude"),
+    Field("error", "json", "`contract.Failure`", _ENDING),
+    Field("finished", "moment", "the end was recorded", _ENDING),
+    Field("answered", "flag", "the job's own caller knows the end", "answered sweep give_up", _ENDED),
+    Field("given_up", "flag", "an operator ended the doubt as a failure", "give_up", ("failed",)),
+    Field(
+        "note",
+        "text",
+        "what last happened, for people",
+        "conclude polled put_off refused attach resubmit sweep give_up",
+    ),
+    # The callback
+    Field("callback", "count", "ends that the request's `callback_url` is to be told of", "runs_open " + _ENDING),
+    Field("callback_owed", "moment", "since when the last of them is to be told", "callback_replay " + _ENDING),
+    Field("callback_tries", "count", "attempts to deliver it", "callback_tried"),
+    Field("callback_note", "text", "what became of the last attempt", "callback_tried"),
+    Field("collected", "flag", "a row whose record goes once its callback is delivered", "runs_drop", _ENDED),
+)
+
+TRANSITIONS = (
+    Transition("", "queued", "step runs_open", "a request is recorded"),
+    Transition("", "following", "step", "the request's idempotency key belongs to a job that is under way"),
+    Transition("", "canceled", "step", "the cancel came before the request"),
+    Transition("queued", "submitting", "intend", "the intent to buy is written"),
+    Transition("queued", "running", "submitted conclude refused sweep", "an earlier submit turns out to be accepted"),
+    Transition("queued", "storing", "submitted", "an earlier submit turns out to have made the result"),
+    Transition("queued", "failed", "conclude sweep", "the request can't be served, or its deadline passed"),
+    Transition("queued", "unconfirmed", "conclude sweep", "as above, and an earlier submit may have been accepted"),
+    Transition("queued", "canceled", "cancel", "a cancel"),
+    Transition("queued", "", "runs_recall", "a row is taken back by its paused or canceled run"),
+    Transition("submitting", "running", "submitted conclude refused sweep", "the provider accepted"),
+    Transition("submitting", "storing", "submitted", "the provider answered with the result"),
+    Transition(
+        "submitting", "queued", "refused conclude sweep", "surely not accepted, or the request allows a second purchase"
+    ),
+    Transition("submitting", "failed", "conclude", "the provider refused"),
+    Transition("submitting", "unconfirmed", "conclude sweep", "the submit may have been accepted"),
+    Transition("submitting", "canceled", "cancel", "a cancel"),
+    Transition("running", "storing", "polled", "the provider reports the result"),
+    Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),
+    Transition("running", "unconfirmed", "polled", "the provider does not know the id that an operator attached"),
+    Transition("running", "canceled", "cancel", "a cancel"),
+    Transition("storing", "succeeded", "conclude", "all objects are stored"),
+    Transition("storing", "failed", "conclude sweep", "the result can't be had, or its step killed three workers"),
+    Transition("storing", "canceled", "cancel", "a cancel"),
+    Transition("unconfirmed", "running", "attach submitted conclude refused", "the submit turns out to be accepted"),
+    Transition("unconfirmed", "storing", "submitted", "the submit turns out to have made the result"),
+    Transition(
+        "unconfirmed", "queued", "resubmit refused", "it turns out to be refused, or an operator has it submitted again"
+    ),
+    Transition(
+        "unconfirmed", "failed", "give_up conclude refused", "it turns out to be refused, or an operator gives it up"
+    ),
+    Transition("unconfirmed", "canceled", "cancel", "a cancel"),
+    Transition("following", "canceled", "cancel", "this caller cancels; the job goes on for the others"),
+    Transition("succeeded", "", "runs_drop callback_tried", "a row's record is dropped once its run has the result"),
+    Transition("failed", "", "runs_drop callback_tried", "as above"),
+    Transition("canceled", "", "runs_drop callback_tried", "as above"),
+)
+
+
+def diagram() -> str:
+    """The states and transitions in Mermaid, without those to `canceled`: any live job may be canceled."""
+    shown = [one for one in TRANSITIONS if one.after and one.after != "canceled"]
+    drawn = [f"    [*] --> {one.after}" for one in shown if not one.before]
+    drawn += [f"    {one.before} --> {one.after}: {', '.join(one.scripts.split())}" for one in shown if one.before]
+    drawn += [f"    {state} --> [*]" for state in ("succeeded", "failed", "canceled")]
+    return "\n".join(["stateDiagram-v2", *drawn])

@@ -1,0 +1,66 @@
+"""A Redis in memory that holds each ledger script against the schema while it runs."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import fakeredis
+
+from bide.ledger.schema import FIELDS, STATES, TRANSITIONS
+from bide.ledger.scripts import source
+
+#: With more records than this a look at all of them takes too long.
+MOST_RECORDS = 300
+
+#: What `scripts.source` puts in front of each script.
+SHARED = {"prelude", "line"}
+
+_FIELDS = {field.name: field for field in FIELDS}
+
+
+@cache
+def scripts() -> dict[str, str]:
+    """The name of each script by its digest."""
+    names = {path.name.removesuffix(".lua") for path in files("bide.ledger").iterdir() if path.name.endswith(".lua")}
+    return {hashlib.sha1(source(name).encode()).hexdigest(): name for name in names - SHARED}
+
+
+class ObservedRedis(fakeredis.FakeRedis):
+    """`seen` holds the transitions that were made: state before, state after, script."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(decode_responses=True, version=(7,), **options)
+        self.seen: set[tuple[str, str, str]] = set()
+
+    def evalsha(self, sha: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run a script, and compare the records after it with those before."""
+        script = scripts().get(sha)
+        before = self._records() if script else None
+        reply = super().evalsha(sha, numkeys, *keys_and_args)
+        if script and before is not None and (after := self._records()) is not None:
+            for key in before.keys() | after.keys():
+                self._compare(script, before.get(key, {}), after.get(key, {}))
+        return reply
+
+    def _records(self) -> dict[str, dict[str, str]] | None:
+        keys: list[Any] = [key for key in self.keys("bide:{*}:job:*") if self.type(key) == "hash"]
+        if len(keys) > MOST_RECORDS:
+            return None
+        records: dict[Any, Any] = {key: self.hgetall(key) for key in keys}
+        return records
+
+    def _compare(self, script: str, before: dict[str, str], after: dict[str, str]) -> None:
+        was, state = before.get("state", ""), after.get("state", "")
+        if was != state:
+            self.seen.add((was, state, script))
+            made = [one for one in TRANSITIONS if (one.before, one.after) == (was, state)]
+            assert any(script in one.scripts.split() for one in made), f"{script}: {was or '-'} -> {state or '-'}"
+        for name, value in after.items():
+            assert name in _FIELDS, f"{script} writes {name}, which the schema lacks"
+            if before.get(name) != value:
+                writers = _FIELDS[name].writers.split()
+                assert writers == ["*"] or script in writers, f"{script} writes {name}, not among {writers}"
+                assert state not in STATES or state in _FIELDS[name].states, f"{script} writes {name} in {state}"

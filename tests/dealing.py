@@ -17,6 +17,7 @@ SLOWEST = (
     "integration/test_worker_addresses.py",
     "integration/test_health.py",
     "integration/test_doctor.py",
+    "integration/test_doctor_replicas.py",
     "integration/test_failures.py",
     "integration/test_sheet.py",
     "integration/test_ledger_on_redis.py",

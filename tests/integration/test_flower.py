@@ -24,10 +24,10 @@ class Api:
         self.address = address
         self._credentials = base64.b64encode(f"{FLOWER_USER}:{password}".encode()).decode()
 
-    def text(self, path: str, body: Any = None) -> str:
+    def text(self, path: str, body: Any = None, **headers: str) -> str:
         """GET, or POST where there is a body; raises `HTTPError`."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.address}{path}", data=data)
+        request = urllib.request.Request(f"{self.address}{path}", data=data, headers=headers)
         request.add_header("Authorization", f"Basic {self._credentials}")
         with urllib.request.urlopen(request, timeout=20) as answer:
             return str(answer.read().decode())
@@ -82,6 +82,35 @@ def test_nobody_looks_without_the_password(path: str, api: Api) -> None:
 
     with refused.value:
         assert refused.value.code == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "https://elsewhere.example"},
+    ],
+    ids=["origin", "sandboxed page", "cross-site", "sibling"],
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/task/send-task/bide.generate",
+        "/api/task/async-apply/bide.generate",
+        "/api/task/revoke/a",
+        "/api/worker/shutdown/a",
+    ],
+)
+def test_another_site_s_page_can_send_nothing(path: str, headers: dict[str, str], api: Api, rig: Rig) -> None:
+    """A browser adds the operator's password to what any page posts: Flower refuses it by where it comes from."""
+    prompt = marker()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        api.text(f"/api/{path}", {"kwargs": {"request": image(prompt)}}, **headers)
+    with refused.value:
+        assert refused.value.code == 403
+    assert rig.purchases(prompt) == []
 
 
 def test_revoking_in_flower_cancels(api: Api, caller: Caller, rig: Rig) -> None:

@@ -23,7 +23,7 @@ INSTALL_SECONDS = 240
 
 PROGRAM = """
 import asyncio, importlib.util, json, sys
-from bide.client import AsyncClient, Client
+from bide import AsyncClient, Client
 from bide.errors import ConfigurationError
 from bide.params import photogpt
 

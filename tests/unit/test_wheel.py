@@ -51,3 +51,11 @@ def test_client_needs_no_extra() -> None:
     )
     code = f"import sys\n{missing}\n{imports}"
     subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_clients_are_names_of_the_package() -> None:
+    """`from bide import Client` is what a user types first; `import bide` alone brings neither Celery nor Redis."""
+    light = "import bide, sys; assert not {'celery', 'redis', 'pydantic'} & set(sys.modules), 'import bide is heavy'"
+    found = "from bide import AsyncClient, Client; import bide.client; assert Client is bide.client.Client"
+    known = "assert {'Client', 'AsyncClient'} <= set(dir(bide)) and not hasattr(bide, 'Clint')"
+    subprocess.run([sys.executable, "-W", "error", "-c", "\n".join((light, found, known))], cwd=ROOT, check=True)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
 
 from bide.errors import InvalidRequestError
+from bide.validation import readable, redacted
 
 GENERATE_TASK = "bide.generate"
 POLL_TASK = "bide.poll"
@@ -118,17 +119,18 @@ class GenerateRequest(Wire):
         try:
             request = cls.model_validate(raw)
         except ValidationError as error:
-            raise InvalidRequestError(readable(error)) from None
+            without_names = redacted(error, raw, known=cls.model_fields)
+            raise InvalidRequestError(readable(error), redacted=without_names) from None
         _check_json(raw)
         request.check_size()
         return request
 
     def check_size(self) -> None:
         """Refuse what is over `MAX_REQUEST_BYTES`, or nested too deeply to be read back, with `InvalidRequestError`."""
-        text = self.to_json()
         try:
+            text = self.to_json()
             self.model_validate_json(text)
-        except ValidationError:
+        except ValueError:  # pydantic's own errors, of reading and of writing
             raise InvalidRequestError("request: is nested too deeply") from None
         size = len(text.encode())
         if size > MAX_REQUEST_BYTES:
@@ -218,19 +220,3 @@ def object_key(job_id: str, name: str, *, created_at: datetime, prefix: str | No
     """The key of one object of a job: `{prefix/}{yyyy}/{mm}/{dd}/{job_id}/{name}`, the date (UTC) of its creation."""
     dated = f"{created_at:%Y/%m/%d}/{job_id}/{name}"
     return f"{prefix}/{dated}" if prefix else dated
-
-
-def readable(error: ValidationError) -> str:
-    """Pydantic's complaints as one line a person can act on, without the offending values."""
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'request'}: {_advice(problem)}"
-        for problem in error.errors(include_input=False, include_url=False)
-    )
-
-
-def _advice(problem: Any) -> str:
-    advice = {
-        "extra_forbidden": "is not a known field; check the spelling",
-        "missing": "is required",
-    }
-    return advice.get(problem["type"], str(problem["msg"]))

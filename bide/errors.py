@@ -29,6 +29,15 @@ class BideError(Exception):
 class InvalidRequestError(BideError):
     """The request can't be served as written; the message names field, reason and remedy."""
 
+    def __init__(self, message: str, *, redacted: str | None = None) -> None:
+        super().__init__(message)
+        self._redacted = redacted
+
+    @property
+    def redacted(self) -> str:
+        """The message without names and values that only the request holds, for a place where others read it."""
+        return str(self) if self._redacted is None else self._redacted
+
 
 class IdempotencyConflictError(BideError):
     """This idempotency key or job id was used with another request."""

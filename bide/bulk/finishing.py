@@ -31,6 +31,6 @@ def finish(runs: Runs, storage: Storage, run: Run) -> str:
             runs.note(run.run_id, sheet_tries=tries)  # it passes
         raise
     except Exception as error:
-        runs.note(run.run_id, sheet_trouble=f"{type(error).__name__}: {error}"[:200])
+        runs.note(run.run_id, sheet_trouble=type(error).__name__)  # its text may quote a row
         raise
     return run.text("note") if run.state == "canceling" else ""

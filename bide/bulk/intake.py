@@ -35,7 +35,10 @@ _FIELD = re.compile(r"(?:^|; )([\w.]+): ")
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a row, as `field: reason`; `line` is that of the file, 0 where it is not known."""
+    """What is wrong with a row, as `field: reason`; `line` is that of the file, 0 where it is not known.
+
+    The message holds nothing of the row: it goes to logs and into the run's note.
+    """
 
     line: int
     message: str
@@ -134,17 +137,28 @@ def checked(value: object) -> GenerateRequest:
 
 
 def _checked(raw: Raw, intake: Intake) -> GenerateRequest | None:
-    problem = raw.problem
-    if raw.reading:
-        try:
-            return checked(raw.reading(()))
-        except InvalidRequestError as error:
-            problem = str(error)
+    try:
+        request, problem = _as_request(raw), raw.problem
+    except InvalidRequestError as error:
+        request, problem = None, error.redacted
+    except RecursionError:
+        request, problem = None, "request: is nested too deeply"
+    if request is None:
+        intake.add_problem(Problem(raw.line, problem))
+    return request
+
+
+def _as_request(raw: Raw) -> GenerateRequest | None:
+    """A row's request; None for a row that can't be read."""
+    if raw.reading is None:
+        return None
+    try:
+        return checked(raw.reading(()))
+    except InvalidRequestError as error:
         # A CSV holds nothing but texts: the fields that are complained of may be meant as numbers.
         with suppress(InvalidRequestError):
-            return checked(raw.reading(frozenset(_FIELD.findall(problem))))
-    intake.add_problem(Problem(raw.line, problem))
-    return None
+            return checked(raw.reading(frozenset(_FIELD.findall(str(error)))))
+        raise
 
 
 def _count(intake: Intake, request: GenerateRequest) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
-from bide.bulk.template import Template
+from bide.bulk.template import Template, few
 from bide.contract import MAX_REQUEST_BYTES
 from bide.errors import InvalidRequestError
 
@@ -71,21 +72,31 @@ def read_csv(file: IO[bytes], template: Template) -> Iterator[Raw]:
 
 def _csv_rows(text: io.TextIOWrapper, template: Template) -> Iterator[Raw]:
     csv.field_size_limit(MAX_LINE_BYTES)
-    head = text.readline(MAX_LINE_BYTES)
+    lines = _lines(text)
+    head = next(lines, "")
     delimiter = max(DELIMITERS, key=head.count)
     columns = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
     if not any(columns):
         return
-    if len(set(columns)) < len(columns):
-        raise InvalidRequestError(f"columns: two have the same name: {', '.join(columns)}")
+    named = Counter(columns)
+    if alike := [number for number, name in enumerate(columns, start=1) if named[name] > 1]:
+        raise InvalidRequestError(f"columns: two have the same name: {few(alike)}, counted from 1")
     template.check(columns)
-    rows = csv.reader(text, delimiter=delimiter, strict=True)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
         for fields in rows:
             if any(fields):
                 yield _csv_row(rows.line_num + 1, columns, fields, template)
     except csv.Error as error:
         yield Raw(rows.line_num + 1, problem=f"line: is not CSV: {error}; nothing behind it was read")
+
+
+def _lines(text: io.TextIOWrapper) -> Iterator[str]:
+    """The lines of a CSV; a longer one than any row needs is no line to wait for the end of."""
+    while line := text.readline(MAX_LINE_BYTES):
+        if len(line) >= MAX_LINE_BYTES:
+            raise InvalidRequestError(f"file: has a line of over {MAX_LINE_BYTES} characters; is it a CSV?")
+        yield line
 
 
 def _csv_row(number: int, columns: list[str], fields: list[str], template: Template) -> Raw:

@@ -12,6 +12,9 @@ from bide.errors import InvalidRequestError
 #: A place, or a brace that is meant as one.
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
+#: How much of a list stands in a message: entries, and characters of each.
+MOST_ENTRIES, MOST_CHARACTERS = 10, 64
+
 
 class Template:
     """A request with places; raises `InvalidRequestError` for what is none."""
@@ -19,17 +22,27 @@ class Template:
     def __init__(self, content: bytes) -> None:
         try:
             self._request = json.loads(content.decode("utf-8-sig"))
-        except ValueError as error:
-            raise InvalidRequestError(f"template: is not JSON: {error}") from None
-        if not isinstance(self._request, dict):
-            raise InvalidRequestError("template: must be one JSON object, a request")
-        self.columns = {_split(place)[0] for place in _places(self._request)}
+            if not isinstance(self._request, dict):
+                raise InvalidRequestError("template: must be one JSON object, a request")
+            self.columns = {_split(place)[0] for place in _places(self._request)}
+        except UnicodeDecodeError:
+            raise InvalidRequestError("template: is not UTF-8") from None
+        except json.JSONDecodeError as error:
+            where = f"line {error.lineno}, character {error.colno}"
+            raise InvalidRequestError(f"template: is not JSON: {error.msg} at {where}") from None
+        except (ValueError, RecursionError):
+            raise InvalidRequestError("template: is not JSON that can be read") from None
 
     def check(self, columns: Sequence[str]) -> None:
-        """Raise `InvalidRequestError` where the file lacks a column, or the template uses none."""
+        """Raise `InvalidRequestError` where the file lacks a column, or the template uses none.
+
+        The columns of the file are told by number: their names are content of the file.
+        """
         if missing := sorted(self.columns - set(columns)):
+            unused = [number for number, name in enumerate(columns, start=1) if name not in self.columns]
+            rest = f"; the template does not use column {few(unused)}" if unused else ""
             raise InvalidRequestError(
-                f"template: there is no column {', '.join(missing)}; the file has {', '.join(columns)}"
+                f"template: there is no column {few(missing)} in the first line, which names {len(columns)}{rest}"
             )
         if not self.columns:
             raise InvalidRequestError("template: has no {column} place, all rows would be the same")
@@ -41,6 +54,12 @@ class Template:
         """
         filled: dict[str, Any] = _filled(self._request, row, numbers, ())
         return filled
+
+
+def few(entries: Sequence[object]) -> str:
+    """The first entries of a list that may be long, each cut short."""
+    shown = ", ".join(str(entry)[:MOST_CHARACTERS] for entry in entries[:MOST_ENTRIES])
+    return f"{shown} and {len(entries) - MOST_ENTRIES} more" if len(entries) > MOST_ENTRIES else shown
 
 
 def _places(value: Any) -> list[str]:
@@ -77,13 +96,13 @@ def _split(place: str) -> tuple[str, bool]:
 def _json(column: str, row: Mapping[str, str]) -> Any:
     try:
         return json.loads(row[column])
-    except ValueError:
-        raise InvalidRequestError(f"column {column}: is not JSON, as its place wants it") from None
+    except (ValueError, RecursionError):
+        raise InvalidRequestError(f"column {few([column])}: is not JSON, as its place wants it") from None
 
 
 def _number(text: str) -> Any:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, bool | int | float) else text

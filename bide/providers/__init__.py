@@ -31,8 +31,9 @@ def find(name: str) -> Provider:
     try:
         return installed()[name]
     except KeyError:
+        known = f"installed are {', '.join(sorted(installed()))}"
         raise InvalidRequestError(
-            f"provider: there is no {name!r}; installed are {', '.join(sorted(installed()))}"
+            f"provider: there is no {name!r}; {known}", redacted=f"provider: there is none of that name; {known}"
         ) from None
 
 

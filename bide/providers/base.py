@@ -21,7 +21,6 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from bide.backoff import PollPlan
-from bide.contract import readable
 from bide.errors import (
     AccountRefusedError,
     BideError,
@@ -56,6 +55,7 @@ from bide.providers.exchange import (
 from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import concerns_account, poll_trouble, refusal_by_status
+from bide.validation import readable, redacted
 
 __all__ = [
     "MAX_CURSOR_CHARACTERS",
@@ -162,23 +162,29 @@ class Provider(ABC):
         known = self.operations.get(operation)
         if known is None:
             offered = ", ".join(sorted(self.operations))
-            raise InvalidRequestError(f"operation: {self.name} has no {operation!r}; it has {offered}")
+            raise InvalidRequestError(
+                f"operation: {self.name} has no {operation!r}; it has {offered}",
+                redacted=f"operation: {self.name} has none of that name; it has {offered}",
+            )
+        raw = {"params": dict(params)}
         try:
-            _checker(known.params).validate_python({"params": dict(params)})
+            _checker(known.params).validate_python(raw)
         except ValidationError as error:
-            raise InvalidRequestError(readable(error)) from None
+            without_names = redacted(error, raw, known={"params", *known.params.model_fields})
+            raise InvalidRequestError(readable(error), redacted=without_names) from None
         self._check_inputs(operation, known, input_names)
         return known
 
     def _check_inputs(self, operation: str, known: Operation, names: set[str]) -> None:
         if names and known.inputs is None:
-            given = ", ".join(sorted(names))
-            raise InvalidRequestError(f"inputs: {self.name} {operation} takes no pictures, got {given}")
+            refusal = f"inputs: {self.name} {operation} takes no pictures, got "
+            raise InvalidRequestError(refusal + ", ".join(sorted(names)), redacted=f"{refusal}{len(names)}")
         if missing := known.required_inputs - names:
             raise InvalidRequestError(f"inputs.{min(missing)}: is required by {self.name} {operation}")
         if known.allowed_inputs is not None and (extra := names - known.allowed_inputs):
             allowed = ", ".join(sorted(known.allowed_inputs))
-            raise InvalidRequestError(f"inputs.{min(extra)}: is not a picture of {operation}; it takes {allowed}")
+            refusal = f"is not a picture of {operation}; it takes {allowed}"
+            raise InvalidRequestError(f"inputs.{min(extra)}: {refusal}", redacted=f"inputs: {len(extra)} {refusal}")
 
     def plan_for(self, operation: str) -> PollPlan:
         return self.operations[operation].poll_plan or self.poll_plan

@@ -41,9 +41,20 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_l
 #: What a job id may look like: it becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
 
+#: First parts of keys that bide keeps for itself: doctor's probes, files of runs, inputs that `bide.Client` uploads.
+RESERVED_PREFIXES = ("bide-doctor", "runs", "uploads")
+
+#: Finds a prefix that begins with one of them, or goes on behind the key of a job's object: a store that keeps objects
+#: as files has no room for a folder of that name.
+_RESERVED = (
+    rf"^({'|'.join(RESERVED_PREFIXES)})(/|$)"
+    r"|(^|/)\d{4}/\d\d/\d\d/[^/]+/(job\.json|\d+\.\w+|inputs/\w+\.\w+)(/|$)"
+)
+
 Prefix = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$", max_length=200),
+    Field(json_schema_extra={"not": {"pattern": _RESERVED}}),
 ]
 
 
@@ -122,6 +133,7 @@ class GenerateRequest(Wire):
             without_names = redacted(error, raw, known=cls.model_fields)
             raise InvalidRequestError(readable(error), redacted=without_names) from None
         _check_json(raw)
+        _check_prefix(request.output_prefix)
         request.check_size()
         return request
 
@@ -214,6 +226,15 @@ def _check_json(raw: dict[Any, Any]) -> None:
         json.dumps(raw, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, TypeError, RecursionError):
         raise InvalidRequestError("request: holds what JSON can't (NaN, infinity, half a surrogate pair)") from None
+
+
+def _check_prefix(prefix: str | None) -> None:
+    """Refused where a request enters, and not where a record is read: jobs from before go on."""
+    if prefix is not None and re.search(_RESERVED, prefix):
+        raise InvalidRequestError(
+            f"output_prefix: can't begin with {', '.join(RESERVED_PREFIXES)}, which bide keeps for itself, nor go on "
+            "behind the key of a job's object; take another first part"
+        )
 
 
 def object_key(job_id: str, name: str, *, created_at: datetime, prefix: str | None) -> str:

@@ -78,6 +78,7 @@ def nested(depth: int) -> Any:
         (row("a", deadline_seconds=PLANTED), "deadline_seconds: "),
         (row("a", on_unknown=PLANTED), "on_unknown: Input should be 'hold' or 'resubmit'"),
         (row("a", callback_url=PLANTED), "callback_url: "),
+        (row("a", output_prefix=f"runs/{PLANTED}"), "output_prefix: can't begin with "),
         (row("a", output_prefix=f"/{PLANTED}"), "output_prefix: "),
         (row("a", idempotency_key=PLANTED), "idempotency_key: "),
         (PLANTED, "request: must be a JSON object, not str"),

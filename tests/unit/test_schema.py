@@ -50,6 +50,8 @@ def test_writing_removes_what_is_no_more(tmp_path: Path) -> None:
     [
         image(),
         image(inputs={"a": "https://example.com/a.png"}, deadline_seconds=900, callback_url="https://example.com/"),
+        image(output_prefix="tenant-a/runs"),
+        image(output_prefix=None),
         {"provider": "photogpt", "operation": "models.train", "params": {"modelID": "m"}},
         {"provider": "elsewhere", "operation": "draw", "params": {"anything": [1, None]}},
     ],
@@ -67,6 +69,9 @@ def test_good_requests_pass(request_: dict[str, Any]) -> None:
         image(params={"modelID": ""}),
         image(params={"numImages": "1"}),
         image(callback_url="ftp://example.com/"),
+        image(output_prefix="runs/nightly"),
+        image(output_prefix="uploads"),
+        image(output_prefix="2026/11/30/other-job/job.json"),
         {"provider": "photogpt", "operation": "models.train", "params": {"modelID": "m", "steps": 5}},
         {"provider": "nextry", "operation": "generate_image"},
     ],

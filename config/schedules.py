@@ -6,7 +6,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -20,6 +20,9 @@ SCHEDULES_FILE = Path(__file__).with_name("schedules.toml")
 
 #: A schedule's name begins the ids of its runs, which have 64 characters and end with `-20261122T0130Z`.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,48}")
+
+#: The most that `max_jobs` can be: what a record in Redis counts exactly.
+MOST_JOBS = 10**9
 
 
 def _cron(text: str) -> str:
@@ -50,6 +53,8 @@ def _source(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if separator and (scheme != "s3" or "/" not in rest.strip("/")):
         raise ValueError("is neither s3://bucket/key nor a path")
+    if text == "-":
+        raise ValueError("is standard input, which a worker does not have")
     return text
 
 
@@ -68,7 +73,9 @@ class RunOptions(BaseModel):
         None, min_length=1, description='the request that the columns of a CSV go into: "s3://bucket/key" or a path'
     )
     window: int | None = Field(None, ge=1, description="the number of rows that are alive at once")
-    max_jobs: int | None = Field(None, ge=1, description="the most jobs that the run buys; it skips its other rows")
+    max_jobs: int | None = Field(
+        None, ge=1, le=MOST_JOBS, description="the most jobs that the run buys; it skips its other rows"
+    )
     max_failures: Annotated[str, BeforeValidator(_share_or_count)] | None = Field(
         None, description='the failures after which the run pauses: 10, or "5%"'
     )
@@ -117,6 +124,18 @@ class Schedule(BaseModel):
     def run_id(self, due: datetime) -> str:
         """The id of the run that is due then: whoever starts it, and however often, it is one run."""
         return f"{self.name}-{due.astimezone(UTC):%Y%m%dT%H%MZ}"
+
+    def run(self, due: datetime) -> dict[str, JsonValue]:
+        """The run that is due then, as a message to `bide.bulk` has it."""
+        return {"run_id": self.run_id(due), "source": self.source, "options": self.options.said()}
+
+    def sends(self, run: Mapping[str, Any]) -> bool:
+        """Whether a message is one of this schedule's, word for word and for a time at which it is due."""
+        try:
+            due = datetime.strptime(str(run.get("run_id")), f"{self.name}-%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+            return self.run(due) == run and next(self.fires(after=due - timedelta(minutes=1)), None) == due
+        except (ValueError, OverflowError):  # no time, or one that no calendar has
+            return False
 
     @property
     def rule(self) -> str:

@@ -71,6 +71,9 @@ Factor = Annotated[float, Field(ge=1, le=10)]
 Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(_listed)]
+Buckets = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$")], ...], BeforeValidator(_listed)
+]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
@@ -156,6 +159,14 @@ class TimingSettings(Section):
 
 class WorkerSettings(Section):
     concurrency: Count = Field(32, description="the number of steps that one worker takes at once")
+
+
+class BulkSettings(Section):
+    """What a message may have a worker read; the command and `config/schedules.toml` may name any source."""
+
+    source_buckets: Buckets = Field(
+        (), description='a JSON list of buckets that messages may name besides that of the results, such as ["uploads"]'
+    )
 
 
 class PollerSettings(Section):

@@ -19,6 +19,7 @@ from config.environment import CollectedSource, Collection, Variable
 from config.problems import ConfigurationProblems, Problem, problems_of
 from config.sections import (
     AccountSettings,
+    BulkSettings,
     CallbackSettings,
     EffectiveAccount,
     FlowerSettings,
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     timing: TimingSettings = TimingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     worker: WorkerSettings = WorkerSettings()
+    bulk: BulkSettings = BulkSettings()
     poller: PollerSettings = PollerSettings()
     log: LogSettings = LogSettings()
     flower: FlowerSettings = FlowerSettings()

@@ -204,5 +204,4 @@ class Fires:
 
 def _entry(schedule: Schedule, due: datetime, now: datetime) -> dict[str, Any]:
     """A run as `bide.bulk` takes it, and how often it was sent."""
-    run = {"run_id": schedule.run_id(due), "source": schedule.source, "options": schedule.options.said()}
-    return {"run": run, "noted_at": now.isoformat(), "sent": 0, "next_at": 0.0}
+    return {"run": schedule.run(due), "noted_at": now.isoformat(), "sent": 0, "next_at": 0.0}

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
 
 from bide.bulk.money import millionths
 from bide.bulk.names import check_run_id
 from bide.bulk.rates import check_budget
 from bide.bulk.record import WINDOW, Failures, Options
+from bide.bulk.sources import MAX_SOURCE_CHARACTERS, check_sent
 from bide.bulk.start import start, taken_in
 from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, StorageError
+from bide.validation import redacted
+from config.problems import ConfigurationProblems
+from config.schedules import SCHEDULES_FILE, RunOptions, load
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-#: What may be said of a run.
-_OPTIONS = frozenset({"template", "window", "max_jobs", "max_failures", "budget"})
+#: What a message says of a run.
+_FIELDS = frozenset({"run_id", "source", "options"})
 
 
-def begin_run(tools: Toolbox, told: dict[str, Any]) -> str | None:
+def begin_run(tools: Toolbox, message: Mapping[str, Any], *, schedules: Path = SCHEDULES_FILE) -> str | None:
     """Begin the run `{"run_id", "source", "options"}`; its id, or None where it can't be begun, or another is at it.
 
-    What can't be begun stands in the list of runs with the reason, so that nobody sends it again. Raises what passes:
-    `StorageError`, `LedgerAwayError`.
+    What can't be begun stands in the list of runs with the reason, so that nobody sends it again. Raises
+    `InvalidRequestError` for what names no run, and what passes: `StorageError`, `LedgerAwayError`.
     """
-    run_id, source = check_run_id(str(told.get("run_id"))), str(told.get("source"))
+    run_id, source = _named(message)
     with tools.runs.taking_in(run_id, seconds=tools.settings.timing.lease_seconds) as alone:
         if not alone:
             log.info("bulk.begins_elsewhere", run=run_id, source=source)
@@ -35,13 +42,28 @@ def begin_run(tools: Toolbox, told: dict[str, Any]) -> str | None:
         if known is not None and known.state != "starting" and known.text("source") == source:
             log.info("bulk.joined", run=run_id, source=source, rows=known.number("rows"))
             return run_id
-        return _begin(tools, run_id, source, told.get("options") or {})
+        return _begin(tools, message, run_id, source, schedules)
 
 
-def _begin(tools: Toolbox, run_id: str, source: str, said: dict[str, Any]) -> str | None:
+def _named(message: Mapping[str, Any]) -> tuple[str, str]:
+    """The run's id and its source, which its record and its refusal name."""
+    if set(message) - _FIELDS:
+        raise InvalidRequestError(f"run: has an unknown field; there are {', '.join(sorted(_FIELDS))}")
+    run_id, source = check_run_id(message.get("run_id")), message.get("source")
+    if not isinstance(source, str) or not 0 < len(source) <= MAX_SOURCE_CHARACTERS:
+        raise InvalidRequestError(f"source: must be s3://bucket/key, of up to {MAX_SOURCE_CHARACTERS} characters")
     try:
-        options = _options(said, tools)
-        with taken_in(source, template=said.get("template"), storage=tools.storage) as intake:
+        source.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequestError("source: holds half a surrogate pair, which no name has") from None
+    return run_id, source
+
+
+def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str, schedules: Path) -> str | None:
+    try:
+        options, template = _options(message, tools)
+        _check_readable(tools, message, schedules, {"source": source, "template": template})
+        with taken_in(source, template=template, storage=tools.storage) as intake:
             if options.budget is not None:
                 intake.check()
                 check_budget(intake, options.prices)
@@ -55,21 +77,46 @@ def _begin(tools: Toolbox, run_id: str, source: str, said: dict[str, Any]) -> st
     return run_id
 
 
-def _options(said: dict[str, Any], tools: Toolbox) -> Options:
-    if unknown := sorted(set(said) - _OPTIONS):
-        raise InvalidRequestError(f"options: there is no {', '.join(unknown)}")
-    failures, budget = said.get("max_failures"), said.get("budget")
+def _check_readable(tools: Toolbox, message: Mapping[str, Any], file: Path, named: Mapping[str, str | None]) -> None:
+    """Raise `InvalidRequestError` for a source that is neither open to messages nor of a schedule of this worker."""
+    buckets = {tools.storage.options.bucket, *tools.settings.bulk.source_buckets}
+    try:
+        for what, source in named.items():
+            if source is not None:
+                check_sent(source, what=what, buckets=buckets)
+    except InvalidRequestError:
+        if not _is_scheduled(message, file):
+            raise
+
+
+def _is_scheduled(message: Mapping[str, Any], file: Path) -> bool:
+    """Whether beat may have sent it: anybody can write a message, and only an operator that file."""
+    try:
+        return any(schedule.sends(message) for schedule in load(file))
+    except ConfigurationProblems:
+        return False
+
+
+def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str | None]:
+    """What the run may do, and its template."""
+    given = message.get("options") or {}
+    if not isinstance(given, dict):
+        raise InvalidRequestError("options: must be a JSON object")
+    try:
+        asked = RunOptions.model_validate(given)
+    except ValidationError as error:
+        raise InvalidRequestError(f"options: {redacted(error, given, known=RunOptions.model_fields)}") from None
     return Options(
-        window=int(said.get("window") or WINDOW),
-        max_jobs=said.get("max_jobs"),
-        max_failures=None if failures is None else Failures.parse(str(failures)),
-        budget=None if budget is None else millionths(budget, what="budget"),
+        window=asked.window or WINDOW,
+        max_jobs=asked.max_jobs,
+        max_failures=None if asked.max_failures is None else Failures.parse(asked.max_failures),
+        budget=None if asked.budget is None else millionths(asked.budget, what="budget"),
         prices={
             f"{provider} {operation}": millionths(price, what="price")
             for provider, its in tools.settings.providers.items()
             for operation, price in its.prices
         },
-    )
+    ), asked.template
 
 
 def _refuse(tools: Toolbox, run_id: str, source: str, error: BideError) -> None:

@@ -16,9 +16,9 @@ RUNS_KEY = "bide:runs"
 ENDED_KEY = "bide:runs:ended"
 
 
-def check_run_id(run_id: str) -> str:
+def check_run_id(run_id: object) -> str:
     """The same; raises `InvalidRequestError` for what is none."""
-    if not RUN_ID.fullmatch(run_id):
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(run_id):
         raise InvalidRequestError("run id: letters, digits, - and _ only, 64 at most, a letter or digit first")
     return run_id
 

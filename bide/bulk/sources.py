@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import IO
 
 from bide.errors import InvalidRequestError
@@ -19,6 +20,27 @@ MAX_TEMPLATE_BYTES = 1024 * 1024
 
 #: Up to here a file out of object storage is kept in memory [bytes].
 IN_MEMORY_BYTES = 8 * 1024 * 1024
+
+#: The longest source or template that a message may name [characters].
+MAX_SOURCE_CHARACTERS = 4096
+
+#: Opening a device or a pipe does not wait, and a terminal does not become that of the process.
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+
+
+def check_sent(source: str, *, what: str, buckets: Container[str]) -> None:
+    """Raise `InvalidRequestError` unless a source is an object in one of these buckets: all that a message may name."""
+    if not source.startswith("s3://"):
+        raise InvalidRequestError(
+            f"{what}: can't be read for a message, which may name s3://bucket/key only; local files are for "
+            "`bide bulk run`, and for a schedule that stands in config/schedules.toml of this worker with this very "
+            "source and these options"
+        )
+    bucket, key = parse_uri(source)
+    if bucket not in buckets:
+        raise InvalidRequestError(f"{what}: messages may not name its bucket; add it to BIDE_BULK__SOURCE_BUCKETS")
+    if {".", ".."} & set(key.split("/")):
+        raise InvalidRequestError(f"{what}: . or .. between slashes may lead to another bucket; rename the object")
 
 
 @contextmanager
@@ -47,9 +69,20 @@ def template_text(source: str, storage: Storage | None) -> bytes:
 
 def _local(path: str) -> IO[bytes]:
     try:
-        return Path(path).open("rb")
+        return open(path, "rb", opener=_open_regular)
     except OSError as error:
         raise InvalidRequestError(f"{path}: can't be read: {error.strerror}") from None
+    except ValueError:
+        raise InvalidRequestError("source: is no path, it holds a character that none can have") from None
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """A descriptor of a regular file: the opened file itself is looked at, since a path may change its meaning."""
+    descriptor = os.open(path, flags | _AT_ONCE)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise InvalidRequestError(f"{path}: is not a regular file; pass - and pipe the rows in")
 
 
 @contextmanager

@@ -2,65 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import fakeredis
 import pytest
 
-from bide.bulk.record import Options, Run
+from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.bulk.start import start, taken_in
 from bide.errors import IdempotencyConflictError, StorageError
-from bide.storage import Storage
-from config.sections import TimingSettings
 from tests.integration.waiting import eventually
-from tests.unit.bulk_world import some_rows
-from tests.unit.memory_store import memory_storage
-from workers.runs import begin_run
-from workers.toolbox import Toolbox
-
-SOURCE = "s3://memory/rows.jsonl"
-ASKED = {"run_id": "r", "source": SOURCE}
-
-
-@dataclass
-class Told:
-    timing: TimingSettings = field(default_factory=TimingSettings)
-    providers: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Tools:
-    """As much of a toolbox as beginning a run takes."""
-
-    runs: Runs
-    storage: Storage = field(default_factory=memory_storage)
-    settings: Told = field(default_factory=Told)
-
-    def begin(self) -> str | None:
-        """What a message that asks for the run does."""
-        return begin_run(cast("Toolbox", self), ASKED)
-
-    def write_source(self, count: int) -> None:
-        """So many rows are to be bought."""
-        self.storage.put("rows.jsonl", "\n".join(map(json.dumps, some_rows(count))).encode(), content_type="")
-
-    def delete_source(self) -> None:
-        del self.storage.client.objects["rows.jsonl"]  # type: ignore[attr-defined]  # the double's own
-
-    def note_only(self) -> None:
-        """A worker dies after it noted the run, and before the run has its input."""
-        with taken_in(SOURCE, template=None, storage=self.storage) as intake:
-            self.runs.create("r", rows=intake.rows, digest=intake.digest, source=SOURCE, options=Options())
-
-    @property
-    def run(self) -> Run:
-        found = self.runs.read("r")
-        assert found is not None
-        return found
+from tests.unit.beginnings import SOURCE, Tools
 
 
 @pytest.fixture

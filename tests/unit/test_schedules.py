@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -189,3 +190,21 @@ def test_rule_changes_with_the_times_only() -> None:
     """A new source or another option is the same schedule; another zone is not."""
     assert schedule().rule == schedule(catch_up="all").rule
     assert len({schedule().rule, schedule("31 2 * * *").rule, schedule(timezone="UTC").rule}) == 3
+
+
+@pytest.mark.parametrize(
+    "timezone", ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
+)
+@pytest.mark.parametrize("cron", ["30 2 * * *", "15 1 * * *", "*/7 * * * *", "30 */2 * * *", "0 3 * 3,4,10,11 sun"])
+def test_each_message_that_a_schedule_sends_is_known_for_its_own(cron: str, timezone: str) -> None:
+    """Also of times that clocks skip or repeat; a minute later is none of its times, unless it is due every minute."""
+    one = schedule(cron, timezone, options={"max_jobs": 7, "budget": 2.5})
+    for begin in (
+        datetime(2026, 3, 7, tzinfo=UTC),
+        datetime(2026, 3, 28, tzinfo=UTC),
+        datetime(2026, 10, 24, tzinfo=UTC),
+    ):
+        for due in islice(one.fires(after=begin), 400):
+            assert one.sends(json.loads(json.dumps(one.run(due))))
+            assert not one.sends(one.run(due + timedelta(minutes=1)))
+            assert not one.sends({**one.run(due), "source": "s3://uploads/others.jsonl"})

@@ -13,8 +13,8 @@ import fakeredis
 import pytest
 from click.testing import CliRunner
 
-from config.schedules import RunOptions, load
-from workers import runs, schedules
+from config.schedules import load
+from workers import schedules
 from workers.fires import Fires
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
@@ -98,8 +98,3 @@ def test_command_becomes_the_program(file: Path) -> None:
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
 
     assert [one["name"] for one in json.loads(done.stdout)] == ["nightly", "paused"]
-
-
-def test_options_are_those_that_a_run_takes() -> None:
-    """What the file may say is what a worker understands: nothing is found out at night."""
-    assert set(RunOptions.model_fields) == runs._OPTIONS

@@ -228,3 +228,12 @@ def test_missing_account_names_the_variable_to_set(provider: str, account: str, 
 
     with pytest.raises(ConfigurationProblems, match=variable):
         settings.account(provider, account)
+
+
+def test_buckets_that_messages_may_name_are_names_of_buckets() -> None:
+    """A JSON list, or names with commas between them; an address would open nothing."""
+    assert told(BIDE_BULK__SOURCE_BUCKETS='["uploads", "catalogs"]').bulk.source_buckets == ("uploads", "catalogs")
+    assert told(BIDE_BULK__SOURCE_BUCKETS="uploads,catalogs").bulk.source_buckets == ("uploads", "catalogs")
+    assert told().bulk.source_buckets == ()
+    for wrong in ('["s3://uploads"]', '["uploads/a"]', '["*"]', '[""]', '{"uploads": 1}', "[1]"):
+        assert set(problems(BIDE_BULK__SOURCE_BUCKETS=wrong)) == {"BIDE_BULK__SOURCE_BUCKETS"}

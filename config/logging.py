@@ -13,6 +13,8 @@ from typing import Any, Literal, TextIO, TypeVar, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from bide.printable import printable
+
 T = TypeVar("T")
 
 MASK = "***"
@@ -181,8 +183,20 @@ def _formatter(*, pretty: bool) -> logging.Formatter:
 
 
 def _last(*, pretty: bool) -> list[Processor]:
-    renderer: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
-    if pretty:
-        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     as_text = structlog.processors.format_exc_info  # and so without the locals of any frame
-    return [as_text, _redaction, renderer]
+    if not pretty:
+        return [as_text, _redaction, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return [as_text, _redaction, _for_a_terminal, console]
+
+
+#: Of these fields a terminal shows the line breaks: a traceback has some, and so have other programs' messages.
+_OF_MANY_LINES = frozenset({"event", "exception", "stack"})
+
+
+def _for_a_terminal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Texts without what would move the cursor or forge a line; the renderer itself writes them as they are."""
+    return {
+        name: printable(value, keep="\n\t" if name in _OF_MANY_LINES else "") if isinstance(value, str) else value
+        for name, value in event.items()
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from bide.cli.output import PrintableErrors, ProblemsError, echo, echo_json
 from bide.errors import BideError, InvalidRequestError
 from bide.ledger import AccountName
 from bide.providers import find
@@ -64,7 +64,7 @@ def offered(provider: str) -> Entries:
     ]
 
 
-@click.command()
+@click.command(cls=PrintableErrors)
 @click.argument("provider")
 @click.argument("name", required=False)
 @click.option("--arg", "arguments", multiple=True, metavar="K=V")
@@ -78,10 +78,13 @@ def main(provider: str, name: str | None, arguments: tuple[str, ...], account: s
             Catalogs(toolbox()).get(provider, name, arguments=given, account=account) if name else offered(provider)
         )
     except (BideError, ConfigurationProblems) as error:
-        raise click.ClickException(str(error)) from None
+        raise ProblemsError(str(error)) from None
     finally:
         close_toolbox()
-    click.echo(json.dumps(entries, indent=2, ensure_ascii=False) if as_json else _table(entries))
+    if as_json:
+        echo_json(entries)
+    else:
+        echo(*_table(entries))
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -91,13 +94,13 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _table(entries: Entries) -> str:
+def _table(entries: Entries) -> list[str]:
     """One entry a line, with the fields that name it first, nested values left to `--json`."""
     fields = {name for entry in entries for name, value in entry.items() if not isinstance(value, dict | list)}
     names = [name for name in _NAMING if name in fields] + sorted(fields - set(_NAMING))
     rows = [names, *([str(entry.get(name, "")) for name in names] for entry in entries)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(names))]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 if __name__ == "__main__":

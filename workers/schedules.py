@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import click
 import redis
 from redbeat.schedulers import get_redis
 
+from bide.cli.output import PrintableErrors, ProblemsError, echo, echo_json, echo_paragraphs
 from config.problems import ConfigurationProblems
 from config.schedules import SCHEDULES_FILE, Schedule, load
 from workers.fires import Fires, State
@@ -25,7 +25,7 @@ NEXT_SHOWN = 5
 MISSED_SHOWN = 3
 
 
-@click.command()
+@click.command(cls=PrintableErrors)
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--file", type=click.Path(path_type=Path), default=SCHEDULES_FILE)
 def main(as_json: bool, file: Path) -> None:
@@ -33,12 +33,14 @@ def main(as_json: bool, file: Path) -> None:
     try:
         schedules = load(file)
     except ConfigurationProblems as problems:
-        raise click.ClickException(str(problems)) from None
+        raise ProblemsError(str(problems)) from None
     told = described(schedules, _fires(), now=datetime.now(UTC))
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        echo_json(told)
+    elif told:
+        echo_paragraphs(map(_lines, told))
     else:
-        click.echo("\n\n".join("\n".join(_lines(one)) for one in told) or f"{file.name} has no schedules")
+        echo(f"{file.name} has no schedules")
 
 
 def described(schedules: tuple[Schedule, ...], fires: Fires | None, *, now: datetime) -> list[dict[str, Any]]:
@@ -103,7 +105,7 @@ def _fires() -> Fires | None:
         server = get_redis(app)
         server.ping()
     except (redis.RedisError, SystemExit) as error:
-        click.echo(f"last and missed times are not known: {error}", err=True)
+        echo(f"last and missed times are not known: {error}", err=True)
         return None
     return Fires(server)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.unconfirmed import described, show
 from bide.errors import BideError
 from bide.ledger import AccountName, Record
@@ -76,14 +77,14 @@ def _shown(job: Listed, submitted: datetime) -> dict[str, Any]:
     }
 
 
-@click.command()
+@click.command(cls=PrintableErrors)
 @click.option("--json", "as_json", is_flag=True)
 def main(as_json: bool) -> None:
     """List what is unconfirmed, with candidates."""
     try:
         show(list(with_candidates(toolbox())), as_json=as_json)
     except (BideError, ConfigurationProblems) as error:
-        raise click.ClickException(str(error)) from None
+        raise ProblemsError(str(error)) from None
     finally:
         close_toolbox()
 

@@ -18,6 +18,7 @@ from bide.bulk.reading import Raw
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
+from bide.printable import printable
 from bide.providers import find
 
 #: Problems that are told one by one; the others are counted.
@@ -70,7 +71,7 @@ class Intake:
     def check(self) -> None:
         """Raise `InvalidRequestError`, naming the problems, or that there are no rows."""
         if self.problem_count:
-            told = "\n".join(f"  {problem}" for problem in self.problems)
+            told = "\n".join(f"  {printable(str(problem))}" for problem in self.problems)
             more = self.problem_count - len(self.problems)
             rest = f"\n  and {more} more" if more else ""
             raise InvalidRequestError(f"{self.problem_count} rows can't be bought, so none was:\n{told}{rest}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from bide.ledger import AccountName, Ledger
@@ -65,10 +65,10 @@ def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountNa
 def _tell(ledger: Ledger, done: dict[AccountName, bool], said: tuple[str, str], *, as_json: bool) -> None:
     if as_json:
         told = [_as_told(ledger, name, changed) for name, changed in done.items()]
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        echo_json(told)
         return
     for name, changed in done.items():
-        click.echo(f"{name} {said[0] if changed else said[1]}")
+        echo(f"{name} {said[0] if changed else said[1]}")
 
 
 def _as_told(ledger: Ledger, name: AccountName, changed: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import click
 from bide.cli.bulk_deployment import Deployment, deployed, settings_here
 from bide.cli.bulk_show import line, table, watch
 from bide.cli.connection import broker_option, object_store
+from bide.cli.output import echo, echo_json, echo_json_text
 
 if TYPE_CHECKING:
     from bide.bulk.intake import Intake
@@ -99,10 +100,10 @@ def list_runs(broker: str | None, as_json: bool) -> None:
     with deployed(broker) as deployment:
         told = [run.progress() for run in deployment.runs.all()]
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        echo_json(told)
         return
     width = max((len(each["run"]) for each in told), default=0)
-    click.echo("\n".join(f"{each['run']:{width}}  {line(each)}" for each in told) or "there are none")
+    echo(*([f"{each['run']:{width}}  {line(each)}" for each in told] or ["there are none"]))
 
 
 @bulk.command()
@@ -113,7 +114,10 @@ def status(run_id: str, broker: str | None, as_json: bool) -> None:
     """Say how far a run is."""
     with deployed(broker) as deployment:
         told = deployment.run(run_id).progress()
-    click.echo(json.dumps(told, indent=2) if as_json else table(told))
+    if as_json:
+        echo_json(told)
+    else:
+        echo(*table(told))
 
 
 @bulk.command("watch")
@@ -133,7 +137,7 @@ def pause(run_id: str, broker: str | None) -> None:
     with _steering(broker, run_id) as deployment:
         if not deployment.runs.pause(run_id, why="paused on request"):
             raise _not_now(deployment, run_id, "does not run")
-    click.echo(f"run {run_id} is paused; `bide bulk resume {run_id}` goes on")
+    echo(f"run {run_id} is paused; `bide bulk resume {run_id}` goes on")
 
 
 @bulk.command()
@@ -150,7 +154,7 @@ def resume(run_id: str, broker: str | None, **said: Any) -> None:
             )
         if not deployment.runs.resume(run_id, _options(said)):
             raise _not_now(deployment, run_id, "is not paused")
-    click.echo(f"run {run_id} goes on")
+    echo(f"run {run_id} goes on")
 
 
 @bulk.command()
@@ -161,7 +165,7 @@ def cancel(run_id: str, broker: str | None) -> None:
     with _steering(broker, run_id) as deployment:
         if not deployment.runs.cancel(run_id):
             raise _not_now(deployment, run_id, "is over, or ends already")
-    click.echo(f"run {run_id} is to be canceled; what is bought is brought home")
+    echo(f"run {run_id} is to be canceled; what is bought is brought home")
 
 
 @bulk.command()
@@ -181,18 +185,18 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     if jsonl or states:
         for each in parts.read(storage, run_id):
             if not states or each["state"] in states:
-                click.echo(json.dumps(each, ensure_ascii=False))
+                echo_json(each, indent=None)
         return
     if not storage.exists(summary_key(run_id)):
         raise click.ClickException(
             f"run {run_id} has no summary: it goes on (`--jsonl` shows what ended), or never was"
         )
     summary = storage.get(storage.uri(summary_key(run_id)), max_bytes=MAX_SUMMARY_BYTES).decode()
-    click.echo(summary)
+    echo_json_text(summary)
     if count := json.loads(summary)["unconfirmed"]:
         told = f"{count} rows are unconfirmed: `bide unconfirmed` settles them, then `bide bulk refresh {run_id}`"
-        click.echo(told, err=True)
-    click.echo(f"contact sheet: {storage.uri(sheet_key(run_id))}", err=True)
+        echo(told, err=True)
+    echo(f"contact sheet: {storage.uri(sheet_key(run_id))}", err=True)
 
 
 @bulk.command()
@@ -207,7 +211,7 @@ def refresh(run_id: str, broker: str | None) -> None:
         became = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
         write_sheet(deployment.storage, run_id)
     told = ", ".join(f"{count} {state}" for state, count in sorted(became.items()))
-    click.echo(f"no longer unconfirmed: {told}" if told else "nothing was settled since")
+    echo(f"no longer unconfirmed: {told}" if told else "nothing was settled since")
 
 
 def _say_what_it_would_do(intake: Intake, told: dict[str, str], said: dict[str, Any]) -> None:
@@ -217,8 +221,8 @@ def _say_what_it_would_do(intake: Intake, told: dict[str, str], said: dict[str, 
     options = _options(said)
     if options.budget is not None:
         check_budget(intake, prices(told, (account.provider for account in intake.accounts)))
-    click.echo("\n".join(estimate(intake, told, max_jobs=options.max_jobs).lines()))
-    click.echo("nothing was bought: this was a dry run")
+    echo(*estimate(intake, told, max_jobs=options.max_jobs).lines())
+    echo("nothing was bought: this was a dry run")
 
 
 def _begin(
@@ -234,10 +238,10 @@ def _begin(
         check_budget(intake, known)
     begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
     deployment.post.look_at_run(run_id)
-    click.echo(run_id)
-    click.echo(f"{'began' if begun else 'joined'}: {intake.rows} rows, {intake.jobs} jobs", err=True)
+    echo(run_id)
+    echo(f"{'began' if begun else 'joined'}: {intake.rows} rows, {intake.jobs} jobs", err=True)
     if not begun and any(said.get(name) is not None for name in ("budget", "max_jobs", "max_failures")):
-        click.echo("it keeps the limits it began with; pause it, and resume it with others", err=True)
+        echo("it keeps the limits it began with; pause it, and resume it with others", err=True)
     if waiting:
         sys.stdout.flush()
         _watch(deployment, run_id)
@@ -260,10 +264,10 @@ def _watch(deployment: Deployment, run_id: str) -> None:
     try:
         seen = watch(lambda: deployment.run(run_id))
     except KeyboardInterrupt:
-        click.echo(f"\nrun {run_id} goes on; `bide bulk watch {run_id}` joins it again", err=True)
+        echo("", f"run {run_id} goes on; `bide bulk watch {run_id}` joins it again", err=True)
         return
     if told := _what_to_do(seen):
-        click.echo(told, err=True)
+        echo(told, err=True)
     if seen.ended[_OK] < seen.number("rows"):
         sys.exit(1)
 

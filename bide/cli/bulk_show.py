@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import click
+from bide.cli.output import echo, redraw
 
 if TYPE_CHECKING:
     from bide.bulk.record import Run
@@ -39,7 +39,7 @@ def line(told: Mapping[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def table(told: Mapping[str, Any]) -> str:
+def table(told: Mapping[str, Any]) -> list[str]:
     """All that is known of a run, a line for each thing."""
     seconds = told["seconds_left"]
     rows = {
@@ -65,7 +65,7 @@ def table(told: Mapping[str, Any]) -> str:
         "began": told["created"],
         "ended": told["finished"],
     }
-    return "\n".join(f"{name:12} {value}" for name, value in rows.items() if value)
+    return [f"{name:12} {value}" for name, value in rows.items() if value]
 
 
 def duration(seconds: float) -> str:
@@ -84,9 +84,9 @@ def watch(read: Callable[[], Run]) -> Run:
         rests = run.over or (run.state == "paused" and not told["in_flight"])
         if live:
             width = shutil.get_terminal_size().columns
-            click.echo(f"\r\x1b[2K{line(told)[: width - 1]}", nl=rests)
+            redraw(line(told)[: width - 1], last=rests)
         elif rests or time.monotonic() - shown_at >= LINE_SECONDS:
-            click.echo(line(told))
+            echo(line(told))
             shown_at = time.monotonic()
         if rests:
             return run

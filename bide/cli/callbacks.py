@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from bide.ledger import Ledger
@@ -31,12 +31,12 @@ def list_(broker: str | None, failed_only: bool, as_json: bool) -> None:
     with _opened(broker) as (ledger, kept):
         found = [one for one in _standing(ledger, kept) if one.failed or not failed_only]
     if as_json:
-        click.echo(json.dumps([_as_json(one) for one in found], indent=2))
+        echo_json([_as_json(one) for one in found])
         return
     for one in found:
-        click.echo(_line(one))
+        echo(_line(one))
     if not found:
-        click.echo("no callback failed" if failed_only else "no callback waits or failed")
+        echo("no callback failed" if failed_only else "no callback waits or failed")
 
 
 @callbacks.command()
@@ -54,7 +54,7 @@ def replay(job_ids: Sequence[str], all_: bool, broker: str | None) -> None:
             ]
         else:
             done = [job_id for job_id in job_ids if _replayed(ledger, kept, job_id)]
-    click.echo(f"{len(done)} callback{'' if len(done) == 1 else 's'} will be sent within seconds")
+    echo(f"{len(done)} callback{'' if len(done) == 1 else 's'} will be sent within seconds")
 
 
 def _replayed(ledger: Ledger, kept: Callbacks, job_id: str) -> bool:

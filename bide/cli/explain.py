@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from bide.cli.connection import broker_option, ledger_at
 from bide.cli.failed import against
+from bide.cli.output import echo, echo_json
 from bide.cli.replays import replayed
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ def explain(job_id: str, broker: str | None, as_json: bool) -> None:
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)
         told = explained(look(ledger, record), replayed_as=replayed(ledger, [record.job_id]).get(record.job_id))
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False) if as_json else "\n".join(_lines(told)))
+    if as_json:
+        echo_json(told)
+    else:
+        echo(*_lines(told))
 
 
 def _found(ledger: Ledger, job_id: str) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import click
 
 from bide.cli.connection import broker_option, connected, ledger_at
 from bide.cli.listing import as_told, codes_option, limit_option, search, table, wanted_of
+from bide.cli.output import echo, echo_json
 from bide.cli.replays import key_of, replayed
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def list_(codes: Sequence[str], limit: int, broker: str | None, as_json: bool) -
         again_as = replayed(ledger, [job.job_id for job in found.jobs])
     if as_json:
         told = [{**as_told(job), "replayed_as": again_as.get(job.job_id)} for job in found.jobs]
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        echo_json(told)
         return
-    click.echo("\n".join(table(found.jobs, replayed_as=again_as)) or "no job failed")
+    echo(*(table(found.jobs, replayed_as=again_as) or ["no job failed"]))
     if found.jobs:
-        click.echo("`bide explain JOB` tells why, `bide failed replay JOB` buys it again", err=True)
+        echo("`bide explain JOB` tells why, `bide failed replay JOB` buys it again", err=True)
     if len(found.jobs) == limit or not found.whole:
-        click.echo("there may be more: see --limit and --code", err=True)
+        echo("there may be more: see --limit and --code", err=True)
 
 
 @failed.command()
@@ -70,9 +70,9 @@ def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str 
     with connected(broker) as client:
         told = {record.job_id: client.submit(again(record)) for record in records}
     if as_json:
-        click.echo(json.dumps([{"job_id": new, "replay_of": old} for old, new in told.items()], indent=2))
+        echo_json([{"job_id": new, "replay_of": old} for old, new in told.items()])
     else:
-        click.echo("\n".join(f"{new}  is job {old} again" for old, new in told.items()))
+        echo(*(f"{new}  is job {old} again" for old, new in told.items()))
 
 
 def _failed(ledger: Ledger, job_id: str) -> Record:

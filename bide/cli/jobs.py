@@ -13,6 +13,7 @@ import click
 
 from bide.cli.advice import tell_failure
 from bide.cli.connection import broker_option, connected
+from bide.cli.output import echo, echo_json, echo_json_text
 
 if TYPE_CHECKING:
     from bide.client import Status
@@ -60,7 +61,7 @@ def submit(broker: str | None, file: Any, waiting: bool, **options: Any) -> None
     request = _request(file, options)
     with connected(broker) as client:
         job_id = client.submit(request)
-        click.echo(job_id)
+        echo(job_id)
         if waiting:
             sys.stdout.flush()
             _print_result(client.wait(job_id), as_json=False)
@@ -76,7 +77,10 @@ def status(job_id: str, as_json: bool, broker: str | None) -> None:
         found = client.status(job_id)
     if found is None:
         raise _unknown(job_id)
-    click.echo(_status_json(found) if as_json else "\n".join(_status_lines(found)))
+    if as_json:
+        _print_status(found)
+    else:
+        echo(*_status_lines(found))
 
 
 @click.command()
@@ -104,7 +108,7 @@ def cancel(job_id: str, broker: str | None) -> None:
         if found.state.final:
             raise click.ClickException(f"job {job_id} has ended already: {found.state}")
         client.cancel(job_id)
-    click.echo(f"job {job_id} is to be canceled; it was {found.state}")
+    echo(f"job {job_id} is to be canceled; it was {found.state}")
 
 
 def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -147,10 +151,10 @@ def _input(name: str, value: str) -> str | Path:
 
 def _print_result(result: JobResult, *, as_json: bool) -> None:
     if as_json:
-        click.echo(result.model_dump_json(indent=2))
+        echo_json_text(result.model_dump_json(indent=2))
         return
     for output in result.outputs:
-        click.echo(output.uri)
+        echo(output.uri)
 
 
 def _status_lines(found: Status) -> list[str]:
@@ -168,10 +172,10 @@ def _status_lines(found: Status) -> list[str]:
     return [f"{name:14} {value}" for name, value in rows.items() if value]
 
 
-def _status_json(found: Status) -> str:
+def _print_status(found: Status) -> None:
     failure = found.failure.model_dump(mode="json") if found.failure else None
     fields = {**asdict(found), "failure": failure}
-    return json.dumps(fields, indent=2, default=lambda value: value.isoformat())
+    echo_json(fields, default=lambda value: value.isoformat())
 
 
 def _moment(at: datetime | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from bide.ledger import Ledger
@@ -70,15 +70,15 @@ def jobs(
         troubles = _troubles(ledger, wanted)
     if as_json:
         told = {"jobs": [as_told(job) for job in found.jobs], "whole": found.whole, "accounts": troubles}
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        echo_json(told)
         return
     for name, trouble in troubles.items():
-        click.echo(f"account {name}: {trouble}")
+        echo(f"account {name}: {trouble}")
     chosen = any((states, codes, provider, account, older_than))
     nothing = "there are none" if chosen else "no job is under way; `bide failed list` shows what failed"
-    click.echo("\n".join(table(found.jobs)) or nothing)
+    echo(*(table(found.jobs) or [nothing]))
     if len(found.jobs) == limit or not found.whole:
-        click.echo("there may be more: see --limit and the other options", err=True)
+        echo("there may be more: see --limit and the other options", err=True)
 
 
 def wanted_of(

@@ -20,10 +20,12 @@ from bide.cli.hooks import hooks
 from bide.cli.jobs import cancel, status, submit, wait
 from bide.cli.listing import jobs
 from bide.cli.metrics import metrics
+from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.unconfirmed import unconfirmed
-from bide.errors import BideError
+from bide.errors import BideError, InvalidRequestError
+from bide.printable import printable
 
 #: The help's sections, in the order in which a newcomer needs them.
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
@@ -44,7 +46,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
 }
 
 
-class Sections(click.Group):
+class Sections(PrintableErrors, click.Group):
     """A group that lists its commands by section and tells our errors without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -61,7 +63,14 @@ class Sections(click.Group):
         try:
             return super().invoke(ctx)
         except (BideError, TimeoutError) as error:
-            raise click.ClickException(tell(error)) from None
+            raise as_printed(error) from None
+
+
+def as_printed(error: Exception) -> click.ClickException:
+    """An error of ours as one of click's."""
+    if isinstance(error, InvalidRequestError):  # may list the bad rows of a file
+        return ProblemsError(printable(tell(error), keep="\n"))
+    return click.ClickException(printable(tell(error)))
 
 
 @click.group(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.connection import environment
+from bide.cli.output import echo_json, echo_paragraphs
 
 if TYPE_CHECKING:
     from bide.providers.base import Operation, Provider
@@ -30,7 +30,10 @@ def providers(as_json: bool) -> None:
 
     said = environment()
     described = [_described(adapter, said) for _, adapter in sorted(installed().items())]
-    click.echo(json.dumps(described, indent=2) if as_json else "\n\n".join(map(_text, described)))
+    if as_json:
+        echo_json(described)
+    else:
+        echo_paragraphs(map(_lines, described))
 
 
 def _described(adapter: Provider, said: Mapping[str, str]) -> dict[str, Any]:
@@ -67,14 +70,14 @@ def _accounts(prefix: str, said: Mapping[str, str]) -> list[str]:
     return sorted((match[1] or "default").lower() for match in found if match)
 
 
-def _text(described: Mapping[str, Any]) -> str:
+def _lines(described: Mapping[str, Any]) -> list[str]:
     missing, accounts = ", ".join(described["missing"]), ", ".join(described["accounts"])
     lines = [
         f"{described['provider']}  ({f'not set up: set {missing}' if missing else f'set up, accounts: {accounts}'})"
     ]
     lines.extend(_line(operation) for operation in described["operations"])
     lines.extend(f"  catalog {name}: {about}" for name, about in described["catalogs"].items())
-    return "\n".join(lines)
+    return lines
 
 
 def _line(operation: Mapping[str, Any]) -> str:

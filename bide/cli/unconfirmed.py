@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from bide.cli.connection import broker_option, ledger_at, stack_environment
 from bide.cli.deployment import become
+from bide.cli.output import echo, echo_json, echo_paragraphs
 
 if TYPE_CHECKING:
     from bide.ledger import Ledger, Record
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 SOON = "the sweeper sees to it within seconds"
 
 #: Printed below the list.
-LOOK_FIRST = "`bide unconfirmed list --candidates` asks the providers which of their jobs each may be\n"
-HOW_TO_SETTLE = """\
-it was accepted:      bide unconfirmed attach JOB PROVIDER_JOB_ID   fetches what was bought
-it was not:           bide unconfirmed resubmit JOB                 buys it
-neither is worth it:  bide unconfirmed give-up JOB                  ends it as failed"""
+LOOK_FIRST = "`bide unconfirmed list --candidates` asks the providers which of their jobs each may be"
+HOW_TO_SETTLE = (
+    "it was accepted:      bide unconfirmed attach JOB PROVIDER_JOB_ID   fetches what was bought",
+    "it was not:           bide unconfirmed resubmit JOB                 buys it",
+    "neither is worth it:  bide unconfirmed give-up JOB                  ends it as failed",
+)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 job_argument = click.argument("job_id", metavar="JOB")
@@ -102,7 +103,10 @@ def _tell(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool)
         raise click.ClickException(f"job {job_id} was settled by somebody else just now")
     record = ledger.find(job_id)
     state = record.fields["state"] if record else None
-    click.echo(json.dumps({"job_id": job_id, "state": state}) if as_json else f"job {job_id} {words}")
+    if as_json:
+        echo_json({"job_id": job_id, "state": state}, indent=None)
+    else:
+        echo(f"job {job_id} {words}")
 
 
 def described(record: Record) -> dict[str, Any]:
@@ -127,14 +131,14 @@ def described(record: Record) -> dict[str, Any]:
 def show(held: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """Print them, for a program or for a person."""
     if as_json:
-        click.echo(json.dumps(held, indent=2, ensure_ascii=False))
+        echo_json(held)
     elif not held:
-        click.echo("nothing is unconfirmed")
+        echo("nothing is unconfirmed")
     else:
-        click.echo(f"{len(held)} unconfirmed: each may have been bought, and waits for you to settle it\n")
-        click.echo("\n\n".join("\n".join(_lines(one)) for one in held))
+        echo(f"{len(held)} unconfirmed: each may have been bought, and waits for you to settle it", "")
+        echo_paragraphs(map(_lines, held))
         looked = any("candidates" in one for one in held)
-        click.echo(f"\n{'' if looked else LOOK_FIRST}{HOW_TO_SETTLE}", err=True)
+        echo("", *([] if looked else [LOOK_FIRST]), *HOW_TO_SETTLE, err=True)
 
 
 def _lines(one: Mapping[str, Any]) -> Iterable[str]:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -261,3 +262,15 @@ def test_level_is_kept(stream: io.StringIO) -> None:
     logging.getLogger("httpx").warning("late")
 
     assert stream.getvalue() == ""
+
+
+def test_a_terminal_shows_what_others_wrote_without_acting_on_it(stream: io.StringIO) -> None:
+    """A prompt in a field, another program's message, and an error's text: no escapes but the renderer's own."""
+    configure("INFO", "pretty", stream=stream)
+    nasty = "\x1b]0;owned\x07\x9b31m\u202eevil\nforged"
+    structlog.get_logger("bide.test").info("job.failed", reason=nasty, told={"a": nasty}, exc_info=ValueError(nasty))
+    logging.getLogger("somebody").warning("said %s", nasty)
+
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown), ascii(shown)
+    assert "reason=\\x1b]0;owned\\x07\\x9b31m\\u202eevil\\nforged" in shown

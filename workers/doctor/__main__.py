@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from functools import partial
 
 import click
 
+from bide.cli.output import PrintableErrors, echo, echo_json
 from bide.errors import ConfigurationError
 from config import logging as bide_logging
 from config.problems import ConfigurationProblems
@@ -26,7 +26,7 @@ from workers.toolbox import check_providers as check_names
 _SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warn", "yellow"), Level.PROBLEM: ("FAIL", "red")}
 
 
-@click.command()
+@click.command(cls=PrintableErrors)
 @click.option("--flower", metavar="URL")
 @click.option("--json", "as_json", is_flag=True)
 def main(flower: str | None, as_json: bool) -> None:
@@ -35,12 +35,12 @@ def main(flower: str | None, as_json: bool) -> None:
     for finding in examine(flower):
         shown.append(finding)
         if not as_json:
-            click.echo(_line(finding))
+            _print(finding)
     broken = any(finding.level is Level.PROBLEM for finding in shown)
     if as_json:
-        click.echo(json.dumps({"ok": not broken, "findings": list(map(asdict, shown))}, indent=2, ensure_ascii=False))
+        echo_json({"ok": not broken, "findings": list(map(asdict, shown))})
     else:
-        click.echo(f"\n{_summary(shown)}")
+        echo("", _summary(shown))
     sys.exit(int(broken))
 
 
@@ -83,11 +83,11 @@ def _examine_running(told: Settings, tools: Toolbox) -> Iterator[Finding]:
     yield from run("jobs", partial(check_work, told, tools))
 
 
-def _line(finding: Finding) -> str:
+def _print(finding: Finding) -> None:
     word, colour = _SIGNS[finding.level]
     sign = click.style(f"{word:4}", fg=colour, bold=finding.level is not Level.OK)
-    remedy = f"\n{'':6}to do: {finding.remedy}" if finding.remedy else ""
-    return f"{sign}  {finding.check}: {finding.says}{remedy}"
+    remedy = [f"{'':6}to do: {finding.remedy}"] if finding.remedy else []
+    echo(f"  {finding.check}: {finding.says}", *remedy, mark=sign)
 
 
 def _summary(shown: Sequence[Finding]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bide.client import Client
 from bide.errors import JobFailed
+from bide.printable import printable
 from workers.embedded.callbacks import calling_here, secret_file, signing
 from workers.embedded.demo_bulk import DemoBulk, demo_bulk
 from workers.embedded.demo_jobs import demo_jobs
@@ -102,7 +103,7 @@ def _report(client: Client, jobs: Sequence[Watched], folder: Path) -> bool:
     reasons = {job.job_id: _why_not(client, job, folder) for job in jobs}
     failed = [job for job in jobs if reasons[job.job_id]]
     for job in failed:
-        err.print(f"{job.job.label} ({job.job_id}): {reasons[job.job_id]}", markup=False)
+        err.print(printable(f"{job.job.label} ({job.job_id}): {reasons[job.job_id]}"), markup=False)
     out.print(f"\n{len(jobs) - len(failed)} of {len(jobs)} jobs succeeded")
     return not failed
 
@@ -113,7 +114,7 @@ def _report_bulk(bulk: DemoBulk) -> bool:
     out.print(f"{told['succeeded']} of {told['rows']} rows of the bulk run {bulk.run_id} succeeded")
     if not bulk.succeeded:
         why = [f"it is {told['state']}", told["trouble"], told["note"], *bulk.reasons()]
-        err.print("\n".join(filter(None, why)), markup=False)
+        err.print("\n".join(map(printable, filter(None, why))), markup=False)
     if not bulk.sheet.is_file():
         err.print(f"its contact sheet is not there: {bulk.sheet}", markup=False)
         return False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bide.errors import BideError
+from bide.printable import printable
 from config.problems import ConfigurationProblems
 from workers.embedded.attention import Attention, Stopped
 from workers.embedded.stack import Stack, StackError
@@ -23,7 +24,7 @@ def run(root: Path, name: str, body: Callable[[Stack], int]) -> int:
     except Stopped as stopped:
         return 128 + stopped.signum
     except (StackError, ConfigurationProblems, BideError) as error:
-        err.print(str(error), markup=False, style="red" if err.is_terminal else None)
+        err.print(printable(str(error), keep="\n"), markup=False, style="red" if err.is_terminal else None)
         return 1
 
 

@@ -11,9 +11,11 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
+from rich.text import Text
 
 from bide.cli.bulk_show import line
 from bide.contract import JobState
+from bide.printable import printable
 from workers.embedded.demo_bulk import DemoBulk
 from workers.embedded.watch import Watched
 
@@ -78,7 +80,7 @@ class _Table:
         polls = str(job.status.polls) if job.status else "0"
         state = f"[{_COLOURS[job.state]}]{job.state}[/]"
         sign = self._sign(job.job_id, over=job.over, succeeded=job.succeeded)
-        table.add_row(sign, job.job.label, state, polls, f"{job.seconds:.1f} s", note[:30])
+        table.add_row(sign, job.job.label, state, polls, f"{job.seconds:.1f} s", Text(printable(note[:30])))
 
     def _sign(self, name: str, *, over: bool, succeeded: bool) -> Spinner | str:
         if over:

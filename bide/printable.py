@@ -1,0 +1,22 @@
+"""Texts that others wrote, made fit for a terminal: nothing in them moves the cursor, rings, or forges a line."""
+
+from __future__ import annotations
+
+import re
+
+#: What a terminal acts on, what turns the direction of a line, what ends one, and halves of surrogate pairs.
+_ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""The text in one line, with `\x1b` and its like written out; characters of `keep` stay as they are."""
+    return _ACTING.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+
+
+def printable_json(text: str) -> str:
+    r"""JSON with the same values: what a terminal acts on is written as `\u001b`. Its own line breaks stay."""
+    return _ACTING.sub(lambda found: found[0] if found[0] in "\t\r\n" else f"\\u{ord(found[0]):04x}", text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -75,6 +75,7 @@ class HttpOptions:
     media: Timeouts = Timeouts(connect_seconds=10, read_seconds=30, total_seconds=900)
     max_connections: int = 1000
     max_media_connections: int = 100
+    max_callback_connections: int = 256
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class HttpClient:
             Lane.PURCHASE: partial(_purchase_session, tls, self.options.max_connections),
             Lane.MEDIA: partial(_guarded_session, tls, self.options.max_media_connections),
             Lane.ALLOWED_MEDIA: partial(_session, tls, self.options.max_media_connections),
-            Lane.CALLBACK: partial(_guarded_session, tls, self.options.max_media_connections),
-            Lane.ALLOWED_CALLBACK: partial(_session, tls, self.options.max_media_connections),
+            Lane.CALLBACK: partial(_guarded_session, tls, self.options.max_callback_connections),
+            Lane.ALLOWED_CALLBACK: partial(_session, tls, self.options.max_callback_connections),
         }
         self._transports = {lane: AiohttpTransport(verify=tls, client=opened) for lane, opened in sessions.items()}
 

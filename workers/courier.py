@@ -18,14 +18,15 @@ from bide.guard import check_url
 from bide.ledger import AccountName
 from bide.ledger.callbacks import Outcome, Owed
 from config.sections import CallbackSettings
+from workers.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
 
 if TYPE_CHECKING:
     from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-#: How many callbacks one process has under way at once.
-MOST_AT_ONCE = 64
+#: How many callbacks of one account are claimed together: those behind them are looked at next.
+PAGE = 64
 
 #: When a callback is tried again: 5, 10, 20 seconds and so on, at last every hour.
 PLAN = PollPlan(first_seconds=5.0, factor=2.0, cap_seconds=3600.0)
@@ -43,16 +44,31 @@ class Tried:
     note: str = ""
     after_seconds: float | None = None
     duration_seconds: float = 0.0
+    #: Whether the receiver answered at all.
+    answered: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An attempt is over, and its place free."""
+
+    place: Place
+    tried: Tried
 
 
 class Courier:
-    """`look` may be called from any thread and returns at once; a callback under way at the end is sent again later."""
+    """`look` may be called from any thread and returns at once; a callback under way at the end is sent again later.
+
+    A callback whose receiver has no place free is put off, which is no attempt: those behind it go on.
+    """
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools, self._told = tools, tools.settings.callbacks
-        self._inbox: queue.SimpleQueue[AccountName | Tried | None] = queue.SimpleQueue()
-        self._under_way = 0
+        self._inbox: queue.SimpleQueue[AccountName | Ended | None] = queue.SimpleQueue()
+        self._receivers = Receivers(timeout_seconds=self._told.timeout_seconds)
+        #: Accounts to be looked at again: when an attempt has ended, and at a time of `time.monotonic`.
         self._more: set[AccountName] = set()
+        self._looks: dict[AccountName, float] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -71,7 +87,7 @@ class Courier:
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while (item := self._inbox.get()) is not None:
+        while (item := self._next()) is not None:
             try:
                 self._handle(item)
             except LedgerAwayError as error:
@@ -79,38 +95,83 @@ class Courier:
             except Exception:
                 log.exception("callback.broke")  # its claim runs out, and the sweeper has it looked at again
 
-    def _handle(self, item: AccountName | Tried) -> None:
+    def _next(self) -> AccountName | Ended | None:
+        """What is to be done next; None at the end."""
+        account = min(self._looks, key=self._looks.__getitem__, default=None)
+        if account is None:
+            return self._inbox.get()
+        seconds = self._looks[account] - time.monotonic()
+        try:
+            if seconds > 0:
+                return self._inbox.get(timeout=seconds)
+        except queue.Empty:
+            pass
+        del self._looks[account]
+        return account
+
+    def _handle(self, item: AccountName | Ended) -> None:
         if isinstance(item, AccountName):
             self._take(item)
             return
-        self._under_way -= 1
-        self._record(item)
+        tried = item.tried
+        self._receivers.leave(item.place, tried.duration_seconds, answered=tried.answered)
+        self._record(tried)
         for account in sorted(self._more):
             self._take(account)
 
     def _take(self, account: AccountName) -> None:
-        """Claim what there is room for, and send it; the rest is looked at when an attempt has ended."""
-        room = MOST_AT_ONCE - self._under_way
+        """Claim a page of what is due; send what has a place, and put off the rest."""
+        self._more.discard(account)
+        if self._receivers.full:
+            self._more.add(account)
+            return
         seconds = self._told.timeout_seconds + CLAIM_MARGIN_SECONDS
-        claimed = self._tools.callbacks.claim(account, most=room, seconds=seconds) if room else []
-        (self._more.add if len(claimed) == room else self._more.discard)(account)
-        for owed in claimed:
-            self._start(owed)
+        claimed = self._tools.callbacks.claim(account, most=PAGE, seconds=seconds)
+        waiting = [late for owed in claimed if (late := self._start(owed)) is not None]
+        if waiting:
+            self._tools.callbacks.put_off(account, waiting)
+        self._plan(account, full=len(claimed) == PAGE)
 
-    def _start(self, owed: Owed) -> None:
+    def _plan(self, account: AccountName, *, full: bool) -> None:
+        """When to look at the account again: at once after a full page, else when its next callback is due."""
+        seconds = 0.0 if full else self._tools.callbacks.due_in(account)
+        if seconds is not None:
+            self._looks[account] = time.monotonic() + (seconds if full else max(seconds, SHORTEST_PAUSE_SECONDS))
+
+    def _start(self, owed: Owed) -> tuple[Owed, float] | None:
+        """Send one callback; where its receiver has no place free, the callback and how long to put it off."""
+        letter = None
+        if not owed.host:
+            if (letter := self._letter(owed)) is None:
+                return None
+            owed = replace(owed, host=host_of(letter.url))
+        if (seconds := self._receivers.pause_seconds(owed.host)) is not None:
+            return self._late(owed, seconds)
+        if (letter := letter or self._letter(owed)) is not None:
+            place = self._receivers.enter(owed.host)
+            sent = self._tools.reactor.start(self._send(owed, letter))
+            sent.add_done_callback(lambda done: self._inbox.put(Ended(place, done.result())))
+        return None
+
+    def _late(self, owed: Owed, seconds: float) -> tuple[Owed, float] | None:
+        """A callback to put off; None where its time is over, and it is given up."""
+        if owed.age_seconds <= self._told.give_up_seconds:
+            return owed, seconds
+        self._record(Tried(owed, Outcome.AGAIN, f"{owed.host}: too slow for all that is sent there"))
+        return None
+
+    def _letter(self, owed: Owed) -> Letter | None:
+        """What to send; None where there is nothing to tell, or no way to, which is recorded."""
         record = self._tools.ledger.read(owed.account, owed.job_id)
         try:
             letter = letter_of(record, owed.number) if record else None
         except ValueError:
             log.exception("callback.unreadable", job_id=owed.job_id)
             self._record(Tried(owed, Outcome.FAILED, "the job's record can't be read"))
-            return
+            return None
         if letter is None:
             self._tools.callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to tell
-            return
-        self._under_way += 1
-        sent = self._tools.reactor.start(self._send(owed, letter))
-        sent.add_done_callback(lambda done: self._inbox.put(done.result()))
+        return letter
 
     async def _send(self, owed: Owed, letter: Letter) -> Tried:
         """One attempt; never raises."""
@@ -145,10 +206,11 @@ class Courier:
         except BadMediaError as error:
             raise NotDeliveredError(refused_address(error)) from None
         if 200 <= answer.status < 300:
-            return Tried(owed, Outcome.DELIVERED)
+            return Tried(owed, Outcome.DELIVERED, answered=True)
         gone = answer.status == 410  # by the standard: this receiver wants no more
         wish = retry_after_seconds(answer.headers.get("retry-after"))
-        return Tried(owed, Outcome.FAILED if gone else Outcome.AGAIN, f"HTTP {answer.status}", wish)
+        outcome = Outcome.FAILED if gone else Outcome.AGAIN
+        return Tried(owed, outcome, f"HTTP {answer.status}", wish, answered=True)
 
     def _record(self, tried: Tried) -> None:
         owed, outcome = tried.owed, tried.outcome

@@ -7,7 +7,7 @@ dies leaves it to the next, so that it may be told twice, always under the same 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -31,13 +31,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Owed:
-    """One callback, claimed: the end number `number` of its job, tried `tries` times in `age_seconds`."""
+    """One callback, claimed: the end number `number` of its job, tried `tries` times in `age_seconds`.
+
+    `host` is its receiver's, where it was put off before; else ''.
+    """
 
     account: AccountName
     job_id: str
     number: int
     tries: int
     age_seconds: float
+    host: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,23 @@ class Callbacks(Scripted):
 
     def due(self, account: AccountName) -> bool:
         """Whether any callback of the account is to be sent now."""
+        seconds = self.due_in(account)
+        return seconds is not None and seconds <= 0
+
+    def due_in(self, account: AccountName) -> float | None:
+        """How long until the next of the account's callbacks is to be sent [seconds]; None where none is owed."""
         first = self._reach(lambda: self.server.zrange(prefix(account) + OWED, 0, 0, withscores=True))
-        return bool(first) and first[0][1] <= self._now()
+        return float(first[0][1]) - self._now() if first else None
 
     def claim(self, account: AccountName, *, most: int, seconds: float) -> list[Owed]:
         """Take callbacks that are due; one of which nothing is heard within `seconds` is due again."""
         reply = self._run("callbacks_claim", account, most, seconds)
-        return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3])) for one in reply]
+        return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3]), one[4]) for one in reply]
+
+    def put_off(self, account: AccountName, waiting: Sequence[tuple[Owed, float]]) -> None:
+        """Give back callbacks that were claimed and not tried; each is due again after its seconds."""
+        args = [part for owed, seconds in waiting for part in (owed.job_id, owed.host, seconds)]
+        self._run("callbacks_put_off", account, *args)
 
     def tried(self, owed: Owed, outcome: Outcome, *, seconds: float = 0.0, note: str = "") -> None:
         """Record what came of an attempt; `seconds` until the next one (AGAIN)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,27 @@ class CallbacksContract:
         assert (standing.failed, standing.tries, standing.note) == (False, 1, "HTTP 503")
         stage.clock.advance(1)
         assert [owed.tries for owed in claim(callbacks)] == [1]
+
+    def test_what_is_put_off_was_not_tried(self, stage: Stage, callbacks: Callbacks) -> None:
+        """It is due again after its pause, with as many attempts as before and the host that was found out."""
+        stage.finished("a", **CALLED)
+        (owed,) = claim(callbacks)
+        assert owed.host == ""
+        callbacks.put_off(ACCOUNT, [(replace(owed, host="example.com:443"), 5)])
+        assert (callbacks.due(ACCOUNT), callbacks.due_in(ACCOUNT)) == (False, 5)
+        stage.clock.advance(5)
+        assert callbacks.due(ACCOUNT)
+        assert claim(callbacks) == [replace(owed, host="example.com:443", age_seconds=5)]
+
+    def test_what_was_told_meanwhile_is_not_put_off(self, stage: Stage, callbacks: Callbacks) -> None:
+        """A claim that ran out, and another's delivery: nothing is owed any more, and no record comes of it."""
+        stage.finished("a", **CALLED)
+        (owed,) = claim(callbacks)
+        callbacks.tried(owed, Outcome.DELIVERED)
+        stage.server.delete(f"{prefix(ACCOUNT)}job:a")
+        callbacks.put_off(ACCOUNT, [(owed, 5)])
+        assert callbacks.due_in(ACCOUNT) is None
+        assert not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
 
     def test_a_given_up_one_stays_on_the_list(self, stage: Stage, callbacks: Callbacks) -> None:
         """For as long as records are kept; replayed it is owed as at first, under the same id."""

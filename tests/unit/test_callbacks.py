@@ -156,6 +156,20 @@ def test_a_day_of_failing_is_enough(hands: Hands) -> None:
     assert DAY_SECONDS - 3960 < hands.stage.clock.now - began <= DAY_SECONDS + 1
 
 
+def test_what_never_had_a_place_is_given_up(hands: Hands) -> None:
+    """A receiver that is too slow for all that it is sent keeps none of it owed for longer than any other."""
+    fail(hands.stage)
+    courier = Courier(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+    while courier._receivers.pause_seconds("example.com:443") is None:
+        courier._receivers.enter("example.com:443")
+    courier._handle(ACCOUNT)
+    assert hands.standing() == [(False, 0, "")]
+    hands.stage.clock.advance(DAY_SECONDS + 1)
+    courier._handle(ACCOUNT)
+    assert hands.standing() == [(True, 1, "example.com:443: too slow for all that is sent there")]
+    assert hands.posted == []
+
+
 def test_a_record_that_can_not_be_read_is_given_up(hands: Hands) -> None:
     """Instead of being tried for ever."""
     hands.stage.finished("a", **CALLED)  # with a result that is none

@@ -1,0 +1,72 @@
+"""A server that means harm: it accepts every connection, and never answers one, or sends a little again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+#: How often a drip is sent [seconds].
+DRIP_SECONDS = 0.1
+
+
+class Tarpit:
+    """Listens on a port of its own, on all of `addresses`; `drip` is what each connection gets again and again."""
+
+    def __init__(self, *addresses: str, drip: bytes = b"") -> None:
+        self._addresses, self._drip = addresses or ("127.0.0.1",), drip
+        self._ready, self._stop = threading.Event(), asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        #: How many connections are held, and the most that ever were.
+        self.held = self.most_held = 0
+        self.port = 0
+
+    def url(self, address: str = "127.0.0.1", path: str = "/hook") -> str:
+        return f"http://{address}:{self.port}{path}"
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as servers:
+            for address in self._addresses:
+                server = await asyncio.start_server(self._hold, address, self.port, backlog=1024)
+                servers.push_async_callback(_close, server)
+                self.port = server.sockets[0].getsockname()[1]
+            self._ready.set()
+            await self._stop.wait()
+
+    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.held += 1
+        self.most_held = max(self.most_held, self.held)
+        dripping = asyncio.create_task(self._send(writer))
+        try:
+            while await reader.read(65536):
+                pass
+        except (OSError, asyncio.CancelledError):
+            pass  # as good as its end
+        finally:
+            self.held -= 1
+            dripping.cancel()
+            writer.transport.abort()
+
+    async def _send(self, writer: asyncio.StreamWriter) -> None:
+        while self._drip:
+            writer.write(self._drip)
+            await asyncio.sleep(DRIP_SECONDS)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._ready.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+
+async def _close(server: asyncio.Server) -> None:
+    server.close()

@@ -1,4 +1,4 @@
-"""The receivers of callbacks: how many attempts each host may have under way, and when a callback without a place is due.
+"""The receivers of callbacks: how many attempts a host may have under way, and when a callback without a place is due.
 
 An attempt passes gates: its host's, its domain's, its share's and the process's. Half of all places are for hosts that
 answered quickly the last time. Hosts that do not answer can't take these.

@@ -17,7 +17,7 @@ from bide.crashpoints import reached
 from bide.errors import BadMediaError, DownloadError
 from bide.guard import check_url
 from bide.http import HttpClient, Reply
-from bide.providers.base import Media
+from bide.providers.base import MAX_FALLBACKS, Media
 from bide.sniff import EndsEarlyError, Kind, identify
 
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
@@ -66,7 +66,7 @@ async def download(client: HttpClient, media: Media, *, max_bytes: int, allowed_
     if not media.url:
         return from_bytes(media.content, max_bytes=max_bytes)
     troubles: list[DownloadError | BadMediaError] = []
-    for url in (media.url, *media.fallback_urls):
+    for url in (media.url, *media.fallback_urls[:MAX_FALLBACKS]):
         try:
             return await _fetch(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts)
         except (DownloadError, BadMediaError) as trouble:

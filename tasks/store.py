@@ -36,6 +36,9 @@ AGAIN_SECONDS, AGAIN_MAX_SECONDS = 2.0, 45.0
 #: How often a file that is no picture is fetched anew, over 14 s: an edge under load answers 200 with a page, too.
 BAD_MEDIA_TRIES = 3
 
+#: The most outputs of one job that are stored: ten times what any provider makes, and a step of minutes, not of days.
+MAX_OUTPUTS = 1000
+
 #: How long a paid result is fetched for, even when its deadline has passed meanwhile [seconds].
 FETCH_AT_LEAST_SECONDS = 900.0
 
@@ -56,7 +59,7 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
     note(attempt=int(record.number("tries")) + 1, waited_seconds=round(now - record.number("ended"), 3))
     with tools.leases.holding(record, token) as lease:
         try:
-            result = _bring_home(tools, record, lease)
+            result, left_out = _bring_home(tools, record, lease)
         except BadMediaError as error:
             if record.number("asked" if record.text("pid") else "tries") >= BAD_MEDIA_TRIES:
                 tally.count(record.account, STORES, "failed")
@@ -71,16 +74,19 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str
         reached("document_uploaded")
         lease.check()
         wire = result.model_dump_json()
-        if not tools.ledger.conclude(record, token, JobState.SUCCEEDED, result=wire):
+        if not tools.ledger.conclude(record, token, JobState.SUCCEEDED, result=wire, note=_remark(left_out)):
             raise LeaseLostError(f"job {record.job_id}: somebody else has it")
     reached("end_recorded")
     _count(record, result)
+    if left_out:
+        note("warning", outputs_left_out=left_out)
     return result.to_wire()
 
 
-def _bring_home(tools: Toolbox, record: Record, lease: Lease) -> JobResult:
-    outputs = []
-    for number, media in enumerate(_media(tools, record)):
+def _bring_home(tools: Toolbox, record: Record, lease: Lease) -> tuple[JobResult, int]:
+    """The result, all of it stored, and how many outputs there were besides."""
+    found, outputs = _media(tools, record), []
+    for number, media in enumerate(found[:MAX_OUTPUTS]):
         lease.check()
         outputs.append(_bring_one(tools, record, number, media))
     reached("objects_uploaded")
@@ -92,7 +98,16 @@ def _bring_home(tools: Toolbox, record: Record, lease: Lease) -> JobResult:
         content_type="application/json",
         metadata=_metadata(record),
     )
-    return result
+    return result, len(found) - len(outputs)
+
+
+def _remark(left_out: int) -> str:
+    """What the record says of a result that is not whole."""
+    if not left_out:
+        return ""
+    return (
+        f"the provider named {MAX_OUTPUTS + left_out} outputs: the first {MAX_OUTPUTS} are stored, {left_out} are not"
+    )
 
 
 def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:

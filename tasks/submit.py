@@ -22,10 +22,10 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Concluded, Messages, Record
-from bide.ledger.records import encode_media
+from bide.ledger.records import decode_media, encode_media
 from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.providers import find
-from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted
+from bide.providers.base import Account, Call, Finished, Media, Provider, Refused, Submission, Submitted
 from tasks.ending import failed, failure_of, said
 from workers.line import Level, note
 from workers.metrics.counted import FAILED_JOBS, SUBMITS
@@ -116,7 +116,7 @@ class _Purchase:
             case Submitted(provider_job_id, estimate):
                 return self._accepted(attempt, provider_job_id, estimate)
             case Finished(provider_job_id, outputs):
-                return self._finished(attempt, provider_job_id, encode_media(outputs))
+                return self._finished(attempt, provider_job_id, outputs)
             case Refused(_, message, True, after_seconds):
                 return self._again(attempt, message, after_seconds=after_seconds)
             case Refused(code, message) as refused:
@@ -135,9 +135,13 @@ class _Purchase:
             estimate_seconds=estimate_seconds,
         )
 
-    def _finished(self, attempt: int, provider_job_id: str, outputs: str) -> Messages:
-        self._came_to("finished_at_once", provider_job_id=provider_job_id)
-        return self._note(attempt=attempt, provider_job_id=provider_job_id, outputs=outputs)
+    def _finished(self, attempt: int, provider_job_id: str, outputs: tuple[Media, ...]) -> Messages:
+        recorded = encode_media(outputs, can_ask=bool(provider_job_id))
+        left_out = len(outputs) - len(decode_media(recorded)) if recorded else 0
+        level: Level = "warning" if left_out else "info"
+        facts = {"provider_job_id": provider_job_id, "outputs_left_out": left_out or None}
+        self._came_to("finished_at_once", level=level, **facts)
+        return self._note(attempt=attempt, provider_job_id=provider_job_id, outputs=recorded)
 
     def _note(self, **accepted: Any) -> Messages:
         """Record the acceptance. This answer is paid for and nowhere else, so it outwaits a ledger that is away."""

@@ -20,7 +20,7 @@ ADVICE = {
     FailureCode.STORAGE: "the object store did not take it: check bucket, keys and address in BIDE_S3__...",
     FailureCode.SUBMISSION_UNKNOWN: "do not submit it again: see `bide unconfirmed list --candidates`",
     FailureCode.CANCELED: "it was canceled; what the provider had accepted stands and is charged",
-    FailureCode.CRASHED: "its step killed worker after worker: look at the worker's log; it may have been bought",
+    FailureCode.CRASHED: "look at the worker's log; unless the message says otherwise it may have been bought",
     FailureCode.PROTOCOL: "the provider answered in a way that its adapter does not know: report it with the log",
 }
 

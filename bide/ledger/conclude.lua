@@ -1,7 +1,7 @@
 -- A worker that holds the job's lease ends it; the lease stays until the caller has been told. A refusal that comes late
 -- ends the doubt that there was meanwhile.
 -- ARGV: now, id, token, state, field (result or error), value, lease seconds, longest hold seconds, attempt ('' before
---       the first), what a failure means where an earlier submit may have been accepted
+--       the first), what a failure means where an earlier submit may have been accepted, a note ('' for none)
 -- Returns what came of it, by the numbers of `Concluded`.
 local MOST_DOUBTS = 5
 local id, ending = ARGV[2], ARGV[4]
@@ -31,5 +31,6 @@ if unbought and bought_before(id) then
   return 3
 end
 conclude(id, ending, ARGV[5], ARGV[6])
+if ARGV[11] ~= '' then set(id, 'note', ARGV[11]) end
 leased(id, ARGV[3], tonumber(ARGV[7]))
 return 1

@@ -102,17 +102,26 @@ class Ledger(Submits, Settling, Health):
     # Ending
 
     def conclude(
-        self, record: Record, token: str, state: JobState, *, result: str = "", error: str = "", attempt: int = 0
+        self,
+        record: Record,
+        token: str,
+        state: JobState,
+        *,
+        result: str = "",
+        error: str = "",
+        attempt: int = 0,
+        note: str = "",
     ) -> Concluded:
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
         `attempt`: the submit that was refused, where one was: that counts also where its lease was lost meanwhile, and
-        leaves the job unconfirmed (`DOUBTED`) where an earlier submit of it may have been accepted.
+        leaves the job unconfirmed (`DOUBTED`) where an earlier submit of it may have been accepted. `note`: what is to
+        be known of an end that is not all it could be.
         """
         key, value = ("result", result) if result else ("error", error)
         timing, text = self.timing, (state.value, key, value)
         doubtful = bought_before(error) if state is JobState.FAILED else ""
-        more = (timing.lease_seconds, timing.hold_max_seconds, attempt or "", doubtful)
+        more = (timing.lease_seconds, timing.hold_max_seconds, attempt or "", doubtful, note)
         return Concluded(int(self._run("conclude", record.account, record.job_id, token, *text, *more)))
 
     def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:

@@ -8,13 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple, Self
 
 from bide.contract import Failure, GenerateRequest, JobState
-from bide.providers.base import Media
+from bide.providers.base import MAX_FALLBACKS, Media
 
 #: Version of the record's layout, written into every record and checked when one is read.
 RECORD_VERSION = "1"
+
+#: The most that the addresses of one result take in a record [bytes]; a provider may name 100,000.
+MAX_ADDRESSES_BYTES = 256 * 1024
 
 #: How much is kept of what the provider said at each of the last polls [characters].
 WORD_CHARACTERS = 32
@@ -247,11 +251,20 @@ class Repair:
     what: str
 
 
-def encode_media(outputs: tuple[Media, ...]) -> str:
-    """Addresses for the record; '' where a result came inline and must be asked for again (no blobs in Redis)."""
+def encode_media(outputs: tuple[Media, ...], *, can_ask: bool = True) -> str:
+    """Addresses for the record; '' where the result must be asked for again, since it has no place in Redis.
+
+    Inline results have none, nor have addresses of more than `MAX_ADDRESSES_BYTES`. Of the latter the first ones are
+    recorded, one at least, where the provider can't be asked (not `can_ask`).
+    """
     if any(media.content for media in outputs):
         return ""
-    return json.dumps([[media.role, media.url, *media.fallback_urls] for media in outputs], separators=(",", ":"))
+    addresses = ([media.role, media.url, *media.fallback_urls[:MAX_FALLBACKS]] for media in outputs)
+    entries = [json.dumps(each, separators=(",", ":")) for each in addresses]
+    fitting = sum(size <= MAX_ADDRESSES_BYTES for size in accumulate(len(entry) + 1 for entry in entries))
+    if fitting < len(entries) and can_ask:
+        return ""
+    return f"[{','.join(entries[: max(fitting, 1)])}]"
 
 
 def decode_media(text: str) -> tuple[Media, ...]:

@@ -33,6 +33,7 @@ from bide.errors import (
 from bide.params.base import Params
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
+    MAX_FALLBACKS,
     Account,
     Answer,
     Call,
@@ -59,6 +60,7 @@ from bide.validation import readable, redacted
 
 __all__ = [
     "MAX_CURSOR_CHARACTERS",
+    "MAX_FALLBACKS",
     "Account",
     "Answer",
     "Call",

@@ -18,6 +18,9 @@ from bide.hooks import Hooks
 #: The most an adapter may remember between two polls of one job [characters].
 MAX_CURSOR_CHARACTERS = 16 * 1024
 
+#: How many copies of an output are remembered and tried besides its own address.
+MAX_FALLBACKS = 8
+
 #: The most values in an answer: two bytes of JSON can take a hundred of memory.
 MAX_JSON_VALUES = 500_000
 

@@ -35,6 +35,14 @@ class SubmitsContract:
         assert (stage.field("a", "submits"), stage.clocks("a")) == ("", {"lease", "inflight"})
         assert stage.ledger.conclude(record, "t", JobState.FAILED, error=ERROR)
 
+    def test_an_end_may_have_a_note(self, stage: Stage) -> None:
+        """What is to be known of a result that is not whole; none is left as it is."""
+        record, token = stage.storing("a")
+        assert stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}", note="1 of 2 outputs")
+        assert stage.field("a", "note") == "1 of 2 outputs"
+        stage.finished("b")
+        assert stage.field("b", "note") == ""
+
     def test_an_intent_in_time_stands(self, stage: Stage) -> None:
         """A repeated intent gives the same attempt, although the deadline passed in between."""
         record, token, attempt = stage.submitting("a", deadline_seconds=5)

@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin
 
-from bide.backoff import retry_after_seconds
 from bide.crashpoints import reached
 from bide.errors import BadMediaError, DownloadError
 from bide.guard import check_url
 from bide.http import HttpClient, Reply
+from bide.polling.backoff import retry_after_seconds
 from bide.providers.base import MAX_FALLBACKS, Media
 from bide.sniff import EndsEarlyError, Kind, identify
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bide.backoff import PollPlan, retry_after_seconds
 from bide.callbacks import Letter, letter_of
 from bide.errors import BadMediaError, BideError, LedgerAwayError, NotDeliveredError
 from bide.guard import check_url
 from bide.ledger import AccountName
 from bide.ledger.callbacks import Outcome, Owed
+from bide.polling.backoff import PollPlan, retry_after_seconds
 from config.sections import CallbackSettings
 from workers.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from bide.backoff import PollPlan
 from bide.bulk.feeder import Feeder
 from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest, object_key
@@ -22,7 +21,8 @@ from bide.ledger.callbacks import Callbacks
 from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.scripts import connect
 from bide.media import Fetched, download
-from bide.pace import Pace
+from bide.polling.backoff import PollPlan
+from bide.polling.timing import Pace
 from bide.providers import find, installed
 from bide.providers.base import Account, Media, Operation, Upload
 from bide.storage import Storage, StorageOptions

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from bide.bulk.feeder import Feeder
 from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest, object_key
 from bide.errors import BadMediaError, ConfigurationError, InvalidRequestError
@@ -25,6 +24,7 @@ from bide.storage import Storage, StorageOptions
 from config.problems import ConfigurationProblems
 from config.sections import EffectiveAccount, HookSettings
 from config.settings import Settings, settings
+from workers.bulk.feeder import Feeder
 from workers.courier import Courier, refused_address, secrets_of
 from workers.dispatch import Dispatcher
 from workers.io.guard import check_url

@@ -11,7 +11,6 @@ from functools import cached_property
 from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest, object_key
 from bide.errors import BadMediaError, ConfigurationError, InvalidRequestError
-from bide.hooks import Hooks
 from bide.ledger import AccountName, Claimed, Ledger, Limits, Record, Timing
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
@@ -21,6 +20,7 @@ from bide.polling.timing import Pace
 from bide.providers import find, installed
 from bide.providers.base import Account, Media, Operation, Upload
 from bide.storage import Storage, StorageOptions
+from bide.webhooks.incoming import Hooks
 from config.problems import ConfigurationProblems
 from config.sections import EffectiveAccount, HookSettings
 from config.settings import Settings, settings

@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from bide.polling.backoff import PollPlan
+from bide.settings.sections import WorkerSettings
 from bide.storage import Storage, StorageOptions
-from config.sections import WorkerSettings
 
 #: When a job is polled: after 2, 5, 9.5, 16 seconds and so on.
 PLAN = PollPlan(first_seconds=2.0, factor=1.5, cap_seconds=10.0)

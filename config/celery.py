@@ -12,10 +12,10 @@ from kombu.transport import TRANSPORT_ALIASES
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from config.addresses import AMQP_SCHEMES, ServerUrl
+from bide.settings.addresses import AMQP_SCHEMES, ServerUrl
+from bide.settings.model import Settings
 from config.queues import DECLARED, DEFAULT_QUEUE, ROUTES
 from config.schedules import SCHEDULES_FILE
-from config.settings import Settings
 
 #: Redis is near: what does not answer within these is away [seconds].
 CONNECT_SECONDS = 1.0

@@ -12,9 +12,9 @@ import os
 from celery import current_app
 from tornado.options import options as given
 
+from bide.settings.problems import ConfigurationProblems
+from bide.settings.sections import FlowerSettings
 from config.flower_tasks import format_task  # noqa: F401 - one of its options
-from config.problems import ConfigurationProblems
-from config.sections import FlowerSettings
 from config.settings import settings
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from config.problems import ConfigurationProblems, Problem
+from bide.settings.problems import ConfigurationProblems, Problem
 
 SCHEDULES_FILE = Path(__file__).with_name("schedules.toml")
 

@@ -9,8 +9,8 @@ from posixpath import normpath
 from typing import Any
 
 from bide.cli.advice import ADVICE
-from config.settings import KNOWN
-from config.variables import Leaf
+from bide.settings.model import KNOWN
+from bide.settings.variables import Leaf
 
 #: Where files lie that the site does not hold.
 REPOSITORY = "https://github.com/bide-dev/bide/blob/main"

@@ -10,10 +10,11 @@ from celery import Celery
 from celery.signals import celeryd_init, setup_logging, worker_ready, worker_shutdown
 
 from bide.errors import ConfigurationError
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
 from config.celery import Amqp, celery_settings
-from config.problems import ConfigurationProblems
-from config.settings import Settings, settings
+from config.settings import settings
 from workers.events import CalmEvents
 from workers.toolbox import check_providers, close_toolbox, toolbox
 

@@ -22,7 +22,7 @@ from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.contract import BULK_TASK, CONTROL_QUEUE
 from bide.errors import LedgerAwayError
-from config.problems import ConfigurationProblems
+from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
 from workers.fires import GIVE_UP, Fires, Stage
 

@@ -14,7 +14,7 @@ from bide.cli.output import PrintableErrors, ProblemsError, echo, echo_json
 from bide.errors import BideError, InvalidRequestError
 from bide.ledger import AccountName
 from bide.providers import find
-from config.problems import ConfigurationProblems
+from bide.settings.problems import ConfigurationProblems
 from workers.toolbox import Toolbox, close_toolbox, toolbox
 
 #: How long an answer is kept [seconds]; catalogs change by the day.

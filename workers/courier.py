@@ -15,8 +15,8 @@ from bide.errors import BadMediaError, BideError, LedgerAwayError, NotDeliveredE
 from bide.ledger import AccountName
 from bide.ledger.callbacks import Outcome, Owed
 from bide.polling.backoff import PollPlan, retry_after_seconds
+from bide.settings.sections import CallbackSettings
 from bide.webhooks.outgoing import Letter, letter_of
-from config.sections import CallbackSettings
 from workers.io.guard import check_url
 from workers.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
 

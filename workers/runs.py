@@ -16,8 +16,8 @@ from bide.bulk.record import WINDOW, Failures, Options
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, check_sent
 from bide.bulk.start import start, taken_in
 from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, StorageError
+from bide.settings.problems import ConfigurationProblems
 from bide.validation import redacted
-from config.problems import ConfigurationProblems
 from config.schedules import SCHEDULES_FILE, RunOptions, load
 from workers.toolbox import Toolbox
 

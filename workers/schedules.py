@@ -14,7 +14,7 @@ import redis
 from redbeat.schedulers import get_redis
 
 from bide.cli.output import PrintableErrors, ProblemsError, echo, echo_json, echo_paragraphs
-from config.problems import ConfigurationProblems
+from bide.settings.problems import ConfigurationProblems
 from config.schedules import SCHEDULES_FILE, Schedule, load
 from workers.fires import Fires, State
 

@@ -19,11 +19,12 @@ from bide.polling.backoff import PollPlan
 from bide.polling.timing import Pace
 from bide.providers import find, installed
 from bide.providers.base import Account, Media, Operation, Upload
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
+from bide.settings.sections import EffectiveAccount, HookSettings
 from bide.storage import Storage, StorageOptions
 from bide.webhooks.incoming import Hooks
-from config.problems import ConfigurationProblems
-from config.sections import EffectiveAccount, HookSettings
-from config.settings import Settings, settings
+from config.settings import settings
 from workers.bulk.feeder import Feeder
 from workers.courier import Courier, refused_address, secrets_of
 from workers.dispatch import Dispatcher

@@ -15,7 +15,7 @@ from bide.errors import BideError
 from bide.ledger import AccountName, Record
 from bide.providers import find
 from bide.providers.base import Listed
-from config.problems import ConfigurationProblems
+from bide.settings.problems import ConfigurationProblems
 from workers.toolbox import Toolbox, close_toolbox, toolbox
 
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.

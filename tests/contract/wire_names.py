@@ -26,8 +26,8 @@ from bide.cli.main import main as command
 from bide.contract import JobState, object_key
 from bide.ledger import AccountName, Limits, Polled
 from bide.ledger.keys import canceled_key, idempotency_key, prefix
-from config.settings import Settings
-from config.variables import leaves, variable_name
+from bide.settings.model import Settings
+from bide.settings.variables import leaves, variable_name
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Crew, Stage, request_of
 from workers.dispatch import ACCOUNT_HEADER
 from workers.metrics.counted import COUNTERS, HISTOGRAMS

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from celery import Celery
 
+from bide.settings.model import Settings
 from bide.storage import Storage, StorageOptions
 from config.celery import celery_settings
-from config.settings import Settings, load
+from config.settings import load
 from tests.integration.object_store import BUCKET, REGION
 from tests.integration.processes import ROOT
 from tests.integration.rig import Rig

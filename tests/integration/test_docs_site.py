@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import KNOWN
-from config.variables import variable_name
+from bide.settings.model import KNOWN
+from bide.settings.variables import variable_name
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

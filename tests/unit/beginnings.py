@@ -10,9 +10,9 @@ from typing import Any, cast
 from bide.bulk.record import Options, Run
 from bide.bulk.runs import Runs
 from bide.bulk.start import taken_in
+from bide.settings.sections import BulkSettings, TimingSettings
 from bide.storage import Storage
 from config.schedules import SCHEDULES_FILE
-from config.sections import BulkSettings, TimingSettings
 from tests.unit.bulk_world import some_rows
 from tests.unit.memory_store import memory_storage
 from workers.runs import begin_run

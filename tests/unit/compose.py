@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from config.settings import Settings, load
+from bide.settings.model import Settings
+from config.settings import load
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()

@@ -16,9 +16,9 @@ from bide.bulk.runs import Runs
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, opened, template_text
 from bide.bulk.start import taken_in
 from bide.errors import InvalidRequestError
-from config.problems import ConfigurationProblems
+from bide.settings.problems import ConfigurationProblems
+from bide.settings.sections import BulkSettings
 from config.schedules import load
-from config.sections import BulkSettings
 from tests.unit.beginnings import SOURCE, Tools
 from tests.unit.bulk_world import row
 

@@ -18,9 +18,9 @@ from bide.contract import CallbackEvent, Failure, FailureCode, JobState
 from bide.errors import InvalidRequestError, NotDeliveredError
 from bide.ledger.callbacks import Callbacks
 from bide.providers.base import Answer
+from bide.settings.problems import ConfigurationProblems
+from bide.settings.sections import CallbackSettings
 from bide.webhooks.outgoing import Letter, letter_of
-from config.problems import ConfigurationProblems
-from config.sections import CallbackSettings
 from config.settings import load
 from tests.contract.ledger_contract_callbacks import CALLED
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of

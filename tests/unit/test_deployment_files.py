@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from config.settings import KNOWN
-from config.variables import PREFIX, find, variable_path
+from bide.settings.model import KNOWN
+from bide.settings.variables import PREFIX, find, variable_path
 from tests.unit.compose import (
     COMPOSE,
     EXAMPLE,

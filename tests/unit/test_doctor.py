@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.addresses import ServerUrl
+from bide.settings.addresses import ServerUrl
 from config.logging import register_secrets
 from workers.doctor.findings import Finding, Level, run
 from workers.doctor.replication import Replica, Replication, _at, _lag

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import FILE_SUFFIX
-from config.problems import ConfigurationProblems
-from config.settings import KNOWN, Settings, in_force, load, show
-from config.variables import find, variable_name, variable_path
+from bide.settings.environment import FILE_SUFFIX
+from bide.settings.model import KNOWN, Settings, in_force
+from bide.settings.problems import ConfigurationProblems
+from bide.settings.variables import find, variable_name, variable_path
+from config.settings import load, show
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / ".env.example"

@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 from bide.ledger import AccountName, Messages, Polled
 from bide.ledger.hasten import MOST_LOOKS, Calls, Hastened
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
-from config.sections import ProviderSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.hooks import endpoint
 from workers.hooks.endpoint import MOST_BODY_BYTES, Endpoint

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from bide.cli.main import main
-from config.settings import KNOWN
-from config.variables import PREFIX, find, variable_path
+from bide.settings.model import KNOWN
+from bide.settings.variables import PREFIX, find, variable_path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()

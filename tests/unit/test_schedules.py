@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bide.bulk.names import check_run_id
-from config.problems import ConfigurationProblems
+from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
 
 Write = Callable[[str], Path]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from config.problems import ConfigurationProblems
-from config.settings import Settings, load
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
+from config.settings import load
 
 ENOUGH = {"BIDE_S3__BUCKET": "results"}
 KEY = "BIDE_PROVIDERS__PHOTOGPT__API_KEY"

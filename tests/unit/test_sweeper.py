@@ -17,7 +17,7 @@ from bide.bulk.runs import Runs
 from bide.ledger import AccountName, Limits, Messages
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.keys import prefix
-from config.sections import TimingSettings
+from bide.settings.sections import TimingSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.metrics.counted import REPAIRS
 from workers.metrics.tally import Tally, metrics_key

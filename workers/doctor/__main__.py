@@ -11,9 +11,10 @@ import click
 
 from bide.cli.output import PrintableErrors, echo, echo_json
 from bide.errors import ConfigurationError
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
-from config.problems import ConfigurationProblems
-from config.settings import Settings, settings
+from config.settings import settings
 from workers.doctor.findings import Finding, Level, ok, problem, run
 from workers.doctor.outside import check_providers
 from workers.doctor.processes import check_flower, check_sweep, check_workers

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
-from config.problems import ConfigurationProblems
-from config.settings import Settings
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.toolbox import Toolbox
 

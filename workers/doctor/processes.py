@@ -12,7 +12,7 @@ from celery import Celery
 
 from bide.contract import POLL_QUEUE, QUEUES
 from bide.ledger.keys import prefix
-from config.settings import Settings
+from bide.settings.model import Settings
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.sweeper import LOCK_KEY
 from workers.toolbox import Toolbox

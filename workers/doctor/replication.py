@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import redis
 
-from config.addresses import ServerUrl
+from bide.settings.addresses import ServerUrl
 from workers.doctor.findings import Finding, Level, ok, problem, warning
 from workers.doctor.redis_settings import check_settings, configuration
 

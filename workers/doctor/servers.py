@@ -13,8 +13,8 @@ from redis.retry import Retry
 
 from bide.servers import SENTINEL_MASTER, close
 from bide.servers import connect as client_of
-from config.addresses import REDIS_SCHEMES, ServerUrl, masked
-from config.settings import Settings
+from bide.settings.addresses import REDIS_SCHEMES, ServerUrl, masked
+from bide.settings.model import Settings
 from workers.doctor.findings import Finding, Level, ok, problem, warning
 from workers.doctor.redis_settings import check_settings, configuration
 from workers.doctor.replication import Reach, Replication, check_replication

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from bide.contract import QUEUES
 from bide.ledger import AccountName
 from bide.ledger.keys import prefix
-from config.settings import Settings
+from bide.settings.model import Settings
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.sweeper import waiting
 from workers.toolbox import Toolbox

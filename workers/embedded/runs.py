@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bide.errors import BideError
 from bide.printable import printable
-from config.problems import ConfigurationProblems
+from bide.settings.problems import ConfigurationProblems
 from workers.embedded.attention import Attention, Stopped
 from workers.embedded.stack import Stack, StackError
 from workers.embedded.terminal import err, out

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Set
 
-from config.environment import Collection
-from config.settings import ENV_FILE, KNOWN, Settings, load
+from bide.settings.environment import Collection
+from bide.settings.model import KNOWN, Settings
+from config.settings import ENV_FILE, load
 from workers.embedded.callbacks import calling_here, secret_file, signing
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped

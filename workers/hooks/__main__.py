@@ -16,10 +16,11 @@ from bide import servers
 from bide.errors import ConfigurationError
 from bide.ledger import AccountName
 from bide.ledger.hasten import Calls
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
 from bide.webhooks.incoming import Hooks
 from config import logging as bide_logging
-from config.problems import ConfigurationProblems
-from config.settings import Settings, settings
+from config.settings import settings
 from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
 from workers.hooks.handler import Desk
 from workers.metrics.tally import tally

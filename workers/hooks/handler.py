@@ -8,8 +8,8 @@ import structlog
 
 from bide.ledger import AccountName, Messages
 from bide.ledger.hasten import Calls, Hastened
+from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
-from config.sections import ProviderSettings
 from workers.metrics.counted import HOOKS
 from workers.metrics.tally import Tally
 

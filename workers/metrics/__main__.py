@@ -14,9 +14,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bide import servers
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
-from config.problems import ConfigurationProblems
-from config.settings import Settings, settings
+from config.settings import settings
 from workers.metrics.exporter import ANSWER_SECONDS, BideCollector, Server, application
 from workers.metrics.reading import depths, read
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from bide.contract import MAX_DEADLINE_SECONDS
-from config.addresses import HookUrl, MediaHost, WebUrl
+from bide.settings.addresses import HookUrl, MediaHost, WebUrl
 
 
 class Section(BaseModel):

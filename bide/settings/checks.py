@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from config.problems import Problem
-from config.variables import Path, variable_name
+from bide.settings.problems import Problem
+from bide.settings.variables import Path, variable_name
 
 if TYPE_CHECKING:
-    from config.sections import AccountSettings
-    from config.settings import Settings
+    from bide.settings.model import Settings
+    from bide.settings.sections import AccountSettings
 
 #: The part of the visibility timeout that a message's longest wait and its longest step may take together.
 VISIBILITY_SHARE = 0.8

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from config.addresses import ServerUrl
+from bide.settings.addresses import ServerUrl
 
 PREFIX = "BIDE_"
 SEPARATOR = "__"

@@ -14,8 +14,8 @@ from typing import Literal
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from config.problems import Problem
-from config.variables import PREFIX, Leaf, find, variable_path
+from bide.settings.problems import Problem
+from bide.settings.variables import PREFIX, Leaf, find, variable_path
 
 FILE_SUFFIX = "_FILE"
 

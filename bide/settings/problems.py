@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from config.variables import Leaf, Path, find, variable_name
+from bide.settings.variables import Leaf, Path, find, variable_name
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,120 @@
+"""The tree of settings: every variable of a deployment, frozen once it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bide.settings.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUrl
+from bide.settings.problems import ConfigurationProblems, Problem
+from bide.settings.sections import (
+    AccountSettings,
+    BulkSettings,
+    CallbackSettings,
+    EffectiveAccount,
+    FlowerSettings,
+    HookSettings,
+    LogSettings,
+    MediaSettings,
+    MetricsSettings,
+    PollerSettings,
+    ProviderSettings,
+    S3Settings,
+    TimingSettings,
+    WorkerSettings,
+)
+from bide.settings.variables import PREFIX, SEPARATOR, leaves, variable_name
+from bide.settings.variables import Path as VariablePath
+
+
+def _broker_if_redis(said: Mapping[str, Any]) -> ServerUrl:
+    broker: ServerUrl = said["broker_url"]
+    return broker if broker.scheme in REDIS_SCHEMES else ServerUrl("")
+
+
+def _broker_or_ledger(said: Mapping[str, Any]) -> ServerUrl:
+    ledger: ServerUrl = said["ledger_url"]
+    return _broker_if_redis(said) or ledger
+
+
+class Settings(BaseSettings):
+    """Everything the processes are told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=SEPARATOR,
+        enable_decoding=False,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
+
+    broker_url: BrokerUrl = Field(
+        ServerUrl("redis://127.0.0.1:6379/0"), description="an address such as redis://127.0.0.1:6379/0"
+    )
+    ledger_url: RedisUrl = Field(
+        default_factory=_broker_if_redis, description="an address such as redis://127.0.0.1:6379/0"
+    )
+    result_url: RedisUrl = Field(
+        default_factory=_broker_or_ledger, description="an address such as redis://127.0.0.1:6379/0"
+    )
+    sentinel_master: str = Field("mymaster", description="the name the sentinels know the Redis by")
+    s3: S3Settings = S3Settings()
+    media: MediaSettings = MediaSettings()
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict)
+    timing: TimingSettings = TimingSettings()
+    callbacks: CallbackSettings = CallbackSettings()
+    worker: WorkerSettings = WorkerSettings()
+    bulk: BulkSettings = BulkSettings()
+    poller: PollerSettings = PollerSettings()
+    log: LogSettings = LogSettings()
+    flower: FlowerSettings = FlowerSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    hooks: HookSettings = HookSettings()
+
+    def account(self, provider: str, account: str = "default") -> EffectiveAccount:
+        """What is set for one account, over what is set for its provider.
+
+        Raises `ConfigurationProblems`, naming the variable to set, where the account or its key is missing.
+        """
+        shared = self.providers.get(provider, ProviderSettings())
+        own = shared.accounts.get(account)
+        merged = _said(shared) | (_said(own) if own else {})
+        if "api_key" not in merged or (own is None and account != "default"):
+            place = ("providers", provider) if account == "default" else ("providers", provider, "accounts", account)
+            remedy = "set it to the key the provider gave you"
+            raise ConfigurationProblems([Problem(variable_name((*place, "api_key")), "is not set", remedy)])
+        return EffectiveAccount(provider=provider, account=account, **merged)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value there is, so that the logs can know them."""
+        values = [value for _, value in in_force(self)]
+        keys = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return (*keys, *(password for value in values if isinstance(value, ServerUrl) for password in value.passwords))
+
+
+KNOWN = tuple(leaves(Settings))
+
+
+def _said(section: AccountSettings) -> dict[str, Any]:
+    return section.model_dump(exclude_none=True, include=set(AccountSettings.model_fields))
+
+
+def in_force(section: BaseModel, path: VariablePath = ()) -> Iterator[tuple[VariablePath, Any]]:
+    """Every value with the path of its variable."""
+    for name in type(section).model_fields:
+        yield from _in_force(getattr(section, name), (*path, name))
+
+
+def _in_force(value: Any, path: VariablePath) -> Iterator[tuple[VariablePath, Any]]:
+    if isinstance(value, BaseModel):
+        yield from in_force(value, path)
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            yield from _in_force(entry, (*path, name))
+    else:
+        yield path, value

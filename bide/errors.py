@@ -5,7 +5,7 @@ BideError
 ├── IdempotencyConflictError  the key (or job id) belongs to another request: nothing was bought
 ├── ConfigurationError      the set-up is wrong: an operator mends it
 ├── TryLaterError           nothing happened or nothing changed: come back later
-│   ├── LedgerAwayError     Redis does not answer; nothing is known to have changed
+│   ├── LedgerAwayError     Redis does not answer, or refuses writes; nothing is known to have changed
 │   ├── NotSentError        the request never left: nothing was bought
 │   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
 │   ├── DownloadError       a result could not be fetched this time
@@ -56,7 +56,7 @@ class TryLaterError(BideError):
 
 
 class LedgerAwayError(TryLaterError):
-    """The ledger could not be reached."""
+    """The ledger can't be reached, or refuses writes; the message says which."""
 
 
 class NotSentError(TryLaterError):

@@ -43,8 +43,13 @@ TRANSPORTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bi
 TRANSPORT_ALIASES["bide"] = "workers.broker:SharingTransport"
 TRANSPORT_ALIASES["bide-sentinel"] = "workers.broker:SharingSentinelTransport"
 
-#: Where our own results stand in for Celery's plain Redis ones; sentinels and Unix sockets have others.
-PLAIN_REDIS = ("redis", "rediss")
+#: What stands in for Celery's own store of results at each kind of address.
+RESULTS = {
+    "redis": "workers.results:Results",
+    "rediss": "workers.results:Results",
+    "unix": "workers.results:Results",
+    "sentinel": "workers.results:SentinelResults",
+}
 
 
 class DeclaredQueues(Queues):
@@ -138,9 +143,9 @@ def _broker_address(url: ServerUrl) -> str:
 
 
 def _results_address(url: ServerUrl) -> str:
-    """With the class that keeps no tracebacks of suspensions, where Celery's plain Redis one would be taken."""
-    address = _kombu_address(url)
-    return f"workers.results:Results+{address}" if url.scheme in PLAIN_REDIS else address
+    """With the class that keeps no tracebacks of suspensions, and no thread from a Redis that refuses."""
+    address = _kombu_address(url).replace("redis+socket://", "socket://", 1)  # as Celery cuts it itself
+    return f"{RESULTS[url.scheme]}+{address}" if url.scheme in RESULTS else _kombu_address(url)
 
 
 def _transport_options(settings: Settings) -> dict[str, Any]:

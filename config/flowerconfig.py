@@ -14,6 +14,7 @@ from tornado.options import options as given
 
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import FlowerSettings
+from config.flower_log import calm
 from config.flower_tasks import format_task  # noqa: F401 - one of its options
 from config.settings import settings
 
@@ -52,6 +53,7 @@ address = given.address or _flower.address
 port = int(os.environ.get("FLOWER_PORT") or os.environ.get("PORT") or _flower.port)
 basic_auth = _credentials(_flower)
 _refuse_to_stand_open()
+calm()
 
 # Its page of queues knows a broker by kombu's own name for the transport; ours is quicker for workers only.
 current_app.conf.broker_transport = None

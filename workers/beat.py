@@ -7,26 +7,35 @@ with them. What is due is therefore decided here; RedBeat holds the lock, turns,
 from __future__ import annotations
 
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import redis
 import structlog
 from celery import Celery
+from celery.signals import beat_init
 from kombu.exceptions import OperationalError
 from redbeat import RedBeatScheduler
-from redbeat.schedulers import get_redis
+from redbeat.schedulers import acquire_distributed_beat_lock, get_redis
+from redis.exceptions import LockError
 
 from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.contract import BULK_TASK, CONTROL_QUEUE
 from bide.errors import LedgerAwayError
+from bide.ledger.scripts import is_away, why_away
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
 from workers.fires import GIVE_UP, Fires, Stage
+from workers.refusals import AGAIN_SECONDS, Seldom
 
 log = structlog.get_logger()
+
+# RedBeat takes its lock before the first turn, and a beat to which Redis refuses it would end; ours takes it in a turn.
+beat_init.disconnect(acquire_distributed_beat_lock)
 
 #: What is said of a run that was given up.
 NOBODY_BEGAN_IT = (
@@ -50,7 +59,7 @@ class Schedules:
                 self._fires.advance(schedule, now=now)
             self._fires.deliver(now=now, stage=self._stage, post=self)
         except (LedgerAwayError, redis.RedisError, OperationalError, OSError) as error:
-            log.warning("schedules.away", reason=type(error).__name__)
+            _say_away(error)
         return self._until_next(now)
 
     def _until_next(self, now: datetime) -> float:
@@ -77,8 +86,20 @@ class Schedules:
         self._runs.forget(run["run_id"], why=NOBODY_BEGAN_IT)
 
 
+_line = Seldom()
+
+
+def _say_away(error: Exception) -> None:
+    """Beat waits for Redis: a line of that once a minute."""
+    reason = str(error) if isinstance(error, LedgerAwayError) else why_away(error)
+    if _line.due(reason):
+        log.warning("schedules.away", reason=reason)
+
+
 class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
     """RedBeat's; it reads `--schedule` (`config/schedules.toml`) before all else, and ends where that is wrong."""
+
+    lock: Any  # what RedBeat does not say of it
 
     def __init__(self, app: Celery, *, schedule_filename: str, **options: Any) -> None:
         try:
@@ -88,7 +109,39 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
         super().__init__(app, **options)
         self._schedules = Schedules(app, schedules)
 
+    def setup_schedule(self) -> None:
+        """RedBeat's reading of its entries, once Redis answers."""
+        while True:
+            try:
+                super().setup_schedule()
+            except redis.RedisError as error:
+                if not is_away(error):
+                    raise
+                _say_away(error)
+                time.sleep(AGAIN_SECONDS)
+            else:
+                return
+
     def tick(self, **options: Any) -> float:
-        """RedBeat's turn, which keeps the lock, and ours."""
-        wait: float = super().tick(**options)
+        """RedBeat's turn, which keeps the lock, and ours; while Redis is away, or refuses, it waits for the next."""
+        try:
+            if self.lock is None:
+                acquire_distributed_beat_lock(SimpleNamespace(scheduler=self))
+            wait: float = super().tick(**options)
+        except LockError:  # it ran out while Redis was away, and may be another beat's by now
+            self.lock = None
+            return 0.0
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
+            _say_away(error)
+            return AGAIN_SECONDS
         return max(0.0, min(wait, self._schedules.turn(datetime.now(UTC))))
+
+    def close(self) -> None:
+        """Give the lock back; where Redis does not take it, it runs out by itself."""
+        try:
+            super().close()
+        except redis.RedisError as error:
+            if not (is_away(error) or isinstance(error, LockError)):
+                raise

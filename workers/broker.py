@@ -12,6 +12,7 @@ import redis
 from kombu.transport.redis import SentinelChannel, SentinelTransport, Transport
 
 from workers.holding import HoldingQoS
+from workers.refusals import NoticingRedis
 from workers.taking import TakingChannel, TakingPoller
 
 
@@ -21,9 +22,20 @@ class SharingChannel(TakingChannel):
     QoS = HoldingQoS
     _shared: redis.Redis | None = None
 
+    def _get_client(self) -> Any:
+        return super()._get_client() if self.global_keyprefix else NoticingRedis  # type: ignore[misc]  # unknown to the stubs
+
+    def queue_bind(self, queue: str, exchange: Any = None, routing_key: str = "", *args: Any, **more: Any) -> None:
+        """Kombu notes a binding before Redis has it, and would not try again what failed."""
+        try:
+            super().queue_bind(queue, exchange, routing_key, *args, **more)
+        except self.connection_errors:
+            self.state.binding_delete(queue, exchange, routing_key)
+            raise
+
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:  # holds on to one connection, on which it waits
-            return super()._create_client(asynchronous=True)  # type: ignore[misc]  # unknown to the stubs
+            return super()._create_client(asynchronous=True)  # type: ignore[misc]  # as above
         client = self._shared
         if client is None or client.connection_pool is not self.pool:
             client = self._shared = super()._create_client()  # type: ignore[misc]  # as above

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import structlog
 from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
 from kombu.message import Message
 
+from bide.ledger.scripts import RefusedError
+from workers.refusals import AGAIN_SECONDS, refusals
 from workers.unpacking import limit_unpacking
 
 log = structlog.get_logger()
@@ -40,10 +45,38 @@ class CarefulConsumer(Consumer):
         for name in [name for name in self.strategies if name.startswith("celery.")]:
             del self.strategies[name]
 
+    def note_pulse(self) -> None:
+        """Tell the health check that the worker waits; the step that notes its pulse sets it."""
+
     def ensure_connected(self, conn: Any) -> Any:
-        """Wait for the broker, for as long as it takes."""
-        conn.ensure_connection = partial(conn.ensure_connection, **AGAIN)
-        return super().ensure_connected(conn)
+        """Wait for the broker, and for a Redis that takes writes, for as long as it takes."""
+        conn.ensure_connection = partial(_ensure, conn.ensure_connection)
+        while True:
+            try:
+                return self._writable(super().ensure_connected(conn))
+            except RefusedError:
+                conn.collect()  # by its address another Redis may be found next time
+                self.note_pulse()
+                maybe_shutdown()
+                time.sleep(AGAIN_SECONDS)
+
+    def _writable(self, conn: Any) -> Any:
+        """Declare a queue, as the worker will next, and give the connection back; raises `RefusedError`."""
+        if conn.transport.driver_type == "redis":
+            queue = next(iter(self.app.amqp.queues.consume_from.values()))
+            asked_at = time.monotonic()
+            queue(conn.default_channel).declare()
+            refusals.over(asked_at=asked_at)
+        return conn
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Celery shows where a connection was lost; a refusal, of which a line tells already, needs no traceback."""
+        if not isinstance(exc, RefusedError):
+            super().on_connection_error_after_connected(exc)
+            return
+        with suppress(Exception):  # as Celery's: it is gone either way
+            connection: Any = self.connection
+            connection.collect()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
         """Celery's way of taking a message. What it raises would otherwise end one worker after the other."""
@@ -67,3 +100,14 @@ class CarefulConsumer(Consumer):
         """A body that can't be read. Celery's own way describes it, which not every body survives."""
         log.error("consumer.unreadable_message", reason=type(exc).__name__, content_type=str(message.content_type)[:64])
         message.ack()
+
+
+def _ensure(ensure_connection: Callable[..., Any], tell: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Kombu's way of connecting with our waits; it ends with `RefusedError` where Redis is there and refuses."""
+
+    def failed(error: Exception, interval: float) -> None:
+        if isinstance(error, RefusedError):
+            raise error
+        tell(error, interval)
+
+    return ensure_connection(failed, *args, reraise_as_library_errors=False, **options, **AGAIN)

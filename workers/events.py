@@ -47,9 +47,12 @@ class CalmDispatcher(EventDispatcher):  # what celery-types leaves out of it is 
                     del buffer[: len(events)]
 
     def publish(self, type: str, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - Celery's name
-        """Send one unbuffered event, after those that wait."""
+        """Send one unbuffered event, after those that wait.
+
+        Once: Celery tries a heartbeat again for as long as the broker is away, and the worker's loop stands still.
+        """
         self.flush()
-        return super().publish(type, *args, **kwargs)
+        return super().publish(type, *args, **{**kwargs, "retry": False})
 
 
 class CalmEvents(Events):

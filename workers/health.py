@@ -25,6 +25,9 @@ ANSWER_SECONDS = 5.0
 #: What the beat that keeps the schedules holds; RedBeat renews it at each of its turns.
 BEAT_LOCK_KEY = "bide:redbeat::lock"
 
+#: A key that is never there: a Redis that takes writes answers that it changed nothing.
+PROBE_KEY = "bide:probe"
+
 
 class UnhealthyError(Exception):
     """The process does not do its work; the message says what is missing."""
@@ -43,6 +46,8 @@ def judge(pulse: Pulse, *, now: float, patience_seconds: float, waiting: Callabl
     """What is well with one worker; raises `UnhealthyError`. `waiting` counts the messages in queues."""
     if (silent := now - pulse.ticked_at) > patience_seconds:
         raise UnhealthyError(f"{pulse.node}: its loop has not turned for {silent:.0f} s")
+    if pulse.refused:
+        raise UnhealthyError(f"{pulse.node} takes nothing: {pulse.refused}")
     idle = now - max(pulse.taken_at, pulse.free_since)
     busy = f"{pulse.node}: {pulse.running} of {pulse.threads} threads busy"
     if idle > patience_seconds and (left := waiting(pulse.queues)):
@@ -66,6 +71,7 @@ def check_beat() -> str:
 
     left = _ask_redis(settings().ledger_url, lambda server: server.pttl(BEAT_LOCK_KEY))
     if left < 0:
+        _ask_redis(settings().ledger_url, lambda server: server.set(PROBE_KEY, "", xx=True))
         raise UnhealthyError("no beat holds the lock on the schedules")
     return f"a beat holds the lock on the schedules for another {left / 1000:.0f} s"
 
@@ -109,6 +115,7 @@ def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
     from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
     from redis.retry import Retry  # noqa: PLC0415 - as above
 
+    from bide.ledger.scripts import why_away  # noqa: PLC0415 - as above
     from bide.servers import connect  # noqa: PLC0415 - as above
     from config.settings import settings  # noqa: PLC0415 - as above
 
@@ -117,7 +124,7 @@ def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
         with connect(url, sentinel_master=settings().sentinel_master, retry=Retry(NoBackoff(), 0), **times) as server:
             return ask(server)
     except redis.RedisError as error:
-        raise UnhealthyError(f"Redis does not answer: {type(error).__name__}") from error
+        raise UnhealthyError(f"Redis {why_away(error)}") from error
 
 
 def _waiting_at_broker(queues: Sequence[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
@@ -11,6 +12,7 @@ from celery.signals import task_received
 from celery.worker import state
 
 from workers.pulse import Pulse, born
+from workers.refusals import refusals
 
 #: Between two pulses [seconds]; one costs less than half a millisecond.
 TICK_SECONDS = 2.0
@@ -28,6 +30,7 @@ class Heart(bootsteps.StartStopStep):
         self._pid, self._born = os.getpid(), born(os.getpid())
         self._timer: Any = None
         task_received.connect(self._take)
+        consumer.note_pulse = partial(self._tick, consumer)
 
     def start(self, consumer: Any) -> None:
         # Kept from the first start: a queue that a remote command took from the consumer is to be missed.
@@ -57,4 +60,5 @@ class Heart(bootsteps.StartStopStep):
             ticked_at=now,
             taken_at=self._taken_at,
             free_since=self._free_since,
+            refused=refusals.why(),
         ).write()

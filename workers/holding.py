@@ -17,6 +17,8 @@ from kombu.transport import virtual
 from kombu.transport.redis import QoS
 from kombu.utils.json import loads
 
+from bide.ledger.scripts import RefusedError
+
 log = structlog.get_logger()
 
 #: How old a holder's last word is when it may be dead [seconds]; it speaks at each `unacked_restore_interval`.
@@ -42,6 +44,7 @@ class HoldingQoS(QoS):
         self._suspects: dict[str, tuple[float, float]] = {}
         self._noted: set[str] = set()
         self._done_with: deque[str] = deque()
+        self._given_back: deque[str] = deque()
         self._turned_at = -STANDSTILL_SECONDS
 
     def noted(self, tag: str) -> None:
@@ -68,6 +71,18 @@ class HoldingQoS(QoS):
         if monotonic() - self._turned_at > STANDSTILL_SECONDS:
             self.tell()
 
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Done with, or given back to its queue; while Redis refuses that, it stays held and takes a place."""
+        if not requeue:
+            self.ack(delivery_tag)
+            return
+        try:
+            self.restore_by_tag(delivery_tag, leftmost=True)
+        except RefusedError:
+            self._given_back.append(delivery_tag)
+        else:
+            virtual.QoS.ack(self, delivery_tag)
+
     def done_with(self) -> list[str]:
         """The tags that Redis is to be told of; whoever asks tells it."""
         tags: list[str] = []
@@ -84,6 +99,14 @@ class HoldingQoS(QoS):
         """The loop turns."""
         self._turned_at = monotonic()
         self.tell()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Try again what Redis refused to put back."""
+        with suppress(RefusedError):
+            while self._given_back:
+                self.restore_by_tag(self._given_back[0], leftmost=True)
+                virtual.QoS.ack(self, self._given_back.popleft())
 
     def tell(self) -> None:
         """Tell Redis what is done with."""
@@ -91,7 +114,7 @@ class HoldingQoS(QoS):
             try:
                 with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
                     pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
-            except self.channel.ResponseError:
+            except (RefusedError, self.channel.ResponseError):
                 self.untold(tags)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:

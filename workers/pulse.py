@@ -28,6 +28,8 @@ class Pulse:
     ticked_at: float
     taken_at: float
     free_since: float
+    #: Why Redis refuses to do what the worker asks; '' where it does not.
+    refused: str = ""
 
     def write(self) -> None:
         """Replace this worker's file; whoever reads finds the old or the new one, and never half."""

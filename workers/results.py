@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.backends.redis import RedisBackend
+from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.states import RETRY, SUCCESS
 
 from bide.ledger.scripts import is_away
@@ -53,3 +53,7 @@ class Results(RedisBackend):
 
     def _set_first(self, key: str, value: bytes | str) -> None:
         self.client.set(key, value, nx=True, ex=self.expires)  # type: ignore[attr-defined]  # the stubs leave it out
+
+
+class SentinelResults(Results, SentinelBackend):
+    """The same, in the Redis that Sentinels name."""

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 from bide.contract import CONTROL_QUEUE, QUEUES, STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Messages, Repair
-from bide.ledger.scripts import AWAY
+from bide.ledger.scripts import AWAY, is_away
 from workers.metrics.counted import FAILED_JOBS, REPAIRS, repaired
 from workers.metrics.tally import tally
 from workers.toolbox import Toolbox
@@ -111,10 +111,11 @@ class Sweeper:
         while not self._stop.wait(self._seconds / 2):
             try:
                 self.look()
-            except (LedgerAwayError, *AWAY) as error:
-                log.warning("sweeper.ledger_away", reason=str(error))
-            except Exception:
-                log.exception("sweeper.broke")  # the next sweep tries again: nothing else repairs
+            except Exception as error:  # the next sweep tries again: nothing else repairs
+                if is_away(error):
+                    log.warning("sweeper.ledger_away", reason=str(error))
+                else:
+                    log.exception("sweeper.broke")
             self._keep_counts()
         self._keep_counts()
 

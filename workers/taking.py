@@ -18,6 +18,8 @@ from kombu.transport.redis import Channel, MultiChannelPoller
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
+from bide.ledger.scripts import RefusedError
+from workers.refusals import AGAIN_SECONDS, noticing, refusals
 from workers.watching import Watch
 
 log = structlog.get_logger()
@@ -27,8 +29,8 @@ SCRIPT = (Path(__file__).parent / "take.lua").read_text()
 #: Most messages taken at once: a worker with room for all leaves some to the others.
 MOST = 8
 
-#: When to ask again a Redis that refuses, and when to say again that it does [seconds].
-AGAIN_SECONDS, SAY_AGAIN_SECONDS = 1.0, 60.0
+#: The refusals of a replica: what it says does not change until it leads.
+REPLICA = ("READONLY", "MASTERDOWN")
 
 #: Properties of a message that are text where they are given.
 TEXTS = ("correlation_id", "reply_to")
@@ -54,7 +56,6 @@ class TakingChannel(Channel):
         self._watches: dict[str, Watch] = {}
         self._taking = self._waiting = self._unacknowledged = False
         self._telling: list[str] = []
-        self._refused_at = -SAY_AGAIN_SECONDS
         super().__init__(*args, **kwargs)
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:
@@ -90,7 +91,7 @@ class TakingChannel(Channel):
             raise Empty
         try:
             taken = self._answer(**options)
-        except self.ResponseError as error:
+        except (RefusedError, self.ResponseError) as error:
             self.qos.untold(self._telling)
             self.refused(error)
             raise Empty from None
@@ -104,7 +105,10 @@ class TakingChannel(Channel):
     def _answer(self, **options: Any) -> list[tuple[bytes, bytes, bytes]]:
         asked, self._in_poll = self._in_poll, None
         try:
-            answer: list[tuple[bytes, bytes, bytes]] = self.client.parse_response(asked, "EVAL", **options)
+            with noticing():
+                answer: list[tuple[bytes, bytes, bytes]] = self.client.parse_response(asked, "EVAL", **options)
+        except RefusedError:
+            raise
         except self.connection_errors:
             self.client.connection.disconnect()
             raise
@@ -125,10 +129,10 @@ class TakingChannel(Channel):
             self.qos.forget(tag)
 
     def refused(self, error: Exception) -> None:
-        """Redis is there and will not do it: full, or without a disk. Celery would end the worker; look again soon."""
-        if monotonic() - self._refused_at > SAY_AGAIN_SECONDS:
-            self._refused_at = monotonic()
-            log.warning("broker.refuses", reason=str(error)[:200])
+        """Redis is there and will not do it: look again soon. In place of a replica another one may lead: connect."""
+        if isinstance(error, RefusedError) and error.code in REPLICA:
+            raise error
+        refusals.seen(error)
         self._in_poll, self._waiting = self.client.connection, True
         self.connection.loop.call_later(AGAIN_SECONDS, self.rung)
 
@@ -190,6 +194,11 @@ class TakingPoller(MultiChannelPoller):
     _channels: set[TakingChannel]
 
     def on_poll_start(self) -> None:
-        super().on_poll_start()
-        for channel in self._channels:
-            channel.qos.turn()
+        with noticing():
+            super().on_poll_start()
+            for channel in self._channels:
+                channel.qos.turn()
+
+    def on_readable(self, fileno: int) -> Any:
+        with noticing():
+            return super().on_readable(fileno)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+from bide.ledger.scripts import RefusedError
+from workers.refusals import noticing, refusals
+
 #: How often a wait that should have ended by itself may fail to, before its connection counts as dead.
 OVERDUE = 5
 
@@ -54,13 +57,15 @@ class Watch:
             self._loop.add_reader(self._file, self._ring)
 
     def _ring(self) -> None:
-        self._armed_at = 0.0
+        armed_at, self._armed_at = self._armed_at, 0.0
         try:
-            self._connection.read_response()
+            with noticing():
+                self._connection.read_response()
+        except (RefusedError, self._channel.ResponseError) as error:
+            self._channel.refused(error)
         except self._channel.connection_errors:
             self.close()
             raise
-        except self._channel.ResponseError as error:
-            self._channel.refused(error)
         else:
+            refusals.over(asked_at=armed_at)
             self._channel.rung()

@@ -16,7 +16,7 @@ from bide.errors import IdempotencyConflictError, LedgerAwayError
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import RECORD_VERSION
-from bide.ledger.scripts import Moves, is_away
+from bide.ledger.scripts import Moves, away, is_away
 
 T = TypeVar("T")
 
@@ -229,4 +229,4 @@ def reach(read: Callable[[], T]) -> T:
     except redis.RedisError as error:
         if not is_away(error):
             raise
-        raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error
+        raise away(error) from error

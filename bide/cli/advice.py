@@ -52,6 +52,18 @@ def explain(error: Exception) -> str:
     return str(error)
 
 
+def tell_of_redis(error: Exception) -> str:
+    """What a Redis that is away, or refuses, does to a command; '' for any other error."""
+    if type(error).__module__.partition(".")[0] not in ("kombu", "redis"):
+        return ""
+    from kombu.exceptions import OperationalError  # noqa: PLC0415 - slow to import, and no error of a mistyped command
+
+    from bide.ledger.scripts import is_away, why_away  # noqa: PLC0415 - as above
+
+    cause = error.__cause__ if isinstance(error, OperationalError) and error.__cause__ else error
+    return f"Redis {why_away(cause)}" if is_away(cause) else ""
+
+
 def tell_failure(failure: Failure) -> str:
     """Code, message and remedy in one line."""
     return f"job {failure.job_id} failed: {failure.code}: {failure.message.rstrip('.')}. To do: {ADVICE[failure.code]}"

@@ -101,6 +101,7 @@ def sentinel_master(told: Mapping[str, str]) -> str:
 def _greet(url: str, master: str) -> None:
     import redis  # noqa: PLC0415 - as Celery above
 
+    from bide.ledger.scripts import refusal  # noqa: PLC0415 - as Celery above
     from bide.servers import connect  # noqa: PLC0415 - as Celery above
 
     try:
@@ -113,6 +114,8 @@ def _greet(url: str, master: str) -> None:
         ) as server:
             server.ping()
     except (redis.RedisError, ValueError) as error:
+        if refusal(error) == "MISCONF":
+            return  # it refuses this, and writes; what a command reads it gives
         address = url.rpartition("@")[2].partition("?")[0]  # either may hold a password
         host = address.partition("://")[2] or address
         reason = str(error).partition(".")[0] if isinstance(error, redis.RedisError) else "the address can't be read"

@@ -10,6 +10,7 @@ import click
 from bide import __version__
 from bide.cli.accounts import pause, resume
 from bide.cli.advice import explain as tell
+from bide.cli.advice import tell_of_redis
 from bide.cli.bulk import bulk
 from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
@@ -64,6 +65,10 @@ class Sections(PrintableErrors, click.Group):
             return super().invoke(ctx)
         except (BideError, TimeoutError) as error:
             raise as_printed(error) from None
+        except Exception as error:
+            if message := tell_of_redis(error):
+                raise click.ClickException(printable(message)) from None
+            raise
 
 
 def as_printed(error: Exception) -> click.ClickException:

@@ -7,10 +7,9 @@ from typing import Any
 
 import redis
 
-from bide.errors import LedgerAwayError
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Record
-from bide.ledger.scripts import is_away
+from bide.ledger.scripts import away, is_away
 
 
 class Readings:
@@ -66,4 +65,4 @@ class Readings:
         except redis.RedisError as error:
             if not is_away(error):
                 raise
-            raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error
+            raise away(error) from error

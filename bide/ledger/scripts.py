@@ -46,7 +46,7 @@ class Moves:
         except redis.RedisError as error:
             if not is_away(error):
                 raise
-            raise LedgerAwayError(f"the ledger (Redis) does not answer: {type(error).__name__}") from error
+            raise away(error) from error
 
 
 #: What Redis says or does while it restarts, and a new attempt soon after may well succeed.
@@ -58,15 +58,65 @@ AWAY = (
     redis.exceptions.TryAgainError,
 )
 
+#: Why a Redis that answers refuses to write, by the code in front of its error, and what to do about it.
+REFUSALS = {
+    "NOREPLICAS": "too few replicas follow it (min-replicas-to-write): bring replicas back, or lower that",
+    "OOM": "its memory is full (maxmemory): raise that, or make room",
+    "MISCONF": "it can't save to its disk: make room there, its log says more",
+    "READONLY": "it is a replica: wait until it leads, or give the address of the one that does",
+    "UNBLOCKED": "it has become a replica: wait until it leads, or give the address of the one that does",
+    "LOADING": "it still reads its data from disk: wait",
+    "BUSY": "a script holds it up: wait, or end that with SCRIPT KILL",
+    "MASTERDOWN": "it is a replica without its leader: bring that back",
+    "CLUSTERDOWN": "its cluster is down: bring that back",
+}
+
+#: The codes that redis-py takes off the error, by the class that it makes of them.
+_CODES: dict[type[Exception], str] = {
+    redis.exceptions.OutOfMemoryError: "OOM",
+    redis.exceptions.ReadOnlyError: "READONLY",
+    redis.exceptions.BusyLoadingError: "LOADING",
+    redis.exceptions.MasterDownError: "MASTERDOWN",
+    redis.exceptions.ClusterDownError: "CLUSTERDOWN",
+}
+
 #: A refusal for the state the server is in, at the start of its answer or where a script or a pipeline quotes it.
-_REFUSED = re.compile(r"(?:^|: )-?(?:OOM|MISCONF|BUSY|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|LOADING|READONLY)\b")
+_REFUSED = re.compile(rf"(?:^|: )-?({'|'.join(REFUSALS)})\b")
 
 
-def is_away(error: Exception) -> bool:
+class RefusedError(redis.ConnectionError):
+    """Redis refuses for now. To redis-py and kombu it is a lost connection, after which both try again."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"Redis refuses writes: {code}, {REFUSALS[code]}")
+        self.code = code
+
+
+def refusal(error: BaseException) -> str:
+    """The code in `REFUSALS` with which Redis refuses for now; '' for any other error."""
+    if isinstance(error, RefusedError):
+        return error.code
+    by_class = next((code for kind, code in _CODES.items() if isinstance(error, kind)), "")
+    if by_class or not isinstance(error, redis.ResponseError):
+        return by_class
+    found = _REFUSED.search(str(error))
+    return found[1] if found else ""
+
+
+def is_away(error: BaseException) -> bool:
     """Whether Redis can't be reached, or is full or busy: it passes; everything else is a mistake of ours."""
-    if isinstance(error, (*AWAY, redis.exceptions.OutOfMemoryError, redis.exceptions.ClusterDownError)):
-        return True
-    return isinstance(error, redis.ResponseError) and bool(_REFUSED.search(str(error)))
+    return isinstance(error, (LedgerAwayError, *AWAY)) or bool(refusal(error))
+
+
+def why_away(error: BaseException) -> str:
+    """What a Redis that is away does, as the rest of a sentence."""
+    code = refusal(error)
+    return f"refuses writes: {code}, {REFUSALS[code]}" if code else f"does not answer: {type(error).__name__}"
+
+
+def away(error: redis.RedisError) -> LedgerAwayError:
+    """What to raise for an error of a Redis that is away."""
+    return LedgerAwayError(f"the ledger (Redis) {why_away(error)}")
 
 
 class Patience(Retry):
@@ -83,13 +133,24 @@ class Patience(Retry):
         if outermost := not hasattr(self._begun, "at"):
             self._begun.at = time.monotonic()
 
+        def attempt() -> Any:
+            try:
+                return do()
+            except redis.ResponseError as error:
+                code = refusal(error)
+                if code == "MISCONF" and getattr(do, "__name__", "") == "_send_ping":
+                    return None  # redis-py's check of an idle connection, which is refused like a write: it lives
+                if isinstance(error, AWAY) or not code:
+                    raise
+                raise RefusedError(code) from error
+
         def failed(error: Exception, *count: int) -> None:
             fail(error, *count)
             if time.monotonic() >= self._begun.at + self._seconds:
                 raise error
 
         try:
-            return super().call_with_retry(do, failed, *args, **options)
+            return super().call_with_retry(attempt, failed, *args, **options)
         finally:
             if outermost:
                 del self._begun.at

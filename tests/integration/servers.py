@@ -30,6 +30,11 @@ class RedisServer:
         return f"redis://127.0.0.1:{self._port}/0"
 
     @property
+    def snapshot(self) -> Path:
+        """The file that it saves to when it is told."""
+        return self._folder / "dump.rdb"
+
+    @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

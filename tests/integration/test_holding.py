@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import redis
-from kombu import Connection
+from kombu import Connection, Exchange, Queue
 
+from bide.ledger.scripts import RefusedError
+from tests.integration.refusing import KINDS, refusing
 from tests.integration.servers import RedisServer
 from workers.broker import SharingTransport
 from workers.holding import SILENT_SECONDS
@@ -102,3 +104,35 @@ def test_a_foreign_message_stays(own_redis: RedisServer, workers: tuple[Worker, 
     ours.look()
 
     assert ours.take("letters") is None
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "READONLY"])
+def test_what_can_not_be_given_back_is_given_back_later(
+    kind: str, own_redis: RedisServer, workers: tuple[Worker, Worker]
+) -> None:
+    """A job put back while Redis refuses stays held, takes its place, and is in its queue once Redis takes writes."""
+    holder, other = workers
+    holder.send("bide.submit", "a job")
+    holder.channel.queue_declare("bide.submit")
+    message = holder.channel.basic_get("bide.submit")
+
+    with refusing(own_redis, kind):
+        message.reject(requeue=True)
+        holder.channel.qos.turn()
+        assert len(holder.channel.qos._delivered) == 1
+    holder.channel.qos.turn()
+
+    assert other.take("bide.submit") == "a job"
+
+
+def test_a_binding_that_was_refused_is_made_later(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
+    """A connection that has met a refusal still declares its queues: messages would go nowhere."""
+    queue = Queue("bide.submit", Exchange("bide", type="direct"), routing_key="bide.submit")
+    bound = queue(workers[0].channel)
+    with refusing(own_redis, "NOREPLICAS"), pytest.raises(RefusedError):
+        bound.declare()
+
+    bound.declare()
+
+    with redis.Redis.from_url(own_redis.url) as client:
+        assert client.scard("_kombu.binding.bide") == 1

@@ -11,8 +11,10 @@ from typing import Any
 import celery.backends.redis
 import pytest
 import redbeat.schedulers
+import redis
 from celery import Celery, Task
 from celery.app.defaults import SETTING_KEYS
+from celery.backends.redis import SentinelBackend
 from celery.concurrency import get_implementation
 from celery.concurrency.thread import TaskPool
 from celery.exceptions import QueueNotFound
@@ -233,9 +235,12 @@ def test_callbacks_of_callers_wait_for_the_broker(broker_url: str) -> None:
     assert 8 <= waited_seconds <= conf.broker_transport_options["connect_retries_timeout"] <= 12
 
 
-def test_results_are_stored_however_long_it_takes() -> None:
-    """A result that is given up costs the pool its thread for ever."""
-    backend: Any = app().backend
+@pytest.mark.parametrize("broker_url", BROKERS)
+def test_results_are_stored_however_long_it_takes(broker_url: str) -> None:
+    """A result that is given up costs the pool its thread for ever; so it is where Redis is away, or refuses."""
+    backend: Any = app(broker_url).backend
 
     assert backend.always_retry
     assert backend.max_retries == math.inf
+    assert backend.exception_safe_to_retry(redis.ResponseError("NOREPLICAS Not enough good replicas to write."))
+    assert isinstance(backend, SentinelBackend) == (broker_url == SENTINEL)

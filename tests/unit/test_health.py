@@ -77,6 +77,13 @@ def test_loop_that_stands_still_is_unhealthy() -> None:
         judged(pulse(ticked_at=NOW - 31))
 
 
+def test_worker_that_redis_refuses_is_unhealthy() -> None:
+    """Its loop turns, and it can take nothing; the check says why, and asks nobody."""
+    refused = pulse(refused="Redis has refused writes for 9 s: NOREPLICAS, too few replicas")
+    with pytest.raises(UnhealthyError, match="worker-1@here takes nothing: Redis has refused writes for 9 s: NOREP"):
+        judge(refused, now=NOW, patience_seconds=30, waiting=never_asked)
+
+
 def test_free_thread_beside_waiting_messages_is_unhealthy() -> None:
     """A worker that has had a thread free all the time, and took none of the messages that wait."""
     with pytest.raises(

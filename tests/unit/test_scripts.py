@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from bide.errors import LedgerAwayError
-from bide.ledger.scripts import Moves, Patience, connect, is_away
+from bide.ledger.scripts import REFUSALS, Moves, Patience, RefusedError, connect, is_away, refusal
 
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
 
@@ -40,6 +40,7 @@ class Refusing(redis.Redis):
         redis.ResponseError("CLUSTERDOWN The cluster is down"),
         redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"),
         redis.ResponseError("BUSY Redis is busy running a script."),
+        redis.ResponseError("UNBLOCKED force unblock from blocking operation, instance state changed"),
         redis.ResponseError("NOREPLICAS Not enough good replicas to write."),
         redis.ResponseError(f"-{OOM} script: 1f, on @user_script:1."),
         redis.ResponseError(f"Error running script (call to f_1f): @user_script:9: @user_script: 9: -{OOM}"),
@@ -107,3 +108,37 @@ def test_the_ledgers_client_is_patient() -> None:
 
     assert isinstance(connection.retry, Patience)
     assert redis.exceptions.BusyLoadingError in connection.retry._supported_errors
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_a_refusal_says_why_and_what_to_do(code: str) -> None:
+    """As the server says it, at the front of an error and quoted by a script or a pipeline, and as ours."""
+    told = [f"{code} as it says", f"Command # 1 (SET k) of pipeline caused error: {code} as it says"]
+    for error in (*map(redis.ResponseError, told), RefusedError(code)):
+        assert refusal(error) == code
+        with pytest.raises(LedgerAwayError, match=f"refuses writes: {code}, ") as caught:
+            Moves(Refusing(error)).run("step", ["k"], [])
+        assert REFUSALS[code] in str(caught.value)
+
+
+def test_a_refusal_is_waited_for() -> None:
+    """As long as for a lost connection: a replica that comes back within seconds costs nobody an error."""
+    attempts: list[int] = []
+
+    def refused_twice() -> str:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise redis.ResponseError("NOREPLICAS Not enough good replicas to write.")
+        return "written"
+
+    assert Patience(5).call_with_retry(refused_twice, lambda _: None) == "written"
+
+
+def test_a_refusal_that_stays_is_raised_in_time() -> None:
+    """It ends as an error of a lost connection."""
+
+    def refused() -> None:
+        raise redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
+
+    with pytest.raises(RefusedError):
+        Patience(0.2).call_with_retry(refused, lambda _: None)

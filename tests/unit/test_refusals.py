@@ -1,0 +1,63 @@
+"""What a process notes and says of a Redis that refuses it."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from bide.ledger.scripts import REFUSALS, RefusedError
+from config.flower_log import Seldom as SeldomFilter
+from workers.refusals import Refusals, noticing
+
+FULL = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+
+def test_a_refusal_is_said_once() -> None:
+    """However many commands meet it; why, and what to do; another one is said at once."""
+    refusals = Refusals()
+    with capture_logs() as logs:
+        for _ in range(100):
+            refusals.seen(FULL)
+        refusals.seen(RefusedError("NOREPLICAS"))
+
+    assert [(line["event"], line["reason"], line["remedy"]) for line in logs] == [
+        ("broker.refuses", code, REFUSALS[code]) for code in ("OOM", "NOREPLICAS")
+    ]
+    assert "NOREPLICAS" in refusals.why()
+
+
+def test_what_was_asked_before_a_refusal_does_not_end_it() -> None:
+    """A wait that had begun before may end well after it."""
+    refusals = Refusals()
+    asked_at = monotonic()
+    with capture_logs() as logs:
+        refusals.seen(FULL)
+        refusals.over(asked_at=asked_at)
+        assert refusals.why()
+        refusals.over(asked_at=monotonic())
+        refusals.over(asked_at=monotonic())
+
+    assert refusals.why() == ""
+    assert [line["event"] for line in logs] == ["broker.refuses", "broker.accepts"]
+
+
+@pytest.mark.parametrize("error", [redis.ResponseError("WRONGTYPE of a mistake"), redis.ConnectionError("closed")])
+def test_what_is_no_refusal_stays_what_it_is(error: redis.RedisError) -> None:
+    """A mistake must not be waited for, and a lost connection has its own way."""
+    with pytest.raises(type(error)) as caught, noticing():
+        raise error
+    assert caught.value is error
+
+
+def test_flower_says_once_what_repeats_itself() -> None:
+    """Whatever stands in the line: its kind counts."""
+    line_filter = SeldomFilter()
+    records = [
+        logging.LogRecord("flower.events", logging.ERROR, "", 1, "Failed to capture events: %s", (error,), None)
+        for error in ("one", "two")
+    ]
+    assert [line_filter.filter(record) for record in records] == [True, False]

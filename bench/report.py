@@ -72,8 +72,8 @@ def _bursts(records: Sequence[Record]) -> list[str]:
         ("the store's share of a core", value("store_share")),
         ("the machine's host kept, of a core", value("stolen_share")),
     ]
-    size = f"{RESULT_BYTES / 1000:g} kB"
-    words = f"All jobs come at once. Each takes {latency:g} s at the provider (within 30 %), and has a result of {size}."
+    each = f"Each takes {latency:g} s at the provider (within 30 %), and has a result of {RESULT_BYTES / 1000:g} kB."
+    words = f"All jobs come at once. {each}"
     pictures = "![CPU of a job](performance/costs.svg)\n\n![How late polls are](performance/lateness.svg)"
     return ["### A burst", words, _who(burst), table(list(burst.values()), rows), pictures]
 

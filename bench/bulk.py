@@ -19,7 +19,6 @@ from typing import Any
 
 from bench import proc
 from bench.bulk_sandbox import measure_whole
-from bide.bulk.feeder import Feeder
 from bide.bulk.intake import take_in
 from bide.bulk.reading import Raw
 from bide.bulk.record import WINDOW, Options
@@ -33,6 +32,7 @@ from bide.ledger.scripts import connect
 from bide.storage import Storage, StorageOptions
 from tests.integration.object_store import BUCKET, REGION, ObjectStore
 from tests.integration.servers import redis_server
+from workers.bulk.feeder import Feeder
 
 RUN = "bench"
 ACCOUNT = AccountName("photogpt", "default")

@@ -25,8 +25,8 @@ from bench.stage import servers
 from bench.table import written
 from bench.waves import await_all, names_of
 from bide.contract import JobState
-from bide.http import HttpClient
 from bide.providers.base import Call
+from workers.io.http import HttpClient
 
 #: How often each part is done, and how many requests are under way at once.
 MESSAGES, TIMES, AT_ONCE = 3000, 1000, 100

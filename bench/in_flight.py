@@ -21,12 +21,12 @@ from bench.seeding import ACCOUNT, Seeder
 from bench.servers import end, wait_until
 from bench.sizes import Flight
 from bench.waves import names_of
-from bide.backoff import PollPlan
-from bide.experience import Experience
 from bide.ledger.keys import prefix
-from bide.pace import Pace
+from bide.polling.backoff import PollPlan
+from bide.polling.duration_model import Experience
+from bide.polling.schedule import timetable
+from bide.polling.timing import Pace
 from bide.providers import find
-from bide.timetable import timetable
 from sandbox.jobs import latency_of
 from workers.dispatch import Dispatcher
 

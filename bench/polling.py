@@ -17,7 +17,7 @@ from bench.polling_learned import Learned
 from bench.polling_plots import through_time, trade_offs
 from bench.polling_schedules import Cost, Tuned, all_tuned, best_of, cost_of, least_polls, optimum
 from bench.table import written
-from bide.backoff import PollPlan
+from bide.polling.backoff import PollPlan
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -6,10 +6,10 @@ import random
 
 from bench.polling_durations import Durations
 from bench.polling_schedules import Cost
-from bide.backoff import PollPlan
-from bide.experience import Experience
-from bide.pace import Pace
-from bide.timetable import Timetable, timetable
+from bide.polling.backoff import PollPlan
+from bide.polling.duration_model import Experience
+from bide.polling.schedule import Timetable, timetable
+from bide.polling.timing import Pace
 
 #: Jobs that are under way at once: none of them knows of the others.
 WAVE = 16

@@ -26,11 +26,11 @@ from bench.scaling_model import Costs, Load, lateness, needs, polls_per_second
 from bench.servers import ROOT, _on_a_port, _redis, end, said, spawn
 from bench.sizes import ONE_POLLER
 from bench.table import written
-from bide.backoff import PollPlan
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Ledger, Limits
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.scripts import connect
+from bide.polling.backoff import PollPlan
 from workers.embedded.surroundings import demo_surroundings
 
 PAGE = ROOT / "docs" / "scaling.md"

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 from math import ceil
 
-from bide.backoff import PollPlan
+from bide.polling.backoff import PollPlan
 
 #: Shortest time between two rounds of an account [seconds], and jobs in one of them: as the ledger has it.
 ROUND_GAP_SECONDS, BATCH = 0.25, 500

@@ -7,7 +7,7 @@ import os
 import time
 from typing import Any
 
-from bide.backoff import PollPlan
+from bide.polling.backoff import PollPlan
 from bide.storage import Storage, StorageOptions
 from config.sections import WorkerSettings
 

@@ -160,17 +160,15 @@ def _entered(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, A
     """Enter, or end in an answer: without a record nobody would come again to a caller who was told to wait."""
     try:
         return _enter(task, tools, args, kwargs)
-    except (JobFailed, LedgerAwayError):
+    except (JobFailed, Ignore, LedgerAwayError):
         raise
     except Exception as error:
         note("error", outcome="broke", exc_info=error)
         # A record decides by itself, and the sweeper comes for it; a hint without one tells nobody what was bought.
         if tools.ledger.find(task.request.id) or not (args or kwargs):
             raise Ignore from None
-        kind = type(error).__name__
-        message = f"the request broke bide's own code ({kind}); nothing was bought, see the worker's log"
-        failure = Failure(code=FailureCode.CRASHED, message=message, job_id=task.request.id, retryable=True)
-        raise failed(failure) from None
+        why = f"bide's own code broke ({type(error).__name__}); nothing was bought, the worker's log says more"
+        raise _failed(task.request.id, FailureCode.CRASHED, why, retryable=True) from None
 
 
 def _enter(task: Any, tools: Toolbox, args: Any, kwargs: Any) -> tuple[Step, AccountName, str]:
@@ -279,6 +277,6 @@ def _invalid(job_id: str, message: str) -> JobFailed:
     return _failed(job_id, FailureCode.INVALID_REQUEST, message)
 
 
-def _failed(job_id: str, code: FailureCode, message: str) -> JobFailed:
+def _failed(job_id: str, code: FailureCode, message: str, *, retryable: bool = False) -> JobFailed:
     note(outcome="failed", code=code.value, reason=message[:300])
-    return failed(Failure(code=code, message=message[:1000], job_id=job_id))
+    return failed(Failure(code=code, message=message[:1000], job_id=job_id, retryable=retryable))

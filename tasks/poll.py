@@ -11,7 +11,7 @@ import structlog
 from bide.crashpoints import reached
 from bide.errors import AccountRefusedError, BideError, InvalidRequestError, LedgerAwayError, PollFailedError
 from bide.ledger import AccountName, Claimed, Messages, Polled
-from bide.polling import PollAnswer, ended, judge
+from bide.polling.decision import PollAnswer, ended, judge
 from bide.providers import find
 from bide.providers.base import Account, Provider, Ticket
 from config.queues import POLL

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from bide.backoff import PollPlan, retry_after_seconds
-from bide.callbacks import Letter, letter_of
 from bide.errors import BadMediaError, BideError, LedgerAwayError, NotDeliveredError
-from bide.guard import check_url
 from bide.ledger import AccountName
 from bide.ledger.callbacks import Outcome, Owed
+from bide.polling.backoff import PollPlan, retry_after_seconds
+from bide.webhooks.outgoing import Letter, letter_of
 from config.sections import CallbackSettings
+from workers.io.guard import check_url
 from workers.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from functools import partial
 
 import structlog
 
-from bide.backoff import PollPlan
-from bide.durations import Sketch
 from bide.errors import LedgerAwayError
-from bide.experience import Experience
 from bide.ledger import AccountName, Claimed, Ledger
-from bide.pace import Pace
-from bide.timetable import Timetable, timetable
+from bide.polling.backoff import PollPlan
+from bide.polling.duration_model import Experience
+from bide.polling.durations import Sketch
+from bide.polling.schedule import Timetable, timetable
+from bide.polling.timing import Pace
 
 log = structlog.get_logger()
 

@@ -8,29 +8,29 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 
-from bide.backoff import PollPlan
-from bide.bulk.feeder import Feeder
 from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest, object_key
 from bide.errors import BadMediaError, ConfigurationError, InvalidRequestError
-from bide.guard import check_url
-from bide.hooks import Hooks
-from bide.http import HttpClient, HttpOptions, Timeouts
-from bide.inputs import InputFetcher
 from bide.ledger import AccountName, Claimed, Ledger, Limits, Record, Timing
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.scripts import connect
-from bide.media import Fetched, download
-from bide.pace import Pace
+from bide.polling.backoff import PollPlan
+from bide.polling.timing import Pace
 from bide.providers import find, installed
 from bide.providers.base import Account, Media, Operation, Upload
 from bide.storage import Storage, StorageOptions
+from bide.webhooks.incoming import Hooks
 from config.problems import ConfigurationProblems
 from config.sections import EffectiveAccount, HookSettings
 from config.settings import Settings, settings
+from workers.bulk.feeder import Feeder
 from workers.courier import Courier, refused_address, secrets_of
 from workers.dispatch import Dispatcher
+from workers.io.guard import check_url
+from workers.io.http import HttpClient, HttpOptions, Timeouts
+from workers.io.inputs import InputFetcher
+from workers.io.media import Fetched, download
 from workers.learning import Learner
 from workers.leases import LeaseKeeper
 from workers.reactor import Reactor

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import redis
 
-from bide.bulk.keeping import kept
+from bide.bulk.lease import keep_lease
 from bide.bulk.names import ENDED_KEY, RUNS_KEY, check_run_id, run_prefix
 from bide.bulk.record import RUN_VERSION, Live, Options, Run
 from bide.errors import IdempotencyConflictError, LedgerAwayError
@@ -81,7 +81,7 @@ class Runs:
             yield False
             return
         try:
-            with kept(lambda: self._run("intake", run_id, token, seconds), seconds=seconds):
+            with keep_lease(lambda: self._run("intake", run_id, token, seconds), seconds=seconds):
                 yield True
         finally:
             with suppress(LedgerAwayError):  # it runs out

@@ -205,7 +205,7 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
 def refresh(run_id: str, broker: str | None) -> None:
     """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""
     from bide.bulk.settled import refresh as bring_in  # noqa: PLC0415 - as above
-    from bide.bulk.sheet import write_sheet  # noqa: PLC0415 - as above
+    from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - as above
 
     with deployed(broker) as deployment:
         became = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)

@@ -112,8 +112,8 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
 def _pace(sight: Sight) -> str | None:
     """Why its polls are when they are, as far as a plan of the provider's own says; this command knows no settings."""
     from bide.errors import BideError  # noqa: PLC0415 - as above
-    from bide.experience import Experience  # noqa: PLC0415 - as above
-    from bide.pace import why  # noqa: PLC0415 - as above
+    from bide.polling.duration_model import Experience  # noqa: PLC0415 - as above
+    from bide.polling.timing import why  # noqa: PLC0415 - as above
     from bide.providers import find  # noqa: PLC0415 - as above
 
     record, experience = sight.record, Experience.from_text(sight.experience)

@@ -44,7 +44,7 @@ class Readings:
         return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}followers:{job_id}")))
 
     def experience(self, account: AccountName) -> dict[str, str]:
-        """What is known of the durations of an account's jobs, by operation, as `bide.experience` writes it."""
+        """The duration models of an account, by operation, as `bide.polling.duration_model` writes them."""
         return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}durations")))
 
     def count(self, account: AccountName) -> dict[str, int]:

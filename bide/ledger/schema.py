@@ -152,6 +152,7 @@ FIELDS = (
     Field("callback", "count", "ends that the request's `callback_url` is to be told of", "runs_open " + _ENDING),
     Field("callback_owed", "moment", "since when the last of them is to be told", "callback_replay " + _ENDING),
     Field("callback_tries", "count", "attempts to deliver it", "callback_tried"),
+    Field("callback_host", "text", "host and port of the receiver, where it had no place free", "callbacks_put_off"),
     Field("callback_note", "text", "what became of the last attempt", "callback_tried"),
     Field("collected", "flag", "a row whose record goes once its callback is delivered", "runs_drop", _ENDED),
 )

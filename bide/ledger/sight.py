@@ -40,7 +40,7 @@ class Sight:
     #: When its callback is sent next, and when it was given up.
     callback_at: float = 0.0
     callback_failed_at: float = 0.0
-    #: What is known of how long such jobs take, as `bide.experience` writes it.
+    #: What is known of how long such jobs take, as `bide.polling.duration_model` writes it.
     experience: str = field(default="", repr=False)
 
     @property

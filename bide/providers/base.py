@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bide.backoff import PollPlan
 from bide.errors import (
     AccountRefusedError,
     BideError,
@@ -31,6 +30,7 @@ from bide.errors import (
     UnreadableAnswerError,
 )
 from bide.params.base import Params
+from bide.polling.backoff import PollPlan
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     MAX_FALLBACKS,

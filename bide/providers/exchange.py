@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bide.backoff import retry_after_seconds
 from bide.contract import FailureCode
 from bide.errors import UnreadableAnswerError
-from bide.hooks import Hooks
+from bide.polling.backoff import retry_after_seconds
+from bide.webhooks.incoming import Hooks
 
 #: The most an adapter may remember between two polls of one job [characters].
 MAX_CURSOR_CHARACTERS = 16 * 1024

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bide.backoff import PollPlan
 from bide.params.base import Params
+from bide.polling.backoff import PollPlan
 
 
 class InputForm(StrEnum):

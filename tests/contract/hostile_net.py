@@ -18,10 +18,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bide.errors import BadMediaError
-from bide.http import HttpClient, HttpOptions, Timeouts
-from bide.media import Fetched, download
 from bide.providers.base import Media
 from tests.contract.test_media import PNG
+from workers.io.http import HttpClient, HttpOptions, Timeouts
+from workers.io.media import Fetched, download
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bide.http import HttpClient, HttpOptions, Timeouts
 from bide.providers.base import Answer, Call
+from workers.io.http import HttpClient, HttpOptions, Timeouts
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

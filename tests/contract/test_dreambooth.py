@@ -8,8 +8,8 @@ from typing import ClassVar
 import pytest
 
 from bide.errors import InvalidRequestError, PollFailedError
-from bide.hooks import Hooks
 from bide.providers.base import Account, Answer, Failed, Refused, Submission, Ticket, Upload
+from bide.webhooks.incoming import Hooks
 from tests.contract.provider_contract import KEY, ProviderContract
 
 MASK = Upload("mask_image", url="https://ours.example/mask.png?signed")

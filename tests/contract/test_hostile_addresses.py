@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 
 from bide.errors import DownloadError
-from bide.media import download
 from bide.providers import find
 from bide.providers.base import Account, Answer, Call, Media, Submission, Submitted, Ticket
 from tests.contract.hostile_net import OUTSIDE, PlayedNet, client_of, listening, played, redirect_to, refused, serving
+from workers.io.media import download
 
 #: This machine and its like, in every spelling that some parser or resolver takes for it.
 SPELLINGS = (

@@ -14,8 +14,6 @@ from aiohttp import ClientError, client_exceptions, web
 
 from bide import __version__
 from bide.errors import ConfigurationError, NotSentError, PollFailedError, SubmissionUnknownError
-from bide.http import HttpOptions, Timeouts
-from bide.http_errors import never_sent
 from bide.providers.base import Answer, Call
 from tests.contract.http_faults import (
     FAULTS_AFTER_SENDING,
@@ -26,6 +24,8 @@ from tests.contract.http_faults import (
     serving,
     stay_silent,
 )
+from workers.io.http import HttpOptions, Timeouts
+from workers.io.http_errors import never_sent
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

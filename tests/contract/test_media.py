@@ -16,11 +16,11 @@ from aiohttp.test_utils import TestServer
 from PIL import Image
 
 from bide.errors import BadMediaError, DownloadError, InvalidRequestError
-from bide.http import HttpClient, HttpOptions, Timeouts
-from bide.inputs import InputFetcher
-from bide.media import Fetched, download, from_bytes
 from bide.providers.base import InputForm, Media
 from bide.storage import Storage, StorageOptions
+from workers.io.http import HttpClient, HttpOptions, Timeouts
+from workers.io.inputs import InputFetcher
+from workers.io.media import Fetched, download, from_bytes
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

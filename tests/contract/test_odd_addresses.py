@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from bide.addresses import web_address
 from bide.errors import BadMediaError, ConfigurationError, DownloadError, InvalidRequestError
-from bide.inputs import InputFetcher
-from bide.media import SPOOL_BYTES, download
 from bide.providers import find
 from bide.providers.base import Account, Answer, Call, InputForm, Media, Succeeded, Ticket
 from bide.storage import Storage, StorageOptions
 from tests.contract.hostile_net import PlayedNet, client_of, played, redirect_to, serving
 from tests.contract.test_media import PNG
+from workers.io.inputs import InputFetcher
+from workers.io.media import SPOOL_BYTES, download
 
 #: What may stand between `//` and the path.
 HOSTS = (

@@ -24,10 +24,10 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from bide.errors import ConfigurationError, InvalidRequestError, StorageError
-from bide.http import HttpClient
-from bide.inputs import InputFetcher
 from bide.providers.base import InputForm
 from bide.storage import MAX_METADATA_BYTES, PART_BYTES, Storage, StorageOptions, header_safe, parse_uri
+from workers.io.http import HttpClient
+from workers.io.inputs import InputFetcher
 
 ACCESS_KEY, SECRET_KEY = "bide-test", "SECRET-of-the-test"
 LARGE = os.urandom(1024) * 1024 * 20 + b"tail"

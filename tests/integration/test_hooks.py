@@ -15,11 +15,11 @@ import aiohttp
 import pytest
 import redis
 
-from bide.experience import Experience
-from bide.hooks import Hooks
 from bide.ledger import AccountName, Ledger, Record
 from bide.ledger.hasten import GAP_SECONDS
 from bide.ledger.keys import prefix
+from bide.polling.duration_model import Experience
+from bide.webhooks.incoming import Hooks
 from tests.integration.caller import Caller, failure, marker, succeeded
 from tests.integration.processes import ROOT, Process
 from tests.integration.rig import LATENCY_SECONDS, Rig

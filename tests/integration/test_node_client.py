@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bide.callbacks import Letter
+from bide.webhooks.outgoing import Letter
 from tests.integration.caller import image, marker
 from tests.integration.rig import CALLBACK_SECRET, Rig
 from tests.integration.waiting import PATIENCE_SECONDS

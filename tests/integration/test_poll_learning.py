@@ -6,8 +6,8 @@ from statistics import mean
 
 import pytest
 
-from bide.experience import Experience
 from bide.ledger import AccountName, Ledger
+from bide.polling.duration_model import Experience
 from tests.integration.caller import Caller, image, marker, succeeded
 from tests.integration.rig import LATENCY_SECONDS, Rig
 from tests.integration.waiting import eventually

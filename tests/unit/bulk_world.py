@@ -9,7 +9,6 @@ from typing import Any
 
 import redis
 
-from bide.bulk.feeder import Feeder
 from bide.bulk.intake import take_in
 from bide.bulk.reading import Raw
 from bide.bulk.record import Options, Run
@@ -22,6 +21,7 @@ from bide.ledger import AccountName, Ledger
 from bide.ledger.keys import prefix
 from bide.storage import Storage
 from tests.unit.memory_store import memory_storage
+from workers.bulk.feeder import Feeder
 
 ACCOUNT = AccountName("photogpt", "default")
 PRICES = {"photogpt images.generation": 1_000_000}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bide.backoff import (
+from bide.polling.backoff import (
     ESTIMATE_MAX_SECONDS,
     ESTIMATE_MIN_SECONDS,
     JITTER,

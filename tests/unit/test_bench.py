@@ -16,8 +16,8 @@ from bench.records import Record, Summary, keep, put_aside, read, summaries
 from bench.report import report
 from bench.sizes import ONE_POLLER, SIZES
 from bench.table import BEGIN, END, multiple, table, value, written
-from bide.backoff import PollPlan
-from bide.pace import Pace
+from bide.polling.backoff import PollPlan
+from bide.polling.timing import Pace
 
 
 def test_a_spread_tells_the_middle_the_slow_and_the_slowest() -> None:

@@ -53,6 +53,6 @@ def test_a_contender_that_noted_nothing_has_no_due_times(tmp_path: Path) -> None
 
 def test_a_job_is_polled_after_the_plans_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """First after 2 seconds, then after 3, 4.5 and so on up to 10: the schedule of every contender."""
-    monkeypatch.setattr("bide.backoff.random.uniform", lambda _low, _high: 1.0)
+    monkeypatch.setattr("bide.polling.backoff.random.uniform", lambda _low, _high: 1.0)
 
     assert [workload.pause_seconds(polls) for polls in range(6)] == [2.0, 3.0, 4.5, 6.75, 10.0, 10.0]

@@ -14,11 +14,11 @@ import redis
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from bide.callbacks import Letter, letter_of
 from bide.contract import CallbackEvent, Failure, FailureCode, JobState
 from bide.errors import InvalidRequestError, NotDeliveredError
 from bide.ledger.callbacks import Callbacks
 from bide.providers.base import Answer
+from bide.webhooks.outgoing import Letter, letter_of
 from config.problems import ConfigurationProblems
 from config.sections import CallbackSettings
 from config.settings import load

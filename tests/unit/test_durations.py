@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bide.durations import ALARM, BINS, HALF_LIFE_JOBS, KNOWN_JOBS, Sketch, bin_of, edge_seconds, merged
+from bide.polling.durations import ALARM, BINS, HALF_LIFE_JOBS, KNOWN_JOBS, Sketch, bin_of, edge_seconds, merged
 
 ages = st.floats(0, 1e7, allow_nan=False)
 intervals = st.tuples(ages, ages).map(lambda pair: (min(pair), max(pair)))

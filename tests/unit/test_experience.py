@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bide.backoff import PollPlan
-from bide.durations import Sketch, edge_seconds
-from bide.experience import HONEST, Experience
-from bide.timetable import timetable
+from bide.polling.backoff import PollPlan
+from bide.polling.duration_model import HONEST, Experience
+from bide.polling.durations import Sketch, edge_seconds
+from bide.polling.schedule import timetable
 
 
 def lived(jobs: int, *, honest: bool) -> Experience:

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bide.errors import BadMediaError
-from bide.guard import CheckedUrl, GuardedResolver, allowed, check_url
+from workers.io.guard import CheckedUrl, GuardedResolver, allowed, check_url
 
 INSIDE = [
     "0.0.0.0",

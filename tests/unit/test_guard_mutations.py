@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import yarl
 
 from bide.errors import BadMediaError
-from bide.guard import check_url
+from workers.io.guard import check_url
 
 #: How many are tried, always the same ones.
 COUNT, SEED = 100_000, 19

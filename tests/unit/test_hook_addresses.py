@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bide.hooks import Hooks
+from bide.webhooks.incoming import Hooks
 
 
 def test_addresses_are_of_one_job_and_one_deployment() -> None:

@@ -16,15 +16,15 @@ import redis
 from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
-from bide.hooks import Hooks
 from bide.ledger import AccountName, Messages, Polled
 from bide.ledger.hasten import MOST_LOOKS, Calls, Hastened
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.webhooks.incoming import Hooks
 from config.sections import ProviderSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.hooks import endpoint
-from workers.hooks.desk import Desk
 from workers.hooks.endpoint import MOST_BODY_BYTES, Endpoint
+from workers.hooks.handler import Desk
 from workers.metrics.counted import HOOKS
 from workers.metrics.tally import Tally, metrics_key
 

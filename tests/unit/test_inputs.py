@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from bide.errors import InvalidRequestError
-from bide.http import HttpClient
-from bide.inputs import InputFetcher, decoded
 from bide.providers.base import InputForm, Upload
 from bide.storage import Storage, StorageOptions
+from workers.io.http import HttpClient
+from workers.io.inputs import InputFetcher, decoded
 
 
 def _picture() -> bytes:

@@ -9,10 +9,10 @@ import fakeredis
 import pytest
 import redis
 
-from bide.backoff import PollPlan
 from bide.errors import LedgerAwayError
-from bide.experience import Experience
 from bide.ledger import AccountName, Claimed, Ledger
+from bide.polling.backoff import PollPlan
+from bide.polling.duration_model import Experience
 from workers import learning
 from workers.learning import JOBS_PER_SECOND, MOST_JOBS, Learner
 

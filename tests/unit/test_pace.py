@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from bide.backoff import PollPlan
 from bide.errors import AccountRefusedError, PollFailedError
-from bide.experience import Experience
 from bide.ledger import Claimed
-from bide.pace import Pace, why
-from bide.polling import PollAnswer, ended, judge
+from bide.polling.backoff import PollPlan
+from bide.polling.decision import PollAnswer, ended, judge
+from bide.polling.duration_model import Experience
+from bide.polling.schedule import Timetable, timetable
+from bide.polling.timing import Pace, why
 from bide.providers import find
 from bide.providers.base import Failed, Media, Running, Succeeded, Unknown
-from bide.timetable import Timetable, timetable
 
 PLAN = PollPlan(2.0, 2.0, 30.0)
 NOW = 1_700_000_000.0

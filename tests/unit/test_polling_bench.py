@@ -8,7 +8,7 @@ import pytest
 from bench.polling_durations import Durations, synthetic
 from bench.polling_learned import Learned
 from bench.polling_schedules import all_tuned, best_of, cost_of, least_polls, optimum
-from bide.backoff import PollPlan
+from bide.polling.backoff import PollPlan
 
 
 def some(name: str, count: int = 400) -> Durations:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.scaling import prices
 from bench.scaling_model import LEDGER_BYTES, Costs, Load, lateness, needs, polls_per_second
-from bide.backoff import PollPlan
+from bide.polling.backoff import PollPlan
 
 COSTS = Costs(0.001, 0.0001, 0.02, 0.003, 2000, 3000, 0.0001, 0.00001)
 PLAN = PollPlan(10, 1, 10)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from bide.bulk.sheet_page import Run, render
-from bide.bulk.sheet_pictures import EDGE_PIXELS, MAX_PIXELS, Preview, shrink, video_seconds
-from bide.bulk.sheet_rows import LONGEST_TEXT, Row, Rows
+from bide.bulk.sheet.page import Run, render
+from bide.bulk.sheet.pictures import EDGE_PIXELS, MAX_PIXELS, Preview, shrink, video_seconds
+from bide.bulk.sheet.rows import LONGEST_TEXT, Row, Rows
 
 
 def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:

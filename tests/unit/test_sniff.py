@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from bide.errors import BadMediaError
-from bide.sniff import EndsEarlyError, Kind, identify
+from workers.io.sniff import EndsEarlyError, Kind, identify
 
 
 def picture(kind: str, size: tuple[int, int] = (37, 21), **options: object) -> bytes:

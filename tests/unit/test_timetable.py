@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bide.backoff import JITTER, PollPlan
-from bide.durations import BINS, Sketch, edge_seconds
-from bide.timetable import MOST_AGES, Distribution, Timetable, grid, timetable
+from bide.polling.backoff import JITTER, PollPlan
+from bide.polling.durations import BINS, Sketch, edge_seconds
+from bide.polling.schedule import MOST_AGES, Distribution, Timetable, grid, timetable
 
 sketches = st.dictionaries(st.integers(0, BINS - 1), st.floats(0.01, 50), min_size=1, max_size=40).map(
     lambda weights: Sketch(weights, jobs=100)

@@ -14,14 +14,14 @@ from redis.retry import Retry
 
 from bide import servers
 from bide.errors import ConfigurationError
-from bide.hooks import Hooks
 from bide.ledger import AccountName
 from bide.ledger.hasten import Calls
+from bide.webhooks.incoming import Hooks
 from config import logging as bide_logging
 from config.problems import ConfigurationProblems
 from config.settings import Settings, settings
-from workers.hooks.desk import Desk
 from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
+from workers.hooks.handler import Desk
 from workers.metrics.tally import tally
 from workers.toolbox import check_providers
 

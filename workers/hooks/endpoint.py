@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName
-from workers.hooks.desk import Desk
+from workers.hooks.handler import Desk
 
 log = structlog.get_logger()
 

@@ -17,8 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery
 
-from bide.backoff import PollPlan
 from bide.errors import BideError
+from bide.polling.backoff import PollPlan
 from bide.providers import find
 from bide.providers.base import Account, Answer, Call, Finished, Media, Submission, Submitted, Succeeded, Ticket, Upload
 

@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bide.backoff import PollPlan
-from bide.durations import BINS_PER_OCTAVE, KNOWN_JOBS
-from bide.experience import Experience
-from bide.timetable import Timetable, timetable
+from bide.polling.backoff import PollPlan
+from bide.polling.duration_model import Experience
+from bide.polling.durations import BINS_PER_OCTAVE, KNOWN_JOBS
+from bide.polling.schedule import Timetable, timetable
 
 #: Gives the timetable for jobs with an estimate [seconds], or without one; None while nothing is known of them.
 Timetables = Callable[[float | None], Timetable | None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import httpx
 
-from bide.body import UnusableBodyError
+from workers.io.body import UnusableBodyError
 
 
 def never_sent(error: Exception) -> bool:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from bide.backoff import PollPlan
-from bide.durations import BINS, FAR, Sketch, edge_seconds
+from bide.polling.backoff import PollPlan
+from bide.polling.durations import BINS, FAR, Sketch, edge_seconds
 
 #: A part of a job of which nobody knows anything, added to those that are known: it may take anything [jobs].
 STRANGERS = 0.5

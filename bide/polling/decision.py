@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bide.backoff import PollPlan
 from bide.contract import Failure, FailureCode
 from bide.errors import AccountRefusedError, PollFailedError
 from bide.ledger.records import Claimed, Polled, encode_media
-from bide.pace import Pace
+from bide.polling.backoff import PollPlan
+from bide.polling.timing import Pace
 from bide.providers.base import Failed, PollOutcome, Provider, Running, Succeeded, Unknown
 
 #: What a poll can come to, the failures that are not the job's included.

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urljoin
 
-from bide.backoff import retry_after_seconds
 from bide.crashpoints import reached
 from bide.errors import BadMediaError, DownloadError
-from bide.guard import check_url
-from bide.http import HttpClient, Reply
+from bide.polling.backoff import retry_after_seconds
 from bide.providers.base import MAX_FALLBACKS, Media
-from bide.sniff import EndsEarlyError, Kind, identify
+from workers.io.guard import check_url
+from workers.io.http import HttpClient, Reply
+from workers.io.sniff import EndsEarlyError, Kind, identify
 
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
 SPOOL_BYTES = 8 * 1024 * 1024
@@ -60,7 +60,7 @@ class Fetched:
 async def download(client: HttpClient, media: Media, *, max_bytes: int, allowed_hosts: Collection[str] = ()) -> Fetched:
     """Fetch one output from its address or, where that fails, from its fallbacks in order; check inline content alike.
 
-    `allowed_hosts`: see `bide.guard.check_url`. Raises `DownloadError` where trying again may help with any of the
+    `allowed_hosts`: see `guard.check_url`. Raises `DownloadError` where trying again may help with any of the
     addresses, else `BadMediaError`.
     """
     if not media.url:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from bide.bulk import objects
-from bide.bulk.sheet_page import Run, assets_digest, in_order, render
-from bide.bulk.sheet_pictures import Preview, preview
-from bide.bulk.sheet_rows import SUCCEEDED, Row, Rows
+from bide.bulk.sheet.page import Run, assets_digest, in_order, render
+from bide.bulk.sheet.pictures import Preview, preview
+from bide.bulk.sheet.rows import SUCCEEDED, Row, Rows
 from bide.bulk.summary import MAX_SUMMARY_BYTES
 from bide.errors import StorageError
 from bide.storage import Storage

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import structlog
 
-from bide.hooks import Hooks
 from bide.ledger import AccountName, Messages
 from bide.ledger.hasten import Calls, Hastened
+from bide.webhooks.incoming import Hooks
 from config.sections import ProviderSettings
 from workers.metrics.counted import HOOKS
 from workers.metrics.tally import Tally

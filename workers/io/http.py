@@ -18,7 +18,6 @@ from httpx_aiohttp import AiohttpTransport
 
 from bide import __version__
 from bide.addresses import web_address
-from bide.body import UnusableBodyError, read_body
 from bide.crashpoints import reached
 from bide.errors import (
     ConfigurationError,
@@ -28,9 +27,10 @@ from bide.errors import (
     PollFailedError,
     SubmissionUnknownError,
 )
-from bide.guard import GuardedResolver
-from bide.http_errors import never_sent, plain, reason, told
 from bide.providers.base import Answer, Call
+from workers.io.body import UnusableBodyError, read_body
+from workers.io.guard import GuardedResolver
+from workers.io.http_errors import never_sent, plain, reason, told
 
 #: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
 MAX_HEADER_BYTES = 64 * 1024

@@ -8,12 +8,8 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable
 
-from bide.bulk.collecting import Collector
 from bide.bulk.copies import CopiesOfRuns
-from bide.bulk.feeding import Fed, Feeding
-from bide.bulk.finishing import finish
-from bide.bulk.keeping import kept
-from bide.bulk.looking import Look, look
+from bide.bulk.lease import keep_lease
 from bide.bulk.money import amount
 from bide.bulk.names import job_id
 from bide.bulk.record import Live, Run
@@ -21,6 +17,10 @@ from bide.bulk.runs import Runs
 from bide.errors import StorageError
 from bide.ledger import AccountName, Ledger, Messages
 from bide.storage import Storage
+from workers.bulk.admission import Fed, Feeding
+from workers.bulk.completion import Collector
+from workers.bulk.finish import finish
+from workers.bulk.snapshot import Look, look
 
 #: Between two looks at a run [seconds]: at first after something happened, then ever more seldom up to the second.
 SOON_SECONDS, SELDOM_SECONDS = 0.5, 4.0
@@ -62,7 +62,7 @@ class Feeder:
         token, lease_seconds = uuid.uuid4().hex, self._ledger.timing.lease_seconds
         if not self._runs.take(run_id, token, seconds=lease_seconds):
             return None
-        with kept(lambda: self._runs.keep(run_id, token, seconds=lease_seconds), seconds=lease_seconds):
+        with keep_lease(lambda: self._runs.keep(run_id, token, seconds=lease_seconds), seconds=lease_seconds):
             try:
                 seconds = self._work(run_id, token)
             except StorageError as error:

@@ -12,7 +12,7 @@ from bide.errors import LedgerAwayError
 
 
 @contextmanager
-def kept(renew: Callable[[], object], *, seconds: float) -> Iterator[None]:
+def keep_lease(renew: Callable[[], object], *, seconds: float) -> Iterator[None]:
     """Renew a lease of so many seconds while the block runs, from a thread that nothing in it holds up."""
     done = threading.Event()
 
@@ -23,7 +23,7 @@ def kept(renew: Callable[[], object], *, seconds: float) -> Iterator[None]:
             except (LedgerAwayError, redis.RedisError):
                 continue  # it may run out: whatever another does meanwhile does no harm
 
-    thread = threading.Thread(target=keep, name="kept", daemon=True)
+    thread = threading.Thread(target=keep, name="keep-lease", daemon=True)
     thread.start()
     try:
         yield

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from bide.bulk.copies import CopiesOfRuns
-from bide.bulk.inputs import Input, Line
 from bide.bulk.money import price_of
 from bide.bulk.names import job_id
 from bide.bulk.record import Live, Run
@@ -19,6 +18,7 @@ from bide.contract import GenerateRequest
 from bide.describe import describe
 from bide.ledger import AccountName, Ledger, Messages
 from bide.storage import Storage
+from workers.bulk.inputs import Input, Line
 
 #: Rows that are read, and made live, together.
 PAGE_ROWS = 500

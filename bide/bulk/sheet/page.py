@@ -15,8 +15,8 @@ from urllib.parse import quote
 from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from bide.bulk.sheet_pictures import Preview
-from bide.bulk.sheet_rows import SUCCEEDED, Row
+from bide.bulk.sheet.pictures import Preview
+from bide.bulk.sheet.rows import SUCCEEDED, Row
 from bide.contract import Output
 
 #: The states in the order in which they are counted; others come behind them.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from bide.durations import BINS, BINS_PER_OCTAVE, Sketch, bin_of
+from bide.polling.durations import BINS, BINS_PER_OCTAVE, Sketch, bin_of
 
 #: Version of the text.
 VERSION = "1"

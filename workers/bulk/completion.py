@@ -6,8 +6,6 @@ import time
 from collections import Counter, defaultdict
 
 from bide.bulk.copies import CopiesOfRuns
-from bide.bulk.inputs import Input
-from bide.bulk.looking import Look
 from bide.bulk.names import job_id, results_key
 from bide.bulk.record import Live, Run
 from bide.bulk.results import Ended
@@ -15,6 +13,8 @@ from bide.bulk.runs import Runs, reach
 from bide.ledger import AccountName, Record
 from bide.ledger.keys import prefix
 from bide.storage import Storage
+from workers.bulk.inputs import Input
+from workers.bulk.snapshot import Look
 
 #: Rows of one part; copies of them come on top.
 PART_ROWS = 500

@@ -23,7 +23,7 @@ def finish(runs: Runs, storage: Storage, run: Run) -> str:
         return f"the contact sheet could not be made: {run.text('sheet_trouble') or 'it ended its worker'}"
     runs.note(run.run_id, sheet_tries=tries + 1)
     try:
-        from bide.bulk.sheet import write_sheet  # noqa: PLC0415 - Pillow is needed for nothing else
+        from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - Pillow is needed for nothing else
 
         write_sheet(storage, run.run_id)
     except StorageError as error:

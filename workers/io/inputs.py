@@ -12,10 +12,10 @@ from urllib.parse import unquote_to_bytes
 
 from bide.addresses import web_address
 from bide.errors import BadMediaError, InvalidRequestError, StorageError
-from bide.http import HttpClient
-from bide.media import Fetched, download, from_bytes
 from bide.providers.base import InputForm, Media, Upload
 from bide.storage import Storage
+from workers.io.http import HttpClient
+from workers.io.media import Fetched, download, from_bytes
 
 #: From a data URI its parameters and its data.
 _DATA_URI = re.compile(r"data:[^;,]*((?:;[^;,]*)*),(.*)", re.DOTALL | re.IGNORECASE)
@@ -32,7 +32,7 @@ class InputFetcher:
     max_bytes: int
     #: How long a provider may fetch an object of ours [seconds].
     url_expires_seconds: int
-    #: Hosts of pictures that may lie at private addresses, see `bide.guard.check_url`.
+    #: Hosts of pictures that may lie at private addresses, see `workers.io.guard.check_url`.
     allowed_hosts: Collection[str] = ()
 
     async def prepare(

@@ -1,0 +1,1 @@
+"""The contact sheet of a bulk run: a page of thumbnails for people."""

@@ -1,0 +1,1 @@
+"""Webhooks: the addresses under which providers call, and the signed callbacks that tell of a job's end."""

@@ -1,0 +1,1 @@
+"""Feeds bulk runs: rows become jobs, ended jobs become results."""

@@ -57,7 +57,7 @@ def parts(world: World) -> list[Part]:
         Part("messages of Celery, with an empty task", 2, _least(lambda: _message(world))),
         Part("puts by boto3", 2, _least(_put)),
         Part("requests: submit, two polls, download", 4, _least(lambda: uvloop.run(_requests(world, _by_bide)))),
-        Part("all moves of the ledger, without Redis's own part", 1, _least(lambda: _moves(world))),
+        Part("all scripts of the ledger, without Redis's own part", 1, _least(lambda: _moves(world))),
     ]
 
 

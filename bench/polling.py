@@ -100,7 +100,7 @@ def table(cases: list[Case], plan: PollPlan) -> str:
     """A Markdown table for one plan."""
     lines = [HEADINGS, tuple("---" if not number else "---:" for number in range(len(HEADINGS)))]
     lines += [tuple(case.row(plan)) for case in cases]
-    head = f"First look after {plan.first_seconds:g} s, factor {plan.factor:g}, cap {plan.cap_seconds:g} s:\n\n"
+    head = f"First poll after {plan.first_seconds:g} s, factor {plan.factor:g}, cap {plan.cap_seconds:g} s:\n\n"
     return head + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -110,7 +110,7 @@ def by_plan(cases: list[Case]) -> str:
     lines = [("durations", *(f"{plan.first_seconds:g} s, {plan.factor:g}, {plan.cap_seconds:g} s" for plan in plans))]
     lines.append(("---", *("---:" for _ in plans)))
     lines += [(case.durations.name, *(f"{case.saved(plan):.0%}" for plan in plans)) for case in cases]
-    head = "Polls saved against it with other plans (first look, factor, cap):\n\n"
+    head = "Polls saved against the best tuned schedule, with other plans (first poll, factor, cap):\n\n"
     return head + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -66,14 +66,14 @@ def _bursts(records: Sequence[Record]) -> list[str]:
         ("Redis per waiting job [kB]", _grown),
         ("jobs lost / bought twice", lambda one: f"{most('lost')(one)} / {most('bought_twice')(one)}"),
         (f"after one SIGKILL, of {killed_jobs}: lost", of_other(kill, most("lost"))),
-        ("told that they may have been bought", of_other(kill, most("told_of_doubt"))),
+        ("answered that they may have been bought", of_other(kill, most("told_of_doubt"))),
         ("bought twice", of_other(kill, most("bought_twice"))),
         ("the provider's share of a core", value("provider_share")),
         ("the store's share of a core", value("store_share")),
         ("the machine's host kept, of a core", value("stolen_share")),
     ]
-    size = f"{RESULT_BYTES / 1000:g} kB"
-    words = f"All jobs at once, each {latency:g} s at the provider (within 30 %), results of {size}."
+    each = f"Each takes {latency:g} s at the provider (within 30 %), and has a result of {RESULT_BYTES / 1000:g} kB."
+    words = f"All jobs come at once. {each}"
     pictures = "![CPU of a job](performance/costs.svg)\n\n![How late polls are](performance/lateness.svg)"
     return ["### A burst", words, _who(burst), table(list(burst.values()), rows), pictures]
 
@@ -105,7 +105,7 @@ def _paced(records: Sequence[Record]) -> list[str]:
         ("the last submit behind its time [s]", value("submits_behind")),
     ]
     pace = SIZES[records[-1].size]
-    words = f"{pace.paced_per_second:g} jobs a second for {pace.paced_seconds:g} s, one by one."
+    words = f"{pace.paced_per_second:g} jobs a second come for {pace.paced_seconds:g} s, one by one."
     return ["### At a steady pace", words, table(list(paced.values()), rows)]
 
 

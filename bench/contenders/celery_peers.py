@@ -31,9 +31,9 @@ class CeleryPeer(CeleryContender):
 
 
 class Naive(CeleryPeer):
-    """Celery with one `self.retry(countdown=...)` chain per job and one shared httpx client: what one writes first.
+    """Celery with one `self.retry(countdown=...)` chain per job and one shared httpx client: the usual first attempt.
 
-    One worker with a pool of 32 threads. No events, no checks of what it stores.
+    One worker has a pool of 32 threads. It sends no events, and does not check what it stores.
     """
 
     name, task, queue, app = "naive", "naive.generate", "naive", "bench.peers.naive"
@@ -42,9 +42,10 @@ class Naive(CeleryPeer):
 class Countdown(CeleryPeer):
     """Celery with a task for each poll, sent with a countdown, its state in the message: the best that we found.
 
-    Two workers with pools of 32 threads: one submits and stores, one polls, so that polls don't wait behind submits.
-    `task_acks_late`, `task_reject_on_worker_lost`, prefetch 1, `visibility_timeout` 60 s, results of the last step
-    only, no rate limits, remote control or events, one urllib3 pool per process. Killed is the worker that submits.
+    Two workers have pools of 32 threads. One submits and stores, one polls, so that polls don't wait behind submits.
+    Settings: `task_acks_late`, `task_reject_on_worker_lost`, prefetch 1, `visibility_timeout` 60 s, results of the
+    last step only, no rate limits, remote control or events, one urllib3 pool per process. The SIGKILL hits the worker
+    that submits.
     """
 
     name, task, queue, app = "countdown", "countdown.generate", "countdown.submit", "bench.peers.countdown"
@@ -56,9 +57,9 @@ class Countdown(CeleryPeer):
 class Blocking(CeleryPeer):
     """The loop of the providers' documents in a Celery task: submit, then sleep and ask until it is done.
 
-    Two workers with pools of 256 threads, one for each of 512 jobs at once; more wait in line. It sleeps as long as
-    the others' schedule says, not the 2 or 5 s of the documents. `task_acks_late`, prefetch 1, `visibility_timeout`
-    60 s, one urllib3 pool per process.
+    Two workers have pools of 256 threads, one for each of 512 jobs at once; more jobs wait in line. The task sleeps as
+    long as the others' schedule says, not the 2 or 5 s of the documents. Settings: `task_acks_late`, prefetch 1,
+    `visibility_timeout` 60 s, one urllib3 pool per process.
     """
 
     name, task, queue, app = "blocking", "blocking.generate", "blocking", "bench.peers.blocking"

@@ -100,9 +100,9 @@ class LibraryContender(Contender):
 class Dramatiq(LibraryContender):
     """dramatiq on Redis: a message that submits, and one that raises `Retry(delay=...)` until it can store.
 
-    `--processes 2 --threads 16`, queues and priorities of their own for submits and polls, results in Redis,
-    `dramatiq_worker_timeout` 200 ms in place of 1 s, which made polls late by as much, `heartbeat_timeout` 30 s; one
-    urllib3 pool per process. Killed is one worker; dramatiq then ends and is started anew.
+    It runs with `--processes 2 --threads 16`. Submits and polls have queues and priorities of their own; results go to
+    Redis. `dramatiq_worker_timeout` is 200 ms in place of 1 s, which made polls late by as much. `heartbeat_timeout`
+    is 30 s, and each process has one urllib3 pool. The SIGKILL hits one worker; dramatiq then ends and is started anew.
     """
 
     name, peer, needs = "dramatiq", "dramatiq", ("dramatiq",)
@@ -130,9 +130,10 @@ class Dramatiq(LibraryContender):
 class Arq(LibraryContender):
     """arq: a job that submits, and one that raises `Retry(defer=...)` until it can store.
 
-    Two workers with a queue each, one submits, one polls and stores, since workers race for the jobs of one queue.
-    `max_jobs` 100, `poll_delay` 0.1 s, `job_timeout` 30 s, JSON in place of pickle, one aiohttp session per process,
-    puts in threads. An environment of its own, since it wants redis-py before 6. Killed is the worker that submits.
+    Two workers have a queue each, since workers race for the jobs of one queue. One submits, one polls and stores.
+    Settings: `max_jobs` 100, `poll_delay` 0.1 s, `job_timeout` 30 s, JSON in place of pickle, one aiohttp session per
+    process, puts in threads. arq has an environment of its own, since it wants redis-py before 6. The SIGKILL hits the
+    worker that submits.
     """
 
     name, peer = "arq", "arq"
@@ -156,10 +157,11 @@ class Arq(LibraryContender):
 class Taskiq(LibraryContender):
     """taskiq on Redis streams: a task that submits, and one for each poll, sent by taskiq's scheduler when it is due.
 
-    `taskiq worker --workers 2` and `taskiq scheduler --update-interval 1`; `RedisStreamBroker` with `idle_timeout`
-    5 s, `ListRedisScheduleSource` in a database of its own, JSON in place of pickle, one aiohttp session per process,
-    puts in threads. The scheduler looks once a second, so polls are late by that. Killed is one worker, which taskiq
-    itself starts anew; what it had in hand comes back with the first new message after `idle_timeout`.
+    It runs as `taskiq worker --workers 2` and `taskiq scheduler --update-interval 1`. Settings: `RedisStreamBroker`
+    with `idle_timeout` 5 s, `ListRedisScheduleSource` in a database of its own, JSON in place of pickle, one aiohttp
+    session per process, puts in threads. The scheduler looks once a second, so polls are late by that. The SIGKILL
+    hits one worker, which taskiq itself starts anew. Its messages come back with the first new message after
+    `idle_timeout`.
     """
 
     name, peer, needs = "taskiq", "taskiq", ("taskiq", "taskiq_redis")
@@ -186,9 +188,9 @@ class Taskiq(LibraryContender):
 class Huey(LibraryContender):
     """huey: a task that submits, and one scheduled with a delay for each poll.
 
-    Two consumers with 16 threads each (`-w 16 -k thread -n`); `PriorityRedisExpireHuey`, polls before submits, one
-    urllib3 pool per process. Its scheduler looks once a second, so polls are late by that. It knows no
-    acknowledgements: what a killed consumer had in hand is gone.
+    Two consumers have 16 threads each (`-w 16 -k thread -n`). Settings: `PriorityRedisExpireHuey`, polls before
+    submits, one urllib3 pool per process. Its scheduler looks once a second, so polls are late by that. huey knows no
+    acknowledgements: the messages of a killed consumer are gone.
     """
 
     name, peer, needs = "huey", "huey", ("huey",)

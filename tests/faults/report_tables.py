@@ -36,8 +36,8 @@ def crash_matrix(cells: Sequence[Result]) -> str:
     ]
     head = ["killed", "providers", "jobs", "ends", "purchases", "moving again, p50 / max [s]", "ended, p50 / max [s]"]
     clocks = " and ".join(sorted({cell.get("clocks", "") for cell in cells}))
-    said = f"{len(by_point)} kills, which {len(cells)} jobs were in the middle of; {clocks} clocks."
-    return f"{said}\n\n{_table(head, rows)}" if rows else ""
+    summary = f"{len(by_point)} kills met {len(cells)} jobs midway; {clocks} clocks."
+    return f"{summary}\n\n{_table(head, rows)}" if rows else ""
 
 
 def chaos(runs: Sequence[Result]) -> str:
@@ -84,15 +84,15 @@ def _counts() -> list[tuple[str, Callable[[Result], str]]]:
         ("jobs", lambda run: f"{run['jobs']:,}"),
         ("succeeded", lambda run: f"{run['ends'].get('succeeded', 0):,}"),
         (
-            "told `submission_unknown`, on the operators' list",
+            "ended as `submission_unknown`, on the operators' list",
             lambda run: str(run["ends"].get("submission_unknown", 0)),
         ),
         ("ended otherwise", lambda run: str(_otherwise(run))),
-        ("**lost**: their caller was told nothing", lambda run: _bold(run["lost"])),
+        ("**lost**: their caller got no answer", lambda run: _bold(run["lost"])),
         ("**bought twice**", lambda run: _bold(run["bought_twice"])),
         ("**stored wrong**", lambda run: _bold(run["stored_wrong"])),
         ("all that must be zero is", lambda run: "no" if run["broken"] else "yes"),
-        ("told late, after more than a minute", lambda run: str(run["late"])),
+        ("answered late, after more than a minute", lambda run: str(run["late"])),
         ("from request to answer, p50 / p95 / max [s]", lambda run: _slashed(run["answer_seconds"])),
     ]
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 AREAS: tuple[tuple[str, str], ...] = (
     ("boto3: two puts a job", r"\b(boto3|botocore|s3transfer|urllib3)/"),
     ("HTTP: aiohttp, httpx", r"\b(aiohttp|httpx|httpx_aiohttp|httpcore|yarl|multidict|aiohappyeyeballs)/"),
-    ("Celery and kombu", r"\b(celery|kombu|billiard|vine|amqp)/|workers/(suspension|consumer|strategy|results|broker)"),
+    ("Celery and kombu", r"\b(celery|kombu|billiard|vine|amqp)/|workers/(celery_patches|transport)/"),
     ("the ledger", r"bide/ledger/"),
     ("logs", r"\b(structlog|logging)/|config/logging"),
-    ("checks of media", r"bide/(media|sniff|body|guard)\.py|\bPIL/"),
+    ("checks of media", r"workers/io/|\bPIL/"),
     ("messages and records as models", r"\bpydantic(_core)?/|bide/contract\.py"),
     ("bide's other code", r"\b(bide|tasks|workers|config)/"),
 )

@@ -40,15 +40,15 @@ BEAT_RETRIES = 15
 
 #: What stands in for kombu's transport of each kind of address; an alias, for it may be part of one.
 TRANSPORTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bide-sentinel"}
-TRANSPORT_ALIASES["bide"] = "workers.broker:SharingTransport"
-TRANSPORT_ALIASES["bide-sentinel"] = "workers.broker:SharingSentinelTransport"
+TRANSPORT_ALIASES["bide"] = "workers.transport.channels:SharingTransport"
+TRANSPORT_ALIASES["bide-sentinel"] = "workers.transport.channels:SharingSentinelTransport"
 
 #: What stands in for Celery's own store of results at each kind of address.
 RESULTS = {
-    "redis": "workers.results:Results",
-    "rediss": "workers.results:Results",
-    "unix": "workers.results:Results",
-    "sentinel": "workers.results:SentinelResults",
+    "redis": "workers.celery_patches.result_backend:Results",
+    "rediss": "workers.celery_patches.result_backend:Results",
+    "unix": "workers.celery_patches.result_backend:Results",
+    "sentinel": "workers.celery_patches.result_backend:SentinelResults",
 }
 
 
@@ -109,8 +109,8 @@ def _tasks() -> dict[str, Any]:
 
 def _worker(settings: Settings) -> dict[str, Any]:
     return {
-        "worker_pool": "workers.pool:CarefulPool",
-        "worker_consumer": "workers.consumer:CarefulConsumer",
+        "worker_pool": "workers.celery_patches.pool:CarefulPool",
+        "worker_consumer": "workers.celery_patches.consumer:CarefulConsumer",
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
         # once this limit is reached, ready tasks wait behind parked ones

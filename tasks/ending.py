@@ -9,7 +9,7 @@ from typing import Any
 from bide.contract import Failure, FailureCode, JobState
 from bide.errors import JobFailed
 from bide.ledger import AccountName, Record
-from workers.quotes import without_quotes
+from workers.telemetry.redaction import without_quotes
 
 
 @dataclass(frozen=True)

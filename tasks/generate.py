@@ -11,7 +11,7 @@ from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 from celery.states import PENDING, RETRY
 
-import workers.tracing  # noqa: F401 - has itself started with the worker
+import workers.telemetry.tracing  # noqa: F401 - has itself started with the worker
 from bide.contract import JOB_ID, NAME, Failure, FailureCode, GenerateRequest, JobState
 from bide.crashpoints import reached
 from bide.describe import describe
@@ -24,7 +24,7 @@ from tasks.store import PutOff, store
 from tasks.submit import submit
 from workers.app import app
 from workers.dispatch import ACCOUNT_HEADER, signature_of
-from workers.line import Line, note
+from workers.telemetry.step_log import Line, note
 from workers.toolbox import Toolbox, toolbox
 
 log = structlog.get_logger()
@@ -36,8 +36,8 @@ _ACCOUNT = re.compile(rf"{NAME.pattern}/{NAME.pattern}")
 class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     """What happens around a step: messages go out, and the ledger hears of answers, once the result is stored."""
 
-    Request = "workers.describe:JobRequest"
-    Strategy = "workers.strategy:careful"
+    Request = "workers.celery_patches.request:JobRequest"
+    Strategy = "workers.celery_patches.message_check:careful"
 
     def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """The caller's result says RETRY now: only after that may anybody resume the job."""

@@ -16,9 +16,9 @@ from bide.providers import find
 from bide.providers.base import Account, Provider, Ticket
 from config.queues import POLL
 from workers.app import app
-from workers.line import Line
 from workers.metrics.counted import FAILED_JOBS, POLL_LATENESS, POLLS, POLLS_PER_JOB
 from workers.metrics.tally import tally
+from workers.telemetry.step_log import Line
 from workers.toolbox import Toolbox, toolbox
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ TOGETHER_SECONDS = 0.2
 REFUSED_HOLD_SECONDS = 60.0
 
 
-@app.task(Strategy="workers.strategy:careful", **POLL)
+@app.task(Strategy="workers.celery_patches.message_check:careful", **POLL)
 def poll(provider: str, account: str, seq: int) -> None:
     """Run the round `seq`; the ledger says what it polls and when the next one is."""
     with Line("poll.round") as line:

@@ -23,9 +23,9 @@ from bide.providers.base import Media, Succeeded, Ticket
 from tasks.ending import said
 from tasks.submit import end
 from workers.leases import Lease
-from workers.line import note
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
+from workers.telemetry.step_log import note
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()

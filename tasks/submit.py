@@ -27,9 +27,9 @@ from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.providers import find
 from bide.providers.base import Account, Call, Finished, Media, Provider, Refused, Submission, Submitted
 from tasks.ending import failed, failure_of, said
-from workers.line import Level, note
 from workers.metrics.counted import FAILED_JOBS, SUBMITS
 from workers.metrics.tally import tally
+from workers.telemetry.step_log import Level, note
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
 from config.celery import Amqp, celery_settings
 from config.settings import settings
-from workers.events import CalmEvents
+from workers.celery_patches.events import CalmEvents
 from workers.toolbox import check_providers, close_toolbox, toolbox
 
 #: Python's own are for small programs: a step makes some thousand objects, nearly all freed without a collection.
@@ -47,9 +47,9 @@ def _log(**_: Any) -> None:
 
 @celeryd_init.connect
 def _equip_worker(**_: Any) -> None:
-    import workers.control  # noqa: F401, PLC0415 - registers itself over Celery's command; only workers need it
+    import workers.celery_patches.remote_control  # noqa: F401, PLC0415 - registers itself over Celery's command; only workers need it
+    from workers.celery_patches.retry_cost import remember_code  # noqa: PLC0415 - as above
     from workers.heart import Heart  # noqa: PLC0415 - as above
-    from workers.suspension import remember_code  # noqa: PLC0415 - as above
 
     remember_code()
     app.steps["consumer"].add(Heart)

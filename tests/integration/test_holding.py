@@ -13,8 +13,8 @@ from kombu import Connection, Exchange, Queue
 from bide.ledger.scripts import RefusedError
 from tests.integration.refusing import KINDS, refusing
 from tests.integration.servers import RedisServer
-from workers.broker import SharingTransport
-from workers.holding import SILENT_SECONDS
+from workers.transport.channels import SharingTransport
+from workers.transport.unacked import SILENT_SECONDS
 
 pytestmark = pytest.mark.integration
 

@@ -14,9 +14,9 @@ from kombu.asynchronous import Hub
 
 from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
-from workers.broker import SharingTransport
-from workers.holding import STANDSTILL_SECONDS
-from workers.taking import MOST
+from workers.transport.channels import SharingTransport
+from workers.transport.consume import MOST
+from workers.transport.unacked import STANDSTILL_SECONDS
 
 pytestmark = pytest.mark.integration
 

@@ -10,9 +10,9 @@ from billiard import einfo
 from celery import Celery
 from celery.exceptions import Retry
 
-from workers.broker import SharingChannel
-from workers.results import Results
-from workers.suspension import remember_code
+from workers.celery_patches.result_backend import Results
+from workers.celery_patches.retry_cost import remember_code
+from workers.transport.channels import SharingChannel
 
 
 def test_one_client_serves_a_channel_until_its_pool_is_replaced() -> None:

@@ -10,7 +10,7 @@ from celery.worker.consumer import Consumer
 from kombu import Connection
 from kombu.utils import functional
 
-from workers.consumer import AGAIN, CarefulConsumer
+from workers.celery_patches.consumer import AGAIN, CarefulConsumer
 
 
 class OverError(Exception):

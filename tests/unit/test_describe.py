@@ -11,7 +11,7 @@ from celery.exceptions import InvalidTaskError
 from kombu import Connection
 from kombu.message import Message
 
-from workers.describe import JobRequest
+from workers.celery_patches.request import JobRequest
 
 PICTURE = "aGVsbG8gcGljdHVyZQ=="
 REQUEST = {"provider": "photogpt", "operation": "image", "params": {"prompt": "a red fox", "image": PICTURE}}

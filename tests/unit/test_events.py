@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery
 
-from workers.events import CalmDispatcher
+from workers.celery_patches.events import CalmDispatcher
 
 
 class SlowProducer:

@@ -8,8 +8,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from workers.line import Line, draw_with, note
-from workers.pool import CarefulPool, _Careful
+from workers.celery_patches.pool import CarefulPool, _Careful
+from workers.telemetry.step_log import Line, draw_with, note
 
 
 def test_what_is_noted_anywhere_within_is_on_the_one_line() -> None:

@@ -19,7 +19,7 @@ from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from tests.contract.test_media import PNG
 from tests.unit.memory_store import MemoryStorage
 from workers.io.media import from_bytes
-from workers.line import Line
+from workers.telemetry.step_log import Line
 
 
 def media(count: int, *, url: str = "https://example.com/{}.png", copies: int = 0) -> tuple[Media, ...]:

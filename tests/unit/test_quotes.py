@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers.quotes import SAID_CHARACTERS, without_quotes
+from workers.telemetry.redaction import SAID_CHARACTERS, without_quotes
 
 PROMPT = "A portrait of Jane Roe, in oil"
 

@@ -13,7 +13,7 @@ from celery import Celery
 from celery.exceptions import Retry
 from celery.states import FAILURE, RETRY, SUCCESS
 
-from workers.results import Results
+from workers.celery_patches.result_backend import Results
 
 #: Celery calls it.
 pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")

@@ -17,8 +17,8 @@ from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Record
 from bide.ledger.sight import Poll
 from config.logging import register_secrets
-from workers.line import Line
-from workers.spans import Ids, Spans
+from workers.telemetry.spans import Ids, Spans
+from workers.telemetry.step_log import Line
 
 CALLER = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 TRACE, CALLERS_SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331

@@ -15,7 +15,7 @@ from bide.ledger import Record
 from tasks.submit import OTHERWISE, _Purchase, end
 from tests.contract.ledger_contract_submits import intended_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage
-from workers.line import Line
+from workers.telemetry.step_log import Line
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from structlog.testing import capture_logs
 from bide.client.post import signature_of, trace_headers
 from tests.contract.ledger_stage import request_of
 from tests.integration.servers import free_port
-from workers import tracing
-from workers.exporting import _exporters, provider_from
-from workers.line import Line
+from workers.telemetry import tracing
+from workers.telemetry.otel import _exporters, provider_from
+from workers.telemetry.step_log import Line
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,8 +59,9 @@ def test_without_being_asked_nothing_is_imported() -> None:
     """A worker without OTEL_* draws nothing, and loads neither the SDK's exporters nor our own spans."""
     code = (
         "import sys\nsys.modules.update({'opentelemetry': None})\n"
-        "import workers.tracing\nworkers.tracing.start()\nfrom workers.line import _drawn_by\n"
-        "print(_drawn_by, [name for name in sys.modules if name.startswith(('opentelemetry.', 'workers.spans'))])"
+        "from workers.telemetry import step_log, tracing\ntracing.start()\n"
+        "unwanted = ('opentelemetry.', 'workers.telemetry.spans')\n"
+        "print(step_log._drawn_by, [name for name in sys.modules if name.startswith(unwanted)])"
     )
     env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
@@ -69,7 +70,7 @@ def test_without_being_asked_nothing_is_imported() -> None:
 
 def test_asked_for_and_absent_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker without the packages works; its log says what to install."""
-    monkeypatch.setitem(sys.modules, "workers.exporting", None)
+    monkeypatch.setitem(sys.modules, "workers.telemetry.otel", None)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
     with capture_logs() as logs:
         tracing.start()

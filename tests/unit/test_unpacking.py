@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import compression
 
-from workers.unpacking import LONGEST_BYTES, limit_unpacking
+from workers.transport.decompress import LONGEST_BYTES, limit_unpacking
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from kombu.utils.json import loads
 
 from bide.ledger.scripts import RefusedError
 from workers.refusals import AGAIN_SECONDS, noticing, refusals
-from workers.watching import Watch
+from workers.transport.wait import Watch
 
 log = structlog.get_logger()
 

@@ -1,4 +1,4 @@
-"""Where traces go: OpenTelemetry's SDK as the standard OTEL_* variables want it. Imported by `workers.tracing` only."""
+"""Where traces go: OpenTelemetry's SDK as the standard OTEL_* variables want it. Only `tracing` imports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
-from workers.spans import Ids
+from workers.telemetry.spans import Ids
 
 #: The entry points under which packages offer their exporters.
 EXPORTERS = "opentelemetry_traces_exporter"

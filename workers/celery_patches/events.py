@@ -58,4 +58,4 @@ class CalmDispatcher(EventDispatcher):  # what celery-types leaves out of it is 
 class CalmEvents(Events):
     """For `Celery(events=CalmEvents)`."""
 
-    dispatcher_cls = "workers.events:CalmDispatcher"
+    dispatcher_cls = "workers.celery_patches.events:CalmDispatcher"

@@ -16,7 +16,7 @@ from kombu.message import Message
 
 from bide.ledger.scripts import RefusedError
 from workers.refusals import AGAIN_SECONDS, refusals
-from workers.unpacking import limit_unpacking
+from workers.transport.decompress import limit_unpacking
 
 log = structlog.get_logger()
 

@@ -27,7 +27,7 @@ from bide.errors import LedgerAwayError
 from bide.ledger import Record
 from bide.ledger.sight import Poll
 from config.logging import without_secrets
-from workers.line import Line
+from workers.telemetry.step_log import Line
 
 log = structlog.get_logger()
 

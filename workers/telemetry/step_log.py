@@ -73,5 +73,5 @@ def note(level: Level | None = None, /, **facts: Any) -> None:
 
 
 def draw_with(draw: Callable[[Line], None] | None) -> None:
-    """Have each step drawn as well, before its line is written: see `workers.tracing`."""
+    """Have each step drawn as well, before its line is written: see `workers.telemetry.tracing`."""
     _drawn_by[:] = [draw] if draw else []

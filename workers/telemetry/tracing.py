@@ -13,12 +13,12 @@ from celery.signals import worker_init, worker_shutdown
 from bide.ledger import Record
 from bide.ledger.sight import Poll, look
 from config.logging import register_secrets
-from workers.line import draw_with
-from workers.quotes import without_quotes
+from workers.telemetry.redaction import without_quotes
+from workers.telemetry.step_log import draw_with
 from workers.toolbox import toolbox
 
 if TYPE_CHECKING:
-    from workers.spans import Spans
+    from workers.telemetry.spans import Spans
 
 log = structlog.get_logger()
 
@@ -49,8 +49,8 @@ def start(**_: Any) -> None:
         return
     register_secrets(part for name in SECRETS for part in _values(os.environ.get(name, "")))
     try:
-        from workers.exporting import provider_from  # noqa: PLC0415 - optional, and slow to import
-        from workers.spans import Spans  # noqa: PLC0415 - as above
+        from workers.telemetry.otel import provider_from  # noqa: PLC0415 - optional, and slow to import
+        from workers.telemetry.spans import Spans  # noqa: PLC0415 - as above
 
         _running.append(Spans(provider_from(os.environ), heard=_heard))
     except ImportError as error:

@@ -11,9 +11,9 @@ from typing import Any
 import redis
 from kombu.transport.redis import SentinelChannel, SentinelTransport, Transport
 
-from workers.holding import HoldingQoS
 from workers.refusals import NoticingRedis
-from workers.taking import TakingChannel, TakingPoller
+from workers.transport.consume import TakingChannel, TakingPoller
+from workers.transport.unacked import HoldingQoS
 
 
 class SharingChannel(TakingChannel):

@@ -1,0 +1,1 @@
+"""Logs and traces of steps: one line and one span each, without words of a request."""

@@ -28,7 +28,7 @@ from bide.polling.schedule import timetable
 from bide.polling.timing import Pace
 from bide.providers import find
 from sandbox.jobs import latency_of
-from workers.dispatch import Dispatcher
+from workers.services.dispatcher import Dispatcher
 
 OPERATION = "images.generation"
 

@@ -191,7 +191,7 @@ def _results(settings: Settings) -> dict[str, Any]:
 
 def _beat(settings: Settings) -> dict[str, Any]:
     return {
-        "beat_scheduler": "workers.beat.Scheduler",
+        "beat_scheduler": "workers.scheduling.scheduler.Scheduler",
         "beat_schedule_filename": str(SCHEDULES_FILE),
         "beat_max_loop_interval": BEAT_LOOP_SECONDS,
         "redbeat_lock_timeout": BEAT_LOCK_SECONDS,

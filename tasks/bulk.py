@@ -10,7 +10,7 @@ from bide.bulk.names import RUN_ID, check_run_id
 from bide.errors import BideError, InvalidRequestError
 from config.queues import BULK
 from workers.app import app
-from workers.runs import begin_run
+from workers.scheduling.begin_run import begin_run
 from workers.toolbox import toolbox
 
 log = structlog.get_logger()

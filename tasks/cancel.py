@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from config.queues import CANCEL
 from workers.app import app
-from workers.cancel import cancel_job
+from workers.services.cancel import cancel_job
 
 
 @app.task(Strategy="workers.celery_patches.message_check:careful", **CANCEL)

@@ -23,7 +23,7 @@ from tasks.ending import Answered, ended, failed, outcome, said, told_of
 from tasks.store import PutOff, store
 from tasks.submit import submit
 from workers.app import app
-from workers.dispatch import ACCOUNT_HEADER, signature_of
+from workers.services.dispatcher import ACCOUNT_HEADER, signature_of
 from workers.telemetry.step_log import Line, note
 from workers.toolbox import Toolbox, toolbox
 

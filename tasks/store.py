@@ -22,9 +22,9 @@ from bide.providers import find
 from bide.providers.base import Media, Succeeded, Ticket
 from tasks.ending import said
 from tasks.submit import end
-from workers.leases import Lease
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
+from workers.services.lease_keeper import Lease
 from workers.telemetry.step_log import note
 from workers.toolbox import Toolbox
 

@@ -49,7 +49,7 @@ def _log(**_: Any) -> None:
 def _equip_worker(**_: Any) -> None:
     import workers.celery_patches.remote_control  # noqa: F401, PLC0415 - registers itself over Celery's command; only workers need it
     from workers.celery_patches.retry_cost import remember_code  # noqa: PLC0415 - as above
-    from workers.heart import Heart  # noqa: PLC0415 - as above
+    from workers.health.heartbeat_step import Heart  # noqa: PLC0415 - as above
 
     remember_code()
     app.steps["consumer"].add(Heart)
@@ -57,7 +57,7 @@ def _equip_worker(**_: Any) -> None:
 
 @worker_ready.connect
 def _start(**_: Any) -> None:
-    from workers.sweeper import start  # noqa: PLC0415 - only worker processes sweep
+    from workers.services.sweeper import start  # noqa: PLC0415 - only worker processes sweep
 
     gc.freeze()  # what is there now stays: no collection need look through it
     gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -66,7 +66,7 @@ def _start(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _stop(**_: Any) -> None:
-    from workers.sweeper import stop  # noqa: PLC0415 - only worker processes sweep
+    from workers.services.sweeper import stop  # noqa: PLC0415 - only worker processes sweep
 
     stop()
     close_toolbox()

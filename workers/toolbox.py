@@ -26,15 +26,15 @@ from bide.storage import Storage, StorageOptions
 from bide.webhooks.incoming import Hooks
 from config.settings import settings
 from workers.bulk.feeder import Feeder
-from workers.courier import Courier, refused_address, secrets_of
-from workers.dispatch import Dispatcher
 from workers.io.guard import check_url
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.inputs import InputFetcher
 from workers.io.media import Fetched, download
-from workers.learning import Learner
-from workers.leases import LeaseKeeper
-from workers.reactor import Reactor
+from workers.services.callback_sender import Courier, refused_address, secrets_of
+from workers.services.dispatcher import Dispatcher
+from workers.services.event_loop import Reactor
+from workers.services.learner import Learner
+from workers.services.lease_keeper import LeaseKeeper
 
 #: How long a provider may fetch an input of ours [seconds]: a day, since it may start late.
 INPUT_URL_SECONDS = 24 * 3600

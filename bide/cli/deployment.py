@@ -21,7 +21,7 @@ _NEEDED = {
     "workers.doctor": (("httpx", "boto3", "structlog"), "worker"),
     "workers.hooks": (("aiohttp", "structlog"), "worker"),
     "workers.metrics": (("prometheus_client", "structlog"), "worker"),
-    "workers.schedules": (("redbeat", "cronsim", "structlog"), "worker"),
+    "workers.scheduling": (("redbeat", "cronsim", "structlog"), "worker"),
 }
 
 

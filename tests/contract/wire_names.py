@@ -29,8 +29,8 @@ from bide.ledger.keys import canceled_key, idempotency_key, prefix
 from bide.settings.model import Settings
 from bide.settings.variables import leaves, variable_name
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Crew, Stage, request_of
-from workers.dispatch import ACCOUNT_HEADER
 from workers.metrics.counted import COUNTERS, HISTOGRAMS
+from workers.services.dispatcher import ACCOUNT_HEADER
 
 ROOT = Path(__file__).parents[2]
 

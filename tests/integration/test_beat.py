@@ -23,8 +23,8 @@ from config.schedules import Schedule, load
 from tests.integration.processes import Process, plain_environment, procfile
 from tests.integration.servers import RedisServer, redis_server
 from tests.integration.waiting import eventually
-from workers.beat import NOBODY_BEGAN_IT, Schedules
-from workers.fires import GIVE_UP, STATE_KEY, Fires, State
+from workers.scheduling.occurrences import GIVE_UP, STATE_KEY, Fires, State
+from workers.scheduling.scheduler import NOBODY_BEGAN_IT, Schedules
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ from celery import Celery
 
 from bide.ledger import AccountName, Hint, Messages
 from tests.integration.servers import RedisServer
-from workers.dispatch import Dispatcher
+from workers.services.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.integration
 

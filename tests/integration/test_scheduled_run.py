@@ -14,7 +14,7 @@ from tests.integration.object_store import BUCKET
 from tests.integration.processes import Process, procfile
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
-from workers.fires import STATE_KEY, State
+from workers.scheduling.occurrences import STATE_KEY, State
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from bide.storage import Storage
 from config.schedules import SCHEDULES_FILE
 from tests.unit.bulk_world import some_rows
 from tests.unit.memory_store import memory_storage
-from workers.runs import begin_run
+from workers.scheduling.begin_run import begin_run
 from workers.toolbox import Toolbox
 
 SOURCE = "s3://memory/rows.jsonl"

@@ -24,8 +24,8 @@ from bide.webhooks.outgoing import Letter, letter_of
 from config.settings import load
 from tests.contract.ledger_contract_callbacks import CALLED
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of
-from workers.courier import Courier, secrets_of
-from workers.reactor import Reactor
+from workers.services.callback_sender import Courier, secrets_of
+from workers.services.event_loop import Reactor
 from workers.toolbox import Toolbox
 
 NEW, OLD = (base64.b64encode(text * 3).decode() for text in (b"new-secret", b"old-secret"))

@@ -28,7 +28,7 @@ from bide.ledger import AccountName, Hint, Messages, Round
 from config.celery import Amqp, celery_settings
 from config.queues import CANCEL, DECLARED, GENERATE, POLL, TASKS
 from config.settings import load
-from workers.dispatch import Dispatcher
+from workers.services.dispatcher import Dispatcher
 
 REDIS, RABBIT = "redis://127.0.0.1:6379/0", "amqp://127.0.0.1//"
 SENTINEL = "sentinel://:hush@127.0.0.1:26379/3;sentinel://:hush@127.0.0.1:26380/3"

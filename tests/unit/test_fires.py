@@ -14,7 +14,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from config.schedules import Schedule
-from workers.fires import (
+from workers.scheduling.occurrences import (
     GIVE_UP,
     GRACE,
     MOST_CATCH_UPS,

@@ -15,8 +15,8 @@ from redbeat.schedulers import RedBeatConfig
 
 from config.celery import celery_settings
 from config.settings import load
-from workers.health import BEAT_LOCK_KEY, UnhealthyError, check_workers, judge
-from workers.pulse import Pulse, born, pulse_folder, pulses
+from workers.health.checks import BEAT_LOCK_KEY, UnhealthyError, check_workers, judge
+from workers.health.heartbeat import Pulse, born, pulse_folder, pulses
 
 NOW = 1000.0
 

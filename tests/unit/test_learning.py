@@ -13,8 +13,8 @@ from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Claimed, Ledger
 from bide.polling.backoff import PollPlan
 from bide.polling.duration_model import Experience
-from workers import learning
-from workers.learning import JOBS_PER_SECOND, MOST_JOBS, Learner
+from workers.services import learner as learner_module
+from workers.services.learner import JOBS_PER_SECOND, MOST_JOBS, Learner
 
 NAME = AccountName("photogpt", "default")
 PLAN = PollPlan(2.0, 2.0, 30.0)
@@ -161,7 +161,7 @@ def test_a_mistake_of_ours_is_no_trouble(server: redis.Redis, monkeypatch: pytes
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(learning, "timetable", broken)
+    monkeypatch.setattr(learner_module, "timetable", broken)
     fresh = Learner(Ledger(server))
     fresh.refresh(NAME)
     assert fresh.pace(NAME, IMAGES, PLAN).first() < 2.3

@@ -11,7 +11,7 @@ import pytest
 
 from bide.errors import LeaseLostError, LedgerAwayError
 from bide.ledger import AccountName, Timing
-from workers.leases import LeaseKeeper
+from workers.services.lease_keeper import LeaseKeeper
 
 BAD, GOOD = AccountName("photogpt", "bad"), AccountName("photogpt", "good")
 

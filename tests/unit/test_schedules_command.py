@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from config.schedules import load
-from workers import schedules
-from workers.fires import Fires
+from workers.scheduling.occurrences import Fires
+from workers.scheduling.show import described, main
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
 
@@ -43,7 +43,7 @@ def _file(tmp_path: Path) -> Path:
 
 def test_next_times_cross_the_change_of_the_clocks(file: Path) -> None:
     """Five of them, as the clock on the wall will show them; one that is off has none."""
-    nightly, paused = schedules.described(load(file), None, now=NOW)
+    nightly, paused = described(load(file), None, now=NOW)
 
     assert nightly["next"] == [
         "2026-03-28T02:30:00+01:00",
@@ -62,7 +62,7 @@ def test_last_and_missed_times_are_told(file: Path) -> None:
         fires = Fires(server)
         fires.advance(loaded[0], now=NOW - timedelta(days=3))
         fires.advance(loaded[0], now=NOW)
-        nightly, paused = schedules.described(loaded, fires, now=NOW)
+        nightly, paused = described(loaded, fires, now=NOW)
 
     assert nightly["last"] == {"due": "2026-03-27T02:30:00+01:00", "run_id": "nightly-20260327T0130Z"}
     assert [entry["run_id"] for entry in nightly["missed"]] == [None, None, "nightly-20260327T0130Z"]
@@ -73,7 +73,7 @@ def test_last_and_missed_times_are_told(file: Path) -> None:
 def test_person_reads_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One paragraph for each; without Redis the file is shown, and what is missing is said."""
     monkeypatch.setenv("BIDE_BROKER_URL", "redis://127.0.0.1:1/0")
-    shown = CliRunner().invoke(schedules.main, ["--file", str(file)])
+    shown = CliRunner().invoke(main, ["--file", str(file)])
 
     assert shown.exit_code == 0
     assert "nightly  30 2 * * *  Europe/Berlin\n  source  s3://uploads/rows.jsonl  max_failures=5%" in shown.stdout
@@ -85,7 +85,7 @@ def test_person_reads_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_file_is_told(file: Path) -> None:
     """All that is wrong, as beat says it."""
     file.write_text('[schedules.a]\ncron = "x"\n')
-    shown = CliRunner().invoke(schedules.main, ["--file", str(file)])
+    shown = CliRunner().invoke(main, ["--file", str(file)])
 
     assert shown.exit_code == 1
     assert "2 problems with the configuration" in shown.stderr

@@ -21,7 +21,7 @@ from bide.settings.sections import TimingSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.metrics.counted import REPAIRS
 from workers.metrics.tally import Tally, metrics_key
-from workers.sweeper import DEPUTY_KEY, LOCK_KEY, PAGE, Sweeper
+from workers.services.sweeper import DEPUTY_KEY, LOCK_KEY, PAGE, Sweeper
 from workers.toolbox import Toolbox
 
 
@@ -168,7 +168,7 @@ def test_a_run_that_nobody_looked_at_in_time_is_looked_at(tools: Tools) -> None:
 def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was mended is counted, and written by the timer of whoever counted it, at its end too."""
     fresh = Tally()
-    monkeypatch.setattr("workers.sweeper.tally", fresh)
+    monkeypatch.setattr("workers.services.sweeper.tally", fresh)
     stage.open("a", deadline_seconds=60)
     stage.clock.advance(100)
     sweeper = sweeper_of(tools)
@@ -182,7 +182,7 @@ def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools, monkeypatc
 def test_counts_that_can_not_be_kept_stop_no_sweep(stage: Stage, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key in the way is told of, and the counts stay for another time."""
     fresh = Tally()
-    monkeypatch.setattr("workers.sweeper.tally", fresh)
+    monkeypatch.setattr("workers.services.sweeper.tally", fresh)
     fresh.count(ACCOUNT, REPAIRS, "deadline")
     stage.server.set(metrics_key(ACCOUNT), "no hash")
     with capture_logs() as logs:

@@ -6,7 +6,7 @@ import itertools
 import random
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from bide.polling.backoff import JITTER, PollPlan
@@ -43,7 +43,7 @@ def looks(table: Timetable, until_seconds: float) -> list[float]:
     return ages[1:]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(sketches, plans, st.floats(0, 1e6), st.integers(-60, 60))
 def test_the_plan_bounds_every_delay(sketch: Sketch, plan: PollPlan, age: float, shift: int) -> None:
     """Whatever was learned, two looks are the plan's first delay apart at least, and its cap with jitter at most."""
@@ -57,7 +57,7 @@ def test_the_plan_bounds_every_delay(sketch: Sketch, plan: PollPlan, age: float,
     assert least - rounding <= table.after(age, chance) <= most + rounding
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(sketches, plans)
 def test_it_is_not_worse_than_backoff(sketch: Sketch, plan: PollPlan) -> None:
     """By its own measure, looks and waiting each as a share of what backoff takes, it costs no more than backoff.

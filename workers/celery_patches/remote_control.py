@@ -13,8 +13,8 @@ from celery.worker import control
 from celery.worker.control import control_command, inspect_command
 
 from config.logging import without_secrets
-from workers.cancel import cancel_job
 from workers.celery_patches.message_check import LONGEST_ID
+from workers.services.cancel import cancel_job
 
 _celery_revoke = control.revoke  # type: ignore[attr-defined]  # celery-types leaves it out
 _celery_conf = control.conf  # type: ignore[attr-defined]  # as above

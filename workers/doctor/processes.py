@@ -14,7 +14,7 @@ from bide.contract import POLL_QUEUE, QUEUES
 from bide.ledger.keys import prefix
 from bide.settings.model import Settings
 from workers.doctor.findings import Finding, ok, problem, warning
-from workers.sweeper import LOCK_KEY
+from workers.services.sweeper import LOCK_KEY
 from workers.toolbox import Toolbox
 
 #: How long workers may take to answer a broadcast, and Flower a request [seconds].

@@ -12,7 +12,7 @@ from bide.ledger import AccountName
 from bide.ledger.keys import prefix
 from bide.settings.model import Settings
 from workers.doctor.findings import Finding, ok, problem, warning
-from workers.sweeper import waiting
+from workers.services.sweeper import waiting
 from workers.toolbox import Toolbox
 
 #: From here on a queue's messages are a backlog.

@@ -67,7 +67,7 @@ def _connect(told: Settings) -> redis.Redis:
 
 def _desk(told: Settings, server: redis.Redis) -> Desk:
     from workers.app import app  # noqa: PLC0415 - slow to import, and only now is it sure that it is needed
-    from workers.dispatch import Dispatcher  # noqa: PLC0415 - as above
+    from workers.services.dispatcher import Dispatcher  # noqa: PLC0415 - as above
 
     return Desk(
         Calls(server),

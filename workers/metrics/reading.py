@@ -17,7 +17,7 @@ from bide.ledger import AccountName, Ledger
 from bide.ledger.census import Census, Standing
 from bide.ledger.health import Standing as Health
 from bide.ledger.keys import prefix
-from workers.health import UnhealthyError, waiting
+from workers.health.checks import UnhealthyError, waiting
 from workers.metrics.tally import metrics_key
 
 #: Accounts that are shown: requests may name any, and each has some hundred time series.

@@ -11,7 +11,7 @@ from celery import bootsteps
 from celery.signals import task_received
 from celery.worker import state
 
-from workers.pulse import Pulse, born
+from workers.health.heartbeat import Pulse, born
 from workers.refusals import refusals
 
 #: Between two pulses [seconds]; one costs less than half a millisecond.

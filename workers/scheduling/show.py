@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,7 +15,7 @@ from redbeat.schedulers import get_redis
 from bide.cli.output import PrintableErrors, ProblemsError, echo, echo_json, echo_paragraphs
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import SCHEDULES_FILE, Schedule, load
-from workers.fires import Fires, State
+from workers.scheduling.occurrences import Fires, State
 
 #: Times to come that are shown of each schedule.
 NEXT_SHOWN = 5
@@ -108,7 +107,3 @@ def _fires() -> Fires | None:
         echo(f"last and missed times are not known: {error}", err=True)
         return None
     return Fires(server)
-
-
-if __name__ == "__main__":
-    sys.exit(main(prog_name="bide schedules"))

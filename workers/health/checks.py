@@ -1,7 +1,7 @@
 """`python -m workers.health worker|poller|beat|flower|metrics|hooks`: exits with 0 only if that process does its work.
 
 For a worker that means: its loop turns, and it takes messages. One that lives, answers pings and takes none is not
-healthy. Most of it stands in a file (`workers.pulse`); the broker is asked only where that leaves it open.
+healthy. Most of it stands in a file (`workers.health.heartbeat`); the broker is asked only where that leaves it open.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from workers.pulse import Pulse, pulses
+from workers.health.heartbeat import Pulse, pulses
 
 T = TypeVar("T")
 
@@ -171,7 +171,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(f"{line}\n")
     return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

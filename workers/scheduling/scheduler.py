@@ -29,8 +29,8 @@ from bide.errors import LedgerAwayError
 from bide.ledger.scripts import is_away, why_away
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
-from workers.fires import GIVE_UP, Fires, Stage
 from workers.refusals import AGAIN_SECONDS, Seldom
+from workers.scheduling.occurrences import GIVE_UP, Fires, Stage
 
 log = structlog.get_logger()
 

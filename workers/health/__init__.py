@@ -1,0 +1,1 @@
+"""The heartbeat of a worker, and the health check that reads it: `python -m workers.health`."""

@@ -1,0 +1,1 @@
+"""Scheduled bulk runs: which occurrences are due, and their beginning in a worker."""

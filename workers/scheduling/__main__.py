@@ -1,0 +1,8 @@
+"""`python -m workers.scheduling`, which `bide schedules` becomes: see `workers.scheduling.show`."""
+
+import sys
+
+from workers.scheduling.show import main
+
+if __name__ == "__main__":
+    sys.exit(main(prog_name="bide schedules"))

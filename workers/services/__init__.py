@@ -1,0 +1,1 @@
+"""What runs in a worker process beside the tasks, each wired by the toolbox."""

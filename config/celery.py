@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery.app.amqp import AMQP, Queues
+from celery.app.backends import BACKEND_ALIASES
 from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 from redis.backoff import ExponentialBackoff
@@ -43,13 +44,10 @@ TRANSPORTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bi
 TRANSPORT_ALIASES["bide"] = "workers.transport.channels:SharingTransport"
 TRANSPORT_ALIASES["bide-sentinel"] = "workers.transport.channels:SharingSentinelTransport"
 
-#: What stands in for Celery's own store of results at each kind of address.
-RESULTS = {
-    "redis": "workers.celery_patches.result_backend:Results",
-    "rediss": "workers.celery_patches.result_backend:Results",
-    "unix": "workers.celery_patches.result_backend:Results",
-    "sentinel": "workers.celery_patches.result_backend:SentinelResults",
-}
+#: What stands in for Celery's own store of results at each kind of address; an alias too.
+RESULTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bide-sentinel"}
+BACKEND_ALIASES["bide"] = "workers.celery_patches.result_backend:Results"
+BACKEND_ALIASES["bide-sentinel"] = "workers.celery_patches.result_backend:SentinelResults"
 
 
 class DeclaredQueues(Queues):

@@ -203,6 +203,9 @@ def test_a_client_is_told_why(alone: Deployment) -> None:
             code, words = alone.run("bide", "cancel", job_id)
             assert (code, words.count("\n")) == (1, 1)
             assert "Redis refuses writes: NOREPLICAS" in words
+            words = alone.run("python", "-m", "workers.doctor")[1]
+            assert "it refuses them: NOREPLICAS" in words
+            assert "Traceback" not in words
         assert client.submit(image())
 
 

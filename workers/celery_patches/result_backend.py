@@ -11,7 +11,7 @@ from bide.ledger.scripts import is_away
 
 
 class Results(RedisBackend):
-    """For Celery's setting `result_backend`: `workers.celery_patches.result_backend:Results+redis://...`."""
+    """For Celery's setting `result_backend`, under the alias `bide`: `bide+redis://...`."""
 
     def mark_as_retry(
         self,

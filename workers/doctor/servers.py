@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from bide.ledger.scripts import REFUSALS, refusal
 from bide.servers import SENTINEL_MASTER, close
 from bide.servers import connect as client_of
 from bide.settings.addresses import REDIS_SCHEMES, ServerUrl, masked
@@ -19,6 +20,7 @@ from workers.doctor.findings import Finding, Level, ok, problem, warning
 from workers.doctor.redis_settings import check_settings, configuration
 from workers.doctor.replication import Reach, Replication, check_replication
 from workers.doctor.sentinels import check_sentinels
+from workers.health.checks import PROBE_KEY
 
 #: How long a server may take to answer [seconds].
 ANSWER_SECONDS = 5.0
@@ -52,7 +54,9 @@ def check_servers(settings: Settings) -> Iterator[Finding]:
 
 def can_be_written(findings: Iterable[Finding]) -> bool:
     """Whether every server answered and takes writes, by what `check_servers` found."""
-    return not any(found.level is Level.PROBLEM and found.check.startswith(("redis", "replicas")) for found in findings)
+    return not any(
+        found.level is Level.PROBLEM and found.check.startswith(("redis", "writes", "replicas")) for found in findings
+    )
 
 
 def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach) -> Iterator[Finding]:
@@ -62,7 +66,7 @@ def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach) -> Iterator
         seconds, micros = server.time()
         skew = seconds + micros / 1e6 - (asked_at + time.time()) / 2
         info, config = server.info(), configuration(server)
-        mutex = server.pttl(MUTEX_KEY)
+        mutex, refused = server.pttl(MUTEX_KEY), _refused(server)
     except (redis.RedisError, ValueError) as error:
         master = ", BIDE_SENTINEL_MASTER" if url.scheme == "sentinel" else ""
         remedy = f"start it, or correct BIDE_BROKER_URL, BIDE_LEDGER_URL, BIDE_RESULT_URL{master}"
@@ -72,6 +76,8 @@ def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach) -> Iterator
         close(server)
     replication = Replication(name, url, used, info, config)
     yield _role(replication)
+    if refused and not replication.leader:
+        yield problem(f"writes of {name}", f"it refuses them: {refused}", REFUSALS[refused])
     yield _version(f"version of {name}", info)
     holds_money, replicated = "ledger" in used, replication.may_fail_over
     yield from check_settings(name, info, config, holds_money=holds_money, replicated=replicated)
@@ -92,6 +98,17 @@ def _role(server: Replication) -> Finding:
     said = f"{masked(server.url)} leads to a replica of {server.leader}, which takes no writes that last"
     remedy = "name the leader in BIDE_LEDGER_URL and BIDE_BROKER_URL, or its sentinels: sentinel://HOST:26379"
     return problem(server.name, said, remedy)
+
+
+def _refused(server: redis.Redis) -> str:
+    """The code with which it refuses to write, '' where it does not."""
+    try:
+        server.set(PROBE_KEY, "", xx=True)
+    except redis.RedisError as error:
+        if code := refusal(error):
+            return code
+        raise
+    return ""
 
 
 def connect(url: ServerUrl, sentinel_master: str = SENTINEL_MASTER) -> redis.Redis:

@@ -165,8 +165,8 @@ def test_processes_at_work_go_on(kind: str, alone: Deployment) -> None:
                 broadcast_ping(app)
             for process in processes:
                 eventually(partial(lines, process, WAITS[process.name]), what=f"{process.name} says so")
-            for name in ("worker", "poller"):
-                code, _ = eventually(partial(alone.health, name, naming="takes nothing"), what="the check says so")
+            for process in processes:
+                code, _ = eventually(partial(alone.health, process.name, naming=kind), what="the check says so")
                 assert code == 1
 
         for process in processes:

@@ -69,9 +69,12 @@ def check_beat() -> str:
     """A beat has turned within the time its lock lives; raises `UnhealthyError`."""
     from config.settings import settings  # noqa: PLC0415 - as above
 
-    left = _ask_redis(settings().ledger_url, lambda server: server.pttl(BEAT_LOCK_KEY))
+    def ask(server: Any) -> int:
+        server.set(PROBE_KEY, "", xx=True)  # a beat that holds the lock still can do nothing where this is refused
+        return int(server.pttl(BEAT_LOCK_KEY))
+
+    left = _ask_redis(settings().ledger_url, ask)
     if left < 0:
-        _ask_redis(settings().ledger_url, lambda server: server.set(PROBE_KEY, "", xx=True))
         raise UnhealthyError("no beat holds the lock on the schedules")
     return f"a beat holds the lock on the schedules for another {left / 1000:.0f} s"
 

@@ -91,7 +91,8 @@ _line = Seldom()
 
 def _say_away(error: Exception) -> None:
     """Beat waits for Redis: a line of that once a minute."""
-    reason = str(error) if isinstance(error, LedgerAwayError) else why_away(error)
+    cause = error.__cause__ if isinstance(error, OperationalError) and error.__cause__ else error
+    reason = str(error) if isinstance(error, LedgerAwayError) else why_away(cause)
     if _line.due(reason):
         log.warning("schedules.away", reason=reason)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from typing import cast
 
 import redis
 from aiohttp import web
@@ -21,6 +24,7 @@ from bide.settings.problems import ConfigurationProblems
 from bide.webhooks.incoming import Hooks
 from config import logging as bide_logging
 from config.settings import settings
+from workers.hooks.door import Door, listen
 from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
 from workers.hooks.handler import Desk
 from workers.metrics.tally import tally
@@ -87,15 +91,19 @@ def _hooks_of(told: Settings) -> Callable[[AccountName], Hooks]:
 def _serve(told: Settings, desk: Desk) -> int:
     where = told.hooks
     try:
-        asyncio.run(_until_asked(where.address, where.port, Endpoint(desk)))
+        listeners = listen(where.address, where.port)
     except OSError as error:
         remedy = "set BIDE_HOOKS__ADDRESS and BIDE_HOOKS__PORT to where it may"
         sys.stderr.write(f"can't listen on {where.address} port {where.port}: {error.strerror}; {remedy}\n")
         return 1
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.enter_context(listener)
+        asyncio.run(_until_asked(listeners, Endpoint(desk)))
     return 0
 
 
-async def _until_asked(address: str, port: int, endpoint: Endpoint) -> None:
+async def _until_asked(listeners: Sequence[socket.socket], endpoint: Endpoint) -> None:
     """Serve until SIGTERM or SIGINT. No access log: its addresses would be secrets no more."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,11 +112,15 @@ async def _until_asked(address: str, port: int, endpoint: Endpoint) -> None:
     runner = web.AppRunner(endpoint.application(), access_log=None, shutdown_timeout=END_SECONDS, **LIMITS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, address, port).start()
-        [(host, bound, *_), *_] = runner.addresses
+        serving = asyncio.create_task(Door(cast(web.Server, runner.server), busy=endpoint.busy).serve(listeners))
+        serving.add_done_callback(lambda _: stop.set())  # it ends by itself only where it broke
+        host, bound, *_ = listeners[0].getsockname()
         sys.stdout.write(f"hooks at http://{f'[{host}]' if ':' in host else host}:{bound}\n")
         sys.stdout.flush()
         await stop.wait()
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
     finally:
         await runner.cleanup()
 

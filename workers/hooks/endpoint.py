@@ -50,7 +50,8 @@ class Endpoint:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hook")
-        self._waiting = 0
+        #: The connections with a call that is being taken.
+        self.busy: set[object] = set()
 
     def application(self) -> web.Application:
         """To be served; ends its threads when it is cleaned up."""
@@ -64,13 +65,13 @@ class Endpoint:
         account, job_id, proof = _address_of(request.match_info["path"])
         if not self._desk.knows(account, job_id, proof):
             return web.Response(status=404, text="not found\n")
-        if self._waiting >= MOST_WAITING:
+        if len(self.busy) >= MOST_WAITING:
             return _come_back()
-        self._waiting += 1
+        self.busy.add(request.protocol)
         try:
             return await self._take(request, account, job_id)
         finally:
-            self._waiting -= 1
+            self.busy.discard(request.protocol)
 
     async def _take(self, request: web.Request, account: AccountName, job_id: str) -> web.Response:
         try:

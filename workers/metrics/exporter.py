@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import sys
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import structlog
@@ -14,6 +16,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from workers.metrics.crowd import LONGEST_SECONDS, NO_FILES_SECONDS, Crowd
 from workers.metrics.families import families
 from workers.metrics.reading import Snapshot
 
@@ -72,12 +75,17 @@ def application(collector: Collector) -> WSGIApplication:
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """A thread for each request: /healthz answers while a scrape waits. Raises `OSError` where it can't listen."""
+    """A thread for each connection, so many at most and each for so long: /healthz answers while a scrape waits.
+
+    Raises `OSError` where it can't listen.
+    """
 
     daemon_threads = True
+    request_queue_size = 1024
 
     def __init__(self, address: str, port: int, app: WSGIApplication) -> None:
         [(self.address_family, *_), *_] = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        self._crowd = Crowd()
         super().__init__((address, port), _Quiet)
         self.set_app(app)
 
@@ -87,11 +95,45 @@ class Server(ThreadingMixIn, WSGIServer):
         host = str(self.server_address[0])
         return f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}"
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; another one is closed for it where there is no room."""
+        try:
+            connection, address = super().get_request()
+        except OSError:
+            self._crowd.close_one()
+            time.sleep(NO_FILES_SECONDS)  # the base class would try again at once, for ever
+            raise
+        self._crowd.add(connection)
+        return connection, address
+
+    def heard(self, connection: socket.socket) -> None:
+        """A whole request has come over a connection."""
+        self._crowd.heard(connection)
+
+    def service_actions(self) -> None:
+        """Close what is there for too long; called twice a second at least."""
+        self._crowd.close_old()
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that was answered, or gave up."""
+        self._crowd.remove(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of senders who are slow, or gone."""
+        if not isinstance(error := sys.exc_info()[1], OSError):
+            log.error("metrics.broke", reason=type(error).__name__)
+
 
 class _Quiet(WSGIRequestHandler):
-    """Says nothing of each request, and waits for none for ever."""
+    """Says nothing of each request."""
 
-    timeout = 10
+    timeout = LONGEST_SECONDS
+
+    def get_environ(self) -> dict[str, Any]:
+        """What the application is told of a request, which has come by now."""
+        cast(Server, self.server).heard(self.connection)
+        return super().get_environ()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class calls it that
         return

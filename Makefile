@@ -31,11 +31,12 @@ demo: setup ## See it work: all four providers, simulated, from submit to stored
 up: setup ## Run it here with your own providers from .env, until Ctrl-C
 	@$(BIN)/bide up
 
-check: setup ## Lint, format, types and floors
+check: setup ## Lint, format, types, floors and the sentences of the documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/prose.py
 
 test: setup ## Unit, contract and integration tests
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole" tests/integration tests/contract tests/unit

@@ -1,4 +1,4 @@
-"""Callers in another language: Celery clients for Node, from npm, and the webhook library that README names."""
+"""Callers in another language: Celery clients for Node, from npm, and the library of docs/callbacks.md."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_jobs_by_celery_ts(tmp_path: Path, rig: Rig) -> None:
 
 @pytest.mark.timeout(240)
 def test_a_callback_is_verified_in_node(tmp_path: Path) -> None:
-    """As README shows it: the library checks the signature over the body as it came, whatever is in it."""
+    """As docs/callbacks.md shows it: the library checks the signature over the body as it came, whatever is in it."""
     letter = Letter("https://example.com/", "msg_1", json.dumps({"type": "job.succeeded", "data": "\u2713 fox"}))
     headers = letter.headers([CALLBACK_SECRET], now=datetime.now(UTC))
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from celery import Celery
 from redbeat.schedulers import RedBeatConfig
+from structlog.testing import capture_logs
 
 from config.celery import celery_settings
 from config.settings import load
 from workers.health.checks import BEAT_LOCK_KEY, UnhealthyError, check_workers, judge
 from workers.health.heartbeat import Pulse, born, pulse_folder, pulses
+from workers.health.heartbeat_step import Heart
 
 NOW = 1000.0
 
@@ -143,13 +149,84 @@ def test_all_workers_of_a_kind_are_checked() -> None:
         check_workers("worker", patience_seconds=30)
 
 
-def test_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link that waits where the folder would be made leads nobody's files elsewhere."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / f"bide-{os.getuid()}").symlink_to(tmp_path)
+@pytest.fixture(params=["a link", "a file", "a folder that is open to all", "somebody else's folder"])
+def taken(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder in which the usual place is taken by something that others may write to; gives that."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    (tmp_path / "temp").mkdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    place = tmp_path / "temp" / f"bide-{os.getuid()}"
+    match request.param:
+        case "a link":
+            place.symlink_to(tmp_path / "elsewhere")
+        case "a file":
+            place.touch()
+        case "a folder that is open to all":
+            place.mkdir()
+            place.chmod(0o777)
+        case _:
+            place.mkdir(mode=0o755)
+            if os.getuid() != 0:
+                pytest.skip("only root can give a folder away")
+            os.chown(place, 65534, 65534)
+    return place
 
-    with pytest.raises(PermissionError, match="belongs to somebody else"):
-        pulse().write()
+
+def test_a_taken_place_stops_nobody(taken: Path) -> None:
+    """The pulse is written to a folder of another name, which the check finds; nothing is written to the taken one."""
+    for node in ("worker-1@here", "worker-2@here"):
+        pulse(node=node).write()
+
+    assert [each.node for each in pulses("worker")] == ["worker-1@here", "worker-2@here"]
+    assert "worker-2@here: 0 of 4 threads busy" in check_workers("worker", patience_seconds=1e9)
+    [own] = [each for each in taken.parent.iterdir() if each != taken]
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert len(list(own.iterdir())) == 2
+    assert list((taken.parent.parent / "elsewhere").iterdir()) == []
+    assert not taken.is_dir() or list(taken.iterdir()) == []
+
+
+@pytest.mark.usefixtures("taken")
+def test_pulses_of_two_folders_are_found() -> None:
+    """Two workers that start at once may have made one each."""
+    first, second = pulse_folder(), Path(tempfile.mkdtemp(prefix=f"bide-{os.getuid()}-"))
+    for folder, node in ((first, "worker-1@here"), (second, "worker-2@here")):
+        pulse(node=node).write()
+        (pulse_folder() / f"{node}.json").replace(folder / f"{node}.json")
+
+    assert {each.node for each in pulses("worker")} == {"worker-1@here", "worker-2@here"}
+
+
+def test_what_others_say_is_not_heard(taken: Path) -> None:
+    """A pulse that lies in a folder where others can write speaks for no worker."""
+    forged = json.dumps(asdict(pulse(node="worker-9@here")))
+    if taken.is_dir():
+        (taken / "worker-9@here.json").write_text(forged)
+
+    with pytest.raises(UnhealthyError, match="no worker of this user notes a pulse"):
+        check_workers("worker", patience_seconds=30)
+
+
+class Consumer:
+    """As much of Celery's consumer as the step that notes pulses reads."""
+
+    hostname, pool = "worker-1@here", SimpleNamespace(num_processes=4)
+
+
+def test_a_worker_that_can_not_write_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so once, and once more when it happens again; its loop turns on, and notes pulses as soon as it can."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    heart = Heart(Consumer())
+    with capture_logs() as logs:
+        for times in (3, 2):
+            for _ in range(times):
+                heart._tick(Consumer())
+            (tmp_path / "gone").mkdir()
+            heart._tick(Consumer())
+            assert [each.node for each in pulses("worker")] == ["worker-1@here"]
+            shutil.rmtree(tmp_path / "gone")
+
+    assert [entry["event"] for entry in logs] == ["heartbeat.not_written"] * 2
 
 
 # What it relies on

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -49,7 +50,7 @@ def pulses(kind: str) -> Iterator[Pulse]:
 
     A worker that runs as another user says nothing here, and one of another version nothing that can be read.
     """
-    for path in sorted(pulse_folder().glob(f"{kind}*.json")):
+    for path in [path for folder in pulse_folders() for path in sorted(folder.glob(f"{kind}*.json"))]:
         with suppress(KeyError, TypeError, ValueError, FileNotFoundError):
             pulse = Pulse.read(path)
             if _alive(pulse.pid) and pulse.born == born(pulse.pid):
@@ -59,12 +60,35 @@ def pulses(kind: str) -> Iterator[Pulse]:
 
 
 def pulse_folder() -> Path:
-    """The folder of this user's pulses; raises `OSError` where somebody else has taken its place."""
-    folder = Path(tempfile.gettempdir(), f"bide-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to somebody else; remove it, or set TMPDIR to another folder")
-    return folder
+    """The folder that this user's pulses are written to, made where it is missing; raises `OSError` where it can't be.
+
+    Its name is known, so that somebody else may have taken it: the folder then gets a name that nobody could guess.
+    """
+    usual = _usual_folder()
+    with suppress(FileExistsError):
+        usual.mkdir(mode=0o700)
+    if _is_ours(usual):
+        return usual
+    return next(iter(pulse_folders()), None) or Path(tempfile.mkdtemp(prefix=f"{usual.name}-", dir=usual.parent))
+
+
+def pulse_folders() -> list[Path]:
+    """All folders with pulses of this user: two workers that start at once may have made one each."""
+    usual = _usual_folder()
+    return [each for each in (usual, *sorted(usual.parent.glob(f"{usual.name}-*"))) if _is_ours(each)]
+
+
+def _usual_folder() -> Path:
+    return Path(tempfile.gettempdir(), f"bide-{os.getuid()}")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is a folder, and no link to one, that belongs to this user, and where nobody else can write."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 def born(pid: int) -> str:

@@ -7,12 +7,15 @@ import time
 from functools import partial
 from typing import Any
 
+import structlog
 from celery import bootsteps
 from celery.signals import task_received
 from celery.worker import state
 
 from workers.health.heartbeat import Pulse, born
 from workers.refusals import refusals
+
+log = structlog.get_logger()
 
 #: Between two pulses [seconds]; one costs less than half a millisecond.
 TICK_SECONDS = 2.0
@@ -29,6 +32,7 @@ class Heart(bootsteps.StartStopStep):
         self._taken_at = self._free_since = 0.0
         self._pid, self._born = os.getpid(), born(os.getpid())
         self._timer: Any = None
+        self._writable = True
         task_received.connect(self._take)
         consumer.note_pulse = partial(self._tick, consumer)
 
@@ -50,15 +54,28 @@ class Heart(bootsteps.StartStopStep):
         now, running, threads = time.monotonic(), len(state.active_requests), consumer.pool.num_processes
         if running >= threads:
             self._free_since = now
-        Pulse(
-            node=consumer.hostname,
-            pid=self._pid,
-            born=self._born,
-            queues=self._queues,
-            running=running,
-            threads=threads,
-            ticked_at=now,
-            taken_at=self._taken_at,
-            free_since=self._free_since,
-            refused=refusals.why(),
-        ).write()
+        self._note(
+            Pulse(
+                node=consumer.hostname,
+                pid=self._pid,
+                born=self._born,
+                queues=self._queues,
+                running=running,
+                threads=threads,
+                ticked_at=now,
+                taken_at=self._taken_at,
+                free_since=self._free_since,
+                refused=refusals.why(),
+            )
+        )
+
+    def _note(self, pulse: Pulse) -> None:
+        """Write the pulse down; a disk that is full stops no worker, and is worth one line."""
+        try:
+            pulse.write()
+        except OSError as error:
+            if self._writable:
+                log.warning("heartbeat.not_written", node=pulse.node, reason=str(error))
+            self._writable = False
+        else:
+            self._writable = True

@@ -47,11 +47,16 @@ def secrets() -> Path:
     return root / "secrets"
 
 
+def files(name: str) -> dict[str, str]:
+    """The variables of a process that name a secret's file, and the secret."""
+    given = SERVICES[name]["environment"].items()
+    return {key: value.removeprefix(MOUNTED) for key, value in given if value.startswith(MOUNTED) and key != "DOTENV"}
+
+
 def told(name: str) -> Settings:
     """The settings of a process in its container."""
     written = dict(re.findall(r"(?m)^(\w+)=(.*)$", EXAMPLE.replace("127.0.0.1:8900", "sandbox:8900")))
     given = {key: filled(value) for key, value in SERVICES[name]["environment"].items()}
-    files = {value.removeprefix(MOUNTED) for value in given.values() if value.startswith(MOUNTED)}
-    assert files <= set(SERVICES[name]["secrets"])
+    assert set(files(name).values()) <= set(SERVICES[name]["secrets"])
     own = {key: value.replace(MOUNTED, f"{secrets()}/") for key, value in given.items()}
     return load(written | own, env_file=None)

@@ -11,7 +11,10 @@ from configparser import ConfigParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.unit.compose import COMPOSE, MOUNTED, ROOT, SERVICES, TEXT, secrets
+import pytest
+
+from config.settings import load
+from tests.unit.compose import COMPOSE, MOUNTED, ROOT, SERVICES, TEXT, files, secrets
 
 
 def test_no_secret_stands_in_the_file() -> None:
@@ -24,9 +27,63 @@ def test_no_secret_stands_in_the_file() -> None:
         if secret.search(key)
     }
 
-    assert {key for key, value in values if not value} == {key.removesuffix("_FILE") for key, value in values if value}
+    assert {key for key, value in values if not value} >= {key.removesuffix("_FILE") for key, value in values if value}
     assert all(value.startswith(MOUNTED) for _, value in values if value)
     assert re.findall(r"://\w*:[^$/\s][^/\s]*@", TEXT) == []
+
+
+#: Who is given which secrets, and no other.
+HOLDERS = {
+    "worker": {"redis_url", "aws_credentials", "callback_secret", "hooks_secret", "providers"},
+    "poller": {"redis_url", "hooks_secret", "providers"},
+    "beat": {"redis_url"},
+    "flower": {"redis_url", "flower_password"},
+    "metrics": {"redis_url"},
+    "hooks": {"redis_url", "hooks_secret"},
+    "valkey": {"valkey.conf"},
+    "seaweedfs": {"s3.json"},
+    "sandbox": set[str](),
+}
+
+#: What `.env` may hold for somebody, as an owner of the deployment would write it there.
+WRITTEN = {
+    "AWS_ACCESS_KEY_ID": "aws_credentials",
+    "AWS_SECRET_ACCESS_KEY": "aws_credentials",
+    "BIDE_CALLBACKS__SECRET": "callback_secret",
+    "BIDE_CALLBACKS__PREVIOUS_SECRET": "callback_secret",
+    "BIDE_HOOKS__SECRET": "hooks_secret",
+    "BIDE_HOOKS__SECRET_FILE": "hooks_secret",
+    "BIDE_FLOWER__PASSWORD": "flower_password",
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_has_the_secrets_that_it_needs(name: str) -> None:
+    """Files that are mounted, and what `.env` would bring in besides: keys of the store and the rest reach few."""
+    service = SERVICES[name]
+    mounted = {volume.split(":")[0] for volume in service.get("volumes", [])}
+    given = set(service.get("secrets", [])) | ({"providers"} if "./secrets/providers" in mounted else set())
+    assert given == HOLDERS[name]
+    if "env_file" in service:
+        reached = {secret for variable, secret in WRITTEN.items() if service["environment"].get(variable) != ""}
+        assert reached <= HOLDERS[name]
+        assert set(files(name).values()) == HOLDERS[name] - {"providers"}
+        assert ("DOTENV" in service["environment"]) == ("providers" in HOLDERS[name])
+
+
+def test_keys_of_providers_are_read_where_they_are_mounted(tmp_path: Path) -> None:
+    """The file that the script makes is read as another `.env`, below what Compose says."""
+    folder = shutil.copytree(secrets() / "providers", tmp_path / "providers")
+    dotenv = SERVICES["worker"]["environment"]["DOTENV"].removeprefix(f"{MOUNTED}providers/")
+    assert load({"BIDE_S3__BUCKET": "results"}, env_file=folder / dotenv).providers == {}
+
+    (folder / "photogpt").write_text("a-key\n")
+    (folder / dotenv).write_text(f"BIDE_PROVIDERS__PHOTOGPT__API_KEY_FILE={folder}/photogpt\n")
+    told = load(
+        {"BIDE_S3__BUCKET": "results", "BIDE_PROVIDERS__PHOTOGPT__MAX_IN_FLIGHT": "5"}, env_file=folder / dotenv
+    )
+    account = told.account("photogpt")
+    assert (account.api_key.get_secret_value(), account.max_in_flight) == ("a-key", 5)
 
 
 def test_secrets_are_made_once(tmp_path: Path) -> None:

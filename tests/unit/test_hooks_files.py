@@ -58,11 +58,34 @@ def test_the_pod_is_as_the_exporters() -> None:
     probes = {"startupProbe", "readinessProbe", "livenessProbe"}
     different = {name for name in own if own[name] != other.get(name)}
 
-    assert ours == theirs
+    assert secrets_of(ours) == {"redis_url", "hooks_secret"}
+    assert secrets_of(theirs) == {"redis_url"}
+    assert ours | {"volumes": theirs["volumes"]} == theirs
     assert own.keys() == other.keys()
-    assert different == {"name", "command", "env", "ports"} | probes
+    assert different == {"name", "command", "env", "envFrom", "ports"} | probes
     assert own["command"] == SERVICE["command"]
     assert all(own[probe]["exec"]["command"] == SERVICE["healthcheck"]["test"][1:] for probe in probes)
+
+
+def secrets_of(pod: dict[str, Any]) -> set[str]:
+    """The secrets that a pod mounts."""
+    [volume] = [each for each in pod["volumes"] if each["name"] == "secrets"]
+    return {each["key"] for each in volume["secret"]["items"]}
+
+
+def test_those_who_need_the_secret_are_told() -> None:
+    """Worker and poller read the endpoint's settings and mount its secret, as the endpoint does; nobody else."""
+    [patch] = KUSTOMIZATION["patches"]
+    [settings] = KUSTOMIZATION["configMapGenerator"]
+    reads, mounts = yaml.safe_load(patch["patch"])
+    [container] = OBJECTS["Deployment"]["spec"]["template"]["spec"]["containers"]
+
+    assert patch["target"] == {"kind": "Deployment", "name": "bide-(worker|poller)"}
+    assert reads["value"] == {"configMapRef": {"name": settings["name"]}} == container["envFrom"][1]
+    assert mounts["value"] == {"key": "hooks_secret", "path": "hooks_secret"}
+    given = dict(re.findall(r"(?m)^(\w+)=(.*)$", (FOLDER / "hooks" / settings["envs"][0]).read_text()))
+    assert given["BIDE_HOOKS__SECRET_FILE"] == f"/run/secrets/bide/{mounts['value']['path']}"
+    assert given.keys() == {"BIDE_HOOKS__URL", "BIDE_HOOKS__SECRET_FILE"}
 
 
 def test_ports_agree() -> None:

@@ -147,6 +147,28 @@ def test_settings_are_complete(name: str) -> None:
         assert (told.address, told.port) == ("0.0.0.0", port["containerPort"])
 
 
+#: Who is given which secrets, and no other.
+HOLDERS = {
+    "worker": {"redis_url", "aws_credentials", "callback_secret", "photogpt_api_key"},
+    "poller": {"redis_url", "photogpt_api_key"},
+    "beat": {"redis_url"},
+    "flower": {"redis_url", "flower_password"},
+    "metrics": {"redis_url"},
+}
+
+
+@pods
+def test_each_has_the_secrets_that_it_needs(name: str) -> None:
+    """The files that it mounts, and that its variables name."""
+    [volume] = [each for each in PODS[name]["spec"]["volumes"] if each["name"] == "secrets"]
+    mounted = volume["secret"]["items"]
+
+    assert {each["key"] for each in mounted} == HOLDERS[name]
+    assert all(each["key"] == each["path"] for each in mounted)
+    named = {value for value in environment(name).values() if value.startswith(SECRETS_FOLDER)}
+    assert {value.removeprefix(SECRETS_FOLDER) for value in named} == HOLDERS[name]
+
+
 def test_no_secret_stands_in_the_files() -> None:
     """Passwords are files, and the example has none that would work."""
     secret = re.compile(r"PASSWORD|SECRET|KEY|BROKER_URL")

@@ -47,7 +47,7 @@ def main() -> int:
         return 1
     if told.hooks.url is None or told.hooks.secret is None:
         sys.stderr.write(
-            "no provider is told to call: set BIDE_HOOKS__URL and BIDE_HOOKS__SECRET, for all processes "
+            "no provider is told to call: set BIDE_HOOKS__URL and BIDE_HOOKS__SECRET, here and for workers "
             "(docs/webhooks.md), or do without `bide hooks`\n"
         )
         return 1

@@ -26,9 +26,9 @@ from bide.bulk.runs import Runs
 from bide.bulk.start import start
 from bide.contract import Output
 from bide.ledger import Ledger
+from bide.ledger.connection import connect
 from bide.ledger.keys import prefix
 from bide.ledger.records import AccountName
-from bide.ledger.scripts import connect
 from bide.storage import Storage, StorageOptions
 from tests.integration.object_store import BUCKET, REGION, ObjectStore
 from tests.integration.servers import redis_server

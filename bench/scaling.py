@@ -29,7 +29,7 @@ from bench.table import written
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Ledger, Limits
 from bide.ledger.callbacks import Callbacks
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from bide.polling.backoff import PollPlan
 from workers.embedded.surroundings import demo_surroundings
 

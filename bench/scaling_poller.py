@@ -9,7 +9,7 @@ import time
 import click
 
 from bide.ledger import AccountName, Ledger, Limits, Polled
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 
 #: When each job comes up again [seconds]: at once, so that there is always a full batch.
 AGAIN_SECONDS = 0.0

@@ -19,7 +19,7 @@ from typing import Any
 import redis
 
 from bench import provider, workload
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from workers.embedded.surroundings import demo_surroundings
 
 ROOT = Path(__file__).resolve().parent.parent

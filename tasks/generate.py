@@ -19,9 +19,9 @@ from bide.errors import InvalidRequestError, JobFailed, LeaseLostError, LedgerAw
 from bide.ledger import AccountName, Messages, Record, Step, Verb
 from bide.providers import find
 from config.queues import GENERATE
-from tasks.ending import Answered, ended, failed, outcome, said, told_of
-from tasks.store import PutOff, store
-from tasks.submit import submit
+from tasks.steps.answer import Answered, ended, failed, outcome, said, told_of
+from tasks.steps.store import PutOff, store
+from tasks.steps.submit import submit
 from workers.app import app
 from workers.services.dispatcher import ACCOUNT_HEADER, signature_of
 from workers.telemetry.step_log import Line, note

@@ -13,8 +13,8 @@ from bide.contract import GenerateRequest, object_key
 from bide.errors import BadMediaError, ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Claimed, Ledger, Limits, Record, Timing
 from bide.ledger.callbacks import Callbacks
+from bide.ledger.connection import connect
 from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
-from bide.ledger.scripts import connect
 from bide.polling.backoff import PollPlan
 from bide.polling.timing import Pace
 from bide.providers import find, installed

@@ -16,7 +16,8 @@ from bide.errors import IdempotencyConflictError, LedgerAwayError
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import RECORD_VERSION
-from bide.ledger.scripts import Moves, away, is_away
+from bide.ledger.script_runner import Scripts
+from bide.redis_errors import away, is_away
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ class Runs:
 
     def __init__(self, server: redis.Redis, *, retention_seconds: int = RETENTION_SECONDS) -> None:
         self.server = server
-        self._moves = Moves(server)
+        self._moves = Scripts(server)
         self._retention_seconds = retention_seconds
 
     # For those who begin, watch and steer runs

@@ -58,7 +58,7 @@ def tell_of_redis(error: Exception) -> str:
         return ""
     from kombu.exceptions import OperationalError  # noqa: PLC0415 - slow to import, and no error of a mistyped command
 
-    from bide.ledger.scripts import is_away, why_away  # noqa: PLC0415 - as above
+    from bide.redis_errors import is_away, why_away  # noqa: PLC0415 - as above
 
     cause = error.__cause__ if isinstance(error, OperationalError) and error.__cause__ else error
     return f"Redis {why_away(cause)}" if is_away(cause) else ""

@@ -59,7 +59,7 @@ def deployed(broker: str | None) -> Iterator[Deployment]:
     """The deployment of the broker, which is seen to answer first; raises `ClickException`."""
     from bide.bulk.runs import Runs  # noqa: PLC0415 - takes a while, and --help does not need it
     from bide.client.post import Post  # noqa: PLC0415 - as above
-    from bide.servers import results_at  # noqa: PLC0415 - as above
+    from bide.redis_client import results_at  # noqa: PLC0415 - as above
 
     told = surroundings(broker)
     with ledger_at(broker) as ledger:

@@ -84,7 +84,7 @@ def connected(broker: str | None) -> Iterator[Client]:
 def ledger_at(broker: str | None) -> Iterator[Ledger]:
     """The ledger beside the broker, which is seen to answer first; raises `ClickException`."""
     from bide.ledger import Ledger  # noqa: PLC0415 - as Celery above
-    from bide.ledger.scripts import connect  # noqa: PLC0415 - as Celery above
+    from bide.ledger.connection import connect  # noqa: PLC0415 - as Celery above
 
     told = surroundings(broker)
     url = told.get("BIDE_LEDGER_URL") or told["BIDE_BROKER_URL"]
@@ -101,8 +101,8 @@ def sentinel_master(told: Mapping[str, str]) -> str:
 def _greet(url: str, master: str) -> None:
     import redis  # noqa: PLC0415 - as Celery above
 
-    from bide.ledger.scripts import refusal  # noqa: PLC0415 - as Celery above
-    from bide.servers import connect  # noqa: PLC0415 - as Celery above
+    from bide.redis_client import connect  # noqa: PLC0415 - as Celery above
+    from bide.redis_errors import refusal  # noqa: PLC0415 - as Celery above
 
     try:
         with connect(

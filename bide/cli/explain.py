@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bide.contract import Failure
     from bide.ledger import Ledger, Record
-    from bide.ledger.sight import Sight
+    from bide.ledger.snapshot import Sight
 
 
 @click.command()
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @broker_option
 def explain(job_id: str, broker: str | None, as_json: bool) -> None:
     """Tell a job's story: what happened, why it waits, what comes next, what to do."""
-    from bide.ledger.sight import look  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+    from bide.ledger.snapshot import look  # noqa: PLC0415 - Redis takes a while, and --help does not need it
 
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)

@@ -112,7 +112,7 @@ def _tell(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool)
 def described(record: Record) -> dict[str, Any]:
     """One doubt: whose, since when, and why."""
     from bide.describe import describe  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
-    from bide.ledger.settling import remarks  # noqa: PLC0415 - as above
+    from bide.ledger.unconfirmed import remarks  # noqa: PLC0415 - as above
 
     since = record.moment("intended")
     return {

@@ -13,7 +13,7 @@ from bide.client.status import Status
 from bide.client.sync import Client
 from bide.client.waiting import Waiting
 from bide.contract import JobResult
-from bide.servers import SENTINEL_MASTER, connect_async, results_at
+from bide.redis_client import SENTINEL_MASTER, connect_async, results_at
 
 
 class AsyncClient:

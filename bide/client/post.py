@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 
 from bide.contract import BULK_TASK, CANCEL_TASK, CONTROL_QUEUE, GENERATE_TASK, SUBMIT_QUEUE, GenerateRequest, JobResult
 from bide.describe import describe
-from bide.servers import for_kombu
+from bide.redis_client import for_kombu
 
 #: How a client publishes: fails within a second when the broker is away, instead of blocking.
 PUBLISH = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bide.contract import Failure, JobState
 from bide.ledger import Record
-from bide.ledger.settling import remarks
+from bide.ledger.unconfirmed import remarks
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from bide.client.status import Status, status_of
 from bide.contract import GenerateRequest, JobResult, JobState
 from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, JobFailed
 from bide.ledger import Ledger, Record, Verb
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from bide.providers.base import Provider
-from bide.servers import SENTINEL_MASTER, close, results_at
+from bide.redis_client import SENTINEL_MASTER, close, results_at
 
 #: How often a waiting client looks: soon at first, then ever more seldom, up to the second figure [seconds].
 WAIT_FIRST_SECONDS, WAIT_MOST_SECONDS = 0.05, 0.5

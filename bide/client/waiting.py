@@ -11,8 +11,8 @@ import redis
 import redis.asyncio
 
 from bide.contract import JobResult
-from bide.ledger.scripts import is_away
-from bide.servers import close_async
+from bide.redis_client import close_async
+from bide.redis_errors import is_away
 
 #: Keys that one command asks for.
 PAGE = 500

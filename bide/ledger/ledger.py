@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bide.contract import FailureCode, GenerateRequest, JobState
-from bide.ledger.health import Health
+from bide.ledger.breaker import Health
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.records import (
     RECORD_VERSION,
@@ -21,8 +21,8 @@ from bide.ledger.records import (
 )
 from bide.ledger.replies import claimed_of, hint_of, messages_of, pairs, round_of
 from bide.ledger.scripted import error_of
-from bide.ledger.settling import Settling
 from bide.ledger.submits import Submits, bought_before
+from bide.ledger.unconfirmed import Settling
 
 __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 

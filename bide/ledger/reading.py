@@ -9,7 +9,7 @@ import redis
 
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Record
-from bide.ledger.scripts import away, is_away
+from bide.redis_errors import away, is_away
 
 
 class Readings:

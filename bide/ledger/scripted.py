@@ -11,7 +11,7 @@ from bide.contract import Failure, FailureCode
 from bide.ledger.keys import prefix
 from bide.ledger.reading import Readings
 from bide.ledger.records import AccountName, Limits, Timing
-from bide.ledger.scripts import Moves
+from bide.ledger.script_runner import Scripts
 
 
 class Scripted(Readings):
@@ -32,7 +32,7 @@ class Scripted(Readings):
         self.timing = timing or Timing()
         self._limits = limits
         self._clock = clock
-        self._moves = Moves(server)
+        self._moves = Scripts(server)
 
     def _run(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
         now = "" if self._clock is None else repr(self._clock())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bide.contract import FailureCode, JobState
 from bide.ledger.records import Record
-from bide.ledger.sight import Sight
+from bide.ledger.snapshot import Sight
 
 #: Without a sweep for this long nobody looks after the account [seconds].
 UNSWEPT_SECONDS = 60.0

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from bide.ledger import Limits, Polled
-from bide.ledger.hasten import GAP_SECONDS, MOST_LOOKS, Calls, Hastened
 from bide.ledger.keys import prefix
-from bide.ledger.sight import look
+from bide.ledger.poll_now import GAP_SECONDS, MOST_LOOKS, Calls, Hastened
+from bide.ledger.snapshot import look
 from bide.ledger.timeline import events
 from bide.polling.durations import Sketch
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage

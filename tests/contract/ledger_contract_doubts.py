@@ -7,7 +7,7 @@ import pytest
 from bide.contract import FailureCode, JobState
 from bide.ledger import Concluded, Polled, Record, Verb
 from bide.ledger.keys import prefix
-from bide.ledger.settling import remarks
+from bide.ledger.unconfirmed import remarks
 from tests.contract.ledger_contract_submits import intended_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 

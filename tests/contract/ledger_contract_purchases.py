@@ -6,8 +6,8 @@ import pytest
 
 from bide.contract import JobState
 from bide.ledger import Concluded, Polled, Record
-from bide.ledger.settling import remarks
 from bide.ledger.timeline import money
+from bide.ledger.unconfirmed import remarks
 from tests.contract.ledger_contract_submits import intended_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage
 

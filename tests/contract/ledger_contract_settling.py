@@ -7,7 +7,7 @@ import pytest
 from bide.contract import FailureCode, JobState
 from bide.ledger import Polled, Verb
 from bide.ledger.keys import prefix
-from bide.ledger.settling import remarks
+from bide.ledger.unconfirmed import remarks
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 
 #: What a poll of an id that the provider does not know comes to.

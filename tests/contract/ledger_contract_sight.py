@@ -8,7 +8,7 @@ from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Limits, Polled, Record
 from bide.ledger.keys import prefix
 from bide.ledger.listing import Job, Listing, Wanted
-from bide.ledger.sight import Sight, look
+from bide.ledger.snapshot import Sight, look
 from bide.ledger.timeline import events, money, next_look, why
 from tests.contract.ledger_stage import ACCOUNT, Stage
 

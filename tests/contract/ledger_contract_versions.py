@@ -10,7 +10,7 @@ import pytest
 from bide.ledger import Limits, Verb
 from bide.ledger.keys import prefix
 from bide.ledger.records import RECORD_VERSION
-from bide.ledger.scripts import source
+from bide.ledger.script_runner import source
 from tests.contract.ledger_stage import ACCOUNT, Clock, Crew, Stage
 
 #: A job at each place where somebody might take it up.

@@ -9,8 +9,8 @@ import redis
 from hypothesis.stateful import RuleBasedStateMachine
 
 from bide.ledger import AccountName, Ledger, Messages, Record
-from bide.ledger.hasten import Calls
 from bide.ledger.keys import prefix
+from bide.ledger.poll_now import Calls
 from tests.contract.ledger_life import among, either, either_account, event, some
 from tests.contract.ledger_stage import Clock
 

@@ -10,7 +10,7 @@ from typing import Any
 import fakeredis
 
 from bide.ledger.schema import FIELDS, STATES, TRANSITIONS
-from bide.ledger.scripts import source
+from bide.ledger.script_runner import source
 
 #: With more records than this a look at all of them takes too long.
 MOST_RECORDS = 300

@@ -13,7 +13,7 @@ from typing import Any, Self
 import redis
 
 from bide.ledger import AccountName, Ledger
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from sandbox.running import Sandbox
 from tests.integration.object_store import ObjectStore
 from tests.integration.processes import Process, plain_environment

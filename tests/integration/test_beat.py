@@ -17,7 +17,7 @@ from celery import Celery
 from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.contract import BULK_TASK, CONTROL_QUEUE
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from config.celery import BEAT_LOCK_SECONDS
 from config.schedules import Schedule, load
 from tests.integration.processes import Process, plain_environment, procfile

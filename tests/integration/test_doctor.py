@@ -12,8 +12,8 @@ from celery import Celery
 
 from bide.contract import POLL_QUEUE, SUBMIT_QUEUE
 from bide.ledger import AccountName
+from bide.ledger.connection import connect
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
-from bide.ledger.scripts import connect
 from tests.integration.caller import Caller, failure, image, marker
 from tests.integration.doctoring import anybody_may_look, app_of, configured, doctor, one, store, told
 from tests.integration.object_store import SECRET_KEY

@@ -10,7 +10,7 @@ import pytest
 import redis
 from kombu import Connection, Exchange, Queue
 
-from bide.ledger.scripts import RefusedError
+from bide.redis_errors import RefusedError
 from tests.integration.refusing import KINDS, refusing
 from tests.integration.servers import RedisServer
 from workers.transport.channels import SharingTransport

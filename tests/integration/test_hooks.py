@@ -16,8 +16,8 @@ import pytest
 import redis
 
 from bide.ledger import AccountName, Ledger, Record
-from bide.ledger.hasten import GAP_SECONDS
 from bide.ledger.keys import prefix
+from bide.ledger.poll_now import GAP_SECONDS
 from bide.polling.duration_model import Experience
 from bide.webhooks.incoming import Hooks
 from tests.integration.caller import Caller, failure, marker, succeeded

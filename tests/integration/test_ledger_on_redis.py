@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from bide.contract import JobState
 from bide.errors import LedgerAwayError
 from bide.ledger import Ledger, Limits, Verb
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from tests.contract.ledger_contract import LedgerContract
 from tests.contract.ledger_life import profile
 from tests.contract.ledger_machine import LedgerMachine

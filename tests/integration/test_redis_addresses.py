@@ -12,7 +12,7 @@ import redis
 
 from bide.client import AsyncClient, Client
 from bide.contract import JobState
-from bide.servers import connect
+from bide.redis_client import connect
 from tests.integration.caller import image
 from tests.integration.guarded_redis import led_redis, socket_redis, tls_redis
 from tests.integration.waiting import PATIENCE_SECONDS, eventually

@@ -18,7 +18,7 @@ from kombu import Exchange
 
 from bide.client import Client
 from bide.errors import LedgerAwayError
-from bide.ledger.scripts import PATIENCE_SECONDS as LEDGER_PATIENCE_SECONDS
+from bide.ledger.connection import PATIENCE_SECONDS as LEDGER_PATIENCE_SECONDS
 from tests.integration.caller import Caller, image, marker, succeeded
 from tests.integration.processes import ROOT, Process, plain_environment
 from tests.integration.refusing import KINDS, refusing

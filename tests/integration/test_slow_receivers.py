@@ -12,7 +12,7 @@ import redis
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName
 from bide.ledger.callbacks import Callback
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from config.settings import load
 from tests.integration.receiver import Receiver
 from tests.integration.rig import CALLBACK_SECRET

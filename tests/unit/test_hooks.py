@@ -17,8 +17,8 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from bide.ledger import AccountName, Messages, Polled
-from bide.ledger.hasten import MOST_LOOKS, Calls, Hastened
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.poll_now import MOST_LOOKS, Calls, Hastened
 from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage

@@ -14,7 +14,7 @@ import pytest
 from bide.ledger import Record
 from bide.ledger.records import MAX_ADDRESSES_BYTES, decode_media, encode_media
 from bide.providers.base import MAX_FALLBACKS, Account, Answer, Media
-from tasks.store import MAX_OUTPUTS, store
+from tasks.steps.store import MAX_OUTPUTS, store
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from tests.contract.test_media import PNG
 from tests.unit.memory_store import MemoryStorage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.receivers import (
+from workers.services.receivers import (
     DOUBTFUL_SECONDS,
     FIRST_PLACES,
     LONGEST_PAUSE_SECONDS,

@@ -9,9 +9,9 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
-from bide.ledger.scripts import REFUSALS, RefusedError
+from bide.redis_errors import REFUSALS, RefusedError
 from config.flower_log import Seldom as SeldomFilter
-from workers.refusals import Refusals, noticing
+from workers.transport.refusals import Refusals, noticing
 
 FULL = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 

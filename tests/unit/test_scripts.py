@@ -1,4 +1,4 @@
-"""Moves on a Redis that refuses, hangs or is away: all of it is `LedgerAwayError`, and in time."""
+"""Scripts on a Redis that refuses, hangs or is away: all of it is `LedgerAwayError`, and in time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 import redis
 
 from bide.errors import LedgerAwayError
-from bide.ledger.scripts import REFUSALS, Moves, Patience, RefusedError, connect, is_away, refusal
+from bide.ledger.connection import Patience, connect
+from bide.ledger.script_runner import Scripts
+from bide.redis_errors import REFUSALS, RefusedError, is_away, refusal
 
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
 
@@ -51,7 +53,7 @@ class Refusing(redis.Redis):
 def test_a_redis_that_cannot_now_is_away(error: Exception) -> None:
     """It passes by itself: the job waits, and nobody takes it for a mistake."""
     with pytest.raises(LedgerAwayError):
-        Moves(Refusing(error)).run("step", ["k"], [])
+        Scripts(Refusing(error)).run("step", ["k"], [])
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_a_mistake_is_not_hidden(error: redis.RedisError) -> None:
     """It would stay one for ever."""
     assert not is_away(error)
     with pytest.raises(type(error)):
-        Moves(Refusing(error)).run("step", ["k"], [])
+        Scripts(Refusing(error)).run("step", ["k"], [])
 
 
 def test_a_hanging_redis_is_given_up_in_time() -> None:
@@ -80,7 +82,7 @@ def test_a_hanging_redis_is_given_up_in_time() -> None:
         begun = time.monotonic()
 
         with pytest.raises(LedgerAwayError):
-            Moves(client).run("step", ["k"], [])
+            Scripts(client).run("step", ["k"], [])
 
         assert 0.5 <= time.monotonic() - begun < 1.5
         client.close()
@@ -117,7 +119,7 @@ def test_a_refusal_says_why_and_what_to_do(code: str) -> None:
     for error in (*map(redis.ResponseError, told), RefusedError(code)):
         assert refusal(error) == code
         with pytest.raises(LedgerAwayError, match=f"refuses writes: {code}, ") as caught:
-            Moves(Refusing(error)).run("step", ["k"], [])
+            Scripts(Refusing(error)).run("step", ["k"], [])
         assert REFUSALS[code] in str(caught.value)
 
 

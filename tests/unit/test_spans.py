@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Record
-from bide.ledger.sight import Poll
+from bide.ledger.snapshot import Poll
 from config.logging import register_secrets
 from workers.telemetry.spans import Ids, Spans
 from workers.telemetry.step_log import Line

@@ -12,7 +12,7 @@ from celery.exceptions import Ignore
 from bide.contract import FailureCode, JobState
 from bide.errors import JobFailed, LeaseLostError
 from bide.ledger import Record
-from tasks.submit import OTHERWISE, _Purchase, end
+from tasks.steps.submit import OTHERWISE, _Purchase, end
 from tests.contract.ledger_contract_submits import intended_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage
 from workers.telemetry.step_log import Line

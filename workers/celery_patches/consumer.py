@@ -14,9 +14,9 @@ from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 from kombu.message import Message
 
-from bide.ledger.scripts import RefusedError
-from workers.refusals import AGAIN_SECONDS, refusals
+from bide.redis_errors import RefusedError
 from workers.transport.decompress import limit_unpacking
+from workers.transport.refusals import AGAIN_SECONDS, refusals
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from typing import Any
 from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.states import RETRY, SUCCESS
 
-from bide.ledger.scripts import is_away
+from bide.redis_errors import is_away
 
 
 class Results(RedisBackend):

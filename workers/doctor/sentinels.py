@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from bide.servers import sentinels_of
+from bide.redis_client import sentinels_of
 from bide.settings.addresses import ServerUrl
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.doctor.replication import Reach

@@ -11,9 +11,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bide.ledger.scripts import REFUSALS, refusal
-from bide.servers import SENTINEL_MASTER, close
-from bide.servers import connect as client_of
+from bide.redis_client import SENTINEL_MASTER, close
+from bide.redis_client import connect as client_of
+from bide.redis_errors import REFUSALS, refusal
 from bide.settings.addresses import REDIS_SCHEMES, ServerUrl, masked
 from bide.settings.model import Settings
 from workers.doctor.findings import Finding, Level, ok, problem, warning

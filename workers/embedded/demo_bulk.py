@@ -15,7 +15,7 @@ from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.bulk.start import new_run_id, start, taken_in
 from bide.client.post import Post
-from bide.ledger.scripts import connect
+from bide.ledger.connection import connect
 from bide.storage import Storage
 from workers.embedded.demo_jobs import demo_rows
 from workers.embedded.servers import ObjectStore

@@ -118,8 +118,8 @@ def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
     from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
     from redis.retry import Retry  # noqa: PLC0415 - as above
 
-    from bide.ledger.scripts import why_away  # noqa: PLC0415 - as above
-    from bide.servers import connect  # noqa: PLC0415 - as above
+    from bide.redis_client import connect  # noqa: PLC0415 - as above
+    from bide.redis_errors import why_away  # noqa: PLC0415 - as above
     from config.settings import settings  # noqa: PLC0415 - as above
 
     times = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}

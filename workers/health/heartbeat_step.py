@@ -13,7 +13,7 @@ from celery.signals import task_received
 from celery.worker import state
 
 from workers.health.heartbeat import Pulse, born
-from workers.refusals import refusals
+from workers.transport.refusals import refusals
 
 log = structlog.get_logger()
 

@@ -15,10 +15,10 @@ from aiohttp import web
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bide import servers
+from bide import redis_client
 from bide.errors import ConfigurationError
 from bide.ledger import AccountName
-from bide.ledger.hasten import Calls
+from bide.ledger.poll_now import Calls
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.webhooks.incoming import Hooks
@@ -59,7 +59,7 @@ def main() -> int:
 
 def _connect(told: Settings) -> redis.Redis:
     """Impatient: a provider that is told to come back does so, or the job is polled in its time."""
-    return servers.connect(
+    return redis_client.connect(
         told.ledger_url,
         sentinel_master=told.sentinel_master,
         decode_responses=True,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from bide.ledger import AccountName, Messages
-from bide.ledger.hasten import Calls, Hastened
+from bide.ledger.poll_now import Calls, Hastened
 from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
 from workers.metrics.counted import HOOKS

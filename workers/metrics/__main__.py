@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from bide import servers
+from bide import redis_client
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _connect(told: Settings) -> redis.Redis:
     """Impatient: the next scrape tries again."""
-    return servers.connect(
+    return redis_client.connect(
         told.ledger_url,
         sentinel_master=told.sentinel_master,
         decode_responses=True,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bide.contract import FINAL_STATES, FailureCode
-from bide.ledger.hasten import Hastened
+from bide.ledger.poll_now import Hastened
 
 #: Stands for a value that nobody foresaw, so that no text of anybody's makes a new time series.
 OTHER = "other"

@@ -14,8 +14,8 @@ from bide.bulk.record import Run
 from bide.bulk.runs import Runs
 from bide.contract import QUEUES
 from bide.ledger import AccountName, Ledger
+from bide.ledger.breaker import Standing as Health
 from bide.ledger.census import Census, Standing
-from bide.ledger.health import Standing as Health
 from bide.ledger.keys import prefix
 from workers.health.checks import UnhealthyError, waiting
 from workers.metrics.tally import metrics_key

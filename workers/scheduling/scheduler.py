@@ -26,11 +26,11 @@ from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.contract import BULK_TASK, CONTROL_QUEUE
 from bide.errors import LedgerAwayError
-from bide.ledger.scripts import is_away, why_away
+from bide.redis_errors import is_away, why_away
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
-from workers.refusals import AGAIN_SECONDS, Seldom
 from workers.scheduling.occurrences import GIVE_UP, Fires, Stage
+from workers.transport.refusals import AGAIN_SECONDS, Seldom
 
 log = structlog.get_logger()
 

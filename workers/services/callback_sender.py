@@ -18,7 +18,7 @@ from bide.polling.backoff import PollPlan, retry_after_seconds
 from bide.settings.sections import CallbackSettings
 from bide.webhooks.outgoing import Letter, letter_of
 from workers.io.guard import check_url
-from workers.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
+from workers.services.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
 
 if TYPE_CHECKING:
     from workers.toolbox import Toolbox

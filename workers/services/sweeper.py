@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 from bide.contract import CONTROL_QUEUE, QUEUES, STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Messages, Repair
-from bide.ledger.scripts import AWAY, is_away
+from bide.redis_errors import AWAY, is_away
 from workers.metrics.counted import FAILED_JOBS, REPAIRS, repaired
 from workers.metrics.tally import tally
 from workers.toolbox import Toolbox

@@ -25,7 +25,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from bide.contract import STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import Record
-from bide.ledger.sight import Poll
+from bide.ledger.snapshot import Poll
 from config.logging import without_secrets
 from workers.telemetry.step_log import Line
 

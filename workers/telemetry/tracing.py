@@ -11,7 +11,7 @@ import structlog
 from celery.signals import worker_init, worker_shutdown
 
 from bide.ledger import Record
-from bide.ledger.sight import Poll, look
+from bide.ledger.snapshot import Poll, look
 from config.logging import register_secrets
 from workers.telemetry.redaction import without_quotes
 from workers.telemetry.step_log import draw_with

@@ -11,8 +11,8 @@ from typing import Any
 import redis
 from kombu.transport.redis import SentinelChannel, SentinelTransport, Transport
 
-from workers.refusals import NoticingRedis
 from workers.transport.consume import TakingChannel, TakingPoller
+from workers.transport.refusals import NoticingRedis
 from workers.transport.unacked import HoldingQoS
 
 

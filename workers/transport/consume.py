@@ -18,8 +18,8 @@ from kombu.transport.redis import Channel, MultiChannelPoller
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
-from bide.ledger.scripts import RefusedError
-from workers.refusals import AGAIN_SECONDS, noticing, refusals
+from bide.redis_errors import RefusedError
+from workers.transport.refusals import AGAIN_SECONDS, noticing, refusals
 from workers.transport.wait import Watch
 
 log = structlog.get_logger()

@@ -17,7 +17,7 @@ from kombu.transport import virtual
 from kombu.transport.redis import QoS
 from kombu.utils.json import loads
 
-from bide.ledger.scripts import RefusedError
+from bide.redis_errors import RefusedError
 
 log = structlog.get_logger()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
-from bide.ledger.scripts import RefusedError
-from workers.refusals import noticing, refusals
+from bide.redis_errors import RefusedError
+from workers.transport.refusals import noticing, refusals
 
 #: How often a wait that should have ended by itself may fail to, before its connection counts as dead.
 OVERDUE = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bide.ledger.health import Health, Standing
+from bide.ledger.breaker import Health, Standing
 from bide.ledger.keys import prefix
 from bide.ledger.records import Record
 

@@ -20,8 +20,8 @@ from bide.errors import (
 from bide.ledger import Messages, Record
 from bide.providers import find
 from bide.providers.base import Media, Succeeded, Ticket
-from tasks.ending import said
-from tasks.submit import end
+from tasks.steps.answer import said
+from tasks.steps.submit import end
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
 from workers.services.lease_keeper import Lease

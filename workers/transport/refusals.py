@@ -12,7 +12,7 @@ import redis
 import structlog
 from redis.client import Pipeline
 
-from bide.ledger.scripts import REFUSALS, RefusedError, refusal
+from bide.redis_errors import REFUSALS, RefusedError, refusal
 
 log = structlog.get_logger()
 

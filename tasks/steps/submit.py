@@ -26,7 +26,7 @@ from bide.ledger.records import decode_media, encode_media
 from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.providers import find
 from bide.providers.base import Account, Call, Finished, Media, Provider, Refused, Submission, Submitted
-from tasks.ending import failed, failure_of, said
+from tasks.steps.answer import failed, failure_of, said
 from workers.metrics.counted import FAILED_JOBS, SUBMITS
 from workers.metrics.tally import tally
 from workers.telemetry.step_log import Level, note

@@ -23,9 +23,9 @@ from bench.sizes import Flight
 from bench.waves import names_of
 from bide.ledger.keys import prefix
 from bide.polling.backoff import PollPlan
-from bide.polling.duration_model import Experience
-from bide.polling.schedule import timetable
-from bide.polling.timing import Pace
+from bide.polling.duration_model import DurationModel
+from bide.polling.schedule import poll_schedule
+from bide.polling.timing import PollTiming
 from bide.providers import find
 from sandbox.jobs import latency_of
 from workers.services.dispatcher import Dispatcher
@@ -78,17 +78,17 @@ def measure(bide: Bide, *, flight: Flight) -> Values:
     world, names = bide.world, names_of(bide, "flight", flight.accepted)
     _staff(bide, flight)
     seeder = Seeder(world.redis)
-    pace = _taught(seeder, world.latency_seconds, flight)
+    poll_timing = _taught(seeder, world.latency_seconds, flight)
     prepared = list(seeder.prepared(names))
     with Meter(bide) as meter:
-        _accept(bide, seeder, prepared, names, pace, flight.seconds)
+        _accept(bide, seeder, prepared, names, poll_timing, flight.seconds)
         wait_until(lambda: not world.redis.zcard(f"{prefix(ACCOUNT)}due"), seconds=_patience(flight), every=0.5)
     polls = world.polls()
     purchases = world.purchases(set(names))
     done = {str(one["id"]): provider.done_at(one, world.latency_seconds) for one in purchases}
     begun = {str(one["id"]): float(one["time"]) for one in purchases}
     delays = detection(done, polls)
-    implied = [implied_delay(pace, done[job] - begun[job]) for job in done]
+    implied = [implied_delay(poll_timing, done[job] - begun[job]) for job in done]
     asked = sum(map(len, polls.values()))
     return {
         "jobs": flight.accepted,
@@ -108,13 +108,13 @@ def measure(bide: Bide, *, flight: Flight) -> Values:
     }
 
 
-def implied_delay(pace: Pace, duration_seconds: float) -> float:
+def implied_delay(poll_timing: PollTiming, duration_seconds: float) -> float:
     """When a job of this duration is known to be done if each poll comes and is answered the moment it is due
     [seconds after its end].
     """
-    age, polls = pace.first(), 1
+    age, polls = poll_timing.first(), 1
     while age < duration_seconds:
-        age += pace.after(polls, age_seconds=age)
+        age += poll_timing.after(polls, age_seconds=age)
         polls += 1
     return age - duration_seconds
 
@@ -130,23 +130,23 @@ def _staff(bide: Bide, flight: Flight) -> None:
     bide._watch = PatientWatch(bide.world)
 
 
-def _taught(seeder: Seeder, latency_seconds: float, flight: Flight) -> Pace:
+def _taught(seeder: Seeder, latency_seconds: float, flight: Flight) -> PollTiming:
     """Let the ledger know how long such jobs take; the pace that follows from it, or plain backoff's."""
     plan = plan_of(flight)
     if not flight.learns:
-        return Pace(plan)
-    known = Experience()
+        return PollTiming(plan)
+    known = DurationModel()
     for number in range(_TAUGHT_JOBS):
         took = latency_of(f"taught-{number}", mean_seconds=latency_seconds)
         known = known.observed(took - _TAUGHT_WITHIN, took + _TAUGHT_WITHIN)
     seeder.ledger.learn(ACCOUNT, [(OPERATION, "", known.to_text())])
     found = known.about()
-    table = timetable(found[0], plan, shift=found[1]) if found else None
-    return Pace(plan, lambda _: table)  # these jobs come without an estimate
+    table = poll_schedule(found[0], plan, shift=found[1]) if found else None
+    return PollTiming(plan, lambda _: table)  # these jobs come without an estimate
 
 
 def _accept(
-    bide: Bide, seeder: Seeder, prepared: Sequence[Any], names: Sequence[str], pace: Pace, seconds: float
+    bide: Bide, seeder: Seeder, prepared: Sequence[Any], names: Sequence[str], poll_timing: PollTiming, seconds: float
 ) -> None:
     """At an even pace: what the provider accepts is noted in the ledger, and the rounds it asks for are sent."""
     dispatcher = Dispatcher(Celery("feeder", broker=bide.world.redis_url))
@@ -155,7 +155,7 @@ def _accept(
         time.sleep(_BEAT_SECONDS)
         upto = min(int(len(names) * (time.monotonic() - started) / seconds), len(names))
         for one, job in zip(prepared[given:upto], bide.world.accept(names[given:upto]), strict=True):
-            dispatcher.send(seeder.accepted(one, job, first_poll_seconds=pace.first()))
+            dispatcher.send(seeder.accepted(one, job, first_poll_seconds=poll_timing.first()))
         given = upto
 
 

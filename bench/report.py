@@ -104,8 +104,8 @@ def _paced(records: Sequence[Record]) -> list[str]:
         ("jobs lost", most("lost")),
         ("the last submit behind its time [s]", value("submits_behind")),
     ]
-    pace = SIZES[records[-1].size]
-    words = f"{pace.paced_per_second:g} jobs a second come for {pace.paced_seconds:g} s, one by one."
+    poll_timing = SIZES[records[-1].size]
+    words = f"{poll_timing.paced_per_second:g} jobs a second come for {poll_timing.paced_seconds:g} s, one by one."
     return ["### At a steady pace", words, table(list(paced.values()), rows)]
 
 

@@ -107,7 +107,7 @@ class Schedule(BaseModel):
     )
     enabled: bool = Field(True, description="true or false, without quotes")
 
-    def fires(self, *, after: datetime) -> Iterator[datetime]:
+    def occurrences(self, *, after: datetime) -> Iterator[datetime]:
         """The times after a moment at which it is due, in UTC, one by one.
 
         A time that the clocks skip in spring is due at the moment they jump to; one that comes twice in autumn, the
@@ -133,7 +133,7 @@ class Schedule(BaseModel):
         """Whether a message is one of this schedule's, word for word and for a time at which it is due."""
         try:
             due = datetime.strptime(str(run.get("run_id")), f"{self.name}-%Y%m%dT%H%MZ").replace(tzinfo=UTC)
-            return self.run(due) == run and next(self.fires(after=due - timedelta(minutes=1)), None) == due
+            return self.run(due) == run and next(self.occurrences(after=due - timedelta(minutes=1)), None) == due
         except (ValueError, OverflowError):  # no time, or one that no calendar has
             return False
 

@@ -24,7 +24,7 @@ from tasks.steps.store import PutOff, store
 from tasks.steps.submit import submit
 from workers.app import app
 from workers.services.dispatcher import ACCOUNT_HEADER, signature_of
-from workers.telemetry.step_log import Line, note
+from workers.telemetry.step_log import StepLog, note
 from workers.toolbox import Toolbox, toolbox
 
 log = structlog.get_logger()
@@ -73,14 +73,14 @@ def generate(self: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
 
     Takes one argument, `request`, by keyword or as the first positional one; a message of bide's own has none.
     """
-    with Line("job.step") as line:
+    with StepLog("job.step") as line:
         result = _run(self, line, args, kwargs)
     if result is None:
         raise Retry("suspended")  # the worker is free, the caller's task says RETRY, and no message waits
     return result
 
 
-def _run(task: Any, line: Line, args: Any, kwargs: Any) -> dict[str, Any] | None:
+def _run(task: Any, line: StepLog, args: Any, kwargs: Any) -> dict[str, Any] | None:
     """The job's result, or None to suspend."""
     line.about(job_id=str(task.request.id)[:128])
     line.headers = task.request.headers or {}

@@ -18,7 +18,7 @@ from config.queues import POLL
 from workers.app import app
 from workers.metrics.counted import FAILED_JOBS, POLL_LATENESS, POLLS, POLLS_PER_JOB
 from workers.metrics.tally import tally
-from workers.telemetry.step_log import Line
+from workers.telemetry.step_log import StepLog
 from workers.toolbox import Toolbox, toolbox
 
 log = structlog.get_logger()
@@ -33,13 +33,13 @@ REFUSED_HOLD_SECONDS = 60.0
 @app.task(Strategy="workers.celery_patches.message_check:careful", **POLL)
 def poll(provider: str, account: str, seq: int) -> None:
     """Run the round `seq`; the ledger says what it polls and when the next one is."""
-    with Line("poll.round") as line:
+    with StepLog("poll.round") as line:
         line.about(account=f"{provider}/{account}")
         line.note(round=seq)
         _round(toolbox(), AccountName(provider, account), seq, line)
 
 
-def _round(tools: Toolbox, name: AccountName, seq: int, line: Line) -> None:
+def _round(tools: Toolbox, name: AccountName, seq: int, line: StepLog) -> None:
     """What was asked, and what was said, is noted on `line`; where nothing was to be asked there is none."""
     try:
         claim = tools.ledger.claim(name, seq, batch=tools.settings.timing.poll_batch)
@@ -70,7 +70,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
     ask = partial(_ask, tools, adapter, account)
     waiting, over, kinds = {job.job_id for job in jobs}, list[Claimed](), Counter[str]()
     with tools.leases.claiming(name, waiting):
-        for answers in tools.reactor.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
+        for answers in tools.event_loop.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
             reached("poll_answered")
             waiting.difference_update(job.job_id for job, _ in answers)
             polled = [_judge(tools, name, adapter, pair, now) for pair in answers]
@@ -105,7 +105,7 @@ def _judge(
 ) -> Polled:
     job, answer = pair
     try:
-        polled = judge(job, answer, adapter=adapter, pace=tools.pace(name, job.operation), now=now)
+        polled = judge(job, answer, adapter=adapter, poll_timing=tools.poll_timing(name, job.operation), now=now)
         return replace(polled, late_seconds=job.late_seconds)
     except Exception:  # one job's trouble is not that of the others in its round
         log.exception("poll.not_judged", job_id=job.job_id, account=str(name))

@@ -49,10 +49,10 @@ def _log(**_: Any) -> None:
 def _equip_worker(**_: Any) -> None:
     import workers.celery_patches.remote_control  # noqa: F401, PLC0415 - registers itself over Celery's command; only workers need it
     from workers.celery_patches.retry_cost import remember_code  # noqa: PLC0415 - as above
-    from workers.health.heartbeat_step import Heart  # noqa: PLC0415 - as above
+    from workers.health.heartbeat_step import HeartbeatStep  # noqa: PLC0415 - as above
 
     remember_code()
-    app.steps["consumer"].add(Heart)
+    app.steps["consumer"].add(HeartbeatStep)
 
 
 @worker_ready.connect

@@ -51,7 +51,7 @@ class Catalogs:
     def _ask(self, account: AccountName, name: str, arguments: Mapping[str, str]) -> Entries:
         adapter, asked_as = find(account.provider), self._tools.account(account)
         call = adapter.catalog_call(name, arguments, asked_as)
-        answer = self._tools.reactor.run(self._tools.http.call(call, buys=False))
+        answer = self._tools.event_loop.run(self._tools.http.call(call, buys=False))
         return adapter.catalog_outcome(name, answer, asked_as)
 
 

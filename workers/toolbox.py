@@ -16,7 +16,7 @@ from bide.ledger.callbacks import Callbacks
 from bide.ledger.connection import connect
 from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
 from bide.polling.backoff import PollPlan
-from bide.polling.timing import Pace
+from bide.polling.timing import PollTiming
 from bide.providers import find, installed
 from bide.providers.base import Account, Media, Operation, Upload
 from bide.settings.model import Settings
@@ -30,9 +30,9 @@ from workers.io.guard import check_url
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.inputs import InputFetcher
 from workers.io.media import Fetched, download
-from workers.services.callback_sender import Courier, refused_address, secrets_of
+from workers.services.callback_sender import CallbackSender, refused_address, secrets_of
 from workers.services.dispatcher import Dispatcher
-from workers.services.event_loop import Reactor
+from workers.services.event_loop import EventLoop
 from workers.services.learner import Learner
 from workers.services.lease_keeper import LeaseKeeper
 
@@ -41,7 +41,7 @@ INPUT_URL_SECONDS = 24 * 3600
 
 
 class Toolbox:
-    """Everything a step needs. `HttpClient` lives on the reactor's loop, all else may be used from any thread."""
+    """Everything a step needs. `HttpClient` lives on the event_loop's loop, all else may be used from any thread."""
 
     def __init__(self, told: Settings) -> None:
         self.settings = told
@@ -53,8 +53,8 @@ class Toolbox:
     # Hands, made when first reached for: a poller never opens object storage.
 
     @cached_property
-    def reactor(self) -> Reactor:
-        return Reactor()
+    def event_loop(self) -> EventLoop:
+        return EventLoop()
 
     @cached_property
     def http(self) -> HttpClient:
@@ -99,8 +99,8 @@ class Toolbox:
         return Learner(self.ledger)
 
     @cached_property
-    def courier(self) -> Courier:
-        return Courier(self)
+    def callback_sender(self) -> CallbackSender:
+        return CallbackSender(self)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -142,13 +142,13 @@ class Toolbox:
             cap_seconds=told.poll_cap_seconds or plan.cap_seconds,
         )
 
-    def pace(self, name: AccountName, operation: str) -> Pace:
+    def poll_timing(self, name: AccountName, operation: str) -> PollTiming:
         """When to poll: by the plan and by what its jobs have taught, unless the account is not to learn."""
         plan = self.plan(name, operation)
         if not self._learns(name):
-            return Pace(plan)
+            return PollTiming(plan)
         self.learner.refresh(name)
-        return self.learner.pace(name, operation, plan)
+        return self.learner.poll_timing(name, operation, plan)
 
     def learn(self, name: AccountName, ended: Iterable[Claimed], now: float) -> None:
         """Jobs that a poll at `now` found to have ended teach how long such jobs take."""
@@ -184,7 +184,7 @@ class Toolbox:
         """Download or take one output, checked; raises `DownloadError` or `BadMediaError`."""
         hosts = self.effective(name).media_hosts
         work = download(self.http, media, max_bytes=self.settings.media.max_bytes, allowed_hosts=hosts)
-        return self.reactor.run(work)
+        return self.event_loop.run(work)
 
     def inputs(self, request: GenerateRequest, operation: Operation, record: Record) -> dict[str, Upload]:
         """The pictures of a request in the form its operation wants; raises `InvalidRequestError`, `TryLaterError`."""
@@ -201,7 +201,7 @@ class Toolbox:
         def key_for(name: str) -> str:
             return object_key(record.job_id, f"inputs/{name}", created_at=created, prefix=request.output_prefix)
 
-        return self.reactor.run(fetcher.prepare(request.inputs, operation.inputs, key_for=key_for))
+        return self.event_loop.run(fetcher.prepare(request.inputs, operation.inputs, key_for=key_for))
 
     def check_callback(self, request: GenerateRequest) -> None:
         """Refuse a callback that could never be sent, before anything is bought; raises `InvalidRequestError`."""
@@ -221,14 +221,14 @@ class Toolbox:
     def close(self) -> None:
         """End what was opened; the process is stopping."""
         opened = vars(self)
-        if "courier" in opened:
-            self.courier.stop()
+        if "callback_sender" in opened:
+            self.callback_sender.stop()
         if "leases" in opened:
             self.leases.stop()
         if "http" in opened:
-            self.reactor.run(self.http.aclose())
-        if "reactor" in opened:
-            self.reactor.stop()
+            self.event_loop.run(self.http.aclose())
+        if "event_loop" in opened:
+            self.event_loop.stop()
 
 
 _lock = threading.Lock()
@@ -241,7 +241,7 @@ def toolbox() -> Toolbox:
         if not _made:
             made = Toolbox(settings())
             # From Python 3.12 on two threads may make a cached property each: what there must be one of is made here.
-            _ = made.reactor, made.http, made.leases, made.dispatcher, made.courier, made.learner
+            _ = made.event_loop, made.http, made.leases, made.dispatcher, made.callback_sender, made.learner
             _made.append(made)
         return _made[0]
 

@@ -54,7 +54,7 @@ def _listed(tools: Toolbox, name: AccountName, submitted: datetime) -> Iterator[
     since, until, page = submitted - EARLIER, submitted + LATER, ""
     for _ in range(MOST_PAGES):
         call = adapter.list_call(since, until, account, page=page)
-        listing = adapter.list_outcome(tools.reactor.run(tools.http.call(call, buys=False)), account)
+        listing = adapter.list_outcome(tools.event_loop.run(tools.http.call(call, buys=False)), account)
         yield from (job for job in listing.jobs if job.created_at is None or since <= job.created_at <= until)
         page, times = listing.next_page, [job.created_at for job in listing.jobs if job.created_at]
         if not page or (times and min(times) < since):

@@ -81,7 +81,7 @@ def explained(sight: Sight, *, replayed_as: str | None = None) -> dict[str, Any]
         "money": timeline.money(record),
         "provider_job_id": record.text("pid") or None,
         "polls": int(record.number("polls")),
-        "polls_are": _pace(sight),
+        "polls_are": _poll_timing(sight),
         "deadline_at": _iso(record.number("deadline")),
         "metadata": metadata,
         "replay_of": metadata.get("replay_of"),
@@ -109,19 +109,19 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
     return f"`bide failed replay {record.job_id}` buys the same again, as a new job"
 
 
-def _pace(sight: Sight) -> str | None:
+def _poll_timing(sight: Sight) -> str | None:
     """Why its polls are when they are, as far as a plan of the provider's own says; this command knows no settings."""
     from bide.errors import BideError  # noqa: PLC0415 - as above
-    from bide.polling.duration_model import Experience  # noqa: PLC0415 - as above
+    from bide.polling.duration_model import DurationModel  # noqa: PLC0415 - as above
     from bide.polling.timing import why  # noqa: PLC0415 - as above
     from bide.providers import find  # noqa: PLC0415 - as above
 
-    record, experience = sight.record, Experience.from_text(sight.experience)
+    record, duration_model = sight.record, DurationModel.from_text(sight.duration_model)
     estimate = record.number("estimate") or None
-    if experience.about(estimate) is None and record.text("state") != "running":
+    if duration_model.about(estimate) is None and record.text("state") != "running":
         return None  # nothing is known, and nobody waits for a poll
     try:
-        return why(experience, find(record.account.provider).plan_for(record.text("op")), estimate_seconds=estimate)
+        return why(duration_model, find(record.account.provider).plan_for(record.text("op")), estimate_seconds=estimate)
     except (BideError, KeyError):  # the adapter is installed elsewhere, or no longer has the operation
         return None
 

@@ -42,7 +42,7 @@ class Readings:
         """Ids and signatures of the callers that wait for this job's result besides its own."""
         return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}followers:{job_id}")))
 
-    def experience(self, account: AccountName) -> dict[str, str]:
+    def duration_model(self, account: AccountName) -> dict[str, str]:
         """The duration models of an account, by operation, as `bide.polling.duration_model` writes them."""
         return dict(self._reach(lambda: self.server.hgetall(f"{prefix(account)}durations")))
 

@@ -41,7 +41,7 @@ class Sight:
     callback_at: float = 0.0
     callback_failed_at: float = 0.0
     #: What is known of how long such jobs take, as `bide.polling.duration_model` writes it.
-    experience: str = field(default="", repr=False)
+    duration_model: str = field(default="", repr=False)
 
     @property
     def now(self) -> float:
@@ -74,7 +74,7 @@ def look(ledger: Health, record: Record) -> Sight:
         polls=tuple(_polls(record, polls or "")),
         callback_at=float(callback_at or 0),
         callback_failed_at=float(failed_at or 0),
-        experience=known or "",
+        duration_model=known or "",
     )
 
 

@@ -6,28 +6,28 @@ from bide.contract import Failure, FailureCode
 from bide.errors import AccountRefusedError, PollFailedError
 from bide.ledger.records import Claimed, Polled, encode_media
 from bide.polling.backoff import PollPlan
-from bide.polling.timing import Pace
+from bide.polling.timing import PollTiming
 from bide.providers.base import Failed, PollOutcome, Provider, Running, Succeeded, Unknown
 
 #: What a poll can come to, the failures that are not the job's included.
 PollAnswer = PollOutcome | PollFailedError | AccountRefusedError
 
 
-def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, pace: Pace, now: float) -> Polled:
+def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
     """Decide how the job goes on. `now` is the ledger's time; a job past its deadline gets this last look."""
-    polled = _judge(claimed, answer, adapter=adapter, pace=pace, now=now)
+    polled = _judge(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
     if polled.kind in ("running", "trouble") and now >= claimed.deadline:
         waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
         return _failed(claimed, adapter, FailureCode.DEADLINE, waited)
     return polled
 
 
-def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, pace: Pace, now: float) -> Polled:
-    plan = pace.plan
+def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
+    plan = poll_timing.plan
     match answer:
         case Running(status, cursor):
             age = now - claimed.submitted if claimed.submitted else None
-            pause = pace.after(claimed.polls + 1, age_seconds=age, estimate_seconds=claimed.estimate_seconds)
+            pause = poll_timing.after(claimed.polls + 1, age_seconds=age, estimate_seconds=claimed.estimate_seconds)
             key = "cursor" if cursor != claimed.cursor else ""
             return Polled(claimed.job_id, "running", pause, key, cursor, note=status[:100], seen=True)
         case Succeeded(outputs):

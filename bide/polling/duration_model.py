@@ -27,21 +27,23 @@ _MOST_SAID = 2.0
 
 
 @dataclass(frozen=True)
-class Experience:
+class DurationModel:
     """Durations, durations as multiples of their estimates, and which of both predicts better."""
 
     durations: Sketch = field(default_factory=Sketch)
     multiples: Sketch = field(default_factory=Sketch)
     honesty: float = 0.0
 
-    def observed(self, after_seconds: float, by_seconds: float, *, estimate_seconds: float | None = None) -> Experience:
+    def observed(
+        self, after_seconds: float, by_seconds: float, *, estimate_seconds: float | None = None
+    ) -> DurationModel:
         """One more job, running at the age `after_seconds` and done at `by_seconds`."""
         durations = self.durations.observed(after_seconds, by_seconds)
         scale = _scale(estimate_seconds)
         if not scale:
-            return Experience(durations, self.multiples, self.honesty)
+            return DurationModel(durations, self.multiples, self.honesty)
         after, by = after_seconds / scale, by_seconds / scale
-        return Experience(durations, self.multiples.observed(after, by), self._judged(after, by, scale))
+        return DurationModel(durations, self.multiples.observed(after, by), self._judged(after, by, scale))
 
     def _judged(self, after: float, by: float, scale: float) -> float:
         if not (self.durations.known and self.multiples.known):
@@ -63,8 +65,8 @@ class Experience:
         return "|".join((VERSION, f"{self.honesty:.3g}", _text_of(self.durations), _text_of(self.multiples)))
 
     @classmethod
-    def from_text(cls, text: str) -> Experience:
-        """The reverse; whatever can't be read is no experience."""
+    def from_text(cls, text: str) -> DurationModel:
+        """The reverse; whatever can't be read is no duration_model."""
         try:
             version, honesty, durations, multiples = text.split("|")
             if version != VERSION or not math.isfinite(float(honesty)):

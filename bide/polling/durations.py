@@ -34,7 +34,7 @@ _NOTHING = 1e-3
 #: What is believed of durations before any is known: one job, spread evenly over all bins [jobs].
 _PRIOR = 1.0 / BINS
 
-#: From how many jobs on (in weight) a sketch is worth a timetable, and how many are left of one that no longer holds.
+#: From how many jobs on (in weight) a sketch is worth a poll schedule, and how many of one that no longer holds stay.
 KNOWN_JOBS, SHIFTED_JOBS = 8.0, 1.0
 
 #: Log-likelihood by which "shorter" or "longer than they were" must explain the jobs better than the sketch does. By

@@ -19,7 +19,7 @@ from bide.polling.durations import BINS, FAR, Sketch, edge_seconds
 #: A part of a job of which nobody knows anything, added to those that are known: it may take anything [jobs].
 STRANGERS = 0.5
 
-#: The most ages that a timetable is made over. Later ones are looked at as seldom as the plan allows.
+#: The most ages that a poll schedule is made over. Later ones are looked at as seldom as the plan allows.
 MOST_AGES = 160
 
 #: Share of the jobs that are looked at once more, and earlier: else nobody would notice that jobs have become shorter.
@@ -87,7 +87,7 @@ def _between(edges: list[float], done: list[float], spent: list[float], age: flo
 
 
 def grid(plan: PollPlan, horizon_seconds: float) -> list[float]:
-    """The ages that a timetable may look at: the edges of the bins, thinned out where fine, filled up where wide."""
+    """The ages at which a schedule may poll: the edges of the bins, thinned out where fine, filled up where wide."""
     ages = [0.0, plan.first_seconds]
     for place in range(1, BINS):
         age = edge_seconds(place)
@@ -101,7 +101,7 @@ def grid(plan: PollPlan, horizon_seconds: float) -> list[float]:
 
 
 @dataclass(frozen=True)
-class Timetable:
+class PollSchedule:
     """The next look for each age, what it is expected to cost, and what the plan's own backoff would."""
 
     plan: PollPlan
@@ -136,8 +136,8 @@ class Timetable:
         return min(max(wanted, age_seconds + least), age_seconds + cap * _BEYOND)
 
 
-def timetable(sketch: Sketch, plan: PollPlan, *, shift: int = 0) -> Timetable:
-    """The best timetable for what a sketch knows, within the bounds of a plan.
+def poll_schedule(sketch: Sketch, plan: PollPlan, *, shift: int = 0) -> PollSchedule:
+    """The best poll schedule for what a sketch knows, within the bounds of a plan.
 
     Looks and waiting are weighed against each other as the plan does it: a tenth of the looks that its own backoff
     would take counts as much as a tenth of its delay. `shift` moves the sketch by so many bins.
@@ -149,7 +149,7 @@ def timetable(sketch: Sketch, plan: PollPlan, *, shift: int = 0) -> Timetable:
     weight = plain[0] / max(plain[1], 1e-9)
     following = _best(known, plan, weight)
     polls, delay = _cost(known, list(_path(following)))
-    return Timetable(plan, ages, following, polls, delay, *plain, doubtful=sketch.doubtful)
+    return PollSchedule(plan, ages, following, polls, delay, *plain, doubtful=sketch.doubtful)
 
 
 def _best(known: Distribution, plan: PollPlan, weight: float) -> list[int]:

@@ -7,24 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bide.polling.backoff import PollPlan
-from bide.polling.duration_model import Experience
+from bide.polling.duration_model import DurationModel
 from bide.polling.durations import BINS_PER_OCTAVE, KNOWN_JOBS
-from bide.polling.schedule import Timetable, timetable
+from bide.polling.schedule import PollSchedule, poll_schedule
 
-#: Gives the timetable for jobs with an estimate [seconds], or without one; None while nothing is known of them.
-Timetables = Callable[[float | None], Timetable | None]
+#: Gives the poll schedule for jobs with an estimate [seconds], or without one; None while nothing is known of them.
+Timetables = Callable[[float | None], PollSchedule | None]
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollTiming:
     """The plan of one account and operation, with what its jobs have taught."""
 
     plan: PollPlan
-    timetables: Timetables = lambda _: None
+    poll_schedules: Timetables = lambda _: None
 
     def first(self, *, estimate_seconds: float | None = None, random_: random.Random | None = None) -> float:
         """Delay before the first poll [seconds]."""
-        learned = self.timetables(estimate_seconds)
+        learned = self.poll_schedules(estimate_seconds)
         if learned:
             return learned.first(random_)
         return self.plan.first(estimate_seconds=estimate_seconds, random_=random_)
@@ -38,17 +38,17 @@ class Pace:
         random_: random.Random | None = None,
     ) -> float:
         """Delay after the `polls`-th poll of a job that runs [seconds]; `age_seconds`: since it was accepted."""
-        learned = self.timetables(estimate_seconds) if age_seconds is not None else None
+        learned = self.poll_schedules(estimate_seconds) if age_seconds is not None else None
         if learned and age_seconds is not None:
             return learned.after(age_seconds, random_)
         return self.plan.after(polls, random_=random_)
 
 
-def why(experience: Experience, plan: PollPlan, *, estimate_seconds: float | None = None) -> str:
+def why(duration_model: DurationModel, plan: PollPlan, *, estimate_seconds: float | None = None) -> str:
     """In a sentence, why jobs are looked at when they are."""
-    found = experience.about(estimate_seconds)
+    found = duration_model.about(estimate_seconds)
     if found is None:
-        weight = experience.durations.weight
+        weight = duration_model.durations.weight
         return (
             f"plain backoff, {plan.first_seconds:g} s to {plan.cap_seconds:g} s by the provider's plan: {KNOWN_JOBS:g} "
             f"jobs like it are to be known, {weight:.0f} are"
@@ -56,8 +56,10 @@ def why(experience: Experience, plan: PollPlan, *, estimate_seconds: float | Non
     sketch, shift = found
     half, most = sketch.quantiles_seconds(0.5, 0.9)
     scale = 2 ** (shift / BINS_PER_OCTAVE)
-    table = timetable(sketch, plan, shift=shift)
-    basis = f"{sketch.jobs} jobs" if not shift and sketch is experience.durations else f"{sketch.jobs} honest estimates"
+    table = poll_schedule(sketch, plan, shift=shift)
+    basis = (
+        f"{sketch.jobs} jobs" if not shift and sketch is duration_model.durations else f"{sketch.jobs} honest estimates"
+    )
     return (
         f"learned from {basis}: half take up to {half * scale:.3g} s, nine of ten up to {most * scale:.3g} s; "
         f"{table.polls:.1f} polls expected where plain backoff takes {table.plain_polls:.1f}"

@@ -22,7 +22,7 @@ _TYPES: dict[JobState, Literal["job.succeeded", "job.failed", "job.canceled", "j
 
 
 @dataclass(frozen=True)
-class Letter:
+class Delivery:
     """One callback, ready to be signed and sent; the same each time it is made of the same end."""
 
     url: str = field(repr=False)
@@ -40,13 +40,13 @@ class Letter:
         }
 
 
-def letter_of(record: Record, number: int) -> Letter | None:
+def delivery_of(record: Record, number: int) -> Delivery | None:
     """The callback of a job's end `number`; None where the job has moved on or its request names no address."""
     kind = _TYPES.get(record.state) if record.following is None else None
     if kind is None or int(record.number("callback")) != number:
         return None
     url = record.request.callback_url
-    return Letter(url, webhook_id(record, number), event_of(record, kind).model_dump_json()) if url else None
+    return Delivery(url, webhook_id(record, number), event_of(record, kind).model_dump_json()) if url else None
 
 
 def event_of(

@@ -9,7 +9,7 @@ from typing import Any
 from bide.contract import Failure, FailureCode, JobState
 from bide.errors import JobFailed
 from bide.ledger import AccountName, Record
-from workers.telemetry.redaction import without_quotes
+from workers.telemetry.redaction import redact
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def told_of(record: Record) -> dict[str, Any]:
 
 def said(record: Record, words: str) -> str:
     """Somebody's words about a job, for its line: without what they quote of its request."""
-    return without_quotes(words, record.request.params)
+    return redact(words, record.request.params)
 
 
 def failed(failure: Failure) -> JobFailed:

@@ -117,7 +117,7 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
     adapter, account = find(record.account.provider), tools.account(record.account)
     ticket = Ticket(record.text("op"), record.text("pid"), record.text("cursor"), seen=True)
     call = adapter.poll_call(ticket, account)
-    outcome = adapter.poll_outcome(tools.reactor.run(tools.http.call(call, buys=False)), ticket, account)
+    outcome = adapter.poll_outcome(tools.event_loop.run(tools.http.call(call, buys=False)), ticket, account)
     if isinstance(outcome, Succeeded) and (outcome.outputs or not adapter.operations[ticket.operation].has_outputs):
         return outcome.outputs
     raise TryLaterError(f"the provider reported success, and then {type(outcome).__name__.lower()} without a result")

@@ -85,7 +85,9 @@ class _Purchase:
         inputs = tools.inputs(request, operation, record) if request.inputs else {}
         self._submission = Submission(record.job_id, request.operation, request.params, inputs)
         self._call: Call = self._adapter.submit_call(self._submission, self._account)
-        self._pace = tools.pace(record.account, request.operation)  # asks the ledger: not once there is an answer
+        self._poll_timing = tools.poll_timing(
+            record.account, request.operation
+        )  # asks the ledger: not once there is an answer
 
     def make(self) -> Messages:
         """Write the intent, send the request once, record the answer."""
@@ -103,7 +105,7 @@ class _Purchase:
     def _buy(self, attempt: int) -> Messages:
         tools = self._tools
         try:
-            answer = tools.reactor.run(tools.http.call(self._call, buys=True))
+            answer = tools.event_loop.run(tools.http.call(self._call, buys=True))
             outcome = self._adapter.submit_outcome(answer, self._submission, self._account)
         except NotSentError as error:
             return self._again(attempt, str(error), after_seconds=error.after_seconds)
@@ -126,7 +128,7 @@ class _Purchase:
                 raise end(tools, self._record, self._token, code, message, attempt)
 
     def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Messages:
-        first_poll_seconds = self._pace.first(estimate_seconds=estimate_seconds)
+        first_poll_seconds = self._poll_timing.first(estimate_seconds=estimate_seconds)
         self._came_to("submitted", provider_job_id=provider_job_id, first_poll_seconds=round(first_poll_seconds, 3))
         return self._note(
             attempt=attempt,

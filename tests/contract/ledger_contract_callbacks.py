@@ -58,7 +58,7 @@ class CallbacksContract:
         assert stage.ledger.answered(ACCOUNT, "a").callbacks is None
 
     def test_a_claimed_callback_comes_again(self, stage: Stage, callbacks: Callbacks) -> None:
-        """A killed courier's callback is sent again, under the same id; a claimed one is nobody else's until then."""
+        """The callback of a killed sender is sent again, under the same id; until then no other sender claims it."""
         stage.finished("a", **CALLED)
         first = claim(callbacks)
         assert (claim(callbacks), callbacks.due(ACCOUNT)) == ([], False)

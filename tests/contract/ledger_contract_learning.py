@@ -15,7 +15,7 @@ class LearningContract:
         held = stage.ledger.learn(ACCOUNT, [("images", "", "one"), ("videos", "", "two")])
 
         assert held == ["one", "two"]
-        assert stage.ledger.experience(ACCOUNT) == {"images": "one", "videos": "two"}
+        assert stage.ledger.duration_model(ACCOUNT) == {"images": "one", "videos": "two"}
 
     def test_news_made_of_old_knowledge_are_not_taken(self, stage: Stage) -> None:
         """Whoever comes second is told what the first wrote, and nothing is overwritten."""
@@ -23,7 +23,7 @@ class LearningContract:
 
         assert stage.ledger.learn(ACCOUNT, [("images", "", "mine"), ("videos", "", "two")]) == ["one", "two"]
         assert stage.ledger.learn(ACCOUNT, [("images", "one", "one and mine")]) == ["one and mine"]
-        assert stage.ledger.experience(ACCOUNT) == {"images": "one and mine", "videos": "two"}
+        assert stage.ledger.duration_model(ACCOUNT) == {"images": "one and mine", "videos": "two"}
 
     def test_learning_twice_is_learning_once(self, stage: Stage) -> None:
         """A move that ran although its answer was lost says the same once more."""

@@ -23,7 +23,7 @@ from config.schedules import Schedule, load
 from tests.integration.processes import Process, plain_environment, procfile
 from tests.integration.servers import RedisServer, redis_server
 from tests.integration.waiting import eventually
-from workers.scheduling.occurrences import GIVE_UP, STATE_KEY, Fires, State
+from workers.scheduling.occurrences import GIVE_UP, STATE_KEY, Occurrences, State
 from workers.scheduling.scheduler import NOBODY_BEGAN_IT, Schedules
 
 pytestmark = pytest.mark.integration
@@ -112,14 +112,14 @@ def test_two_beats_start_one_run(client: redis.Redis, file: Path, pair: list[Pro
     [run] = eventually(lambda: sent(client), what="the run is sent")
     run_id = run["run_id"]
     assert run == {"run_id": run_id, "source": "s3://uploads/rows.jsonl", "options": {"max_jobs": 7}}
-    assert run_id == schedule.run_id(datetime.fromisoformat(Fires(client).state("nightly").last_due))
+    assert run_id == schedule.run_id(datetime.fromisoformat(Occurrences(client).state("nightly").last_due))
 
     client.delete(CONTROL_QUEUE)  # lost
     assert eventually(lambda: sent(client), what="the lost message is sent again") == [run]
 
     Runs(client).create(run_id, rows=1, digest="of the rows", source=run["source"], options=Options())
     Runs(client).begin(run_id)
-    eventually(lambda: not Fires(client).pending(), what="the run is seen to have begun")
+    eventually(lambda: not Occurrences(client).pending(), what="the run is seen to have begun")
     working, waiting = sorted(pair, key=lambda beat: "Acquired lock" not in beat.said())
     assert "Acquired lock" not in waiting.said()
     working.kill()
@@ -128,7 +128,7 @@ def test_two_beats_start_one_run(client: redis.Redis, file: Path, pair: list[Pro
     eventually(lambda: (left := client.pttl(LOCK)) and left > 0, what="turns")
 
     assert sent(client) == []
-    assert Fires(client).state("nightly").missed_count == 0
+    assert Occurrences(client).state("nightly").missed_count == 0
 
 
 def test_redis_that_restarts_costs_no_run(
@@ -137,13 +137,13 @@ def test_redis_that_restarts_costs_no_run(
     """The notes are on disk, and beat goes on once Redis is back."""
     [schedule] = load(file)
     pair[0].start()
-    eventually(lambda: Fires(client).state("nightly").rule, what="the schedule is known")
+    eventually(lambda: Occurrences(client).state("nightly").rule, what="the schedule is known")
     server.stop()
     server.start()
     remember(client, schedule, datetime.now(UTC) - timedelta(hours=2))
 
     [run] = eventually(lambda: sent(client), what="the run is sent")
-    assert run["run_id"] in Fires(client).pending()
+    assert run["run_id"] in Occurrences(client).pending()
     assert pair[0].alive
 
 
@@ -162,7 +162,7 @@ def test_run_whose_rows_are_being_read_is_not_asked_for_again(
     [schedule] = load(file)
     now = datetime.now(UTC)
     remember(client, schedule, now - timedelta(hours=2))
-    [run_id] = Fires(client).advance(schedule, now=now)
+    [run_id] = Occurrences(client).advance(schedule, now=now)
 
     with Runs(client).taking_in(run_id, seconds=60):
         schedules.turn(now + timedelta(hours=3))
@@ -179,14 +179,14 @@ def test_run_that_nobody_begins_stands_in_the_list_with_the_reason(
     [schedule] = load(file)
     now = datetime.now(UTC)
     remember(client, schedule, now - timedelta(hours=2))
-    [run_id] = Fires(client).advance(schedule, now=now)
+    [run_id] = Occurrences(client).advance(schedule, now=now)
     if noted:
         Runs(client).create(run_id, rows=3, digest="of the rows", source=schedule.source, options=Options())
 
     schedules.turn(now + GIVE_UP + timedelta(hours=1))
     [run] = Runs(client).all()
     assert (run.run_id, run.over, run.text("note")) == (run_id, True, NOBODY_BEGAN_IT)
-    assert not Fires(client).pending()
+    assert not Occurrences(client).pending()
 
 
 @pytest.mark.parametrize("at_once", [8])
@@ -198,9 +198,9 @@ def test_beats_without_a_lock_decide_once(client: redis.Redis, file: Path, serve
 
     def decide() -> None:
         with connect(server.url) as own:
-            fires = Fires(own)
+            occurrences = Occurrences(own)
             barrier.wait()
-            started.extend(fires.advance(schedule, now=datetime.now(UTC)))
+            started.extend(occurrences.advance(schedule, now=datetime.now(UTC)))
 
     threads = [threading.Thread(target=decide) for _ in range(at_once)]
     for thread in threads:

@@ -22,7 +22,7 @@ from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
-#: How long the check waits for a sign of life here [seconds]; above the time between two pulses.
+#: How long the check waits for a sign of life here [seconds]; above the time between two heartbeats.
 PATIENCE_SECONDS = "4"
 
 HEALTHY, UNHEALTHY = 0, 1

@@ -18,7 +18,7 @@ import redis
 from bide.ledger import AccountName, Ledger, Record
 from bide.ledger.keys import prefix
 from bide.ledger.poll_now import GAP_SECONDS
-from bide.polling.duration_model import Experience
+from bide.polling.duration_model import DurationModel
 from bide.webhooks.incoming import Hooks
 from tests.integration.caller import Caller, failure, marker, succeeded
 from tests.integration.processes import ROOT, Process
@@ -119,10 +119,10 @@ def test_a_call_ends_the_wait(hooked: HookedRig, service: Caller) -> None:
     assert half > 0.6 * LATENCY_SECONDS  # spread over all the time before it would be a third of a second
 
 
-def learned(hooked: HookedRig) -> Experience:
+def learned(hooked: HookedRig) -> DurationModel:
     """What is known of how long such jobs take."""
     with hooked.server() as server:
-        return Experience.from_text(Ledger(server).experience(ACCOUNT).get("text2img", ""))
+        return DurationModel.from_text(Ledger(server).duration_model(ACCOUNT).get("text2img", ""))
 
 
 def test_a_failure_is_found_as_soon(service: Caller) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bide.webhooks.outgoing import Letter
+from bide.webhooks.outgoing import Delivery
 from tests.integration.caller import image, marker
 from tests.integration.rig import CALLBACK_SECRET, Rig
 from tests.integration.waiting import PATIENCE_SECONDS
@@ -123,9 +123,9 @@ def test_jobs_by_celery_ts(tmp_path: Path, rig: Rig) -> None:
 @pytest.mark.timeout(240)
 def test_a_callback_is_verified_in_node(tmp_path: Path) -> None:
     """As docs/callbacks.md shows it: the library checks the signature over the body as it came, whatever is in it."""
-    letter = Letter("https://example.com/", "msg_1", json.dumps({"type": "job.succeeded", "data": "\u2713 fox"}))
-    headers = letter.headers([CALLBACK_SECRET], now=datetime.now(UTC))
+    delivery = Delivery("https://example.com/", "msg_1", json.dumps({"type": "job.succeeded", "data": "\u2713 fox"}))
+    headers = delivery.headers([CALLBACK_SECRET], now=datetime.now(UTC))
 
-    event = run(WEBHOOKS, tmp_path, CALLBACK_SECRET, json.dumps(headers), letter.body)
+    event = run(WEBHOOKS, tmp_path, CALLBACK_SECRET, json.dumps(headers), delivery.body)
 
-    assert event == json.loads(letter.body)
+    assert event == json.loads(delivery.body)

@@ -7,7 +7,7 @@ from statistics import mean
 import pytest
 
 from bide.ledger import AccountName, Ledger
-from bide.polling.duration_model import Experience
+from bide.polling.duration_model import DurationModel
 from tests.integration.caller import Caller, image, marker, succeeded
 from tests.integration.rig import LATENCY_SECONDS, Rig
 from tests.integration.waiting import eventually
@@ -31,8 +31,8 @@ def test_polls_fall_after_learning(caller: Caller, rig: Rig) -> None:
     eventually(lambda: mean(polls_of(caller, 12)) < 0.75 * before, what="jobs take three quarters of the polls")
 
     with rig.server() as server:
-        texts = Ledger(server).experience(AccountName("photogpt", ACCOUNT))
-    durations = Experience.from_text(texts["images.generation"]).durations
+        texts = Ledger(server).duration_model(AccountName("photogpt", ACCOUNT))
+    durations = DurationModel.from_text(texts["images.generation"]).durations
     half, most = durations.quantiles_seconds(0.5, 0.95)
     assert durations.jobs >= 24
     assert 0.5 * LATENCY_SECONDS < half < 2 * LATENCY_SECONDS

@@ -17,7 +17,7 @@ from bench.report import report
 from bench.sizes import ONE_POLLER, SIZES
 from bench.table import BEGIN, END, multiple, table, value, written
 from bide.polling.backoff import PollPlan
-from bide.polling.timing import Pace
+from bide.polling.timing import PollTiming
 
 
 def test_a_spread_tells_the_middle_the_slow_and_the_slowest() -> None:
@@ -161,7 +161,7 @@ def test_what_is_only_counted_is_taken_once() -> None:
 
 def test_the_schedule_alone_implies_a_delay() -> None:
     """Polls after 2, 6 and 14 s find a job of 10 s four seconds after its end, within their jitter of a tenth."""
-    assert implied_delay(Pace(PollPlan(2.0, 2.0, 60.0)), 10.0) == pytest.approx(4.0, abs=1.4)
+    assert implied_delay(PollTiming(PollPlan(2.0, 2.0, 60.0)), 10.0) == pytest.approx(4.0, abs=1.4)
 
 
 def test_spans_are_counted_where_they_lie_over_each_other() -> None:

@@ -1,4 +1,4 @@
-"""What callbacks say, how they are signed, and what a courier makes of the answers."""
+"""What callbacks say, how they are signed, and what a callback sender makes of the answers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from bide.ledger.callbacks import Callbacks
 from bide.providers.base import Answer
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import CallbackSettings
-from bide.webhooks.outgoing import Letter, letter_of
+from bide.webhooks.outgoing import Delivery, delivery_of
 from config.settings import load
 from tests.contract.ledger_contract_callbacks import CALLED
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of
-from workers.services.callback_sender import Courier, secrets_of
-from workers.services.event_loop import Reactor
+from workers.services.callback_sender import CallbackSender, secrets_of
+from workers.services.event_loop import EventLoop
 from workers.toolbox import Toolbox
 
 NEW, OLD = (base64.b64encode(text * 3).decode() for text in (b"new-secret", b"old-secret"))
@@ -33,14 +33,14 @@ DAY_SECONDS = 24 * 3600
 
 
 class Hands:
-    """What a courier reaches for: a ledger in memory, and receivers that answer as they are told."""
+    """What a callback sender reaches for: a ledger in memory, and receivers that answer as they are told."""
 
     def __init__(self, told: CallbackSettings) -> None:
         server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
         self.stage = Stage(server, Clock())
         self.ledger, self.callbacks = self.stage.ledger, Callbacks(server, clock=self.stage.clock)
         self.settings = SimpleNamespace(callbacks=told)
-        self.http, self.reactor = self, Reactor("receivers")
+        self.http, self.event_loop = self, EventLoop("receivers")
         self.posted: list[dict[str, str]] = []
         self.answer: Answer | NotDeliveredError = Answer(200)
 
@@ -53,9 +53,9 @@ class Hands:
     def attempt(self, answer: Answer | NotDeliveredError) -> None:
         """Have the one callback that is due tried once, and what came of it recorded."""
         self.answer = answer
-        courier = Courier(self)  # type: ignore[arg-type]  # as much of a toolbox as it takes
-        courier._handle(ACCOUNT)
-        courier._handle(courier._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
+        callback_sender = CallbackSender(self)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+        callback_sender._handle(ACCOUNT)
+        callback_sender._handle(callback_sender._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
 
     def standing(self) -> list[tuple[bool, int, str]]:
         """What is not delivered: given up?, tries, note."""
@@ -72,7 +72,7 @@ def hands() -> Iterator[Hands]:
     """Hands with a secret and the one before."""
     hands = Hands(CallbackSettings(secret=NEW, previous_secret=OLD))
     yield hands
-    hands.reactor.stop()
+    hands.event_loop.stop()
 
 
 def fail(stage: Stage, job_id: str = "a", **changes: Any) -> None:
@@ -86,24 +86,24 @@ def test_a_letter_says_how_the_job_ended(hands: Hands) -> None:
     fail(hands.stage, metadata={"order": "1042"})
     record = hands.ledger.read(ACCOUNT, "a")
     assert record is not None
-    letter = letter_of(record, 1)
-    assert letter is not None
-    event = CallbackEvent.model_validate_json(letter.body)
+    delivery = delivery_of(record, 1)
+    assert delivery is not None
+    event = CallbackEvent.model_validate_json(delivery.body)
     assert (event.type, event.metadata) == ("job.failed", {"order": "1042"})
     assert event.timestamp.timestamp() == hands.stage.clock.now
     assert event.data == Failure(code=FailureCode.REJECTED, message="no", job_id="a", provider="photogpt")
-    assert letter_of(record, 2) is None
-    assert letter.url not in repr(letter)
+    assert delivery_of(record, 2) is None
+    assert delivery.url not in repr(delivery)
 
 
 def test_both_secrets_sign() -> None:
     """Receivers change over when they like: either secret verifies, and no third one."""
-    letter = Letter("https://example.com/hook", "msg_1", '{"data": "\u2713"}')
-    headers = letter.headers([NEW, OLD], now=datetime.now(UTC))
+    delivery = Delivery("https://example.com/hook", "msg_1", '{"data": "\u2713"}')
+    headers = delivery.headers([NEW, OLD], now=datetime.now(UTC))
     for secret in (NEW, OLD):
-        assert Webhook(secret).verify(letter.body, headers) == {"data": "\u2713"}
+        assert Webhook(secret).verify(delivery.body, headers) == {"data": "\u2713"}
     with pytest.raises(WebhookVerificationError):
-        Webhook(base64.b64encode(b"x" * 24).decode()).verify(letter.body, headers)
+        Webhook(base64.b64encode(b"x" * 24).decode()).verify(delivery.body, headers)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
@@ -159,13 +159,13 @@ def test_a_day_of_failing_is_enough(hands: Hands) -> None:
 def test_what_never_had_a_place_is_given_up(hands: Hands) -> None:
     """A receiver that is too slow for all that it is sent keeps none of it owed for longer than any other."""
     fail(hands.stage)
-    courier = Courier(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
-    while courier._receivers.pause_seconds("example.com:443") is None:
-        courier._receivers.enter("example.com:443")
-    courier._handle(ACCOUNT)
+    callback_sender = CallbackSender(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+    while callback_sender._receivers.pause_seconds("example.com:443") is None:
+        callback_sender._receivers.enter("example.com:443")
+    callback_sender._handle(ACCOUNT)
     assert hands.standing() == [(False, 0, "")]
     hands.stage.clock.advance(DAY_SECONDS + 1)
-    courier._handle(ACCOUNT)
+    callback_sender._handle(ACCOUNT)
     assert hands.standing() == [(True, 1, "example.com:443: too slow for all that is sent there")]
     assert hands.posted == []
 
@@ -173,8 +173,8 @@ def test_what_never_had_a_place_is_given_up(hands: Hands) -> None:
 def test_a_record_that_can_not_be_read_is_given_up(hands: Hands) -> None:
     """Instead of being tried for ever."""
     hands.stage.finished("a", **CALLED)  # with a result that is none
-    courier = Courier(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
-    courier._handle(ACCOUNT)
+    callback_sender = CallbackSender(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+    callback_sender._handle(ACCOUNT)
     assert hands.standing() == [(True, 1, "the job's record can't be read")]
 
 

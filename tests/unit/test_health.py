@@ -1,4 +1,4 @@
-"""The health check: what it makes of a worker's pulse, and where that pulse is kept."""
+"""The health check: what it makes of a worker's heartbeat, and where that heartbeat is kept."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from structlog.testing import capture_logs
 from config.celery import celery_settings
 from config.settings import load
 from workers.health.checks import BEAT_LOCK_KEY, UnhealthyError, check_workers, judge
-from workers.health.heartbeat import Pulse, born, pulse_folder, pulses
-from workers.health.heartbeat_step import Heart
+from workers.health.heartbeat import Heartbeat, born, heartbeat_folder, heartbeats
+from workers.health.heartbeat_step import HeartbeatStep
 
 NOW = 1000.0
 
 
-def pulse(**changed: object) -> Pulse:
+def heartbeat(**changed: object) -> Heartbeat:
     """An idle worker that noted everything just now."""
     fields: dict[str, object] = {
         "node": "worker-1@here",
@@ -40,10 +40,10 @@ def pulse(**changed: object) -> Pulse:
         "taken_at": NOW,
         "free_since": NOW,
     }
-    return Pulse(**{**fields, **changed})  # type: ignore[arg-type]  # the fields that tests change are of many types
+    return Heartbeat(**{**fields, **changed})  # type: ignore[arg-type]  # the fields that tests change are of many types
 
 
-def judged(given: Pulse, *, messages: int = 0) -> str:
+def judged(given: Heartbeat, *, messages: int = 0) -> str:
     """What the check says of it, with so many messages waiting."""
     return judge(given, now=NOW, patience_seconds=30, waiting=lambda _: messages)
 
@@ -59,19 +59,19 @@ def never_asked(_: Sequence[str]) -> int:
 @pytest.mark.parametrize(
     "given",
     [
-        pulse(),
-        pulse(taken_at=NOW - 29, free_since=NOW - 900),
-        pulse(running=4, taken_at=NOW - 900, free_since=NOW - 1),
+        heartbeat(),
+        heartbeat(taken_at=NOW - 29, free_since=NOW - 900),
+        heartbeat(running=4, taken_at=NOW - 900, free_since=NOW - 1),
     ],
 )
-def test_pulse_is_enough_for_a_worker_that_takes_messages(given: Pulse) -> None:
+def test_pulse_is_enough_for_a_worker_that_takes_messages(given: Heartbeat) -> None:
     """The broker is not asked about a worker that took a message lately, or that had no thread free for one."""
     assert "threads busy" in judge(given, now=NOW, patience_seconds=30, waiting=never_asked)
 
 
 def test_idle_worker_without_messages_is_healthy() -> None:
     """A worker that has had nothing to take for an hour is healthy."""
-    assert judged(pulse(taken_at=NOW - 3600, free_since=NOW - 3600)) == "worker-1@here: 0 of 4 threads busy"
+    assert judged(heartbeat(taken_at=NOW - 3600, free_since=NOW - 3600)) == "worker-1@here: 0 of 4 threads busy"
 
 
 # Unhealthy
@@ -80,12 +80,12 @@ def test_idle_worker_without_messages_is_healthy() -> None:
 def test_loop_that_stands_still_is_unhealthy() -> None:
     """A loop that has not turned for longer than one is patient."""
     with pytest.raises(UnhealthyError, match="worker-1@here: its loop has not turned for 31 s"):
-        judged(pulse(ticked_at=NOW - 31))
+        judged(heartbeat(ticked_at=NOW - 31))
 
 
 def test_worker_that_redis_refuses_is_unhealthy() -> None:
     """Its loop turns, and it can take nothing; the check says why, and asks nobody."""
-    refused = pulse(refused="Redis has refused writes for 9 s: NOREPLICAS, too few replicas")
+    refused = heartbeat(refused="Redis has refused writes for 9 s: NOREPLICAS, too few replicas")
     with pytest.raises(UnhealthyError, match="worker-1@here takes nothing: Redis has refused writes for 9 s: NOREP"):
         judge(refused, now=NOW, patience_seconds=30, waiting=never_asked)
 
@@ -95,7 +95,7 @@ def test_free_thread_beside_waiting_messages_is_unhealthy() -> None:
     with pytest.raises(
         UnhealthyError, match=r"3 of 4 threads busy, 7 messages wait in bide\.store, bide\.submit, none taken for 31 s"
     ):
-        judged(pulse(running=3, taken_at=NOW - 31, free_since=NOW - 40), messages=7)
+        judged(heartbeat(running=3, taken_at=NOW - 31, free_since=NOW - 40), messages=7)
 
 
 # Where it is kept
@@ -103,17 +103,17 @@ def test_free_thread_beside_waiting_messages_is_unhealthy() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for pulses in place of the system's."""
+    """A folder for heartbeats in place of the system's."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return pulse_folder()
+    return heartbeat_folder()
 
 
 def test_pulse_is_read_as_it_was_written(folder: Path) -> None:
-    """Whoever asks for a kind of worker gets its pulses, in files that nobody else can read, and no other kind's."""
-    pulse().write()
-    pulse(node="poller-2@here").write()
+    """A kind of worker has its own heartbeats, in files that no other user can read."""
+    heartbeat().write()
+    heartbeat(node="poller-2@here").write()
 
-    assert list(pulses("worker")) == [pulse()]
+    assert list(heartbeats("worker")) == [heartbeat()]
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -121,10 +121,10 @@ def test_pulse_of_a_dead_worker_is_removed(folder: Path) -> None:
     """A worker that was killed leaves its file; that is nobody's, also when another process has its id by now."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    pulse(node="worker-1@here", pid=ended.pid).write()
-    pulse(node="worker-2@here", born="1").write()
+    heartbeat(node="worker-1@here", pid=ended.pid).write()
+    heartbeat(node="worker-2@here", born="1").write()
 
-    with pytest.raises(UnhealthyError, match="no worker of this user notes a pulse"):
+    with pytest.raises(UnhealthyError, match="no worker of this user notes a heartbeat"):
         check_workers("worker", patience_seconds=30)
     assert list(folder.iterdir()) == []
 
@@ -133,17 +133,17 @@ def test_pulse_of_another_version_is_passed_over(folder: Path) -> None:
     """What another version of bide, or a full disk, has left in the folder says nothing of the workers beside it."""
     (folder / "worker-0@here.json").write_text('{"node": "worker-0@here", "pid": 1}')
     (folder / "worker-1@here.json").write_text("")
-    pulse().write()
+    heartbeat().write()
 
-    assert list(pulses("worker")) == [pulse()]
+    assert list(heartbeats("worker")) == [heartbeat()]
     assert len(list(folder.iterdir())) == 1
 
 
 @pytest.mark.usefixtures("folder")
 def test_all_workers_of_a_kind_are_checked() -> None:
     """Of several workers on one machine each must be healthy."""
-    pulse(node="worker-1@here", ticked_at=0.0).write()
-    pulse(node="worker-2@here").write()
+    heartbeat(node="worker-1@here", ticked_at=0.0).write()
+    heartbeat(node="worker-2@here").write()
 
     with pytest.raises(UnhealthyError, match="worker-1@here"):
         check_workers("worker", patience_seconds=30)
@@ -173,11 +173,11 @@ def taken(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_taken_place_stops_nobody(taken: Path) -> None:
-    """The pulse is written to a folder of another name, which the check finds; nothing is written to the taken one."""
+    """The heartbeat goes to a folder of another name, which the check finds; nothing goes to the taken one."""
     for node in ("worker-1@here", "worker-2@here"):
-        pulse(node=node).write()
+        heartbeat(node=node).write()
 
-    assert [each.node for each in pulses("worker")] == ["worker-1@here", "worker-2@here"]
+    assert [each.node for each in heartbeats("worker")] == ["worker-1@here", "worker-2@here"]
     assert "worker-2@here: 0 of 4 threads busy" in check_workers("worker", patience_seconds=1e9)
     [own] = [each for each in taken.parent.iterdir() if each != taken]
     assert own.stat().st_mode & 0o777 == 0o700
@@ -189,41 +189,41 @@ def test_a_taken_place_stops_nobody(taken: Path) -> None:
 @pytest.mark.usefixtures("taken")
 def test_pulses_of_two_folders_are_found() -> None:
     """Two workers that start at once may have made one each."""
-    first, second = pulse_folder(), Path(tempfile.mkdtemp(prefix=f"bide-{os.getuid()}-"))
+    first, second = heartbeat_folder(), Path(tempfile.mkdtemp(prefix=f"bide-{os.getuid()}-"))
     for folder, node in ((first, "worker-1@here"), (second, "worker-2@here")):
-        pulse(node=node).write()
-        (pulse_folder() / f"{node}.json").replace(folder / f"{node}.json")
+        heartbeat(node=node).write()
+        (heartbeat_folder() / f"{node}.json").replace(folder / f"{node}.json")
 
-    assert {each.node for each in pulses("worker")} == {"worker-1@here", "worker-2@here"}
+    assert {each.node for each in heartbeats("worker")} == {"worker-1@here", "worker-2@here"}
 
 
 def test_what_others_say_is_not_heard(taken: Path) -> None:
-    """A pulse that lies in a folder where others can write speaks for no worker."""
-    forged = json.dumps(asdict(pulse(node="worker-9@here")))
+    """A heartbeat that lies in a folder where others can write speaks for no worker."""
+    forged = json.dumps(asdict(heartbeat(node="worker-9@here")))
     if taken.is_dir():
         (taken / "worker-9@here.json").write_text(forged)
 
-    with pytest.raises(UnhealthyError, match="no worker of this user notes a pulse"):
+    with pytest.raises(UnhealthyError, match="no worker of this user notes a heartbeat"):
         check_workers("worker", patience_seconds=30)
 
 
 class Consumer:
-    """As much of Celery's consumer as the step that notes pulses reads."""
+    """As much of Celery's consumer as the step that notes heartbeats reads."""
 
     hostname, pool = "worker-1@here", SimpleNamespace(num_processes=4)
 
 
 def test_a_worker_that_can_not_write_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says so once, and once more when it happens again; its loop turns on, and notes pulses as soon as it can."""
+    """The log says so once, and again when it happens again; the loop turns on, and writes heartbeats once it can."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    heart = Heart(Consumer())
+    heart = HeartbeatStep(Consumer())
     with capture_logs() as logs:
         for times in (3, 2):
             for _ in range(times):
                 heart._tick(Consumer())
             (tmp_path / "gone").mkdir()
             heart._tick(Consumer())
-            assert [each.node for each in pulses("worker")] == ["worker-1@here"]
+            assert [each.node for each in heartbeats("worker")] == ["worker-1@here"]
             shutil.rmtree(tmp_path / "gone")
 
     assert [entry["event"] for entry in logs] == ["heartbeat.not_written"] * 2
@@ -241,7 +241,7 @@ def test_beat_lock_is_redbeats() -> None:
 
 
 def test_check_of_a_busy_worker_imports_little() -> None:
-    """A check that finds its answer in the pulse starts without Celery, Redis and the settings."""
+    """A check that finds its answer in the heartbeat starts without Celery, Redis and the settings."""
     code = "import sys, workers.health; print({'celery', 'redis', 'pydantic'} & set(sys.modules))"
     root = Path(__file__).parents[2]
 

@@ -24,7 +24,7 @@ from bide.webhooks.incoming import Hooks
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.hooks import endpoint
 from workers.hooks.endpoint import MOST_BODY_BYTES, Endpoint
-from workers.hooks.handler import Desk
+from workers.hooks.handler import Handler
 from workers.metrics.counted import HOOKS
 from workers.metrics.tally import Tally, metrics_key
 
@@ -42,7 +42,7 @@ class Scene:
         self.stage = Stage(self.server, self.clock)
         self.stage.running("job-1", first_poll_seconds=600)
         self.sent: list[Messages] = []
-        self.desk = Desk(
+        self.handler = Handler(
             Calls(self.server, clock=self.clock),
             hooks_of=lambda name: HOOKS_OF(*name),
             send=self.sent.append,
@@ -62,7 +62,7 @@ class Scene:
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[Ask]:
         """The endpoint serves; gives what calls a path of it."""
-        server = TestServer(Endpoint(self.desk).application())
+        server = TestServer(Endpoint(self.handler).application())
         async with server, aiohttp.ClientSession() as session:
 
             async def ask(
@@ -202,7 +202,7 @@ def test_a_flood_brings_about_few_looks(scene: Scene) -> None:
         looks += len(claim.jobs)
         scene.stage.ledger.polled(ACCOUNT, [Polled("job-1", "running", 3600)])
         scene.clock.advance(60)
-        scene.desk.take(ACCOUNT, "job-1")
+        scene.handler.take(ACCOUNT, "job-1")
     assert looks == MOST_LOOKS
 
 
@@ -210,12 +210,12 @@ def test_a_ledger_that_is_away_has_the_provider_come_back(scene: Scene) -> None:
     """503 with Retry-After, and the call is taken once the ledger is there again."""
     away = fakeredis.FakeServer()
     away.connected = False
-    here, scene.desk._calls = scene.desk._calls, Calls(fakeredis.FakeRedis(server=away, decode_responses=True))
+    here, scene.handler._calls = scene.handler._calls, Calls(fakeredis.FakeRedis(server=away, decode_responses=True))
 
     async def run() -> list[tuple[int, str]]:
         async with scene.asking() as ask:
             first = await ask(scene.path())
-            scene.desk._calls = here
+            scene.handler._calls = here
             return [first, await ask(scene.path())]
 
     with capture_logs() as logs:
@@ -226,7 +226,7 @@ def test_a_ledger_that_is_away_has_the_provider_come_back(scene: Scene) -> None:
 
 def test_counts_outlast_a_ledger_that_is_away(scene: Scene) -> None:
     """They are kept for the next time, and nobody's call fails for them."""
-    real = scene.desk.flush
+    real = scene.handler.flush
     failures = [redis.ConnectionError("away")]
 
     def flush() -> None:
@@ -235,12 +235,12 @@ def test_counts_outlast_a_ledger_that_is_away(scene: Scene) -> None:
         real()
 
     async def run() -> None:
-        served = Endpoint(scene.desk)
-        scene.desk.take(ACCOUNT, "job-1")
+        served = Endpoint(scene.handler)
+        scene.handler.take(ACCOUNT, "job-1")
         await served._flush()
         await served._flush()
 
-    scene.desk.flush = flush  # type: ignore[method-assign]  # a ledger that fails once
+    scene.handler.flush = flush  # type: ignore[method-assign]  # a ledger that fails once
     with capture_logs() as logs:
         asyncio.run(run())
     assert [entry["event"] for entry in logs] == ["hook.taken", "hook.not_counted"]
@@ -275,7 +275,7 @@ def test_what_is_no_http_is_answered_and_not_logged(
     web_log = logging.getLogger("aiohttp.server")
 
     async def run() -> bytes:
-        server = TestServer(Endpoint(scene.desk).application())
+        server = TestServer(Endpoint(scene.handler).application())
         async with server:
             reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
             writer.write(sent)
@@ -294,7 +294,7 @@ def test_what_is_no_http_is_answered_and_not_logged(
 
 async def raw(scene: Scene, sent: bytes, **changed: float) -> bytes:
     """The answer to some bytes by an endpoint with its limits; returns when that closes the connection."""
-    server = TestServer(Endpoint(scene.desk).application())
+    server = TestServer(Endpoint(scene.handler).application())
     await server.start_server(**endpoint.LIMITS | changed)
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -12,7 +12,7 @@ import redis
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Claimed, Ledger
 from bide.polling.backoff import PollPlan
-from bide.polling.duration_model import Experience
+from bide.polling.duration_model import DurationModel
 from workers.services import learner as learner_module
 from workers.services.learner import JOBS_PER_SECOND, MOST_JOBS, Learner
 
@@ -38,13 +38,13 @@ def ended(count: int, *, age_seconds: float = 20.0, operation: str = IMAGES, ran
 
 def first(learner: Learner, operation: str = IMAGES) -> float:
     """The usual first poll of a job."""
-    delays = sorted(learner.pace(NAME, operation, PLAN).first() for _ in range(9))
+    delays = sorted(learner.poll_timing(NAME, operation, PLAN).first() for _ in range(9))
     return delays[5]
 
 
 def jobs_known(server: redis.Redis) -> int:
     """How many jobs the ledger's knowledge is of."""
-    return Experience.from_text(str(server.hget("bide:{photogpt/default}:durations", IMAGES))).durations.jobs
+    return DurationModel.from_text(str(server.hget("bide:{photogpt/default}:durations", IMAGES))).durations.jobs
 
 
 def test_polls_move_to_where_jobs_end(server: redis.Redis) -> None:
@@ -132,7 +132,7 @@ def test_a_ledger_that_is_away_is_no_trouble(server: redis.Redis) -> None:
         def learn(self, account: AccountName, news: object) -> list[str]:
             raise LedgerAwayError("away")
 
-        def experience(self, account: AccountName) -> dict[str, str]:
+        def duration_model(self, account: AccountName) -> dict[str, str]:
             raise LedgerAwayError("away")
 
     learner = Learner(Away(server))
@@ -154,14 +154,14 @@ def test_nonsense_in_the_ledger_is_no_trouble(server: redis.Redis) -> None:
 
 
 def test_a_mistake_of_ours_is_no_trouble(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever breaks while a timetable is made, a purchase is recorded, with the plan's own first poll."""
+    """Whatever breaks while a poll schedule is made, a purchase is recorded, with the plan's own first poll."""
     learner = Learner(Ledger(server))
     learner.learn(NAME, ended(10), NOW)
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(learner_module, "timetable", broken)
+    monkeypatch.setattr(learner_module, "poll_schedule", broken)
     fresh = Learner(Ledger(server))
     fresh.refresh(NAME)
-    assert fresh.pace(NAME, IMAGES, PLAN).first() < 2.3
+    assert fresh.poll_timing(NAME, IMAGES, PLAN).first() < 2.3

@@ -26,7 +26,7 @@ def names_of(call: ast.Call) -> Iterator[str]:
     """The event names that a call may log, '?' for one that is not written out; nothing where it logs none."""
     function = call.func
     logs = isinstance(function, ast.Attribute) and function.attr in LEVELS and ast.unparse(function.value) == "log"
-    told = isinstance(function, ast.Name) and function.id in ("Line", "say")
+    told = isinstance(function, ast.Name) and function.id in ("StepLog", "say")
     if not (logs or told) or not call.args:
         return
     first = call.args[0]

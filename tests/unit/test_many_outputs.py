@@ -19,7 +19,7 @@ from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from tests.contract.test_media import PNG
 from tests.unit.memory_store import MemoryStorage
 from workers.io.media import from_bytes
-from workers.telemetry.step_log import Line
+from workers.telemetry.step_log import StepLog
 
 
 def media(count: int, *, url: str = "https://example.com/{}.png", copies: int = 0) -> tuple[Media, ...]:
@@ -69,7 +69,7 @@ class Hands:
 
     def __init__(self, stage: Stage, again: list[str]) -> None:
         self.ledger, self.storage, self.leases = stage.ledger, MemoryStorage(), self
-        self.http, self.reactor, self.account = self, self, lambda _: Account("https://p.example", "key")
+        self.http, self.event_loop, self.account = self, self, lambda _: Account("https://p.example", "key")
         self.again = again
 
     @contextmanager
@@ -89,14 +89,14 @@ class Hands:
         return answer
 
 
-def stored(outputs: str, again: list[str] = []) -> tuple[dict[str, Any], Record, Line]:  # noqa: B006 - only read
+def stored(outputs: str, again: list[str] = []) -> tuple[dict[str, Any], Record, StepLog]:  # noqa: B006 - only read
     """What the store step makes of a job that is done: its result, its record afterwards, its line."""
     stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
     record, token, attempt = stage.submitting("a")
     stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs=outputs)
     step = stage.resume("a", token="s")
     tools: Any = Hands(stage, again)
-    with Line("job.step") as line:
+    with StepLog("job.step") as line:
         result = store(tools, step.record or record, "s", now=stage.clock.now)
     after = stage.ledger.read(ACCOUNT, "a")
     assert after is not None

@@ -38,7 +38,7 @@ def due(cron: str, first: str, last: str, timezone: str = "Europe/Berlin") -> li
     """The times between two moments (UTC), as a clock on the wall shows them."""
     begin, end = datetime.fromisoformat(f"{first}+00:00"), datetime.fromisoformat(f"{last}+00:00")
     one = schedule(cron, timezone)
-    passed = takewhile(lambda moment: moment <= end, one.fires(after=begin))
+    passed = takewhile(lambda moment: moment <= end, one.occurrences(after=begin))
     return [f"{moment.astimezone(one.timezone):%m-%d %H:%M%z}" for moment in passed]
 
 
@@ -158,7 +158,7 @@ def test_second_hour_of_autumn_starts_nothing_again(minute: int) -> None:
     """Wherever in the repeated hour one looks for the next time, it is never one that has passed."""
     within = datetime(2026, 10, 25, 1, minute, tzinfo=UTC)
 
-    assert next(schedule().fires(after=within)) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+    assert next(schedule().occurrences(after=within)) == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
 
 
 def test_two_times_in_the_skipped_hour_are_one() -> None:
@@ -170,7 +170,7 @@ def test_two_times_in_the_skipped_hour_are_one() -> None:
 def test_hourly_runs_go_by_the_real_time(day: str, hours: int) -> None:
     """A day of 23 hours has 23 of them, one of 25 hours has 25."""
     begin = datetime.fromisoformat(f"{day}T00:00:00").replace(tzinfo=schedule().timezone).astimezone(UTC)
-    found = list(islice(schedule("0 * * * *").fires(after=begin - timedelta(seconds=1)), hours + 1))
+    found = list(islice(schedule("0 * * * *").occurrences(after=begin - timedelta(seconds=1)), hours + 1))
 
     assert found[hours] - found[0] == timedelta(hours=hours)
     assert found[hours].astimezone(schedule().timezone).hour == 0
@@ -204,7 +204,7 @@ def test_each_message_that_a_schedule_sends_is_known_for_its_own(cron: str, time
         datetime(2026, 3, 28, tzinfo=UTC),
         datetime(2026, 10, 24, tzinfo=UTC),
     ):
-        for due in islice(one.fires(after=begin), 400):
+        for due in islice(one.occurrences(after=begin), 400):
             assert one.sends(json.loads(json.dumps(one.run(due))))
             assert not one.sends(one.run(due + timedelta(minutes=1)))
             assert not one.sends({**one.run(due), "source": "s3://uploads/others.jsonl"})

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from config.schedules import load
-from workers.scheduling.occurrences import Fires
+from workers.scheduling.occurrences import Occurrences
 from workers.scheduling.show import described, main
 
 NOW = datetime(2026, 3, 27, 12, 0, tzinfo=UTC)
@@ -59,10 +59,10 @@ def test_last_and_missed_times_are_told(file: Path) -> None:
     """With what became of each, and the runs that nobody has begun."""
     loaded = load(file)
     with fakeredis.FakeRedis(decode_responses=True) as server:
-        fires = Fires(server)
-        fires.advance(loaded[0], now=NOW - timedelta(days=3))
-        fires.advance(loaded[0], now=NOW)
-        nightly, paused = described(loaded, fires, now=NOW)
+        occurrences = Occurrences(server)
+        occurrences.advance(loaded[0], now=NOW - timedelta(days=3))
+        occurrences.advance(loaded[0], now=NOW)
+        nightly, paused = described(loaded, occurrences, now=NOW)
 
     assert nightly["last"] == {"due": "2026-03-27T02:30:00+01:00", "run_id": "nightly-20260327T0130Z"}
     assert [entry["run_id"] for entry in nightly["missed"]] == [None, None, "nightly-20260327T0130Z"]

@@ -18,7 +18,7 @@ from bide.ledger import AccountName, Record
 from bide.ledger.snapshot import Poll
 from config.logging import register_secrets
 from workers.telemetry.spans import Ids, Spans
-from workers.telemetry.step_log import Line
+from workers.telemetry.step_log import StepLog
 
 CALLER = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
 TRACE, CALLERS_SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
@@ -44,9 +44,9 @@ class Process:
 
     def step(
         self, headers: dict[str, Any], *, job_id: str = "j1", fields: dict[str, str] = FIELDS, **facts: Any
-    ) -> Line:
+    ) -> StepLog:
         """A step of a job that ran from 109 to 110."""
-        line = Line("job.step")
+        line = StepLog("job.step")
         line.record = Record(job_id, AccountName("photogpt", "default"), fields)
         line.headers, line.began, line.ended = headers, 109.0, 110.0
         line.note(**facts)
@@ -241,7 +241,7 @@ def test_secrets_are_starred_out() -> None:
 
 def test_a_step_without_a_record_is_no_span(process: Process) -> None:
     """As of a message that was no request."""
-    line = Line("job.step")
+    line = StepLog("job.step")
     process.spans.draw(line)
 
     assert process.drawn == {}

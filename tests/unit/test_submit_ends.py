@@ -15,7 +15,7 @@ from bide.ledger import Record
 from tasks.steps.submit import OTHERWISE, _Purchase, end
 from tests.contract.ledger_contract_submits import intended_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage
-from workers.telemetry.step_log import Line
+from workers.telemetry.step_log import StepLog
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def tools_of(stage: Stage) -> Any:
     return SimpleNamespace(ledger=stage.ledger, dispatcher=SimpleNamespace(send=lambda _: None))
 
 
-def unanswered(stage: Stage, record: Record, token: str) -> Line:
+def unanswered(stage: Stage, record: Record, token: str) -> StepLog:
     """A submit whose answer was lost; its line."""
     purchase = _Purchase.__new__(_Purchase)  # without what it would send: it has been sent
     purchase._tools, purchase._record, purchase._token = tools_of(stage), record, token
-    with Line("job.step") as line:
+    with StepLog("job.step") as line:
         purchase._unknown("no answer")
     return line
 
@@ -64,7 +64,7 @@ def test_a_failure_after_a_doubt_is_unconfirmed(stage: Stage) -> None:
     stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
     second = intended_again(stage, "a", "t2")
 
-    with Line("job.step") as line:
+    with StepLog("job.step") as line:
         error = end(tools_of(stage), second, "t2", FailureCode.REJECTED, "no credit", 2)
 
     assert isinstance(error, Ignore)

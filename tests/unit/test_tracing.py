@@ -21,7 +21,7 @@ from tests.contract.ledger_stage import request_of
 from tests.integration.servers import free_port
 from workers.telemetry import tracing
 from workers.telemetry.otel import _exporters, provider_from
-from workers.telemetry.step_log import Line
+from workers.telemetry.step_log import StepLog
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,7 +94,7 @@ def test_a_collector_that_is_away_holds_up_nobody(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tracing, "LAST_SPANS_SECONDS", 0.2)
     tracing.start()
     [spans] = tracing._running
-    with Line("job.step"), capture_logs() as logs:
+    with StepLog("job.step"), capture_logs() as logs:
         pass
     tracing.stop()
 

@@ -18,7 +18,7 @@ from bide.contract import GenerateRequest
 from bide.describe import describe
 from bide.ledger import AccountName, Ledger, Messages
 from bide.storage import Storage
-from workers.bulk.inputs import Input, Line
+from workers.bulk.inputs import Input, InputRow
 
 #: Rows that are read, and made live, together.
 PAGE_ROWS = 500
@@ -85,7 +85,7 @@ class Feeding:
         most = run.options.max_jobs
         return run.state == "running" and most is not None and run.number("jobs") >= most
 
-    def _claims(self, run: Run, *, most: int, ends: bool) -> list[tuple[Line, str, int]]:
+    def _claims(self, run: Run, *, most: int, ends: bool) -> list[tuple[InputRow, str, int]]:
         """The next lines, each with what to note of it ('' = it repeats an earlier one) and its price."""
         copies, prices = self._copies.of(run).first_of, run.options.prices
         never = "c" if run.state == "canceling" else "s"

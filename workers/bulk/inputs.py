@@ -17,7 +17,7 @@ PAGE_BYTES = 2 * MAX_REQUEST_BYTES
 
 
 @dataclass(frozen=True)
-class Line:
+class InputRow:
     """One row of the input, and where it lies."""
 
     row: int
@@ -36,11 +36,11 @@ class Input:
         self._storage = storage
         self._uri = storage.uri(input_key(run_id))
 
-    def page(self, *, row: int, offset: int, most: int) -> list[Line]:
+    def page(self, *, row: int, offset: int, most: int) -> list[InputRow]:
         """The rows from `row` on, which begins at `offset`: as many as one page holds, `most` at most."""
         lines = []
         for text in self._read(offset, PAGE_BYTES).split(b"\n")[:-1][:most]:
-            lines.append(Line(row, offset, text))
+            lines.append(InputRow(row, offset, text))
             row, offset = row + 1, lines[-1].next_offset
         if not lines:
             raise StorageError(f"{self._uri} has no row {row}: it was changed after the run began", permanent=True)

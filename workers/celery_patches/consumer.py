@@ -45,8 +45,8 @@ class CarefulConsumer(Consumer):
         for name in [name for name in self.strategies if name.startswith("celery.")]:
             del self.strategies[name]
 
-    def note_pulse(self) -> None:
-        """Tell the health check that the worker waits; the step that notes its pulse sets it."""
+    def note_heartbeat(self) -> None:
+        """Tell the health check that the worker waits; the step that notes its heartbeat sets it."""
 
     def ensure_connected(self, conn: Any) -> Any:
         """Wait for the broker, and for a Redis that takes writes, for as long as it takes."""
@@ -56,7 +56,7 @@ class CarefulConsumer(Consumer):
                 return self._writable(super().ensure_connected(conn))
             except RefusedError:
                 conn.collect()  # by its address another Redis may be found next time
-                self.note_pulse()
+                self.note_heartbeat()
                 maybe_shutdown()
                 time.sleep(AGAIN_SECONDS)
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from workers.health.heartbeat import Pulse, pulses
+from workers.health.heartbeat import Heartbeat, heartbeats
 
 T = TypeVar("T")
 
@@ -35,23 +35,27 @@ class UnhealthyError(Exception):
 
 def check_workers(kind: str, *, patience_seconds: float) -> str:
     """What is well with this machine's workers whose node name begins with `kind`; raises `UnhealthyError`."""
-    found = list(pulses(kind))
+    found = list(heartbeats(kind))
     if not found:
-        raise UnhealthyError(f"no {kind} of this user notes a pulse on this machine")
+        raise UnhealthyError(f"no {kind} of this user notes a heartbeat on this machine")
     now = time.monotonic()
-    return "; ".join(judge(pulse, now=now, patience_seconds=patience_seconds, waiting=waiting) for pulse in found)
+    return "; ".join(
+        judge(heartbeat, now=now, patience_seconds=patience_seconds, waiting=waiting) for heartbeat in found
+    )
 
 
-def judge(pulse: Pulse, *, now: float, patience_seconds: float, waiting: Callable[[Sequence[str]], int]) -> str:
+def judge(heartbeat: Heartbeat, *, now: float, patience_seconds: float, waiting: Callable[[Sequence[str]], int]) -> str:
     """What is well with one worker; raises `UnhealthyError`. `waiting` counts the messages in queues."""
-    if (silent := now - pulse.ticked_at) > patience_seconds:
-        raise UnhealthyError(f"{pulse.node}: its loop has not turned for {silent:.0f} s")
-    if pulse.refused:
-        raise UnhealthyError(f"{pulse.node} takes nothing: {pulse.refused}")
-    idle = now - max(pulse.taken_at, pulse.free_since)
-    busy = f"{pulse.node}: {pulse.running} of {pulse.threads} threads busy"
-    if idle > patience_seconds and (left := waiting(pulse.queues)):
-        raise UnhealthyError(f"{busy}, {left} messages wait in {', '.join(pulse.queues)}, none taken for {idle:.0f} s")
+    if (silent := now - heartbeat.ticked_at) > patience_seconds:
+        raise UnhealthyError(f"{heartbeat.node}: its loop has not turned for {silent:.0f} s")
+    if heartbeat.refused:
+        raise UnhealthyError(f"{heartbeat.node} takes nothing: {heartbeat.refused}")
+    idle = now - max(heartbeat.taken_at, heartbeat.free_since)
+    busy = f"{heartbeat.node}: {heartbeat.running} of {heartbeat.threads} threads busy"
+    if idle > patience_seconds and (left := waiting(heartbeat.queues)):
+        raise UnhealthyError(
+            f"{busy}, {left} messages wait in {', '.join(heartbeat.queues)}, none taken for {idle:.0f} s"
+        )
     return busy
 
 

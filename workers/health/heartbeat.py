@@ -1,4 +1,4 @@
-"""A worker's pulse: a small file in which its consumer's loop says that it turns, and what it takes."""
+"""A worker's heartbeat: a small file in which its consumer's loop says that it turns, and what it takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Pulse:
+class Heartbeat:
     """What a worker last said of itself; moments are of the clock of `time.monotonic`, which all processes share."""
 
     node: str
@@ -34,7 +34,7 @@ class Pulse:
 
     def write(self) -> None:
         """Replace this worker's file; whoever reads finds the old or the new one, and never half."""
-        path = pulse_folder() / f"{self.node}.json"
+        path = heartbeat_folder() / f"{self.node}.json"
         draft = path.with_suffix(".part")
         draft.write_text(json.dumps(asdict(self)), encoding="utf-8")
         draft.replace(path)
@@ -45,22 +45,22 @@ class Pulse:
         return cls(**{**fields, "queues": tuple(fields["queues"])})
 
 
-def pulses(kind: str) -> Iterator[Pulse]:
+def heartbeats(kind: str) -> Iterator[Heartbeat]:
     """What the living workers of this machine say whose node name begins with `kind`; files of dead ones are removed.
 
     A worker that runs as another user says nothing here, and one of another version nothing that can be read.
     """
-    for path in [path for folder in pulse_folders() for path in sorted(folder.glob(f"{kind}*.json"))]:
+    for path in [path for folder in heartbeat_folders() for path in sorted(folder.glob(f"{kind}*.json"))]:
         with suppress(KeyError, TypeError, ValueError, FileNotFoundError):
-            pulse = Pulse.read(path)
-            if _alive(pulse.pid) and pulse.born == born(pulse.pid):
-                yield pulse
+            heartbeat = Heartbeat.read(path)
+            if _alive(heartbeat.pid) and heartbeat.born == born(heartbeat.pid):
+                yield heartbeat
                 continue
         path.unlink(missing_ok=True)
 
 
-def pulse_folder() -> Path:
-    """The folder that this user's pulses are written to, made where it is missing; raises `OSError` where it can't be.
+def heartbeat_folder() -> Path:
+    """The folder of this user's heartbeats, made where it is missing; raises `OSError` where it can't be.
 
     Its name is known, so that somebody else may have taken it: the folder then gets a name that nobody could guess.
     """
@@ -69,11 +69,11 @@ def pulse_folder() -> Path:
         usual.mkdir(mode=0o700)
     if _is_ours(usual):
         return usual
-    return next(iter(pulse_folders()), None) or Path(tempfile.mkdtemp(prefix=f"{usual.name}-", dir=usual.parent))
+    return next(iter(heartbeat_folders()), None) or Path(tempfile.mkdtemp(prefix=f"{usual.name}-", dir=usual.parent))
 
 
-def pulse_folders() -> list[Path]:
-    """All folders with pulses of this user: two workers that start at once may have made one each."""
+def heartbeat_folders() -> list[Path]:
+    """All folders with heartbeats of this user: two workers that start at once may have made one each."""
     usual = _usual_folder()
     return [each for each in (usual, *sorted(usual.parent.glob(f"{usual.name}-*"))) if _is_ours(each)]
 

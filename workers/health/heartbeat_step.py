@@ -1,4 +1,4 @@
-"""The step of Celery's consumer that notes its pulse: on the loop's own timer, so that a loop that hangs has none."""
+"""The consumer's step that writes its heartbeat, on the loop's own timer: a loop that hangs has none."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from celery import bootsteps
 from celery.signals import task_received
 from celery.worker import state
 
-from workers.health.heartbeat import Pulse, born
+from workers.health.heartbeat import Heartbeat, born
 from workers.transport.refusals import refusals
 
 log = structlog.get_logger()
 
-#: Between two pulses [seconds]; one costs less than half a millisecond.
+#: Between two heartbeats [seconds]; one costs less than half a millisecond.
 TICK_SECONDS = 2.0
 
 
-class Heart(bootsteps.StartStopStep):
+class HeartbeatStep(bootsteps.StartStopStep):
     """For `app.steps["consumer"]`: starts with each connection to the broker, and stops when it is lost."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -34,7 +34,7 @@ class Heart(bootsteps.StartStopStep):
         self._timer: Any = None
         self._writable = True
         task_received.connect(self._take)
-        consumer.note_pulse = partial(self._tick, consumer)
+        consumer.note_heartbeat = partial(self._tick, consumer)
 
     def start(self, consumer: Any) -> None:
         # Kept from the first start: a queue that a remote command took from the consumer is to be missed.
@@ -55,7 +55,7 @@ class Heart(bootsteps.StartStopStep):
         if running >= threads:
             self._free_since = now
         self._note(
-            Pulse(
+            Heartbeat(
                 node=consumer.hostname,
                 pid=self._pid,
                 born=self._born,
@@ -69,13 +69,13 @@ class Heart(bootsteps.StartStopStep):
             )
         )
 
-    def _note(self, pulse: Pulse) -> None:
-        """Write the pulse down; a disk that is full stops no worker, and is worth one line."""
+    def _note(self, heartbeat: Heartbeat) -> None:
+        """Write the heartbeat down; a disk that is full stops no worker, and is worth one line."""
         try:
-            pulse.write()
+            heartbeat.write()
         except OSError as error:
             if self._writable:
-                log.warning("heartbeat.not_written", node=pulse.node, reason=str(error))
+                log.warning("heartbeat.not_written", node=heartbeat.node, reason=str(error))
             self._writable = False
         else:
             self._writable = True

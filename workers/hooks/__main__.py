@@ -26,7 +26,7 @@ from config import logging as bide_logging
 from config.settings import settings
 from workers.hooks.door import Door, listen
 from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
-from workers.hooks.handler import Desk
+from workers.hooks.handler import Handler
 from workers.metrics.tally import tally
 from workers.toolbox import check_providers
 
@@ -54,7 +54,7 @@ def main() -> int:
     bide_logging.register_secrets(told.secrets())
     bide_logging.configure(told.log.level, told.log.format)
     with _connect(told) as server:
-        return _serve(told, _desk(told, server))
+        return _serve(told, _handler(told, server))
 
 
 def _connect(told: Settings) -> redis.Redis:
@@ -69,11 +69,11 @@ def _connect(told: Settings) -> redis.Redis:
     )
 
 
-def _desk(told: Settings, server: redis.Redis) -> Desk:
+def _handler(told: Settings, server: redis.Redis) -> Handler:
     from workers.app import app  # noqa: PLC0415 - slow to import, and only now is it sure that it is needed
     from workers.services.dispatcher import Dispatcher  # noqa: PLC0415 - as above
 
-    return Desk(
+    return Handler(
         Calls(server),
         hooks_of=_hooks_of(told),
         send=Dispatcher(app).send,
@@ -88,7 +88,7 @@ def _hooks_of(told: Settings) -> Callable[[AccountName], Hooks]:
     return lambda name: Hooks(url, key, *name)
 
 
-def _serve(told: Settings, desk: Desk) -> int:
+def _serve(told: Settings, handler: Handler) -> int:
     where = told.hooks
     try:
         listeners = listen(where.address, where.port)
@@ -99,7 +99,7 @@ def _serve(told: Settings, desk: Desk) -> int:
     with ExitStack() as stack:
         for listener in listeners:
             stack.enter_context(listener)
-        asyncio.run(_until_asked(listeners, Endpoint(desk)))
+        asyncio.run(_until_asked(listeners, Endpoint(handler)))
     return 0
 
 

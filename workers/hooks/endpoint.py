@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName
-from workers.hooks.handler import Desk
+from workers.hooks.handler import Handler
 
 log = structlog.get_logger()
 
@@ -47,8 +47,8 @@ FLUSH_SECONDS = 5.0
 class Endpoint:
     """One application; `MOST_WAITING` bounds what a flood can hold."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hook")
         #: The connections with a call that is being taken.
         self.busy: set[object] = set()
@@ -63,7 +63,7 @@ class Endpoint:
 
     async def _called(self, request: web.Request) -> web.Response:
         account, job_id, proof = _address_of(request.match_info["path"])
-        if not self._desk.knows(account, job_id, proof):
+        if not self._handler.knows(account, job_id, proof):
             return web.Response(status=404, text="not found\n")
         if len(self.busy) >= MOST_WAITING:
             return _come_back()
@@ -80,7 +80,7 @@ class Endpoint:
         except TimeoutError:
             return web.Response(status=408, text="too slow\n")
         try:
-            await asyncio.get_running_loop().run_in_executor(self._pool, self._desk.take, account, job_id)
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._handler.take, account, job_id)
         except LedgerAwayError as error:
             log.warning("hook.ledger_away", account=str(account), job_id=job_id, reason=str(error))
             return _come_back()
@@ -102,7 +102,7 @@ class Endpoint:
 
     async def _flush(self) -> None:
         try:
-            await asyncio.get_running_loop().run_in_executor(self._pool, self._desk.flush)
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._handler.flush)
         except redis.RedisError as error:
             log.warning("hook.not_counted", reason=type(error).__name__)
 

@@ -16,7 +16,7 @@ from workers.metrics.tally import Tally
 log = structlog.get_logger()
 
 
-class Desk:
+class Handler:
     """`knows` costs no I/O; `take` waits for Redis and the broker, in a thread."""
 
     def __init__(

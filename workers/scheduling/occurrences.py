@@ -103,7 +103,7 @@ def decide(schedule: Schedule, state: State, *, now: datetime) -> Decision:
     if not schedule.enabled:
         return Decision(state)
     begin = max(datetime.fromisoformat(state.until), now - LOOK_BACK)
-    passed = list(takewhile(lambda due: due <= now, schedule.fires(after=begin)))
+    passed = list(takewhile(lambda due: due <= now, schedule.occurrences(after=begin)))
     if not passed:
         return Decision(state)
     late = [due for due in passed if now - due > GRACE]
@@ -143,7 +143,7 @@ class Post(Protocol):
         """Nobody began it in time: say so where people look for it."""
 
 
-class Fires:
+class Occurrences:
     """The state of all schedules; every change is one transaction, so that any number of beats may share it."""
 
     def __init__(self, server: redis.Redis) -> None:

@@ -29,7 +29,7 @@ from bide.errors import LedgerAwayError
 from bide.redis_errors import is_away, why_away
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
-from workers.scheduling.occurrences import GIVE_UP, Fires, Stage
+from workers.scheduling.occurrences import GIVE_UP, Occurrences, Stage
 from workers.transport.refusals import AGAIN_SECONDS, Seldom
 
 log = structlog.get_logger()
@@ -50,20 +50,20 @@ class Schedules:
     def __init__(self, app: Celery, schedules: tuple[Schedule, ...]) -> None:
         self._app, self._schedules = app, schedules
         server = get_redis(app)
-        self._fires, self._runs = Fires(server), Runs(server)
+        self._occurrences, self._runs = Occurrences(server), Runs(server)
 
     def turn(self, now: datetime) -> float:
         """Do what is due; how long it is until the next time [seconds]. Trouble is logged and left to the next turn."""
         try:
             for schedule in self._schedules:
-                self._fires.advance(schedule, now=now)
-            self._fires.deliver(now=now, stage=self._stage, post=self)
+                self._occurrences.advance(schedule, now=now)
+            self._occurrences.deliver(now=now, stage=self._stage, post=self)
         except (LedgerAwayError, redis.RedisError, OperationalError, OSError) as error:
             _say_away(error)
         return self._until_next(now)
 
     def _until_next(self, now: datetime) -> float:
-        due = (next(schedule.fires(after=now)) for schedule in self._schedules if schedule.enabled)
+        due = (next(schedule.occurrences(after=now)) for schedule in self._schedules if schedule.enabled)
         return min(((moment - now).total_seconds() for moment in due), default=float("inf"))
 
     def _stage(self, run_id: str) -> Stage:

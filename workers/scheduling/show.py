@@ -15,7 +15,7 @@ from redbeat.schedulers import get_redis
 from bide.cli.output import PrintableErrors, ProblemsError, echo, echo_json, echo_paragraphs
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import SCHEDULES_FILE, Schedule, load
-from workers.scheduling.occurrences import Fires, State
+from workers.scheduling.occurrences import Occurrences, State
 
 #: Times to come that are shown of each schedule.
 NEXT_SHOWN = 5
@@ -33,7 +33,7 @@ def main(as_json: bool, file: Path) -> None:
         schedules = load(file)
     except ConfigurationProblems as problems:
         raise ProblemsError(str(problems)) from None
-    told = described(schedules, _fires(), now=datetime.now(UTC))
+    told = described(schedules, _occurrences(), now=datetime.now(UTC))
     if as_json:
         echo_json(told)
     elif told:
@@ -42,14 +42,16 @@ def main(as_json: bool, file: Path) -> None:
         echo(f"{file.name} has no schedules")
 
 
-def described(schedules: tuple[Schedule, ...], fires: Fires | None, *, now: datetime) -> list[dict[str, Any]]:
-    """Each schedule as JSON has it; without `fires` only what the file says."""
-    pending = fires.pending() if fires else {}
-    return [_described(one, fires.state(one.name) if fires else State(), pending, now) for one in schedules]
+def described(
+    schedules: tuple[Schedule, ...], occurrences: Occurrences | None, *, now: datetime
+) -> list[dict[str, Any]]:
+    """Each schedule as JSON has it; without `occurrences` only what the file says."""
+    pending = occurrences.pending() if occurrences else {}
+    return [_described(one, occurrences.state(one.name) if occurrences else State(), pending, now) for one in schedules]
 
 
 def _described(schedule: Schedule, state: State, pending: dict[str, Any], now: datetime) -> dict[str, Any]:
-    coming = islice(schedule.fires(after=now), NEXT_SHOWN) if schedule.enabled else ()
+    coming = islice(schedule.occurrences(after=now), NEXT_SHOWN) if schedule.enabled else ()
     return {
         "name": schedule.name,
         "cron": schedule.cron,
@@ -95,7 +97,7 @@ def _readable(moment: str) -> str:
     return f"{datetime.fromisoformat(moment):%a %Y-%m-%d %H:%M %z}"
 
 
-def _fires() -> Fires | None:
+def _occurrences() -> Occurrences | None:
     """What Redis knows of them; None, with a word about it, where it can't be asked."""
     try:
         from workers.app import app  # noqa: PLC0415 - it ends the process where the settings are wrong
@@ -106,4 +108,4 @@ def _fires() -> Fires | None:
     except (redis.RedisError, SystemExit) as error:
         echo(f"last and missed times are not known: {error}", err=True)
         return None
-    return Fires(server)
+    return Occurrences(server)

@@ -16,7 +16,7 @@ from bide.ledger import AccountName
 from bide.ledger.callbacks import Outcome, Owed
 from bide.polling.backoff import PollPlan, retry_after_seconds
 from bide.settings.sections import CallbackSettings
-from bide.webhooks.outgoing import Letter, letter_of
+from bide.webhooks.outgoing import Delivery, delivery_of
 from workers.io.guard import check_url
 from workers.services.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
 
@@ -56,7 +56,7 @@ class Ended:
     tried: Tried
 
 
-class Courier:
+class CallbackSender:
     """`look` may be called from any thread and returns at once; a callback under way at the end is sent again later.
 
     A callback whose receiver has no place free is put off, which is no attempt: those behind it go on.
@@ -76,7 +76,7 @@ class Courier:
         """Have the account's due callbacks delivered."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="callback_sender", daemon=True)
                 self._thread.start()
         self._inbox.put(account)
 
@@ -140,16 +140,16 @@ class Courier:
 
     def _start(self, owed: Owed) -> tuple[Owed, float] | None:
         """Send one callback; where its receiver has no place free, the callback and how long to put it off."""
-        letter = None
+        delivery = None
         if not owed.host:
-            if (letter := self._letter(owed)) is None:
+            if (delivery := self._delivery(owed)) is None:
                 return None
-            owed = replace(owed, host=host_of(letter.url))
+            owed = replace(owed, host=host_of(delivery.url))
         if (seconds := self._receivers.pause_seconds(owed.host)) is not None:
             return self._late(owed, seconds)
-        if (letter := letter or self._letter(owed)) is not None:
+        if (delivery := delivery or self._delivery(owed)) is not None:
             place = self._receivers.enter(owed.host)
-            sent = self._tools.reactor.start(self._send(owed, letter))
+            sent = self._tools.event_loop.start(self._send(owed, delivery))
             sent.add_done_callback(lambda done: self._inbox.put(Ended(place, done.result())))
         return None
 
@@ -160,28 +160,28 @@ class Courier:
         self._record(Tried(owed, Outcome.AGAIN, f"{owed.host}: too slow for all that is sent there"))
         return None
 
-    def _letter(self, owed: Owed) -> Letter | None:
+    def _delivery(self, owed: Owed) -> Delivery | None:
         """What to send; None where there is nothing to tell, or no way to, which is recorded."""
         record = self._tools.ledger.read(owed.account, owed.job_id)
         try:
-            letter = letter_of(record, owed.number) if record else None
+            delivery = delivery_of(record, owed.number) if record else None
         except ValueError:
             log.exception("callback.unreadable", job_id=owed.job_id)
             self._record(Tried(owed, Outcome.FAILED, "the job's record can't be read"))
             return None
-        if letter is None:
+        if delivery is None:
             self._tools.callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to tell
-        return letter
+        return delivery
 
-    async def _send(self, owed: Owed, letter: Letter) -> Tried:
+    async def _send(self, owed: Owed, delivery: Delivery) -> Tried:
         """One attempt; never raises."""
         began = time.monotonic()
-        tried = await self._outcome(owed, letter)
+        tried = await self._outcome(owed, delivery)
         return replace(tried, duration_seconds=time.monotonic() - began)
 
-    async def _outcome(self, owed: Owed, letter: Letter) -> Tried:
+    async def _outcome(self, owed: Owed, delivery: Delivery) -> Tried:
         try:
-            return await self._post(owed, letter)
+            return await self._post(owed, delivery)
         except BideError as error:
             wish = error.after_seconds if isinstance(error, NotDeliveredError) else None
             return Tried(owed, Outcome.AGAIN, str(error), wish)
@@ -189,16 +189,16 @@ class Courier:
             log.exception("callback.not_sent", job_id=owed.job_id)
             return Tried(owed, Outcome.AGAIN, type(error).__name__)
 
-    async def _post(self, owed: Owed, letter: Letter) -> Tried:
+    async def _post(self, owed: Owed, delivery: Delivery) -> Tried:
         secrets = secrets_of(self._told)
         if not secrets:
             raise NotDeliveredError("can't be signed: BIDE_CALLBACKS__SECRET is not set")
         try:
-            target = check_url(letter.url, allowed_hosts=self._told.allowed_hosts)
-            headers = letter.headers(secrets, now=datetime.now(UTC))
+            target = check_url(delivery.url, allowed_hosts=self._told.allowed_hosts)
+            headers = delivery.headers(secrets, now=datetime.now(UTC))
             answer = await self._tools.http.post(
                 target.url,
-                letter.body.encode(),
+                delivery.body.encode(),
                 headers=headers,
                 guarded=target.guarded,
                 total_seconds=self._told.timeout_seconds,

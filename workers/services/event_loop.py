@@ -16,10 +16,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Reactor:
+class EventLoop:
     """An asyncio loop in a daemon thread."""
 
-    def __init__(self, name: str = "reactor") -> None:
+    def __init__(self, name: str = "event_loop") -> None:
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()

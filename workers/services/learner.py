@@ -14,10 +14,10 @@ import structlog
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Claimed, Ledger
 from bide.polling.backoff import PollPlan
-from bide.polling.duration_model import Experience
+from bide.polling.duration_model import DurationModel
 from bide.polling.durations import Sketch
-from bide.polling.schedule import Timetable, timetable
-from bide.polling.timing import Pace
+from bide.polling.schedule import PollSchedule, poll_schedule
+from bide.polling.timing import PollTiming
 
 log = structlog.get_logger()
 
@@ -31,20 +31,20 @@ MOST_JOBS, JOBS_PER_SECOND = 32, 16.0
 #: How often what is said to be lost to a faster process is tried again.
 ATTEMPTS = 3
 
-#: A timetable is made anew (2 ms) when this part of the jobs it was made from is new, but not sooner [seconds].
+#: A poll schedule is made anew (2 ms) when this part of the jobs it was made from is new, but not sooner [seconds].
 STALE_SHARE, STALE_SECONDS = 1 / 8, 5.0
 
-#: The most timetables that are kept for one account.
-MOST_TIMETABLES = 256
+#: The most poll schedules that are kept for one account.
+MOST_POLL_SCHEDULES = 256
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A timetable, the jobs that had been observed when it was made, and when that was."""
+    """A poll schedule, the jobs that had been observed when it was made, and when that was."""
 
     jobs: int
     at: float
-    table: Timetable
+    table: PollSchedule
 
     def stale(self, sketch: Sketch) -> bool:
         renewed = not 0 <= sketch.jobs - self.jobs <= sketch.weight * STALE_SHARE
@@ -68,12 +68,12 @@ class _Allowance:
 
 @dataclass
 class _Account:
-    """What is known of one account: as the ledger has it, as values, and made into timetables."""
+    """What is known of one account: as the ledger has it, as values, and made into poll_schedules."""
 
     read_at: float = float("-inf")
     texts: dict[str, str] = field(default_factory=dict)
-    experience: dict[str, Experience] = field(default_factory=dict)
-    timetables: dict[tuple[str, PollPlan, int], _Made] = field(default_factory=dict)
+    duration_model: dict[str, DurationModel] = field(default_factory=dict)
+    poll_schedules: dict[tuple[str, PollPlan, int], _Made] = field(default_factory=dict)
     allowances: dict[str, _Allowance] = field(default_factory=lambda: defaultdict(_Allowance))
 
 
@@ -98,25 +98,25 @@ class Learner:
             return
         known.read_at = time.monotonic()
         try:
-            texts = self._ledger.experience(name)
+            texts = self._ledger.duration_model(name)
         except LedgerAwayError as error:
             log.info("learning.not_read", account=str(name), reason=str(error))
             return
         for operation, text in texts.items():
             _take(known, operation, text)
 
-    def pace(self, name: AccountName, operation: str, plan: PollPlan) -> Pace:
+    def poll_timing(self, name: AccountName, operation: str, plan: PollPlan) -> PollTiming:
         """When to look at the jobs of an operation, by what was known at the last `refresh`."""
         known = self._accounts.get(name)
-        if known is None or operation not in known.experience:
-            return Pace(plan)
-        return Pace(plan, partial(self._timetable, known, operation, plan))
+        if known is None or operation not in known.duration_model:
+            return PollTiming(plan)
+        return PollTiming(plan, partial(self._poll_schedule, known, operation, plan))
 
-    def _timetable(
+    def _poll_schedule(
         self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
-    ) -> Timetable | None:
+    ) -> PollSchedule | None:
         try:
-            return _timetable_of(known, operation, plan, estimate_seconds)
+            return _poll_schedule_of(known, operation, plan, estimate_seconds)
         except Exception:  # a purchase may just have been made: no trouble here may keep it from being recorded
             log.exception("learning.no_timetable", operation=operation)
             return None
@@ -147,33 +147,35 @@ class Learner:
         changes = []
         for operation, some in news.items():
             before = known.texts.get(operation, "")
-            experience = Experience.from_text(before)
+            duration_model = DurationModel.from_text(before)
             for each in some:
-                experience = experience.observed(
+                duration_model = duration_model.observed(
                     each.after_seconds, each.by_seconds, estimate_seconds=each.estimate_seconds
                 )
-            changes.append((operation, before, experience.to_text()))
+            changes.append((operation, before, duration_model.to_text()))
         held = self._ledger.learn(name, changes)
         for (operation, _, _), text in zip(changes, held, strict=True):
             _take(known, operation, text)
         return {change[0]: news[change[0]] for change, text in zip(changes, held, strict=True) if text != change[2]}
 
 
-def _timetable_of(known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None) -> Timetable | None:
-    found = known.experience[operation].about(estimate_seconds)
+def _poll_schedule_of(
+    known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
+) -> PollSchedule | None:
+    found = known.duration_model[operation].about(estimate_seconds)
     if found is None:
         return None
     sketch, shift = found
-    made = known.timetables.get((operation, plan, shift))
+    made = known.poll_schedules.get((operation, plan, shift))
     if made is None or made.stale(sketch):
-        made = _Made(sketch.jobs, time.monotonic(), timetable(sketch, plan, shift=shift))
-        if len(known.timetables) >= MOST_TIMETABLES:
-            known.timetables.clear()
-        known.timetables[operation, plan, shift] = made
+        made = _Made(sketch.jobs, time.monotonic(), poll_schedule(sketch, plan, shift=shift))
+        if len(known.poll_schedules) >= MOST_POLL_SCHEDULES:
+            known.poll_schedules.clear()
+        known.poll_schedules[operation, plan, shift] = made
     return made.table
 
 
 def _take(known: _Account, operation: str, text: str) -> None:
     if known.texts.get(operation) != text:
         known.texts[operation] = text
-        known.experience[operation] = Experience.from_text(text)
+        known.duration_model[operation] = DurationModel.from_text(text)

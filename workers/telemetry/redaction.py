@@ -52,7 +52,7 @@ _WORD = re.compile(
 )
 
 
-def without_quotes(said: str, params: Any) -> str:
+def redact(said: str, params: Any) -> str:
     """`said`, shortened, up to where it begins to quote a text of `params`; addresses without their queries."""
     plain = QUERY.sub("?…", _plain(said[: 4 * SAID_CHARACTERS]))[:SAID_CHARACTERS]
     quoted_at = _Quotable(params).begins_in(plain)

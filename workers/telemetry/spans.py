@@ -27,7 +27,7 @@ from bide.errors import LedgerAwayError
 from bide.ledger import Record
 from bide.ledger.snapshot import Poll
 from config.logging import without_secrets
-from workers.telemetry.step_log import Line
+from workers.telemetry.step_log import StepLog
 
 log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ class Spans:
         self._provider, self._heard = provider, heard
         self._tracer = provider.get_tracer("bide")
 
-    def draw(self, line: Line) -> None:
+    def draw(self, line: StepLog) -> None:
         """Draw a step of a job, and the whole job at its end; the step's line is told the trace. Never raises."""
         if line.record is None:
             return
@@ -105,7 +105,7 @@ class Spans:
         """Send what is left."""
         self._provider.shutdown()
 
-    def _draw(self, line: Line, of: _Trace) -> None:
+    def _draw(self, line: StepLog, of: _Trace) -> None:
         if not self._sampled(of):
             return
         line.note(trace_id=f"{of.trace_id:032x}")

@@ -17,8 +17,8 @@ log = structlog.get_logger()
 Level = Literal["info", "warning", "error"]
 
 
-class Line:
-    """`with Line("job.step") as line: ...` writes its line however the block ends.
+class StepLog:
+    """`with StepLog("job.step") as line: ...` writes its line however the block ends.
 
     All that is logged within carries what `about` was told, by structlog's context: a task has a context of its own.
     """
@@ -61,9 +61,9 @@ class Line:
             getattr(log, self.level)(self.event, duration_seconds=round(seconds, 4), **self.facts)
 
 
-_current: ContextVar[Line | None] = ContextVar("bide_line", default=None)
+_current: ContextVar[StepLog | None] = ContextVar("bide_line", default=None)
 
-_drawn_by: list[Callable[[Line], None]] = []
+_drawn_by: list[Callable[[StepLog], None]] = []
 
 
 def note(level: Level | None = None, /, **facts: Any) -> None:
@@ -72,6 +72,6 @@ def note(level: Level | None = None, /, **facts: Any) -> None:
         line.note(level, **facts)
 
 
-def draw_with(draw: Callable[[Line], None] | None) -> None:
+def draw_with(draw: Callable[[StepLog], None] | None) -> None:
     """Have each step drawn as well, before its line is written: see `workers.telemetry.tracing`."""
     _drawn_by[:] = [draw] if draw else []

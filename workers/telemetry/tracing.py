@@ -13,7 +13,7 @@ from celery.signals import worker_init, worker_shutdown
 from bide.ledger import Record
 from bide.ledger.snapshot import Poll, look
 from config.logging import register_secrets
-from workers.telemetry.redaction import without_quotes
+from workers.telemetry.redaction import redact
 from workers.telemetry.step_log import draw_with
 from workers.toolbox import toolbox
 
@@ -74,7 +74,7 @@ def stop(**_: Any) -> None:
 def _heard(record: Record) -> Iterator[Poll]:
     """The polls that the ledger remembers: the last dozen or so."""
     for poll in look(toolbox().ledger, record).polls:
-        yield Poll(poll.at, poll.late_seconds, without_quotes(poll.said, record.request.params))
+        yield Poll(poll.at, poll.late_seconds, redact(poll.said, record.request.params))
 
 
 def _values(headers: str) -> list[str]:

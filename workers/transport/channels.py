@@ -11,15 +11,15 @@ from typing import Any
 import redis
 from kombu.transport.redis import SentinelChannel, SentinelTransport, Transport
 
-from workers.transport.consume import TakingChannel, TakingPoller
+from workers.transport.consume import ConsumingChannel, ConsumingPoller
 from workers.transport.refusals import NoticingRedis
-from workers.transport.unacked import HoldingQoS
+from workers.transport.unacked import UnackedQoS
 
 
-class SharingChannel(TakingChannel):
+class SharingChannel(ConsumingChannel):
     """Makes its client once, and anew when the pool was replaced after a lost connection."""
 
-    QoS = HoldingQoS
+    QoS = UnackedQoS
     _shared: redis.Redis | None = None
 
     def _get_client(self) -> Any:
@@ -50,7 +50,7 @@ class SharingTransport(Transport):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cycle: Any = TakingPoller()
+        self.cycle: Any = ConsumingPoller()
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         super().register_with_event_loop(connection, loop)

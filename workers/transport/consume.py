@@ -20,7 +20,7 @@ from kombu.utils.json import loads
 
 from bide.redis_errors import RefusedError
 from workers.transport.refusals import AGAIN_SECONDS, noticing, refusals
-from workers.transport.wait import Watch
+from workers.transport.wait import QueueWait
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ REPLICA = ("READONLY", "MASTERDOWN")
 TEXTS = ("correlation_id", "reply_to")
 
 
-class TakingChannel(Channel):
+class ConsumingChannel(Channel):
     """A channel that takes so, where there is an event loop, as workers have; without one it is kombu's own."""
 
     # what the stubs leave out of it
@@ -53,7 +53,7 @@ class TakingChannel(Channel):
     _flush_brpop_reauth: Callable[[], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, QueueWait] = {}
         self._taking = self._waiting = self._unacknowledged = False
         self._telling: list[str] = []
         super().__init__(*args, **kwargs)
@@ -147,12 +147,12 @@ class TakingChannel(Channel):
             self._watch(self._q_for_pri(queue, 0)).arm(self.brpop_timeout or 1)
         self._in_poll, self._waiting = self.client.connection, True
 
-    def _watch(self, key: str) -> Watch:
+    def _watch(self, key: str) -> QueueWait:
         watch = self._watches.get(key)
         if watch is None or watch.overdue:
             if watch is not None:
                 watch.close()
-            watch = self._watches[key] = Watch(key, self)
+            watch = self._watches[key] = QueueWait(key, self)
         return watch
 
     def rung(self) -> None:
@@ -188,10 +188,10 @@ def checked(raw: Any) -> Any:
     return raw
 
 
-class TakingPoller(MultiChannelPoller):
+class ConsumingPoller(MultiChannelPoller):
     """kombu's poller, which at each turn of the loop also has Redis told what was done with meanwhile."""
 
-    _channels: set[TakingChannel]
+    _channels: set[ConsumingChannel]
 
     def on_poll_start(self) -> None:
         with noticing():

@@ -31,7 +31,7 @@ STANDSTILL_SECONDS = 4.0
 OURS = "bide."
 
 
-class HoldingQoS(QoS):
+class UnackedQoS(QoS):
     """For `SharingChannel.QoS`."""
 
     #: For how long the same last word must have been seen [seconds]: from one look to the next. Where all were silent

@@ -12,7 +12,7 @@ from workers.transport.refusals import noticing, refusals
 OVERDUE = 5
 
 
-class Watch:
+class QueueWait:
     """A connection of its own on which a worker waits for something to be in one list.
 
     It waits by moving the list's next message to where it is. That blocks while there is none, and changes nothing.

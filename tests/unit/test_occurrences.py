@@ -23,8 +23,8 @@ from workers.scheduling.occurrences import (
     RESEND_CAP_SECONDS,
     RESEND_SECONDS,
     STATE_KEY,
-    Fires,
     Missed,
+    Occurrences,
     Stage,
     State,
     decide,
@@ -155,20 +155,20 @@ def test_daily_run_starts_once_when_the_clocks_change(night: str) -> None:
 # In Redis
 
 
-def advanced(server: fakeredis.FakeRedis, one: Schedule, now: datetime = NOON) -> Fires:
+def advanced(server: fakeredis.FakeRedis, one: Schedule, now: datetime = NOON) -> Occurrences:
     """A schedule that was known for an hour and came due."""
-    fires = Fires(server)
-    fires.advance(one, now=now - timedelta(minutes=30))
-    fires.advance(one, now=now)
-    return fires
+    occurrences = Occurrences(server)
+    occurrences.advance(one, now=now - timedelta(minutes=30))
+    occurrences.advance(one, now=now)
+    return occurrences
 
 
 def test_state_comes_back_as_it_was_written(server: fakeredis.FakeRedis) -> None:
     """Whatever there is to remember survives the restart of a beat."""
-    fires = advanced(server, one := schedule(catch_up="once"))
-    fires.advance(one, now=NOON + timedelta(hours=3, minutes=30))
+    occurrences = advanced(server, one := schedule(catch_up="once"))
+    occurrences.advance(one, now=NOON + timedelta(hours=3, minutes=30))
 
-    state = Fires(server).state("hourly")
+    state = Occurrences(server).state("hourly")
     assert (state.last_run, state.missed_count) == ("hourly-20261122T1500Z", 3)
     assert state.missed[-1] == Missed("2026-11-22T15:00:00+00:00", "hourly-20261122T1500Z")
 
@@ -176,10 +176,14 @@ def test_state_comes_back_as_it_was_written(server: fakeredis.FakeRedis) -> None
 def test_run_is_noted_before_it_is_sent(server: fakeredis.FakeRedis) -> None:
     """With all that `bide.bulk` needs, so that whoever finds it can send it."""
     options = {"max_jobs": 10}
-    fires = advanced(server, schedule(options=options))
+    occurrences = advanced(server, schedule(options=options))
 
     run_id = "hourly-20261122T1200Z"
-    assert fires.pending()[run_id]["run"] == {"run_id": run_id, "source": "s3://uploads/rows.jsonl", "options": options}
+    assert occurrences.pending()[run_id]["run"] == {
+        "run_id": run_id,
+        "source": "s3://uploads/rows.jsonl",
+        "options": options,
+    }
 
 
 def test_no_key_is_kept_for_ever(server: fakeredis.FakeRedis) -> None:
@@ -192,7 +196,7 @@ def test_no_key_is_kept_for_ever(server: fakeredis.FakeRedis) -> None:
 
 def test_second_beat_finds_it_decided(server: fakeredis.FakeRedis) -> None:
     """However many beats look, the time starts one run."""
-    first, second = advanced(server, schedule()), Fires(server)
+    first, second = advanced(server, schedule()), Occurrences(server)
 
     assert second.advance(schedule(), now=NOON + SECOND) == ()
     assert len(first.pending()) == 1
@@ -212,59 +216,59 @@ class Sent:
         self.given_up.append(run["run_id"])
 
 
-def deliver(fires: Fires, now: datetime, *, stage: Stage = "unknown") -> list[str]:
+def deliver(occurrences: Occurrences, now: datetime, *, stage: Stage = "unknown") -> list[str]:
     """Deliver once; the ids of the runs that were sent."""
     sent = Sent()
-    fires.deliver(now=now, stage=lambda _: stage, post=sent)
+    occurrences.deliver(now=now, stage=lambda _: stage, post=sent)
     assert not sent.given_up
     return sent.run_ids
 
 
 def test_lost_message_is_sent_again(server: fakeredis.FakeRedis) -> None:
     """Ever more rarely, until the run has begun; then never."""
-    fires, now, gaps = advanced(server, schedule()), NOON, []
+    occurrences, now, gaps = advanced(server, schedule()), NOON, []
     for _ in range(4):
-        waited = next(second for second in itertools.count() if deliver(fires, now + second * SECOND))
+        waited = next(second for second in itertools.count() if deliver(occurrences, now + second * SECOND))
         gaps.append(waited)
         now += waited * SECOND
 
     assert gaps == [0, RESEND_SECONDS, 2 * RESEND_SECONDS, 4 * RESEND_SECONDS]
-    assert deliver(fires, now + timedelta(hours=1), stage="begun") == []
-    assert deliver(fires, now + timedelta(hours=2)) == []
-    assert fires.pending() == {}
+    assert deliver(occurrences, now + timedelta(hours=1), stage="begun") == []
+    assert deliver(occurrences, now + timedelta(hours=2)) == []
+    assert occurrences.pending() == {}
 
 
 def test_message_that_can_not_be_sent_is_sent_the_next_time(server: fakeredis.FakeRedis) -> None:
     """A broker that is away costs nothing but time."""
-    fires = advanced(server, schedule())
+    occurrences = advanced(server, schedule())
 
     class Away(Sent):
         def send(self, run: dict[str, Any]) -> None:
             raise OperationalError
 
     with pytest.raises(OperationalError):
-        fires.deliver(now=NOON, stage=lambda _: "unknown", post=Away())
+        occurrences.deliver(now=NOON, stage=lambda _: "unknown", post=Away())
 
-    assert deliver(fires, NOON + SECOND) == ["hourly-20261122T1200Z"]
+    assert deliver(occurrences, NOON + SECOND) == ["hourly-20261122T1200Z"]
 
 
 def test_run_whose_rows_are_being_read_is_not_sent_again(server: fakeredis.FakeRedis) -> None:
     """However long that takes; when its worker dies at it, it is sent at once."""
-    fires = advanced(server, schedule())
-    assert deliver(fires, NOON)
+    occurrences = advanced(server, schedule())
+    assert deliver(occurrences, NOON)
 
     for minutes in (1, 60, 48 * 60):
-        assert deliver(fires, NOON + timedelta(minutes=minutes), stage="beginning") == []
-    assert deliver(fires, NOON + timedelta(hours=2)) == ["hourly-20261122T1200Z"]
+        assert deliver(occurrences, NOON + timedelta(minutes=minutes), stage="beginning") == []
+    assert deliver(occurrences, NOON + timedelta(hours=2)) == ["hourly-20261122T1200Z"]
 
 
 def test_run_that_nobody_begins_is_given_up(server: fakeredis.FakeRedis) -> None:
     """After a day, with a few hundred messages at most; and that is told."""
-    fires, sent = advanced(server, schedule()), Sent()
+    occurrences, sent = advanced(server, schedule()), Sent()
     step = timedelta(seconds=RESEND_CAP_SECONDS)
     for turn in range(GIVE_UP // step + 2):
-        fires.deliver(now=NOON + turn * step, stage=lambda _: "unknown", post=sent)
+        occurrences.deliver(now=NOON + turn * step, stage=lambda _: "unknown", post=sent)
 
     assert 100 < len(sent.run_ids) < 200
     assert sent.given_up == ["hourly-20261122T1200Z"]
-    assert fires.pending() == {}
+    assert occurrences.pending() == {}

@@ -11,9 +11,9 @@ from bide.errors import AccountRefusedError, PollFailedError
 from bide.ledger import Claimed
 from bide.polling.backoff import PollPlan
 from bide.polling.decision import PollAnswer, ended, judge
-from bide.polling.duration_model import Experience
-from bide.polling.schedule import Timetable, timetable
-from bide.polling.timing import Pace, why
+from bide.polling.duration_model import DurationModel
+from bide.polling.schedule import PollSchedule, poll_schedule
+from bide.polling.timing import PollTiming, why
 from bide.providers import find
 from bide.providers.base import Failed, Media, Running, Succeeded, Unknown
 
@@ -21,18 +21,18 @@ PLAN = PollPlan(2.0, 2.0, 30.0)
 NOW = 1_700_000_000.0
 
 
-def experience(seconds: float = 20.0, jobs: int = 60) -> Experience:
+def duration_model(seconds: float = 20.0, jobs: int = 60) -> DurationModel:
     """After jobs that took about so long."""
-    chance, lived = random.Random(4), Experience()
+    chance, lived = random.Random(4), DurationModel()
     for _ in range(jobs):
         took = seconds * chance.lognormvariate(0, 0.05)
         lived = lived.observed(took * 0.98, took)
     return lived
 
 
-def learned(_: float | None = None) -> Timetable:
-    """The timetable of jobs of 20 s."""
-    return timetable(experience().durations, PLAN)
+def learned(_: float | None = None) -> PollSchedule:
+    """The poll schedule of jobs of 20 s."""
+    return poll_schedule(duration_model().durations, PLAN)
 
 
 def claimed(*, age_seconds: float | None = 5.0, polls: int = 0) -> Claimed:
@@ -41,20 +41,20 @@ def claimed(*, age_seconds: float | None = 5.0, polls: int = 0) -> Claimed:
     return Claimed("j", 0.0, "images.generation", "p", "", True, polls, NOW + 900, 0.0, 0, submitted)
 
 
-def delay(answer: PollAnswer, job: Claimed, pace: Pace) -> float:
+def delay(answer: PollAnswer, job: Claimed, poll_timing: PollTiming) -> float:
     """What a poll's answer puts the next one off by."""
-    return judge(job, answer, adapter=find("photogpt"), pace=pace, now=NOW).seconds
+    return judge(job, answer, adapter=find("photogpt"), poll_timing=poll_timing, now=NOW).seconds
 
 
 def test_learned_times_are_kept() -> None:
     """A job of 5 s that runs is looked at when its like are done, at about 20 s; without knowledge after backoff."""
-    assert 15 <= delay(Running("working", ""), claimed(), Pace(PLAN, learned)) <= 18
-    assert 3.6 <= delay(Running("working", ""), claimed(), Pace(PLAN)) <= 4.4
+    assert 15 <= delay(Running("working", ""), claimed(), PollTiming(PLAN, learned)) <= 18
+    assert 3.6 <= delay(Running("working", ""), claimed(), PollTiming(PLAN)) <= 4.4
 
 
 def test_a_job_of_unknown_age_backs_off() -> None:
     """A record without the time of its submit is polled as ever."""
-    assert 3.6 <= delay(Running("working", ""), claimed(age_seconds=None), Pace(PLAN, learned)) <= 4.4
+    assert 3.6 <= delay(Running("working", ""), claimed(age_seconds=None), PollTiming(PLAN, learned)) <= 4.4
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_job_of_unknown_age_backs_off() -> None:
 )
 def test_trouble_backs_off_whatever_was_learned(answer: PollAnswer, least: float, most: float) -> None:
     """A poll that fails says nothing of the job: plain backoff, and Retry-After is obeyed."""
-    assert least <= delay(answer, claimed(), Pace(PLAN, learned)) <= most
+    assert least <= delay(answer, claimed(), PollTiming(PLAN, learned)) <= most
 
 
 @pytest.mark.parametrize("polls", [0, 20])
@@ -76,7 +76,9 @@ def test_a_job_is_lost_when_it_was_looked_for_long_enough(polls: int, late_secon
     """Three looks at least within ten seconds, however late pollers come: what nobody looked for is not lost."""
     adapter, now, job = find("photogpt"), NOW, claimed(polls=polls)
     pauses = list[float]()
-    while (said := judge(job, Unknown("who?"), adapter=adapter, pace=Pace(PLAN, learned), now=now)).kind == "trouble":
+    while (
+        said := judge(job, Unknown("who?"), adapter=adapter, poll_timing=PollTiming(PLAN, learned), now=now)
+    ).kind == "trouble":
         pauses.append(said.seconds)
         now += said.seconds + late_seconds
         job = replace(job, polls=job.polls + 1, unknown_for=said.unknown_for, deadline=now + 900)
@@ -89,9 +91,9 @@ def test_a_job_is_lost_when_it_was_looked_for_long_enough(polls: int, late_secon
 def test_first_polls() -> None:
     """Learned times go before an estimate, an estimate before the plan."""
     chance = random.Random(1)
-    assert max(Pace(PLAN, learned).first(estimate_seconds=7.0, random_=chance) for _ in range(9)) > 19
-    assert 6.3 <= Pace(PLAN).first(estimate_seconds=7.0) <= 7.7
-    assert 1.8 <= Pace(PLAN).first() <= 2.2
+    assert max(PollTiming(PLAN, learned).first(estimate_seconds=7.0, random_=chance) for _ in range(9)) > 19
+    assert 6.3 <= PollTiming(PLAN).first(estimate_seconds=7.0) <= 7.7
+    assert 1.8 <= PollTiming(PLAN).first() <= 2.2
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_only_ends_teach(answer: PollAnswer, expected: bool) -> None:
 def test_why() -> None:
     """People are told what a poll's time rests on."""
     told = "plain backoff, 2 s to 30 s by the provider's plan: 8 jobs like it are to be known, 0 are"
-    assert why(Experience(), PLAN) == told
-    said = why(experience(), PLAN)
+    assert why(DurationModel(), PLAN) == told
+    said = why(duration_model(), PLAN)
     assert "learned from 60 jobs" in said
     assert "half take up to 20" in said

@@ -9,12 +9,12 @@ import structlog
 from structlog.testing import capture_logs
 
 from workers.celery_patches.pool import CarefulPool, _Careful
-from workers.telemetry.step_log import Line, draw_with, note
+from workers.telemetry.step_log import StepLog, draw_with, note
 
 
 def test_what_is_noted_anywhere_within_is_on_the_one_line() -> None:
     """Facts come from wherever they are found; what is said again counts last, and None says nothing."""
-    with capture_logs() as logs, Line("job.step") as line:
+    with capture_logs() as logs, StepLog("job.step") as line:
         line.note(step="submit", outcome="suspended", polls=None)
         note("warning", outcome="put_off", reason="away")
 
@@ -31,7 +31,7 @@ def test_what_is_noted_anywhere_within_is_on_the_one_line() -> None:
 
 def test_a_step_that_breaks_leaves_its_line_too() -> None:
     """Whoever raised it logs the traceback; the line says that there was one."""
-    with capture_logs() as logs, pytest.raises(ValueError, match="oh"), Line("poll.round"):
+    with capture_logs() as logs, pytest.raises(ValueError, match="oh"), StepLog("poll.round"):
         raise ValueError("oh")
 
     assert [(said["log_level"], said["outcome"], said["error"]) for said in logs] == [("error", "broke", "ValueError")]
@@ -44,7 +44,7 @@ def test_an_expected_end_is_no_breakage() -> None:
         note(outcome="failed", code="rejected")
         raise ValueError("oh")
 
-    with capture_logs() as logs, pytest.raises(ValueError, match="oh"), Line("job.step"):
+    with capture_logs() as logs, pytest.raises(ValueError, match="oh"), StepLog("job.step"):
         fail()
 
     assert [(said["log_level"], said["outcome"]) for said in logs] == [("info", "failed")]
@@ -52,7 +52,7 @@ def test_an_expected_end_is_no_breakage() -> None:
 
 def test_a_silent_step_says_nothing() -> None:
     """A round that finds no due job would say so twice a second."""
-    with capture_logs() as logs, Line("poll.round") as line:
+    with capture_logs() as logs, StepLog("poll.round") as line:
         line.silent = True
 
     assert logs == []
@@ -60,8 +60,8 @@ def test_a_silent_step_says_nothing() -> None:
 
 def test_lines_of_steps_within_steps_are_their_own() -> None:
     """A note goes to the innermost; outside of all steps it goes nowhere."""
-    with capture_logs() as logs, Line("job.step"):
-        with Line("poll.round"):
+    with capture_logs() as logs, StepLog("job.step"):
+        with StepLog("poll.round"):
             note(inner=1)
         note(outer=1)
     note(lost=1)
@@ -72,12 +72,12 @@ def test_lines_of_steps_within_steps_are_their_own() -> None:
 def test_a_step_is_drawn_before_its_line_is_written() -> None:
     """So that the line can name its trace."""
 
-    def draw(line: Line) -> None:
+    def draw(line: StepLog) -> None:
         line.note(trace_id="t")
 
     draw_with(draw)
     try:
-        with capture_logs() as logs, Line("job.step"):
+        with capture_logs() as logs, StepLog("job.step"):
             pass
     finally:
         draw_with(None)
@@ -91,7 +91,7 @@ def test_what_a_task_binds_ends_with_it() -> None:
 
     def task() -> tuple[int, None, float]:
         seen.append(structlog.contextvars.get_contextvars())
-        Line("job.step").about(job_id="j1")
+        StepLog("job.step").about(job_id="j1")
         seen.append(structlog.contextvars.get_contextvars())
         return 0, None, 0.0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers.telemetry.redaction import SAID_CHARACTERS, without_quotes
+from workers.telemetry.redaction import SAID_CHARACTERS, redact
 
 PROMPT = "A portrait of Jane Roe, in oil"
 
@@ -29,7 +29,7 @@ PROMPT = "A portrait of Jane Roe, in oil"
 )
 def test_words_end_where_they_begin_to_quote(said: str, shown: str) -> None:
     """In whatever case, whole or cut off; names and sizes are no quotations, and queries of addresses are left out."""
-    assert without_quotes(said, {"prompt": PROMPT, "modelID": "m1", "size": "512x512"}) == shown
+    assert redact(said, {"prompt": PROMPT, "modelID": "m1", "size": "512x512"}) == shown
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_words_end_where_they_begin_to_quote(said: str, shown: str) -> None:
 )
 def test_prompts_are_found_wherever_they_stand(params: Any) -> None:
     """By name, at any depth, and anything long or in several words."""
-    assert without_quotes("no fox in snow please, fox-fox-fox-fox", params) in ("no …", "no fox in snow please, …")
+    assert redact("no fox in snow please, fox-fox-fox-fox", params) in ("no …", "no fox in snow please, …")
 
 
 SECRETIVE = 'élégante "Jane Doe", it\'s\n\tin the Königstraße 🦊'
@@ -69,7 +69,7 @@ SECRETIVE = 'élégante "Jane Doe", it\'s\n\tin the Königstraße 🦊'
 )
 def test_quotes_are_found_however_they_are_written(said: str) -> None:
     """Escaped for JSON or HTML, otherwise spaced or cased, from the middle, behind letters that casing lengthens."""
-    shown = without_quotes(said, {"prompt": SECRETIVE})
+    shown = redact(said, {"prompt": SECRETIVE})
     assert shown.endswith("…")
     for word in ("jane", "gante", "doe", "nigs", "🦊"):
         assert word not in shown.casefold()
@@ -78,7 +78,7 @@ def test_quotes_are_found_however_they_are_written(said: str) -> None:
 @pytest.mark.parametrize("said", ["拒否: 赤い傘の", "no: 傘の下", "no: \\u8d64\\u3044\\u5098"])
 def test_scripts_without_spaces_are_found(said: str) -> None:
     """From the middle as well."""
-    assert "傘" not in without_quotes(said, {"text": "赤い傘の下の猫"})
+    assert "傘" not in redact(said, {"text": "赤い傘の下の猫"})
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_scripts_without_spaces_are_found(said: str) -> None:
 def test_words_that_all_sentences_have_are_no_quotes(said: str) -> None:
     """Nor is a single short word: what is wrong stays readable."""
     params = {"prompt": "it is not in the range of a Jane, for this and that, to be, a must"}
-    assert without_quotes(said.replace("in the range of", "in the limits of"), params).count("…") == 0
+    assert redact(said.replace("in the range of", "in the limits of"), params).count("…") == 0
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_words_that_all_sentences_have_are_no_quotes(said: str) -> None:
 )
 def test_addresses_lose_their_queries(address: str) -> None:
     """With a scheme or without, and however escaped."""
-    shown = without_quotes(f"can't fetch {address} now", {})
+    shown = redact(f"can't fetch {address} now", {})
     assert "sesame" not in shown
     assert shown.endswith(" now")
 
 
 def test_nothing_moves_a_terminal() -> None:
     """What was escaped is one line afterwards, without control characters, and can be written as UTF-8."""
-    shown = without_quotes("a\\u001b[2J\\nb\x07\\ud800", {})
+    shown = redact("a\\u001b[2J\\nb\x07\\ud800", {})
     assert shown.replace("\ufffd", "").isprintable()
     assert shown.encode()
 
@@ -127,16 +127,16 @@ def test_large_requests_cost_little() -> None:
     """Only the beginning of a text is compared: a picture among the params is not walked through."""
     params = {"image": "QUJD" * 2_000_000, "prompt": "word " * 200_000}
     began = time.perf_counter()
-    assert without_quotes("bad word word", params) == "bad …"
+    assert redact("bad word word", params) == "bad …"
     assert time.perf_counter() - began < 1.0
 
 
 def test_long_words_are_cut() -> None:
     """A provider's page of HTML is no reason."""
-    assert len(without_quotes("x" * 5000, {})) == SAID_CHARACTERS
+    assert len(redact("x" * 5000, {})) == SAID_CHARACTERS
 
 
 def test_odd_params_are_no_trouble() -> None:
     """Params are whatever the caller sent: none of it may break a step."""
     odd: dict[str, Any] = {"prompt": " ", "n": 1, "deep": [None, {"prompt": ""}, 1.5, True]}
-    assert without_quotes("as it is", odd) == "as it is"
+    assert redact("as it is", odd) == "as it is"

@@ -31,6 +31,7 @@ from bide.providers.base import Answer, Call
 from workers.io.body import UnusableBodyError, read_body
 from workers.io.guard import GuardedResolver
 from workers.io.http_errors import never_sent, plain, reason, told
+from workers.io.names import OwnThreads
 
 #: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
 MAX_HEADER_BYTES = 64 * 1024
@@ -235,7 +236,7 @@ def _purchase_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
 
 
 def _guarded_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
-    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, resolver=GuardedResolver()))
+    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, resolver=GuardedResolver(OwnThreads(limit))))
 
 
 def _opened(connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:

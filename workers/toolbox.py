@@ -30,6 +30,7 @@ from workers.io.guard import check_url
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.inputs import InputFetcher
 from workers.io.media import Fetched, download
+from workers.io.names import OwnThreads
 from workers.services.callback_sender import CallbackSender, refused_address, secrets_of
 from workers.services.dispatcher import Dispatcher
 from workers.services.event_loop import EventLoop
@@ -58,7 +59,7 @@ class Toolbox:
 
     @cached_property
     def http(self) -> HttpClient:
-        return HttpClient(_http_options(self.settings))
+        return HttpClient(_http_options(self.settings), names=OwnThreads)
 
     @cached_property
     def storage(self) -> Storage:

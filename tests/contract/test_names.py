@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from bide.errors import BadMediaError, NotDeliveredError, PollFailedError
 from bide.providers.base import Call
+from config.settings import load
 from workers.io.http import HttpClient
+from workers.io.names import OwnThreads
+from workers.toolbox import Toolbox
 
 #: More than any pool of threads that Python or uvloop makes by itself.
 STUCK = 60
@@ -48,25 +51,34 @@ async def fetch(client: HttpClient, host: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("chosen", ["callbacks", "downloads"])
-def test_a_name_without_an_answer_delays_nobody_else(answered: threading.Event, chosen: str) -> None:
-    """Sixty names that hang: requests to a provider's API, and downloads and callbacks of others go on."""
+async def scene(client: HttpClient, answered: threading.Event, hang: Callable[[HttpClient, str], Any]) -> None:
+    """Sixty requests to names that hang, and then one of each kind that has nothing to do with them."""
+    stuck = [asyncio.create_task(hang(client, f"a{number}.stuck.test")) for number in range(STUCK)]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(SOON_SECONDS):
+        with pytest.raises(PollFailedError, match="no connection"):
+            await client.call(Call("GET", "http://localhost:1/jobs"), buys=False)
+        for work in (call_back, fetch):
+            with pytest.raises((BadMediaError, NotDeliveredError), match="not a public address"):
+                await work(client, "localhost")
+    assert not any(each.done() for each in stuck)
+    answered.set()
+    for each in await asyncio.gather(*stuck, return_exceptions=True):
+        assert isinstance(each, Exception)
+    await client.aclose()
 
-    async def scene() -> None:
-        client = HttpClient()
-        hang = call_back if chosen == "callbacks" else fetch
-        stuck = [asyncio.create_task(hang(client, f"a{number}.stuck.test")) for number in range(STUCK)]
-        await asyncio.sleep(0)
-        async with asyncio.timeout(SOON_SECONDS):
-            with pytest.raises(PollFailedError, match="no connection"):
-                await client.call(Call("GET", "http://localhost:1/jobs"), buys=False)
-            for work in (call_back, fetch):
-                with pytest.raises((BadMediaError, NotDeliveredError), match="not a public address"):
-                    await work(client, "localhost")
-        assert not any(each.done() for each in stuck)
-        answered.set()
-        for each in await asyncio.gather(*stuck, return_exceptions=True):
-            assert isinstance(each, Exception)
-        await client.aclose()
 
-    asyncio.run(scene())
+@pytest.mark.parametrize("hang", [call_back, fetch])
+def test_a_name_without_an_answer_delays_nobody_else(
+    answered: threading.Event, hang: Callable[[HttpClient, str], Any]
+) -> None:
+    """Names that hang: requests to a provider's API, and downloads and callbacks of others go on."""
+    asyncio.run(scene(HttpClient(names=OwnThreads), answered, hang))
+
+
+@pytest.mark.parametrize("hang", [call_back, fetch])
+def test_workers_are_made_so(answered: threading.Event, hang: Callable[[HttpClient, str], Any]) -> None:
+    """The client of a worker process resolves such names in threads of its own."""
+    tools = Toolbox(load({"BIDE_S3__BUCKET": "results"}, env_file=None))
+    tools.event_loop.run(scene(tools.http, answered, hang))
+    tools.close()

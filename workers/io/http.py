@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -31,7 +31,6 @@ from bide.providers.base import Answer, Call
 from workers.io.body import UnusableBodyError, read_body
 from workers.io.guard import GuardedResolver
 from workers.io.http_errors import never_sent, plain, reason, told
-from workers.io.names import OwnThreads
 
 #: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
 MAX_HEADER_BYTES = 64 * 1024
@@ -92,23 +91,33 @@ class Reply:
     chunks: AsyncIterator[bytes] = field(repr=False)
 
 
+#: Makes what resolves the names of one guarded lane, so many at once.
+Names = Callable[[int], aiohttp.abc.AbstractResolver]
+
+
+def _by_the_loop(_: int) -> aiohttp.abc.AbstractResolver:
+    return aiohttp.DefaultResolver()
+
+
 class HttpClient:
     """All HTTP of one process; lives on one event loop and must be closed there.
+
+    `names` resolves what callers and providers name (`workers.io.names`); the default is the event loop's few threads.
 
     Requests go straight to httpx transports. `httpx.AsyncClient` would keep cookies, prepare redirects, take
     credentials out of URLs, log whole URLs with their signatures, and cost half as much again per request.
     """
 
-    def __init__(self, options: HttpOptions | None = None) -> None:
+    def __init__(self, options: HttpOptions | None = None, *, names: Names = _by_the_loop) -> None:
         self.options = options or HttpOptions()
         self._closed = False
         tls = httpx.create_ssl_context(trust_env=False)
         sessions = {
             Lane.API: partial(_session, tls, self.options.max_connections),
             Lane.PURCHASE: partial(_purchase_session, tls, self.options.max_connections),
-            Lane.MEDIA: partial(_guarded_session, tls, self.options.max_media_connections),
+            Lane.MEDIA: partial(_guarded_session, tls, names, self.options.max_media_connections),
             Lane.ALLOWED_MEDIA: partial(_session, tls, self.options.max_media_connections),
-            Lane.CALLBACK: partial(_guarded_session, tls, self.options.max_callback_connections),
+            Lane.CALLBACK: partial(_guarded_session, tls, names, self.options.max_callback_connections),
             Lane.ALLOWED_CALLBACK: partial(_session, tls, self.options.max_callback_connections),
         }
         self._transports = {lane: AiohttpTransport(verify=tls, client=opened) for lane, opened in sessions.items()}
@@ -235,8 +244,8 @@ def _purchase_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
     return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, force_close=True), _send_once)
 
 
-def _guarded_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
-    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, resolver=GuardedResolver(OwnThreads(limit))))
+def _guarded_session(tls: SSLContext, names: Names, limit: int) -> aiohttp.ClientSession:
+    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, resolver=GuardedResolver(names(limit))))
 
 
 def _opened(connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:

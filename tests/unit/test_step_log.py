@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from workers.celery_patches.pool import CarefulPool, _Careful
+from workers.celery_patches.pool import GuardedPool, GuardedTracer
 from workers.telemetry.step_log import StepLog, draw_with, note
 
 
@@ -96,7 +96,7 @@ def test_what_a_task_binds_ends_with_it() -> None:
         return 0, None, 0.0
 
     for _ in range(2):
-        _Careful(task)()
+        GuardedTracer(task)()
 
     assert seen == [{}, {"job_id": "j1"}] * 2
-    assert CarefulPool.on_apply.__qualname__.startswith("CarefulPool"), "and it is this one that the pool runs"
+    assert GuardedPool.on_apply.__qualname__.startswith("GuardedPool"), "and it is this one that the pool runs"

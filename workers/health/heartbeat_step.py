@@ -65,7 +65,7 @@ class HeartbeatStep(bootsteps.StartStopStep):
                 ticked_at=now,
                 taken_at=self._taken_at,
                 free_since=self._free_since,
-                refused=refusals.why(),
+                refused=refusals.reason(),
             )
         )
 

@@ -1,4 +1,4 @@
-"""Celery's settings, each of them for a reason that was measured; a test holds every name to Celery's own."""
+"""Celery's settings. A test compares every name with those that Celery, kombu and RedBeat read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bide.settings.model import Settings
 from config.queues import DECLARED, DEFAULT_QUEUE, ROUTES
 from config.schedules import SCHEDULES_FILE
 
-#: Redis is near: what does not answer within these is away [seconds].
+#: Redis is near: a server that does not answer within these is away [seconds].
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 10.0
 HEALTH_CHECK_SECONDS = 10
@@ -30,28 +30,28 @@ FAIL_FAST = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "inter
 PATIENT = {"max_retries": 7, "interval_start": 0, "interval_step": 0.5, "interval_max": 2}
 PATIENT_SECONDS = 10
 
-#: Between two looks of beat at its schedules, and how long a dead beat keeps the lock [seconds].
+#: Between two turns of beat, and how long a dead beat keeps the lock [seconds].
 BEAT_LOOP_SECONDS = 5
 BEAT_LOCK_SECONDS = 5 * BEAT_LOOP_SECONDS
 
-#: Beat waits for a Redis that restarts, about as long as it can hold the lock; RedBeat's own retries leave that out.
+#: Beat retries a Redis that restarts for about as long as its lock lives. RedBeat's own retries are shorter.
 BEAT_BACKOFF = ExponentialBackoff(cap=2.0, base=0.2)
 BEAT_RETRIES = 15
 
 
-#: What stands in for kombu's transport of each kind of address; an alias, for it may be part of one.
+#: The transport that replaces kombu's, by the scheme of the address. It is an alias, since an address may contain it.
 TRANSPORTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bide-sentinel"}
-TRANSPORT_ALIASES["bide"] = "workers.transport.channels:SharingTransport"
-TRANSPORT_ALIASES["bide-sentinel"] = "workers.transport.channels:SharingSentinelTransport"
+TRANSPORT_ALIASES["bide"] = "workers.transport.channels:WorkerTransport"
+TRANSPORT_ALIASES["bide-sentinel"] = "workers.transport.channels:SentinelWorkerTransport"
 
-#: What stands in for Celery's own store of results at each kind of address; an alias too.
+#: The result backend that replaces Celery's, by the scheme of the address; an alias, too.
 RESULTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bide-sentinel"}
 BACKEND_ALIASES["bide"] = "workers.celery_patches.result_backend:Results"
 BACKEND_ALIASES["bide-sentinel"] = "workers.celery_patches.result_backend:SentinelResults"
 
 
 class DeclaredQueues(Queues):
-    """Ours are all declared; a queue of another service, named in a caller's `link` or `chord`, is taken as it is."""
+    """Queues of bide must be declared. A queue of another service, named in a caller's `link`, is sent to as it is."""
 
     def __missing__(self, name: str) -> Queue:
         if name.startswith("bide."):
@@ -107,8 +107,8 @@ def _tasks() -> dict[str, Any]:
 
 def _worker(settings: Settings) -> dict[str, Any]:
     return {
-        "worker_pool": "workers.celery_patches.pool:CarefulPool",
-        "worker_consumer": "workers.celery_patches.consumer:CarefulConsumer",
+        "worker_pool": "workers.celery_patches.pool:GuardedPool",
+        "worker_consumer": "workers.celery_patches.consumer:GuardedConsumer",
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 1,
         # once this limit is reached, ready tasks wait behind parked ones
@@ -136,12 +136,12 @@ def _broker(settings: Settings) -> dict[str, Any]:
 
 
 def _broker_address(url: ServerUrl) -> str:
-    """With our transport in it where the address names one, which then comes before `broker_transport`."""
+    """The broker's address. A Unix socket's names the transport, which then goes before `broker_transport`."""
     return _kombu_address(url).replace("redis+socket://", f"{TRANSPORTS['unix']}+socket://", 1)
 
 
 def _results_address(url: ServerUrl) -> str:
-    """With the class that keeps no tracebacks of suspensions, and no thread from a Redis that refuses."""
+    """The address of results, with the alias of bide's result backend in front."""
     address = _kombu_address(url).replace("redis+socket://", "socket://", 1)  # as Celery cuts it itself
     return f"{RESULTS[url.scheme]}+{address}" if url.scheme in RESULTS else _kombu_address(url)
 
@@ -151,7 +151,7 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
         return {"confirm_publish": True, "connect_retries_timeout": PATIENT_SECONDS, **FAIL_FAST}
     return {
         "visibility_timeout": settings.timing.visibility_timeout_seconds,
-        # a worker killed while it holds the mutex stops all redelivery for as long
+        # a worker killed with the mutex stops all redelivery for as long
         "unacked_mutex_expire": 10,
         "unacked_restore_interval": 4,
         "unacked_restore_throttle": 1,
@@ -173,14 +173,14 @@ def _results(settings: Settings) -> dict[str, Any]:
         "result_expires": settings.timing.retention_days * 24 * 3600,
         "result_extended": False,
         "result_backend_transport_options": {"retry_policy": FAIL_FAST, **_sentinel(settings.result_url, settings)},
-        # a worker, unlike a caller, has a result to lose, and with it a thread: it tries for ever, Celery's own default
+        # a worker would lose the result and a thread with it: it tries for ever, Celery's own default
         "result_backend_always_retry": True,
         "result_backend_base_sleep_between_retries_ms": 100,
         "result_backend_max_sleep_between_retries_ms": 2000,
         "redis_backend_use_ssl": _tls(settings.result_url),
         "redis_backend_health_check_interval": HEALTH_CHECK_SECONDS,
         "redis_max_connections": _connections(settings),
-        # a Unix socket knows no keepalive, and the client refuses to hear of it
+        # a Unix socket has no keepalive, and the client refuses the option
         "redis_socket_keepalive": settings.result_url.scheme != "unix",
         "redis_socket_connect_timeout": CONNECT_SECONDS,
         "redis_socket_timeout": ANSWER_SECONDS,
@@ -215,7 +215,7 @@ def _redbeat_redis(settings: Settings) -> dict[str, Any]:
 
 
 def _connections(settings: Settings) -> int:
-    """Above the concurrency: each thread acknowledges over its own connection, and the consumer has some."""
+    """The most connections of a pool: one for each thread, and some for the consumer."""
     return 2 * max(settings.worker.concurrency, settings.poller.concurrency) + 16
 
 
@@ -224,12 +224,12 @@ def _sentinel(url: ServerUrl, settings: Settings) -> dict[str, Any]:
 
 
 def _tls(url: ServerUrl) -> dict[str, Any] | None:
-    """Certificates are checked: kombu would not, and Celery refuses to start where the address does not say."""
+    """Check certificates. kombu would not, and Celery refuses to start where the address leaves it open."""
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED} if url.scheme == "rediss" else None
 
 
 def _kombu_address(url: ServerUrl) -> str:
-    """The address in kombu's words, which differ from redis-py's for a Unix socket."""
+    """The address as kombu spells it, which differs from redis-py's for a Unix socket."""
     if url.scheme != "unix":
         return str(url)
     return url.replace("unix://", "redis+socket://", 1).replace("db=", "virtual_host=")

@@ -1,4 +1,4 @@
-"""What Flower logs while its broker is away: each line once a minute, instead of every second."""
+"""A filter for Flower's log while its broker is away: each line once a minute, instead of every second."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import logging
 import time
 
 #: How often a line may come again [seconds].
-AGAIN_SECONDS = 60.0
+REPEAT_SECONDS = 60.0
 
-#: Whose lines these are: those of Flower's receiver of events, and of kombu's way of consuming them.
+#: The loggers of Flower's receiver of events, and of kombu's consumer of them.
 LOGGERS = ("flower.events", "kombu.mixins")
 
 
-class Seldom(logging.Filter):
-    """Lets a line through where the last one of its kind is long past."""
+class RepeatFilter(logging.Filter):
+    """Lets a line through where the last one with the same format is a minute old."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._said_at: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to say it."""
+        """Whether to log it."""
         now = time.monotonic()
-        if now - self._said_at.get(record.msg, -AGAIN_SECONDS) < AGAIN_SECONDS:
+        if now - self._logged_at.get(record.msg, -REPEAT_SECONDS) < REPEAT_SECONDS:
             return False
-        self._said_at[record.msg] = now
+        self._logged_at[record.msg] = now
         return True
 
 
-def calm() -> None:
-    """Have the loggers say what repeats itself once a minute."""
+def filter_repeats() -> None:
+    """Give each of the loggers a filter of its own."""
     for name in LOGGERS:
-        logging.getLogger(name).addFilter(Seldom())
+        logging.getLogger(name).addFilter(RepeatFilter())

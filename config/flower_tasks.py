@@ -1,4 +1,4 @@
-"""What Flower's pages say of a task: what came of it in words, where Celery's events have Python's `repr`."""
+"""The texts of a task on Flower's pages: its result in words, where Celery's events have Python's `repr`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bide.contract import CANCEL_TASK
 #: Longest text shown in a table [characters]; the API and the messages keep the whole.
 SHOWN_CHARACTERS = 400
 
-#: What Celery's RETRY means for a job: its step is done, and no worker waits for the next.
+#: The text for Celery's RETRY: a job's step is done, and no worker waits for the next.
 SUSPENDED = "waits: in line, or at the provider"
 
 _FAILED = re.compile(r"JobFailed\((.+)\)", re.DOTALL)
@@ -25,7 +25,7 @@ _TIMES = re.compile(r"'submitted_at': '([^']+)', 'finished_at': '([^']+)'")
 
 
 def format_task(task: Any) -> Any:
-    """Flower's option of that name: gets a copy of what the events said, returns what its pages show."""
+    """Flower's option of that name: takes a copy of the task as events describe it, returns it for the pages."""
     if task.name == CANCEL_TASK:
         task.kwargs = " ".join(["cancel", *_ID.findall(f"{task.args} {task.kwargs}")[-1:]])
     elif task.state == "SUCCESS":
@@ -34,37 +34,37 @@ def format_task(task: Any) -> Any:
         _failed(task, str(task.exception))
     elif task.state == "RETRY":
         task.result = SUSPENDED
-    if str(task.exception).startswith("Retry("):  # also of a task that has suspended, and then succeeded
+    if str(task.exception).startswith("Retry("):  # a task that has suspended and then succeeded has it, too
         task.exception = task.traceback = None
-    task.retries = task.retries or None  # a job's steps are none, and "0" beside RETRY makes one wonder
+    task.retries = task.retries or None  # a job's steps are no retries, and "0" beside RETRY is odd
     for name in ("args", "kwargs", "result"):
-        setattr(task, name, _shortened(getattr(task, name, None)))
+        setattr(task, name, _shorten(getattr(task, name, None)))
     return task
 
 
 def _succeeded(task: Any, result: str) -> None:
-    """Where the files are, and how long the job took; the event knows the time of its last step only."""
-    own = result.partition(_METADATA)[0]  # which comes last: it is the caller's, and says anything
-    if uris := _URI.findall(own):
-        task.result = ", ".join([*uris, "…"] if "..." in own else uris)
-    if times := _TIMES.search(own):
-        with suppress(ValueError, TypeError):  # a time that is none, or has no zone
-            begun, ended = map(datetime.fromisoformat, times.groups())
-            task.runtime = (ended - begun).total_seconds()
+    """Show the files' addresses, and how long the job took; the event has the time of its last step only."""
+    fields = result.partition(_METADATA)[0]  # metadata come last; they are the caller's and may contain anything
+    if uris := _URI.findall(fields):
+        task.result = ", ".join([*uris, "…"] if "..." in fields else uris)
+    if times := _TIMES.search(fields):
+        with suppress(ValueError, TypeError):  # no time, or one without a zone
+            submitted, finished = map(datetime.fromisoformat, times.groups())
+            task.runtime = (finished - submitted).total_seconds()
 
 
 def _failed(task: Any, exception: str) -> None:
-    """Code and reason of an end that bide knows; its traceback says nothing more."""
+    """Show code and message of a `JobFailed`, whose traceback adds nothing."""
     if not (found := _FAILED.fullmatch(exception)):
         return
     try:
-        told = json.loads(ast.literal_eval(found[1]))
-        task.result, task.traceback = f"{told['code']}: {told['message']}", None
+        failure = json.loads(ast.literal_eval(found[1]))
+        task.result, task.traceback = f"{failure['code']}: {failure['message']}", None
     except (ValueError, SyntaxError, TypeError, KeyError):
         return
 
 
-def _shortened(text: Any) -> Any:
+def _shorten(text: Any) -> Any:
     if isinstance(text, str) and len(text) > SHOWN_CHARACTERS:
         return f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
     return text

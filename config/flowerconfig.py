@@ -1,7 +1,7 @@
 """Flower's options, for `celery -A workers.app flower --conf=config/flowerconfig.py`.
 
 Flower executes this file: each global name that is one of its options sets it. Its own environment variables and
-command line (`FLOWER_ADDRESS`, `--address`) go before what is said here.
+command line (`FLOWER_ADDRESS`, `--address`) go before this file.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import ipaddress
 import os
 
 from celery import current_app
-from tornado.options import options as given
+from tornado.options import options as flower_options
 
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import FlowerSettings
-from config.flower_log import calm
+from config.flower_log import filter_repeats
 from config.flower_tasks import format_task  # noqa: F401 - one of its options
 from config.settings import settings
 
@@ -34,14 +34,14 @@ def _is_loopback(host: str) -> bool:
 
 
 def _credentials(flower: FlowerSettings) -> list[str]:
-    if told := list(filter(None, given.basic_auth or ())):
-        return told
+    if credentials := list(filter(None, flower_options.basic_auth or ())):
+        return credentials
     return [f"{flower.user}:{flower.password.get_secret_value()}"] if flower.password else []
 
 
-def _refuse_to_stand_open() -> None:
+def _require_authentication() -> None:
     """Flower shows every request and can stop every worker: without a password it stays on this machine."""
-    if not (basic_auth or given.auth or given.unix_socket or _is_loopback(address)):
+    if not (basic_auth or flower_options.auth or flower_options.unix_socket or _is_loopback(address)):
         raise SystemExit(
             f"Flower would listen on {address} without authentication: set BIDE_FLOWER__USER and BIDE_FLOWER__PASSWORD "
             "(or FLOWER_BASIC_AUTH), or let it listen on 127.0.0.1"
@@ -49,20 +49,20 @@ def _refuse_to_stand_open() -> None:
 
 
 _flower = _settings()
-address = given.address or _flower.address
+address = flower_options.address or _flower.address
 port = int(os.environ.get("FLOWER_PORT") or os.environ.get("PORT") or _flower.port)
 basic_auth = _credentials(_flower)
-_refuse_to_stand_open()
-calm()
+_require_authentication()
+filter_repeats()
 
-# Its page of queues knows a broker by kombu's own name for the transport; ours is quicker for workers only.
+# Flower's page of queues knows a broker by kombu's own name for the transport. Only workers need bide's.
 current_app.conf.broker_transport = None
 
-#: What is left to Flower's environment, which it would let this file overrule.
+#: Defaults where Flower's own environment variable is missing: Flower lets this file overrule its environment.
 _DEFAULTS = {
-    # a row per job: polling rounds send no events, and so do not show
+    # a row per job: polling rounds send no events
     "tasks_columns": "uuid,state,runtime,kwargs,result,received,worker",
-    # 10,000 take 170 MB, and a caller of its API that wants them all 80 MB more
+    # 10,000 take 170 MB, and a request for all of them at its API 80 MB more
     "max_tasks": 10_000,
     "natural_time": False,
     "persistent": False,

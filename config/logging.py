@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 MASK = "***"
 
-#: Loggers whose INFO lines our own say better, or that print whole addresses or arguments.
+#: Loggers whose INFO lines repeat bide's own, or print whole addresses or arguments.
 QUIET = (
     "celery.pool",
     "celery.worker.strategy",
@@ -32,16 +32,16 @@ QUIET = (
     "s3transfer",
 )
 
-#: How much is logged of what Celery's consumer says [characters].
-LONGEST_REFUSAL_CHARACTERS = 300
+#: The most that is logged of a line of Celery's consumer [characters].
+MAX_CONSUMER_CHARACTERS = 300
 
-#: A secret shorter than this is not looked for in texts: it would star out half of them.
-SHORTEST_SECRET = 5
+#: A secret shorter than this is not replaced in texts: it would star out half of them [characters].
+MIN_SECRET_CHARACTERS = 5
 
 _SECRET_FIELD = re.compile(
     r"(?i)(^|[_-])(api_?-?key|secret(_?access)?_?key|access_?key|authorization|password|passwd|secret|token|cookie|credentials?)$"
 )
-#: A text that holds none of these, in small letters, fits none of the forms below.
+#: A text without any of these, in small letters, fits none of the patterns below.
 _MARKS = ("://", "bearer ", "basic ", "x-amz-")
 _SECRET_TEXTS = (
     (re.compile(r"(://[^\s:/@]*:)[^\s/]+@"), rf"\1{MASK}@"),
@@ -51,14 +51,14 @@ _SECRET_TEXTS = (
 
 
 class Redaction:
-    """A structlog processor that stars out secrets, by the name of their field and by their value."""
+    """A structlog processor that replaces secrets, by the name of their field and by their value."""
 
     def __init__(self) -> None:
         self._values: frozenset[str] = frozenset()
         self._known: re.Pattern[str] | None = None
 
     def register(self, values: Iterable[str]) -> None:
-        self._values |= {value for value in values if len(value) >= SHORTEST_SECRET}
+        self._values |= {value for value in values if len(value) >= MIN_SECRET_CHARACTERS}
         longest_first = sorted(self._values, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -88,7 +88,7 @@ class Redaction:
         return self._known.sub(MASK, text) if self._known else text
 
     def _is_harmless(self, event: EventDict) -> bool:
-        """Nearly every line is: one look at all of its texts costs a twentieth of one at each for each form."""
+        """Whether the line can have no secret, as nearly all: this costs a twentieth of a search with each pattern."""
         if any(map(_names_a_secret, event)) or not _PLAIN.issuperset(map(type, event.values())):
             return False
         texts = "\n".join([value for value in event.values() if type(value) is str])
@@ -96,7 +96,7 @@ class Redaction:
         return not (any(map(small.__contains__, _MARKS)) or any(map(texts.__contains__, self._values)))
 
 
-#: Values that hold no others.
+#: Types of values that contain no others.
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
@@ -109,12 +109,12 @@ _redaction = Redaction()
 
 
 def register_secrets(values: Iterable[str]) -> None:
-    """Star out these values wherever they turn up."""
+    """Replace these values in all logs from now on."""
     _redaction.register(values)
 
 
 def without_secrets(value: T) -> T:
-    """The same text, or plain data, with every secret starred out: for what goes elsewhere than into a log."""
+    """A text, or plain data, with every secret replaced: for places other than the log."""
     return cast("T", _redaction.clean(value))
 
 
@@ -137,14 +137,14 @@ def configure(
     logging.captureWarnings(True)
     structlog.configure(
         processors=[*_shared(), *_last(pretty=pretty)],
-        logger_factory=partial(_Direct, handler),
+        logger_factory=partial(_DirectLogger, handler),
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
         cache_logger_on_first_use=True,
     )
 
 
-class _Direct:
-    """Writes finished lines where the handler writes: a way through the standard library costs as much again."""
+class _DirectLogger:
+    """Writes finished lines to the handler's stream: a way through the standard library costs as much again."""
 
     def __init__(self, handler: logging.StreamHandler[TextIO], *names: str) -> None:
         self._handler = handler
@@ -169,9 +169,9 @@ def _shared() -> list[Processor]:
 
 
 def _without_bodies(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Celery prints the body and the headers of a message that it refuses: whoever's picture that is, leave it out."""
+    """Leave out body and headers of a message that Celery refuses: they may contain a caller's picture."""
     if event["logger"].startswith("celery.worker.consumer"):
-        event["event"] = event["event"].partition("\n")[0].partition(" headers:")[0][:LONGEST_REFUSAL_CHARACTERS]
+        event["event"] = event["event"].partition("\n")[0].partition(" headers:")[0][:MAX_CONSUMER_CHARACTERS]
     return event
 
 
@@ -190,12 +190,12 @@ def _last(*, pretty: bool) -> list[Processor]:
     return [as_text, _redaction, _for_a_terminal, console]
 
 
-#: Of these fields a terminal shows the line breaks: a traceback has some, and so have other programs' messages.
+#: Fields that keep their line breaks on a terminal: tracebacks and other programs' messages have some.
 _OF_MANY_LINES = frozenset({"event", "exception", "stack"})
 
 
 def _for_a_terminal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Texts without what would move the cursor or forge a line; the renderer itself writes them as they are."""
+    """Escape what would move the cursor or forge a line; the renderer writes texts as they are."""
     return {
         name: printable(value, keep="\n\t" if name in _OF_MANY_LINES else "") if isinstance(value, str) else value
         for name, value in event.items()

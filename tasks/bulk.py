@@ -16,7 +16,7 @@ from workers.toolbox import toolbox
 log = structlog.get_logger()
 
 
-@app.task(Strategy="workers.celery_patches.message_check:careful", **BULK)
+@app.task(Strategy="workers.celery_patches.message_check:checked_strategy", **BULK)
 def bulk(*args: Any, **kwargs: Any) -> None:
     """Look at the run of that name: whether anything is to be done, and by whom, its record says.
 

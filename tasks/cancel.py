@@ -7,7 +7,7 @@ from workers.app import app
 from workers.services.cancel import cancel_job
 
 
-@app.task(Strategy="workers.celery_patches.message_check:careful", **CANCEL)
+@app.task(Strategy="workers.celery_patches.message_check:checked_strategy", **CANCEL)
 def cancel(job_id: str) -> None:
     """Cancel `job_id`; a job that has ended, or that nobody knows, is left as it is."""
     cancel_job(job_id)

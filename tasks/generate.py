@@ -37,7 +37,7 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     """What happens around a step: messages go out, and the ledger hears of answers, once the result is stored."""
 
     Request = "workers.celery_patches.request:JobRequest"
-    Strategy = "workers.celery_patches.message_check:careful"
+    Strategy = "workers.celery_patches.message_check:checked_strategy"
 
     def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """The caller's result says RETRY now: only after that may anybody resume the job."""

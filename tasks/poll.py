@@ -30,7 +30,7 @@ TOGETHER_SECONDS = 0.2
 REFUSED_HOLD_SECONDS = 60.0
 
 
-@app.task(Strategy="workers.celery_patches.message_check:careful", **POLL)
+@app.task(Strategy="workers.celery_patches.message_check:checked_strategy", **POLL)
 def poll(provider: str, account: str, seq: int) -> None:
     """Run the round `seq`; the ledger says what it polls and when the next one is."""
     with StepLog("poll.round") as line:

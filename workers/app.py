@@ -15,7 +15,7 @@ from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
 from config.celery import Amqp, celery_settings
 from config.settings import settings
-from workers.celery_patches.events import CalmEvents
+from workers.celery_patches.events import BatchEvents
 from workers.toolbox import check_providers, close_toolbox, toolbox
 
 #: Python's own are for small programs: a step makes some thousand objects, nearly all freed without a collection.
@@ -33,7 +33,7 @@ def _told() -> Settings:
     return told
 
 
-app = Celery("bide", set_as_current=True, amqp=Amqp, events=CalmEvents)
+app = Celery("bide", set_as_current=True, amqp=Amqp, events=BatchEvents)
 app.config_from_object(celery_settings(_told()))
 app.conf.include = ["tasks.generate", "tasks.poll", "tasks.cancel", "tasks.notify", "tasks.bulk"]
 
@@ -48,10 +48,10 @@ def _log(**_: Any) -> None:
 @celeryd_init.connect
 def _equip_worker(**_: Any) -> None:
     import workers.celery_patches.remote_control  # noqa: F401, PLC0415 - registers itself over Celery's command; only workers need it
-    from workers.celery_patches.retry_cost import remember_code  # noqa: PLC0415 - as above
+    from workers.celery_patches.retry_cost import cache_code  # noqa: PLC0415 - as above
     from workers.health.heartbeat_step import HeartbeatStep  # noqa: PLC0415 - as above
 
-    remember_code()
+    cache_code()
     app.steps["consumer"].add(HeartbeatStep)
 
 

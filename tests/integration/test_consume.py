@@ -14,9 +14,9 @@ from kombu.asynchronous import Hub
 
 from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
-from workers.transport.channels import SharingTransport
-from workers.transport.consume import MOST
-from workers.transport.unacked import STANDSTILL_SECONDS
+from workers.transport.channels import WorkerTransport
+from workers.transport.consume import MAX_MESSAGES
+from workers.transport.unacked import STALLED_LOOP_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self, url: str, *, room: int) -> None:
         self.taken: list[Any] = []
-        self._connection = Connection(url, transport=SharingTransport)
+        self._connection = Connection(url, transport=WorkerTransport)
         self._hub: Any = Hub()
         self._connection.register_with_event_loop(self._hub)
         self.channel: Any = self._connection.default_channel
@@ -101,14 +101,14 @@ def test_a_message_is_never_in_neither(own_redis: RedisServer, ledger: redis.Red
 def test_no_more_than_there_is_room_for(own_redis: RedisServer, ledger: redis.Redis) -> None:
     """What a worker has no room for stays in the queue, for the others."""
     send(own_redis.url, *map(str, range(30)))
-    worker = Worker(own_redis.url, room=MOST + 3)
+    worker = Worker(own_redis.url, room=MAX_MESSAGES + 3)
 
-    worker.turn_until(lambda: len(worker.taken) == MOST + 3, what="it is full")
+    worker.turn_until(lambda: len(worker.taken) == MAX_MESSAGES + 3, what="it is full")
     worker.turn()
     left = ledger.llen("one")
     worker.close()
 
-    assert left == 30 - (MOST + 3)
+    assert left == 30 - (MAX_MESSAGES + 3)
     assert ledger.llen("one") == 30  # what it held went back
 
 
@@ -226,7 +226,7 @@ def test_done_with_is_told_at_once_without_a_loop(own_redis: RedisServer, ledger
     """While a worker ends its loop no longer turns, and its last jobs may take minutes."""
     send(own_redis.url, "last")
     worker.turn_until(lambda: worker.taken, what="it is taken")
-    worker.channel.qos._turned_at -= STANDSTILL_SECONDS
+    worker.channel.qos._ticked_at -= STALLED_LOOP_SECONDS
 
     worker.taken[0].ack()
 

@@ -13,8 +13,8 @@ from kombu import Connection, Exchange, Queue
 from bide.redis_errors import RefusedError
 from tests.integration.refusing import KINDS, refusing
 from tests.integration.servers import RedisServer
-from workers.transport.channels import SharingTransport
-from workers.transport.unacked import SILENT_SECONDS
+from workers.transport.channels import WorkerTransport
+from workers.transport.unacked import STALE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -23,8 +23,8 @@ class Worker:
     """As much of a worker as holds messages."""
 
     def __init__(self, url: str) -> None:
-        self._connection = Connection(url, transport=SharingTransport)
-        self.channel.qos.sure_seconds = 0  # two looks, without a wait in between
+        self._connection = Connection(url, transport=WorkerTransport)
+        self.channel.qos.confirm_seconds = 0  # two looks, without a wait in between
 
     @property
     def channel(self) -> Any:  # kombu's stubs know the plain one only
@@ -61,7 +61,7 @@ def fall_silent(url: str) -> None:
     """As if the last words that were spoken were older than they are."""
     with redis.Redis.from_url(url) as client:
         for tag in client.zrange("unacked_index", 0, -1):
-            client.zadd("unacked_index", {tag: time.time() - SILENT_SECONDS - 1})
+            client.zadd("unacked_index", {tag: time.time() - STALE_SECONDS - 1})
 
 
 def test_a_dead_workers_message_comes_back(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
@@ -118,9 +118,9 @@ def test_what_can_not_be_given_back_is_given_back_later(
 
     with refusing(own_redis, kind):
         message.reject(requeue=True)
-        holder.channel.qos.turn()
+        holder.channel.qos.on_tick()
         assert len(holder.channel.qos._delivered) == 1
-    holder.channel.qos.turn()
+    holder.channel.qos.on_tick()
 
     assert other.take("bide.submit") == "a job"
 

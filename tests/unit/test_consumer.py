@@ -10,7 +10,7 @@ from celery.worker.consumer import Consumer
 from kombu import Connection
 from kombu.utils import functional
 
-from workers.celery_patches.consumer import AGAIN, CarefulConsumer
+from workers.celery_patches.consumer import RETRY_POLICY, GuardedConsumer
 
 
 class OverError(Exception):
@@ -41,13 +41,13 @@ def test_an_absent_broker_is_asked_every_few_seconds(monkeypatch: pytest.MonkeyP
 
     waits = [later - before for before, later in pairwise(asked_at)]
     assert waits[:4] == [1.0, 2.0, 3.0, 4.0]
-    assert set(waits[4:]) == {AGAIN["interval_max"]}
+    assert set(waits[4:]) == {RETRY_POLICY["interval_max"]}
     assert len(waits) > 25
 
 
 def consumer() -> Consumer:
     """As far as it takes to connect."""
-    one = CarefulConsumer.__new__(CarefulConsumer)
+    one = GuardedConsumer.__new__(GuardedConsumer)
     one.app = Celery(set_as_current=False)
     one.app.conf.update(broker_connection_retry_on_startup=True, broker_connection_max_retries=None)
     one.first_connection_attempt = True

@@ -6,13 +6,13 @@ from typing import Any
 
 from celery import Celery
 
-from workers.celery_patches.events import CalmDispatcher
+from workers.celery_patches.events import BatchDispatcher
 
 
 class SlowProducer:
     """Stands for the broker: while it sends the first events, a task's thread adds one more."""
 
-    def __init__(self, dispatcher: CalmDispatcher) -> None:
+    def __init__(self, dispatcher: BatchDispatcher) -> None:
         self._dispatcher = dispatcher
         self.sent: list[str] = []
 
@@ -28,7 +28,7 @@ def test_what_is_added_while_others_are_sent_is_sent_next() -> None:
     """Tasks end in threads of their own, also while the buffer is on its way: Flower would show them as running on."""
     app = Celery("small", broker="memory://", set_as_current=False)
     with app.connection_for_write() as connection:
-        dispatcher = CalmDispatcher(connection, app=app, hostname="here", buffer_group=["task"])
+        dispatcher = BatchDispatcher(connection, app=app, hostname="here", buffer_group=["task"])
         dispatcher.producer = producer = SlowProducer(dispatcher)
         dispatcher.send("task-received", uuid="first")
         dispatcher.flush()

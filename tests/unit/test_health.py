@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from config.celery import celery_settings
 from config.settings import load
 from workers.health.checks import BEAT_LOCK_KEY, UnhealthyError, check_workers, judge
-from workers.health.heartbeat import Heartbeat, born, heartbeat_folder, heartbeats
+from workers.health.heartbeat import Heartbeat, heartbeat_folder, heartbeats, start_time
 from workers.health.heartbeat_step import HeartbeatStep
 
 NOW = 1000.0
@@ -32,7 +32,7 @@ def heartbeat(**changed: object) -> Heartbeat:
     fields: dict[str, object] = {
         "node": "worker-1@here",
         "pid": os.getpid(),
-        "born": born(os.getpid()),
+        "born": start_time(os.getpid()),
         "queues": ("bide.store", "bide.submit"),
         "running": 0,
         "threads": 4,
@@ -45,7 +45,7 @@ def heartbeat(**changed: object) -> Heartbeat:
 
 def judged(given: Heartbeat, *, messages: int = 0) -> str:
     """What the check says of it, with so many messages waiting."""
-    return judge(given, now=NOW, patience_seconds=30, waiting=lambda _: messages)
+    return judge(given, now=NOW, patience_seconds=30, count=lambda _: messages)
 
 
 def never_asked(_: Sequence[str]) -> int:
@@ -66,7 +66,7 @@ def never_asked(_: Sequence[str]) -> int:
 )
 def test_pulse_is_enough_for_a_worker_that_takes_messages(given: Heartbeat) -> None:
     """The broker is not asked about a worker that took a message lately, or that had no thread free for one."""
-    assert "threads busy" in judge(given, now=NOW, patience_seconds=30, waiting=never_asked)
+    assert "threads busy" in judge(given, now=NOW, patience_seconds=30, count=never_asked)
 
 
 def test_idle_worker_without_messages_is_healthy() -> None:
@@ -87,7 +87,7 @@ def test_worker_that_redis_refuses_is_unhealthy() -> None:
     """Its loop turns, and it can take nothing; the check says why, and asks nobody."""
     refused = heartbeat(refused="Redis has refused writes for 9 s: NOREPLICAS, too few replicas")
     with pytest.raises(UnhealthyError, match="worker-1@here takes nothing: Redis has refused writes for 9 s: NOREP"):
-        judge(refused, now=NOW, patience_seconds=30, waiting=never_asked)
+        judge(refused, now=NOW, patience_seconds=30, count=never_asked)
 
 
 def test_free_thread_beside_waiting_messages_is_unhealthy() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers.telemetry.redaction import SAID_CHARACTERS, redact
+from workers.telemetry.redaction import MAX_CHARACTERS, redact
 
 PROMPT = "A portrait of Jane Roe, in oil"
 
@@ -133,7 +133,7 @@ def test_large_requests_cost_little() -> None:
 
 def test_long_words_are_cut() -> None:
     """A provider's page of HTML is no reason."""
-    assert len(redact("x" * 5000, {})) == SAID_CHARACTERS
+    assert len(redact("x" * 5000, {})) == MAX_CHARACTERS
 
 
 def test_odd_params_are_no_trouble() -> None:

@@ -10,8 +10,8 @@ import redis
 from structlog.testing import capture_logs
 
 from bide.redis_errors import REFUSALS, RefusedError
-from config.flower_log import Seldom as SeldomFilter
-from workers.transport.refusals import Refusals, noticing
+from config.flower_log import RepeatFilter
+from workers.transport.refusals import Refusals, raise_refusals
 
 FULL = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
@@ -21,41 +21,41 @@ def test_a_refusal_is_said_once() -> None:
     refusals = Refusals()
     with capture_logs() as logs:
         for _ in range(100):
-            refusals.seen(FULL)
-        refusals.seen(RefusedError("NOREPLICAS"))
+            refusals.record(FULL)
+        refusals.record(RefusedError("NOREPLICAS"))
 
     assert [(line["event"], line["reason"], line["remedy"]) for line in logs] == [
         ("broker.refuses", code, REFUSALS[code]) for code in ("OOM", "NOREPLICAS")
     ]
-    assert "NOREPLICAS" in refusals.why()
+    assert "NOREPLICAS" in refusals.reason()
 
 
 def test_what_was_asked_before_a_refusal_does_not_end_it() -> None:
     """A wait that had begun before may end well after it."""
     refusals = Refusals()
-    asked_at = monotonic()
+    sent_at = monotonic()
     with capture_logs() as logs:
-        refusals.seen(FULL)
-        refusals.over(asked_at=asked_at)
-        assert refusals.why()
-        refusals.over(asked_at=monotonic())
-        refusals.over(asked_at=monotonic())
+        refusals.record(FULL)
+        refusals.clear(sent_at=sent_at)
+        assert refusals.reason()
+        refusals.clear(sent_at=monotonic())
+        refusals.clear(sent_at=monotonic())
 
-    assert refusals.why() == ""
+    assert refusals.reason() == ""
     assert [line["event"] for line in logs] == ["broker.refuses", "broker.accepts"]
 
 
 @pytest.mark.parametrize("error", [redis.ResponseError("WRONGTYPE of a mistake"), redis.ConnectionError("closed")])
 def test_what_is_no_refusal_stays_what_it_is(error: redis.RedisError) -> None:
     """A mistake must not be waited for, and a lost connection has its own way."""
-    with pytest.raises(type(error)) as caught, noticing():
+    with pytest.raises(type(error)) as caught, raise_refusals():
         raise error
     assert caught.value is error
 
 
 def test_flower_says_once_what_repeats_itself() -> None:
     """Whatever stands in the line: its kind counts."""
-    line_filter = SeldomFilter()
+    line_filter = RepeatFilter()
     records = [
         logging.LogRecord("flower.events", logging.ERROR, "", 1, "Failed to capture events: %s", (error,), None)
         for error in ("one", "two")

@@ -35,9 +35,9 @@ class Process:
         self.exporter, self._polls = InMemorySpanExporter(), polls
         provider = TracerProvider(sampler=sampler, id_generator=Ids(), shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.spans = Spans(provider, heard=self._heard)
+        self.spans = Spans(provider, polls_of=self._polls_of)
 
-    def _heard(self, _: Record) -> Sequence[Poll]:
+    def _polls_of(self, _: Record) -> Sequence[Poll]:
         if isinstance(self._polls, Exception):
             raise self._polls
         return self._polls

@@ -8,8 +8,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from workers.celery_patches.pool import CarefulPool, _Careful
-from workers.telemetry.step_log import StepLog, draw_with, note
+from workers.celery_patches.pool import GuardedPool, GuardedTracer
+from workers.telemetry.step_log import StepLog, note
 
 
 def test_what_is_noted_anywhere_within_is_on_the_one_line() -> None:
@@ -75,12 +75,12 @@ def test_a_step_is_drawn_before_its_line_is_written() -> None:
     def draw(line: StepLog) -> None:
         line.note(trace_id="t")
 
-    draw_with(draw)
+    StepLog.on_end = draw
     try:
         with capture_logs() as logs, StepLog("job.step"):
             pass
     finally:
-        draw_with(None)
+        StepLog.on_end = None
 
     assert [said["trace_id"] for said in logs] == ["t"]
 
@@ -96,7 +96,7 @@ def test_what_a_task_binds_ends_with_it() -> None:
         return 0, None, 0.0
 
     for _ in range(2):
-        _Careful(task)()
+        GuardedTracer(task)()
 
     assert seen == [{}, {"job_id": "j1"}] * 2
-    assert CarefulPool.on_apply.__qualname__.startswith("CarefulPool"), "and it is this one that the pool runs"
+    assert GuardedPool.on_apply.__qualname__.startswith("GuardedPool"), "and it is this one that the pool runs"

@@ -19,26 +19,43 @@ from structlog.testing import capture_logs
 from bide.client.post import signature_of, trace_headers
 from tests.contract.ledger_stage import request_of
 from tests.integration.servers import free_port
-from workers.telemetry import tracing
 from workers.telemetry.otel import _exporters, provider_from
 from workers.telemetry.step_log import StepLog
+from workers.telemetry.tracing import Tracing, is_enabled
 
 ROOT = Path(__file__).parents[2]
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
 
+#: An environment without the developer's own OpenTelemetry variables.
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+
+
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without whatever the developer's own environment says; what a test starts is stopped."""
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK reads the process's environment by itself: without the developer's own variables."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
-    yield
+
+
+@pytest.fixture
+def tracing() -> Iterator[Tracing]:
+    """Tracing that a test starts, and that is stopped after it."""
+    tracing = Tracing()
+    yield tracing
     tracing.stop()
 
 
+def in_new_process(code: str) -> str:
+    """The output of Python code in a process that has imported nothing yet."""
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=CLEAN, capture_output=True, text=True, check=True
+    ).stdout
+
+
 @pytest.mark.parametrize(
-    ("environ", "asked"),
+    ("environ", "enabled"),
     [
         ({}, False),
         ({"OTEL_SERVICE_NAME": "shop"}, False),
@@ -50,57 +67,55 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (ENDPOINT | {"OTEL_SDK_DISABLED": "True"}, False),
     ],
 )
-def test_the_standard_variables_switch_it(environ: dict[str, str], asked: bool) -> None:
+def test_the_standard_variables_switch_it(environ: dict[str, str], enabled: bool) -> None:
     """A place for traces switches it on, the standard ways of saying no switch it off."""
-    assert tracing.asked_for(environ) is asked
+    assert is_enabled(environ) is enabled
 
 
 def test_without_being_asked_nothing_is_imported() -> None:
     """A worker without OTEL_* draws nothing, and loads neither the SDK's exporters nor our own spans."""
     code = (
         "import sys\nsys.modules.update({'opentelemetry': None})\n"
-        "from workers.telemetry import step_log, tracing\ntracing.start()\n"
+        "from workers.telemetry.step_log import StepLog\n"
+        "from workers.telemetry.tracing import tracing\ntracing.start()\n"
         "unwanted = ('opentelemetry.', 'workers.telemetry.spans')\n"
-        "print(step_log._drawn_by, [name for name in sys.modules if name.startswith(unwanted)])"
+        "print(StepLog.on_end, [name for name in sys.modules if name.startswith(unwanted)])"
     )
-    env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    assert run.stdout == "[] []\n"
+    assert in_new_process(code) == "None []\n"
 
 
-def test_asked_for_and_absent_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker without the packages works; its log says what to install."""
-    monkeypatch.setitem(sys.modules, "workers.telemetry.otel", None)
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+def test_missing_packages_are_logged() -> None:
+    """A worker without the packages works; its log names the command that installs them."""
+    code = (
+        "import sys\nsys.modules.update({'opentelemetry': None})\n"
+        "from structlog.testing import capture_logs\nfrom workers.telemetry.tracing import tracing\n"
+        f"with capture_logs() as logs:\n    tracing.start(environ={ENDPOINT})\n"
+        "print([(line['event'], line['remedy'][:11]) for line in logs])"
+    )
+    assert in_new_process(code) == "[('tracing.unavailable', 'pip install')]\n"
+
+
+def test_an_unknown_exporter_is_logged(tracing: Tracing) -> None:
+    """The line has its name, so that it can be corrected."""
     with capture_logs() as logs:
-        tracing.start()
+        tracing.start(environ={"OTEL_TRACES_EXPORTER": "zipkin"})
 
-    assert [(said["event"], said["remedy"][:11]) for said in logs] == [("tracing.unavailable", "pip install")]
-
-
-def test_an_unknown_exporter_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its name, so that it can be corrected."""
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
-    with capture_logs() as logs:
-        tracing.start()
-
-    assert [said["event"] for said in logs] == ["tracing.unavailable"]
+    assert [line["event"] for line in logs] == ["tracing.unavailable"]
     assert "'zipkin'" in logs[0]["reason"]
 
 
-def test_a_collector_that_is_away_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collector_that_is_away_delays_no_step(monkeypatch: pytest.MonkeyPatch, tracing: Tracing) -> None:
     """Steps go on, and a worker that stops waits for it no longer than it should."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr(tracing, "LAST_SPANS_SECONDS", 0.2)
     tracing.start()
-    [spans] = tracing._running
+    spans = tracing.spans
     with StepLog("job.step"), capture_logs() as logs:
         pass
-    tracing.stop()
+    tracing.stop(wait_seconds=0.2)
 
     assert logs == []
     assert spans is not None
-    assert tracing._running == []
+    assert tracing.spans is None
 
 
 def test_exporters_are_found_by_their_standard_names() -> None:
@@ -113,18 +128,18 @@ def test_exporters_are_found_by_their_standard_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "name"),
+    ("environ", "name"),
     [
         ({}, "bide"),
         ({"OTEL_SERVICE_NAME": "pictures"}, "pictures"),
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=shop"}, "shop"),
     ],
 )
-def test_the_service_is_bide_unless_it_is_told_otherwise(
-    told: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+def test_the_service_is_bide_unless_the_environment_names_another(
+    environ: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By either of the standard variables."""
-    for variable, value in told.items():
+    for variable, value in environ.items():
         monkeypatch.setenv(variable, value)
     provider = provider_from({"OTEL_TRACES_EXPORTER": "console"})
 

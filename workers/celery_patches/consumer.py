@@ -1,4 +1,4 @@
-"""Celery's consumer with a net under it: a message that it stumbles over is rejected instead of ending the worker."""
+"""Celery's consumer behind a guard: a message that breaks it is rejected, and does not end the worker."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from celery.worker.state import maybe_shutdown
 from kombu.message import Message
 
 from bide.redis_errors import RefusedError
-from workers.transport.decompress import limit_unpacking
-from workers.transport.refusals import AGAIN_SECONDS, refusals
+from workers.transport.decompress import limit_decompression
+from workers.transport.refusals import RETRY_SECONDS, refusals
 
 log = structlog.get_logger()
 
 #: How long to wait for a broker that is away: the first time, how much longer each time, and at most [seconds].
 #: Celery's own 2, 4, 6 and up to 30 s have a worker idle for as long as that after the broker is back.
-AGAIN = {"interval_start": 1.0, "interval_step": 1.0, "interval_max": 4.0}
+RETRY_POLICY = {"interval_start": 1.0, "interval_step": 1.0, "interval_max": 4.0}
 
 _TASK_NAME = re.compile(r"[\w.:-]{1,128}")
 
 
-class CarefulConsumer(Consumer):
+class GuardedConsumer(Consumer):
     """For Celery's setting `worker_consumer`."""
 
     # what celery-types leaves out of it
@@ -37,56 +37,56 @@ class CarefulConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        limit_unpacking()
+        limit_decompression()
 
     def update_strategies(self) -> None:
-        """Take bide's own tasks only: Celery's built-in ones call others by name, or wait in the queue for ever."""
+        """Accept bide's own tasks only: Celery's built-in ones call others by name, or wait in the queue for ever."""
         super().update_strategies()
         for name in [name for name in self.strategies if name.startswith("celery.")]:
             del self.strategies[name]
 
     def note_heartbeat(self) -> None:
-        """Tell the health check that the worker waits; the step that notes its heartbeat sets it."""
+        """Write the heartbeat while the consumer waits for Redis; `HeartbeatStep` puts its own function here."""
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Wait for the broker, and for a Redis that takes writes, for as long as it takes."""
-        conn.ensure_connection = partial(_ensure, conn.ensure_connection)
+        """Wait for the broker, and for a Redis that accepts writes, for as long as it takes."""
+        conn.ensure_connection = partial(_ensure_connection, conn.ensure_connection)
         while True:
             try:
                 return self._writable(super().ensure_connected(conn))
             except RefusedError:
-                conn.collect()  # by its address another Redis may be found next time
+                conn.collect()  # the address may lead to another Redis next time
                 self.note_heartbeat()
                 maybe_shutdown()
-                time.sleep(AGAIN_SECONDS)
+                time.sleep(RETRY_SECONDS)
 
     def _writable(self, conn: Any) -> Any:
-        """Declare a queue, as the worker will next, and give the connection back; raises `RefusedError`."""
+        """Declare a queue, as the worker will next, and return the connection; raises `RefusedError`."""
         if conn.transport.driver_type == "redis":
             queue = next(iter(self.app.amqp.queues.consume_from.values()))
-            asked_at = time.monotonic()
+            sent_at = time.monotonic()
             queue(conn.default_channel).declare()
-            refusals.over(asked_at=asked_at)
+            refusals.clear(sent_at=sent_at)
         return conn
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Celery shows where a connection was lost; a refusal, of which a line tells already, needs no traceback."""
+        """Close the connection. Celery logs a traceback, which a refusal does not need: it has a line of its own."""
         if not isinstance(exc, RefusedError):
             super().on_connection_error_after_connected(exc)
             return
-        with suppress(Exception):  # as Celery's: it is gone either way
+        with suppress(Exception):  # as Celery does: the connection is gone either way
             connection: Any = self.connection
             connection.collect()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], None]:
-        """Celery's way of taking a message. What it raises would otherwise end one worker after the other."""
-        take = super().create_task_handler(*args, **kwargs)
+        """Celery's message handler behind a guard: an exception from it would end one worker after the other."""
+        handle = super().create_task_handler(*args, **kwargs)
 
-        def careful(message: Message) -> None:
+        def guarded(message: Message) -> None:
             if not _TASK_NAME.fullmatch(str(message.headers.get("task", "unnamed"))):
                 message.headers["task"] = "unnamed"  # Celery logs and stores the names of tasks that it does not know
             try:
-                take(message)
+                handle(message)
             except (*self.connection_errors, *self.channel_errors):
                 raise
             except Exception as error:
@@ -94,20 +94,22 @@ class CarefulConsumer(Consumer):
                 if not message.acknowledged:
                     message.reject()
 
-        return careful
+        return guarded
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
-        """A body that can't be read. Celery's own way describes it, which not every body survives."""
+        """Drop a body that can't be read. Celery's own function prints it first, which some bodies break."""
         log.error("consumer.unreadable_message", reason=type(exc).__name__, content_type=str(message.content_type)[:64])
         message.ack()
 
 
-def _ensure(ensure_connection: Callable[..., Any], tell: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Kombu's way of connecting with our waits; it ends with `RefusedError` where Redis is there and refuses."""
+def _ensure_connection(
+    ensure_connection: Callable[..., Any], errback: Callable[..., Any], *args: Any, **options: Any
+) -> Any:
+    """Kombu's `ensure_connection` by our retry policy; raises `RefusedError` where Redis answers and refuses."""
 
-    def failed(error: Exception, interval: float) -> None:
+    def on_error(error: Exception, interval: float) -> None:
         if isinstance(error, RefusedError):
             raise error
-        tell(error, interval)
+        errback(error, interval)
 
-    return ensure_connection(failed, *args, reraise_as_library_errors=False, **options, **AGAIN)
+    return ensure_connection(on_error, *args, reraise_as_library_errors=False, **options, **RETRY_POLICY)

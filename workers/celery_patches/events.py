@@ -1,4 +1,4 @@
-"""Celery's events for Flower, sent a few times a second instead of one message after each turn of the worker's loop.
+"""Celery's events for Flower, sent twice a second instead of one message after each turn of the worker's loop.
 
 Measured: one broadcast for each event or two is an eighth of a busy worker's CPU.
 """
@@ -14,11 +14,11 @@ from celery.app.events import Events
 from celery.events.dispatcher import EventDispatcher
 
 #: Least time between two broadcasts of buffered events [seconds].
-TOGETHER_SECONDS = 0.5
+FLUSH_SECONDS = 0.5
 
 
-class CalmDispatcher(EventDispatcher):  # what celery-types leaves out of it is declared below
-    """Sends buffered events together; what is left is sent with the worker's next heartbeat, after 2 s at most."""
+class BatchDispatcher(EventDispatcher):  # what celery-types leaves out of it is declared below
+    """Sends buffered events together. Celery's heartbeat flushes what is left, after 2 s at most."""
 
     buffer_limit: int
     _group_buffer: dict[str, list[Any]]
@@ -30,16 +30,16 @@ class CalmDispatcher(EventDispatcher):  # what celery-types leaves out of it is 
 
     def flush(self, errors: bool = True, groups: bool = True) -> None:
         """Send what is buffered, unless that was done just now."""
-        waiting = max(map(len, self._group_buffer.values()), default=0)
-        due = time.monotonic() - self._flushed_at >= TOGETHER_SECONDS or waiting >= self.buffer_limit
+        size = max(map(len, self._group_buffer.values()), default=0)
+        due = time.monotonic() - self._flushed_at >= FLUSH_SECONDS or size >= self.buffer_limit
         if errors and self._outbound_buffer:
             super().flush(errors=True, groups=False)
-        if groups and due and waiting:
+        if groups and due and size:
             self._flushed_at = time.monotonic()
             self._send_groups()
 
     def _send_groups(self) -> None:
-        """Celery's own way sends a buffer, then empties it: what a task's thread has added meanwhile would be lost."""
+        """Send and remove the same events. Celery empties the buffer: an event added meanwhile would be lost."""
         with self.mutex:
             for group, buffer in list(self._group_buffer.items()):
                 if events := buffer[:]:
@@ -47,15 +47,15 @@ class CalmDispatcher(EventDispatcher):  # what celery-types leaves out of it is 
                     del buffer[: len(events)]
 
     def publish(self, type: str, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - Celery's name
-        """Send one unbuffered event, after those that wait.
+        """Send one unbuffered event, after the buffered ones.
 
-        Once: Celery tries a heartbeat again for as long as the broker is away, and the worker's loop stands still.
+        It is sent once. Celery retries a heartbeat for as long as the broker is away, and the worker's loop waits.
         """
         self.flush()
         return super().publish(type, *args, **{**kwargs, "retry": False})
 
 
-class CalmEvents(Events):
-    """For `Celery(events=CalmEvents)`."""
+class BatchEvents(Events):
+    """For `Celery(events=BatchEvents)`."""
 
-    dispatcher_cls = "workers.celery_patches.events:CalmDispatcher"
+    dispatcher_cls = "workers.celery_patches.events:BatchDispatcher"

@@ -1,4 +1,4 @@
-"""Looks at a message before Celery does: one that is malformed is rejected instead of ending the worker."""
+"""The shape of a message, checked before Celery sees it: a malformed one is rejected, and ends no worker."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from celery.canvas import Signature
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
-#: What may come with the arguments. Celery lays it over the request, where any other name would replace a fact.
+#: Options that may come with the arguments. Celery copies them into the request, where other names would replace facts.
 EMBEDDED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 
-#: Headers, and what of them Celery sends on or looks up, that are text or nothing.
-TEXTS = ("eta", "expires", "shadow", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr", "origin")
+#: Headers that are text or missing: Celery sends them on or looks them up.
+TEXT_HEADERS = ("eta", "expires", "shadow", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr", "origin")
 
-#: The longest id of a message or a revocation [characters]: it stands in log lines, events and keys of results.
-LONGEST_ID = 1024
+#: The longest id of a message or a revocation [characters]: log lines, events and keys of results contain it.
+MAX_ID_CHARACTERS = 1024
 
 
-def careful(task: Any, app: Any, consumer: Any, **more: Any) -> Callable[..., Any]:
-    """Celery's own way of taking a message, for well-formed ones; `InvalidTaskError` has the consumer reject others."""
-    take = default(task, app, consumer, **more)
+def checked_strategy(task: Any, app: Any, consumer: Any, **more: Any) -> Callable[..., Any]:
+    """Celery's default strategy for well-formed messages; the consumer rejects others, by `InvalidTaskError`."""
+    handle = default(task, app, consumer, **more)
 
-    def checked(message: Any, body: Any, *arguments: Any, **named: Any) -> Any:
+    def check(message: Any, body: Any, *arguments: Any, **named: Any) -> Any:
         if not well_formed(message.headers if body is None else body, message.payload):
             raise InvalidTaskError("the message does not have the shape of a task")
-        return take(message, body, *arguments, **named)
+        return handle(message, body, *arguments, **named)
 
-    return checked
+    return check
 
 
 def well_formed(headers: Mapping[str, Any], payload: Any) -> bool:
-    """Whether Celery's code can work with it: types only, what it asks for is checked by the task."""
+    """Whether Celery's code can process it. Only types count here; the task checks the request."""
     if isinstance(payload, dict):  # the protocol before 4.0 has all in the body
         headers = {**payload, **headers}
         return _callable(payload.get("args", []), payload.get("kwargs", {}), {}) and _usable(headers)
@@ -49,20 +49,20 @@ def _callable(args: Any, kwargs: Any, embedded: Any) -> bool:
     return shaped and set(embedded or ()) <= EMBEDDED
 
 
-def _usable(told: Mapping[str, Any]) -> bool:
-    """The facts of a message, from wherever they come: of the types that Celery takes for granted."""
+def _usable(headers: Mapping[str, Any]) -> bool:
+    """Whether headers and embedded options have the types that Celery relies on."""
     return (
-        isinstance(told.get("id"), str)
-        and len(told["id"]) <= LONGEST_ID
-        and all(_is(str, told.get(name)) for name in TEXTS)
-        and all(map(_is_moment, (told.get("eta"), told.get("expires"))))
-        and _are_limits(told.get("timelimit"))
-        and all(_is(int, told.get(name)) for name in ("retries", "group_index", "replaced_task_nesting"))
-        and all(_are_signatures(told.get(name)) for name in ("callbacks", "errbacks", "chain"))
-        and (told.get("chord") is None or _is_signature(told["chord"]))
-        and _is(dict, told.get("headers"))
-        and _is(dict, told.get("stamps"))
-        and _is(list, told.get("stamped_headers"))
+        isinstance(headers.get("id"), str)
+        and len(headers["id"]) <= MAX_ID_CHARACTERS
+        and all(_is(str, headers.get(name)) for name in TEXT_HEADERS)
+        and all(map(_is_moment, (headers.get("eta"), headers.get("expires"))))
+        and _are_limits(headers.get("timelimit"))
+        and all(_is(int, headers.get(name)) for name in ("retries", "group_index", "replaced_task_nesting"))
+        and all(_are_signatures(headers.get(name)) for name in ("callbacks", "errbacks", "chain"))
+        and (headers.get("chord") is None or _is_signature(headers["chord"]))
+        and _is(dict, headers.get("headers"))
+        and _is(dict, headers.get("stamps"))
+        and _is(list, headers.get("stamped_headers"))
     )
 
 
@@ -73,7 +73,7 @@ def _are_limits(value: Any) -> bool:
 
 
 def _is_moment(value: Any) -> bool:
-    """None, or ISO 8601 that is a moment in every time zone."""
+    """None, or a time in ISO 8601 that exists in every time zone."""
     if value is None:
         return True
     try:
@@ -87,7 +87,7 @@ def _are_signatures(value: Any) -> bool:
 
 
 def _is_signature(value: Any) -> bool:
-    """A task to call, as Celery writes it into a message: known to be one before anything is bought for it."""
+    """A signature as Celery writes it into a message: checked before the job is bought."""
     shaped = (
         isinstance(value, dict)
         and isinstance(value.get("task"), str)
@@ -97,7 +97,7 @@ def _is_signature(value: Any) -> bool:
     )
     try:
         return shaped and Signature.from_dict(deepcopy(value)) is not None
-    except Exception:  # whatever Celery's groups, chords and chains raise for parts they lack
+    except Exception:  # Celery's groups, chords and chains raise many kinds for parts they lack
         return False
 
 

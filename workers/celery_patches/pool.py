@@ -1,4 +1,4 @@
-"""Celery's pool of threads, in which a task that breaks Celery's own code is a failed one, and not a lost thread."""
+"""Celery's pool of threads behind a guard: a task that breaks Celery's own code fails, and costs no thread."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from celery.concurrency.thread import TaskPool
 log = structlog.get_logger()
 
 
-class CarefulPool(TaskPool):
+class GuardedPool(TaskPool):
     """For Celery's setting `worker_pool`."""
 
     def on_apply(self, target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return super().on_apply(_Careful(target), *args, **kwargs)
+        return super().on_apply(GuardedTracer(target), *args, **kwargs)
 
 
-class _Careful:
-    """Celery's tracer. What it raises would go nowhere: the message unacknowledged, its place in the worker taken."""
+class GuardedTracer:
+    """Celery's tracer of one task. An exception from it would leave the message unacked and its place taken."""
 
     def __init__(self, trace: Callable[..., Any]) -> None:
         self._trace = trace
@@ -31,4 +31,4 @@ class _Careful:
             return Context().run(self._trace, *args, **kwargs)  # what a task binds to its log lines ends with it
         except Exception as error:
             log.exception("pool.tracer_broke", reason=type(error).__name__)
-            return 1, ExceptionInfo(internal=True), 0.0  # how the tracer tells of a failure
+            return 1, ExceptionInfo(internal=True), 0.0  # how the tracer reports a failure

@@ -1,6 +1,6 @@
-"""Celery's remote commands where ours differ: revoking a job cancels it, and no answer shows a password.
+"""Celery's remote commands that bide replaces: revoking a job cancels it, and no reply shows a password.
 
-Celery's own list of revoked ids dies with its worker, and it does not know all settings that are addresses.
+Celery's own list of revoked ids dies with its worker. Its mask for secrets misses some settings that are addresses.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from celery.worker import control
 from celery.worker.control import control_command, inspect_command
 
 from config.logging import without_secrets
-from workers.celery_patches.message_check import LONGEST_ID
+from workers.celery_patches.message_check import MAX_ID_CHARACTERS
 from workers.services.cancel import cancel_job
 
 _celery_revoke = control.revoke  # type: ignore[attr-defined]  # celery-types leaves it out
-_celery_conf = control.conf  # type: ignore[attr-defined]  # as above
-_celery_stats = control.stats  # type: ignore[attr-defined]  # as above
+_celery_conf = control.conf  # type: ignore[attr-defined]  # celery-types leaves it out
+_celery_stats = control.stats  # type: ignore[attr-defined]  # celery-types leaves it out
 
 
 @control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
 def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **more: Any) -> Any:
-    """Cancel the ids that are jobs; any other goes to Celery. Every worker gets this, cancelling twice does nothing."""
-    ids = {one for one in maybe_list(task_id) or [] if isinstance(one, str) and len(one) <= LONGEST_ID}
+    """Cancel the ids that are jobs; Celery gets the others. Every worker does this: a second cancel does nothing."""
+    ids = {one for one in maybe_list(task_id) or [] if isinstance(one, str) and len(one) <= MAX_ID_CHARACTERS}
     jobs = {one for one in ids if cancel_job(one, known_only=True)}
     if rest := sorted(ids - jobs):
         _celery_revoke(state, rest, terminate=terminate, signal=signal, **more)
@@ -33,11 +33,11 @@ def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None
 
 @inspect_command(name="conf", signature="[include_defaults=False]", args=[("with_defaults", strtobool)])
 def conf(state: Any, with_defaults: bool = False, **more: Any) -> Any:
-    """The settings, as `inspect conf` and Flower's pages of workers show them."""
+    """The settings without secrets, for `inspect conf` and Flower's pages of workers."""
     return without_secrets(_celery_conf(state, with_defaults=with_defaults, **more))
 
 
 @inspect_command(name="stats", default_timeout=1.0)
 def stats(state: Any, **more: Any) -> Any:
-    """What the worker is made of and connected to."""
+    """Counts and connections of the worker without secrets, for `inspect stats`."""
     return without_secrets(_celery_stats(state, **more))

@@ -1,4 +1,4 @@
-"""What Celery's events, and so Flower's pages and its API, say of a received `bide.generate`."""
+"""The description of a received `bide.generate` in Celery's events, and so in Flower's pages and its API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class JobRequest(Request):
     """A received job. Celery's own event would show the raw arguments, pictures and all.
 
-    All of this runs in the consumer's loop: any error but `InvalidTaskError` would end one worker after the other.
+    The consumer's loop runs all of this. Any error but `InvalidTaskError` would end one worker after the other.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,7 +31,7 @@ class JobRequest(Request):
         return f"<{type(self).__name__}: {self.humaninfo()}>"
 
     def info(self, safe: bool = False) -> _InfoDict:
-        """What `inspect` and Flower's pages of workers show: never the raw arguments."""
+        """The request for `inspect` and Flower's pages of workers, without the raw arguments."""
         return {**super().info(safe=True), "args": self.argsrepr, "kwargs": self.kwargsrepr}
 
     @property
@@ -47,7 +47,7 @@ class JobRequest(Request):
 
     def _description(self) -> str:
         raw = self.kwargs["request"] if "request" in self.kwargs else next(iter(self.args), None)
-        if raw is None:  # a hint of ours: its description was made from the request when that came
+        if raw is None:  # a hint of bide: it carries the description that was made of the request
             return str(super().kwargsrepr)[:LINE_CHARACTERS]
         if not isinstance(raw, dict):
             return "not a request"

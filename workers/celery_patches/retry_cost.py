@@ -1,7 +1,7 @@
-"""Makes a suspension cheap: Celery describes the traceback of every `Retry`, though nobody reads it.
+"""A cheap suspension: Celery describes the traceback of every `Retry`, though nothing reads it.
 
-For each frame billiard copies the position table of its code. That of Celery's own tracer has thousands of entries, and
-copying it was a fifteenth of a busy worker's CPU. Code never changes, so one copy of each serves for ever.
+For each frame billiard copies the position table of its code. That of Celery's own tracer has thousands of entries.
+Copying it was a fifteenth of a busy worker's CPU. Code never changes, so one copy of each serves for ever.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from functools import lru_cache
 
 from billiard import einfo
 
-#: Pieces of code that are remembered: those on the way from Celery's tracer to whatever raises.
-MOST_CODES = 256
+#: How many descriptions of code are cached: those between Celery's tracer and the line that raises.
+CACHED_CODES = 256
 
 
-def remember_code() -> None:
-    """Let billiard describe each piece of code once; does nothing where billiard works differently."""
+def cache_code() -> None:
+    """Have billiard describe each code object once; does nothing where billiard works differently."""
     frame = getattr(einfo, "_Frame", None)
     code = getattr(frame, "Code", None)
     if isinstance(code, type):
-        frame.Code = staticmethod(lru_cache(MOST_CODES)(code))  # type: ignore[union-attr]  # not None: it has a Code
+        frame.Code = staticmethod(lru_cache(CACHED_CODES)(code))  # type: ignore[union-attr]  # not None: it has a Code

@@ -1,4 +1,4 @@
-"""`python -m workers.health`: see `workers.health.checks`."""
+"""`python -m workers.health`: the health check (`workers.health.checks`)."""
 
 import sys
 

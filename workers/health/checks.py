@@ -1,7 +1,7 @@
 """`python -m workers.health worker|poller|beat|flower|metrics|hooks`: exits with 0 only if that process does its work.
 
-For a worker that means: its loop turns, and it takes messages. One that lives, answers pings and takes none is not
-healthy. Most of it stands in a file (`workers.health.heartbeat`); the broker is asked only where that leaves it open.
+For a worker that means: its loop turns, and it consumes messages. A worker that only answers pings is not healthy. The
+check reads the heartbeat (`workers.health.heartbeat`), and asks the broker only about a worker that has been idle.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 30.0
 #: How long a server may take to answer a check [seconds].
 ANSWER_SECONDS = 5.0
 
-#: What the beat that keeps the schedules holds; RedBeat renews it at each of its turns.
+#: The key of RedBeat's lock, which the active beat renews at each turn.
 BEAT_LOCK_KEY = "bide:redbeat::lock"
 
 #: A key that is never there: a Redis that takes writes answers that it changed nothing.
@@ -30,51 +30,51 @@ PROBE_KEY = "bide:probe"
 
 
 class UnhealthyError(Exception):
-    """The process does not do its work; the message says what is missing."""
+    """The process does not do its work; the message names what is missing."""
 
 
 def check_workers(kind: str, *, patience_seconds: float) -> str:
-    """What is well with this machine's workers whose node name begins with `kind`; raises `UnhealthyError`."""
+    """A line about this machine's workers whose node name begins with `kind`; raises `UnhealthyError`."""
     found = list(heartbeats(kind))
     if not found:
         raise UnhealthyError(f"no {kind} of this user notes a heartbeat on this machine")
     now = time.monotonic()
     return "; ".join(
-        judge(heartbeat, now=now, patience_seconds=patience_seconds, waiting=waiting) for heartbeat in found
+        judge(heartbeat, now=now, patience_seconds=patience_seconds, count=count_messages) for heartbeat in found
     )
 
 
-def judge(heartbeat: Heartbeat, *, now: float, patience_seconds: float, waiting: Callable[[Sequence[str]], int]) -> str:
-    """What is well with one worker; raises `UnhealthyError`. `waiting` counts the messages in queues."""
-    if (silent := now - heartbeat.ticked_at) > patience_seconds:
-        raise UnhealthyError(f"{heartbeat.node}: its loop has not turned for {silent:.0f} s")
+def judge(heartbeat: Heartbeat, *, now: float, patience_seconds: float, count: Callable[[Sequence[str]], int]) -> str:
+    """A line about one worker; raises `UnhealthyError`. `count` returns how many messages are in queues."""
+    if (still := now - heartbeat.ticked_at) > patience_seconds:
+        raise UnhealthyError(f"{heartbeat.node}: its loop has not turned for {still:.0f} s")
     if heartbeat.refused:
         raise UnhealthyError(f"{heartbeat.node} takes nothing: {heartbeat.refused}")
     idle = now - max(heartbeat.taken_at, heartbeat.free_since)
     busy = f"{heartbeat.node}: {heartbeat.running} of {heartbeat.threads} threads busy"
-    if idle > patience_seconds and (left := waiting(heartbeat.queues)):
+    if idle > patience_seconds and (messages := count(heartbeat.queues)):
         raise UnhealthyError(
-            f"{busy}, {left} messages wait in {', '.join(heartbeat.queues)}, none taken for {idle:.0f} s"
+            f"{busy}, {messages} messages wait in {', '.join(heartbeat.queues)}, none taken for {idle:.0f} s"
         )
     return busy
 
 
-def waiting(queues: Sequence[str]) -> int:
-    """How many messages wait in `queues`; raises `UnhealthyError` where the broker does not say."""
+def count_messages(queues: Sequence[str]) -> int:
+    """How many messages are in `queues`; raises `UnhealthyError` where the broker does not answer."""
     from config.settings import settings  # noqa: PLC0415 - most checks get along without it
 
     url = settings().broker_url
     if url.scheme in ("redis", "rediss", "unix", "sentinel"):
         return _ask_redis(url, lambda server: sum(int(server.llen(queue)) for queue in queues))
-    return _waiting_at_broker(queues)
+    return _count_by_kombu(queues)
 
 
 def check_beat() -> str:
-    """A beat has turned within the time its lock lives; raises `UnhealthyError`."""
+    """A line about beat, which has turned while its lock lives; raises `UnhealthyError`."""
     from config.settings import settings  # noqa: PLC0415 - as above
 
     def ask(server: Any) -> int:
-        server.set(PROBE_KEY, "", xx=True)  # a beat that holds the lock still can do nothing where this is refused
+        server.set(PROBE_KEY, "", xx=True)  # a beat with the lock can do nothing where this is refused
         return int(server.pttl(BEAT_LOCK_KEY))
 
     left = _ask_redis(settings().ledger_url, ask)
@@ -84,21 +84,21 @@ def check_beat() -> str:
 
 
 def check_flower() -> str:
-    """Flower answers; raises `UnhealthyError`."""
+    """A line about Flower, which answers; raises `UnhealthyError`."""
     from config.settings import settings  # noqa: PLC0415 - as above
 
     return _check_web("Flower", settings().flower.address, settings().flower.port, "healthcheck")
 
 
 def check_metrics() -> str:
-    """The exporter answers; raises `UnhealthyError`."""
+    """A line about the exporter, which answers; raises `UnhealthyError`."""
     from config.settings import settings  # noqa: PLC0415 - as above
 
     return _check_web("the exporter", settings().metrics.address, settings().metrics.port, "healthz")
 
 
 def check_hooks() -> str:
-    """The endpoint that providers call answers; raises `UnhealthyError`."""
+    """A line about the endpoint for providers, which answers; raises `UnhealthyError`."""
     from config.settings import settings  # noqa: PLC0415 - as above
 
     return _check_web("the endpoint", settings().hooks.address, settings().hooks.port, "healthz")
@@ -134,8 +134,8 @@ def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
         raise UnhealthyError(f"Redis {why_away(error)}") from error
 
 
-def _waiting_at_broker(queues: Sequence[str]) -> int:
-    """Any broker that Celery knows; slower, since it takes Celery to ask."""
+def _count_by_kombu(queues: Sequence[str]) -> int:
+    """How many messages are in queues of any broker that kombu knows; slower, since Celery has to be imported."""
     from kombu.exceptions import OperationalError  # noqa: PLC0415 - as above
 
     from workers.app import app  # noqa: PLC0415 - as above
@@ -149,7 +149,7 @@ def _waiting_at_broker(queues: Sequence[str]) -> int:
 
 
 def check(process: str, *, patience_seconds: float) -> str:
-    """What is well with a process of the Procfile; raises `UnhealthyError`."""
+    """A line about a process of the Procfile; raises `UnhealthyError`."""
     match process:
         case "beat":
             return check_beat()
@@ -164,15 +164,15 @@ def check(process: str, *, patience_seconds: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Say on one line how the process is."""
+    """Print one line about the process."""
     parser = argparse.ArgumentParser(prog="python -m workers.health", description=main.__doc__)
     parser.add_argument("process", choices=("worker", "poller", "beat", "flower", "metrics", "hooks"))
     parser.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS, metavar="SECONDS", help="default: %(default)g"
     )
-    told = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        line = check(told.process, patience_seconds=told.patience)
+        line = check(options.process, patience_seconds=options.patience)
     except (UnhealthyError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

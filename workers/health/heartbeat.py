@@ -1,4 +1,4 @@
-"""A worker's heartbeat: a small file in which its consumer's loop says that it turns, and what it takes."""
+"""A worker's heartbeat: a small file that the consumer's loop replaces every two seconds."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What a worker last said of itself; moments are of the clock of `time.monotonic`, which all processes share."""
+    """The state of a worker at its last heartbeat; times are of `time.monotonic`, which all processes share."""
 
     node: str
     pid: int
-    #: When the process was started: ids of processes are given out again, in containers always the same ones.
+    #: When the process was started: the system reuses ids of processes, and containers always have the same ones.
     born: str
     queues: tuple[str, ...]
-    #: Steps that run, and how many may run at once.
+    #: How many steps run, and how many may run at once.
     running: int
     threads: int
-    #: When the loop last turned, when it last took a message, and since when it has had a thread free for one.
+    #: When the loop last turned, when it last received a message, and since when a thread has been free.
     ticked_at: float
     taken_at: float
     free_since: float
-    #: Why Redis refuses to do what the worker asks; '' where it does not.
+    #: Why Redis refuses the worker's commands; '' where it does not.
     refused: str = ""
 
     def write(self) -> None:
-        """Replace this worker's file; whoever reads finds the old or the new one, and never half."""
+        """Replace this worker's file; a reader finds the old or the new one, and never half."""
         path = heartbeat_folder() / f"{self.node}.json"
         draft = path.with_suffix(".part")
         draft.write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -46,14 +46,14 @@ class Heartbeat:
 
 
 def heartbeats(kind: str) -> Iterator[Heartbeat]:
-    """What the living workers of this machine say whose node name begins with `kind`; files of dead ones are removed.
+    """Heartbeats of this machine's live workers whose node name begins with `kind`; files of dead ones are removed.
 
-    A worker that runs as another user says nothing here, and one of another version nothing that can be read.
+    Workers of another user are not found, and files of another version are not read.
     """
     for path in [path for folder in heartbeat_folders() for path in sorted(folder.glob(f"{kind}*.json"))]:
         with suppress(KeyError, TypeError, ValueError, FileNotFoundError):
             heartbeat = Heartbeat.read(path)
-            if _alive(heartbeat.pid) and heartbeat.born == born(heartbeat.pid):
+            if _alive(heartbeat.pid) and heartbeat.born == start_time(heartbeat.pid):
                 yield heartbeat
                 continue
         path.unlink(missing_ok=True)
@@ -62,7 +62,7 @@ def heartbeats(kind: str) -> Iterator[Heartbeat]:
 def heartbeat_folder() -> Path:
     """The folder of this user's heartbeats, made where it is missing; raises `OSError` where it can't be.
 
-    Its name is known, so that somebody else may have taken it: the folder then gets a name that nobody could guess.
+    Another user may have made a folder of that name, which is known. Then this one gets a name that is random.
     """
     usual = _usual_folder()
     with suppress(FileExistsError):
@@ -73,7 +73,7 @@ def heartbeat_folder() -> Path:
 
 
 def heartbeat_folders() -> list[Path]:
-    """All folders with heartbeats of this user: two workers that start at once may have made one each."""
+    """All folders with heartbeats of this user: two workers that start at once may have made two."""
     usual = _usual_folder()
     return [each for each in (usual, *sorted(usual.parent.glob(f"{usual.name}-*"))) if _is_ours(each)]
 
@@ -83,15 +83,15 @@ def _usual_folder() -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder, and no link to one, that belongs to this user, and where nobody else can write."""
+    """Whether it is a folder of this user, no link, and without permission for others to write."""
     try:
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
-def born(pid: int) -> str:
+def start_time(pid: int) -> str:
     """When a process was started, in the kernel's count; '' where it is gone, or the system has no /proc."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]

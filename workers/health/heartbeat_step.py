@@ -1,4 +1,4 @@
-"""The consumer's step that writes its heartbeat, on the loop's own timer: a loop that hangs has none."""
+"""The consumer's step that writes the heartbeat, by the loop's own timer: a loop that hangs has none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery import bootsteps
 from celery.signals import task_received
 from celery.worker import state
 
-from workers.health.heartbeat import Heartbeat, born
+from workers.health.heartbeat import Heartbeat, start_time
 from workers.transport.refusals import refusals
 
 log = structlog.get_logger()
@@ -30,14 +30,14 @@ class HeartbeatStep(bootsteps.StartStopStep):
         super().__init__(consumer, **options)
         self._queues: tuple[str, ...] = ()
         self._taken_at = self._free_since = 0.0
-        self._pid, self._born = os.getpid(), born(os.getpid())
+        self._pid, self._born = os.getpid(), start_time(os.getpid())
         self._timer: Any = None
         self._writable = True
-        task_received.connect(self._take)
+        task_received.connect(self._on_received)
         consumer.note_heartbeat = partial(self._tick, consumer)
 
     def start(self, consumer: Any) -> None:
-        # Kept from the first start: a queue that a remote command took from the consumer is to be missed.
+        # Kept from the first start, so that a queue is missed that a remote command took from the consumer.
         self._queues = self._queues or tuple(sorted(queue.name for queue in consumer.task_consumer.queues))
         self._taken_at = self._free_since = time.monotonic()
         self._timer = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer,))
@@ -46,15 +46,15 @@ class HeartbeatStep(bootsteps.StartStopStep):
         if self._timer is not None:
             self._timer.cancel()
 
-    def _take(self, **_: Any) -> None:
-        """A message was taken, also one whose countdown has not run out."""
+    def _on_received(self, **_: Any) -> None:
+        """The consumer has received a message, with or without a countdown."""
         self._taken_at = time.monotonic()
 
     def _tick(self, consumer: Any) -> None:
         now, running, threads = time.monotonic(), len(state.active_requests), consumer.pool.num_processes
         if running >= threads:
             self._free_since = now
-        self._note(
+        self._write(
             Heartbeat(
                 node=consumer.hostname,
                 pid=self._pid,
@@ -65,12 +65,12 @@ class HeartbeatStep(bootsteps.StartStopStep):
                 ticked_at=now,
                 taken_at=self._taken_at,
                 free_since=self._free_since,
-                refused=refusals.why(),
+                refused=refusals.reason(),
             )
         )
 
-    def _note(self, heartbeat: Heartbeat) -> None:
-        """Write the heartbeat down; a disk that is full stops no worker, and is worth one line."""
+    def _write(self, heartbeat: Heartbeat) -> None:
+        """Write the file; a full disk stops no worker, and is worth one log line."""
         try:
             heartbeat.write()
         except OSError as error:

@@ -17,7 +17,7 @@ from bide.ledger import AccountName, Ledger
 from bide.ledger.breaker import Standing as Health
 from bide.ledger.census import Census, Standing
 from bide.ledger.keys import prefix
-from workers.health.checks import UnhealthyError, waiting
+from workers.health.checks import UnhealthyError, count_messages
 from workers.metrics.tally import metrics_key
 
 #: Accounts that are shown: requests may name any, and each has some hundred time series.
@@ -108,7 +108,7 @@ def _overdue(first: list[tuple[Any, float]], now: float) -> float:
 def depths() -> Mapping[str, int] | None:
     """How many messages wait in each queue of the broker that the settings name; None while it does not answer."""
     try:
-        return {queue: waiting((queue,)) for queue in QUEUES}
+        return {queue: count_messages((queue,)) for queue in QUEUES}
     except UnhealthyError:
         return None
 

@@ -30,7 +30,7 @@ from bide.redis_errors import is_away, why_away
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
 from workers.scheduling.occurrences import GIVE_UP, Occurrences, Stage
-from workers.transport.refusals import AGAIN_SECONDS, Seldom
+from workers.transport.refusals import RETRY_SECONDS, LineThrottle
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Schedules:
         self._runs.forget(run["run_id"], why=NOBODY_BEGAN_IT)
 
 
-_line = Seldom()
+_line = LineThrottle()
 
 
 def _say_away(error: Exception) -> None:
@@ -119,7 +119,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
                 if not is_away(error):
                     raise
                 _say_away(error)
-                time.sleep(AGAIN_SECONDS)
+                time.sleep(RETRY_SECONDS)
             else:
                 return
 
@@ -136,7 +136,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
             if not is_away(error):
                 raise
             _say_away(error)
-            return AGAIN_SECONDS
+            return RETRY_SECONDS
         return max(0.0, min(wait, self._schedules.turn(datetime.now(UTC))))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Where traces go: OpenTelemetry's SDK as the standard OTEL_* variables want it. Only `tracing` imports it."""
+"""OpenTelemetry's SDK as the standard OTEL_* variables configure it. Only `tracing` imports this module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXPORTERS = "opentelemetry_traces_exporter"
 
 
 def provider_from(environ: Mapping[str, str]) -> TracerProvider:
-    """A provider of bide's own, beside whatever the global one is; raises `ValueError` for an unknown exporter."""
+    """A provider of bide's own, beside the global one; raises `ValueError` for an unknown exporter."""
     provider = TracerProvider(resource=_resource(), id_generator=Ids(), shutdown_on_exit=False)
     for exporter in _exporters(environ):
         provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -24,26 +24,26 @@ def provider_from(environ: Mapping[str, str]) -> TracerProvider:
 
 
 def _resource() -> Resource:
-    """As OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say; the service is `bide` where they name none."""
-    told = Resource.create()
-    if str(told.attributes[SERVICE_NAME]).startswith("unknown_service"):
-        return told.merge(Resource({SERVICE_NAME: "bide"}))
-    return told
+    """The resource by OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES; the service is `bide` where they name none."""
+    resource = Resource.create()
+    if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        return resource.merge(Resource({SERVICE_NAME: "bide"}))
+    return resource
 
 
 def _exporters(environ: Mapping[str, str]) -> Iterator[SpanExporter]:
-    """By the names in OTEL_TRACES_EXPORTER, `otlp` where it is not set."""
-    for asked in (environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp").split(","):
-        name = _entry_of(asked.strip(), environ)
-        found = next(iter(entry_points(group=EXPORTERS, name=name)), None)
-        if found is None:
+    """The exporters that OTEL_TRACES_EXPORTER names, `otlp` where it is not set."""
+    for exporter in (environ.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp").split(","):
+        name = _entry_point(exporter.strip(), environ)
+        entry_point = next(iter(entry_points(group=EXPORTERS, name=name)), None)
+        if entry_point is None:
             raise ValueError(f"OTEL_TRACES_EXPORTER: no installed package offers {name!r}; bide[otel] brings otlp")
-        yield found.load()()
+        yield entry_point.load()()
 
 
-def _entry_of(asked: str, environ: Mapping[str, str]) -> str:
-    """`otlp` speaks HTTP unless the protocol says gRPC, whose exporter is a package of its own."""
-    if asked != "otlp":
-        return asked
-    told = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or ""
-    return "otlp_proto_grpc" if told.strip() == "grpc" else "otlp_proto_http"
+def _entry_point(exporter: str, environ: Mapping[str, str]) -> str:
+    """The name of an exporter's entry point. `otlp` is HTTP unless the protocol is gRPC, a package of its own."""
+    if exporter != "otlp":
+        return exporter
+    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or ""
+    return "otlp_proto_grpc" if protocol.strip() == "grpc" else "otlp_proto_http"

@@ -1,7 +1,7 @@
-"""A job's steps as spans: made when a step has ended, from the same facts as its line, so nothing waits open.
+"""A job's steps as spans, drawn from the facts of a step's log line when the step has ended: no span waits open.
 
-One trace per job. Its id and that of the span above all others follow from the job, not from chance: whichever
-process draws a span of it, whenever, they fit together, and an end that is told twice is drawn as the same span.
+A job is one trace. The ids of the trace and of the job's own span are hashes of the job. So the spans of all processes
+fit together, and an end that is reported twice is drawn as the same span.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ from workers.telemetry.step_log import StepLog
 
 log = structlog.get_logger()
 
-#: Which steps are drawn, and the queue whose message they process.
+#: The steps that are drawn, and the queue whose message each processes.
 DRAWN = {"submit": SUBMIT_QUEUE, "store": STORE_QUEUE}
 
-#: Outcomes of a step after which its job's caller knows the end.
+#: Outcomes of a step after which the caller knows how the job ended.
 ENDS = ("stored", "failed", "answered", "unconfirmed")
 
-#: Facts about a whole job.
+#: Facts about a whole job: attributes of its own span.
 OF_A_JOB = ("job_id", "provider", "account", "operation", "provider_job_id", "polls", "objects", "size_bytes")
 
-#: Facts that a span has by itself: in its name, its ids, its status.
-OWN = ("step", "trace_id", "code", "exc_info")
+#: Facts that are no attributes: a span has them in its name, its ids, its status.
+NO_ATTRIBUTES = ("step", "trace_id", "code", "exc_info")
 
 NANOSECONDS = 1_000_000_000
 
-_wanted: ContextVar[tuple[int, int]] = ContextVar("bide_span_ids")
+_next_ids: ContextVar[tuple[int, int]] = ContextVar("bide_span_ids")
 
 
 class Ids(RandomIdGenerator):
-    """The ids that are wanted in this context; random ones where none is."""
+    """The ids that this context sets for the next span; random ones where it sets none."""
 
     def generate_trace_id(self) -> int:
-        return _wanted.get((0, 0))[0] or super().generate_trace_id()
+        return _next_ids.get((0, 0))[0] or super().generate_trace_id()
 
     def generate_span_id(self) -> int:
-        return _wanted.get((0, 0))[1] or super().generate_span_id()
+        return _next_ids.get((0, 0))[1] or super().generate_span_id()
 
 
 @dataclass(frozen=True)
 class _Trace:
-    """The trace of one job: below its caller's span, or one of its own where the caller has none."""
+    """The trace of one job: below the caller's span, or one of its own where the caller has none."""
 
     record: Record
     caller: SpanContext
@@ -72,13 +72,13 @@ class _Trace:
     def span_id(self, name: str) -> int:
         return self._number(name, 8)
 
-    def above(self, name: str) -> Context:
-        """What the span `name` stands below: the job's own span below the caller's, the others below that."""
-        above = self.caller
+    def parent_of(self, name: str) -> Context:
+        """The parent of the span `name`: the caller's span for the job's own, the job's own for the others."""
+        parent = self.caller
         if name != "bide.job":
             own = self.span_id("bide.job")
-            above = SpanContext(self.trace_id, own, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-        return trace.set_span_in_context(NonRecordingSpan(above), Context())
+            parent = SpanContext(self.trace_id, own, is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+        return trace.set_span_in_context(NonRecordingSpan(parent), Context())
 
     def _number(self, name: str, size_bytes: int) -> int:
         job = f"{self.record.account} {self.record.job_id} {self.record.text('created')} {name}"
@@ -86,23 +86,23 @@ class _Trace:
 
 
 class Spans:
-    """Draws steps through one provider; `heard` says what polls of a job are remembered."""
+    """Draws steps through one provider; `polls_of` returns the polls of a job that the ledger remembers."""
 
-    def __init__(self, provider: TracerProvider, *, heard: Callable[[Record], Iterable[Poll]]) -> None:
-        self._provider, self._heard = provider, heard
+    def __init__(self, provider: TracerProvider, *, polls_of: Callable[[Record], Iterable[Poll]]) -> None:
+        self._provider, self._polls_of = provider, polls_of
         self._tracer = provider.get_tracer("bide")
 
     def draw(self, line: StepLog) -> None:
-        """Draw a step of a job, and the whole job at its end; the step's line is told the trace. Never raises."""
+        """Draw a step, and the whole job at its end; the step's line gets the trace's id. Never raises."""
         if line.record is None:
             return
         try:
             self._draw(line, _Trace(line.record, _caller(line.headers)))
-        except Exception:  # a picture is not worth a job
+        except Exception:  # a span is not worth a job
             log.exception("tracing.broke")
 
     def close(self) -> None:
-        """Send what is left."""
+        """Send the last spans."""
         self._provider.shutdown()
 
     def _draw(self, line: StepLog, of: _Trace) -> None:
@@ -115,30 +115,30 @@ class Spans:
             span = self._open(of, f"bide.{verb}", line.began, facts, message=_messaging(of, DRAWN[verb]))
             _close(span, line.ended, facts)
         if facts.get("outcome") in ENDS:
-            self._whole(of, facts, now=line.ended)
+            self._draw_job(of, facts, now=line.ended)
 
-    def _whole(self, of: _Trace, facts: Mapping[str, Any], *, now: float) -> None:
-        """The job from its creation to its end, and the wait for its provider with what was heard meanwhile."""
+    def _draw_job(self, of: _Trace, facts: Mapping[str, Any], *, now: float) -> None:
+        """Draw the job from its creation to its end, and its wait for the provider with the polls as events."""
         record = of.record
-        told = {name: facts[name] for name in OF_A_JOB if name in facts}
+        attributes = {name: facts[name] for name in OF_A_JOB if name in facts}
         over = record.number("finished") or now
         submitted, until = record.number("submitted"), record.number("ended") or over
         if 0 < submitted < until:
-            span = self._open(of, "bide.wait", submitted, told)
+            span = self._open(of, "bide.wait", submitted, attributes)
             self._add_polls(span, record)
             _close(span, until, {} if record.number("ended") else facts)
-        told["outcome"] = "failed" if "code" in facts else "succeeded"
-        _close(self._open(of, "bide.job", record.number("created") or now, told), over, facts)
+        attributes["outcome"] = "failed" if "code" in facts else "succeeded"
+        _close(self._open(of, "bide.job", record.number("created") or now, attributes), over, facts)
 
     def _add_polls(self, span: Span, record: Record) -> None:
-        """As events, unless the ledger is away: the spans themselves don't need it."""
+        """Add the polls as events, unless the ledger is away: the span itself does not need it."""
         with suppress(LedgerAwayError):
-            for poll in self._heard(record):
-                said: dict[str, Any] = {
+            for poll in self._polls_of(record):
+                attributes: dict[str, Any] = {
                     "bide.poll.late_seconds": poll.late_seconds,
                     "bide.poll.said": without_secrets(poll.said),
                 }
-                span.add_event("bide.poll", said, _nanoseconds(poll.at))
+                span.add_event("bide.poll", attributes, _nanoseconds(poll.at))
 
     def _open(
         self,
@@ -149,24 +149,24 @@ class Spans:
         *,
         message: Mapping[str, Any] | None = None,
     ) -> Span:
-        """A span about `message`, of which a job may have several, or else one that it has once."""
+        """Start a span. With `message` it is one of several of the job, and gets a random id; else its id follows."""
         kind = SpanKind.CONSUMER if message else SpanKind.INTERNAL
-        told = without_secrets({name: fact for name, fact in facts.items() if name not in OWN})
-        attributes = {f"bide.{name}": fact for name, fact in told.items()} | dict(message or {})
-        mark = _wanted.set((of.trace_id, 0 if message else of.span_id(name)))
+        shown = without_secrets({name: fact for name, fact in facts.items() if name not in NO_ATTRIBUTES})
+        attributes = {f"bide.{name}": fact for name, fact in shown.items()} | dict(message or {})
+        mark = _next_ids.set((of.trace_id, 0 if message else of.span_id(name)))
         try:
-            return self._tracer.start_span(name, of.above(name), kind, attributes, start_time=_nanoseconds(began))
+            return self._tracer.start_span(name, of.parent_of(name), kind, attributes, start_time=_nanoseconds(began))
         finally:
-            _wanted.reset(mark)
+            _next_ids.reset(mark)
 
     def _sampled(self, of: _Trace) -> bool:
-        """As the caller, or for a trace that begins here the sampler, has decided; every process finds the same."""
-        found = self._provider.sampler.should_sample(of.above("bide.job"), of.trace_id, "bide.job")
-        return found.decision is Decision.RECORD_AND_SAMPLE
+        """Whether to draw the job: the caller's decision, else the sampler's. Every process comes to the same."""
+        result = self._provider.sampler.should_sample(of.parent_of("bide.job"), of.trace_id, "bide.job")
+        return result.decision is Decision.RECORD_AND_SAMPLE
 
 
 def _caller(headers: Mapping[str, Any]) -> SpanContext:
-    """What the W3C headers of the caller's message say, whoever wrote them; an invalid one where they say nothing."""
+    """The caller's span by the W3C headers of its message; an invalid one where they name none."""
     texts = {name: text for name in ("traceparent", "tracestate") if isinstance(text := headers.get(name), str)}
     context = TraceContextTextMapPropagator().extract(texts, Context())
     return trace.get_current_span(context).get_span_context()

@@ -1,4 +1,4 @@
-"""A step of work and the one line that it leaves in the log (docs/logs.md): noted on the way, written at its end."""
+"""The one log line of a step (docs/logs.md): its fields are noted on the way, and written at the step's end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import structlog
 
@@ -20,13 +20,16 @@ Level = Literal["info", "warning", "error"]
 class StepLog:
     """`with StepLog("job.step") as line: ...` writes its line however the block ends.
 
-    All that is logged within carries what `about` was told, by structlog's context: a task has a context of its own.
+    Lines that are logged within have the fields of `about`, by structlog's context: a task has a context of its own.
     """
+
+    #: Called with each step at its end, before its line is written: draws its span (`workers.telemetry.tracing`).
+    on_end: ClassVar[Callable[[StepLog], None] | None] = None
 
     def __init__(self, event: str) -> None:
         self.event, self.facts = event, dict[str, Any]()
         self.level: Level = "info"
-        #: Nothing was to be done, so nothing is said.
+        #: The step had nothing to do, and writes no line.
         self.silent = False
         #: The job, and the headers of its message: for its trace.
         self.record: Record | None = None
@@ -34,11 +37,11 @@ class StepLog:
         self.began = self.ended = 0.0
 
     def about(self, **names: str) -> None:
-        """What the step is about, for its own line and all that are written meanwhile."""
+        """Fields for the step's own line and all lines that are logged meanwhile."""
         structlog.contextvars.bind_contextvars(**names)
 
     def note(self, level: Level | None = None, /, **facts: Any) -> None:
-        """What came of it; None is left out, said again counts last."""
+        """Fields of the line: None is left out, and a later value replaces an earlier one."""
         self.level = level or self.level
         self.facts.update((name, fact) for name, fact in facts.items() if fact is not None)
 
@@ -53,25 +56,18 @@ class StepLog:
         seconds = time.monotonic() - self._clock
         self.ended = self.began + seconds
         _current.reset(self._outer)
-        if kind and "outcome" not in self.facts:  # whoever raised it through us logs it
+        if kind and "outcome" not in self.facts:  # the caller logs the traceback
             self.note("error", outcome="broke", error=kind.__name__)
-        if _drawn_by:
-            _drawn_by[0](self)
+        if StepLog.on_end is not None:
+            StepLog.on_end(self)
         if not self.silent:
             getattr(log, self.level)(self.event, duration_seconds=round(seconds, 4), **self.facts)
 
 
 _current: ContextVar[StepLog | None] = ContextVar("bide_line", default=None)
 
-_drawn_by: list[Callable[[StepLog], None]] = []
-
 
 def note(level: Level | None = None, /, **facts: Any) -> None:
-    """What came of the step that is under way in this context; nothing where there is none."""
+    """Add fields to the line of the step that is under way in this context; does nothing where there is none."""
     if (line := _current.get()) is not None:
         line.note(level, **facts)
-
-
-def draw_with(draw: Callable[[StepLog], None] | None) -> None:
-    """Have each step drawn as well, before its line is written: see `workers.telemetry.tracing`."""
-    _drawn_by[:] = [draw] if draw else []

@@ -1,1 +1,1 @@
-"""kombu's Redis transport as bide runs it: messages are taken by script, and unacked ones come back within seconds."""
+"""kombu's Redis transport as bide runs it: a script consumes messages, and unacked ones come back within seconds."""

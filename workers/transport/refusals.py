@@ -1,4 +1,4 @@
-"""A Redis that answers and refuses: to kombu and Celery it is one that is away, and a process says so once a minute."""
+"""A Redis that answers and refuses: kombu and Celery see a lost connection, and the process logs it once a minute."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from bide.redis_errors import REFUSALS, RefusedError, refusal
 
 log = structlog.get_logger()
 
-#: When to ask again a Redis that refuses, and when to say again that it does [seconds].
-AGAIN_SECONDS, SAY_AGAIN_SECONDS = 1.0, 60.0
+#: When to ask again a Redis that refuses, and when to log again that it does [seconds].
+RETRY_SECONDS, LOG_AGAIN_SECONDS = 1.0, 60.0
 
-#: How long a refusal counts after it was seen last [seconds]; a worker writes every `unacked_restore_interval`.
-LASTING_SECONDS = 6.0
+#: How long a refusal counts after the last one [seconds]; a worker writes every `unacked_restore_interval`.
+REFUSAL_SECONDS = 6.0
 
 
-class Seldom:
-    """Lets a line through once a minute, and where it says something else than the last one."""
+class LineThrottle:
+    """Lets a log line through once a minute, and at once where its text has changed."""
 
     def __init__(self) -> None:
         self._line = ""
-        self._said_at = -SAY_AGAIN_SECONDS
+        self._logged_at = -LOG_AGAIN_SECONDS
 
     def due(self, line: str) -> bool:
-        """Whether to say it now."""
+        """Whether to log it now."""
         now = monotonic()
-        if line == self._line and now - self._said_at < SAY_AGAIN_SECONDS:
+        if line == self._line and now - self._logged_at < LOG_AGAIN_SECONDS:
             return False
-        self._line, self._said_at = line, now
+        self._line, self._logged_at = line, now
         return True
 
 
@@ -44,45 +44,45 @@ class Refusals:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._why = ""
-        self._begun_at = 0.0
-        self._seen_at = -LASTING_SECONDS
-        self._line = Seldom()
-        self._told = False
+        self._reason = ""
+        self._began_at = 0.0
+        self._last_at = -REFUSAL_SECONDS
+        self._throttle = LineThrottle()
+        self._logged = False
 
-    def seen(self, error: Exception) -> None:
+    def record(self, error: Exception) -> None:
         """Redis has refused a command just now."""
         now, code = monotonic(), refusal(error)
         reason, remedy = code or str(error)[:200], REFUSALS.get(code, "mend what it names")
         with self._lock:
-            if not self._lasts(now):
-                self._begun_at = now
-            self._why, self._seen_at = f"{reason}, {remedy}", now
-            say = self._line.due(reason)
-            self._told = self._told or say
-        if say:
+            if not self._is_current(now):
+                self._began_at = now
+            self._reason, self._last_at = f"{reason}, {remedy}", now
+            due = self._throttle.due(reason)
+            self._logged = self._logged or due
+        if due:
             log.warning("broker.refuses", reason=reason, remedy=remedy)
 
-    def over(self, *, asked_at: float) -> None:
-        """Redis has done what it does not while it refuses; one that was asked before may have waited since."""
+    def clear(self, *, sent_at: float) -> None:
+        """Redis has done what it refuses otherwise. A command sent before the last refusal proves nothing."""
         with self._lock:
-            if asked_at <= self._seen_at:
+            if sent_at <= self._last_at:
                 return
-            say, self._told = self._told and bool(self._why), False
-            self._why, self._seen_at = "", -LASTING_SECONDS
-        if say:
-            log.info("broker.accepts", refused_seconds=round(monotonic() - self._begun_at))
+            due, self._logged = self._logged and bool(self._reason), False
+            self._reason, self._last_at = "", -REFUSAL_SECONDS
+        if due:
+            log.info("broker.accepts", refused_seconds=round(monotonic() - self._began_at))
 
-    def why(self) -> str:
+    def reason(self) -> str:
         """What Redis refuses and for how long by now; '' where it does not."""
         now = monotonic()
         with self._lock:
-            if not self._lasts(now):
+            if not self._is_current(now):
                 return ""
-            return f"Redis has refused writes for {now - self._begun_at:.0f} s: {self._why}"
+            return f"Redis has refused writes for {now - self._began_at:.0f} s: {self._reason}"
 
-    def _lasts(self, now: float) -> bool:
-        return now - self._seen_at < LASTING_SECONDS
+    def _is_current(self, now: float) -> bool:
+        return now - self._last_at < REFUSAL_SECONDS
 
 
 #: This process's.
@@ -90,7 +90,7 @@ refusals = Refusals()
 
 
 @contextmanager
-def noticing() -> Iterator[None]:
+def raise_refusals() -> Iterator[None]:
     """Raise `RefusedError`, a connection error, where Redis refuses; kombu's channel errors end a worker."""
     try:
         yield
@@ -99,28 +99,28 @@ def noticing() -> Iterator[None]:
     except redis.RedisError as error:
         if not (code := refusal(error)):
             raise
-        refusals.seen(error)
+        refusals.record(error)
         raise RefusedError(code) from error
 
 
-class _Noticing:
-    """Commands whose refusal is noticed."""
+class _RaisesRefusals:
+    """Commands that raise `RefusedError` where Redis refuses them."""
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        with noticing():
+        with raise_refusals():
             return super().execute_command(*args, **options)  # type: ignore[misc]  # of the client it is mixed into
 
 
-class NoticingPipeline(_Noticing, Pipeline):
-    """A pipeline of such a client."""
+class RefusalPipeline(_RaisesRefusals, Pipeline):
+    """A pipeline of `RefusalRedis`."""
 
     def execute(self, raise_on_error: bool = True) -> Any:
-        with noticing():
+        with raise_refusals():
             return super().execute(raise_on_error)
 
 
-class NoticingRedis(_Noticing, redis.Redis):
-    """For kombu's channels."""
+class RefusalRedis(_RaisesRefusals, redis.Redis):
+    """The client of kombu's channels."""
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
-        return NoticingPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+        return RefusalPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)

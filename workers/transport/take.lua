@@ -1,13 +1,13 @@
--- Takes messages out of queues and notes them as held, in one move: a worker that dies in between has lost none.
--- What it notes is what kombu's Redis transport notes, so that each restores what the other held.
--- KEYS: unacked, its index, then the lists of the queues, those to be served first in front.
--- ARGV: how many messages at most, then the tags of messages that are done with.
--- Returns for each message its list, itself, and the tag under which it is noted: '' if it is none that can be.
+-- Pops messages from queues and records each as unacked, in one script: a worker that dies in between has lost none.
+-- The entries are those of kombu's Redis transport, so that each restores the messages of the other's workers.
+-- KEYS: hash of unacked messages, its index by time, then the queues' lists, the first to be served in front.
+-- ARGV: the most messages to pop, then the tags of acknowledged messages.
+-- Returns for each message its list, itself and its tag; '' instead of a tag where it could not be recorded.
 local UNACKED, INDEX = KEYS[1], KEYS[2]
-local MOST = tonumber(ARGV[1])
+local LIMIT = tonumber(ARGV[1])
 local CLOCK = redis.call('TIME')
 local NOW = CLOCK[1] + CLOCK[2] / 1000000 -- seconds since the epoch, on the one clock that all workers share
-local LONGEST = 1000000 -- bytes; reading more would hold up everybody else
+local MAX_BYTES = 1000000 -- a script that decodes more would hold up all other clients
 
 for first = 2, #ARGV, 1000 do
   local last = math.min(first + 999, #ARGV)
@@ -15,7 +15,7 @@ for first = 2, #ARGV, 1000 do
   redis.call('HDEL', UNACKED, unpack(ARGV, first, last))
 end
 
-local function note(raw)
+local function record(raw)
   local read, message = pcall(cjson.decode, raw)
   local properties = read and type(message) == 'table' and message.properties
   local delivery = type(properties) == 'table' and properties.delivery_info
@@ -27,12 +27,12 @@ local function note(raw)
   return tag
 end
 
-local taken = {}
+local messages = {}
 for list = 3, #KEYS do
-  while #taken < MOST do
+  while #messages < LIMIT do
     local raw = redis.call('RPOP', KEYS[list])
     if not raw then break end
-    taken[#taken + 1] = { KEYS[list], raw, #raw <= LONGEST and note(raw) or '' }
+    messages[#messages + 1] = { KEYS[list], raw, #raw <= MAX_BYTES and record(raw) or '' }
   end
 end
-return taken
+return messages

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kombu import compression
 
-from workers.transport.decompress import LONGEST_BYTES, limit_unpacking
+from workers.transport.decompress import MAX_BODY_BYTES, limit_decompression
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def limited() -> Iterator[None]:
     """The decoders of kombu replaced, and back again."""
     module: Any = compression
     before = dict(module._encoders), dict(module._decoders)
-    limit_unpacking()
+    limit_decompression()
     yield
     module._encoders.update(before[0])
     module._decoders.update(before[1])
@@ -34,4 +34,4 @@ def test_what_clients_pack_is_unpacked(how: str) -> None:
 def test_a_bomb_is_refused() -> None:
     """A few kilobytes that would become more than any message is long."""
     with pytest.raises(ValueError, match="unpacks to more than"):
-        compression.decompress(zlib.compress(b" " * (LONGEST_BYTES + 1)), "gzip")
+        compression.decompress(zlib.compress(b" " * (MAX_BODY_BYTES + 1)), "gzip")

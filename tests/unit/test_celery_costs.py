@@ -11,13 +11,13 @@ from celery import Celery
 from celery.exceptions import Retry
 
 from workers.celery_patches.result_backend import Results
-from workers.celery_patches.retry_cost import remember_code
-from workers.transport.channels import SharingChannel
+from workers.celery_patches.retry_cost import cache_code
+from workers.transport.channels import WorkerChannel
 
 
 def test_one_client_serves_a_channel_until_its_pool_is_replaced() -> None:
     """A client whose pool was closed after a lost connection would go on using dead connections."""
-    channel: Any = SharingChannel.__new__(SharingChannel)  # its own start connects
+    channel: Any = WorkerChannel.__new__(WorkerChannel)  # its own start connects
     channel._pool, channel.Client = redis.ConnectionPool(), redis.Redis
 
     first, second = channel._create_client(), channel._create_client()
@@ -33,7 +33,7 @@ def test_a_remembered_code_reads_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -
     """The description of a failure is the same, its code made once."""
     monkeypatch.setattr(einfo._Frame, "Code", einfo._Code)
     plain = _raised()
-    remember_code()
+    cache_code()
 
     first, second = _raised(), _raised()
 

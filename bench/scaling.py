@@ -31,7 +31,7 @@ from bide.ledger import AccountName, Ledger, Limits
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.connection import connect
 from bide.polling.backoff import PollPlan
-from workers.embedded.surroundings import demo_surroundings
+from workers.embedded.environment import demo_environment
 
 PAGE = ROOT / "docs" / "scaling.md"
 
@@ -138,7 +138,7 @@ def run(server: redis.Redis, url: str, processes: int, seconds: float) -> Measur
         for number in range(processes):
             accounts = [str(account) for account in ACCOUNTS[number::processes]]
             command = [sys.executable, "-m", "bench.scaling_poller", url, *accounts, "--seconds", str(seconds)]
-            started.append(spawn(command, demo_surroundings()))
+            started.append(spawn(command, demo_environment()))
         for process in started:
             said(process, "ready")
         before = _redis_cpu(server)

@@ -20,7 +20,7 @@ import redis
 
 from bench import provider, workload
 from bide.ledger.connection import connect
-from workers.embedded.surroundings import demo_surroundings
+from workers.embedded.environment import demo_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -92,12 +92,12 @@ def world(
         objects_process, objects_port = _on_a_port(_objects, folder, keys)
         stack.callback(end, objects_process)
         options = ["--latency", str(latency_seconds), "--result-bytes", str(result_bytes)]
-        provider_process = spawn([sys.executable, "-m", "bench.provider", *options], demo_surroundings())
+        provider_process = spawn([sys.executable, "-m", "bench.provider", *options], demo_environment())
         stack.callback(end, provider_process)
         origin = f"http://127.0.0.1:{said(provider_process, 'ready').split()[1]}"
         url = f"redis://127.0.0.1:{redis_port}/0"
         environment = {
-            **demo_surroundings(),
+            **demo_environment(),
             **keys,
             **_told(url, f"http://127.0.0.1:{objects_port}", origin),
             **(told or {}),
@@ -184,7 +184,7 @@ def _objects(folder: Path, port: int, keys: Mapping[str, str]) -> subprocess.Pop
     told = {"NANIO_ACCESS_KEY": keys["AWS_ACCESS_KEY_ID"], "NANIO_SECRET_KEY": keys["AWS_SECRET_ACCESS_KEY"]}
     options = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(folder / "objects"), "--no-access-log"]
     command = [sys.executable, "-m", "nanio", "serve", *options, "--region", "us-east-1"]
-    return spawn(command, {**demo_surroundings(), **told}, log=folder / "objects.log")
+    return spawn(command, {**demo_environment(), **told}, log=folder / "objects.log")
 
 
 def _told(redis_url: str, objects_url: str, origin: str) -> dict[str, str]:

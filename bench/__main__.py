@@ -39,7 +39,7 @@ TRIES = 2
 @click.option("--scenario", "scenarios", multiple=True, type=click.Choice(SCENARIOS), help="Only these scenarios.")
 @click.option("--size", type=click.Choice(list(SIZES)), default="full", help="How large they are.")
 @click.option("--file", type=click.Path(path_type=Path), default=records.FILE, help="Where figures are kept.")
-@click.option("--quick", "only_quick", is_flag=True, help="A look in under a minute; keeps nothing.")
+@click.option("--quick", "only_quick", is_flag=True, help="The ratios in under a minute; keeps nothing.")
 @click.option("--write", "to_page", is_flag=True, help="Put tables and plots into docs/performance.md at the end.")
 def main(
     *,
@@ -72,7 +72,7 @@ def main(
 
 
 def _there(names: Sequence[str]) -> list[str]:
-    """Those whose libraries are installed; of the others it is said how to have them."""
+    """Those whose libraries are installed; a message names the command that installs the others."""
     missing = {name: how for name in names if (how := CONTENDERS[name].missing())}
     for name, how in missing.items():
         click.echo(f"{name} is left out: its libraries are not installed ({how})", err=True)
@@ -103,19 +103,19 @@ def _run(turns: Sequence[Turn], run: int, size: str, file: Path) -> None:
 
 
 def take(turn: Turn, *, size: str) -> Values | None:
-    """Take a turn in a process of its own; None where it broke, which is said and does not end the others."""
+    """Take a turn in a process of its own; None where it broke, which is printed and does not end the others."""
     command = [sys.executable, "-m", "bench.turn", turn.scenario, turn.contender, "--size", size]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        said, _ = process.communicate(timeout=PATIENCE * turn.seconds + MORE_PATIENCE_SECONDS)
+        output, _ = process.communicate(timeout=PATIENCE * turn.seconds + MORE_PATIENCE_SECONDS)
     except subprocess.TimeoutExpired:
         process.terminate()
-        said, _ = process.communicate()
+        output, _ = process.communicate()
     except BaseException:
         process.terminate()
         process.wait()
         raise
-    lines = [line for line in said.splitlines() if line.startswith(SAYS)]
+    lines = [line for line in output.splitlines() if line.startswith(SAYS)]
     if not lines:
         click.echo(f"{turn.scenario}, {turn.contender}: gave no figures", err=True)
         return None

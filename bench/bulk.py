@@ -37,7 +37,7 @@ from workers.bulk.feeder import Feeder
 RUN = "bench"
 ACCOUNT = AccountName("photogpt", "default")
 
-#: Ends the jobs that are in line or were told that it is their turn, as if a worker had done all of it.
+#: Ends the jobs that are in line or whose turn has come, as if a worker had done all of it.
 END_THEM = """
 local at, result, now, ended = KEYS[1], ARGV[1], ARGV[2], 0
 for _, clock in ipairs({ 'queued', 'lease' }) do
@@ -75,7 +75,7 @@ def storage(url: str) -> Storage:
 
 
 def feed(redis_url: str, store_url: str, count: int) -> None:
-    """The feeder's process: looks at the run until so many rows are fed."""
+    """The feeder's process: works on the run until so many rows are fed."""
     server = connect(redis_url)
     runs, ledger = Runs(server), Ledger(server)
     feeder = Feeder(runs, ledger, storage(store_url), deadline_seconds=lambda *_: 600.0, send=lambda _: None)

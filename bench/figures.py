@@ -39,8 +39,8 @@ def spread(name: str, values: Sequence[float]) -> Values:
     """The spread of some times as figures `{name}_p50` and so on [seconds], and their mean."""
     found = Spread.of(values)
     mean = sum(values) / len(values) if values else None
-    told = {part: getattr(found, part) if found else None for part in ("p50", "p95", "p99", "max")}
-    return {**{f"{name}_{part}": value for part, value in told.items()}, f"{name}_mean": mean}
+    quantiles = {part: getattr(found, part) if found else None for part in ("p50", "p95", "p99", "max")}
+    return {**{f"{name}_{part}": value for part, value in quantiles.items()}, f"{name}_mean": mean}
 
 
 def lateness(dues: Mapping[str, Sequence[float]], polls: Mapping[str, Polls]) -> list[float]:
@@ -60,9 +60,9 @@ def lateness(dues: Mapping[str, Sequence[float]], polls: Mapping[str, Polls]) ->
 
 
 def detection(done: Mapping[str, float], polls: Mapping[str, Polls]) -> list[float]:
-    """For each job of the provider, from the moment it was done until the first poll that was told so [seconds]."""
-    told = {job: next((arrived for arrived, success in asked if success), None) for job, asked in polls.items()}
-    return [moment - done[job] for job, moment in told.items() if moment is not None and job in done]
+    """For each job of the provider, from its end until the first poll whose answer had its result [seconds]."""
+    found = {job: next((arrived for arrived, success in asked if success), None) for job, asked in polls.items()}
+    return [moment - done[job] for job, moment in found.items() if moment is not None and job in done]
 
 
 def most_at_once(spans: Sequence[tuple[float, float]]) -> int:

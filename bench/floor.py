@@ -69,8 +69,8 @@ def table(found: list[Part], *, by_aiohttp: float) -> str:
         for one in found
     ]
     total = sum(one.times * one.seconds for one in found)
-    told = f"A request by aiohttp alone, without httpx and without a limit for its answer: {by_aiohttp * 1e6:,.0f} µs."
-    return "\n".join([*lines, f"| together | | | {total * 1e3:.1f} |", "", told])
+    alone = f"A request by aiohttp alone, without httpx and without a limit for its answer: {by_aiohttp * 1e6:,.0f} µs."
+    return "\n".join([*lines, f"| together | | | {total * 1e3:.1f} |", "", alone])
 
 
 def _least(measure: Callable[[], float]) -> float:
@@ -136,7 +136,7 @@ async def _each(ask: Callable[[str], Awaitable[object]], urls: list[str]) -> flo
 
 
 def _moves(world: World) -> float:
-    """From the first message to the told caller, polls aside: those are recorded by the hundred."""
+    """From the first message to the caller's answer, without polls: those are recorded by the hundred."""
     seeder, stamp = Seeder(world.redis), time.monotonic_ns()
     begun = time.process_time()
     for prepared in seeder.prepared([f"moved-{stamp}-{number}" for number in range(TIMES)]):

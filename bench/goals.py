@@ -47,7 +47,7 @@ def goals(records: Sequence[Record]) -> list[Goal]:
     ]
 
 
-def told(found: Sequence[Goal]) -> str:
+def table(found: Sequence[Goal]) -> str:
     """The goals as a table."""
     lines = ["| goal | measured | reached |", "| --- | --- | --- |"]
     words = {True: "yes", False: "**no**", None: "not measured"}
@@ -65,7 +65,7 @@ def _most(wanted: str, ratio: float | None, bound: float) -> Goal:
 
 
 def _cheaper(wanted: str, burst: Scenario, other: str, times: float) -> Goal:
-    """Than another contender, so many times; where not even the script without durability is, that is said."""
+    """Than another contender, so many times; where the script without durability is not, its ratio is named."""
     ratio, limit = _ratio(burst, other, "bide"), _ratio(burst, other, "plain")
     measured = "-" if ratio is None else f"{_times(ratio)}, by {other}"
     if limit is not None and limit < times:

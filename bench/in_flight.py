@@ -1,6 +1,6 @@
 """Very many jobs at the provider at once: whether polls keep up, and what that does to how soon results are known.
 
-The jobs are put in flight by the ledger's moves, accepted by the provider at an even pace; how long such jobs take has
+The ledger's scripts put the jobs in flight, and the provider accepts them at an even pace. How long such jobs take has
 been learned. From there on all is real: rounds, requests, answers, records.
 """
 
@@ -41,12 +41,12 @@ _BEAT_SECONDS = 0.1
 #: How long polls may go on after the last job is done [seconds].
 _PATIENCE_SECONDS = 120.0
 
-#: How often a clock with very many jobs is looked at, and how far ahead: every time passes through [seconds].
+#: How often a clock with very many jobs is read, and how far ahead: every time passes through [seconds].
 _WATCH_SECONDS, _AHEAD_SECONDS = 1.0, 3.0
 
 
 class PatientWatch(DueWatch):
-    """Of a clock with very many jobs, looks at those that are due soon: to read all of it holds Redis up."""
+    """Reads the jobs of a very long clock that are due soon: to read all of it holds Redis up."""
 
     def _watch(self) -> None:
         while not self._stop.wait(_WATCH_SECONDS):
@@ -62,8 +62,8 @@ def plan_of(flight: Flight) -> PollPlan:
     return PollPlan(min(own.first_seconds, flight.cap_seconds), own.factor, flight.cap_seconds)
 
 
-def told(flight: Flight) -> dict[str, str]:
-    """What bide is told of it, and whether to learn."""
+def environment_of(flight: Flight) -> dict[str, str]:
+    """Bide's variables for a flight: the plan of its polls, and whether to learn."""
     plan, bide = plan_of(flight), "BIDE_PROVIDERS__PHOTOGPT__"
     return {
         f"{bide}POLL_FIRST_SECONDS": str(plan.first_seconds),

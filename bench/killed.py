@@ -11,8 +11,8 @@ from bench.figures import Values
 from bench.servers import wait_until
 from bench.waves import ends_of, names_of
 
-#: Between two looks [seconds].
-_LOOK_SECONDS = 1.0
+#: Between two counts [seconds].
+_COUNT_SECONDS = 1.0
 
 
 def measure(contender: Contender, *, jobs: int, quiet_seconds: float, patience_seconds: float) -> Values:
@@ -24,38 +24,38 @@ def measure(contender: Contender, *, jobs: int, quiet_seconds: float, patience_s
     contender.kill()
     # what is kept nowhere does not come back
     quiet = quiet_seconds if contender.durable else 2 * world.latency_seconds
-    settled = _settle(contender, names, quiet, patience_seconds)
+    changing_seconds = _wait_for_quiet(contender, names, quiet, patience_seconds)
     ends = ends_of(contender, names)
-    told = _told_of_doubt(contender, names)
+    unconfirmed = _unconfirmed(contender, names)
     return {
         "jobs": jobs,
         "bought_at_kill": bought,
-        "settled_seconds": settled,
+        "settled_seconds": changing_seconds,
         "without_result": ends["lost"],
-        "told_of_doubt": told,
-        "lost": (ends["lost"] or 0) - told,
+        "told_of_doubt": unconfirmed,
+        "lost": (ends["lost"] or 0) - unconfirmed,
         "bought_twice": ends["bought_twice"],
     }
 
 
-def _settle(contender: Contender, names: Sequence[str], quiet_seconds: float, patience_seconds: float) -> float:
+def _wait_for_quiet(contender: Contender, names: Sequence[str], quiet_seconds: float, patience_seconds: float) -> float:
     """How long after the kill something still happened [seconds]."""
     began = changed = time.monotonic()
     before: object = None
     while (now := time.monotonic()) - began < patience_seconds and now - changed < quiet_seconds:
         finished = contender.finished(names)
-        over = finished + _told_of_doubt(contender, names) >= len(names)
+        over = finished + _unconfirmed(contender, names) >= len(names)
         state = finished, contender.world.bought(), contender.world.asked()
         if state != before:
             before, changed = state, now
         if over:
             break
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_COUNT_SECONDS)
     return changed - began
 
 
-def _told_of_doubt(contender: Contender, names: Sequence[str]) -> int:
-    """Callers that were told that their job may have been bought, which then stands on a list for operators."""
+def _unconfirmed(contender: Contender, names: Sequence[str]) -> int:
+    """Callers whose answer is that their job may have been bought; it is then on a list for operators."""
     if not isinstance(contender, Bide):
         return 0
     results = contender.world.redis.mget([f"celery-task-meta-{name}" for name in names])

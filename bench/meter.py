@@ -11,8 +11,8 @@ from bench import proc
 from bench.contenders import Contender
 from bench.figures import Values
 
-#: Between two looks at memory [seconds]; each look costs the bench a few milliseconds, the contender nothing.
-_LOOK_SECONDS = 0.5
+#: Between two reads of the memory [seconds]; each costs the bench a few milliseconds, the contender nothing.
+_READ_SECONDS = 0.5
 
 
 class Meter:
@@ -22,7 +22,7 @@ class Meter:
         self._contender = contender
         self._pids = contender.pids
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._read_memory, daemon=True)
         self._peak_bytes = 0
         self.values: Values = {}
 
@@ -59,8 +59,8 @@ class Meter:
         servers = world.redis_process, world.provider_process, world.objects_process
         return proc.cpu_seconds(self._pids), *(proc.cpu_seconds([server.pid]) for server in servers)
 
-    def _look(self) -> None:
+    def _read_memory(self) -> None:
         while True:
             self._peak_bytes = max(self._peak_bytes, proc.proportional_bytes(self._pids))
-            if self._stop.wait(_LOOK_SECONDS):
+            if self._stop.wait(_READ_SECONDS):
                 return

@@ -1,7 +1,7 @@
 """`python -m bench.polling`: what polling that learns saves, simulated over distributions of durations.
 
 Each distribution is also polled as the providers' documents do it, by plain backoff, by the best fixed or exponential
-schedule that somebody could tune who knows all durations beforehand, and by the offline optimum.
+schedule that is tuned with all durations known beforehand, and by the offline optimum.
 """
 
 from __future__ import annotations

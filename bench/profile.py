@@ -1,7 +1,7 @@
 """`python -m bench.profile`: where the time of a busy worker goes, or of a busy poller, by py-spy.
 
-The worker is looked at during two bursts: in the first only threads that hold the interpreter's lock are counted, in
-the second all that run. The poller is looked at during one of bench's flights, by who holds the lock.
+The worker is sampled during two bursts: in the first only threads that hold the interpreter's lock are counted, in
+the second all that run. The poller is sampled during one of bench's flights, by who holds the lock.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def of_flight(variant: str) -> dict[str, float]:
     """The shares of the areas in the (first) poller during a flight, and what it measured."""
     flight = dict(SIZES["full"].flights)[variant]
     with (
-        bide(latency_seconds=flight.latency_seconds, told=in_flight.told(flight)) as one,
+        bide(latency_seconds=flight.latency_seconds, environment=in_flight.environment_of(flight)) as one,
         _spied(one.poller_pid, "--gil") as found,
     ):
         in_flight.measure(one, flight=flight)
@@ -74,9 +74,9 @@ def _spy(pid: int, file: Path, *options: str) -> subprocess.Popen[str]:
     program = Path(sys.executable).parent / "py-spy"
     if not program.exists():
         raise click.ClickException("py-spy is not installed; it comes with the dependency group bench")
-    told = ["--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--output", str(file), "--full-filenames"]
+    sampling = ["--pid", str(pid), "--rate", str(RATE), "--format", "raw", "--output", str(file), "--full-filenames"]
     return subprocess.Popen(
-        [program, "record", *told, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [program, "record", *sampling, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
@@ -95,7 +95,7 @@ def table(columns: Mapping[str, Mapping[str, float]], *, of: str) -> str:
 @click.option("--flight", type=click.Choice([FEW, ONE_POLLER, TWO_POLLERS]), help="Of a poller, during this flight.")
 @click.option("--write", "to_page", is_flag=True, help="Put the table into docs/performance.md.")
 def main(*, jobs: int, latency_seconds: float, flight: str | None, to_page: bool) -> None:
-    """Profile bide's worker; needs the right to look into another process (root, or ptrace_scope 0)."""
+    """Profile bide's worker; needs the right to trace another process (root, or ptrace_scope 0)."""
     if flight:
         name, text = "poller's profile", table({flight: of_flight(flight)}, of="a poller's time, holding the lock")
     else:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 #: Areas by the file of a frame, the first that fits. A sample belongs to the area nearest to where it was taken; files
-#: of none (the standard library, redis-py) work for whoever called them.
+#: of none (the standard library, redis-py) work for their callers.
 AREAS: tuple[tuple[str, str], ...] = (
     ("boto3: two puts a job", r"\b(boto3|botocore|s3transfer|urllib3)/"),
     ("HTTP: aiohttp, httpx", r"\b(aiohttp|httpx|httpx_aiohttp|httpcore|yarl|multidict|aiohappyeyeballs)/"),

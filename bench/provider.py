@@ -1,4 +1,4 @@
-"""The sandbox in a process of its own, which notes when each job was polled and what it was told."""
+"""The sandbox in a process of its own, which notes when each job was polled and what the answer was."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sandbox.providers.photogpt import PhotoGPT
 from sandbox.providers.photogpt_films import PhotoGPTFilms
 from sandbox.world import Options, World
 
-#: Where the notes are read: for each job of the provider, [seconds since the epoch, whether it was told "success"].
+#: Where the notes are read: for each job of the provider, [seconds since the epoch, whether the answer was "success"].
 POLLS_PATH = "/_bench/polls"
 
 #: Where jobs are accepted by the hundred, without the requests that would submit them: a JSON list of prompts.

@@ -1,4 +1,4 @@
-"""A look in under a minute: the same burst, small, with the script and with bide, and what has become of the ratios."""
+"""The same burst in under a minute, small, with the script and with bide, and what has become of the ratios."""
 
 from __future__ import annotations
 

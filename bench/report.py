@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from bench import plots
+from bench import goals, plots
 from bench.contenders import CONTENDERS
-from bench.goals import goals, told
 from bench.records import FILE, Record, Summary, read, summaries
 from bench.servers import ROOT
 from bench.sizes import RESULT_BYTES, SIZES
@@ -22,7 +21,7 @@ _CPU = value("cpu_per_1000", spanned=True)
 
 def report(records: Sequence[Record]) -> str:
     """All that was measured; a scenario without records is left out."""
-    parts = [_head(records), "### Goals", told(goals(records)), *_bursts(records), *_paced(records)]
+    parts = [_head(records), "### Goals", goals.table(goals.goals(records)), *_bursts(records), *_paced(records)]
     return "\n\n".join([*parts, *_flights(records), *_others(records)])
 
 
@@ -79,9 +78,9 @@ def _bursts(records: Sequence[Record]) -> list[str]:
 
 
 def _grown(one: Summary) -> str:
-    """What a waiting job adds to Redis; nothing is told where what an earlier wave had left went away meanwhile."""
-    said = value("redis_bytes_per_waiting", scale=1e-3)(one)
-    return "-" if said.startswith("-") else said
+    """What a waiting job adds to Redis; a dash where what an earlier wave had left went away meanwhile."""
+    figure = value("redis_bytes_per_waiting", scale=1e-3)(one)
+    return "-" if figure.startswith("-") else figure
 
 
 def _who(burst: Mapping[str, Summary]) -> str:
@@ -139,31 +138,31 @@ def _others(records: Sequence[Record]) -> list[str]:
     lines = []
     if one := summaries(records, "waiting").get("bide"):
         lines.append(
-            f"**Waiting**: {_said(one, 'jobs', 1, 0)} jobs took {_said(one, 'redis_bytes', 1e-6, 0)} MB of Redis "
-            f"(used_memory), {_said(one, 'redis_bytes_per_waiting', 1e-3)} kB a job of data; worker and poller "
-            f"together grew by {_said(one, 'process_bytes', 1e-6, 1)} MB."
+            f"**Waiting**: {_figure(one, 'jobs', 1, 0)} jobs took {_figure(one, 'redis_bytes', 1e-6, 0)} MB of Redis "
+            f"(used_memory), {_figure(one, 'redis_bytes_per_waiting', 1e-3)} kB a job of data; worker and poller "
+            f"together grew by {_figure(one, 'process_bytes', 1e-6, 1)} MB."
         )
     if one := summaries(records, "start").get("bide"):
         lines.append(
-            f"**Start**: {_said(one, 'jobs', 1, 0)} jobs one by one on an idle system. From `Client.submit` to the "
+            f"**Start**: {_figure(one, 'jobs', 1, 0)} jobs one by one on an idle system. From `Client.submit` to the "
             f"intent to buy in the ledger {_milliseconds(one, 'step')}; to the request at the provider "
             f"{_milliseconds(one, 'arrival')}."
         )
     if one := summaries(records, "film").get("bide"):
         what = "arrived whole" if one.median("arrived") else "did not arrive"
         lines.append(
-            f"**A video** of {_said(one, 'bytes', 1e-6, 0)} MB {what}; the worker held "
-            f"{_said(one, 'peak_bytes', 1e-6, 0)} MB at most, all of Python included."
+            f"**A video** of {_figure(one, 'bytes', 1e-6, 0)} MB {what}; the worker held "
+            f"{_figure(one, 'peak_bytes', 1e-6, 0)} MB at most, all of Python included."
         )
     return ["### Waiting, starting, and a large result", *lines] if lines else []
 
 
-def _said(one: Summary, name: str, scale: float, digits: int = 2) -> str:
+def _figure(one: Summary, name: str, scale: float, digits: int = 2) -> str:
     return value(name, scale=scale, digits=digits)(one)
 
 
 def _milliseconds(one: Summary, name: str) -> str:
-    middle, slow = (_said(one, f"{name}_{part}", 1000, 0) for part in ("p50", "p95"))
+    middle, slow = (_figure(one, f"{name}_{part}", 1000, 0) for part in ("p50", "p95"))
     return f"{middle} ms (p50), {slow} ms (p95)"
 
 

@@ -23,7 +23,7 @@ import redis
 from bench.proc import machine
 from bench.records import FILE, read, summaries
 from bench.scaling_model import Costs, Load, lateness, needs, polls_per_second
-from bench.servers import ROOT, _on_a_port, _redis, end, said, spawn
+from bench.servers import ROOT, _on_a_port, _redis, end, read_line, spawn
 from bench.sizes import ONE_POLLER
 from bench.table import written
 from bide.contract import GenerateRequest, JobState
@@ -31,7 +31,7 @@ from bide.ledger import AccountName, Ledger, Limits
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.connection import connect
 from bide.polling.backoff import PollPlan
-from workers.embedded.surroundings import demo_surroundings
+from workers.embedded.environment import demo_environment
 
 PAGE = ROOT / "docs" / "scaling.md"
 
@@ -52,8 +52,8 @@ LOADS = (
     Load(1000, 100, 2, retention_seconds=24 * 3600.0),
 )
 
-#: Looks at an idle account whose price is measured.
-LOOKS = 1000
+#: Sweeps and watches of an idle account, whose price is measured.
+TIMES = 1000
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _finish(ledger: Ledger, account: AccountName, job_id: str) -> None:
     ledger.answered(account, job_id)
 
 
-def look(server: redis.Redis) -> tuple[float, float]:
+def idle_prices(server: redis.Redis) -> tuple[float, float]:
     """Redis's CPU for a sweep of an idle account with all that belongs to it, and for a watch [seconds]."""
     ledger, callbacks, account = Ledger(server), Callbacks(server), AccountName("photogpt", "idle")
 
@@ -114,12 +114,12 @@ def look(server: redis.Redis) -> tuple[float, float]:
     return _price(server, swept), _price(server, lambda: ledger.watch(account))
 
 
-def _price(server: redis.Redis, move: Callable[[], object]) -> float:
-    move()
+def _price(server: redis.Redis, call: Callable[[], object]) -> float:
+    call()
     before = _redis_cpu(server)
-    for _ in range(LOOKS):
-        move()
-    return (_redis_cpu(server) - before) / LOOKS
+    for _ in range(TIMES):
+        call()
+    return (_redis_cpu(server) - before) / TIMES
 
 
 def _used_bytes(server: redis.Redis) -> float:
@@ -138,26 +138,26 @@ def run(server: redis.Redis, url: str, processes: int, seconds: float) -> Measur
         for number in range(processes):
             accounts = [str(account) for account in ACCOUNTS[number::processes]]
             command = [sys.executable, "-m", "bench.scaling_poller", url, *accounts, "--seconds", str(seconds)]
-            started.append(spawn(command, demo_surroundings()))
+            started.append(spawn(command, demo_environment()))
         for process in started:
-            said(process, "ready")
+            read_line(process, "ready")
         before = _redis_cpu(server)
         for process in started:
             assert process.stdin is not None
             process.stdin.write("\n")
             process.stdin.flush()
-        told = [json.loads(said(process, "{")) for process in started]
+        figures = [json.loads(read_line(process, "{")) for process in started]
         spent = _redis_cpu(server) - before
     finally:
         for process in started:
             end(process)
-    polls, cpu = sum(each["polls"] for each in told), sum(each["cpu_seconds"] for each in told)
+    polls, cpu = sum(each["polls"] for each in figures), sum(each["cpu_seconds"] for each in figures)
     return Measured(processes, polls / seconds, cpu / polls, spent / polls, spent / seconds)
 
 
-def report(runs: Sequence[Measured], memory: tuple[float, float], looks: tuple[float, float]) -> str:
+def report(runs: Sequence[Measured], memory: tuple[float, float], idle: tuple[float, float]) -> str:
     """What was measured, and what the model makes of it, in Markdown."""
-    (waiting_bytes, finished_bytes), (sweep, watch) = memory, looks
+    (waiting_bytes, finished_bytes), (sweep, watch) = memory, idle
     lines = [
         "| pollers | polls per second | as the model has it | poller CPU per poll [µs] | Redis CPU per poll [µs] "
         "| Redis, of a core |",
@@ -249,11 +249,11 @@ def main(processes: tuple[int, ...], jobs: int, seconds: float, write: bool) -> 
         try:
             url = f"redis://127.0.0.1:{port}/0"
             with connect(url) as server:
-                memory, looks = fill(server, jobs), look(server)
+                memory, idle = fill(server, jobs), idle_prices(server)
                 runs = [run(server, url, count, seconds) for count in processes]
         finally:
             end(process)
-    text = report(runs, memory, looks)
+    text = report(runs, memory, idle)
     click.echo(text)
     if write:
         PAGE.write_text(written(PAGE.read_text(), text))

@@ -15,8 +15,8 @@ ROUND_GAP_SECONDS, BATCH = 0.25, 500
 #: The part of one core that Redis, or a poller, should be planned for: above it queues grow in bursts.
 PLANNED_SHARE = 0.7
 
-#: How often two processes look at every account [seconds]: one sweeps it, the other watches.
-LOOK_SECONDS = 2.5
+#: How often two processes visit every account [seconds]: one sweeps it, the other watches.
+VISIT_SECONDS = 2.5
 
 #: What one Redis is given for data [bytes].
 LEDGER_BYTES = 64e9
@@ -79,7 +79,7 @@ def needs(load: Load, costs: Costs) -> Needs:
         workers=load.jobs_per_second * costs.worker_seconds_per_job / PLANNED_SHARE,
         redis_cores=load.polls_per_second * costs.redis_seconds_per_poll
         + load.jobs_per_second * costs.redis_seconds_per_job
-        + load.accounts * (costs.redis_seconds_per_sweep + costs.redis_seconds_per_watch) / LOOK_SECONDS,
+        + load.accounts * (costs.redis_seconds_per_sweep + costs.redis_seconds_per_watch) / VISIT_SECONDS,
         redis_bytes=load.in_flight * costs.redis_bytes_waiting + remembered * costs.redis_bytes_finished,
     )
 

@@ -1,4 +1,4 @@
-"""Puts jobs in flight by the ledger's own moves, without workers: far more of them than this machine could submit."""
+"""Puts jobs in flight by the ledger's own scripts, without workers: far more of them than this machine could submit."""
 
 from __future__ import annotations
 

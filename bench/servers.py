@@ -20,7 +20,7 @@ import redis
 
 from bench import provider, workload
 from bide.ledger.connection import connect
-from workers.embedded.surroundings import demo_surroundings
+from workers.embedded.environment import demo_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,7 +47,7 @@ class World:
         return [one for one in self._ask("/_sandbox/purchases") if one["reference"] in names]
 
     def polls(self) -> dict[str, list[tuple[float, bool]]]:
-        """All polls by the provider's job id: when it came, and whether it was told that the job is done."""
+        """All polls by the provider's job id: when it came, and whether its answer had the result."""
         polls: dict[str, list[tuple[float, bool]]] = self._ask(provider.POLLS_PATH)
         return polls
 
@@ -67,8 +67,8 @@ class World:
 
     def kept_bytes(self) -> int:
         """What Redis keeps: its data and the table of its keys, no buffers of connections or files [bytes]."""
-        told: Any = self.redis.memory_stats()
-        return int(told["dataset.bytes"]) + int(told.get("db.0", {}).get("overhead.hashtable.main", 0))
+        memory: Any = self.redis.memory_stats()
+        return int(memory["dataset.bytes"]) + int(memory.get("db.0", {}).get("overhead.hashtable.main", 0))
 
     def dues_file(self, contender: str) -> Path:
         """Where a contender notes when its polls are due."""
@@ -81,9 +81,9 @@ class World:
 
 @contextmanager
 def world(
-    folder: Path, *, latency_seconds: float, result_bytes: int, told: Mapping[str, str] | None = None
+    folder: Path, *, latency_seconds: float, result_bytes: int, variables: Mapping[str, str] | None = None
 ) -> Iterator[World]:
-    """All servers, ended with the block; `told` goes into the contender's environment over what is there."""
+    """All servers, ended with the block; `variables` go into the contender's environment over those of the world."""
     with ExitStack() as stack:
         redis_process, redis_port = _on_a_port(_redis, folder)
         stack.callback(end, redis_process)
@@ -92,15 +92,15 @@ def world(
         objects_process, objects_port = _on_a_port(_objects, folder, keys)
         stack.callback(end, objects_process)
         options = ["--latency", str(latency_seconds), "--result-bytes", str(result_bytes)]
-        provider_process = spawn([sys.executable, "-m", "bench.provider", *options], demo_surroundings())
+        provider_process = spawn([sys.executable, "-m", "bench.provider", *options], demo_environment())
         stack.callback(end, provider_process)
-        origin = f"http://127.0.0.1:{said(provider_process, 'ready').split()[1]}"
+        origin = f"http://127.0.0.1:{read_line(provider_process, 'ready').split()[1]}"
         url = f"redis://127.0.0.1:{redis_port}/0"
         environment = {
-            **demo_surroundings(),
+            **demo_environment(),
             **keys,
-            **_told(url, f"http://127.0.0.1:{objects_port}", origin),
-            **(told or {}),
+            **_environment(url, f"http://127.0.0.1:{objects_port}", origin),
+            **(variables or {}),
         }
         client = stack.enter_context(connect(url))
         servers = redis_process, provider_process, objects_process
@@ -108,7 +108,7 @@ def world(
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], *, log: Path | None = None) -> subprocess.Popen[str]:
-    """Start a process of the run in the project's folder; what it says is read by us, or goes to `log`."""
+    """Start a process of the run in the project's folder; its output is read by us, or goes to `log`."""
     with log.open("a") if log else open("/dev/null", "w") as out:  # noqa: PTH123 - closed with the block
         return subprocess.Popen(
             command,
@@ -121,7 +121,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], *, log: Path |
         )
 
 
-def said(process: subprocess.Popen[str], word: str) -> str:
+def read_line(process: subprocess.Popen[str], word: str) -> str:
     """The line of a process that begins with `word`; raises `RuntimeError` if it ends without."""
     assert process.stdout is not None
     for line in process.stdout:
@@ -144,7 +144,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def wait_until(true: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS, every: float = 0.05) -> bool:
-    """Look again and again; whether it came true in time."""
+    """Wait until `true` holds; whether it came true in time."""
     until = time.monotonic() + seconds
     while not (came := true()) and time.monotonic() < until:
         time.sleep(every)
@@ -156,7 +156,7 @@ def _on_a_port(
     folder: Path,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[subprocess.Popen[str], int]:
-    """Start a server that can't choose its port itself; another port where somebody was faster."""
+    """Start a server that can't choose its port itself; another port where that one was taken meanwhile."""
     for _ in range(5):
         port = _free_port()
         process = start(folder, port, environment or {})
@@ -181,13 +181,13 @@ def _redis_program() -> str:
 
 
 def _objects(folder: Path, port: int, keys: Mapping[str, str]) -> subprocess.Popen[str]:
-    told = {"NANIO_ACCESS_KEY": keys["AWS_ACCESS_KEY_ID"], "NANIO_SECRET_KEY": keys["AWS_SECRET_ACCESS_KEY"]}
+    access = {"NANIO_ACCESS_KEY": keys["AWS_ACCESS_KEY_ID"], "NANIO_SECRET_KEY": keys["AWS_SECRET_ACCESS_KEY"]}
     options = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(folder / "objects"), "--no-access-log"]
     command = [sys.executable, "-m", "nanio", "serve", *options, "--region", "us-east-1"]
-    return spawn(command, {**demo_surroundings(), **told}, log=folder / "objects.log")
+    return spawn(command, {**demo_environment(), **access}, log=folder / "objects.log")
 
 
-def _told(redis_url: str, objects_url: str, origin: str) -> dict[str, str]:
+def _environment(redis_url: str, objects_url: str, origin: str) -> dict[str, str]:
     plan, bide = workload.PLAN, "BIDE_PROVIDERS__PHOTOGPT__"
     return {
         workload.PROVIDER_VARIABLE: f"{origin}/photogpt/api",

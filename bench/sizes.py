@@ -1,4 +1,4 @@
-"""How large the scenarios are: for the page, for a quick look, and for a try of the machinery."""
+"""How large the scenarios are: for the page, for a quick run, and for a try of the machinery."""
 
 from __future__ import annotations
 

@@ -14,26 +14,29 @@ from bench.sizes import RESULT_BYTES
 
 
 @contextmanager
-def servers(*, latency_seconds: float, told: Mapping[str, str] | None = None) -> Iterator[World]:
-    """The servers alone; `told` goes into a contender's environment."""
+def servers(*, latency_seconds: float, environment: Mapping[str, str] | None = None) -> Iterator[World]:
+    """The servers alone; `environment` adds to a contender's environment."""
     with (
         tempfile.TemporaryDirectory(prefix="bide-bench-", ignore_cleanup_errors=True) as folder,
-        world(Path(folder), latency_seconds=latency_seconds, result_bytes=RESULT_BYTES, told=told) as there,
+        world(Path(folder), latency_seconds=latency_seconds, result_bytes=RESULT_BYTES, variables=environment) as there,
     ):
-        os.environ.update(there.environment)  # the bench looks into the bucket as the contenders do
+        os.environ.update(there.environment)  # the bench reads the bucket as the contenders do
         yield there
 
 
 @contextmanager
-def stage(name: str, *, latency_seconds: float, told: Mapping[str, str] | None = None) -> Iterator[Contender]:
-    """The contender, running; `told` goes into its environment."""
-    with servers(latency_seconds=latency_seconds, told=told) as there, CONTENDERS[name](there) as contender:
+def stage(name: str, *, latency_seconds: float, environment: Mapping[str, str] | None = None) -> Iterator[Contender]:
+    """The contender, running; `environment` adds to its own."""
+    with (
+        servers(latency_seconds=latency_seconds, environment=environment) as there,
+        CONTENDERS[name](there) as contender,
+    ):
         yield contender
 
 
 @contextmanager
-def bide(*, latency_seconds: float, told: Mapping[str, str] | None = None) -> Iterator[Bide]:
+def bide(*, latency_seconds: float, environment: Mapping[str, str] | None = None) -> Iterator[Bide]:
     """The same, for what only bide is asked."""
-    with stage(Bide.name, latency_seconds=latency_seconds, told=told) as contender:
+    with stage(Bide.name, latency_seconds=latency_seconds, environment=environment) as contender:
         assert isinstance(contender, Bide)
         yield contender

@@ -21,8 +21,11 @@ PAUSE_SECONDS = (0.05, 0.1)
 #: Latency of the jobs [seconds]: none ends and none is polled while others are submitted.
 LATENCY_SECONDS = 3600.0
 
-#: What bide is told for that.
-TOLD = {"BIDE_PROVIDERS__PHOTOGPT__POLL_FIRST_SECONDS": "600", "BIDE_PROVIDERS__PHOTOGPT__POLL_CAP_SECONDS": "600"}
+#: bide's variables for that.
+ENVIRONMENT = {
+    "BIDE_PROVIDERS__PHOTOGPT__POLL_FIRST_SECONDS": "600",
+    "BIDE_PROVIDERS__PHOTOGPT__POLL_CAP_SECONDS": "600",
+}
 
 #: Submits that are not counted, and how long the last may take [seconds].
 WARM_JOBS, PATIENCE_SECONDS = 40, 20.0

@@ -39,13 +39,13 @@ def _of_bide(scenario: str, variant: str, sizes: Sizes) -> Values:
     match scenario:
         case "in flight":
             flight = dict(sizes.flights)[variant]
-            with bide(latency_seconds=flight.latency_seconds, told=in_flight.told(flight)) as one:
+            with bide(latency_seconds=flight.latency_seconds, environment=in_flight.environment_of(flight)) as one:
                 return in_flight.measure(one, flight=flight)
         case "waiting":
             with bide(latency_seconds=waiting.LATENCY_SECONDS) as one:
                 return waiting.measure(one, jobs=sizes.waiting_jobs)
         case "start":
-            with bide(latency_seconds=start.LATENCY_SECONDS, told=start.TOLD) as one:
+            with bide(latency_seconds=start.LATENCY_SECONDS, environment=start.ENVIRONMENT) as one:
                 return start.measure(one, jobs=sizes.start_jobs)
         case "film":
             with bide(latency_seconds=sizes.kill_latency_seconds) as one:

@@ -81,9 +81,9 @@ def picture_url(answer: dict[str, Any]) -> str | None:
 
 def open_storage() -> Storage:
     """The bucket, by the same client and settings as bide's."""
-    told = os.environ
+    env = os.environ
     options = StorageOptions(
-        BUCKET, told["BIDE_S3__ENDPOINT_URL"], region=told["BIDE_S3__REGION"], max_connections=2 * STEPS_AT_ONCE
+        BUCKET, env["BIDE_S3__ENDPOINT_URL"], region=env["BIDE_S3__REGION"], max_connections=2 * STEPS_AT_ONCE
     )
     return Storage(options)
 

@@ -11,29 +11,29 @@ Point = Literal[
     "recorded",
     "capacity_taken",
     "intent_written",
-    "request_half_sent",  # reached when the request goes out: whoever kills there cuts it in half
+    "request_half_sent",  # reached when the request goes out: a kill there cuts it in half
     "answer_read",  # and not recorded
     "answer_recorded",  # and no round scheduled
     "poll_claimed",
     "poll_answered",  # and not recorded
-    "poll_recorded",  # and nobody told to resume the job
+    "poll_recorded",  # and no message sent to resume the job
     "job_resumed",  # and the round not acknowledged
     "half_downloaded",  # reached with each piece
-    "half_uploaded",  # reached when the upload goes out, as above
+    "half_uploaded",  # reached when the upload goes out: a kill there cuts it in half
     "objects_uploaded",  # and no `job.json`
     "document_uploaded",  # `job.json` is, and its end not recorded
-    "end_recorded",  # and the caller not told
+    "end_recorded",  # and the caller without an answer
     "caller_told",  # and the message not acknowledged
 ]
 
 POINTS: tuple[Point, ...] = get_args(Point)
 
-#: Whoever wants to know. Nobody does, but in the processes that the fault tests start.
+#: Functions that are called at each point. There are some only in the processes that the fault tests start.
 watchers: list[Callable[[Point], None]] = []
 
 
 def reached(point: Point) -> None:
-    """Tell the watchers; without them this costs what an empty function costs."""
+    """Call the watchers; without them this costs what an empty function costs."""
     if watchers:
         for watch in watchers:
             watch(point)

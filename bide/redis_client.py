@@ -9,7 +9,7 @@ import redis
 import redis.asyncio.sentinel
 import redis.sentinel
 
-#: The name by which sentinels know a Redis, unless somebody gave it another.
+#: The name by which sentinels know a Redis, unless the settings give another one.
 SENTINEL_MASTER = "mymaster"
 
 SENTINEL_PORT = 26379
@@ -40,7 +40,7 @@ def connect_async(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options
 
 
 def results_at(broker_url: str, ledger_url: str) -> str:
-    """Where workers keep results unless they are told: at the broker where that is a Redis, else beside the ledger."""
+    """Where workers keep results without a setting: at the broker where that is a Redis, else beside the ledger."""
     return broker_url if broker_url.startswith(("redis", "unix:", "sentinel:")) else ledger_url
 
 
@@ -96,6 +96,6 @@ def sentinels_of(url: str) -> list[tuple[str, int]]:
 def _sentinels(url: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
     """Hosts and ports of all; user, password and number of the database that they lead to, as the first one says."""
     first = urlsplit(url.partition(";")[0])
-    said = {"username": first.username, "password": first.password}
-    credentials = {name: unquote(value) for name, value in said.items() if value}
+    fields = {"username": first.username, "password": first.password}
+    credentials = {name: unquote(value) for name, value in fields.items() if value}
     return sentinels_of(url), {**credentials, "db": int(first.path.strip("/") or 0)}

@@ -1,16 +1,19 @@
-"""What the site shows besides the pages: settings as a table, and files of the repository under their address there."""
+"""What the site shows besides the pages: tables, pictures of diagrams, and links into the repository."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from posixpath import normpath
+from posixpath import normpath, relpath
 from typing import Any
+
+from mkdocs.exceptions import PluginError
 
 from bide.cli.advice import ADVICE
 from bide.settings.model import KNOWN
 from bide.settings.variables import Leaf
+from docs.draw import DOCS, REMEDY, diagrams
 
 #: Where files lie that the site does not hold.
 REPOSITORY = "https://github.com/bide-dev/bide/blob/main"
@@ -33,10 +36,21 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
         return f"]({REPOSITORY}/{target.removeprefix('../')}{link['anchor'] or ''})"
 
     made = {SETTINGS_MARK: settings_table, CODES_MARK: codes_table}
-    text = _LINK.sub(led_out, markdown)
+    text = _LINK.sub(led_out, pictured(page.file.src_uri, markdown))
     for mark, table in made.items():
         text = text.replace(mark, "\n".join(table()))
     return text
+
+
+def pictured(page: str, markdown: str) -> str:
+    """The page with a picture in place of each diagram, which links to itself; without its picture the build fails."""
+    for place, diagram in reversed(list(diagrams(page, markdown))):
+        if not diagram.picture.is_file():
+            raise PluginError(f"{page}: the diagram under {diagram.heading!r} has no picture: {REMEDY}")
+        address = relpath(diagram.picture.relative_to(DOCS).as_posix(), Path(page).parent.as_posix())
+        image = f"[![Diagram: {diagram.heading}]({address})]({address})"
+        markdown = f"{markdown[: place.start()]}{image}{markdown[place.end() :]}"
+    return markdown
 
 
 def settings_table() -> Iterator[str]:
@@ -63,5 +77,5 @@ def _default(leaf: Leaf) -> str:
 
 
 def _meaning(leaf: Leaf) -> str:
-    said = (leaf.field.description or "").replace("|", "\\|")
-    return f"{said}{'; a secret' if leaf.secret else ''}".removeprefix("; ")
+    description = (leaf.field.description or "").replace("|", "\\|")
+    return f"{description}{'; a secret' if leaf.secret else ''}".removeprefix("; ")

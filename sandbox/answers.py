@@ -1,4 +1,4 @@
-"""The answers that providers share: JSON, and the HTML of whoever stands in front of them."""
+"""The answers that providers share: JSON, and the HTML of proxies in front of them."""
 
 from __future__ import annotations
 

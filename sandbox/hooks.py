@@ -1,4 +1,4 @@
-"""Calls to whoever wants to hear of a job's end, as providers make them: unsigned, at most once or by chance twice."""
+"""Webhooks about a job's end, as providers call them: unsigned, at most once or by chance twice."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sandbox.jobs import Job, Phase
 #: How long a receiver may take [seconds].
 _ANSWER_SECONDS = 30.0
 
-#: How often a job is looked at whose end nobody can foresee [seconds].
-_LOOK_SECONDS = 0.1
+#: How often a job is checked whose end can't be foreseen [seconds].
+_CHECK_SECONDS = 0.1
 
-#: What is said of a job; None while there is nothing to say.
-Said = Callable[[Job, Phase], dict[str, Any] | None]
+#: Gives the body of a call about a job; None while there is nothing to report.
+Body = Callable[[Job, Phase], dict[str, Any] | None]
 
 
 class Caller:
@@ -31,9 +31,9 @@ class Caller:
         #: How often an answer came, by HTTP code; 0: none.
         self.answers: Counter[int] = Counter()
 
-    def promise(self, job: Job, url: str, said: Said) -> None:
+    def promise(self, job: Job, url: str, body: Body) -> None:
         """Call `url` when the job has ended; its fates may have it lost, repeated, or made too early."""
-        task = asyncio.create_task(self._call(job, url, said))
+        task = asyncio.create_task(self._call(job, url, body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -50,16 +50,16 @@ class Caller:
         if self._session is not None:
             await self._session.close()
 
-    async def _call(self, job: Job, url: str, said: Said) -> None:
+    async def _call(self, job: Job, url: str, body: Body) -> None:
         if early := float(job.fates.get("hook_lies", 0)):
             await asyncio.sleep(early)
-            await self._post(url, said(job, Phase.DONE))
+            await self._post(url, body(job, Phase.DONE))
         while job.running(time.time()):  # noqa: ASYNC110 - a rule may put off its end while it runs
-            await asyncio.sleep(max(job.done_at - time.time(), _LOOK_SECONDS))
+            await asyncio.sleep(max(job.done_at - time.time(), _CHECK_SECONDS))
         if "hook_lost" in job.fates:
             return
         for _ in range(int(float(job.fates.get("hook_repeated", 1)))):
-            await self._post(url, said(job, job.glance(time.time())))
+            await self._post(url, body(job, job.glance(time.time())))
 
     async def _post(self, url: str, body: dict[str, Any] | None) -> None:
         if body is None:

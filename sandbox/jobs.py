@@ -26,7 +26,7 @@ _LONGEST_TEXT = 4000
 
 
 class Phase(StrEnum):
-    """How a job looks to whoever asks."""
+    """What a poll shows of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -101,7 +101,7 @@ class Job:
     was_empty: bool = False
 
     def observe(self, now: float) -> Phase:
-        """What a poll is told; counts the polls."""
+        """What a poll shows; counts the polls."""
         self.polls += 1
         if self.polls <= float(self.fates.get("not_found_first", 0)):
             return Phase.MISSING

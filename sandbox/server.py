@@ -62,7 +62,7 @@ def base_urls(origin: str) -> dict[str, str]:
 
 
 async def serve(options: Options, address: Address, ready: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` is told the port. Requests that hang then are cut off."""
+    """Serve until SIGTERM or SIGINT; `ready` gets the port. Requests that hang then are cut off."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -118,13 +118,13 @@ class Contender(ABC):
     def _started(self, launch: Launch) -> subprocess.Popen[str]:
         log = self._log(launch)
         log.touch()
-        said_before = len(log.read_text())
+        length_before = len(log.read_text())
         # in a group of its own, so that `destroy` reaches what it forks
         command = ["setsid", *launch.command]
         process = spawn(command, {**self.world.environment, **launch.environment}, log=log)
 
         def serves() -> bool:
-            return log.read_text()[said_before:].count(launch.ready) >= launch.times
+            return log.read_text()[length_before:].count(launch.ready) >= launch.times
 
         up = wait_until(lambda: process.poll() is not None or serves(), seconds=START_SECONDS)
         if not up or process.poll() is not None:

@@ -19,8 +19,8 @@ from bide.contract import GENERATE_TASK, SUBMIT_QUEUE
 from bide.ledger import AccountName
 from bide.ledger.ledger import prefix
 
-#: Between two looks at the ledger's clock [seconds]; every poll stands on it for longer.
-_LOOK_SECONDS = 0.5
+#: Between two reads of the ledger's clock [seconds]; every poll stands on it for longer.
+_READ_SECONDS = 0.5
 
 
 class Bide(CeleryContender):
@@ -102,7 +102,7 @@ class DueWatch:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK_SECONDS):
+        while not self._stop.wait(_READ_SECONDS):
             waiting: Any = self._redis.zrange(f"{self._prefix}due", 0, -1, withscores=True)
             for job, score in waiting:
                 self._seen[job].add(score)

@@ -18,7 +18,7 @@ import redis
 
 from bench import workload
 from bench.contenders.base import INSTALL, START_SECONDS, Contender
-from bench.servers import ROOT, World, end, said, spawn, wait_until
+from bench.servers import ROOT, World, end, read_line, spawn, wait_until
 
 
 class LibraryContender(Contender):
@@ -27,7 +27,7 @@ class LibraryContender(Contender):
     #: The module of `bench.peers`.
     peer: str
 
-    #: What its processes are told besides.
+    #: Variables of its processes' environment, besides those of all contenders.
     settings: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, world: World) -> None:
@@ -47,7 +47,7 @@ class LibraryContender(Contender):
     def start(self) -> None:
         self.start_workers()
         self._caller = spawn([self.python(), "-m", "bench.peers.feed", self.module], self._environment)
-        said(self._caller, "ready")
+        read_line(self._caller, "ready")
 
     @abstractmethod
     def start_workers(self) -> None:
@@ -62,7 +62,7 @@ class LibraryContender(Contender):
         assert self._caller.stdin is not None
         self._caller.stdin.write(json.dumps(names) + "\n")
         self._caller.stdin.flush()
-        said(self._caller, "enqueued")
+        read_line(self._caller, "enqueued")
 
     def finished(self, names: Sequence[str]) -> int:
         results: Any = self.read([self.result_key(name) for name in names])
@@ -87,7 +87,7 @@ class LibraryContender(Contender):
         self.launch(f"{self.name}-{number}", [path, *options], self._environment, ready=ready, times=times)
 
     def kill_worker(self, number: int, pid: str) -> None:
-        """SIGKILL the last worker that a command of several said it started, `pid` being how it says so."""
+        """SIGKILL the worker that a command of several started last; `pid` finds the workers' ids in its log."""
         *_, last = re.findall(pid, self.log(number).read_text())
         os.kill(int(last), signal.SIGKILL)
 

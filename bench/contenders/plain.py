@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 
 from bench.contenders.base import Contender, destroy
-from bench.servers import World, said, spawn
+from bench.servers import World, read_line, spawn
 
 
 class Plain(Contender):
@@ -29,7 +29,7 @@ class Plain(Contender):
         command = ["setsid", sys.executable, "-m", "bench.plain"]
         process = spawn(command, {**self.world.environment, **self.notes})
         self.processes.append(process)
-        said(process, "ready")
+        read_line(process, "ready")
         threading.Thread(target=self._listen, args=(process,), daemon=True).start()
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""When to look next: pure functions, no clock, no sleep."""
+"""When to poll next: pure functions, no clock, no sleep."""
 
 from __future__ import annotations
 

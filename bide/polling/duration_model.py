@@ -22,8 +22,8 @@ LEAST_ESTIMATE_SECONDS, MOST_ESTIMATE_SECONDS = 0.5, 7 * 24 * 3600.0
 #: Log-likelihood by which estimates must have predicted lately better than durations alone, and how far it is counted.
 HONEST, _MOST_HONEST = 3.0, 10.0
 
-#: The most that one job says about its estimate (log-likelihood).
-_MOST_SAID = 2.0
+#: The most that one job counts for or against its estimate (log-likelihood).
+_MOST_EVIDENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class DurationModel:
         if not (self.durations.known and self.multiples.known):
             return 0.0
         likely = self.multiples.likelihood(after, by), self.durations.likelihood(after * scale, by * scale)
-        said = math.log(max(likely[0], 1e-3) / max(likely[1], 1e-3))
-        honesty = self.honesty + max(-_MOST_SAID, min(said, _MOST_SAID))
+        evidence = math.log(max(likely[0], 1e-3) / max(likely[1], 1e-3))
+        honesty = self.honesty + max(-_MOST_EVIDENCE, min(evidence, _MOST_EVIDENCE))
         return max(-_MOST_HONEST, min(honesty, _MOST_HONEST))
 
     def about(self, estimate_seconds: float | None = None) -> tuple[Sketch, int] | None:
-        """The sketch to go by for a job, and by how many bins it is to be moved; None while nothing is known."""
+        """The sketch to go by for a job, and by how many bins it is shifted; None while nothing is known."""
         scale = _scale(estimate_seconds)
         if scale and self.multiples.known and self.honesty >= HONEST:
             return self.multiples, round(BINS_PER_OCTAVE * math.log2(scale))
@@ -66,7 +66,7 @@ class DurationModel:
 
     @classmethod
     def from_text(cls, text: str) -> DurationModel:
-        """The reverse; whatever can't be read is no duration_model."""
+        """Read the text of `to_text`; a text that can't be read gives an empty model."""
         try:
             version, honesty, durations, multiples = text.split("|")
             if version != VERSION or not math.isfinite(float(honesty)):
@@ -80,8 +80,8 @@ def _scale(estimate_seconds: float | None) -> float:
     """What a job's ages are divided by, as exactly as bins are; 0 where its estimate is of no use."""
     if not estimate_seconds or not LEAST_ESTIMATE_SECONDS <= estimate_seconds <= MOST_ESTIMATE_SECONDS:
         return 0.0
-    moved: int = bin_of(estimate_seconds) - bin_of(AS_ESTIMATED_SECONDS)
-    return float(2.0 ** (moved / BINS_PER_OCTAVE))
+    shift: int = bin_of(estimate_seconds) - bin_of(AS_ESTIMATED_SECONDS)
+    return float(2.0 ** (shift / BINS_PER_OCTAVE))
 
 
 def _text_of(sketch: Sketch) -> str:

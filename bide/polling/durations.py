@@ -1,6 +1,6 @@
 """How long jobs take: a small sketch that forgets, learned from what polls tell, and notices when it no longer holds.
 
-A poll never says when a job ended, only that it was running at one look and done at the next. Such a job counts for
+A poll never says when a job ended, only that it ran at one poll and was done at the next. Such a job counts for
 all the times between, each as much as the sketch so far makes it likely (the self-consistent estimate of Turnbull,
 one step of EM for each job). All functions are pure: no clock, no I/O.
 """
@@ -69,8 +69,8 @@ class Sketch:
         return self.weight >= KNOWN_JOBS
 
     @property
-    def doubtful(self) -> bool:
-        """Whether jobs may have become shorter, so that earlier looks are worth more."""
+    def drifting(self) -> bool:
+        """Whether jobs may have become shorter, so that earlier polls are worth more."""
         return self.shorter > ALARM / 2
 
     def quantiles_seconds(self, *shares: float) -> list[float]:
@@ -94,7 +94,7 @@ class Sketch:
         return judged._with(believed)
 
     def discounted(self, jobs: float) -> Sketch:
-        """The same shape, standing for `jobs` at most, with no evidence against it."""
+        """A sketch of this shape that counts for `jobs` at most, with no evidence against it."""
         factor = min(jobs / self.weight, 1.0) if self.weight else 1.0
         return Sketch({place: weight * factor for place, weight in self.weights.items()}, jobs=self.jobs)
 
@@ -162,7 +162,7 @@ def _parts(after_seconds: float, by_seconds: float) -> Iterator[tuple[int, float
 
 
 def _surprise(parts: Mapping[int, float], first: int, last: int, likely: float) -> float:
-    """How much better than the sketch somebody explains a job who finds all bins from `first` to `last` alike."""
+    """How much better than the sketch a job is explained where all bins from `first` to `last` are equally likely."""
     alike = sum(part for place, part in parts.items() if first <= place <= last) / (last + 1 - first)
     surprise = math.log(max(alike, 1e-3) / max(likely, 1e-3))
     return max(-_MOST_SURPRISE, min(surprise, _MOST_SURPRISE))

@@ -1,7 +1,7 @@
-"""When to look at a job of which it is known how long its like take: the fewest looks for the least waiting.
+"""When to poll a job whose durations are known: the fewest polls for the least waiting.
 
-Looks at ages t1 < t2 < ... of a job that ends at T cost one each, up to the first at or after T, and `weight` for each
-second between T and that look. For a known distribution the best sequence is a shortest path over a grid of ages.
+Polls at ages t1 < t2 < ... of a job that ends at T cost one each, up to the first at or after T, and `weight` for each
+second between T and that poll. For a known distribution the best sequence is a shortest path over a grid of ages.
 Pure functions: no clock, no I/O.
 """
 
@@ -16,23 +16,23 @@ from itertools import accumulate, pairwise
 from bide.polling.backoff import PollPlan
 from bide.polling.durations import BINS, FAR, Sketch, edge_seconds
 
-#: A part of a job of which nobody knows anything, added to those that are known: it may take anything [jobs].
+#: A part of an unknown job, added to those that are known: it may take anything [jobs].
 STRANGERS = 0.5
 
-#: The most ages that a poll schedule is made over. Later ones are looked at as seldom as the plan allows.
+#: The most ages that a poll schedule is made over. Older jobs are polled as seldom as the plan allows.
 MOST_AGES = 160
 
-#: Share of the jobs that are looked at once more, and earlier: else nobody would notice that jobs have become shorter.
-#: Half of them, while there are signs of it.
-PROBES, DOUBTFUL_PROBES = 0.04, 0.5
+#: Share of the jobs that get one more poll, earlier than the others: without it shorter jobs would go unnoticed.
+#: The second share holds while there are signs that jobs have become shorter.
+PROBES, DRIFT_PROBES = 0.04, 0.5
 
-#: The earliest of these looks, as a part of the first one's age.
+#: The earliest of these polls, as a part of the first one's age.
 _EARLIEST_PROBE = 1 / 6
 
-#: The most that a look is put off by chance, as a share of its delay, so that jobs do not march in step.
+#: The most that a poll is put off by chance, as a share of its delay, so that jobs do not march in step.
 _LATER = 0.02
 
-#: How far a look may lie beyond the plan's cap: a bin, so that jobs that take just as long are found by one look. With
+#: How far a poll may lie beyond the plan's cap: a bin, so that jobs that take just as long are found by one poll. With
 #: what is put off by chance it is still less than backoff's own jitter adds.
 _BEYOND = 1.05
 
@@ -50,7 +50,7 @@ class Distribution:
 
     @classmethod
     def of(cls, sketch: Sketch, ages: Sequence[float], *, shift: int = 0) -> Distribution:
-        """What a sketch says, its bins moved by `shift`, with `STRANGERS` added."""
+        """The distribution of a sketch, its bins shifted by `shift`, with `STRANGERS` added."""
         weights = _with_strangers(sketch, shift)
         first, last = min(weights), max(weights)
         total = sum(weights.values())
@@ -63,7 +63,7 @@ class Distribution:
         return cls(ages, [each[0] for each in read], [each[1] for each in read])
 
     def waiting(self, since: int, until: int) -> float:
-        """The expected seconds for which jobs that end between two ages wait for the later look."""
+        """The expected seconds for which jobs that end between two ages wait for the later poll."""
         return self.ages[until] * (self.done[until] - self.done[since]) - (self.spent[until] - self.spent[since])
 
 
@@ -102,7 +102,7 @@ def grid(plan: PollPlan, horizon_seconds: float) -> list[float]:
 
 @dataclass(frozen=True)
 class PollSchedule:
-    """The next look for each age, what it is expected to cost, and what the plan's own backoff would."""
+    """The next poll for each age, what it is expected to cost, and what the plan's own backoff would cost."""
 
     plan: PollPlan
     ages: Sequence[float]
@@ -111,23 +111,23 @@ class PollSchedule:
     delay_seconds: float
     plain_polls: float
     plain_delay_seconds: float
-    doubtful: bool = False
+    drifting: bool = False
 
     def first(self, random_: random.Random | None = None) -> float:
-        """Delay before the first look [seconds]."""
+        """Delay before the first poll [seconds]."""
         chance = random_.random if random_ else random.random
         wanted = self.next_age(0.0)
-        if chance() < (DOUBTFUL_PROBES if self.doubtful else PROBES):
+        if chance() < (DRIFT_PROBES if self.drifting else PROBES):
             wanted = max(wanted * _EARLIEST_PROBE ** chance(), self.plan.first_seconds)
         return wanted * (1 + _LATER * chance())
 
     def after(self, age_seconds: float, random_: random.Random | None = None) -> float:
-        """Delay after a look at a job of this age that still ran [seconds]."""
+        """Delay after a poll that found a job of this age still running [seconds]."""
         chance = random_.random if random_ else random.random
         return (self.next_age(age_seconds) - age_seconds) * (1 + _LATER * chance())
 
     def next_age(self, age_seconds: float) -> float:
-        """The age of the next look, at least the plan's first delay away and at most its cap and a bin."""
+        """The age of the next poll, at least the plan's first delay away and at most its cap and a bin."""
         place = bisect_right(self.ages, age_seconds) - 1
         wanted = self.ages[self.following[place]]
         least, cap = self.plan.first_seconds, self.plan.cap_seconds
@@ -139,8 +139,8 @@ class PollSchedule:
 def poll_schedule(sketch: Sketch, plan: PollPlan, *, shift: int = 0) -> PollSchedule:
     """The best poll schedule for what a sketch knows, within the bounds of a plan.
 
-    Looks and waiting are weighed against each other as the plan does it: a tenth of the looks that its own backoff
-    would take counts as much as a tenth of its delay. `shift` moves the sketch by so many bins.
+    Polls and waiting are weighed against each other as the plan does it: a tenth of the polls that its own backoff
+    would take counts as much as a tenth of its delay. `shift` shifts the sketch by so many bins.
     """
     horizon = edge_seconds(max(sketch.weights) + shift + FAR)
     ages = grid(plan, horizon)
@@ -149,7 +149,7 @@ def poll_schedule(sketch: Sketch, plan: PollPlan, *, shift: int = 0) -> PollSche
     weight = plain[0] / max(plain[1], 1e-9)
     following = _best(known, plan, weight)
     polls, delay = _cost(known, list(_path(following)))
-    return PollSchedule(plan, ages, following, polls, delay, *plain, doubtful=sketch.doubtful)
+    return PollSchedule(plan, ages, following, polls, delay, *plain, drifting=sketch.drifting)
 
 
 def _best(known: Distribution, plan: PollPlan, weight: float) -> list[int]:
@@ -192,10 +192,10 @@ def _plain(plan: PollPlan, ages: Sequence[float]) -> list[int]:
     return [*places, len(ages) - 1]
 
 
-def _cost(known: Distribution, looks: Sequence[int]) -> tuple[float, float]:
-    """Expected looks and expected delay [seconds] of looking at these places of the grid."""
+def _cost(known: Distribution, places: Sequence[int]) -> tuple[float, float]:
+    """Expected polls and expected delay [seconds] of polling at these places of the grid."""
     polls, delay, before = 0.0, 0.0, 0
-    for place in looks:
+    for place in places:
         polls += 1 - known.done[before]
         delay += known.waiting(before, place)
         before = place

@@ -1,4 +1,4 @@
-"""When to look at one job: at the times that were learned, and by the plan's plain backoff where nothing is known."""
+"""When to poll one job: at the times that were learned, and by the plan's plain backoff where nothing is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bide.polling.durations import BINS_PER_OCTAVE, KNOWN_JOBS
 from bide.polling.schedule import PollSchedule, poll_schedule
 
 #: Gives the poll schedule for jobs with an estimate [seconds], or without one; None while nothing is known of them.
-Timetables = Callable[[float | None], PollSchedule | None]
+PollSchedules = Callable[[float | None], PollSchedule | None]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class PollTiming:
     """The plan of one account and operation, with what its jobs have taught."""
 
     plan: PollPlan
-    poll_schedules: Timetables = lambda _: None
+    poll_schedules: PollSchedules = lambda _: None
 
     def first(self, *, estimate_seconds: float | None = None, random_: random.Random | None = None) -> float:
         """Delay before the first poll [seconds]."""
@@ -45,7 +45,7 @@ class PollTiming:
 
 
 def why(duration_model: DurationModel, plan: PollPlan, *, estimate_seconds: float | None = None) -> str:
-    """In a sentence, why jobs are looked at when they are."""
+    """In a sentence, why jobs are polled when they are."""
     found = duration_model.about(estimate_seconds)
     if found is None:
         weight = duration_model.durations.weight

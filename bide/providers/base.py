@@ -113,7 +113,7 @@ class Provider(ABC):
     #: Whether a submit is charged for.
     submit_buys: ClassVar[bool] = True
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
-    #: Operations whose recent jobs the provider can list, for people who settle doubtful submits.
+    #: Operations whose recent jobs the provider can list, for operators who settle unconfirmed submits.
     listed_operations: ClassVar[frozenset[str]] = frozenset()
     #: Fields of an error body that may hold the provider's words, the best first.
     error_fields: ClassVar[tuple[str, ...]] = ("message", "detail", "error")
@@ -278,9 +278,9 @@ def _checker(params: type[Params]) -> TypeAdapter[Any]:
 
 def _without(text: str, params: Mapping[str, Any]) -> str:
     """What a provider says without what it quotes of the request: a prompt may speak of credits, too."""
-    for said in params.values():
-        if isinstance(said, str) and said.strip():
-            text = text.replace(said, "")
+    for value in params.values():
+        if isinstance(value, str) and value.strip():
+            text = text.replace(value, "")
     return text
 
 

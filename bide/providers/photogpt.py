@@ -73,7 +73,7 @@ class PhotoGPT(Provider):
     #: Nothing is documented: assumed short.
     results_live_seconds = 3600.0
     catalogs: ClassVar[Mapping[str, Catalog]] = {"models": Catalog("The account's models, with their status")}
-    #: A training is no job in the list that could be told from others: its model says whether it goes on.
+    #: A training is no job in the list that differs from others: its model says whether it goes on.
     listed_operations = frozenset({IMAGES, UPSCALING, VIDEOS})
     error_fields = ENVELOPE_ERRORS
     source = "https://platform.photogptai.com/docs/jobs"

@@ -54,8 +54,8 @@ class Packaging:
     def from_cursor(cls, cursor: str) -> Packaging | None:
         if not cursor:
             return None
-        held = loads(cursor)
-        return cls(tuple((role, url) for role, url in held["ready"]), tuple(held["waiting"]), held["asked"])
+        fields = loads(cursor)
+        return cls(tuple((role, url) for role, url in fields["ready"]), tuple(fields["waiting"]), fields["asked"])
 
     @property
     def path(self) -> str:

@@ -1,6 +1,6 @@
 """The addresses under which providers call about a job: each holds a proof that it was we who gave it out.
 
-Where a provider signs nothing, the address is all that tells its call from anybody's. The proof is a code (HMAC) of
+Where a provider signs nothing, only the address sets its calls apart from a stranger's. The proof is a code (HMAC) of
 the job's name, so nothing is stored, and the same job always has the same address.
 """
 

@@ -77,12 +77,12 @@ class Dreambooth(Provider):
         draft = Draft(self.name, operation, params, params["prompt"], _details(params))
         at_once = "at once" in draft.text or (draft.details["samples"] == 1 and int(draft.digest, 16) % 3 == 0)
 
-        def said(job: Job, phase: Phase) -> dict[str, Any] | None:
+        def body(job: Job, phase: Phase) -> dict[str, Any] | None:
             return self._called(request, job, phase, track_id)
 
         async def answer(job: Job) -> web.Response:
             if hook:
-                self.world.hooks.promise(job, str(hook), said)
+                self.world.hooks.promise(job, str(hook), body)
             if at_once and job.fates.keys() <= {"empty_result", "hook_lost", "hook_repeated"}:
                 return await self._finished(request, job, full=True)
             return reply(self._queued(request, job))
@@ -131,14 +131,14 @@ class Dreambooth(Provider):
         return await self.poll(request, self.job(job_id), answer)
 
     def _called(self, request: web.Request, job: Job, phase: Phase, track_id: Any) -> dict[str, Any] | None:
-        """What the webhook is told of a job's end."""
-        told = {"id": int(job.id), "track_id": track_id, "meta": _meta(job)}
+        """The body of the webhook about a job's end."""
+        common = {"id": int(job.id), "track_id": track_id, "meta": _meta(job)}
         match phase:
             case Phase.DONE | Phase.EMPTY:
                 output = self._links(request, job) if phase is Phase.DONE else []
-                return {"status": "success", "output": output, "generationTime": 2.42, **told}
+                return {"status": "success", "output": output, "generationTime": 2.42, **common}
             case Phase.FAILED:
-                return {"status": "failed", "message": "Failed, Try Again", "output": "", **told}
+                return {"status": "failed", "message": "Failed, Try Again", "output": "", **common}
         return None
 
     async def _finished(self, request: web.Request, job: Job, *, full: bool = False) -> web.Response:

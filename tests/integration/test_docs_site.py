@@ -53,6 +53,16 @@ def test_the_site_asks_no_other_server(site: Path) -> None:
     assert [page for page in pages if 'data-md-component="source"' in page.read_text()] == []  # asks GitHub for stars
 
 
+def test_the_site_shows_pictures_of_diagrams(site: Path) -> None:
+    """Material would fetch Mermaid from another server to draw a fence; the pages have pictures, of the site itself."""
+    architecture = site / "architecture/index.html"
+    pictures = re.findall(r'<img alt="Diagram: [^"]+" src="([^"]+\.svg)"', architecture.read_text(encoding="utf-8"))
+    assert len(pictures) == 2
+    assert [picture for picture in pictures if not (architecture.parent / picture).is_file()] == []
+    assert [page for page in site.rglob("*.html") if 'class="mermaid"' in page.read_text(encoding="utf-8")] == []
+    assert "flowchart TB" not in text_of(architecture)
+
+
 def test_the_reference_is_that_of_the_code(site: Path) -> None:
     """Methods, fields, errors, commands and variables of this very version, with what their docstrings say."""
     said = {page.parent.name: text_of(page) for page in (site / "reference").glob("*/index.html")}

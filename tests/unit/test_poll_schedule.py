@@ -154,10 +154,10 @@ def test_some_jobs_are_looked_at_early() -> None:
     """One in 25, so that it shows when jobs become shorter; half of them when there are signs of it."""
     sketch = around(20, spread=0.05)
     calm = poll_schedule(sketch, PollPlan(2, 2, 30))
-    doubtful = poll_schedule(Sketch(sketch.weights, shorter=6.0, jobs=sketch.jobs), PollPlan(2, 2, 30))
+    drifting = poll_schedule(Sketch(sketch.weights, shorter=6.0, jobs=sketch.jobs), PollPlan(2, 2, 30))
     chance = random.Random(5)
 
     usual = calm.next_age(0)
-    early = [sum(table.first(chance) < usual * 0.999 for _ in range(2000)) for table in (calm, doubtful)]
+    early = [sum(table.first(chance) < usual * 0.999 for _ in range(2000)) for table in (calm, drifting)]
     assert 40 <= early[0] <= 120
     assert 850 <= early[1] <= 1150

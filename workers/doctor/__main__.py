@@ -14,7 +14,7 @@ from bide.errors import ConfigurationError
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
-from config.settings import settings
+from config.settings import settings as read_settings
 from workers.doctor.findings import Finding, Level, ok, problem, run
 from workers.doctor.outside import check_providers
 from workers.doctor.processes import check_flower, check_sweep, check_workers
@@ -49,39 +49,39 @@ def examine(flower: str | None) -> Iterator[Finding]:
     """All findings, as they come in. Without usable settings there is nothing else to look at."""
     bide_logging.configure("CRITICAL", stream=sys.stderr)
     try:
-        told = settings()
+        settings = read_settings()
     except ConfigurationProblems as problems:
         for each in problems.problems:
             yield problem(f"setting {each.variable}", each.wrong, each.remedy)
         return
-    bide_logging.register_secrets(told.secrets())
-    yield from _examine(told, flower)
+    bide_logging.register_secrets(settings.secrets())
+    yield from _examine(settings, flower)
 
 
-def _examine(told: Settings, flower: str | None) -> Iterator[Finding]:
+def _examine(settings: Settings, flower: str | None) -> Iterator[Finding]:
     try:
-        check_names(told)
+        check_names(settings)
     except ConfigurationError as error:
         yield problem("settings", str(error), "correct the name, or install what brings that provider")
         return
     yield ok("settings", "each is right, and those that must agree do")
-    tools = Toolbox(told)
-    servers = list(run("redis", partial(check_servers, told)))
+    tools = Toolbox(settings)
+    servers = list(run("redis", partial(check_servers, settings)))
     yield from servers
     yield from run("object store", lambda: check_store(tools.storage))
-    yield from run("providers", partial(check_providers, told, tools))
+    yield from run("providers", partial(check_providers, settings, tools))
     if can_be_written(servers):
-        yield from _examine_running(told, tools)
-    yield from run("flower", partial(check_flower, told, flower))
+        yield from _examine_running(settings, tools)
+    yield from run("flower", partial(check_flower, settings, flower))
 
 
-def _examine_running(told: Settings, tools: Toolbox) -> Iterator[Finding]:
+def _examine_running(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
     from workers.app import app  # noqa: PLC0415 - it ends the process where the settings can't be used
 
     yield from run("workers", partial(check_workers, app))
     yield from run("queues", partial(check_queues, app))
-    yield from run("sweep", partial(check_sweep, told, tools))
-    yield from run("jobs", partial(check_work, told, tools))
+    yield from run("sweep", partial(check_sweep, settings, tools))
+    yield from run("jobs", partial(check_work, settings, tools))
 
 
 def _print(finding: Finding) -> None:

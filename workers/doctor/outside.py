@@ -19,8 +19,8 @@ CONNECT_SECONDS = 5.0
 
 
 def check_providers(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
-    """Every account that is set up has a key and an address at which somebody listens."""
-    names = [name for provider, told in sorted(settings.providers.items()) for name in _accounts(provider, told)]
+    """Every account that is set up has a key, and an address that takes connections."""
+    names = [name for provider, options in sorted(settings.providers.items()) for name in _accounts(provider, options)]
     if not names:
         yield warning("providers", "none is set up", "set BIDE_PROVIDERS__<NAME>__API_KEY; `bide providers` lists them")
     addresses: dict[str, list[AccountName]] = {}
@@ -33,9 +33,9 @@ def check_providers(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
         yield _check_address(address, ", ".join(map(str, users)))
 
 
-def _accounts(provider: str, told: object) -> list[AccountName]:
-    named = [AccountName(provider, account) for account in sorted(getattr(told, "accounts", {}))]
-    return [AccountName(provider, "default"), *named] if getattr(told, "api_key", None) or not named else named
+def _accounts(provider: str, options: object) -> list[AccountName]:
+    named = [AccountName(provider, account) for account in sorted(getattr(options, "accounts", {}))]
+    return [AccountName(provider, "default"), *named] if getattr(options, "api_key", None) or not named else named
 
 
 def _check_address(address: str, users: str) -> Finding:

@@ -1,4 +1,4 @@
-"""The processes: whether somebody serves each queue with these settings, whether work is swept, who may see Flower."""
+"""The processes: whether each queue is served with these settings, whether work is swept, who may see Flower."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def check_workers(app: Celery) -> Iterator[Finding]:
 
 def _queues(app: Celery) -> dict[str, set[str]]:
     """Which queues each of the workers that answer consumes."""
-    told: Mapping[str, Any] = app.control.inspect(timeout=ANSWER_SECONDS).active_queues() or {}
-    return {node: {queue["name"] for queue in queues} for node, queues in told.items()}
+    answers: Mapping[str, Any] = app.control.inspect(timeout=ANSWER_SECONDS).active_queues() or {}
+    return {node: {queue["name"] for queue in queues} for node, queues in answers.items()}
 
 
 def _check_agreement(app: Celery, nodes: int) -> Iterator[Finding]:
-    told: Mapping[str, Any] = app.control.inspect(timeout=ANSWER_SECONDS, limit=nodes).conf() or {}
+    answers: Mapping[str, Any] = app.control.inspect(timeout=ANSWER_SECONDS, limit=nodes).conf() or {}
     ours = app.conf.broker_transport_options
     odd = {
         node: f"{name} {theirs.get(name)} instead of {ours[name]}"
-        for node, conf in told.items()
+        for node, conf in answers.items()
         for name in SHARED
         if name in ours and (theirs := conf.get("broker_transport_options", {})).get(name) != ours[name]
     }
@@ -77,18 +77,18 @@ def check_sweep(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
     ledger, most = tools.ledger, 3 * settings.timing.sweep_seconds
     if not ledger.server.exists(LOCK_KEY):
         remedy = "start a worker, and look for sweeper.broke in the workers' logs"
-        yield problem("sweep", "no process looks after lost work", remedy)
+        yield problem("sweep", "no process sweeps after lost work", remedy)
         return
     now = ledger.server.time()[0]
-    looks = {name: ledger.server.hget(f"{prefix(name)}account", "swept_at") for name in ledger.accounts()}
-    ages = {str(name): max(0.0, now - float(at)) for name, at in looks.items() if at}
+    sweeps = {name: ledger.server.hget(f"{prefix(name)}account", "swept_at") for name in ledger.accounts()}
+    ages = {str(name): max(0.0, now - float(at)) for name, at in sweeps.items() if at}
     late = {name: age for name, age in ages.items() if age > most}
     if late:
         words = ", ".join(f"{name} {age:.0f} s ago" for name, age in sorted(late.items()))
         yield problem("sweep", f"last looked after: {words}", "look for sweeper.account_broke in the workers' logs")
     else:
         last = f"the last one {max(ages.values()):.1f} s ago" if ages else "no account has had a job yet"
-        yield ok("sweep", f"a process looks after lost work; {last}")
+        yield ok("sweep", f"a process sweeps after lost work; {last}")
 
 
 def check_flower(settings: Settings, url: str | None) -> Iterator[Finding]:

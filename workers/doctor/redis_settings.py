@@ -61,17 +61,17 @@ def _persistence(
 def _flushing(check: str, config: Mapping[str, str], *, replicated: bool) -> Finding:
     when = config.get("appendfsync")
     if when == "always" and config.get("no-appendfsync-on-rewrite") == "yes":
-        said = "no-appendfsync-on-rewrite is yes: while the file is rewritten, a power cut may forget half a minute"
-        return warning(check, said, "CONFIG SET no-appendfsync-on-rewrite no, and the same in its configuration file")
+        words = "no-appendfsync-on-rewrite is yes: while the file is rewritten, a power cut may forget half a minute"
+        return warning(check, words, "CONFIG SET no-appendfsync-on-rewrite no, and the same in its configuration file")
     if when == "always" and replicated:
-        said = "append-only file, flushed before each answer: a restart forgets nothing, a failover may"
-        return ok(check, said)
+        words = "append-only file, flushed before each answer: a restart forgets nothing, a failover may"
+        return ok(check, words)
     if when == "always":
         return ok(check, "append-only file, flushed before each answer: a power cut loses nothing")
     if when is None:
-        said = "append-only file; when it is flushed may not be asked here (CONFIG is closed)"
-        return warning(check, said, "ask whoever runs it for appendfsync always, or know what a power cut may forget")
+        words = "append-only file; when it is flushed may not be asked here (CONFIG is closed)"
+        return warning(check, words, "ask its operator for appendfsync always, or know what a power cut may forget")
     lost = "about a second" if when == "everysec" else "half a minute"
-    said = f"append-only file with appendfsync {when}: a power cut may forget {lost} of purchases"
+    words = f"append-only file with appendfsync {when}: a power cut may forget {lost} of purchases"
     remedy = "CONFIG SET appendfsync always, and the same in its configuration file"
-    return warning(check, said, remedy) if when == "everysec" else problem(check, said, remedy)
+    return warning(check, words, remedy) if when == "everysec" else problem(check, words, remedy)

@@ -114,24 +114,24 @@ def _check_bound(check: str, server: Replication) -> Iterator[Finding]:
     count, good = len(server.replicas), server.info.get("min_slaves_good_slaves")
     wanted, lag = (server.config.get(f"min-replicas-{name}") for name in ("to-write", "max-lag"))
     if good is not None and int(good) < int(wanted or 1):
-        said = f"min-replicas-to-write is {wanted or 'set'}, and {good} keep up: every write is refused"
-        yield problem(check, said, "start or mend the replicas; until then no job is taken, submitted or stored")
+        words = f"min-replicas-to-write is {wanted or 'set'}, and {good} keep up: every write is refused"
+        yield problem(check, words, "start or mend the replicas; until then no job is taken, submitted or stored")
     elif not count:
         return
     elif good is not None and int(lag or 0) > MAX_LAG_SECONDS:
-        said = f"{count} connected; min-replicas-max-lag is {lag}: a leader that is cut off takes writes for {lag} s"
-        yield warning(check, f"{said}, which a failover loses, so that {server.loss}", _BOUND)
+        words = f"{count} connected; min-replicas-max-lag is {lag}: a leader that is cut off takes writes for {lag} s"
+        yield warning(check, f"{words}, which a failover loses, so that {server.loss}", _BOUND)
     elif good is not None:
         limit = f"after {lag} s" if lag else "in time, by min-replicas-to-write"
         yield ok(check, f"{count} connected; a leader that is cut off stops taking writes {limit}; {_loses(server)}")
     elif wanted is None:
-        said = f"{count} connected; whether a leader stops when it is cut off can't be told (CONFIG is closed)"
+        words = f"{count} connected; whether a leader stops when it is cut off can't be read (CONFIG is closed)"
         remedy = "ask the operator of the server for min-replicas-to-write 1 and min-replicas-max-lag 10"
-        yield warning(check, f"{said}; {_loses(server)}", remedy)
+        yield warning(check, f"{words}; {_loses(server)}", remedy)
     else:
-        said = f"{count} connected; min-replicas-to-write is {wanted}, min-replicas-max-lag {lag}: "
+        words = f"{count} connected; min-replicas-to-write is {wanted}, min-replicas-max-lag {lag}: "
         meaning = f"a leader that is cut off goes on taking writes, which a failover loses, so that {server.loss}"
-        yield warning(check, said + meaning, _BOUND)
+        yield warning(check, words + meaning, _BOUND)
 
 
 def _loses(server: Replication) -> str:
@@ -139,13 +139,13 @@ def _loses(server: Replication) -> str:
 
 
 def _lag(check: str, server: Replication, replica: Replica) -> Finding:
-    said = f"{replica.lag_seconds} s silent, {replica.behind_bytes} bytes behind"
+    words = f"{replica.lag_seconds} s silent, {replica.behind_bytes} bytes behind"
     remedy = "look at its log, its load and the network between the two; a failover to it loses what it lacks"
     if replica.state != "online":
         return warning(check, f"is still being copied to ({replica.state}): it can't lead yet", remedy)
     if replica.lag_seconds >= LAG_SECONDS or replica.behind_bytes >= BEHIND_BYTES:
-        return warning(check, f"lags, {said}: after a failover to it {server.loss}", remedy)
-    return ok(check, f"keeps up, {said}")
+        return warning(check, f"lags, {words}: after a failover to it {server.loss}", remedy)
+    return ok(check, f"keeps up, {words}")
 
 
 def _check_as_leader(server: Replication, replica: Replica, reach: Reach) -> Iterator[Finding]:
@@ -156,16 +156,16 @@ def _check_as_leader(server: Replication, replica: Replica, reach: Reach) -> Ite
             info, config = client.info(), configuration(client)
     except (redis.RedisError, ValueError) as error:
         if server.by_sentinel:
-            said = f"can't be asked from here ({type(error).__name__}): after a failover to it this process is cut off"
-            yield warning(f"address of {name}", said, "let this host reach it, with the same password and user")
+            words = f"can't be asked from here ({type(error).__name__}): after a failover to it this process is cut off"
+            yield warning(f"address of {name}", words, "let this host reach it, with the same password and user")
         return
     for found in check_settings(name, info, config, holds_money="ledger" in server.uses, replicated=True):
         if found.level is not Level.OK:
             yield found
     theirs, ours = (one.get("min-replicas-to-write") for one in (config, server.config))
     if theirs == "0" and ours not in (None, "0"):
-        said = f"min-replicas-to-write is 0 there and {ours} on the leader: after a failover to it nothing is refused"
-        yield warning(f"limit of {name}", said, _BOUND)
+        words = f"min-replicas-to-write is 0 there and {ours} on the leader: after a failover to it nothing is refused"
+        yield warning(f"limit of {name}", words, _BOUND)
 
 
 def _at(url: ServerUrl, replica: Replica) -> ServerUrl:

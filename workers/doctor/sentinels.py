@@ -26,8 +26,8 @@ def check_sentinels(check: str, url: ServerUrl, master: str, reach: Reach) -> It
         except redis.RedisError as error:
             silent.append(f"{host}:{port} ({type(error).__name__})")
     if silent:
-        said = f"no answer about {master} from {', '.join(silent)}"
-        yield warning(check, said, "start it, or correct the address; a process finds its leader by any one of them")
+        words = f"no answer about {master} from {', '.join(silent)}"
+        yield warning(check, words, "start it, or correct the address; a process finds its leader by any one of them")
     if answers:
         yield _judge(check, *max(answers, key=lambda answer: bool(answer[1])))
 
@@ -47,9 +47,9 @@ def _judge(check: str, known: Mapping[str, Any], refusal: str) -> Finding:
     count, quorum = int(known["num-other-sentinels"]) + 1, known["quorum"]
     counted = f"{count} {'watches' if count == 1 else 'watch'} the leader, quorum {quorum}"
     if refusal:
-        said = f"{counted}: they can't agree on a failover ({refusal.partition('.')[0]})"
-        return problem(check, said, "start the missing sentinels, or lower the quorum: SENTINEL SET <master> quorum 2")
+        words = f"{counted}: they can't agree on a failover ({refusal.partition('.')[0]})"
+        return problem(check, words, "start the missing sentinels, or lower the quorum: SENTINEL SET <master> quorum 2")
     if count < ENOUGH:
-        said = f"{counted}: when one is lost, no failover is possible"
-        return warning(check, said, "run three or more, each on a host of its own, with quorum 2")
+        words = f"{counted}: when one is lost, no failover is possible"
+        return warning(check, words, "run three or more, each on a host of its own, with quorum 2")
     return ok(check, f"{counted}, and they can agree on a failover")

@@ -1,4 +1,4 @@
-"""The Redis servers: whether they keep what they are told, and have room for it."""
+"""The Redis servers: whether they keep what they acknowledge, and have room for it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OLDEST_VERSION = (6, 2)
 #: How full a server may be: from here on it is a warning, from there on a problem [share of its limit].
 FULL_SOON, FULL = 0.75, 0.9
 
-#: How far clocks may be apart: a countdown is told by the clock of one host and waited for by another's [seconds].
+#: How far clocks may be apart: one host sets a countdown's time, another one waits for it [seconds].
 SKEW_SECONDS, SKEW_MOST_SECONDS = 1.0, 10.0
 
 #: Held by the worker that looks for messages of dead ones; left behind by one that was killed.
@@ -95,9 +95,9 @@ def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach) -> Iterator
 def _role(server: Replication) -> Finding:
     if not server.leader:
         return ok(server.name, f"{masked(server.url)} answers")
-    said = f"{masked(server.url)} leads to a replica of {server.leader}, which takes no writes that last"
+    words = f"{masked(server.url)} leads to a replica of {server.leader}, which takes no writes that last"
     remedy = "name the leader in BIDE_LEDGER_URL and BIDE_BROKER_URL, or its sentinels: sentinel://HOST:26379"
-    return problem(server.name, said, remedy)
+    return problem(server.name, words, remedy)
 
 
 def _refused(server: redis.Redis) -> str:
@@ -140,20 +140,20 @@ def _room(name: str, info: Mapping[str, Any]) -> Finding:
     used, limit, machine = (int(info.get(key) or 0) for key in ("used_memory", "maxmemory", "total_system_memory"))
     whole = limit or machine
     share = used / whole if whole else 0.0
-    said = f"{used / 2**20:.0f} of {whole / 2**20:.0f} MiB used ({share:.0%})"
+    words = f"{used / 2**20:.0f} of {whole / 2**20:.0f} MiB used ({share:.0%})"
     remedy = "raise maxmemory, shorten BIDE_TIMING__RETENTION_DAYS, or slow the bulk runs"
     if share >= FULL:
-        return problem(check, said, remedy)
+        return problem(check, words, remedy)
     if share >= FULL_SOON:
-        return warning(check, said, remedy)
+        return warning(check, words, remedy)
     return ok(
-        check, said if limit else f"{said} of the machine's; without maxmemory the kernel ends it when it is full"
+        check, words if limit else f"{words} of the machine's; without maxmemory the kernel ends it when it is full"
     )
 
 
 def _skew(check: str, seconds: float) -> Finding:
-    said = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this host's"
+    words = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this host's"
     if abs(seconds) < SKEW_SECONDS:
         return ok(check, f"within {SKEW_SECONDS:g} s of this host's")
     make = problem if abs(seconds) >= SKEW_MOST_SECONDS else warning
-    return make(check, f"{said}: countdowns come early or late by as much", "let both hosts keep time by NTP")
+    return make(check, f"{words}: countdowns come early or late by as much", "let both hosts keep time by NTP")

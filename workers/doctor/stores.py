@@ -85,10 +85,10 @@ def _check_clock_and_remove(storage: Storage, key: str) -> Iterator[Finding]:
         code = error_code(error, about_bucket=False) or type(error).__name__
         yield ok("probe", f"{key} stays, since it may not be deleted ({code}); bide itself deletes nothing")
         return
-    said = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    if not said:
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if not date:
         return
-    skew = parsedate_to_datetime(said).timestamp() - time.time()
+    skew = parsedate_to_datetime(date).timestamp() - time.time()
     if abs(skew) < SKEW_SECONDS:
         yield ok("clock of the store", f"within {SKEW_SECONDS:g} s of this host's")
     else:

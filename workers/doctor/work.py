@@ -1,4 +1,4 @@
-"""The work at hand: what is late, what is held, and what waits for a person."""
+"""The work at hand: what is late, which accounts are paused, and what waits for a person."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def check_queues(app: Celery) -> Iterator[Finding]:
     except (OperationalError, OSError) as error:
         yield problem("queues", f"the broker does not answer: {type(error).__name__}", "start it")
         return
-    said = ", ".join(f"{number} in {queue}" for queue, number in counts.items() if number) or "none waits"
+    backlog = ", ".join(f"{number} in {queue}" for queue, number in counts.items() if number) or "none waits"
     if max(counts.values()) < BACKLOG:
-        yield ok("queues", f"messages: {said}")
+        yield ok("queues", f"messages: {backlog}")
     else:
-        yield warning("queues", f"a backlog of messages: {said}", "start more of the processes that serve them")
+        yield warning("queues", f"a backlog of messages: {backlog}", "start more of the processes that serve them")
 
 
 def check_work(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
@@ -46,18 +46,18 @@ def check_work(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
 def _check_account(settings: Settings, tools: Toolbox, name: AccountName) -> Iterator[Finding]:
     counts, check = tools.ledger.count(name), f"jobs of {name}"
     live = {state: counts[state] for state in ("queued", "lease", "due") if counts[state]}
-    said = ", ".join(f"{number} {_STATES[state]}" for state, number in live.items()) or "none under way"
-    troubles = [*_held(tools, name, counts["queued"]), *_late(settings, tools, name)]
+    under_way = ", ".join(f"{number} {_STATES[state]}" for state, number in live.items()) or "none under way"
+    troubles = [*_paused(tools, name, counts["queued"]), *_late(settings, tools, name)]
     if counts["unconfirmed"]:
         words = f"{counts['unconfirmed']} may have been bought: nobody knows, and nothing is done about it by itself"
         troubles.append(warning(check, words, "settle them with `bide unconfirmed`"))
-    yield from troubles or [ok(check, said)]
+    yield from troubles or [ok(check, under_way)]
 
 
 _STATES = {"queued": "in line", "lease": "being submitted or stored", "due": "at the provider"}
 
 
-def _held(tools: Toolbox, name: AccountName, queued: int) -> Iterator[Finding]:
+def _paused(tools: Toolbox, name: AccountName, queued: int) -> Iterator[Finding]:
     stands, check = tools.ledger.standing(name), f"account {name}"
     look = "look at the account at the provider: its key, its credit, its limits"
     if stands.paused:

@@ -9,11 +9,11 @@ from types import FrameType
 #: What ends the stack in good order.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: How often a wait looks up [seconds].
+#: How often a wait checks for signals [seconds].
 BLINK_SECONDS = 0.05
 
 
-class Stopped(Exception):  # noqa: N818 - no error: somebody wants an end
+class Stopped(Exception):  # noqa: N818 - no error: the operator ends the stack
     """A signal asked for the end; `signum` is the first one."""
 
     def __init__(self, signum: int) -> None:
@@ -34,7 +34,7 @@ class Attention:
 
     @property
     def hurried(self) -> bool:
-        """Whether a second signal came: whoever sent it does not want to wait."""
+        """Whether a second signal came: the operator does not want to wait."""
         return len(self._came) > 1
 
     def check(self) -> None:

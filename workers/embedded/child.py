@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Child:
-    """A running child; what it says from here on stands in `log` after `log_start` bytes."""
+    """A running child; its output begins in `log` after `log_start` bytes."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -31,14 +31,14 @@ class Child:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def said(self) -> str:
+    def output(self) -> str:
         """All that this child has written."""
         with self.log.open("rb") as file:
             file.seek(self.log_start)
             return file.read().decode(errors="replace")
 
     def last_words(self, lines: int = 12) -> str:
-        return "\n".join(self.said().splitlines()[-lines:])
+        return "\n".join(self.output().splitlines()[-lines:])
 
     def ask_to_end(self) -> None:
         """Let it finish in good order; idempotent."""
@@ -46,7 +46,7 @@ class Child:
             self.process.terminate()
 
     def kill(self) -> None:
-        """End it, and whatever it has started, at once."""
+        """End it and its own children at once."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -74,5 +74,5 @@ def _die_with(parent: int) -> None:
     """Have the system kill this process when its parent is gone, however it went."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before that was said
+        if os.getppid() != parent:  # it died before the system knew
             os.kill(os.getpid(), signal.SIGKILL)

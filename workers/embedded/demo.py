@@ -13,17 +13,17 @@ from bide.printable import printable
 from workers.embedded.callbacks import calling_here, secret_file, signing
 from workers.embedded.demo_bulk import DemoBulk, demo_bulk
 from workers.embedded.demo_jobs import demo_jobs
+from workers.embedded.demo_status import JobStatus, files_of
+from workers.embedded.environment import broker_environment, demo_environment, sandbox_environment
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
 from workers.embedded.servers import ObjectStore, start_broker, start_objects, start_sandbox
 from workers.embedded.show import showing
 from workers.embedded.stack import Stack
-from workers.embedded.surroundings import broker_environment, demo_surroundings, sandbox_environment
 from workers.embedded.terminal import err, out, say
-from workers.embedded.watch import Watched, files_of
 
-#: Between two looks at the jobs [seconds].
-LOOK_SECONDS = 0.25
+#: Between two reads of the jobs' states [seconds].
+READ_SECONDS = 0.25
 
 #: How long the jobs may take in all, and the bulk run after them [seconds]; each takes about fifteen.
 LONGEST_SECONDS = 180.0
@@ -35,15 +35,15 @@ LATENCY_SECONDS = 4.0
 def demo(stack: Stack, *, keep: bool) -> int:
     """Start the stack, run the jobs and a bulk run, report; 0 if all succeeded."""
     shutil.rmtree(stack.folder / "broker", ignore_errors=True)  # a new sandbox knows nothing of an old one's jobs
-    surroundings, access = demo_surroundings(), generate_access(stack)
-    broker_url, objects, told = _start_servers(stack, surroundings)
+    shell, access = demo_environment(), generate_access(stack)
+    broker_url, objects, servers = _start_servers(stack, shell)
     own = {**access.environment, **signing(stack), **calling_here(), "BIDE_FLOWER__PORT": "0"}
-    processes = start_processes(stack, {**surroundings, **told, **own})
+    processes = start_processes(stack, {**shell, **servers, **own})
     with Client(broker_url, uploads=objects.open()) as client, demo_bulk(broker_url, objects) as bulk:
         jobs = _submit(stack, client)
         say("starting", ", ".join(child.name for child in processes))
         flower = wait_ready(stack, processes)
-        stack.publish({"environment": told, "flower": flower})
+        stack.publish({"environment": servers, "flower": flower})
         say("flower", f"{flower}  user {access.user}, password {access.password}")
         _watch(stack, client, jobs, bulk)
         succeeded = _report(client, jobs, objects.folder) & _report_bulk(bulk)
@@ -70,34 +70,34 @@ def _start_servers(stack: Stack, env: Mapping[str, str]) -> tuple[str, ObjectSto
     )
 
 
-def _submit(stack: Stack, client: Client) -> list[Watched]:
+def _submit(stack: Stack, client: Client) -> list[JobStatus]:
     jobs = []
     for job in demo_jobs():
         stack.check()
-        jobs.append(Watched(job, client.submit(job.request)))
+        jobs.append(JobStatus(job, client.submit(job.request)))
     return jobs
 
 
-def _watch(stack: Stack, client: Client, jobs: Sequence[Watched], bulk: DemoBulk) -> None:
-    """Look until all are over, and the bulk run after them; or so long that something must be wrong."""
+def _watch(stack: Stack, client: Client, jobs: Sequence[JobStatus], bulk: DemoBulk) -> None:
+    """Show the jobs until all are over, then the bulk run; give up when it takes too long."""
     with showing(out) as show:
-        for _ in _looks(stack, lambda: all(job.over for job in jobs)):
-            show.update(jobs, bulk, [job for job in jobs if job.look(client)])
+        for _ in _reads(stack, lambda: all(job.over for job in jobs)):
+            show.update(jobs, bulk, [job for job in jobs if job.read(client)])
         bulk.begin(stack.folder / "rows.jsonl")
-        for _ in _looks(stack, lambda: bulk.over):
-            show.update(jobs, bulk, [bulk] if bulk.look() else [])
+        for _ in _reads(stack, lambda: bulk.over):
+            show.update(jobs, bulk, [bulk] if bulk.read() else [])
 
 
-def _looks(stack: Stack, over: Callable[[], bool]) -> Iterator[None]:
-    """A turn for every look, until it is over or too late."""
+def _reads(stack: Stack, over: Callable[[], bool]) -> Iterator[None]:
+    """A turn for every read, until it is over or too late."""
     until = time.monotonic() + LONGEST_SECONDS
     while not over() and time.monotonic() < until:
         stack.check()
         yield
-        stack.attention.sleep(LOOK_SECONDS)
+        stack.attention.sleep(READ_SECONDS)
 
 
-def _report(client: Client, jobs: Sequence[Watched], folder: Path) -> bool:
+def _report(client: Client, jobs: Sequence[JobStatus], folder: Path) -> bool:
     """Print where the objects lie, and why jobs did not succeed; whether all did."""
     out.print(f"\nstored; buckets are folders, objects are files in {_near(folder)}:", markup=False)
     reasons = {job.job_id: _why_not(client, job, folder) for job in jobs}
@@ -110,10 +110,10 @@ def _report(client: Client, jobs: Sequence[Watched], folder: Path) -> bool:
 
 def _report_bulk(bulk: DemoBulk) -> bool:
     """Print where its contact sheet lies, and why rows did not succeed; whether all did."""
-    told = bulk.told
-    out.print(f"{told['succeeded']} of {told['rows']} rows of the bulk run {bulk.run_id} succeeded")
+    progress = bulk.progress
+    out.print(f"{progress['succeeded']} of {progress['rows']} rows of the bulk run {bulk.run_id} succeeded")
     if not bulk.succeeded:
-        why = [f"it is {told['state']}", told["trouble"], told["note"], *bulk.reasons()]
+        why = [f"it is {progress['state']}", progress["trouble"], progress["note"], *bulk.reasons()]
         err.print("\n".join(map(printable, filter(None, why))), markup=False)
     if not bulk.sheet.is_file():
         err.print(f"its contact sheet is not there: {bulk.sheet}", markup=False)
@@ -122,7 +122,7 @@ def _report_bulk(bulk: DemoBulk) -> bool:
     return bulk.succeeded
 
 
-def _why_not(client: Client, job: Watched, folder: Path) -> str:
+def _why_not(client: Client, job: JobStatus, folder: Path) -> str:
     """Why a job did not succeed; "" where it did, and its files are printed."""
     if not job.succeeded:
         return job.why()
@@ -138,5 +138,5 @@ def _why_not(client: Client, job: Watched, folder: Path) -> str:
 
 
 def _near(file: Path) -> str:
-    """A path as short as it can be said from here."""
+    """The path relative to the current folder, where the file is inside of it."""
     return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)

@@ -29,16 +29,16 @@ class DemoBulk:
         self._storage = objects.open()
         self._began_at = 0.0
         self.run_id = f"demo-{new_run_id()}"
-        self.told: Mapping[str, Any] = {}
+        self.progress: Mapping[str, Any] = {}
         self.seconds = 0.0
 
     @property
     def over(self) -> bool:
-        return self.told.get("state") in ("finished", "canceled")
+        return self.progress.get("state") in ("finished", "canceled")
 
     @property
     def succeeded(self) -> bool:
-        return self.over and bool(self.told["succeeded"] == self.told["rows"])
+        return self.over and bool(self.progress["succeeded"] == self.progress["rows"])
 
     @property
     def sheet(self) -> Path:
@@ -54,12 +54,12 @@ class DemoBulk:
         self._post.look_at_run(self.run_id)
         self._began_at = time.monotonic()
 
-    def look(self) -> bool:
-        """Ask how far it is; whether that is further than before."""
-        before, run = self.told, self._runs.read(self.run_id)
-        self.told = run.progress() if run else before
+    def read(self) -> bool:
+        """Read how far the run is; whether that is further than before."""
+        before, run = self.progress, self._runs.read(self.run_id)
+        self.progress = run.progress() if run else before
         self.seconds = time.monotonic() - self._began_at
-        return any(self.told.get(name) != before.get(name) for name in ("done", "state"))
+        return any(self.progress.get(name) != before.get(name) for name in ("done", "state"))
 
     def reasons(self) -> list[str]:
         """Why not all rows succeeded, as far as the results say so."""

@@ -29,7 +29,7 @@ NOT_HERE = ("metrics",)
 
 @dataclass(frozen=True)
 class FlowerAccess:
-    """As whom to look at Flower; generated where nobody set anything."""
+    """User and password for Flower, generated where the settings have none."""
 
     user: str
     password: str = field(repr=False)
@@ -59,7 +59,7 @@ def wait_ready(stack: Stack, processes: list[Child]) -> str:
     """Wait until all serve; returns Flower's address."""
     address = ""
     for child in processes:
-        found = stack.heard(child, READY[child.name])
+        found = stack.wait_for(child, READY[child.name])
         if child.name == "flower":
             address = found[1]
     return address

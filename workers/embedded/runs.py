@@ -20,7 +20,7 @@ def run(root: Path, name: str, body: Callable[[Stack], int]) -> int:
     attention.listen()
     try:
         with Stack(root, name, attention) as stack:
-            return _told_of_signals(stack, body)
+            return _report_signals(stack, body)
     except Stopped as stopped:
         return 128 + stopped.signum
     except (StackError, ConfigurationProblems, BideError) as error:
@@ -39,7 +39,7 @@ def until_stopped(stack: Stack, code: int) -> int:
         return code
 
 
-def _told_of_signals(stack: Stack, body: Callable[[Stack], int]) -> int:
+def _report_signals(stack: Stack, body: Callable[[Stack], int]) -> int:
     try:
         return body(stack)
     except Stopped as stopped:

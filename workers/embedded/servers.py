@@ -1,7 +1,7 @@
 """The servers that `bide up` and `bide demo` bring along: a broker, object storage, and the sandbox.
 
 The sandbox lets the system choose its port and says which. The other two can't: a port is chosen for them, and another
-one where somebody was faster.
+one where that port was taken meanwhile.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SANDBOX_PATHS = {
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """An embedded store, and as whom to use it."""
+    """An embedded store and the keys to it."""
 
     endpoint_url: str
     folder: Path
@@ -96,21 +96,21 @@ def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: floa
     port_file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--latency", f"{latency_seconds:g}", "--seed", "0"]
     child = stack.start("sandbox", [*command, "--port-file", str(port_file)], env, serves=True)
-    found = stack.heard(child, rf"http://{HOST}:(\d+)")
+    found = stack.wait_for(child, rf"http://{HOST}:(\d+)")
     return f"http://{HOST}:{found[1]}"
 
 
 def _start_on_a_port(
     stack: Stack, name: str, command: Callable[[int], list[str]], env: Mapping[str, str], ready: str
 ) -> int:
-    """Start a server on a port that seems free, on another one if somebody was faster; returns the port."""
+    """Start a server on a port that seems free, and on another one if it was taken meanwhile; returns the port."""
     for _ in range(PORT_TRIES):
         port = _free_port()
         child = stack.start(name, command(port), env, serves=True)
         try:
-            stack.heard(child, ready)
+            stack.wait_for(child, ready)
         except ChildDiedError:
-            if "in use" not in child.said():
+            if "in use" not in child.output():
                 raise
             stack.forget(child)
         else:

@@ -17,7 +17,7 @@ from bide.cli.bulk_show import line
 from bide.contract import JobState
 from bide.printable import printable
 from workers.embedded.demo_bulk import DemoBulk
-from workers.embedded.watch import Watched
+from workers.embedded.demo_status import JobStatus
 
 _COLOURS = {
     JobState.QUEUED: "dim",
@@ -32,23 +32,23 @@ _COLOURS = {
 
 
 class Show(Protocol):
-    """Told about the jobs and the bulk run after each look."""
+    """Shows the jobs and the bulk run after each read of their states."""
 
-    def update(self, jobs: Sequence[Watched], bulk: DemoBulk, changed: Sequence[Watched | DemoBulk]) -> None: ...
+    def update(self, jobs: Sequence[JobStatus], bulk: DemoBulk, changed: Sequence[JobStatus | DemoBulk]) -> None: ...
 
 
 class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def update(self, jobs: Sequence[Watched], bulk: DemoBulk, changed: Sequence[Watched | DemoBulk]) -> None:
+    def update(self, jobs: Sequence[JobStatus], bulk: DemoBulk, changed: Sequence[JobStatus | DemoBulk]) -> None:
         over = f"[{sum(job.over for job in jobs)}/{len(jobs)}]"
         for each in changed:
-            said = f"bulk  {line(each.told)}" if isinstance(each, DemoBulk) else f"{over}  {_in_words(each)}"
-            self._console.print(f"{each.seconds:5.1f} s  {said}", highlight=False, markup=False, soft_wrap=True)
+            words = f"bulk  {line(each.progress)}" if isinstance(each, DemoBulk) else f"{over}  {_in_words(each)}"
+            self._console.print(f"{each.seconds:5.1f} s  {words}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _in_words(job: Watched) -> str:
+def _in_words(job: JobStatus) -> str:
     polls = f", {job.status.polls} polls" if job.status and job.status.polls else ""
     return f"{job.job.label}: {job.state}{polls}"
 
@@ -58,24 +58,24 @@ class _Table:
         self._live = live
         self._spinners: dict[str, Spinner] = {}
 
-    def update(self, jobs: Sequence[Watched], bulk: DemoBulk, changed: Sequence[Watched | DemoBulk]) -> None:
+    def update(self, jobs: Sequence[JobStatus], bulk: DemoBulk, changed: Sequence[JobStatus | DemoBulk]) -> None:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for name in ("", "job", "state", "polls", "time", "provider says"):
             table.add_column(name, no_wrap=True)
         for job in jobs:
             self._add(table, job)
-        if bulk.told:
+        if bulk.progress:
             self._add_bulk(table, bulk)
         self._live.update(table)
 
     def _add_bulk(self, table: Table, bulk: DemoBulk) -> None:
-        told = bulk.told
-        bar = ProgressBar(total=told["rows"], completed=told["done"], width=12)
-        done = f"{told['done']}/{told['rows']}"
+        now = bulk.progress
+        bar = ProgressBar(total=now["rows"], completed=now["done"], width=12)
+        done = f"{now['done']}/{now['rows']}"
         sign = self._sign(bulk.run_id, over=bulk.over, succeeded=bulk.succeeded)
-        table.add_row(sign, f"bulk run of {told['rows']} rows", bar, done, f"{bulk.seconds:.1f} s", _bulk_note(bulk))
+        table.add_row(sign, f"bulk run of {now['rows']} rows", bar, done, f"{bulk.seconds:.1f} s", _bulk_note(bulk))
 
-    def _add(self, table: Table, job: Watched) -> None:
+    def _add(self, table: Table, job: JobStatus) -> None:
         note = job.status.note if job.status and not job.over else ""
         polls = str(job.status.polls) if job.status else "0"
         state = f"[{_COLOURS[job.state]}]{job.state}[/]"
@@ -89,8 +89,8 @@ class _Table:
 
 
 def _bulk_note(bulk: DemoBulk) -> str:
-    if bulk.over or bulk.told["done"] < bulk.told["rows"]:
-        return f"{bulk.told['in_flight']} in flight" if bulk.told["in_flight"] else ""
+    if bulk.over or bulk.progress["done"] < bulk.progress["rows"]:
+        return f"{bulk.progress['in_flight']} in flight" if bulk.progress["in_flight"] else ""
     return "writing its contact sheet"
 
 

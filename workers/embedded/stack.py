@@ -86,10 +86,10 @@ class Stack:
         server.kill()
         self._servers.remove(server)
 
-    def heard(self, child: Child, pattern: str) -> re.Match[str]:
+    def wait_for(self, child: Child, pattern: str) -> re.Match[str]:
         """Wait until `child` writes `pattern`; raises `StackError` if it dies or takes too long, `Stopped`."""
         until = time.monotonic() + READY_SECONDS
-        while not (found := re.search(pattern, child.said())):
+        while not (found := re.search(pattern, child.output())):
             if not child.alive:
                 raise ChildDiedError(child)
             if time.monotonic() > until:
@@ -126,7 +126,7 @@ class Stack:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else may read."""
+    """Write a file that only this user may read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

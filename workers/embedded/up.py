@@ -9,75 +9,75 @@ from bide.settings.environment import Collection
 from bide.settings.model import KNOWN, Settings
 from config.settings import ENV_FILE, load
 from workers.embedded.callbacks import calling_here, secret_file, signing
+from workers.embedded.environment import unproxied
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
 from workers.embedded.servers import start_broker, start_objects
 from workers.embedded.stack import Stack, write_private
-from workers.embedded.surroundings import unproxied
 from workers.embedded.terminal import out, say
 
 #: Variables whose values stay in the file that only this user can read.
 _SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
-#: Other ways in which Flower can be told who may look.
+#: Other variables by which Flower learns who may log in.
 _FLOWER_AUTHENTICATION = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH", "FLOWER_UNIX_SOCKET")
 
 
 def up(stack: Stack) -> int:
     """Run until a signal ends it; raises `ConfigurationProblems` before the processes are started."""
-    said = set(Collection(KNOWN, os.environ, ENV_FILE).variables)
-    told = _start_missing(stack, said)
-    settings = load({**os.environ, **told})
-    env = {**os.environ, **told, **_process_environment(stack, said, settings)}
+    variables = set(Collection(KNOWN, os.environ, ENV_FILE).variables)
+    servers = _start_missing(stack, variables)
+    settings = load({**os.environ, **servers})
+    env = {**os.environ, **servers, **_process_environment(stack, variables, settings)}
     flower = wait_ready(stack, start_processes(stack, env))
     say("flower", flower)
     say("logs", str(stack.folder / "logs"))
-    stack.publish({"environment": told, "flower": flower})
-    _tell_clients(stack, told)
+    stack.publish({"environment": servers, "flower": flower})
+    _tell_clients(stack, servers)
     return until_stopped(stack, 0)
 
 
-def _start_missing(stack: Stack, said: Set[str]) -> dict[str, str]:
-    """Start what nobody named; what there is to say about it, as environment."""
-    told: dict[str, str] = {}
-    if "BIDE_BROKER_URL" not in said:
-        told["BIDE_BROKER_URL"] = start_broker(stack, os.environ)
-        say("broker", told["BIDE_BROKER_URL"])
-    if not said & {"BIDE_S3__BUCKET", "BIDE_S3__ENDPOINT_URL"}:
+def _start_missing(stack: Stack, variables: Set[str]) -> dict[str, str]:
+    """Start the servers that the environment does not name; returns the variables that name them now."""
+    servers: dict[str, str] = {}
+    if "BIDE_BROKER_URL" not in variables:
+        servers["BIDE_BROKER_URL"] = start_broker(stack, os.environ)
+        say("broker", servers["BIDE_BROKER_URL"])
+    if not variables & {"BIDE_S3__BUCKET", "BIDE_S3__ENDPOINT_URL"}:
         objects = start_objects(stack, os.environ)
-        told |= objects.environment | unproxied(os.environ)
+        servers |= objects.environment | unproxied(os.environ)
         say("objects", f"{objects.endpoint_url}  as files in {objects.folder}")
-    return told
+    return servers
 
 
-def _process_environment(stack: Stack, said: Set[str], settings: Settings) -> dict[str, str]:
+def _process_environment(stack: Stack, variables: Set[str], settings: Settings) -> dict[str, str]:
     """What the processes need besides: a port and a password for Flower, and what the Procfile asks the shell for."""
     env = {"BIDE_POLLER__CONCURRENCY": str(settings.poller.concurrency)}
-    if "BIDE_FLOWER__PORT" not in said:
+    if "BIDE_FLOWER__PORT" not in variables:
         env["BIDE_FLOWER__PORT"] = "0"
     if settings.flower.password is None and not any(os.environ.get(name) for name in _FLOWER_AUTHENTICATION):
         access = generate_access(stack)
         say("flower", f"user {access.user}, password {access.password}")
         env |= access.environment
-    return env | _callbacks(stack, said, settings)
+    return env | _callbacks(stack, variables, settings)
 
 
-def _callbacks(stack: Stack, said: Set[str], settings: Settings) -> dict[str, str]:
-    """What callbacks need where nobody said; where others can submit, they don't go to this machine unasked."""
+def _callbacks(stack: Stack, variables: Set[str], settings: Settings) -> dict[str, str]:
+    """What callbacks need beyond the settings; where others can submit, none goes to this machine unasked."""
     env: dict[str, str] = {}
     if settings.callbacks.secret is None:
         env |= signing(stack)
         say("callbacks", f"signed with the secret in {secret_file(stack)}")
-    if not said & {"BIDE_BROKER_URL", "BIDE_CALLBACKS__ALLOWED_HOSTS"}:
+    if not variables & {"BIDE_BROKER_URL", "BIDE_CALLBACKS__ALLOWED_HOSTS"}:
         env |= calling_here()
     return env
 
 
-def _tell_clients(stack: Stack, told: dict[str, str]) -> None:
-    lines = {name: f"export {name}={value!r}" for name, value in told.items() if not name.lower().endswith("_proxy")}
+def _tell_clients(stack: Stack, servers: dict[str, str]) -> None:
+    lines = {name: f"export {name}={value!r}" for name, value in servers.items() if not name.lower().endswith("_proxy")}
     file = stack.folder / "client.env"
     write_private(file, "\n".join(lines.values()) + "\n")
-    out.print(f"\nfor clients (with the keys: `. {file}`):" if told else "\nready; Ctrl-C ends it", markup=False)
+    out.print(f"\nfor clients (with the keys: `. {file}`):" if servers else "\nready; Ctrl-C ends it", markup=False)
     for name, line in lines.items():
         if name not in _SECRET:
             out.print(f"  {line}", markup=False)

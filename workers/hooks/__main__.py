@@ -23,7 +23,7 @@ from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.webhooks.incoming import Hooks
 from config import logging as bide_logging
-from config.settings import settings
+from config.settings import settings as read_settings
 from workers.hooks.door import Door, listen
 from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
 from workers.hooks.handler import Handler
@@ -40,28 +40,28 @@ END_SECONDS = 8.0
 def main() -> int:
     """Serve until a signal comes; 1 where there is nothing to serve, or nowhere."""
     try:
-        told = settings()
-        check_providers(told)
+        settings = read_settings()
+        check_providers(settings)
     except (ConfigurationProblems, ConfigurationError) as problems:
         sys.stderr.write(f"{problems}\n")
         return 1
-    if told.hooks.url is None or told.hooks.secret is None:
+    if settings.hooks.url is None or settings.hooks.secret is None:
         sys.stderr.write(
-            "no provider is told to call: set BIDE_HOOKS__URL and BIDE_HOOKS__SECRET, here and for workers "
+            "no provider knows an address to call: set BIDE_HOOKS__URL and BIDE_HOOKS__SECRET, here and for workers "
             "(docs/webhooks.md), or do without `bide hooks`\n"
         )
         return 1
-    bide_logging.register_secrets(told.secrets())
-    bide_logging.configure(told.log.level, told.log.format)
-    with _connect(told) as server:
-        return _serve(told, _handler(told, server))
+    bide_logging.register_secrets(settings.secrets())
+    bide_logging.configure(settings.log.level, settings.log.format)
+    with _connect(settings) as server:
+        return _serve(settings, _handler(settings, server))
 
 
-def _connect(told: Settings) -> redis.Redis:
-    """Impatient: a provider that is told to come back does so, or the job is polled in its time."""
+def _connect(settings: Settings) -> redis.Redis:
+    """A client that does not wait long: a provider repeats a call that got 503, or the job is polled in time."""
     return redis_client.connect(
-        told.ledger_url,
-        sentinel_master=told.sentinel_master,
+        settings.ledger_url,
+        sentinel_master=settings.sentinel_master,
         decode_responses=True,
         socket_timeout=ANSWER_SECONDS,
         socket_connect_timeout=ANSWER_SECONDS,
@@ -69,27 +69,27 @@ def _connect(told: Settings) -> redis.Redis:
     )
 
 
-def _handler(told: Settings, server: redis.Redis) -> Handler:
+def _handler(settings: Settings, server: redis.Redis) -> Handler:
     from workers.app import app  # noqa: PLC0415 - slow to import, and only now is it sure that it is needed
     from workers.services.dispatcher import Dispatcher  # noqa: PLC0415 - as above
 
     return Handler(
         Calls(server),
-        hooks_of=_hooks_of(told),
+        hooks_of=_hooks_of(settings),
         send=Dispatcher(app).send,
-        providers=told.providers,
+        providers=settings.providers,
         tally=tally,
     )
 
 
-def _hooks_of(told: Settings) -> Callable[[AccountName], Hooks]:
-    url, secret = told.hooks.url or "", told.hooks.secret
+def _hooks_of(settings: Settings) -> Callable[[AccountName], Hooks]:
+    url, secret = settings.hooks.url or "", settings.hooks.secret
     key = secret.get_secret_value() if secret else ""
     return lambda name: Hooks(url, key, *name)
 
 
-def _serve(told: Settings, handler: Handler) -> int:
-    where = told.hooks
+def _serve(settings: Settings, handler: Handler) -> int:
+    where = settings.hooks
     try:
         listeners = listen(where.address, where.port)
     except OSError as error:

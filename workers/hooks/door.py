@@ -1,6 +1,6 @@
 """Lets so many connections in at once: over that, the oldest one without a call under way is closed for a new one.
 
-The health check comes the same way, and is let in like anybody: a crowd that holds connections can't keep it out.
+The health check comes the same way, and is let in like any call: a crowd that holds connections can't keep it out.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Handler:
         return False
 
     def take(self, account: AccountName, job_id: str) -> None:
-        """Have the job looked at; raises `LedgerAwayError`."""
+        """Have the job polled now; raises `LedgerAwayError`."""
         outcome, messages = self._calls.hasten(account, job_id)
         self._tally.count(account, HOOKS, outcome.value)
         say = log.info if outcome in (Hastened.HASTENED, Hastened.NOTED) else log.debug  # a flood fills no disk
@@ -52,5 +52,5 @@ class Handler:
         self._tally.flush(self._calls.server)
 
     def _is_ours(self, account: AccountName) -> bool:
-        told = self._providers.get(account.provider)
-        return told is not None and (account.account == "default" or account.account in told.accounts)
+        options = self._providers.get(account.provider)
+        return options is not None and (account.account == "default" or account.account in options.accounts)

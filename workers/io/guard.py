@@ -64,7 +64,7 @@ def allowed(address: str) -> bool:
 
 
 def check_url(url: str, *, allowed_hosts: Collection[str] = ()) -> CheckedUrl:
-    """Judge a URL by all that can be told without asking for its name; raises `BadMediaError`.
+    """Judge a URL without resolving its name; raises `BadMediaError`.
 
     `allowed_hosts` ("host" or "host:port") may lie anywhere. A host written as a number must be a public address in
     its usual spelling, because such hosts never reach `GuardedResolver`.

@@ -30,7 +30,7 @@ from bide.errors import (
 from bide.providers.base import Answer, Call
 from workers.io.body import UnusableBodyError, read_body
 from workers.io.guard import GuardedResolver
-from workers.io.http_errors import never_sent, plain, reason, told
+from workers.io.http_errors import message_of, never_sent, plain, reason
 
 #: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
 MAX_HEADER_BYTES = 64 * 1024
@@ -134,7 +134,7 @@ class HttpClient:
         try:
             return await self._exchange(request, Lane.API, self.options.api, call.max_answer_bytes)
         except (UnusableBodyError, *_TROUBLE) as error:
-            raise PollFailedError(told(request, error)) from None
+            raise PollFailedError(message_of(request, error)) from None
 
     async def _buy(self, request: httpx.Request, limit: int) -> Answer:
         if self._closed:
@@ -143,8 +143,8 @@ class HttpClient:
             return await self._exchange(request, Lane.PURCHASE, self.options.purchase, limit)
         except Exception as error:
             if never_sent(error):
-                raise NotSentError(told(request, error)) from None
-            raise SubmissionUnknownError(f"{told(request, error)}; it may have been accepted") from None
+                raise NotSentError(message_of(request, error)) from None
+            raise SubmissionUnknownError(f"{message_of(request, error)}; it may have been accepted") from None
 
     @asynccontextmanager
     async def stream(self, url: str, *, guarded: bool) -> AsyncIterator[Reply]:
@@ -157,7 +157,7 @@ class HttpClient:
         try:
             response = await self._transports[lane].handle_async_request(request)
         except _TROUBLE as error:
-            raise DownloadError(told(request, error)) from None
+            raise DownloadError(message_of(request, error)) from None
         try:
             yield Reply(plain(request.url), response.status_code, _lower(response), _chunks(request, response))
         finally:
@@ -290,7 +290,7 @@ async def _chunks(request: httpx.Request, response: httpx.Response) -> AsyncIter
         async for piece in _pieces(response):
             yield piece
     except _TROUBLE as error:
-        raise DownloadError(told(request, error)) from None
+        raise DownloadError(message_of(request, error)) from None
 
 
 def _pieces(response: httpx.Response) -> httpx.AsyncByteStream:

@@ -16,7 +16,7 @@ def never_sent(error: Exception) -> bool:
     return isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
 
 
-def told(request: httpx.Request, error: Exception) -> str:
+def message_of(request: httpx.Request, error: Exception) -> str:
     """What failed and why; texts of aiohttp may hold whole URLs with their signatures, so only known ones pass."""
     return f"{request.method} {plain(request.url)}: {reason(error)}"
 

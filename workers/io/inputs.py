@@ -117,7 +117,7 @@ def _from_base64(text: str) -> bytes:
 
 
 def _encodable(url: str) -> str:
-    """The address, for somebody else to fetch from; raises `InvalidRequestError` where no request could carry it."""
+    """The address, for the provider to fetch from; raises `InvalidRequestError` where no request could carry it."""
     try:
         web_address(url)
     except ValueError as error:

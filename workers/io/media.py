@@ -23,7 +23,7 @@ from workers.io.sniff import EndsEarlyError, Kind, identify
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
 SPOOL_BYTES = 8 * 1024 * 1024
 
-#: Largest file that is told on the event loop [bytes]; a larger one is told in a thread, since it is read whole.
+#: Largest file whose kind is read on the event loop [bytes]. A larger one is read whole, so a thread does it.
 TELL_AT_ONCE_BYTES = 1024 * 1024
 
 MAX_REDIRECTS = 5

@@ -1,4 +1,4 @@
-"""What a file really is: type, size in pixels and whether it is whole, told from its structure without decoding it."""
+"""What a file really is: type, size in pixels and whether it is whole, read from its structure without decoding it."""
 
 from __future__ import annotations
 

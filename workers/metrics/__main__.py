@@ -17,7 +17,7 @@ from bide import redis_client
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
-from config.settings import settings
+from config.settings import settings as read_settings
 from workers.metrics.exporter import ANSWER_SECONDS, BideCollector, Server, application
 from workers.metrics.reading import depths, read
 
@@ -28,25 +28,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--once", action="store_true", help="print them and end; exit code 1 if Redis does not answer")
     asked = parser.parse_args(arguments)
     try:
-        told = settings()
+        settings = read_settings()
     except ConfigurationProblems as problems:
         sys.stderr.write(f"{problems}\n")
         return 1
-    bide_logging.register_secrets(told.secrets())
-    bide_logging.configure(told.log.level, told.log.format, stream=sys.stderr if asked.once else None)
+    bide_logging.register_secrets(settings.secrets())
+    bide_logging.configure(settings.log.level, settings.log.format, stream=sys.stderr if asked.once else None)
     collector = BideCollector(lambda: read(server, depths))
-    with _connect(told) as server:
+    with _connect(settings) as server:
         try:
-            return _print(collector) if asked.once else _serve(collector, told)
+            return _print(collector) if asked.once else _serve(collector, settings)
         finally:
             collector.close()
 
 
-def _connect(told: Settings) -> redis.Redis:
+def _connect(settings: Settings) -> redis.Redis:
     """Impatient: the next scrape tries again."""
     return redis_client.connect(
-        told.ledger_url,
-        sentinel_master=told.sentinel_master,
+        settings.ledger_url,
+        sentinel_master=settings.sentinel_master,
         decode_responses=True,
         socket_timeout=ANSWER_SECONDS / 2,
         socket_connect_timeout=ANSWER_SECONDS / 2,
@@ -62,8 +62,8 @@ def _print(collector: BideCollector) -> int:
     return 0 if "\nbide_up 1.0\n" in text else 1
 
 
-def _serve(collector: BideCollector, told: Settings) -> int:
-    where = told.metrics
+def _serve(collector: BideCollector, settings: Settings) -> int:
+    where = settings.metrics
     try:
         web = Server(where.address, where.port, application(collector))
     except OSError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bide.contract import FINAL_STATES, FailureCode
 from bide.ledger.poll_now import Hastened
 
-#: Stands for a value that nobody foresaw, so that no text of anybody's makes a new time series.
+#: Stands for a value that no list has, so that no text of a request makes a new time series.
 OTHER = "other"
 
 #: Sums are kept in thousandths, as whole numbers.
@@ -19,7 +19,7 @@ THOUSANDTHS = 1000
 
 @dataclass(frozen=True)
 class Counter:
-    """Counts by one label, of which only `values` and `OTHER` are told apart; without a label only the sum."""
+    """Counts by one label, whose values are `values` and `OTHER`; without a label only the sum."""
 
     name: str
     text: str
@@ -30,10 +30,10 @@ class Counter:
         """Where it is counted."""
         return f"{self.name}:{value if value in self.values or not self.label else OTHER}"
 
-    def counts(self, told: Mapping[str, str]) -> dict[str, int]:
+    def counts(self, fields: Mapping[str, str]) -> dict[str, int]:
         """From an account's hash: label values and their counts, zeros too, so that a rate sees the first one."""
         values = (*self.values, OTHER) if self.label else ("",)
-        return {value: int(told.get(self.field(value)) or 0) for value in values}
+        return {value: int(fields.get(self.field(value)) or 0) for value in values}
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Histogram:
             added[f"{self.name}:sum"] += round(value * THOUSANDTHS)
         return added
 
-    def buckets(self, told: Mapping[str, str]) -> tuple[list[tuple[str, float]], float]:
+    def buckets(self, fields: Mapping[str, str]) -> tuple[list[tuple[str, float]], float]:
         """From an account's hash: cumulative counts by upper bound, as Prometheus has them, and the sum."""
         total, found = 0, list[tuple[str, float]]()
         for at, bound in enumerate((*map(str, self.bounds), "+Inf")):
-            total += int(told.get(f"{self.name}:{at}") or 0)
+            total += int(fields.get(f"{self.name}:{at}") or 0)
             found.append((bound, float(total)))
-        return found, int(told.get(f"{self.name}:sum") or 0) / THOUSANDTHS
+        return found, int(fields.get(f"{self.name}:sum") or 0) / THOUSANDTHS
 
 
 #: What the sweeper says of a repair, by its beginning, and how that is counted.
@@ -105,7 +105,7 @@ HOOKS = Counter(
     "outcome",
     (*(outcome.value for outcome in Hastened), "refused"),
 )
-#: Counted by the ledger, in the move that ends a job (`conclude` in `prelude.lua`).
+#: Counted by the ledger, in the script that ends a job (`conclude` in `prelude.lua`).
 ENDED_JOBS = Counter(
     "ended_jobs",
     "Jobs that ended, by how; an unconfirmed one counts when it is settled, a follower of another's job never.",

@@ -1,4 +1,4 @@
-"""Answers Prometheus within seconds, whatever Redis does: `/metrics`, and `/healthz` for whoever restarts processes."""
+"""Answers Prometheus within seconds, whatever Redis does: `/metrics`, and `/healthz` for what restarts processes."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class _Quiet(WSGIRequestHandler):
     timeout = LONGEST_SECONDS
 
     def get_environ(self) -> dict[str, Any]:
-        """What the application is told of a request, which has come by now."""
+        """The environment of a request, which has come whole by now."""
         cast(Server, self.server).heard(self.connection)
         return super().get_environ()
 

@@ -72,8 +72,8 @@ def families(snapshot: Snapshot | None) -> Iterator[Metric]:
         labels = [*_ACCOUNT, *([counter.label] if counter.label else [])]
         counts = CounterMetricFamily(f"bide_{counter.name}", counter.text, labels=labels)
         for account in accounts:
-            for said, number in counter.counts(account.counted).items():
-                counts.add_metric([*account.name, *([said] if counter.label else [])], number)
+            for label_value, number in counter.counts(account.counted).items():
+                counts.add_metric([*account.name, *([label_value] if counter.label else [])], number)
         yield counts
     for histogram in HISTOGRAMS:
         values = HistogramMetricFamily(f"bide_{histogram.name}", histogram.text, labels=_ACCOUNT)

@@ -101,7 +101,7 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
 
 
 def _overdue(first: list[tuple[Any, float]], now: float) -> float:
-    """How long ago the first of a clock was to be looked at."""
+    """How late the first entry of a clock is [seconds]."""
     return max(now - first[0][1], 0.0) if first else 0.0
 
 

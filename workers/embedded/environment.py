@@ -1,4 +1,4 @@
-"""What the children of a stack are told: the environment of a demo, and that of one's own deployment."""
+"""The environment of a stack's children: for a demo, and for one's own deployment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FOREIGN = ("BIDE_", "AWS_", "FLOWER_", "CELERY_", "NANIO_")
 _DEMO_POLLS = {"POLL_FIRST_SECONDS": "2", "POLL_FACTOR": "1.5", "POLL_CAP_SECONDS": "4"}
 
 
-def demo_surroundings() -> dict[str, str]:
+def demo_environment() -> dict[str, str]:
     """The shell's environment without anything that concerns a deployment."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN) and name != "PORT"}
     closed = {
@@ -35,7 +35,7 @@ def broker_environment(broker_url: str) -> dict[str, str]:
 
 def sandbox_environment(address: str) -> dict[str, str]:
     """The four providers, played by the sandbox at `address`."""
-    told: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for provider, path in SANDBOX_PATHS.items():
         values = {
             "BASE_URL": address + path,
@@ -43,8 +43,8 @@ def sandbox_environment(address: str) -> dict[str, str]:
             "MEDIA_HOSTS": json.dumps([urlsplit(address).netloc]),
             **_DEMO_POLLS,
         }
-        told |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
-    return told
+        variables |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
+    return variables
 
 
 def unproxied(env: Mapping[str, str]) -> dict[str, str]:

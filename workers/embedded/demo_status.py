@@ -1,4 +1,4 @@
-"""A demo's jobs on their way: submitted, looked at again and again, and what came of each."""
+"""A demo's jobs on their way: each one's state, read again and again, and its files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESULT_SECONDS = 15.0
 
 
 @dataclass
-class Watched:
+class JobStatus:
     """One submitted job and what is known of it."""
 
     job: DemoJob
@@ -36,8 +36,8 @@ class Watched:
     def succeeded(self) -> bool:
         return self.state is JobState.SUCCEEDED
 
-    def look(self, client: Client) -> bool:
-        """Ask the ledger; whether the state is another one now."""
+    def read(self, client: Client) -> bool:
+        """Read the state from the ledger; whether it is another one now."""
         if self.over:
             return False
         before = self.state
@@ -52,7 +52,7 @@ class Watched:
         return f"{self.state}, {self.status.note if self.status else 'nothing is known of it'}"
 
 
-def files_of(client: Client, watched: Watched, folder: Path) -> list[Path]:
+def files_of(client: Client, job: JobStatus, folder: Path) -> list[Path]:
     """The stored objects of a job that succeeded, as files under the store's `folder`; raises `JobFailed`."""
-    result: JobResult = client.wait(watched.job_id, timeout_seconds=RESULT_SECONDS)
+    result: JobResult = client.wait(job.job_id, timeout_seconds=RESULT_SECONDS)
     return [folder / output.bucket / output.key for output in result.outputs]

@@ -7,29 +7,31 @@ from __future__ import annotations
 import asyncio
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from bide.errors import BadMediaError
 from bide.providers.base import Media
 from tests.contract.test_media import PNG
+from tests.contract.web import Handler, http_client, serving
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.media import Fetched, download
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 OPTIONS = HttpOptions(
     api=Timeouts(connect_seconds=1, read_seconds=0.5, total_seconds=1.5),
     purchase=Timeouts(connect_seconds=1, read_seconds=0.5, total_seconds=1.5),
     media=Timeouts(connect_seconds=1, read_seconds=0.5, total_seconds=1.5),
 )
+
+#: A client with these options, closed at the end.
+client_of = partial(http_client, OPTIONS)
 
 #: What nothing here may need at once, whatever is sent [bytes].
 FLAT_BYTES = 48_000_000
@@ -91,29 +93,6 @@ async def listening() -> AsyncIterator[Listener]:
     listener.port = server.sockets[0].getsockname()[1]
     async with server:
         yield listener
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server that answers everything by `handler`; its host and port."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    server = TestServer(app)
-    await server.start_server(shutdown_timeout=0.1)
-    try:
-        yield f"{server.host}:{server.port}"
-    finally:
-        await server.close()
-
-
-@asynccontextmanager
-async def client_of() -> AsyncIterator[HttpClient]:
-    """A client, closed at the end."""
-    client = HttpClient(OPTIONS)
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 def played(

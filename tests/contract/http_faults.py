@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from bide.providers.base import Answer, Call
+from tests.contract.web import Handler, http_client
+from tests.contract.web import serving as serving_at
 from workers.io.http import HttpClient, HttpOptions, Timeouts
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HASTY = Timeouts(connect_seconds=0.3, read_seconds=0.3, total_seconds=0.6)
 OPTIONS = HttpOptions(api=HASTY, purchase=HASTY)
@@ -22,25 +21,14 @@ OPTIONS = HttpOptions(api=HASTY, purchase=HASTY)
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server on loopback that answers everything by `handler`; its base URL."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    server = TestServer(app)
-    await server.start_server(shutdown_timeout=0.1)
-    try:
-        yield str(server.make_url("")).rstrip("/")
-    finally:
-        await server.close()
+    """A server on loopback that answers every request by `handler`; its base URL."""
+    async with serving_at(handler) as host:
+        yield f"http://{host}"
 
 
-@asynccontextmanager
-async def client_of(options: HttpOptions = OPTIONS) -> AsyncIterator[HttpClient]:
+def client_of(options: HttpOptions = OPTIONS) -> AbstractAsyncContextManager[HttpClient]:
     """A client, closed at the end."""
-    client = HttpClient(options)
-    try:
-        yield client
-    finally:
-        await client.aclose()
+    return http_client(options)
 
 
 def ask(handler: Handler, *, buys: bool = False, **call: Any) -> Answer:

@@ -10,7 +10,8 @@ from aiohttp import web
 from bide.errors import DownloadError
 from bide.providers import find
 from bide.providers.base import Account, Answer, Call, Media, Submission, Submitted, Ticket
-from tests.contract.hostile_net import OUTSIDE, PlayedNet, client_of, listening, played, redirect_to, refused, serving
+from tests.contract.hostile_net import OUTSIDE, PlayedNet, client_of, listening, played, redirect_to, refused
+from tests.contract.web import serving
 from workers.io.media import download
 
 #: This machine and its like, in every spelling that some parser or resolver takes for it.

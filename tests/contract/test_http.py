@@ -17,13 +17,13 @@ from bide.errors import ConfigurationError, NotSentError, PollFailedError, Submi
 from bide.providers.base import Answer, Call
 from tests.contract.http_faults import (
     FAULTS_AFTER_SENDING,
-    Handler,
     ask,
     ask_at,
     client_of,
     serving,
     stay_silent,
 )
+from tests.contract.web import Handler
 from workers.io.http import HttpOptions, Timeouts
 from workers.io.http_errors import never_sent
 

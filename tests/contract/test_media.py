@@ -7,24 +7,24 @@ import hashlib
 import io
 import struct
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from PIL import Image
 
 from bide.errors import BadMediaError, DownloadError, InvalidRequestError
 from bide.providers.base import InputForm, Media
 from bide.storage import Storage, StorageOptions
-from workers.io.http import HttpClient, HttpOptions, Timeouts
+from tests.contract.web import Handler, http_client, serving
+from workers.io.http import HttpOptions, Timeouts
 from workers.io.inputs import InputFetcher
 from workers.io.media import Fetched, download, from_bytes
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 OPTIONS = HttpOptions(media=Timeouts(connect_seconds=1, read_seconds=0.4, total_seconds=3))
+
+#: A client with these options, closed at the end.
+client_of = partial(http_client, OPTIONS)
 
 
 def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -36,29 +36,6 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
 
 PNG = picture()
 JPEG = picture("JPEG")
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """A server on loopback that answers everything by `handler`; its host and port."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    server = TestServer(app)
-    await server.start_server(shutdown_timeout=0.1)
-    try:
-        yield f"{server.host}:{server.port}"
-    finally:
-        await server.close()
-
-
-@asynccontextmanager
-async def client_of() -> AsyncIterator[HttpClient]:
-    """A client, closed at the end."""
-    client = HttpClient(OPTIONS)
-    try:
-        yield client
-    finally:
-        await client.aclose()
 
 
 def fetch(handler: Handler, *paths: str, max_bytes: int = 10_000_000) -> Fetched:

@@ -18,6 +18,7 @@ from bide.params import photogpt
 from tests.integration.caller import image, marker
 from tests.integration.rig import Rig
 from tests.integration.servers import RedisServer, redis_server
+from tests.integration.stored import store_result
 from tests.integration.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.integration
@@ -141,20 +142,4 @@ class Results:
 
     def end(self, job_id: str) -> None:
         """Have a job succeed."""
-        result = {
-            "job_id": job_id,
-            "state": "succeeded",
-            "provider": "photogpt",
-            "operation": "images.generation",
-            "polls": 1,
-            "finished_at": "2026-01-01T00:00:00Z",
-            "outputs": [],
-        }
-        stored: dict[str, Any] = {
-            "status": "SUCCESS",
-            "result": result,
-            "traceback": None,
-            "children": [],
-            "task_id": job_id,
-        }
-        self._server.set(f"celery-task-meta-{job_id}", json.dumps(stored))
+        store_result(self._server, job_id)

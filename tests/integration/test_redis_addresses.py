@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -15,6 +13,7 @@ from bide.contract import JobState
 from bide.redis_client import connect
 from tests.integration.caller import image
 from tests.integration.guarded_redis import led_redis, socket_redis, tls_redis
+from tests.integration.stored import store_result
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.integration
@@ -68,7 +67,7 @@ def check_whole_way(url: str) -> None:
         assert status is not None
         assert status.state is JobState.QUEUED
         assert job_id in str(server.lindex("bide.submit", 0))
-        end(server, job_id)
+        store_result(server, job_id)
         assert client.wait(job_id, timeout_seconds=PATIENCE_SECONDS).job_id == job_id
     assert asyncio.run(waited(url, job_id)) == job_id
 
@@ -77,17 +76,3 @@ async def waited(url: str, job_id: str) -> str:
     """The id in the result, as an asynchronous client reads it."""
     async with AsyncClient(url, sentinel_master=MASTER) as client:
         return (await client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)).job_id
-
-
-def end(server: redis.Redis, job_id: str) -> None:
-    """What a worker's Celery stores when a job has succeeded."""
-    told = {"job_id": job_id, "provider": "photogpt", "operation": "images.generation", "polls": 1, "outputs": []}
-    result = {**told, "state": "succeeded", "finished_at": "2026-01-01T00:00:00Z"}
-    stored: dict[str, Any] = {
-        "status": "SUCCESS",
-        "result": result,
-        "traceback": None,
-        "children": [],
-        "task_id": job_id,
-    }
-    server.set(f"celery-task-meta-{job_id}", json.dumps(stored))

@@ -53,14 +53,14 @@ def run(
     file: str, template: str | None, run_id: str | None, broker: str | None, dry_run: bool, waiting: bool, **said: Any
 ) -> None:
     """Begin a run: JSONL with a request a line, or CSV with a template."""
-    from bide.bulk.start import new_run_id, taken_in  # noqa: PLC0415 - takes a while, and --help does not need it
+    from bide.bulk.start import new_run_id, open_intake  # noqa: PLC0415 - takes a while, and --help does not need it
 
     if dry_run:
         told = settings_here()
-        with taken_in(file, template=template, storage=object_store(told)) as intake:
+        with open_intake(file, template=template, storage=object_store(told)) as intake:
             _say_what_it_would_do(intake, told, said)
         return
-    with deployed(broker) as deployment, taken_in(file, template=template, storage=deployment.storage) as intake:
+    with deployed(broker) as deployment, open_intake(file, template=template, storage=deployment.storage) as intake:
         _begin(deployment, intake, run_id=run_id or new_run_id(), source=file, waiting=waiting, said=said)
 
 
@@ -204,7 +204,7 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
 @broker_option
 def refresh(run_id: str, broker: str | None) -> None:
     """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""
-    from bide.bulk.settled import refresh as bring_in  # noqa: PLC0415 - as above
+    from bide.bulk.refresh import refresh as bring_in  # noqa: PLC0415 - as above
     from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - as above
 
     with deployed(broker) as deployment:
@@ -237,7 +237,7 @@ def _begin(
     if options.budget is not None:
         check_budget(intake, known)
     begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
-    deployment.post.look_at_run(run_id)
+    deployment.post.feed_run(run_id)
     echo(run_id)
     echo(f"{'began' if begun else 'joined'}: {intake.rows} rows, {intake.jobs} jobs", err=True)
     if not begun and any(said.get(name) is not None for name in ("budget", "max_jobs", "max_failures")):
@@ -286,7 +286,7 @@ def _steering(broker: str | None, run_id: str) -> Iterator[Deployment]:
     with deployed(broker) as deployment:
         deployment.run(run_id)
         yield deployment
-        deployment.post.look_at_run(run_id)
+        deployment.post.feed_run(run_id)
 
 
 def _is_over(deployment: Deployment, run_id: str) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from bench import proc
 from bench.bulk_sandbox import measure_whole
 from bide.bulk.intake import take_in
-from bide.bulk.reading import Raw
+from bide.bulk.reading import RawRow
 from bide.bulk.record import WINDOW, Options
 from bide.bulk.runs import Runs
 from bide.bulk.start import start
@@ -80,11 +80,11 @@ def feed(redis_url: str, store_url: str, count: int) -> None:
     runs, ledger = Runs(server), Ledger(server)
     feeder = Feeder(runs, ledger, storage(store_url), deadline_seconds=lambda *_: 600.0, send=lambda _: None)
     while (run := runs.read(RUN)) and run.number("row") <= count:
-        seconds = feeder.look_at(RUN)
+        seconds = feeder.feed(RUN)
         time.sleep(0.01 if seconds is None else seconds)
 
 
-def rows(count: int) -> Iterator[Raw]:
+def rows(count: int) -> Iterator[RawRow]:
     """Requests as a catalogue has them."""
     for number in range(1, count + 1):
         request = {
@@ -93,7 +93,7 @@ def rows(count: int) -> Iterator[Raw]:
             "params": {"modelID": "m1", "prompt": f"a red fox, picture {number} of a catalogue", "numImages": 1},
             "metadata": {"sku": f"SKU-{number:07}"},
         }
-        yield Raw(number, lambda _, request=request: request)  # type: ignore[misc]  # mypy can't infer the default
+        yield RawRow(number, lambda _, request=request: request)  # type: ignore[misc]  # mypy can't infer the default
 
 
 def measure(count: int, redis_url: str, store_url: str) -> dict[str, Any]:

@@ -14,33 +14,34 @@ from pydantic import ValidationError
 
 from bide.settings.addresses import ServerUrl, masked
 from bide.settings.checks import cross_checks
-from bide.settings.environment import CollectedSource, Collection, Variable
+from bide.settings.environment import EnvironmentReader, VariableSource
 from bide.settings.model import KNOWN, Settings, in_force
 from bide.settings.problems import ConfigurationProblems, problems_of
+from bide.settings.reader import Variable, env_file
 from bide.settings.variables import variable_name
 
-#: Read besides the environment, which wins; `DOTENV` names another one.
-ENV_FILE = Path(os.environ.get("DOTENV", ".env"))
+#: The file that is read besides the environment, which wins.
+ENV_FILE = env_file()
 
 
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Settings:
-    """Read `environ`, by default the process's own, and `env_file`; raises `ConfigurationProblems`, all in one."""
-    return _load(_collect(environ, env_file))
+    """The settings of `environ`, by default the process's own, and `env_file`; raises `ConfigurationProblems`."""
+    return _load(_read(environ, env_file))
 
 
-def _collect(environ: Mapping[str, str] | None, env_file: Path | None) -> Collection:
-    return Collection(KNOWN, os.environ if environ is None else environ, env_file)
+def _read(environ: Mapping[str, str] | None, env_file: Path | None) -> EnvironmentReader:
+    return EnvironmentReader(KNOWN, os.environ if environ is None else environ, env_file)
 
 
-def _load(collection: Collection) -> Settings:
-    """Build and check; what is wrong by itself is left out of the checks of what must agree."""
-    problems = list(collection.problems)
+def _load(reader: EnvironmentReader) -> Settings:
+    """The settings, checked; a variable with a problem of its own is left out of the checks of values together."""
+    problems = list(reader.problems)
     try:
-        settings = _build(collection.variables)
+        settings = _build(reader.variables)
     except ValidationError as error:
         problems.extend(problems_of(error, KNOWN))
         wrong = {problem.variable for problem in problems}
-        settings = _build({name: said for name, said in collection.variables.items() if name not in wrong})
+        settings = _build({name: it for name, it in reader.variables.items() if name not in wrong})
     named = {problem.variable for problem in problems}
     problems.extend(problem for problem in cross_checks(settings) if problem.variable not in named)
     if problems:
@@ -49,7 +50,7 @@ def _load(collection: Collection) -> Settings:
 
 
 def _build(variables: Mapping[str, Variable]) -> Settings:
-    return Settings(_build_sources=((CollectedSource(Settings, variables),), {}))
+    return Settings(_build_sources=((VariableSource(Settings, variables),), {}))
 
 
 @cache
@@ -59,12 +60,12 @@ def settings() -> Settings:
 
 
 def show(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Iterator[str]:
-    """A line for each variable in force: its name, its value with secrets starred out, and who said so."""
-    collection = _collect(environ, env_file)
-    for path, value in in_force(_load(collection)):
+    """A line for each variable in force: its name, its value with secrets starred out, and its source."""
+    reader = _read(environ, env_file)
+    for path, value in in_force(_load(reader)):
         name = variable_name(path)
-        said = collection.variables.get(name)
-        yield f"{name}={_shown(value)}  # {said.source if said else 'default'}"
+        variable = reader.variables.get(name)
+        yield f"{name}={_shown(value)}  # {variable.source if variable else 'default'}"
 
 
 def _shown(value: Any) -> str:
@@ -76,7 +77,7 @@ def _shown(value: Any) -> str:
 
 
 def main() -> int:
-    """Print what is in force, or what is wrong; the exit code says which."""
+    """Print the settings in force and return 0, or print their problems and return 1."""
     try:
         sys.stdout.write("\n".join(show()) + "\n")
     except ConfigurationProblems as problems:

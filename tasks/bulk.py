@@ -28,7 +28,7 @@ def bulk(*args: Any, **kwargs: Any) -> None:
     try:
         run = _argument(args, kwargs)
         run_id = begin_run(tools, run) if isinstance(run, dict) else check_run_id(run)
-        seconds = tools.feeder.look_at(run_id) if run_id else None
+        seconds = tools.feeder.feed(run_id) if run_id else None
     except InvalidRequestError as error:
         log.error("bulk.refused", run=named, reason=str(error))
     except BideError as error:  # Redis or object storage is away: the sweeper, or the schedule, comes again

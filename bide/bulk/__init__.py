@@ -1,5 +1,6 @@
-"""Bulk runs: a file of requests, bought row by row under a window, whatever dies meanwhile; no Celery in here.
+"""Bulk runs: a file of requests, bought row by row under a window, whichever process dies meanwhile.
 
-A run's truth is its record in Redis (`runs`): which row comes next, which rows are live, what was counted. Input and
-results lie in object storage. The feeder (`feeder`) does a page of work at a time and may be killed at any line of it.
+A run's record in Redis (`runs`) decides: the next row, the live rows, the counts. Input and results lie in object
+storage. The feeder (`workers.bulk.feeder`) does a page of work at a time, and may be killed at any line of it. Nothing
+in this package needs Celery.
 """

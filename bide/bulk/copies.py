@@ -10,18 +10,18 @@ from bide.bulk.names import copies_key
 from bide.bulk.record import Run
 from bide.storage import Storage
 
-#: Most rows of a run that may repeat others: a process that feeds the run keeps them all in memory.
+#: Most rows of a run that may repeat others: the feeder keeps them all in memory.
 MOST_COPIES = 50_000
 
-#: The largest list of them [bytes].
+#: The largest list of copies [bytes].
 MOST_BYTES = 32 * MOST_COPIES
 
-#: Runs whose copies are kept in memory.
-KEPT = 4
+#: Runs whose copies the feeder keeps in memory.
+CACHED_RUNS = 4
 
 
 class Copies:
-    """Which rows repeat which: of the copy, the first one; of the first one, its copies."""
+    """The copies of one run: `first_of` gives a copy's first row, `of` a first row's copies."""
 
     def __init__(self, first_of: Mapping[int, int]) -> None:
         self.first_of = dict(first_of)
@@ -38,7 +38,7 @@ class Copies:
 
 
 class CopiesOfRuns:
-    """The copies of the runs that a process looks after; raises `StorageError`."""
+    """The copies of the runs that a feeder feeds, read from object storage; raises `StorageError`."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -51,6 +51,6 @@ class CopiesOfRuns:
         if key not in self._kept:
             uri = self._storage.uri(copies_key(run.run_id))
             self._kept[key] = Copies.from_json(self._storage.get(uri, max_bytes=MOST_BYTES))
-            while len(self._kept) > KEPT:
+            while len(self._kept) > CACHED_RUNS:
                 self._kept.popitem(last=False)
         return self._kept[key]

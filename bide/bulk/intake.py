@@ -1,4 +1,4 @@
-"""Takes a file of rows in: each is checked before anything is bought, and written down the way the feeder reads it."""
+"""The intake of a file of rows: each row is checked before anything is bought, then written as the feeder reads it."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from typing import IO
 
 from bide.bulk.copies import MOST_COPIES, Copies
 from bide.bulk.money import most_purchases, priced_as
-from bide.bulk.reading import Raw
+from bide.bulk.reading import RawRow
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
 from bide.printable import printable
 from bide.providers import find
 
-#: Problems that are told one by one; the others are counted.
+#: Problems that an error lists; the others are counted.
 MOST_PROBLEMS = 20
 
-#: Up to here the rows are kept in memory [bytes].
+#: The size up to which the rows are kept in memory [bytes].
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 
 
 _TOO_MANY_COPIES = f"line: is one of over {MOST_COPIES} that repeat others; each is bought once, remove the copies"
 
-#: The fields that a complaint names.
+#: Finds the fields that a validation error names.
 _FIELD = re.compile(r"(?:^|; )([\w.]+): ")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a row, as `field: reason`; `line` is that of the file, 0 where it is not known.
+    """What is wrong with a row, as `field: reason`; `line` counts the lines of the file, 0 where it is not known.
 
-    The message holds nothing of the row: it goes to logs and into the run's note.
+    The message holds nothing of the row, since it goes to logs and into the run's note.
     """
 
     line: int
@@ -50,55 +50,55 @@ class Problem:
 
 @dataclass
 class Intake:
-    """What was taken in. `rows_file` holds a request a line; it is closed with this."""
+    """The rows of a file, read and checked. `rows_file` holds a request a line; `close` closes it."""
 
     rows_file: IO[bytes]
     rows: int = 0
     digest: str = ""
-    #: The first problems, and how many there are.
+    #: The first problems, and the number of all.
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
     copies: Copies = field(default_factory=lambda: Copies({}))
-    #: Jobs by account, and by the name of their price and how often each may be bought.
+    #: Jobs by account; and jobs by the name of their price and the number of purchases that each may take.
     accounts: Counter[AccountName] = field(default_factory=Counter)
     kinds: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     @property
     def jobs(self) -> int:
-        """What there is to buy: rows that repeat others are bought with them."""
+        """The number of jobs to buy: a row that repeats another is bought with it."""
         return self.rows - len(self.copies.first_of)
 
     def check(self) -> None:
         """Raise `InvalidRequestError`, naming the problems, or that there are no rows."""
         if self.problem_count:
-            told = "\n".join(f"  {printable(str(problem))}" for problem in self.problems)
+            listed = "\n".join(f"  {printable(str(problem))}" for problem in self.problems)
             more = self.problem_count - len(self.problems)
             rest = f"\n  and {more} more" if more else ""
-            raise InvalidRequestError(f"{self.problem_count} rows can't be bought, so none was:\n{told}{rest}")
+            raise InvalidRequestError(f"{self.problem_count} rows can't be bought, so none was:\n{listed}{rest}")
         if not self.rows:
             raise InvalidRequestError("the file holds no rows")
 
     @property
     def priced(self) -> set[str]:
-        """The names of the prices of what there is to buy."""
+        """The names of the prices that the jobs need."""
         return {name for name, _ in self.kinds}
 
     def cost(self, prices: Mapping[str, int]) -> int:
-        """What all of it may cost [millionths]."""
+        """The most that all jobs may cost [millionths]."""
         return sum(prices.get(name, 0) * purchases * jobs for (name, purchases), jobs in self.kinds.items())
 
     def close(self) -> None:
         self.rows_file.close()
 
     def add_problem(self, problem: Problem) -> None:
-        """Note a problem; the first ones are told."""
+        """Count a problem; the first ones are listed."""
         self.problem_count += 1
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
 
 
-def take_in(rows: Iterable[Raw]) -> Intake:
-    """Check all rows, and write them down; what is wrong stands in `problems`. To be closed by the caller."""
+def take_in(rows: Iterable[RawRow]) -> Intake:
+    """Check all rows and write them down; `problems` lists what is wrong. The caller closes the intake."""
     with ExitStack() as undone:
         intake = Intake(undone.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)))
         _read(rows, intake)
@@ -106,9 +106,9 @@ def take_in(rows: Iterable[Raw]) -> Intake:
     return intake
 
 
-def _read(rows: Iterable[Raw], intake: Intake) -> None:
+def _read(rows: Iterable[RawRow], intake: Intake) -> None:
     digest, first_of = hashlib.sha256(), dict[int, int]()
-    with closing(_Seen()) as seen:
+    with closing(_FirstRows()) as first_rows:
         for raw in rows:
             request = _checked(raw, intake)
             if request is None or intake.problem_count:
@@ -117,7 +117,7 @@ def _read(rows: Iterable[Raw], intake: Intake) -> None:
             intake.rows += 1
             intake.rows_file.write(line)
             digest.update(line)
-            first = seen.first(request.fingerprint(), intake.rows)
+            first = first_rows.first(request.fingerprint(), intake.rows)
             if first == intake.rows:
                 _count(intake, request)
             else:
@@ -129,7 +129,7 @@ def _read(rows: Iterable[Raw], intake: Intake) -> None:
 
 
 def checked(value: object) -> GenerateRequest:
-    """A row's request, which is always a bulk one; raises `InvalidRequestError`."""
+    """A row's request, whose priority is always bulk; raises `InvalidRequestError`."""
     if isinstance(value, dict) and value.get("idempotency_key") is not None:
         raise InvalidRequestError("idempotency_key: a row's key is made of its run and its number; leave it out")
     request = GenerateRequest.parse({**value, "priority": "bulk"} if isinstance(value, dict) else value)
@@ -137,7 +137,7 @@ def checked(value: object) -> GenerateRequest:
     return request
 
 
-def _checked(raw: Raw, intake: Intake) -> GenerateRequest | None:
+def _checked(raw: RawRow, intake: Intake) -> GenerateRequest | None:
     try:
         request, problem = _as_request(raw), raw.problem
     except InvalidRequestError as error:
@@ -149,16 +149,16 @@ def _checked(raw: Raw, intake: Intake) -> GenerateRequest | None:
     return request
 
 
-def _as_request(raw: Raw) -> GenerateRequest | None:
+def _as_request(raw: RawRow) -> GenerateRequest | None:
     """A row's request; None for a row that can't be read."""
-    if raw.reading is None:
+    if raw.request is None:
         return None
     try:
-        return checked(raw.reading(()))
+        return checked(raw.request(()))
     except InvalidRequestError as error:
-        # A CSV holds nothing but texts: the fields that are complained of may be meant as numbers.
+        # A CSV holds nothing but texts: the fields that the error names may be meant as numbers.
         with suppress(InvalidRequestError):
-            return checked(raw.reading(frozenset(_FIELD.findall(str(error)))))
+            return checked(raw.request(frozenset(_FIELD.findall(str(error)))))
         raise
 
 
@@ -167,20 +167,20 @@ def _count(intake: Intake, request: GenerateRequest) -> None:
     intake.kinds[priced_as(request), most_purchases(request)] += 1
 
 
-class _Seen:
-    """Which row came first with a request: on disk, since there may be a million."""
+class _FirstRows:
+    """The first row of each request, by fingerprint: on disk, since there may be a million."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("CREATE TABLE seen (fingerprint TEXT PRIMARY KEY, row INTEGER) WITHOUT ROWID")
+        self._database.execute("CREATE TABLE first_rows (fingerprint TEXT PRIMARY KEY, row INTEGER) WITHOUT ROWID")
         self._database.execute("BEGIN")
 
     def first(self, fingerprint: str, row: int) -> int:
-        """The first row with this request, which may be this one."""
-        done = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (fingerprint, row))
+        """The first row with this request, which may be `row` itself."""
+        done = self._database.execute("INSERT OR IGNORE INTO first_rows VALUES (?, ?)", (fingerprint, row))
         if done.rowcount:
             return row
-        [(first,)] = self._database.execute("SELECT row FROM seen WHERE fingerprint = ?", (fingerprint,))
+        [(first,)] = self._database.execute("SELECT row FROM first_rows WHERE fingerprint = ?", (fingerprint,))
         return int(first)
 
     def close(self) -> None:

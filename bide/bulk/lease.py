@@ -1,4 +1,4 @@
-"""Keeps a lease alive while something is done that may take minutes."""
+"""A lease that is renewed while a block of code runs, for minutes if need be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bide.errors import LedgerAwayError
 
 @contextmanager
 def keep_lease(renew: Callable[[], object], *, seconds: float) -> Iterator[None]:
-    """Renew a lease of so many seconds while the block runs, from a thread that nothing in it holds up."""
+    """Renew a lease of `seconds` while the block runs. A thread of its own renews it, which the block can't hold up."""
     done = threading.Event()
 
     def keep() -> None:
@@ -21,7 +21,7 @@ def keep_lease(renew: Callable[[], object], *, seconds: float) -> Iterator[None]
             try:
                 renew()
             except (LedgerAwayError, redis.RedisError):
-                continue  # it may run out: whatever another does meanwhile does no harm
+                continue  # the lease may run out: what another process does meanwhile does no harm
 
     thread = threading.Thread(target=keep, name="keep-lease", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Money as whole millionths, in whatever currency the prices are: sums of it are exact."""
+"""Money as whole millionths, in the currency of the prices: sums of it are exact."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from decimal import Decimal, InvalidOperation
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError
 
-#: Millionths in one.
+#: Millionths in one unit of money.
 WHOLE = 1_000_000
 
-#: The largest amount there is: what Redis's scripts count exactly.
+#: The largest amount: Redis's scripts count it exactly.
 MOST = 10**9
 
 
 def millionths(amount: object, *, what: str) -> int:
-    """From a number or its text; raises `InvalidRequestError`."""
+    """A number or its text as millionths; raises `InvalidRequestError`, which names `what`."""
     try:
         value = Decimal(str(amount))
     except InvalidOperation:
@@ -27,20 +27,20 @@ def millionths(amount: object, *, what: str) -> int:
 
 
 def amount(in_millionths: int) -> float:
-    """As a person reads it."""
+    """Millionths as a person reads them."""
     return in_millionths / WHOLE
 
 
 def price_of(request: GenerateRequest, prices: Mapping[str, int]) -> int:
-    """What a row may cost [millionths]; nothing where no price is known."""
+    """The most that a row may cost [millionths]; 0 where no price is known."""
     return prices.get(priced_as(request), 0) * most_purchases(request)
 
 
 def most_purchases(request: GenerateRequest) -> int:
-    """How often a request may be bought: twice where it accepts a second purchase knowingly."""
+    """The number of purchases that a request allows: two where it accepts a second one knowingly."""
     return 2 if request.on_unknown == "resubmit" else 1
 
 
 def priced_as(request: GenerateRequest) -> str:
-    """The name a request's price is kept under."""
+    """The name of a request's price: provider and operation."""
     return f"{request.provider} {request.operation}"

@@ -1,4 +1,4 @@
-"""What bulk runs ask of object storage beyond puts and gets: lists, lines, parts of objects, and removals."""
+"""Object storage for bulk runs, beyond puts and gets: lists, lines, parts of objects, and removals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def keys(storage: Storage, prefix: str) -> list[str]:
 
 
 def lines(storage: Storage, key: str) -> Iterator[bytes]:
-    """The lines of an object that are not empty, read as they are asked for."""
+    """The lines of an object that are not empty; they are read as the caller takes them."""
     with _errors(storage.options.bucket, key):
         found = storage.client.get_object(Bucket=storage.options.bucket, Key=key)
         with closing(found["Body"]) as body:
@@ -54,7 +54,7 @@ def _range(storage: Storage, uri: str, wanted: str, count: int) -> bytes:
 
 
 def metadata(storage: Storage, key: str) -> dict[str, str]:
-    """What was said of an object when it was put; empty where it is not there."""
+    """The metadata of an object; empty where there is no such object."""
     try:
         with _errors(storage.options.bucket, key):
             return storage.client.head_object(Bucket=storage.options.bucket, Key=key)["Metadata"]
@@ -65,7 +65,7 @@ def metadata(storage: Storage, key: str) -> dict[str, str]:
 
 
 def remove(storage: Storage, key: str) -> None:
-    """Delete an object; one that is not there is no error."""
+    """Delete an object; a missing one is no error."""
     with _errors(storage.options.bucket, key):
         storage.client.delete_object(Bucket=storage.options.bucket, Key=key)
 

@@ -1,4 +1,4 @@
-"""What a deployment's settings say about prices and rates, as far as a run needs it, read from the environment."""
+"""Prices and rates for bulk runs, read from a deployment's environment."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def prices(environment: Mapping[str, str], providers: Iterable[str]) -> dict[str
     for provider in sorted(set(providers)):
         variable = f"BIDE_PROVIDERS__{provider.upper()}__PRICES"
         try:
-            told = json.loads(environment.get(variable) or "{}")
+            by_operation = json.loads(environment.get(variable) or "{}")
         except ValueError:
-            told = None
-        if not isinstance(told, dict):
+            by_operation = None
+        if not isinstance(by_operation, dict):
             raise InvalidRequestError(f'{variable}: must be a JSON object such as {{"images.generation": 0.02}}')
-        for operation, price in told.items():
+        for operation, price in by_operation.items():
             found[f"{provider} {operation}"] = millionths(price, what=f"{variable}: {operation}")
     return found
 
 
 def check_budget(intake: Intake, known: Mapping[str, int]) -> None:
-    """Raise `InvalidRequestError` where a budget could not be kept, since something has no price."""
+    """Raise `InvalidRequestError` where a budget could not be kept, since an operation has no price."""
     if missing := sorted(intake.priced - set(known)):
         provider, operation = missing[0].split(" ")
         raise InvalidRequestError(
@@ -40,28 +40,28 @@ def check_budget(intake: Intake, known: Mapping[str, int]) -> None:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would do, as far as that can be known before."""
+    """What a run would buy, as far as that can be known before."""
 
     rows: int
     jobs: int
     accounts: Mapping[str, int]
-    #: At the rates that are set; None where an account has none.
+    #: The least time that it takes at the rates that are set; None where an account has no rate.
     seconds: float | None
     cost: float
 
     def lines(self) -> list[str]:
-        """For a person."""
+        """The estimate as a person reads it."""
         repeated = self.rows - self.jobs
-        told = [f"{self.rows} rows, {self.jobs} jobs" + (f" ({repeated} rows repeat others)" if repeated else "")]
-        told += [f"  {account}: {jobs}" for account, jobs in self.accounts.items()]
-        told.append(
-            f"at the set rates: {self.seconds:.0f} s at least" if self.seconds else "no SUBMITS_PER_SECOND is set"
-        )
-        return [*told, f"cost: {self.cost:g} at most" if self.cost else "cost: no PRICES are set"]
+        return [
+            f"{self.rows} rows, {self.jobs} jobs" + (f" ({repeated} rows repeat others)" if repeated else ""),
+            *(f"  {account}: {jobs}" for account, jobs in self.accounts.items()),
+            f"at the set rates: {self.seconds:.0f} s at least" if self.seconds else "no SUBMITS_PER_SECOND is set",
+            f"cost: {self.cost:g} at most" if self.cost else "cost: no PRICES are set",
+        ]
 
 
 def estimate(intake: Intake, environment: Mapping[str, str], *, max_jobs: int | None = None) -> Estimate:
-    """What a run of these rows would do; raises `InvalidRequestError` for prices that can't be read."""
+    """What a run of these rows would buy; raises `InvalidRequestError` for prices that can't be read."""
     known = prices(environment, (account.provider for account in intake.accounts))
     accounts = intake.accounts.most_common()
     slowest = [_seconds(environment, account, jobs) for account, jobs in accounts]
@@ -78,9 +78,9 @@ def estimate(intake: Intake, environment: Mapping[str, str], *, max_jobs: int | 
 def _seconds(environment: Mapping[str, str], account: AccountName, jobs: int) -> float | None:
     shared = f"BIDE_PROVIDERS__{account.provider.upper()}__"
     own = f"{shared}ACCOUNTS__{account.account.upper()}__"
-    said = environment.get(f"{own}SUBMITS_PER_SECOND") or environment.get(f"{shared}SUBMITS_PER_SECOND") or "0"
+    text = environment.get(f"{own}SUBMITS_PER_SECOND") or environment.get(f"{shared}SUBMITS_PER_SECOND") or "0"
     try:
-        rate = float(said)
+        rate = float(text)
     except ValueError:
         raise InvalidRequestError(f"{shared}SUBMITS_PER_SECOND: is not a number") from None
     return jobs / rate if rate > 0 else None

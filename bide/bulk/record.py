@@ -1,4 +1,4 @@
-"""A run's record, as read: what it is to do, how far it is, what came of it."""
+"""A run's record, as read: its options, its progress, its outcome."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bide.ledger import AccountName
 #: Version of the record's layout, written into every record.
 RUN_VERSION = "1"
 
-#: Rows that are alive at once, unless said otherwise, and at most.
+#: Rows that are alive at once: the default, and the most.
 WINDOW, MOST_WINDOW = 500, 20_000
 
-#: How a row may end.
+#: The ends of a row.
 ENDS = ("succeeded", "failed", "unconfirmed", "canceled", "skipped")
 
 State = Literal["starting", "running", "paused", "canceling", "finished", "canceled"]
@@ -36,7 +36,7 @@ class Failures:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From `10` or `5%`; raises `InvalidRequestError`."""
+        """The limit of a text such as `10` or `5%`; raises `InvalidRequestError`."""
         number = text.strip().removesuffix("%")
         try:
             if text.strip().endswith("%") and 0 <= float(number) <= 100:
@@ -48,7 +48,7 @@ class Failures:
         raise InvalidRequestError(f"max failures: {text!r} is neither a count such as 10 nor a share such as 5%")
 
     def passed_by(self, failed: int, done: int) -> bool:
-        """Whether more than that have failed."""
+        """Whether more rows failed than the limit allows."""
         if self.count is not None:
             return failed > self.count
         return self.share is not None and done >= self.SAMPLE and failed > self.share * done
@@ -59,20 +59,20 @@ class Failures:
 
 @dataclass(frozen=True)
 class Options:
-    """What a run may do; money in millionths."""
+    """The options of a run; money in millionths."""
 
     window: int = WINDOW
     max_jobs: int | None = None
     max_failures: Failures | None = None
     budget: int | None = None
-    #: By provider and operation, with a blank between them.
+    #: The price of each provider and operation, with a blank between the two names.
     prices: Mapping[str, int] = field(default_factory=dict)
     #: The run whose failed rows these are.
     replay_of: str = ""
 
     def fields(self) -> dict[str, str | int]:
-        """For the record; what is not limited is left out."""
-        said = {
+        """The options as fields of the record; a limit that is not set is left out."""
+        fields = {
             "window": max(1, min(self.window, MOST_WINDOW)),
             "max_jobs": self.max_jobs,
             "max_failures": None if self.max_failures is None else str(self.max_failures),
@@ -80,7 +80,7 @@ class Options:
             "prices": json.dumps(dict(self.prices)),
             "replay_of": self.replay_of or None,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Run:
 
     @property
     def ended(self) -> dict[str, int]:
-        """Rows by how they ended, those that wait for their part of the results included."""
+        """The number of rows by their end; rows that wait for their part of the results count, too."""
         ready: dict[str, int] = json.loads(self.fields.get("ready") or "{}")
         return {end: self.number(end) + ready.get(end, 0) for end in ENDS}
 
@@ -156,34 +156,34 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Live:
-    """A live row, as the run's note of it says: what became of it, where its request lies, its price, whose it is."""
+class LiveRow:
+    """A live row, read from its `entry` in the run's hash: kind, place of the request, price and account."""
 
     row: int
-    said: str
+    entry: str
 
     @classmethod
-    def note(cls, kind: str, offset: int, length: int, price: int, account: AccountName | None) -> str:
-        """What to note of a row. Kinds: `c`laimed, `o`pened, `s`kipped, `x` for one that can't be opened."""
+    def entry_of(cls, kind: str, offset: int, length: int, price: int, account: AccountName | None) -> str:
+        """The entry of a row. Kinds: `c`laimed, `o`pened, `s`kipped, `x` for a row that can't be opened."""
         return f"{kind} {offset} {length} {price} {account or '-'}"
 
     @property
     def kind(self) -> str:
-        return self.said[0]
+        return self.entry[0]
 
     @property
     def place(self) -> tuple[int, int]:
-        """Offset and length of its request in the input [bytes]."""
-        _, offset, length, *_ = self.said.split(" ")
+        """Offset and length of the row's request in the input [bytes]."""
+        _, offset, length, *_ = self.entry.split(" ")
         return int(offset), int(length)
 
     @property
     def price(self) -> int:
-        return int(self.said.split(" ")[3])
+        return int(self.entry.split(" ")[3])
 
     @property
     def account(self) -> AccountName | None:
-        named = self.said.split(" ")[4]
+        named = self.entry.split(" ")[4]
         return AccountName.parse(named) if "/" in named else None
 
 

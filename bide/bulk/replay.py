@@ -1,4 +1,4 @@
-"""Buys the failed rows of a run again, as a run of their own; unconfirmed ones never."""
+"""The replay of a run: its failed rows, bought again as a run of their own; unconfirmed rows never."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from functools import partial
 
 from bide.bulk import objects, results
 from bide.bulk.names import RUN_ID, input_key
-from bide.bulk.reading import Raw
+from bide.bulk.reading import RawRow
 from bide.contract import FailureCode
 from bide.errors import InvalidRequestError
 from bide.storage import Storage
 
 
 def replay_id(run_id: str, codes: Collection[str]) -> str:
-    """The name of a replay: asked for twice, it is one run."""
+    """The name of a replay; the same replay always has the same name, so that it is one run."""
     named = "-".join([run_id, "replay", *sorted(set(codes))])
     if RUN_ID.fullmatch(named):
         return named
@@ -33,9 +33,9 @@ def check_codes(codes: Collection[str]) -> None:
 
 
 def failed_rows(storage: Storage, run_id: str, codes: Collection[str] = ()) -> list[int]:
-    """The rows that failed, by code if any are given; of those that repeat one another the first.
+    """The rows that failed, by code if any are given; of rows that repeat one another the first.
 
-    One that an operator gave up is not among them: it may have been bought.
+    A row that an operator gave up is not among them: it may have been bought.
     """
     return sorted(
         line["row"]
@@ -48,12 +48,12 @@ def _is_wanted(code: str, codes: Collection[str]) -> bool:
     return code in codes if codes else code != FailureCode.SUBMISSION_UNKNOWN
 
 
-def rows_of(storage: Storage, run_id: str, rows: Collection[int]) -> Iterator[Raw]:
-    """Some rows of a run's input, to be taken in again; raises `StorageError`."""
+def rows_of(storage: Storage, run_id: str, rows: Collection[int]) -> Iterator[RawRow]:
+    """Some rows of a run's input, for another intake; raises `StorageError`."""
     wanted = frozenset(rows)
     for row, line in enumerate(objects.lines(storage, input_key(run_id)), start=1):
         if row in wanted:
-            yield Raw(row, partial(_parsed, line))
+            yield RawRow(row, partial(_parsed, line))
 
 
 def _parsed(line: bytes, _: Container[str]) -> object:

@@ -14,12 +14,12 @@ from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import AccountName, Record
 from bide.storage import Storage
 
-#: A base64 text of so many characters is a picture, if none of its lines but the last is shorter than a line of base64.
+#: A base64 text of that length is a picture, if none of its lines but the last is shorter than a line of base64.
 _PICTURE_CHARACTERS, _LINE_CHARACTERS = 512, 60
 _BASE64 = re.compile(r"(?:data:[^,]{0,100},)?[A-Za-z0-9+/_=\s-]*")
 
-#: Why a row ended as it did whose job says no reason: code and message.
-_UNSAID = {
+#: Code and message of a row whose job has no reason of its own, by the row's end.
+_DEFAULT_REASONS = {
     "canceled": (FailureCode.CANCELED, "its run was canceled before it was bought"),
     "skipped": (FailureCode.CANCELED, "left out: the run's --max-jobs was reached"),
     "unconfirmed": (FailureCode.SUBMISSION_UNKNOWN, "its answer came late: `bide status` knows what became of its job"),
@@ -28,8 +28,8 @@ _UNSAID = {
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A row that has ended; `record` is None where it has no job, or none any more."""
+class EndedRow:
+    """A row that has ended; `record` is None where the row never had a job, or where its record is gone."""
 
     run_id: str
     row: int
@@ -40,24 +40,24 @@ class Ended:
     account: AccountName | None = None
 
     def lines(self, copies: list[int]) -> list[str]:
-        """The row's line, and one for each row that repeats it."""
+        """The row's line, and a line for each row that repeats it."""
         line = self.line()
         return [dumped(line), *(dumped({**line, "row": row, "copy_of": self.row}) for row in copies)]
 
     def charged(self, price: int) -> int:
-        """What it cost, or may have cost [of the same unit as `price`, which covers all it may buy]."""
+        """The most that the row has cost, in the unit of `price`, which covers all that it may buy."""
         if self.record is None:
-            return price if self.kind == "o" else 0  # whatever it was, its record is gone
+            return price if self.kind == "o" else 0  # its record is gone, so that it may have been bought
         fields = self.record
         accepted = bool(fields.text("submitted")) or self.end == "unconfirmed"
         canceled_under_way = self.end == "canceled" and fields.number("submits") > 0
         again = bool(fields.text("again"))
         if fields.text("resubmit") and not again:
-            price //= 2  # what was reserved for a second purchase
+            price //= 2  # the other half was reserved for a second purchase
         return price if accepted or canceled_under_way or again else 0
 
     def line(self) -> dict[str, Any]:
-        """What the results say of it."""
+        """The row's line of the results."""
         result = json.loads(self.record.text("result") or "{}") if self.record else {}
         succeeded = self.end == JobState.SUCCEEDED
         submitted, finished = (self._moment(name) for name in ("submitted", "finished"))
@@ -76,13 +76,13 @@ class Ended:
     def _failure(self) -> Failure:
         if self.record and self.record.text("error"):
             return self.record.failure
-        code, message = _UNSAID.get(self.end, _UNSAID["failed"])
+        code, message = _DEFAULT_REASONS.get(self.end, _DEFAULT_REASONS["failed"])
         if self.kind == "x":
-            code, message = FailureCode.INVALID_REQUEST, self._complaint()
+            code, message = FailureCode.INVALID_REQUEST, self._why_not_opened()
         provider = self.account.provider if self.account else None
         return Failure(code=code, message=message, job_id=job_id(self.run_id, self.row), provider=provider)
 
-    def _complaint(self) -> str:
+    def _why_not_opened(self) -> str:
         if _parsed(self.request_json):
             return "its job id belongs to another job: give the run another name"
         return "its line can't be read any more: the input was changed after the run began"
@@ -101,8 +101,8 @@ def read(storage: Storage, run_id: str) -> Iterator[dict[str, Any]]:
 
 def _shown(request_json: bytes) -> dict[str, Any]:
     request = _parsed(request_json)
-    told = {name: request.get(name) for name in ("provider", "operation")}
-    return {**told, "params": _without_pictures(request.get("params", {})), "metadata": request.get("metadata", {})}
+    names = {name: request.get(name) for name in ("provider", "operation")}
+    return {**names, "params": _without_pictures(request.get("params", {})), "metadata": request.get("metadata", {})}
 
 
 def _without_pictures(value: Any) -> Any:
@@ -130,5 +130,5 @@ def _parsed(request_json: bytes) -> dict[str, Any]:
 
 
 def dumped(line: dict[str, Any]) -> str:
-    """A line as it lies in object storage."""
+    """A line of the results as it lies in object storage."""
     return json.dumps(line, ensure_ascii=False, separators=(",", ":"))

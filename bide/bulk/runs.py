@@ -1,4 +1,4 @@
-"""The runs there are: their records, clocks and moves in Redis, each move one script (`bide/ledger/runs_*.lua`)."""
+"""All runs: their records and clocks in Redis. Each change is one script (`bide/ledger/runs_*.lua`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import redis
 
 from bide.bulk.lease import keep_lease
 from bide.bulk.names import ENDED_KEY, RUNS_KEY, check_run_id, run_prefix
-from bide.bulk.record import RUN_VERSION, Live, Options, Run
+from bide.bulk.record import RUN_VERSION, LiveRow, Options, Run
 from bide.errors import IdempotencyConflictError, LedgerAwayError
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
@@ -21,10 +21,10 @@ from bide.redis_errors import away, is_away
 
 T = TypeVar("T")
 
-#: How long a run that is over is remembered [seconds]; its objects stay.
+#: The time for which a run that is over is remembered [seconds]; its objects stay.
 RETENTION_SECONDS = 7 * 24 * 3600
 
-#: A message this much before its time is taken as if it were due [seconds].
+#: A message that comes this much before its time counts as due [seconds].
 EARLY_SECONDS = 0.25
 
 
@@ -36,10 +36,10 @@ class Runs:
         self._moves = Scripts(server)
         self._retention_seconds = retention_seconds
 
-    # For those who begin, watch and steer runs
+    # For clients and the command
 
     def create(self, run_id: str, *, rows: int, digest: str, source: str, options: Options, copies: int = 0) -> bool:
-        """Note a new run, before its input is put in place; False: it is there already, with the same input.
+        """Write the record of a new run, before its input is in place; False: the run is there, with the same input.
 
         Raises `IdempotencyConflictError` where the name belongs to a run of another input.
         """
@@ -68,14 +68,14 @@ class Runs:
         return bool(created)
 
     def begin(self, run_id: str) -> bool:
-        """The input of a new run lies in place now."""
+        """Let a new run begin, whose input is in place."""
         return self._steer(run_id, "begin", "")
 
     @contextmanager
-    def taking_in(self, run_id: str, *, seconds: float) -> Iterator[bool]:
-        """Read and check the rows of a run, for as long as the block runs; False: another does, and is alive.
+    def intake_lease(self, run_id: str, *, seconds: float) -> Iterator[bool]:
+        """The lease on a run's intake, renewed while the block runs; False: another process has it.
 
-        Whoever dies at it is known for dead after so many seconds.
+        The lease of a process that died runs out after `seconds`.
         """
         token = uuid.uuid4().hex
         if not self._run("intake", run_id, token, seconds):
@@ -85,15 +85,15 @@ class Runs:
             with keep_lease(lambda: self._run("intake", run_id, token, seconds), seconds=seconds):
                 yield True
         finally:
-            with suppress(LedgerAwayError):  # it runs out
+            with suppress(LedgerAwayError):  # the lease runs out by itself
                 self._run("intake", run_id, token, 0)
 
-    def is_taken_in(self, run_id: str) -> bool:
-        """Whether somebody reads and checks the rows of a run just now."""
+    def has_intake_lease(self, run_id: str) -> bool:
+        """Whether a process reads and checks the rows of a run now."""
         return bool(reach(lambda: self.server.exists(f"{run_prefix(run_id)}intake")))
 
     def read(self, run_id: str) -> Run | None:
-        """A run; None where none of that name is known, or none any more."""
+        """A run; None where no run of that name is known, or where it was forgotten."""
         fields: dict[Any, Any] = reach(lambda: self.server.hgetall(f"{run_prefix(run_id)}record"))
         return Run(run_id, fields) if fields else None
 
@@ -104,11 +104,11 @@ class Runs:
         return sorted(found, key=lambda run: float(run.fields.get("created") or 0))
 
     def pause(self, run_id: str, *, why: str) -> bool:
-        """Buy nothing more; what is bought is brought home. False: it does not run."""
+        """Pause a run: nothing more is bought, bought jobs go on to their results. False: the run is not running."""
         return self._steer(run_id, "pause", why)
 
     def resume(self, run_id: str, limits: Options | None = None) -> bool:
-        """Go on, under the limits that are given over those it had. False: it is not paused."""
+        """Resume a run; the limits that are given replace its own. False: the run is not paused."""
         given = limits.fields() if limits else {}
         changed: dict[str, str | int] = {
             name: given[name] for name in ("max_jobs", "max_failures", "budget") if name in given
@@ -116,21 +116,21 @@ class Runs:
         return self._steer(run_id, "resume", "", changed)
 
     def cancel(self, run_id: str) -> bool:
-        """End it: what is bought is brought home, all else is canceled. False: it is over."""
+        """Cancel a run: bought jobs go on to their results, all other rows are canceled. False: the run is over."""
         if self.forget(run_id, why="canceled before its input was in place; nothing was bought"):
             return True
         return self._steer(run_id, "cancel", "canceled on request; what the providers have accepted is brought home")
 
     def forget(self, run_id: str, *, why: str) -> bool:
-        """End a run that never got its input. False: it has it."""
+        """End a run that never got its input. False: the run has its input."""
         return self._steer(run_id, "forget", why)
 
     def finish(self, run_id: str, *, note: str) -> bool:
-        """All rows are done, and everything is written."""
+        """End a run whose rows are all done and whose results are written."""
         return self._steer(run_id, "finish", note)
 
     def restate(self, run_id: str, ended: Mapping[str, int]) -> None:
-        """Say anew how the rows of a run that is over ended; it is remembered from now on for as long as at first."""
+        """Write new counts of rows, by their end, for a run that is over; its retention begins anew."""
         key, counts = f"{run_prefix(run_id)}record", dict[Any, Any](ended)
         with self.server.pipeline() as together:
             together.hset(key, mapping=counts)
@@ -146,72 +146,72 @@ class Runs:
     # For the feeder
 
     def take(self, run_id: str, token: str, *, seconds: float) -> bool:
-        """Lease a run that is due to be looked at; False: another has it, or it is not due."""
+        """Lease a run that is due; False: another feeder has the run, or it is not due."""
         return bool(self._run("lease", run_id, run_id, token, seconds, EARLY_SECONDS, keys=(RUNS_KEY,)))
 
     def keep(self, run_id: str, token: str, *, seconds: float) -> bool:
-        """Keep the lease; False: it has passed on."""
+        """Renew the lease; False: another feeder has it now."""
         return bool(self._run("lease", run_id, run_id, token, seconds, "", keys=(RUNS_KEY,)))
 
     def release(self, run_id: str, token: str, *, seconds: float) -> float | None:
-        """Give the lease back. In how many seconds the run is to be looked at; None: others will see to it."""
+        """Give the lease back. Returns the delay until the run is due [seconds]; None: another feeder has the run."""
         done = int(self._run("release", run_id, run_id, token, seconds, keys=(RUNS_KEY,)))
         return {0: None, 1: seconds, 2: 0.0}[done]
 
     def overdue(self, *, late_seconds: float) -> list[str]:
-        """Runs that nobody has looked at for so long after their time: their messages are lost."""
+        """Runs that no feeder took within `late_seconds` after their time: their messages are lost."""
         return list(self._run("overdue", "", late_seconds, keys=(RUNS_KEY,)))
 
-    def live(self, run_id: str) -> list[Live]:
+    def live(self, run_id: str) -> list[LiveRow]:
         """The live rows, in their order."""
-        said: dict[Any, Any] = reach(lambda: self.server.hgetall(f"{run_prefix(run_id)}live"))
-        return sorted((Live(int(row), text) for row, text in said.items()), key=lambda live: live.row)
+        entries: dict[Any, Any] = reach(lambda: self.server.hgetall(f"{run_prefix(run_id)}live"))
+        return sorted((LiveRow(int(row), entry) for row, entry in entries.items()), key=lambda live: live.row)
 
     def feed(
         self, run_id: str, token: str, *, row: int, buys: bool, window: int, rows: Iterable[tuple[str, int, int]]
     ) -> tuple[int, str]:
-        """Make rows live, from `row` on: note, price and next offset of each. How many were, and what stopped it."""
+        """Make rows live, from `row` on, by entry, price and next offset. Returns their number, and what stopped it."""
         flat = [part for entry in rows for part in entry]
         taken, stopped = self._run("feed", run_id, token, row, int(buys), window, *flat)
         return int(taken), stopped
 
     def open(self, run_id: str, account: AccountName, rows: Sequence[Sequence[str | float]]) -> int:
-        """Open the jobs of rows, in the order of `runs_open.lua`; how many were."""
+        """Open the jobs of rows, whose fields are in the order of `runs_open.lua`. Returns the number of jobs."""
         flat = [part for entry in rows for part in entry]
         keys = (self._live_key(run_id), ACCOUNTS_KEY)
         return int(self._of_account("open", account, str(account), run_id, RECORD_VERSION, *flat, keys=keys))
 
-    def recall(self, run_id: str, account: AccountName, rows: Iterable[tuple[Live, str]]) -> int:
-        """Take rows back that wait in line; how many were."""
-        flat = [part for live, job_id in rows for part in (live.row, live.said, job_id)]
+    def recall(self, run_id: str, account: AccountName, rows: Iterable[tuple[LiveRow, str]]) -> int:
+        """Take rows back that wait in line. Returns the number of them."""
+        flat = [part for live, job_id in rows for part in (live.row, live.entry, job_id)]
         return int(self._of_account("recall", account, *flat, keys=(self._live_key(run_id),)))
 
-    def assign(self, run_id: str, rows: Iterable[tuple[Live, str]]) -> tuple[int, dict[int, str]]:
-        """Decide what the next part of the results holds, unless that is decided: its number, and its rows' ends."""
-        flat = [part for live, end in rows for part in (live.row, live.said, end)]
+    def assign(self, run_id: str, rows: Iterable[tuple[LiveRow, str]]) -> tuple[int, dict[int, str]]:
+        """Decide the rows of the results' next part, unless they are decided. Returns its number and its rows' ends."""
+        flat = [part for live, end in rows for part in (live.row, live.entry, end)]
         part, pending = self._run("assign", run_id, *flat)
         pairs = (entry.split(":") for entry in pending.split())
         return int(part), {int(row): end for row, end in pairs}
 
     def commit(self, run_id: str, *, part: int, spent: int, counts: Mapping[str, int]) -> bool:
-        """A part is written: its rows are done. False: another has said so."""
+        """Commit a part that is written: its rows are done. False: another feeder has committed it."""
         flat = [part for pair in counts.items() for part in pair]
         return bool(self._run("commit", run_id, part, spent, *flat))
 
     def drop(self, account: AccountName, job_ids: Iterable[str]) -> None:
-        """Forget the records of rows that lie in the results."""
+        """Delete the records of rows that lie in the results."""
         self._of_account("drop", account, *job_ids)
 
     def leave(self, run_id: str, account: AccountName) -> None:
-        """A run that is over has no turn in an account's line any more."""
+        """Take a run that is over out of an account's line."""
         reach(lambda: self.server.hdel(f"{prefix(account)}account", f"turn:{run_id}"))
 
     def note(self, run_id: str, **fields: str | int | float) -> None:
-        """Write how far the run is."""
+        """Write fields of the run's progress."""
         noted: dict[Any, Any] = {**fields}
         reach(lambda: self.server.hset(f"{run_prefix(run_id)}record", mapping=noted))
 
-    # How
+    # Internals
 
     def _live_key(self, run_id: str) -> str:
         return f"{run_prefix(run_id)}live"
@@ -224,7 +224,7 @@ class Runs:
 
 
 def reach(read: Callable[[], T]) -> T:
-    """What Redis answers; raises `LedgerAwayError`."""
+    """The answer of Redis; raises `LedgerAwayError`."""
     try:
         return read()
     except redis.RedisError as error:

@@ -1,4 +1,4 @@
-"""Where the rows of a run come from: a local file, standard input, or object storage."""
+"""The sources of a run's rows: a local file, standard input, or object storage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bide.storage_errors import boto_errors, storage_error
 #: The largest template [bytes].
 MAX_TEMPLATE_BYTES = 1024 * 1024
 
-#: Up to here a file out of object storage is kept in memory [bytes].
+#: The size up to which a file out of object storage is kept in memory [bytes].
 IN_MEMORY_BYTES = 8 * 1024 * 1024
 
 #: The longest source or template that a message may name [characters].
@@ -29,7 +29,7 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def check_sent(source: str, *, what: str, buckets: Container[str]) -> None:
-    """Raise `InvalidRequestError` unless a source is an object in one of these buckets: all that a message may name."""
+    """Raise `InvalidRequestError` unless a source is an object in one of these buckets: a message may name no other."""
     if not source.startswith("s3://"):
         raise InvalidRequestError(
             f"{what}: can't be read for a message, which may name s3://bucket/key only; local files are for "
@@ -77,7 +77,7 @@ def _local(path: str) -> IO[bytes]:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """A descriptor of a regular file: the opened file itself is looked at, since a path may change its meaning."""
+    """A descriptor of a regular file. The opened file itself is examined, since a path may change its meaning."""
     descriptor = os.open(path, flags | _AT_ONCE)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -87,7 +87,7 @@ def _open_regular(path: str, flags: int) -> int:
 
 @contextmanager
 def _fetched(uri: str, storage: Storage) -> Iterator[IO[bytes]]:
-    """The whole object, on disk where it is large: reading its rows takes longer than a store keeps a connection."""
+    """The whole object, on disk where it is large: its rows are read for longer than a store keeps a connection."""
     bucket, key = parse_uri(uri)
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
         try:

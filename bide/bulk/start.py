@@ -1,4 +1,7 @@
-"""Begins a run: checks its rows, puts its input in place, and notes it; whoever does that twice joins the first."""
+"""The start of a run: its rows are checked, its input is put in place, its record is written.
+
+A second start of the same run joins the first.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,16 @@ from bide.storage import Storage
 
 
 def new_run_id() -> str:
-    """A name for a run that was given none: the time, and what nobody else has."""
+    """A name for a run without one: the time, and random digits."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 @contextmanager
-def taken_in(source: str, *, template: str | None, storage: Storage | None) -> Iterator[Intake]:
-    """The rows of a source, read and checked to the last one.
+def open_intake(source: str, *, template: str | None, storage: Storage | None) -> Iterator[Intake]:
+    """The intake of a source, read and checked to the last row.
 
-    Raises `InvalidRequestError` for a source or template that can't be read, `StorageError`; what is wrong with rows
-    stands in the intake.
+    Raises `InvalidRequestError` for a source or template that can't be read, `StorageError`. The intake itself lists
+    what is wrong with rows.
     """
     places = Template(template_text(template, storage)) if template else None
     if places is None and source.lower().endswith(".csv"):
@@ -42,7 +45,7 @@ def taken_in(source: str, *, template: str | None, storage: Storage | None) -> I
 
 
 def start(runs: Runs, storage: Storage, intake: Intake, *, run_id: str, source: str, options: Options) -> bool:
-    """Begin a run of rows that were taken in; False: it was begun before, with the same rows.
+    """Begin a run with the rows of an intake; False: it was begun before, with the same rows.
 
     Raises `InvalidRequestError` for rows that can't be bought, `IdempotencyConflictError` for a name that belongs to
     another run, `StorageError`, `LedgerAwayError`.
@@ -54,8 +57,8 @@ def start(runs: Runs, storage: Storage, intake: Intake, *, run_id: str, source: 
             f"run {run_id}: object storage holds a run of that name, which is no longer known here; take another name, "
             "and replay what it left undone"
         )
-    told: Mapping[str, int] = {"rows": intake.rows, "copies": len(intake.copies.first_of)}
-    runs.create(run_id, digest=intake.digest, source=source, options=options, **told)
+    counts: Mapping[str, int] = {"rows": intake.rows, "copies": len(intake.copies.first_of)}
+    runs.create(run_id, digest=intake.digest, source=source, options=options, **counts)
     run = runs.read(run_id)
     if run is None or run.state != "starting":
         return False
@@ -66,7 +69,7 @@ def start(runs: Runs, storage: Storage, intake: Intake, *, run_id: str, source: 
 
 
 def _begun_by_another(runs: Runs, run_id: str) -> bool:
-    """False: it was; raises `IdempotencyConflictError` where the run was ended instead."""
+    """False: another process began the run. Raises `IdempotencyConflictError` where the run was ended instead."""
     run = runs.read(run_id)
     if run is not None and run.state == "canceled":
         raise IdempotencyConflictError(f"run {run_id} was ended while its input was put in place: {run.text('note')}")

@@ -1,4 +1,4 @@
-"""What a whole run came to, counted from its results as they lie in object storage."""
+"""The summary of a run, counted from its results as they lie in object storage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_SUMMARY_BYTES = 1024 * 1024
 
 
 class Tally:
-    """Counts lines of results; takes 17 bytes for each row at most."""
+    """Counts lines of results; a tally takes 17 bytes for each row at most."""
 
     def __init__(self, rows: int) -> None:
         self._seen = bytearray(rows // 8 + 1)
@@ -30,7 +30,7 @@ class Tally:
         self._seconds = array("d")
 
     def add(self, line: dict[str, Any]) -> None:
-        """Count one line; a row's second one is only noted."""
+        """Count one line; a second line of the same row counts as repeated."""
         byte, bit = divmod(line["row"], 8)
         if self._seen[byte] >> bit & 1:
             self.repeated += 1
@@ -50,8 +50,8 @@ class Tally:
             begun, ended = (datetime.fromisoformat(line[name]) for name in ("submitted_at", "finished_at"))
             self._seconds.append((ended - begun).total_seconds())
 
-    def told(self) -> dict[str, Any]:
-        """What the summary says of the rows."""
+    def fields(self) -> dict[str, Any]:
+        """The summary's fields about the rows."""
         return {
             **{end: self.states[end] for end in ENDS},
             "codes": dict(self.codes.most_common()),
@@ -63,7 +63,7 @@ class Tally:
         }
 
     def durations(self) -> dict[str, float]:
-        """From the submit to the stored result, of the jobs that succeeded [seconds]."""
+        """Times from the submit to the stored result, of the jobs that succeeded [seconds]."""
         seconds = self._seconds
         if not seconds:
             return {}
@@ -74,7 +74,7 @@ class Tally:
         }
 
     def percentiles(self) -> dict[str, float]:
-        """The same by rank [seconds]."""
+        """Percentiles of these times [seconds]."""
         ranked = sorted(self._seconds)
         return {f"p{p}": round(ranked[(len(ranked) - 1) * p // 100], 3) for p in PERCENTILES} if ranked else {}
 
@@ -86,7 +86,7 @@ def summarize(storage: Storage, run: Run) -> dict[str, Any]:
         "run": run.run_id,
         "state": "canceled" if run.state == "canceling" else "finished",
         "rows": run.number("rows"),
-        **_tally(storage, run.run_id, run.number("rows")).told(),
+        **_tally(storage, run.run_id, run.number("rows")).fields(),
         "repeated": run.number("copies"),
         "spent": amount(run.number("spent")),
         "jobs": run.number("jobs"),
@@ -100,16 +100,16 @@ def summarize(storage: Storage, run: Run) -> dict[str, Any]:
 
 
 def write_summary(storage: Storage, run: Run) -> dict[str, Any]:
-    """Write `summary.json`, and return what it says; doing it twice is harmless. Raises `StorageError`."""
+    """Write `summary.json` and return its content; doing it twice is harmless. Raises `StorageError`."""
     summary = summarize(storage, run)
     _write(storage, run.run_id, summary)
     return summary
 
 
 def recount(storage: Storage, run_id: str, summary: dict[str, Any]) -> dict[str, int]:
-    """Write a summary anew whose results have changed; how many rows ended how. Raises `StorageError`."""
+    """Write the summary of changed results. Returns the number of rows by their end. Raises `StorageError`."""
     tally = _tally(storage, run_id, summary["rows"])
-    _write(storage, run_id, {**summary, **tally.told()})
+    _write(storage, run_id, {**summary, **tally.fields()})
     return {end: tally.states[end] for end in ENDS}
 
 

@@ -12,12 +12,12 @@ from bide.errors import InvalidRequestError
 #: A place, or a brace that is meant as one.
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
-#: How much of a list stands in a message: entries, and characters of each.
+#: The most of a list that a message shows: entries, and characters of each.
 MOST_ENTRIES, MOST_CHARACTERS = 10, 64
 
 
 class Template:
-    """A request with places; raises `InvalidRequestError` for what is none."""
+    """A request with places for columns; raises `InvalidRequestError` for a text that is no such request."""
 
     def __init__(self, content: bytes) -> None:
         try:
@@ -36,7 +36,7 @@ class Template:
     def check(self, columns: Sequence[str]) -> None:
         """Raise `InvalidRequestError` where the file lacks a column, or the template uses none.
 
-        The columns of the file are told by number: their names are content of the file.
+        The error names the file's columns by number, since their names are content of the file.
         """
         if missing := sorted(self.columns - set(columns)):
             unused = [number for number, name in enumerate(columns, start=1) if name not in self.columns]
@@ -48,9 +48,9 @@ class Template:
             raise InvalidRequestError("template: has no {column} place, all rows would be the same")
 
     def fill(self, row: Mapping[str, str], *, numbers: Container[str] = ()) -> dict[str, Any]:
-        """The request of a row; of the fields in `numbers`, a text that is a number or truth value becomes one.
+        """The request of a row. A text of a field in `numbers` becomes the number or truth value that it writes.
 
-        Raises `InvalidRequestError` for a place that is to be JSON and is none.
+        Raises `InvalidRequestError` for a JSON place whose column is no JSON.
         """
         filled: dict[str, Any] = _filled(self._request, row, numbers, ())
         return filled

@@ -13,12 +13,12 @@ from bide.cli.output import echo, echo_json
 if TYPE_CHECKING:
     from bide.ledger import AccountName, Ledger
 
-#: What an account is called that nobody named.
+#: The name of an account where none is given.
 DEFAULT = "default"
 
 
 def _account(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The arguments and options that both commands have."""
+    """The arguments and options that pause and resume share."""
     for add in (
         broker_option,
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
@@ -36,7 +36,7 @@ def pause(provider: str, account: str | None, reason: str, broker: str | None, a
     """Submit nothing more to a provider, or to one ACCOUNT of it, until `bide resume`."""
     with ledger_at(broker) as ledger:
         done = {name: ledger.pause(name, reason=reason, by="operator") for name in _named(ledger, provider, account)}
-        _tell(ledger, done, ("is paused: jobs wait in line", "was paused already"), as_json=as_json)
+        _print(ledger, done, ("is paused: jobs wait in line", "was paused already"), as_json=as_json)
 
 
 @click.command()
@@ -45,12 +45,12 @@ def resume(provider: str, account: str | None, broker: str | None, as_json: bool
     """End the pause of a provider, or of one ACCOUNT of it, and any hold."""
     with ledger_at(broker) as ledger:
         done = {name: ledger.resume(name) for name in _named(ledger, provider, account)}
-        said = ("submits again, within seconds", "was neither paused nor held")
-        _tell(ledger, done, said, as_json=as_json)
+        outcomes = ("submits again, within seconds", "was neither paused nor held")
+        _print(ledger, done, outcomes, as_json=as_json)
 
 
 def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountName]:
-    """The account that is meant, or all of the provider's that ever had a job, and its default one."""
+    """The account of that name; without a name the provider's default one and all that ever had a job."""
     from bide.ledger import AccountName  # noqa: PLC0415 - Redis takes a while, and --help does not need it
     from bide.providers import installed  # noqa: PLC0415 - as above
 
@@ -62,16 +62,15 @@ def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountNa
     return sorted({*known, AccountName(provider, DEFAULT)})
 
 
-def _tell(ledger: Ledger, done: dict[AccountName, bool], said: tuple[str, str], *, as_json: bool) -> None:
+def _print(ledger: Ledger, done: dict[AccountName, bool], outcomes: tuple[str, str], *, as_json: bool) -> None:
     if as_json:
-        told = [_as_told(ledger, name, changed) for name, changed in done.items()]
-        echo_json(told)
+        echo_json([_account_json(ledger, name, changed) for name, changed in done.items()])
         return
     for name, changed in done.items():
-        echo(f"{name} {said[0] if changed else said[1]}")
+        echo(f"{name} {outcomes[0] if changed else outcomes[1]}")
 
 
-def _as_told(ledger: Ledger, name: AccountName, changed: bool) -> dict[str, Any]:
+def _account_json(ledger: Ledger, name: AccountName, changed: bool) -> dict[str, Any]:
     stands = ledger.standing(name)
     return {
         "provider": name.provider,

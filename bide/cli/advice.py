@@ -1,4 +1,4 @@
-"""What to tell a person when something went wrong: what happened, and what to do."""
+"""Advice for a person: what to do about a failure, a job's state, or a Redis that is away."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from bide.contract import Failure, FailureCode, JobState
 from bide.errors import JobFailed
 
-#: What to do about each way in which a job ends badly.
+#: What to do about each failure code.
 ADVICE = {
     FailureCode.INVALID_REQUEST: "mend the request and submit it again; nothing was bought",
     FailureCode.REJECTED: "the provider refused it: mend the request or the account, as it says; nothing was bought",
@@ -38,22 +38,22 @@ STATE_ADVICE = {
 
 
 def remedy(state: JobState, code: FailureCode | None) -> str:
-    """What to do about a job that stands so."""
+    """What to do about a job in this state, with this failure."""
     return ADVICE[code] if code and state.final else STATE_ADVICE[state]
 
 
 def explain(error: Exception) -> str:
-    """An error as a person should read it."""
+    """An error as a person reads it."""
     if isinstance(error, JobFailed):
         try:
-            return tell_failure(Failure.model_validate_json(str(error)))
+            return failure_line(Failure.model_validate_json(str(error)))
         except ValidationError:
             return f"the job failed: {error}"
     return str(error)
 
 
-def tell_of_redis(error: Exception) -> str:
-    """What a Redis that is away, or refuses, does to a command; '' for any other error."""
+def explain_redis(error: Exception) -> str:
+    """An error of a Redis that is away, or that refuses, as a person reads it; '' for any other error."""
     if type(error).__module__.partition(".")[0] not in ("kombu", "redis"):
         return ""
     from kombu.exceptions import OperationalError  # noqa: PLC0415 - slow to import, and no error of a mistyped command
@@ -64,6 +64,6 @@ def tell_of_redis(error: Exception) -> str:
     return f"Redis {why_away(cause)}" if is_away(cause) else ""
 
 
-def tell_failure(failure: Failure) -> str:
+def failure_line(failure: Failure) -> str:
     """Code, message and remedy in one line."""
     return f"job {failure.job_id} failed: {failure.code}: {failure.message.rstrip('.')}. To do: {ADVICE[failure.code]}"

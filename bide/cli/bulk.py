@@ -1,4 +1,4 @@
-"""`bide bulk`: begin runs of many rows, watch and steer them, read what came of them."""
+"""`bide bulk`: begin runs of many rows, watch and steer them, read their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.bulk_deployment import Deployment, deployed, settings_here
+from bide.cli.bulk_deployment import Deployment, deployed, local_environment
 from bide.cli.bulk_show import line, table, watch
 from bide.cli.connection import broker_option, object_store
 from bide.cli.output import echo, echo_json, echo_json_text
@@ -50,18 +50,24 @@ def limits(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--wait", "waiting", is_flag=True, help="Watch it until it is over.")
 @broker_option
 def run(
-    file: str, template: str | None, run_id: str | None, broker: str | None, dry_run: bool, waiting: bool, **said: Any
+    file: str,
+    template: str | None,
+    run_id: str | None,
+    broker: str | None,
+    dry_run: bool,
+    waiting: bool,
+    **options: Any,
 ) -> None:
     """Begin a run: JSONL with a request a line, or CSV with a template."""
-    from bide.bulk.start import new_run_id, taken_in  # noqa: PLC0415 - takes a while, and --help does not need it
+    from bide.bulk.start import new_run_id, open_intake  # noqa: PLC0415 - takes a while, and --help does not need it
 
     if dry_run:
-        told = settings_here()
-        with taken_in(file, template=template, storage=object_store(told)) as intake:
-            _say_what_it_would_do(intake, told, said)
+        environment = local_environment()
+        with open_intake(file, template=template, storage=object_store(environment)) as intake:
+            _print_estimate(intake, environment, options)
         return
-    with deployed(broker) as deployment, taken_in(file, template=template, storage=deployment.storage) as intake:
-        _begin(deployment, intake, run_id=run_id or new_run_id(), source=file, waiting=waiting, said=said)
+    with deployed(broker) as deployment, open_intake(file, template=template, storage=deployment.storage) as intake:
+        _begin(deployment, intake, run_id=run_id or new_run_id(), source=file, waiting=waiting, given=options)
 
 
 @bulk.command()
@@ -73,7 +79,7 @@ def run(
 @click.option("--wait", "waiting", is_flag=True, help="Watch it until it is over.")
 @broker_option
 def replay(
-    old: str, codes: tuple[str, ...], run_id: str | None, broker: str | None, waiting: bool, **said: Any
+    old: str, codes: tuple[str, ...], run_id: str | None, broker: str | None, waiting: bool, **options: Any
 ) -> None:
     """Buy the failed rows of a run again, as a new run; unconfirmed ones never."""
     from bide.bulk import replay as replays  # noqa: PLC0415 - as above
@@ -89,7 +95,8 @@ def replay(
         with closing(take_in(replays.rows_of(storage, old, rows))) as intake:
             name = run_id or replays.replay_id(old, codes)
             source = f"{len(rows)} failed rows of {old}"
-            _begin(deployment, intake, run_id=name, source=source, waiting=waiting, said={**said, "replay_of": old})
+            given = {**options, "replay_of": old}
+            _begin(deployment, intake, run_id=name, source=source, waiting=waiting, given=given)
 
 
 @bulk.command("list")
@@ -98,12 +105,12 @@ def replay(
 def list_runs(broker: str | None, as_json: bool) -> None:
     """List the runs that are remembered."""
     with deployed(broker) as deployment:
-        told = [run.progress() for run in deployment.runs.all()]
+        progress = [run.progress() for run in deployment.runs.all()]
     if as_json:
-        echo_json(told)
+        echo_json(progress)
         return
-    width = max((len(each["run"]) for each in told), default=0)
-    echo(*([f"{each['run']:{width}}  {line(each)}" for each in told] or ["there are none"]))
+    width = max((len(each["run"]) for each in progress), default=0)
+    echo(*([f"{each['run']:{width}}  {line(each)}" for each in progress] or ["there are none"]))
 
 
 @bulk.command()
@@ -113,11 +120,11 @@ def list_runs(broker: str | None, as_json: bool) -> None:
 def status(run_id: str, broker: str | None, as_json: bool) -> None:
     """Say how far a run is."""
     with deployed(broker) as deployment:
-        told = deployment.run(run_id).progress()
+        progress = deployment.run(run_id).progress()
     if as_json:
-        echo_json(told)
+        echo_json(progress)
     else:
-        echo(*table(told))
+        echo(*table(progress))
 
 
 @bulk.command("watch")
@@ -144,15 +151,15 @@ def pause(run_id: str, broker: str | None) -> None:
 @click.argument("run_id", metavar="RUN")
 @limits
 @broker_option
-def resume(run_id: str, broker: str | None, **said: Any) -> None:
+def resume(run_id: str, broker: str | None, **options: Any) -> None:
     """Go on with a paused run, under other limits if they are given."""
     with _steering(broker, run_id) as deployment:
         begun = deployment.runs.read(run_id)
-        if said.get("budget") is not None and begun and begun.options.budget is None:
+        if options.get("budget") is not None and begun and begun.options.budget is None:
             raise click.ClickException(
                 f"run {run_id} began without --budget, so nobody has checked that all prices are known; use --max-jobs"
             )
-        if not deployment.runs.resume(run_id, _options(said)):
+        if not deployment.runs.resume(run_id, _run_options(options)):
             raise _not_now(deployment, run_id, "is not paused")
     echo(f"run {run_id} goes on")
 
@@ -178,7 +185,7 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     from bide.bulk.names import check_run_id, sheet_key, summary_key  # noqa: PLC0415 - as above
     from bide.bulk.summary import MAX_SUMMARY_BYTES  # noqa: PLC0415 - as above
 
-    storage = object_store(settings_here())
+    storage = object_store(local_environment())
     if storage is None:
         raise click.ClickException("no object store is known: set BIDE_S3__BUCKET")
     check_run_id(run_id)
@@ -194,8 +201,8 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     summary = storage.get(storage.uri(summary_key(run_id)), max_bytes=MAX_SUMMARY_BYTES).decode()
     echo_json_text(summary)
     if count := json.loads(summary)["unconfirmed"]:
-        told = f"{count} rows are unconfirmed: `bide unconfirmed` settles them, then `bide bulk refresh {run_id}`"
-        echo(told, err=True)
+        advice = f"{count} rows are unconfirmed: `bide unconfirmed` settles them, then `bide bulk refresh {run_id}`"
+        echo(advice, err=True)
     echo(f"contact sheet: {storage.uri(sheet_key(run_id))}", err=True)
 
 
@@ -204,89 +211,91 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
 @broker_option
 def refresh(run_id: str, broker: str | None) -> None:
     """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""
-    from bide.bulk.settled import refresh as bring_in  # noqa: PLC0415 - as above
+    from bide.bulk.refresh import refresh as bring_in  # noqa: PLC0415 - as above
     from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - as above
 
     with deployed(broker) as deployment:
-        became = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
+        new_states = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
         write_sheet(deployment.storage, run_id)
-    told = ", ".join(f"{count} {state}" for state, count in sorted(became.items()))
-    echo(f"no longer unconfirmed: {told}" if told else "nothing was settled since")
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(new_states.items()))
+    echo(f"no longer unconfirmed: {counts}" if counts else "nothing was settled since")
 
 
-def _say_what_it_would_do(intake: Intake, told: dict[str, str], said: dict[str, Any]) -> None:
+def _print_estimate(intake: Intake, environment: dict[str, str], given: dict[str, Any]) -> None:
     from bide.bulk.rates import check_budget, estimate, prices  # noqa: PLC0415 - as above
 
     intake.check()
-    options = _options(said)
+    options = _run_options(given)
     if options.budget is not None:
-        check_budget(intake, prices(told, (account.provider for account in intake.accounts)))
-    echo(*estimate(intake, told, max_jobs=options.max_jobs).lines())
+        check_budget(intake, prices(environment, (account.provider for account in intake.accounts)))
+    echo(*estimate(intake, environment, max_jobs=options.max_jobs).lines())
     echo("nothing was bought: this was a dry run")
 
 
 def _begin(
-    deployment: Deployment, intake: Intake, *, run_id: str, source: str, waiting: bool, said: dict[str, Any]
+    deployment: Deployment, intake: Intake, *, run_id: str, source: str, waiting: bool, given: dict[str, Any]
 ) -> None:
     from bide.bulk.rates import check_budget, prices  # noqa: PLC0415 - as above
     from bide.bulk.start import start  # noqa: PLC0415 - as above
 
     intake.check()
-    known = prices(deployment.told, (account.provider for account in intake.accounts))
-    options = _options({**said, "prices": known})
+    known = prices(deployment.environment, (account.provider for account in intake.accounts))
+    options = _run_options({**given, "prices": known})
     if options.budget is not None:
         check_budget(intake, known)
     begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
-    deployment.post.look_at_run(run_id)
+    deployment.post.feed_run(run_id)
     echo(run_id)
     echo(f"{'began' if begun else 'joined'}: {intake.rows} rows, {intake.jobs} jobs", err=True)
-    if not begun and any(said.get(name) is not None for name in ("budget", "max_jobs", "max_failures")):
+    if not begun and any(given.get(name) is not None for name in ("budget", "max_jobs", "max_failures")):
         echo("it keeps the limits it began with; pause it, and resume it with others", err=True)
     if waiting:
         sys.stdout.flush()
         _watch(deployment, run_id)
 
 
-def _options(said: dict[str, Any]) -> Options:
+def _run_options(given: dict[str, Any]) -> Options:
     from bide.bulk.money import millionths  # noqa: PLC0415 - as above
     from bide.bulk.record import Failures, Options  # noqa: PLC0415 - as above
 
-    budget, failures = said.get("budget"), said.get("max_failures")
-    given = {name: said[name] for name in ("window", "max_jobs", "prices", "replay_of") if said.get(name) is not None}
+    budget, failures = given.get("budget"), given.get("max_failures")
+    others = {
+        name: given[name] for name in ("window", "max_jobs", "prices", "replay_of") if given.get(name) is not None
+    }
     return Options(
         budget=None if budget is None else millionths(budget, what="--budget"),
         max_failures=None if failures is None else Failures.parse(failures),
-        **given,
+        **others,
     )
 
 
 def _watch(deployment: Deployment, run_id: str) -> None:
     try:
-        seen = watch(lambda: deployment.run(run_id))
+        run = watch(lambda: deployment.run(run_id))
     except KeyboardInterrupt:
         echo("", f"run {run_id} goes on; `bide bulk watch {run_id}` joins it again", err=True)
         return
-    if told := _what_to_do(seen):
-        echo(told, err=True)
-    if seen.ended[_OK] < seen.number("rows"):
+    if advice := _advice(run):
+        echo(advice, err=True)
+    if run.ended[_OK] < run.number("rows"):
         sys.exit(1)
 
 
-def _what_to_do(seen: Run) -> str:
-    if seen.state == "paused":
-        return f"paused: {seen.text('note')}; `bide bulk resume {seen.run_id}` goes on"
-    if seen.ended["failed"]:
-        return f"`bide bulk replay {seen.run_id}` buys the failed rows again"
-    return seen.text("note")
+def _advice(run: Run) -> str:
+    if run.state == "paused":
+        return f"paused: {run.text('note')}; `bide bulk resume {run.run_id}` goes on"
+    if run.ended["failed"]:
+        return f"`bide bulk replay {run.run_id}` buys the failed rows again"
+    return run.text("note")
 
 
 @contextmanager
 def _steering(broker: str | None, run_id: str) -> Iterator[Deployment]:
-    """The deployment, for a change to a run that is known; the run is looked at afterwards."""
+    """The deployment, for a change to a known run; the feeder takes the run up afterwards."""
     with deployed(broker) as deployment:
         deployment.run(run_id)
         yield deployment
-        deployment.post.look_at_run(run_id)
+        deployment.post.feed_run(run_id)
 
 
 def _is_over(deployment: Deployment, run_id: str) -> None:

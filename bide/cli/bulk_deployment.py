@@ -1,4 +1,4 @@
-"""What the commands on bulk runs work with: the runs, the object store, and a way to have a run looked at."""
+"""The deployment as commands on bulk runs need it: runs, ledger, object store, and the way to the feeder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from bide.cli.connection import (
-    environment,
+    client_environment,
     ledger_at,
     object_store,
+    read_environment,
     sentinel_master,
     stack_environment,
-    surroundings,
 )
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ class Deployment:
     runs: Runs
     ledger: Ledger
     post: Post
-    told: Mapping[str, str]
+    environment: Mapping[str, str]
 
     @property
     def storage(self) -> Storage:
-        """Its object store; raises `ClickException` where none is known."""
-        found = object_store(self.told)
+        """The deployment's object store; raises `ClickException` where none is known."""
+        found = object_store(self.environment)
         if found is None:
             raise click.ClickException("no object store is known: set BIDE_S3__BUCKET, as the workers have it")
         return found
 
     def run(self, run_id: str) -> Run:
-        """A run that is known; raises `ClickException` for another."""
+        """A run; raises `ClickException` for one that is not known."""
         found = self.runs.read(run_id)
         if found is None:
             raise click.ClickException(
@@ -56,25 +56,23 @@ class Deployment:
 
 @contextmanager
 def deployed(broker: str | None) -> Iterator[Deployment]:
-    """The deployment of the broker, which is seen to answer first; raises `ClickException`."""
+    """The deployment of the broker; raises `ClickException` where the broker does not answer."""
     from bide.bulk.runs import Runs  # noqa: PLC0415 - takes a while, and --help does not need it
     from bide.client.post import Post  # noqa: PLC0415 - as above
     from bide.redis_client import results_at  # noqa: PLC0415 - as above
 
-    told = surroundings(broker)
+    environment = client_environment(broker)
+    broker_url = environment["BIDE_BROKER_URL"]
     with ledger_at(broker) as ledger:
-        ledger_url = told.get("BIDE_LEDGER_URL") or told["BIDE_BROKER_URL"]
-        post = Post(
-            told["BIDE_BROKER_URL"],
-            told.get("BIDE_RESULT_URL") or results_at(told["BIDE_BROKER_URL"], ledger_url),
-            sentinel_master=sentinel_master(told),
-        )
+        ledger_url = environment.get("BIDE_LEDGER_URL") or broker_url
+        result_url = environment.get("BIDE_RESULT_URL") or results_at(broker_url, ledger_url)
+        post = Post(broker_url, result_url, sentinel_master=sentinel_master(environment))
         try:
-            yield Deployment(Runs(ledger.server), ledger, post, told)
+            yield Deployment(Runs(ledger.server), ledger, post, environment)
         finally:
             post.close()
 
 
-def settings_here() -> dict[str, str]:
-    """What a command that needs no broker is told: the environment, over that of a stack that runs in this folder."""
-    return {**stack_environment(), **environment()}
+def local_environment() -> dict[str, str]:
+    """The environment of a command that needs no broker, over that of a stack that runs in this folder."""
+    return {**stack_environment(), **read_environment()}

@@ -1,4 +1,4 @@
-"""How bulk runs look on a terminal."""
+"""Bulk runs on a terminal: a line of progress, a table, a bar that is drawn until the run is over."""
 
 from __future__ import annotations
 
@@ -13,81 +13,89 @@ from bide.cli.output import echo, redraw
 if TYPE_CHECKING:
     from bide.bulk.record import Run
 
-#: Between two looks at a run's record [seconds].
-LOOK_SECONDS = 0.5
+#: Time between two reads of a run's record [seconds].
+READ_SECONDS = 0.5
 
-#: Where nobody watches a terminal, a line this often [seconds].
+#: Time between two lines where the output is no terminal [seconds].
 LINE_SECONDS = 10.0
 
 BAR_CHARACTERS = 24
 
 
-def line(told: Mapping[str, Any]) -> str:
+def line(progress: Mapping[str, Any]) -> str:
     """A run's progress in one line."""
-    rows, done = told["rows"], told["done"]
+    rows, done = progress["rows"], progress["done"]
     filled = BAR_CHARACTERS * done // max(rows, 1)
     parts = [
         f"{'█' * filled}{'░' * (BAR_CHARACTERS - filled)} {done:,}/{rows:,}",
-        f"{told['failed']:,} failed",
-        *([f"{told['unconfirmed']:,} unconfirmed"] if told["unconfirmed"] else []),
-        f"{told['in_flight']:,} in flight",
-        f"{told['rate_per_second']:.1f}/s",
-        *([f"{duration(told['seconds_left'])} left"] if told["seconds_left"] is not None and done < rows else []),
-        *([f"{told['spent']:g} spent, {told['at_risk']:g} at risk"] if told["spent"] or told["at_risk"] else []),
-        *([told["state"]] if told["state"] != "running" else []),
+        f"{progress['failed']:,} failed",
+        *([f"{progress['unconfirmed']:,} unconfirmed"] if progress["unconfirmed"] else []),
+        f"{progress['in_flight']:,} in flight",
+        f"{progress['rate_per_second']:.1f}/s",
+        *(
+            [f"{duration(progress['seconds_left'])} left"]
+            if progress["seconds_left"] is not None and done < rows
+            else []
+        ),
+        *(
+            [f"{progress['spent']:g} spent, {progress['at_risk']:g} at risk"]
+            if progress["spent"] or progress["at_risk"]
+            else []
+        ),
+        *([progress["state"]] if progress["state"] != "running" else []),
     ]
     return "  ".join(parts)
 
 
-def table(told: Mapping[str, Any]) -> list[str]:
-    """All that is known of a run, a line for each thing."""
-    seconds = told["seconds_left"]
+def table(progress: Mapping[str, Any]) -> list[str]:
+    """A run's progress in full, a line for each value."""
+    seconds = progress["seconds_left"]
     rows = {
-        "run": told["run"],
-        "state": told["state"],
-        "why": told["note"],
-        "rows": f"{told['done']:,} of {told['rows']:,} done",
+        "run": progress["run"],
+        "state": progress["state"],
+        "why": progress["note"],
+        "rows": f"{progress['done']:,} of {progress['rows']:,} done",
         **{
-            name: f"{told[name]:,}"
+            name: f"{progress[name]:,}"
             for name in ("succeeded", "failed", "unconfirmed", "canceled", "skipped")
-            if told[name]
+            if progress[name]
         },
-        "in line": told["in_line"],
-        "in flight": told["in_flight"],
-        "rate": f"{told['rate_per_second']:.1f} rows/s"
+        "in line": progress["in_line"],
+        "in flight": progress["in_flight"],
+        "rate": f"{progress['rate_per_second']:.1f} rows/s"
         + (f", {duration(seconds)} left" if seconds is not None else ""),
-        "spent": f"{told['spent']:g}" if told["spent"] or told["budget"] else "",
-        "at risk": f"{told['at_risk']:g}" if told["at_risk"] else "",
-        "budget": f"{told['budget']:g}" if told["budget"] is not None else "",
-        "source": told["source"],
-        "replay of": told["replay_of"],
-        "trouble": told["trouble"],
-        "began": told["created"],
-        "ended": told["finished"],
+        "spent": f"{progress['spent']:g}" if progress["spent"] or progress["budget"] else "",
+        "at risk": f"{progress['at_risk']:g}" if progress["at_risk"] else "",
+        "budget": f"{progress['budget']:g}" if progress["budget"] is not None else "",
+        "source": progress["source"],
+        "replay of": progress["replay_of"],
+        "trouble": progress["trouble"],
+        "began": progress["created"],
+        "ended": progress["finished"],
     }
     return [f"{name:12} {value}" for name, value in rows.items() if value]
 
 
 def duration(seconds: float) -> str:
-    """As a person says it: 40 s, 12 min, 3.5 h."""
+    """Seconds in a person's units: 40 s, 12 min, 3.5 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def watch(read: Callable[[], Run]) -> Run:
-    """Show a run's progress until it is over or paused with nothing under way; Ctrl-C leaves it going on."""
+    """Show a run's progress until it is over, or paused with nothing under way; Ctrl-C does not end the run."""
     shown_at, live = 0.0, sys.stdout.isatty()
     while True:
         run = read()
-        told = run.progress()
-        rests = run.over or (run.state == "paused" and not told["in_flight"])
+        progress = run.progress()
+        rests = run.over or (run.state == "paused" and not progress["in_flight"])
         if live:
             width = shutil.get_terminal_size().columns
-            redraw(line(told)[: width - 1], last=rests)
+            redraw(line(progress)[: width - 1], last=rests)
         elif rests or time.monotonic() - shown_at >= LINE_SECONDS:
-            echo(line(told))
+            echo(line(progress))
             shown_at = time.monotonic()
         if rests:
             return run
-        time.sleep(LOOK_SECONDS)
+        time.sleep(READ_SECONDS)

@@ -1,4 +1,4 @@
-"""`bide callbacks`: the ends of jobs that could not be told to their callback addresses, yet or at all."""
+"""`bide callbacks`: the callbacks that were not delivered, yet or at all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_(broker: str | None, failed_only: bool, as_json: bool) -> None:
 @click.option("--all", "all_", is_flag=True, help="All that were given up.")
 @broker_option
 def replay(job_ids: Sequence[str], all_: bool, broker: str | None) -> None:
-    """Have the ends of jobs told anew, under their old webhook ids, whether they were delivered or not."""
+    """Have the callbacks of jobs sent anew, under their old webhook ids, whether they were delivered or not."""
     if all_ == bool(job_ids):
         raise click.UsageError("name jobs, or say --all")
     with _opened(broker) as (ledger, kept):
@@ -79,8 +79,8 @@ def _standing(ledger: Ledger, kept: Callbacks) -> Iterator[Callback]:
 
 def _line(one: Callback) -> str:
     when = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
-    stands = f"given up {when}" if one.failed else f"next try {when}"
-    return f"{one.job_id}  {one.account}  {one.state}  {stands}  {one.tries} tries  {one.note}".rstrip()
+    delivery = f"given up {when}" if one.failed else f"next try {when}"
+    return f"{one.job_id}  {one.account}  {one.state}  {delivery}  {one.tries} tries  {one.note}".rstrip()
 
 
 def _as_json(one: Callback) -> dict[str, object]:

@@ -1,29 +1,37 @@
-"""Where the commands find a running bide: named by option, environment or `.env`, or a stack in here."""
+"""How commands reach a running bide: by option, environment or `.env`, else the stack that runs in this folder."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from dotenv import dotenv_values
+
+from bide.settings.reader import FILE_SUFFIX, PREFIX, env_file, merge, read_env_file, read_secret
 
 if TYPE_CHECKING:
     from bide.client import Client
     from bide.ledger import Ledger
     from bide.storage import Storage
 
-ENV_FILE = Path(".env")
-
-#: What a stack that runs in this folder says of itself; one for real goes before a demo.
+#: The files of stacks that run in this folder; a real one goes before a demo.
 STACK_FILES = (Path(".bide/up/stack.json"), Path(".bide/demo/stack.json"))
 
-#: How long a broker may take to say hello [seconds].
+#: The longest a broker may take to answer at first [seconds].
 HELLO_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Ledger and client of a deployment, by the value of `--broker`. A caller gives them as click's context object."""
+
+    ledger: Callable[[str | None], AbstractContextManager[Ledger]]
+    client: Callable[[str | None], AbstractContextManager[Client]]
 
 
 def broker_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,74 +39,92 @@ def broker_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--broker", metavar="URL", help="Broker address; default: see `bide --help`.")(command)
 
 
-def environment() -> dict[str, str]:
-    """The environment over `.env`; of a secret in a file, the content."""
+def read_environment() -> dict[str, str]:
+    """The environment over `.env`, with the contents of secret files; raises `ClickException`."""
+    file = env_file()
     try:
-        written = dotenv_values(ENV_FILE, interpolate=False) if ENV_FILE.is_file() else {}
+        written = read_env_file(file)
     except UnicodeDecodeError:
-        raise click.ClickException(f"{ENV_FILE}: is not UTF-8") from None
-    said = {name: value for name, value in {**written, **os.environ}.items() if value}
-    return {**_from_files(said), **said}
+        raise click.ClickException(f"{file}: is not UTF-8") from None
+    except OSError as error:
+        raise click.ClickException(f"{file}: can't be read: {error.strerror}") from None
+    values = {name: variable.value for name, variable in merge(os.environ, written).items()}
+    return {**_secrets(values), **values}
 
 
-def surroundings(broker: str | None) -> dict[str, str]:
-    """The environment to work in; that of a running stack where no broker is named. Raises `ClickException`."""
-    said = environment()
+def client_environment(broker: str | None) -> dict[str, str]:
+    """The environment of a client; a running stack's, where no broker is named. Raises `ClickException`."""
+    environment = read_environment()
     if broker:
-        return {**said, "BIDE_BROKER_URL": broker}
-    if "BIDE_BROKER_URL" in said:
-        return said
+        return {**environment, "BIDE_BROKER_URL": broker}
+    if "BIDE_BROKER_URL" in environment:
+        return environment
     if stack := stack_environment():
-        return {**said, **stack}
+        return {**environment, **stack}
     raise click.ClickException(
         "no broker is known: set BIDE_BROKER_URL (environment or .env), pass --broker, or start `bide up` here"
     )
 
 
 def stack_environment() -> dict[str, str]:
-    """What a stack that runs in this folder tells its clients; empty where none runs or a broker is named."""
-    running = [] if "BIDE_BROKER_URL" in environment() else filter(None, map(_running, STACK_FILES))
+    """The variables of a stack that runs in this folder; empty where none runs, or where a broker is named."""
+    running = [] if "BIDE_BROKER_URL" in read_environment() else filter(None, map(_running, STACK_FILES))
     stack = next(iter(running), None)
     return dict(stack["environment"]) if stack else {}
 
 
+def connected(broker: str | None) -> AbstractContextManager[Client]:
+    """A client of the broker; raises `ClickException` where the broker does not answer."""
+    given = _given_connections()
+    return given.client(broker) if given else _client(broker)
+
+
+def ledger_at(broker: str | None) -> AbstractContextManager[Ledger]:
+    """The ledger beside the broker; raises `ClickException` where its Redis does not answer."""
+    given = _given_connections()
+    return given.ledger(broker) if given else _ledger(broker)
+
+
+def _given_connections() -> Connections | None:
+    context = click.get_current_context(silent=True)
+    return context.find_object(Connections) if context else None
+
+
 @contextmanager
-def connected(broker: str | None) -> Iterator[Client]:
-    """A client of the broker, which is seen to answer first; raises `ClickException`."""
+def _client(broker: str | None) -> Iterator[Client]:
     from bide.client import Client  # noqa: PLC0415 - Celery takes a while, and --help does not need it
 
-    told = surroundings(broker)
-    ledger_url = told.get("BIDE_LEDGER_URL") or told["BIDE_BROKER_URL"]
-    _greet(ledger_url, sentinel_master(told))
+    environment = client_environment(broker)
+    ledger_url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
+    _check_answers(ledger_url, sentinel_master(environment))
     with Client(
-        told["BIDE_BROKER_URL"],
-        result_url=told.get("BIDE_RESULT_URL"),
+        environment["BIDE_BROKER_URL"],
+        result_url=environment.get("BIDE_RESULT_URL"),
         ledger_url=ledger_url,
-        uploads=object_store(told),
-        sentinel_master=sentinel_master(told),
+        uploads=object_store(environment),
+        sentinel_master=sentinel_master(environment),
     ) as client:
         yield client
 
 
 @contextmanager
-def ledger_at(broker: str | None) -> Iterator[Ledger]:
-    """The ledger beside the broker, which is seen to answer first; raises `ClickException`."""
+def _ledger(broker: str | None) -> Iterator[Ledger]:
     from bide.ledger import Ledger  # noqa: PLC0415 - as Celery above
     from bide.ledger.connection import connect  # noqa: PLC0415 - as Celery above
 
-    told = surroundings(broker)
-    url = told.get("BIDE_LEDGER_URL") or told["BIDE_BROKER_URL"]
-    _greet(url, sentinel_master(told))
-    with connect(url, sentinel_master=sentinel_master(told)) as server:
+    environment = client_environment(broker)
+    url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
+    _check_answers(url, sentinel_master(environment))
+    with connect(url, sentinel_master=sentinel_master(environment)) as server:
         yield Ledger(server)
 
 
-def sentinel_master(told: Mapping[str, str]) -> str:
-    """The name that sentinels know the deployment's Redis by."""
-    return told.get("BIDE_SENTINEL_MASTER", "mymaster")
+def sentinel_master(environment: Mapping[str, str]) -> str:
+    """The name of the deployment's Redis among its sentinels."""
+    return environment.get("BIDE_SENTINEL_MASTER", "mymaster")
 
 
-def _greet(url: str, master: str) -> None:
+def _check_answers(url: str, master: str) -> None:
     import redis  # noqa: PLC0415 - as Celery above
 
     from bide.redis_client import connect  # noqa: PLC0415 - as Celery above
@@ -115,41 +141,41 @@ def _greet(url: str, master: str) -> None:
             server.ping()
     except (redis.RedisError, ValueError) as error:
         if refusal(error) == "MISCONF":
-            return  # it refuses this, and writes; what a command reads it gives
+            return  # it refuses PING and writes, and serves what a command reads
         address = url.rpartition("@")[2].partition("?")[0]  # either may hold a password
         host = address.partition("://")[2] or address
         reason = str(error).partition(".")[0] if isinstance(error, redis.RedisError) else "the address can't be read"
         raise click.ClickException(f"the broker at {host} does not answer: {reason}") from None
 
 
-def object_store(told: Mapping[str, str]) -> Storage | None:
+def object_store(environment: Mapping[str, str]) -> Storage | None:
     """The deployment's object store, for inputs that are too large for a message; None where none is known."""
-    bucket = told.get("BIDE_S3__BUCKET")
+    bucket = environment.get("BIDE_S3__BUCKET")
     if not bucket:
         return None
     from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - as Celery above
 
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        if name in told:
-            os.environ.setdefault(name, told[name])
-    endpoint = told.get("BIDE_S3__ENDPOINT_URL")
-    style = told.get("BIDE_S3__ADDRESSING_STYLE") or ("path" if endpoint else "auto")
-    return Storage(StorageOptions(bucket, endpoint, told.get("BIDE_S3__REGION"), style))
+        if name in environment:
+            os.environ.setdefault(name, environment[name])
+    endpoint = environment.get("BIDE_S3__ENDPOINT_URL")
+    style = environment.get("BIDE_S3__ADDRESSING_STYLE") or ("path" if endpoint else "auto")
+    return Storage(StorageOptions(bucket, endpoint, environment.get("BIDE_S3__REGION"), style))
 
 
-def _from_files(said: Mapping[str, str]) -> dict[str, str]:
+def _secrets(values: Mapping[str, str]) -> dict[str, str]:
     found = {}
-    for name, path in said.items():
-        if name.startswith("BIDE_") and name.endswith("_FILE"):
-            try:
-                found[name.removesuffix("_FILE")] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, ValueError):
-                raise click.ClickException(f"{name}: the file it names can't be read") from None
+    for name, path in values.items():
+        if name.startswith(PREFIX) and name.endswith(FILE_SUFFIX):
+            content = read_secret(Path(path))
+            if content is None:
+                raise click.ClickException(f"{name}: names a file that is empty or can't be read")
+            found[name.removesuffix(FILE_SUFFIX)] = content
     return found
 
 
 def _running(file: Path) -> dict[str, Any] | None:
-    """What a stack says of itself, if it lives."""
+    """The content of a stack's file, if the stack lives."""
     try:
         stack: dict[str, Any] = json.loads(file.read_text())
         os.kill(stack["pid"], 0)

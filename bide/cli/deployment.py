@@ -1,4 +1,4 @@
-"""Commands that need the deployment's folder: they become its own programs, so that signals and terminal are theirs."""
+"""Commands that need the deployment's folder: the process becomes one of its programs, with signals and terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 from bide.cli.connection import stack_environment
 
-#: What the programs need besides this package, and the extra that brings it.
+#: The packages that each program needs besides this one, and the extra that brings them.
 _NEEDED = {
     "workers.embedded": (("honcho", "rich", "structlog"), "embedded"),
     "workers.catalog": (("httpx",), "worker"),
@@ -48,10 +48,10 @@ def catalog(provider: str, name: str | None, arguments: tuple[str, ...], account
     """Ask a provider what it offers: styles, tools, models."""
     options = [f"--arg={argument}" for argument in arguments] + [f"--account={account}"]
     named = [provider, *([name] if name else [])]
-    become("workers.catalog", *options, *(["--json"] if as_json else []), "--", *named, told=stack_environment())
+    become("workers.catalog", *options, *(["--json"] if as_json else []), "--", *named, environment=stack_environment())
 
 
-def become(module: str, *arguments: str, told: Mapping[str, str] | None = None) -> NoReturn:
+def become(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process by a program of the deployment; raises `ClickException` where there is none."""
     place = Path(*module.split("."))
     if not (place.with_suffix(".py").is_file() or place.is_dir()):
@@ -64,4 +64,4 @@ def become(module: str, *arguments: str, told: Mapping[str, str] | None = None) 
             f"{', '.join(missing)}: not installed; run `pip install -e '.[{extra}]'` in {Path.cwd()}"
         )
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, **(told or {})})  # noqa: S606 - no shell is wanted
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, **(environment or {})})  # noqa: S606 - no shell is wanted

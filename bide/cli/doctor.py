@@ -1,10 +1,10 @@
-"""`bide doctor`: what is wrong with this set-up and how to mend it. The checks are the deployment's own program."""
+"""`bide doctor`: what is wrong with this set-up, and how to mend it. The deployment's own program does the checks."""
 
 from __future__ import annotations
 
 import click
 
-from bide.cli.connection import environment, stack_environment
+from bide.cli.connection import read_environment, stack_environment
 from bide.cli.deployment import become
 
 
@@ -14,5 +14,5 @@ from bide.cli.deployment import become
 def doctor(flower: str | None, as_json: bool) -> None:
     """Say what is wrong with this set-up, and how to mend it."""
     arguments = [*([f"--flower={flower}"] if flower else []), *(["--json"] if as_json else [])]
-    store_keys = {name: value for name, value in environment().items() if name.startswith("AWS_")}  # also from `.env`
-    become("workers.doctor", *arguments, told={**store_keys, **stack_environment()})
+    store_keys = {name: value for name, value in read_environment().items() if name.startswith("AWS_")}
+    become("workers.doctor", *arguments, environment={**store_keys, **stack_environment()})

@@ -1,4 +1,4 @@
-"""`bide explain`: one job's timeline, why it waits, when it is looked at next, and what to do."""
+"""`bide explain`: one job's timeline, why it waits, what comes next and when, and what to do."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def explain(job_id: str, broker: str | None, as_json: bool) -> None:
 
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)
-        told = explained(look(ledger, record), replayed_as=replayed(ledger, [record.job_id]).get(record.job_id))
+        story = explained(look(ledger, record), replayed_as=replayed(ledger, [record.job_id]).get(record.job_id))
     if as_json:
-        echo_json(told)
+        echo_json(story)
     else:
-        echo(*_lines(told))
+        echo(*_lines(story))
 
 
 def _found(ledger: Ledger, job_id: str) -> Record:
@@ -53,7 +53,7 @@ def _found(ledger: Ledger, job_id: str) -> Record:
 
 
 def explained(sight: Sight, *, replayed_as: str | None = None) -> dict[str, Any]:
-    """All of it, for a program; times are ISO 8601 in UTC."""
+    """The whole story as JSON; times are ISO 8601 in UTC."""
     from bide.cli.advice import remedy  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
     from bide.describe import describe  # noqa: PLC0415 - as above
     from bide.ledger import timeline  # noqa: PLC0415 - as above
@@ -110,7 +110,7 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
 
 
 def _poll_timing(sight: Sight) -> str | None:
-    """Why its polls are when they are, as far as a plan of the provider's own says; this command knows no settings."""
+    """Why a job's polls are timed so, by the provider's own plan; the command does not know the worker's settings."""
     from bide.errors import BideError  # noqa: PLC0415 - as above
     from bide.polling.duration_model import DurationModel  # noqa: PLC0415 - as above
     from bide.polling.timing import why  # noqa: PLC0415 - as above
@@ -119,34 +119,34 @@ def _poll_timing(sight: Sight) -> str | None:
     record, duration_model = sight.record, DurationModel.from_text(sight.duration_model)
     estimate = record.number("estimate") or None
     if duration_model.about(estimate) is None and record.text("state") != "running":
-        return None  # nothing is known, and nobody waits for a poll
+        return None  # nothing is known, and no poll is due
     try:
         return why(duration_model, find(record.account.provider).plan_for(record.text("op")), estimate_seconds=estimate)
     except (BideError, KeyError):  # the adapter is installed elsewhere, or no longer has the operation
         return None
 
 
-def _lines(told: dict[str, Any]) -> Iterator[str]:
-    yield f"job {told['job_id']}  {told['state']}  {told['provider']}/{told['account']}"
+def _lines(story: dict[str, Any]) -> Iterator[str]:
+    yield f"job {story['job_id']}  {story['state']}  {story['provider']}/{story['account']}"
     rows = {
-        "what": told["what"],
-        "metadata": ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in told["metadata"].items()),
-        "why": told["why"][0],
-        **{f"{'':{index}}": reason for index, reason in enumerate(told["why"][1:], start=1)},
-        "next": _next(told),
-        "money": told["money"],
-        "polls": told["polls_are"],
-        "to do": told["to_do"],
-        "again": f"bought again as job {told['replayed_as']}" if told["replayed_as"] else told["replay"],
+        "what": story["what"],
+        "metadata": ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items()),
+        "why": story["why"][0],
+        **{f"{'':{index}}": reason for index, reason in enumerate(story["why"][1:], start=1)},
+        "next": _next(story),
+        "money": story["money"],
+        "polls": story["polls_are"],
+        "to do": story["to_do"],
+        "again": f"bought again as job {story['replayed_as']}" if story["replayed_as"] else story["replay"],
     }
     yield from (f"  {name.strip():10} {value}" for name, value in rows.items() if value)
     yield ""
-    for event in told["timeline"]:
+    for event in story["timeline"]:
         yield f"{_clock(event['at'])}  {event['seconds']:+9.1f} s  {event['what']:9}  {event['detail']}".rstrip()
 
 
-def _next(told: dict[str, Any]) -> str | None:
-    return f"{_clock(told['next_at'])} UTC: {told['next']}" if told["next_at"] else None
+def _next(story: dict[str, Any]) -> str | None:
+    return f"{_clock(story['next_at'])} UTC: {story['next']}" if story["next_at"] else None
 
 
 def _iso(at: float) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.connection import broker_option, connected, ledger_at
-from bide.cli.listing import as_told, codes_option, limit_option, search, table, wanted_of
+from bide.cli.listing import codes_option, job_json, limit_option, search, table, wanted_of
 from bide.cli.output import echo, echo_json
 from bide.cli.replays import key_of, replayed
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bide.contract import GenerateRequest
     from bide.ledger import Ledger, Record
 
-#: The most that one `--code` replays.
+#: The most jobs that one `--code` replays.
 MOST = 10_000
 
 
@@ -36,8 +36,7 @@ def list_(codes: Sequence[str], limit: int, broker: str | None, as_json: bool) -
         found = search(ledger, wanted_of(["failed"], codes), most=limit)
         again_as = replayed(ledger, [job.job_id for job in found.jobs])
     if as_json:
-        told = [{**as_told(job), "replayed_as": again_as.get(job.job_id)} for job in found.jobs]
-        echo_json(told)
+        echo_json([{**job_json(job), "replayed_as": again_as.get(job.job_id)} for job in found.jobs])
         return
     echo(*(table(found.jobs, replayed_as=again_as) or ["no job failed"]))
     if found.jobs:
@@ -68,11 +67,11 @@ def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str 
     if not yes:
         click.confirm(_warning(records), abort=True, err=True)
     with connected(broker) as client:
-        told = {record.job_id: client.submit(again(record)) for record in records}
+        new_ids = {record.job_id: client.submit(again(record)) for record in records}
     if as_json:
-        echo_json([{"job_id": new, "replay_of": old} for old, new in told.items()])
+        echo_json([{"job_id": new, "replay_of": old} for old, new in new_ids.items()])
     else:
-        echo(*(f"{new}  is job {old} again" for old, new in told.items()))
+        echo(*(f"{new}  is job {old} again" for old, new in new_ids.items()))
 
 
 def _failed(ledger: Ledger, job_id: str) -> Record:
@@ -86,7 +85,7 @@ def _failed(ledger: Ledger, job_id: str) -> Record:
 
 
 def against(record: Record) -> str:
-    """What speaks against buying a job again; '' where nothing does."""
+    """The reason against buying a job again; '' where there is none."""
     if record.following:
         return f"waits for job {record.following}: replay that one"
     state = record.text("state")
@@ -117,7 +116,7 @@ def _warning(records: Sequence[Record]) -> str:
 
 
 def again(record: Record) -> GenerateRequest:
-    """The request of a failed job, as that of a new one that knows whose place it takes."""
+    """The request of a failed job for a new job, whose metadata names the failed one."""
     old = record.request
     changes: dict[str, Any] = {
         "idempotency_key": key_of(record.job_id),

@@ -1,4 +1,4 @@
-"""`bide hooks`: the endpoint that providers call, a program of the deployment, whose settings it reads."""
+"""`bide hooks`: the endpoint for calls of providers. It is a program of the deployment and reads its settings."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from bide.cli.deployment import become
 @click.command()
 def hooks() -> None:
     """Take providers' calls (BIDE_HOOKS__URL), so that jobs that have ended are polled at once."""
-    become("workers.hooks", told=stack_environment())
+    become("workers.hooks", environment=stack_environment())

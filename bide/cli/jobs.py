@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.advice import tell_failure
+from bide.cli.advice import failure_line
 from bide.cli.connection import broker_option, connected
 from bide.cli.output import echo, echo_json, echo_json_text
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bide.client import Status
     from bide.contract import JobResult
 
-#: Inputs that are addresses or pictures already; anything else is a path.
+#: The beginnings of inputs that are addresses or pictures; any other input is a path.
 _ADDRESSES = ("s3://", "http://", "https://", "data:")
 
 
@@ -112,7 +112,7 @@ def cancel(job_id: str, broker: str | None) -> None:
 
 
 def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """The request of the file, with what the options say over it."""
+    """The request of the file; the options win over it."""
     given = {name: value for name, value in options.items() if value not in (None, ())}
     request: dict[str, Any] = _read_json(file) if file else {}
     for name in ("params", "inputs", "metadata"):
@@ -167,7 +167,7 @@ def _status_lines(found: Status) -> list[str]:
         "created": _moment(found.created_at),
         "deadline": _moment(found.deadline_at),
         "note": found.note,
-        "failure": tell_failure(found.failure) if found.failure else None,
+        "failure": failure_line(found.failure) if found.failure else None,
     }
     return [f"{name:14} {value}" for name, value in rows.items() if value]
 

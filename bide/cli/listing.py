@@ -1,4 +1,4 @@
-"""`bide jobs`: which jobs there are, by state, provider, account, age and failure code."""
+"""`bide jobs`: lists jobs by state, provider, account, age and failure code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STATES = ("queued", "submitting", "running", "storing", "unconfirmed", "succeeded", "failed", "canceled")
 
-#: How much of a failure's message a line shows.
+#: The most of a failure's message that a line shows [characters].
 REMARK_CHARACTERS = 100
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -32,10 +32,10 @@ class Age(click.ParamType[float]):
     name = "age"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        said = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value))
-        if not said:
+        age = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", str(value))
+        if not age:
             self.fail(f"{value!r} is no length of time; write 90s, 15m, 2h or 3d", param, ctx)
-        return float(said[1]) * _UNITS[said[2]]
+        return float(age[1]) * _UNITS[age[2]]
 
 
 limit_option = click.option(
@@ -69,8 +69,7 @@ def jobs(
         found = search(ledger, wanted, most=limit)
         troubles = _troubles(ledger, wanted)
     if as_json:
-        told = {"jobs": [as_told(job) for job in found.jobs], "whole": found.whole, "accounts": troubles}
-        echo_json(told)
+        echo_json({"jobs": [job_json(job) for job in found.jobs], "whole": found.whole, "accounts": troubles})
         return
     for name, trouble in troubles.items():
         echo(f"account {name}: {trouble}")
@@ -89,7 +88,7 @@ def wanted_of(
     account: str = "",
     older_than_seconds: float | None = None,
 ) -> Wanted:
-    """What the options ask for: with codes but no states, whatever ended so."""
+    """The jobs that the options ask for; codes without states mean jobs that ended badly."""
     from bide.contract import FailureCode, JobState  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
     from bide.ledger.listing import UNDER_WAY, Wanted  # noqa: PLC0415 - as above
 
@@ -109,13 +108,13 @@ def search(ledger: Ledger, wanted: Wanted, *, most: int) -> Found:
 
 
 def _troubles(ledger: Ledger, wanted: Wanted) -> dict[str, str]:
-    """What keeps accounts from submitting."""
+    """The reasons why accounts do not submit, by account."""
     stands = [ledger.standing(name) for name in ledger.accounts() if wanted.of(name)]
     return {str(each.account): each.trouble for each in stands if each.trouble}
 
 
-def as_told(job: Job) -> dict[str, Any]:
-    """One job for a program; times are ISO 8601 in UTC."""
+def job_json(job: Job) -> dict[str, Any]:
+    """One job as JSON; times are ISO 8601 in UTC."""
     return {
         "job_id": job.job_id,
         "state": job.state.value,
@@ -134,7 +133,7 @@ def as_told(job: Job) -> dict[str, Any]:
 
 
 def table(found: Sequence[Job], *, replayed_as: Mapping[str, str] | None = None) -> list[str]:
-    """One line each, in columns; of a job that was bought again, as which."""
+    """The jobs in columns, a line each; `replayed_as` has the jobs that were bought again, by old id."""
     rows = [_row(job, (replayed_as or {}).get(job.job_id)) for job in found]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -146,8 +145,8 @@ def _row(job: Job, replayed_as: str | None) -> tuple[str, ...]:
 
 
 def _remark(job: Job, replayed_as: str | None) -> str:
-    said = f"{job.code}: {job.message}" if job.code else job.note
-    return f"bought again as {replayed_as}" if replayed_as else shorten(said, REMARK_CHARACTERS, placeholder=" …")
+    remark = f"{job.code}: {job.message}" if job.code else job.note
+    return f"bought again as {replayed_as}" if replayed_as else shorten(remark, REMARK_CHARACTERS, placeholder=" …")
 
 
 def _polls(job: Job) -> str:

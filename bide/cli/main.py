@@ -1,4 +1,4 @@
-"""The command's root: its sub-commands in sections, and errors as one readable line."""
+"""The root of the `bide` command: its sub-commands in sections, and errors as one readable line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 
 from bide import __version__
 from bide.cli.accounts import pause, resume
-from bide.cli.advice import explain as tell
-from bide.cli.advice import tell_of_redis
+from bide.cli.advice import explain as explain_error
+from bide.cli.advice import explain_redis
 from bide.cli.bulk import bulk
 from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
@@ -33,7 +33,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Try it": (demo, up),
     "Jobs": (submit, status, wait, cancel, jobs, explain),
     "Bulk": (bulk,),
-    "Doubts and failures": (unconfirmed, failed),
+    "Unconfirmed and failed": (unconfirmed, failed),
     "Callbacks": (callbacks,),
     "Providers": (providers, catalog),
     "Schedules": (schedules,),
@@ -48,7 +48,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
 
 
 class Sections(PrintableErrors, click.Group):
-    """A group that lists its commands by section and tells our errors without a traceback."""
+    """A group that lists its commands by section and prints our errors without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [command.name or "" for commands in SECTIONS.values() for command in commands]
@@ -66,7 +66,7 @@ class Sections(PrintableErrors, click.Group):
         except (BideError, TimeoutError) as error:
             raise as_printed(error) from None
         except Exception as error:
-            if message := tell_of_redis(error):
+            if message := explain_redis(error):
                 raise click.ClickException(printable(message)) from None
             raise
 
@@ -74,8 +74,8 @@ class Sections(PrintableErrors, click.Group):
 def as_printed(error: Exception) -> click.ClickException:
     """An error of ours as one of click's."""
     if isinstance(error, InvalidRequestError):  # may list the bad rows of a file
-        return ProblemsError(printable(tell(error), keep="\n"))
-    return click.ClickException(printable(tell(error)))
+        return ProblemsError(printable(explain_error(error), keep="\n"))
+    return click.ClickException(printable(explain_error(error)))
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""`bide metrics`: the exporter for Prometheus, a program of the deployment, whose settings it reads."""
+"""`bide metrics`: the exporter for Prometheus. It is a program of the deployment and reads its settings."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ from bide.cli.deployment import become
 @click.option("--once", is_flag=True, help="Print the metrics and end; exit code 1 if Redis does not answer.")
 def metrics(once: bool) -> None:
     """Serve metrics to Prometheus, at BIDE_METRICS__ADDRESS and __PORT."""
-    become("workers.metrics", *(["--once"] if once else []), told=stack_environment())
+    become("workers.metrics", *(["--once"] if once else []), environment=stack_environment())

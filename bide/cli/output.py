@@ -1,4 +1,4 @@
-"""All that the command prints goes through here: whatever prompts, sources, notes and providers' words hold."""
+"""The output of the command: all that it prints goes through here, made fit for a terminal."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from bide.printable import printable, printable_json
 
 
 def echo(*lines: str, mark: str = "", err: bool = False) -> None:
-    """Print each of `lines` in a line of its own; `mark` is ours, may be in colour, and stands before the first."""
+    """Print `lines`, each made printable. `mark` comes before the first and is printed as it is, with its colours."""
     click.echo(mark + "\n".join(map(printable, lines)), err=err)
 
 
 def echo_paragraphs(paragraphs: Iterable[Iterable[str]]) -> None:
-    """Print the lines of each, and a blank line between two."""
+    """Print paragraphs, with a blank line between two."""
     lines = [line for paragraph in paragraphs for line in ("", *paragraph)]
     echo(*lines[1:])
 
 
 def echo_json(value: Any, *, indent: int | None = 2, default: Callable[[Any], Any] | None = None) -> None:
-    """Print a value for a program."""
+    """Print a value as JSON."""
     echo_json_text(json.dumps(value, indent=indent, ensure_ascii=False, default=default))
 
 
 def echo_json_text(text: str) -> None:
-    """Print what is JSON already."""
+    """Print a text that is JSON."""
     click.echo(printable_json(text))
 
 
@@ -39,11 +39,11 @@ def redraw(line: str, *, last: bool) -> None:
 
 
 class ProblemsError(click.ClickException):
-    """An error that is a list of ours, with a line for each problem."""
+    """An error with a line for each problem; its line breaks are ours."""
 
 
 class PrintableErrors(click.Command):
-    """The errors of such a command are printed like all else: they quote what others wrote."""
+    """A command whose errors are made printable, too: they quote foreign texts."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _printable_errors():

@@ -1,4 +1,4 @@
-"""`bide providers`: the adapters that are installed, what they can be asked for, and which are set up."""
+"""`bide providers`: the adapters that are installed, their operations, and which of them are set up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import environment
+from bide.cli.connection import read_environment
 from bide.cli.output import echo_json, echo_paragraphs
 
 if TYPE_CHECKING:
@@ -28,18 +28,18 @@ def providers(as_json: bool) -> None:
     """List what can be asked for, and whether it is set up here."""
     from bide.providers import installed  # noqa: PLC0415 - the adapters are loaded only where they are shown
 
-    said = environment()
-    described = [_described(adapter, said) for _, adapter in sorted(installed().items())]
+    environment = read_environment()
+    described = [_described(adapter, environment) for _, adapter in sorted(installed().items())]
     if as_json:
         echo_json(described)
     else:
         echo_paragraphs(map(_lines, described))
 
 
-def _described(adapter: Provider, said: Mapping[str, str]) -> dict[str, Any]:
+def _described(adapter: Provider, environment: Mapping[str, str]) -> dict[str, Any]:
     prefix = f"BIDE_PROVIDERS__{adapter.name.upper()}__"
-    base_url = said.get(f"{prefix}BASE_URL") or adapter.default_base_url
-    accounts = _accounts(prefix, said)
+    base_url = environment.get(f"{prefix}BASE_URL") or adapter.default_base_url
+    accounts = _accounts(prefix, environment)
     missing = [] if accounts else [f"{prefix}API_KEY"]
     return {
         "provider": adapter.name,
@@ -64,9 +64,9 @@ def _operation(adapter: Provider, name: str, operation: Operation) -> dict[str, 
     }
 
 
-def _accounts(prefix: str, said: Mapping[str, str]) -> list[str]:
+def _accounts(prefix: str, environment: Mapping[str, str]) -> list[str]:
     named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+)__)?API_KEY")
-    found = (named.fullmatch(name.upper()) for name in said)
+    found = map(named.fullmatch, environment)
     return sorted((match[1] or "default").lower() for match in found if match)
 
 

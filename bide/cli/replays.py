@@ -1,4 +1,4 @@
-"""Which failed jobs were bought again, and as which: a replay is known by its idempotency key."""
+"""Replays of failed jobs: the idempotency key of a replay names the failed job."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def key_of(job_id: str) -> str:
-    """The idempotency key of a job's replay: twice asked for, it is one."""
+    """The idempotency key of a job's replay; two replays of one job have the same key, so that they are one job."""
     return f"replay-of:{job_id}"
 
 
 def replayed(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, str]:
-    """The job that took the place of each that has one, as long as that one is remembered."""
+    """The replays of jobs, by the id of the failed one, as far as the ledger remembers them."""
     from bide.ledger.keys import idempotency_key  # noqa: PLC0415 - Redis takes a while, and --help does not need it
 
     pipeline = ledger.server.pipeline(transaction=False)

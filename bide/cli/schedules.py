@@ -1,4 +1,4 @@
-"""`bide schedules`: the bulk runs that start by themselves, and when."""
+"""`bide schedules`: the schedules of bulk runs, with their next, last and missed times."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ from bide.cli.deployment import become
 def schedules(as_json: bool, file: str | None) -> None:
     """Show what starts by itself: next, last and missed times."""
     options = [*(["--json"] if as_json else []), *([f"--file={file}"] if file else [])]
-    become("workers.scheduling", *options, told=stack_environment())
+    become("workers.scheduling", *options, environment=stack_environment())

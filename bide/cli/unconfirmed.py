@@ -1,4 +1,4 @@
-"""`bide unconfirmed`: the submits of which nobody knows whether they were accepted, and what to do about each."""
+"""`bide unconfirmed`: the submits that may or may not have been accepted, and what to do about each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bide.cli.output import echo, echo_json, echo_paragraphs
 if TYPE_CHECKING:
     from bide.ledger import Ledger, Record
 
-#: What follows from a settlement, and how soon it begins.
+#: What happens after an operator settled a job.
 SOON = "the sweeper sees to it within seconds"
 
 #: Printed below the list.
@@ -42,11 +42,11 @@ def unconfirmed() -> None:
 def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
     """List them, the oldest first: each may have been bought."""
     if candidates:
-        told = {"BIDE_BROKER_URL": broker} if broker else stack_environment()
-        become("workers.unconfirmed", *(["--json"] if as_json else []), told=told)
+        environment = {"BIDE_BROKER_URL": broker} if broker else stack_environment()
+        become("workers.unconfirmed", *(["--json"] if as_json else []), environment=environment)
     with ledger_at(broker) as ledger:
-        held = [described(record) for account in ledger.accounts() for record in ledger.unconfirmed(account)]
-    show(held, as_json=as_json)
+        found = [described(record) for account in ledger.accounts() for record in ledger.unconfirmed(account)]
+    show(found, as_json=as_json)
 
 
 @unconfirmed.command()
@@ -57,11 +57,11 @@ def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
 def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool) -> None:
     """It was accepted: say under which id, and it goes on to its result."""
     with ledger_at(broker) as ledger:
-        record = _held(ledger, job_id)
+        record = _unconfirmed(ledger, job_id)
         if holder := ledger.holders(record.account).get(provider_job_id):
             raise click.ClickException(f"{provider_job_id} is the provider's id of job {holder} already")
         done, _ = ledger.attach(record.account, job_id, provider_job_id)
-        _tell(done, ledger, job_id, f"goes on as {provider_job_id} at the provider; {SOON}", as_json=as_json)
+        _print(done, ledger, job_id, f"goes on as {provider_job_id} at the provider; {SOON}", as_json=as_json)
 
 
 @unconfirmed.command()
@@ -71,8 +71,8 @@ def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool)
 def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
     """It was not accepted, or it may be bought twice: submit it again."""
     with ledger_at(broker) as ledger:
-        done, _ = ledger.resubmit(_held(ledger, job_id).account, job_id)
-        _tell(done, ledger, job_id, f"is in line to be submitted again; {SOON}", as_json=as_json)
+        done, _ = ledger.resubmit(_unconfirmed(ledger, job_id).account, job_id)
+        _print(done, ledger, job_id, f"is in line to be submitted again; {SOON}", as_json=as_json)
 
 
 @unconfirmed.command("give-up")
@@ -82,11 +82,11 @@ def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
 def give_up(job_id: str, broker: str | None, as_json: bool) -> None:
     """Look no further: it has failed, whether it was bought or not."""
     with ledger_at(broker) as ledger:
-        done, _ = ledger.give_up(_held(ledger, job_id).account, job_id)
-        _tell(done, ledger, job_id, "has failed; if the provider made it, it is paid for and lost", as_json=as_json)
+        done, _ = ledger.give_up(_unconfirmed(ledger, job_id).account, job_id)
+        _print(done, ledger, job_id, "has failed; if the provider made it, it is paid for and lost", as_json=as_json)
 
 
-def _held(ledger: Ledger, job_id: str) -> Record:
+def _unconfirmed(ledger: Ledger, job_id: str) -> Record:
     """The record of an unconfirmed job; raises `ClickException` for any other."""
     record = ledger.find(job_id)
     if record is None:
@@ -98,9 +98,9 @@ def _held(ledger: Ledger, job_id: str) -> Record:
     return record
 
 
-def _tell(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool) -> None:
+def _print(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool) -> None:
     if not done:
-        raise click.ClickException(f"job {job_id} was settled by somebody else just now")
+        raise click.ClickException(f"job {job_id} was settled by another operator just now")
     record = ledger.find(job_id)
     state = record.fields["state"] if record else None
     if as_json:
@@ -110,7 +110,7 @@ def _tell(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool)
 
 
 def described(record: Record) -> dict[str, Any]:
-    """One doubt: whose, since when, and why."""
+    """One unconfirmed job as JSON: its account, since when it is unconfirmed, and why."""
     from bide.describe import describe  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
     from bide.ledger.unconfirmed import remarks  # noqa: PLC0415 - as above
 
@@ -128,17 +128,17 @@ def described(record: Record) -> dict[str, Any]:
     }
 
 
-def show(held: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print them, for a program or for a person."""
+def show(jobs: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print unconfirmed jobs, as JSON or for a person."""
     if as_json:
-        echo_json(held)
-    elif not held:
+        echo_json(jobs)
+    elif not jobs:
         echo("nothing is unconfirmed")
     else:
-        echo(f"{len(held)} unconfirmed: each may have been bought, and waits for you to settle it", "")
-        echo_paragraphs(map(_lines, held))
-        looked = any("candidates" in one for one in held)
-        echo("", *([] if looked else [LOOK_FIRST]), *HOW_TO_SETTLE, err=True)
+        echo(f"{len(jobs)} unconfirmed: each may have been bought, and waits for you to settle it", "")
+        echo_paragraphs(map(_lines, jobs))
+        with_candidates = any("candidates" in one for one in jobs)
+        echo("", *([] if with_candidates else [LOOK_FIRST]), *HOW_TO_SETTLE, err=True)
 
 
 def _lines(one: Mapping[str, Any]) -> Iterable[str]:

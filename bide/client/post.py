@@ -73,7 +73,7 @@ class Post:
         """Send a cancel; raises `kombu.exceptions.OperationalError` when the broker is away."""
         self._app.send_task(CANCEL_TASK, kwargs={"job_id": job_id}, queue=CONTROL_QUEUE, ignore_result=True)
 
-    def look_at_run(self, run_id: str) -> None:
+    def feed_run(self, run_id: str) -> None:
         """Have a bulk run looked at now, or by the sweeper where the message can't be sent."""
         with suppress(*NOT_SENT):
             self._app.send_task(BULK_TASK, kwargs={"run": run_id}, queue=CONTROL_QUEUE, ignore_result=True)

@@ -1,1 +1,1 @@
-"""The settings of a deployment: what the environment may say, and what is wrong with it."""
+"""The settings of a deployment: how the environment is read, which variables there are, and what is wrong with them."""

@@ -1,4 +1,4 @@
-"""Addresses in the configuration: which ones are right, and how they look without their secrets."""
+"""Addresses in the settings: their checks, and their form without secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?)(:
 
 
 class ServerUrl(str):
-    """The address of a Redis or a broker: a plain string to those who connect, masked in every `repr`."""
+    """The address of a Redis or a broker: a plain string for its client, masked in every `repr`."""
 
     __slots__ = ()
 
@@ -66,7 +66,7 @@ def _split(address: str) -> SplitResult:
 
 
 def _server(address: ServerUrl, *, schemes: frozenset[str]) -> ServerUrl:
-    if address.startswith("redis+socket://"):  # kombu's word for it
+    if address.startswith("redis+socket://"):  # kombu's scheme
         address = ServerUrl(address.replace("redis+socket", "unix", 1).replace("virtual_host=", "db="))
     for part in _NEXT_ADDRESS.split(address):
         parts = _split(part)

@@ -1,4 +1,4 @@
-"""Settings that are right one by one and wrong together."""
+"""Checks of settings that are right one by one and wrong together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VISIBILITY_SHARE = 0.8
 
 
 def cross_checks(settings: Settings) -> Iterator[Problem]:
-    """Every pair of values that can't both stand."""
+    """Problems of values that do not fit together."""
     yield from _check_stores(settings)
     yield from _check_visibility(settings)
     yield from _check_steps(settings)

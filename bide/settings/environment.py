@@ -1,58 +1,35 @@
-"""Where the settings come from: what the environment, `.env` and secret files say of each variable.
-
-The real environment wins over `.env`. A secret may lie in a file: `NAME_FILE` holds its path. An empty value is none.
-"""
+"""The variables of the settings, out of environment, `.env` and secret files, with the problems met on the way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
 
-from dotenv import dotenv_values
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from bide.settings.problems import Problem
-from bide.settings.variables import PREFIX, Leaf, find, variable_path
-
-FILE_SUFFIX = "_FILE"
-
-Source = Literal["environment", ".env", "file"]
+from bide.settings.reader import FILE_SUFFIX, PREFIX, Variable, merge, read_env_file, read_secret
+from bide.settings.variables import Leaf, find, variable_path
 
 
-@dataclass(frozen=True)
-class Variable:
-    """What was said of one variable, and where."""
-
-    value: str = field(repr=False)
-    source: Source
-
-
-class Collection:
-    """The variables of `known` that were set, by name, and the problems met on the way."""
+class EnvironmentReader:
+    """Reads the variables of `known`: `variables` has those that are set, by name, `problems` what is wrong."""
 
     def __init__(self, known: tuple[Leaf, ...], environ: Mapping[str, str], env_file: Path | None) -> None:
         self.variables: dict[str, Variable] = {}
         self.problems: list[Problem] = []
         self._known = known
-        for name, variable in self._given(environ, env_file).items():
-            self._take(name, variable)
-
-    def _given(self, environ: Mapping[str, str], env_file: Path | None) -> dict[str, Variable]:
-        real = _ours(environ, "environment")
-        settled = {name.removesuffix(FILE_SUFFIX) for name in real}
-        written = _ours(self._read_env_file(env_file), ".env")
-        return real | {name: said for name, said in written.items() if name.removesuffix(FILE_SUFFIX) not in settled}
+        for name, variable in merge(environ, self._read_env_file(env_file)).items():
+            if name.startswith(PREFIX):
+                self._take(name, variable)
 
     def _read_env_file(self, env_file: Path | None) -> dict[str, str | None]:
-        if env_file is None or not env_file.exists():
-            return {}
         try:
-            return dotenv_values(env_file, interpolate=False)
+            return read_env_file(env_file)
         except (OSError, UnicodeDecodeError):
-            self.problems.append(Problem(env_file.name, "can't be read", "make it a readable UTF-8 file or remove it"))
+            name = env_file.name if env_file else ""
+            self.problems.append(Problem(name, "can't be read", "make it a readable UTF-8 file or remove it"))
             return {}
 
     def _take(self, name: str, variable: Variable) -> None:
@@ -69,7 +46,7 @@ class Collection:
             self._refuse_file(name, "only secrets are read from files", f"set {name} itself")
         elif name in self.variables:
             self._refuse_file(name, f"is set as well as {name}", "keep one of the two")
-        elif (content := _read_secret(path)) is None:
+        elif (content := read_secret(path)) is None:
             self._refuse_file(name, "names a file that is empty or can't be read", "set it to a readable file's path")
         else:
             self.variables[name] = Variable(content, "file")
@@ -83,21 +60,8 @@ class Collection:
         return Problem(name, "there is no such variable", f"did you mean {nearest}? correct it or remove it")
 
 
-def _ours(given: Mapping[str, str | None], source: Source) -> dict[str, Variable]:
-    """The variables with our prefix, sorted: a name comes before its `_FILE`."""
-    named = sorted((name.upper(), value) for name, value in given.items() if value)
-    return {name: Variable(value, source) for name, value in named if name.startswith(PREFIX)}
-
-
-def _read_secret(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8").strip() or None
-    except (OSError, ValueError):
-        return None
-
-
-class CollectedSource(EnvSettingsSource):
-    """pydantic-settings' reading of nested names, over variables that were collected before."""
+class VariableSource(EnvSettingsSource):
+    """pydantic-settings' reading of nested names, over variables that were read before."""
 
     def __init__(self, settings_class: type[BaseSettings], variables: Mapping[str, Variable]) -> None:
         self._values = {name.lower(): variable.value for name, variable in variables.items()}

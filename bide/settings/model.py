@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bide.settings.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUrl
 from bide.settings.problems import ConfigurationProblems, Problem
+from bide.settings.reader import PREFIX
 from bide.settings.sections import (
     AccountSettings,
     BulkSettings,
@@ -26,22 +27,22 @@ from bide.settings.sections import (
     TimingSettings,
     WorkerSettings,
 )
-from bide.settings.variables import PREFIX, SEPARATOR, leaves, variable_name
+from bide.settings.variables import SEPARATOR, leaves, variable_name
 from bide.settings.variables import Path as VariablePath
 
 
-def _broker_if_redis(said: Mapping[str, Any]) -> ServerUrl:
-    broker: ServerUrl = said["broker_url"]
+def _broker_if_redis(data: Mapping[str, Any]) -> ServerUrl:
+    broker: ServerUrl = data["broker_url"]
     return broker if broker.scheme in REDIS_SCHEMES else ServerUrl("")
 
 
-def _broker_or_ledger(said: Mapping[str, Any]) -> ServerUrl:
-    ledger: ServerUrl = said["ledger_url"]
-    return _broker_if_redis(said) or ledger
+def _broker_or_ledger(data: Mapping[str, Any]) -> ServerUrl:
+    ledger: ServerUrl = data["ledger_url"]
+    return _broker_if_redis(data) or ledger
 
 
 class Settings(BaseSettings):
-    """Everything the processes are told."""
+    """All settings of the processes."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -77,13 +78,13 @@ class Settings(BaseSettings):
     hooks: HookSettings = HookSettings()
 
     def account(self, provider: str, account: str = "default") -> EffectiveAccount:
-        """What is set for one account, over what is set for its provider.
+        """The settings of one account; its own win over those of its provider.
 
         Raises `ConfigurationProblems`, naming the variable to set, where the account or its key is missing.
         """
         shared = self.providers.get(provider, ProviderSettings())
         own = shared.accounts.get(account)
-        merged = _said(shared) | (_said(own) if own else {})
+        merged = _fields_set(shared) | (_fields_set(own) if own else {})
         if "api_key" not in merged or (own is None and account != "default"):
             place = ("providers", provider) if account == "default" else ("providers", provider, "accounts", account)
             remedy = "set it to the key the provider gave you"
@@ -91,7 +92,7 @@ class Settings(BaseSettings):
         return EffectiveAccount(provider=provider, account=account, **merged)
 
     def secrets(self) -> tuple[str, ...]:
-        """Every secret value there is, so that the logs can know them."""
+        """Every secret value, so that logs can redact it."""
         values = [value for _, value in in_force(self)]
         keys = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         return (*keys, *(password for value in values if isinstance(value, ServerUrl) for password in value.passwords))
@@ -100,12 +101,12 @@ class Settings(BaseSettings):
 KNOWN = tuple(leaves(Settings))
 
 
-def _said(section: AccountSettings) -> dict[str, Any]:
+def _fields_set(section: AccountSettings) -> dict[str, Any]:
     return section.model_dump(exclude_none=True, include=set(AccountSettings.model_fields))
 
 
 def in_force(section: BaseModel, path: VariablePath = ()) -> Iterator[tuple[VariablePath, Any]]:
-    """Every value with the path of its variable."""
+    """Every value in force, with the path of its variable."""
     for name in type(section).model_fields:
         yield from _in_force(getattr(section, name), (*path, name))
 

@@ -1,4 +1,4 @@
-"""What is wrong with the configuration, told all at once and without a single secret."""
+"""Problems of the configuration, reported all at once and without a single secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bide.settings.variables import Leaf, Path, find, variable_name
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend: the variable's full name, what is wrong with it, what to set instead."""
+    """One problem: the variable's full name, what is wrong with it, what to set instead."""
 
     variable: str
     wrong: str
@@ -32,10 +32,10 @@ class ConfigurationProblems(Exception):  # noqa: N818 - several at once, never a
 
 
 def problems_of(error: ValidationError, known: tuple[Leaf, ...]) -> Iterator[Problem]:
-    """Pydantic's complaints, by variable; the values, which may be secret, are left out."""
+    """The problems of a validation error, by variable; values are left out, since they may be secret."""
     for details in error.errors(include_input=False, include_url=False):
         path: Path = tuple(part for part in details["loc"] if isinstance(part, str))
-        # The other kind of complaint is about a default that builds on a value already complained about.
+        # Errors of the other type are about a default that builds on a value with a problem of its own.
         if leaf := details["type"] != "default_factory_not_called" and find(known, path):
             wrong = (
                 details["msg"]

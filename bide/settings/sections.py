@@ -1,4 +1,4 @@
-"""The parts of the settings: each variable with its type, default and the advice given where it is wrong."""
+"""The sections of the settings: each variable with its type, its default, and the advice where it is wrong."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def _listed(value: object) -> object:
 
 
 def _priced(value: object) -> object:
-    """A JSON object of operations and what one purchase costs."""
+    """A JSON object of operations and their prices."""
     try:
-        told = json.loads(value) if isinstance(value, str) else value
+        prices = json.loads(value) if isinstance(value, str) else value
     except ValueError:
-        told = None
-    if isinstance(told, dict):
-        return tuple(told.items())
-    if isinstance(told, tuple):
-        return told
+        prices = None
+    if isinstance(prices, dict):
+        return tuple(prices.items())
+    if isinstance(prices, tuple):
+        return prices
     raise ValueError("is not a JSON object")
 
 
@@ -47,7 +47,7 @@ def _upper(value: object) -> object:
 
 
 def _webhook_secret(secret: SecretStr) -> SecretStr:
-    """As Standard Webhooks has it; receivers decode it, so that what is no base64 would verify nowhere."""
+    """A secret in the form of Standard Webhooks. Receivers decode it: a text that is no base64 would verify nowhere."""
     try:
         key = base64.b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
     except ValueError:
@@ -85,7 +85,7 @@ class S3Settings(Section):
     endpoint_url: WebUrl | None = Field(None, description="the address of a store that is not AWS")
     region: str | None = Field(None, description="the bucket's region")
     addressing_style: Literal["auto", "path", "virtual"] = Field(
-        default_factory=lambda said: "path" if said.get("endpoint_url") else "auto", description="auto, path or virtual"
+        default_factory=lambda data: "path" if data.get("endpoint_url") else "auto", description="auto, path or virtual"
     )
     public_endpoint_url: WebUrl | None = Field(None, description="the address under which others reach the store")
 
@@ -96,7 +96,7 @@ class MediaSettings(Section):
 
 
 class AccountSettings(Section):
-    """One account of a provider; what is not set is the provider's."""
+    """One account of a provider; a setting that it lacks is the provider's."""
 
     base_url: WebUrl | None = Field(
         None, description="the address of the provider's API, such as https://api.example.com"
@@ -124,7 +124,7 @@ class ProviderSettings(AccountSettings):
 
 @dataclass(frozen=True)
 class EffectiveAccount:
-    """One provider account with everything settled; None is left to the provider's adapter, a rate of 0 is no limit."""
+    """All settings of one account; None leaves a value to the provider's adapter, a rate of 0 is no limit."""
 
     provider: str
     account: str
@@ -142,7 +142,7 @@ class EffectiveAccount:
 
 
 class TimingSettings(Section):
-    """The clocks of the machinery; the ones that must agree are checked together."""
+    """Times of the machinery; those that must agree are checked together."""
 
     lease_seconds: Seconds = Field(10.0, description="the time a silent worker keeps a job [seconds]")
     sweep_seconds: Seconds = Field(5.0, description="the longest time between two looks for lost work [seconds]")
@@ -162,7 +162,7 @@ class WorkerSettings(Section):
 
 
 class BulkSettings(Section):
-    """What a message may have a worker read; the command and `config/schedules.toml` may name any source."""
+    """The buckets that a message may name; the command and `config/schedules.toml` may name any source."""
 
     source_buckets: Buckets = Field(
         (), description='a JSON list of buckets that messages may name besides that of the results, such as ["uploads"]'
@@ -196,7 +196,7 @@ class MetricsSettings(Section):
 
 
 class HookSettings(Section):
-    """Where providers call when a job has ended. Without an address none is told one, and all is polled as ever."""
+    """The endpoint for calls of providers whose jobs have ended. Without a URL no provider calls."""
 
     url: HookUrl | None = Field(
         None, description="the public address of `bide hooks`, such as https://hooks.example.com"

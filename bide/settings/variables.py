@@ -1,4 +1,4 @@
-"""Which variables there are: read from the settings themselves, so that no list of names can fall behind."""
+"""The names of all variables, read from the settings themselves, so that no list of names can fall behind."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from bide.settings.addresses import ServerUrl
+from bide.settings.reader import PREFIX
 
-PREFIX = "BIDE_"
 SEPARATOR = "__"
 
-#: Stands in a path for a name the user gives: a provider's, an account's.
+#: The part of a path for a name that the user gives: a provider's, an account's.
 ANY = "<name>"
 
 Path = tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bide.bulk.names import job_id, run_prefix
-from bide.bulk.record import Live, Options
+from bide.bulk.record import LiveRow, Options
 from bide.bulk.runs import Runs
 from bide.ledger import AccountName, Verb
 from bide.ledger.keys import prefix
@@ -72,7 +72,7 @@ class IdsContract:
     def test_a_row_is_not_opened_under_the_id_of_another_job(self, stage: Stage) -> None:
         """A job of another account that was named like a row before the run began keeps its id."""
         stage.ledger.open(job_id("run", 1), request_of(OTHERS[0]), deadline_seconds=60)
-        runs, note = Runs(stage.server, retention_seconds=3600), Live.note("c", 0, 10, 0, ACCOUNT)
+        runs, note = Runs(stage.server, retention_seconds=3600), LiveRow.entry_of("c", 0, 10, 0, ACCOUNT)
         runs.create("run", rows=1, digest="d", source="s", options=Options())
         stage.server.hset(f"{run_prefix('run')}live", "1", note)
         request = request_of()

@@ -20,7 +20,7 @@ import redis
 
 from bide import contract
 from bide.bulk import names
-from bide.bulk.record import Live, Options
+from bide.bulk.record import LiveRow, Options
 from bide.bulk.runs import Runs
 from bide.cli.main import main as command
 from bide.contract import JobState, object_key
@@ -177,7 +177,7 @@ def _repaired(stage: Stage) -> None:
 
 
 def _of_a_run(stage: Stage) -> None:
-    runs, note = Runs(stage.server, retention_seconds=3600), Live.note("c", 0, 10, 5, ACCOUNT)
+    runs, note = Runs(stage.server, retention_seconds=3600), LiveRow.entry_of("c", 0, 10, 5, ACCOUNT)
     runs.create("run-1", rows=2, digest="d", source="rows.jsonl", options=Options(budget=100, max_jobs=9))
     runs.begin("run-1")
     assert runs.take("run-1", "feeder", seconds=60)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bide.bulk.record import Options, Run
 from bide.bulk.runs import Runs
-from bide.bulk.start import start, taken_in
+from bide.bulk.start import open_intake, start
 from bide.client.post import Post
 from bide.storage import Storage, StorageOptions
 from sandbox.running import Sandbox
@@ -46,15 +46,15 @@ class Bulk:
     def begin_file(self, run_id: str, file: Path, options: Options | None = None, template: Path | None = None) -> bool:
         """The same of a file that is there."""
         places = str(template) if template else None
-        with taken_in(str(file), template=places, storage=self.storage) as intake:
+        with open_intake(str(file), template=places, storage=self.storage) as intake:
             begun = start(
                 self.runs, self.storage, intake, run_id=run_id, source=file.name, options=options or Options(window=100)
             )
-        self.look_at(run_id)
+        self.feed(run_id)
         return begun
 
-    def look_at(self, run_id: str) -> None:
-        self._post.look_at_run(run_id)
+    def feed(self, run_id: str) -> None:
+        self._post.feed_run(run_id)
 
     def run(self, run_id: str) -> Run:
         found = self.runs.read(run_id)

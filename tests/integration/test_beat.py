@@ -164,7 +164,7 @@ def test_run_whose_rows_are_being_read_is_not_asked_for_again(
     remember(client, schedule, now - timedelta(hours=2))
     [run_id] = Occurrences(client).advance(schedule, now=now)
 
-    with Runs(client).taking_in(run_id, seconds=60):
+    with Runs(client).intake_lease(run_id, seconds=60):
         schedules.turn(now + timedelta(hours=3))
         assert sent(client) == []
     schedules.turn(now + timedelta(hours=3))

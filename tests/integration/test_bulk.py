@@ -216,7 +216,7 @@ def test_a_budget_holds_for_all_workers(rig: Rig, bulk: Bulk) -> None:
     assert bulk.run(f"{marked}-budget").progress()["spent"] == 0.14
     assert "budget of 0.15" in bulk.run(f"{marked}-budget").text("note")
     assert bulk.runs.cancel(f"{marked}-budget")
-    bulk.look_at(f"{marked}-budget")
+    bulk.feed(f"{marked}-budget")
     assert bulk.over(f"{marked}-budget", within_seconds=LONGEST_SECONDS)["succeeded"] == 7
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from bide.bulk.record import Options, Run
 from bide.bulk.runs import Runs
-from bide.bulk.start import taken_in
+from bide.bulk.start import open_intake
 from bide.settings.sections import BulkSettings, TimingSettings
 from bide.storage import Storage
 from config.schedules import SCHEDULES_FILE
@@ -52,7 +52,7 @@ class Tools:
 
     def note_only(self) -> None:
         """A worker dies after it noted the run, and before the run has its input."""
-        with taken_in(SOURCE, template=None, storage=self.storage) as intake:
+        with open_intake(SOURCE, template=None, storage=self.storage) as intake:
             self.runs.create("r", rows=intake.rows, digest=intake.digest, source=SOURCE, options=Options())
 
     @property

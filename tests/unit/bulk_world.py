@@ -10,7 +10,7 @@ from typing import Any
 import redis
 
 from bide.bulk.intake import take_in
-from bide.bulk.reading import Raw
+from bide.bulk.reading import RawRow
 from bide.bulk.record import Options, Run
 from bide.bulk.results import read
 from bide.bulk.runs import Runs
@@ -77,7 +77,7 @@ class World:
 
     def begin(self, requests: list[dict[str, Any]], options: Options | None = None) -> bool:
         """Take rows in and begin the run."""
-        intake = take_in(Raw(at, lambda _, each=each: each) for at, each in enumerate(requests, start=1))  # type: ignore[misc]  # mypy can't infer the default
+        intake = take_in(RawRow(at, lambda _, each=each: each) for at, each in enumerate(requests, start=1))  # type: ignore[misc]  # mypy can't infer the default
         try:
             return start(
                 self.runs, self.storage, intake, run_id="r", source="test", options=options or Options(window=4)
@@ -88,7 +88,7 @@ class World:
     def look(self) -> None:
         """A look that is due now."""
         self.server.zadd("bide:runs", {"r": 0}, xx=True)
-        self.feeder.look_at("r")
+        self.feeder.feed("r")
 
     def die_at(self, move: int, *, after: bool) -> bool:
         """A look whose feeder is killed at a move; False where it got through before. Its lease has run out then."""

@@ -10,7 +10,7 @@ import pytest
 
 from bide.bulk.record import Options
 from bide.bulk.runs import Runs
-from bide.bulk.start import start, taken_in
+from bide.bulk.start import open_intake, start
 from bide.errors import IdempotencyConflictError, StorageError
 from tests.integration.waiting import eventually
 from tests.unit.beginnings import SOURCE, Tools
@@ -74,7 +74,7 @@ def test_a_name_that_is_anothers_is_left_to_it(tools: Tools) -> None:
 def test_two_at_once_read_the_rows_once(tools: Tools) -> None:
     """Who comes second leaves it to the first, and does not even look at the source."""
     tools.delete_source()
-    with tools.runs.taking_in("r", seconds=60) as alone:
+    with tools.runs.intake_lease("r", seconds=60) as alone:
         assert alone
         assert tools.begin() is None
         assert tools.runs.read("r") is None
@@ -98,16 +98,16 @@ def test_an_intake_that_breaks_lets_the_next_one_begin(tools: Tools, monkeypatch
 
 def test_a_long_intake_is_known_to_live_and_a_dead_one_to_be_dead(tools: Tools) -> None:
     """The lease is renewed for as long as it takes, and has an end by itself."""
-    with tools.runs.taking_in("r", seconds=0.3):
+    with tools.runs.intake_lease("r", seconds=0.3):
         threading.Event().wait(0.9)
-        assert tools.runs.is_taken_in("r")
+        assert tools.runs.has_intake_lease("r")
         assert 0 < tools.runs.server.pttl("bide:run:r:intake") <= 300
-    assert not tools.runs.is_taken_in("r")
+    assert not tools.runs.has_intake_lease("r")
 
-    dead = tools.runs.taking_in("r", seconds=60)
+    dead = tools.runs.intake_lease("r", seconds=60)
     assert dead.__enter__()
     tools.runs.server.pexpire("bide:run:r:intake", 1)  # as time does where nobody renews it
-    eventually(lambda: not tools.runs.is_taken_in("r"), what="the lease ran out")
+    eventually(lambda: not tools.runs.has_intake_lease("r"), what="the lease ran out")
     assert tools.begin() == "r"
 
 
@@ -123,7 +123,7 @@ def test_a_run_that_is_canceled_while_its_input_is_put_in_place_is_not_joined(
 
     monkeypatch.setattr(tools.storage, "put", canceled_meanwhile)
     with (
-        taken_in(SOURCE, template=None, storage=tools.storage) as intake,
+        open_intake(SOURCE, template=None, storage=tools.storage) as intake,
         pytest.raises(IdempotencyConflictError, match="was ended while its input was put in place: canceled before"),
     ):
         start(tools.runs, tools.storage, intake, run_id="r", source=SOURCE, options=Options())

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bide.bulk.intake import take_in
-from bide.bulk.reading import MAX_LINE_BYTES, Raw, read_csv, read_jsonl
+from bide.bulk.reading import MAX_LINE_BYTES, RawRow, read_csv, read_jsonl
 from bide.bulk.template import Template
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError
@@ -28,7 +28,7 @@ DREAM = {"provider": "dreambooth", "operation": "text2img", "params": {"model_id
 BOOTH = {"provider": "cyberphotobooth", "operation": "generate", "params": {"mode": "m", "style": "s"}}
 
 
-def complaints(rows: Iterator[Raw]) -> str:
+def complaints(rows: Iterator[RawRow]) -> str:
     """All that is said of a file, which must be wrong."""
     try:
         intake = take_in(rows)

@@ -14,7 +14,7 @@ import pytest
 
 from bide.bulk.runs import Runs
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, opened, template_text
-from bide.bulk.start import taken_in
+from bide.bulk.start import open_intake
 from bide.errors import InvalidRequestError
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import BulkSettings
@@ -322,5 +322,5 @@ def test_a_path_that_none_can_be_is_refused() -> None:
 def test_a_regular_file_and_a_link_to_it_are_read(folder: Path) -> None:
     """Volumes of containers are links."""
     for name in ("rows.jsonl", "link.jsonl"):
-        with taken_in(str(folder / name), template=None, storage=None) as intake:
+        with open_intake(str(folder / name), template=None, storage=None) as intake:
             assert intake.rows == 1

@@ -8,28 +8,30 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bide.cli.advice import ADVICE, explain
-from bide.cli.connection import stack_environment, surroundings
+from bide.cli.connection import client_environment, stack_environment
 from bide.cli.main import SECTIONS, main
 from bide.contract import Failure, FailureCode
 from bide.errors import InvalidRequestError, JobFailed
+from bide.settings.reader import env_file
+from config.settings import load
 
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Each test stands in an empty folder, with nothing of bide in its environment."""
+    """Each test runs in an empty folder, with no variable of bide in its environment."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("BIDE_", "AWS_"))]:
         monkeypatch.delenv(name)
     return tmp_path
 
 
-def run(*arguments: str, told: str | None = None) -> Result:
-    """`bide` with these arguments, `told` on its standard input."""
-    return CliRunner().invoke(main, arguments, input=told)
+def run(*arguments: str, typed: str | None = None) -> Result:
+    """`bide` with these arguments, `typed` on its standard input."""
+    return CliRunner().invoke(main, arguments, input=typed)
 
 
 def running_stack(folder: Path, name: str, pid: int, **environment: str) -> None:
-    """What a stack says of itself while process `pid` runs it."""
+    """The file of a stack that process `pid` runs."""
     file = folder / ".bide" / name / "stack.json"
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({"pid": pid, "environment": environment}))
@@ -60,7 +62,7 @@ def test_a_broker_that_is_away_is_one_readable_line_without_its_password() -> No
     assert "hunter2" not in result.stderr
 
 
-def test_an_address_that_is_none_is_told_as_such() -> None:
+def test_a_misspelt_address_is_named() -> None:
     """A misspelt scheme is no traceback."""
     result = run("status", "job-1", "--broker", "radish://127.0.0.1")
     assert (result.exit_code, "can't be read" in result.stderr) == (1, True)
@@ -69,20 +71,41 @@ def test_an_address_that_is_none_is_told_as_such() -> None:
 def test_the_option_goes_before_the_environment_and_that_before_env_file(
     empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The nearest word counts."""
+    """The option wins over the environment, the environment over `.env`."""
     (empty_folder / ".env").write_text("BIDE_BROKER_URL=redis://from-file/0\nBIDE_S3__BUCKET=from-file\n")
-    assert surroundings(None)["BIDE_BROKER_URL"] == "redis://from-file/0"
+    assert client_environment(None)["BIDE_BROKER_URL"] == "redis://from-file/0"
     monkeypatch.setenv("BIDE_BROKER_URL", "redis://from-environment/0")
-    assert surroundings(None)["BIDE_BROKER_URL"] == "redis://from-environment/0"
-    assert surroundings(None)["BIDE_S3__BUCKET"] == "from-file"
-    assert surroundings("redis://from-option/0")["BIDE_BROKER_URL"] == "redis://from-option/0"
+    assert client_environment(None)["BIDE_BROKER_URL"] == "redis://from-environment/0"
+    assert client_environment(None)["BIDE_S3__BUCKET"] == "from-file"
+    assert client_environment("redis://from-option/0")["BIDE_BROKER_URL"] == "redis://from-option/0"
 
 
 def test_a_secret_file_is_read(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every secret may lie in a file, the broker's address too."""
     (empty_folder / "url").write_text("redis://secret/0\n")
     monkeypatch.setenv("BIDE_BROKER_URL_FILE", str(empty_folder / "url"))
-    assert surroundings(None)["BIDE_BROKER_URL"] == "redis://secret/0"
+    assert client_environment(None)["BIDE_BROKER_URL"] == "redis://secret/0"
+
+
+def test_the_command_reads_the_environment_as_the_workers_do(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A secret's file in the environment wins over `.env`; `DOTENV` names another `.env`; names may be small."""
+    (empty_folder / "url").write_text("redis://secret/0\n")
+    (empty_folder / "env").write_text("BIDE_BROKER_URL=redis://written/0\nbide_s3__bucket=written\n")
+    monkeypatch.setenv("DOTENV", str(empty_folder / "env"))
+    monkeypatch.setenv("BIDE_BROKER_URL_FILE", str(empty_folder / "url"))
+    workers = load(env_file=env_file())
+    assert client_environment(None)["BIDE_BROKER_URL"] == workers.broker_url == "redis://secret/0"
+    assert client_environment(None)["BIDE_S3__BUCKET"] == workers.s3.bucket == "written"
+
+
+def test_a_secret_file_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error names the variable, and not the path."""
+    monkeypatch.setenv("BIDE_BROKER_URL_FILE", "/nowhere")
+    result = run("status", "job-1")
+    message = "Error: BIDE_BROKER_URL_FILE: names a file that is empty or can't be read\n"
+    assert (result.exit_code, result.stderr) == (1, message)
 
 
 def test_a_running_stack_is_found_and_a_dead_one_is_not(empty_folder: Path) -> None:
@@ -90,7 +113,7 @@ def test_a_running_stack_is_found_and_a_dead_one_is_not(empty_folder: Path) -> N
     running_stack(empty_folder, "up", 2**22 + 1, BIDE_BROKER_URL="redis://dead/0")
     assert stack_environment() == {}
     running_stack(empty_folder, "demo", os.getpid(), BIDE_BROKER_URL="redis://alive/0")
-    assert surroundings(None)["BIDE_BROKER_URL"] == "redis://alive/0"
+    assert client_environment(None)["BIDE_BROKER_URL"] == "redis://alive/0"
 
 
 def test_a_named_broker_is_never_mixed_with_a_running_stack(
@@ -99,7 +122,7 @@ def test_a_named_broker_is_never_mixed_with_a_running_stack(
     """A demo's store must not get the pictures of a real deployment."""
     running_stack(empty_folder, "demo", os.getpid(), BIDE_BROKER_URL="redis://demo/0", BIDE_S3__BUCKET="demo")
     monkeypatch.setenv("BIDE_BROKER_URL", "redis://real/0")
-    assert "BIDE_S3__BUCKET" not in surroundings(None)
+    assert "BIDE_S3__BUCKET" not in client_environment(None)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +138,7 @@ def test_a_named_broker_is_never_mixed_with_a_running_stack(
 )
 def test_a_wrong_command_line_is_a_usage_error(arguments: list[str], complaint: str) -> None:
     """Exit code 2, and what is wrong, before anything is connected to."""
-    result = run(*arguments, told="{")
+    result = run(*arguments, typed="{")
     assert (result.exit_code, complaint in result.stderr) == (2, True), result.stderr
 
 
@@ -147,10 +170,10 @@ def test_providers_as_json_holds_every_operation() -> None:
 
 @pytest.mark.parametrize("code", FailureCode)
 def test_every_way_to_fail_comes_with_advice(code: FailureCode) -> None:
-    """A person is told code, message and what to do."""
+    """A person reads code, message and what to do."""
     failure = Failure(code=code, message="words of the provider", job_id="job-1")
-    told = explain(JobFailed(failure.model_dump_json()))
-    assert told == f"job job-1 failed: {code}: words of the provider. To do: {ADVICE[code]}"
+    text = explain(JobFailed(failure.model_dump_json()))
+    assert text == f"job job-1 failed: {code}: words of the provider. To do: {ADVICE[code]}"
 
 
 def test_other_errors_are_told_as_they_are() -> None:

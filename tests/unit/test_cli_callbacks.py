@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import fakeredis
 import pytest
-import redis
-from click.testing import CliRunner, Result
 
-from bide.cli import callbacks as section
-from bide.cli.main import main
-from bide.ledger import Ledger
 from bide.ledger.callbacks import Callbacks, Outcome
 from tests.contract.ledger_contract_callbacks import CALLED
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from tests.contract.ledger_stage import ACCOUNT, Stage
+from tests.unit.command import Command, memory_stage
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """A ledger that the command finds in place of a deployment's."""
-    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+def stage() -> Stage:
+    """The ledger of the command."""
+    return memory_stage()
 
-    @contextmanager
-    def ledger_at(_: str | None) -> Iterator[Ledger]:
-        yield Ledger(server)
 
-    monkeypatch.setattr(section, "ledger_at", ledger_at)
-    return Stage(server, Clock())
+@pytest.fixture
+def run(stage: Stage) -> Command:
+    """`bide` over that ledger."""
+    return Command(stage)
 
 
 @pytest.fixture
@@ -43,45 +35,39 @@ def callbacks(stage: Stage) -> Callbacks:
     return callbacks
 
 
-def run(*arguments: str) -> Result:
-    """`bide callbacks` with these arguments."""
-    return CliRunner().invoke(main, ["callbacks", *arguments])
-
-
 @pytest.mark.usefixtures("callbacks")
-def test_list_tells_what_was_not_delivered() -> None:
+def test_list_tells_what_was_not_delivered(run: Command) -> None:
     """The given up first; `--failed` shows nothing else; `--json` is for programs."""
-    gone, later = run("list").output.splitlines()
+    gone, later = run("callbacks", "list").output.splitlines()
     assert gone.startswith("gone  photogpt/default  succeeded  given up 2023-11-14")
     assert gone.endswith("1 tries  HTTP 540")
     assert later.startswith("later  photogpt/default  succeeded  next try ")
-    assert run("list", "--failed").output.splitlines() == [gone]
-    assert [one["job_id"] for one in json.loads(run("list", "--json").output)] == ["gone", "later"]
+    assert run("callbacks", "list", "--failed").output.splitlines() == [gone]
+    assert [one["job_id"] for one in json.loads(run("callbacks", "list", "--json").output)] == ["gone", "later"]
 
 
-@pytest.mark.usefixtures("stage")
-def test_list_of_nothing() -> None:
+def test_list_of_nothing(run: Command) -> None:
     """Says so."""
-    assert run("list").output == "no callback waits or failed\n"
+    assert run("callbacks", "list").output == "no callback waits or failed\n"
 
 
-def test_replay_of_all_takes_the_given_up(callbacks: Callbacks) -> None:
+def test_replay_of_all_takes_the_given_up(callbacks: Callbacks, run: Command) -> None:
     """And no other."""
-    assert run("replay", "--all").output == "1 callback will be sent within seconds\n"
+    assert run("callbacks", "replay", "--all").output == "1 callback will be sent within seconds\n"
     assert [one.failed for one in callbacks.standing(ACCOUNT)] == [False, False]
 
 
-def test_replay_of_one(stage: Stage, callbacks: Callbacks) -> None:
+def test_replay_of_one(stage: Stage, callbacks: Callbacks, run: Command) -> None:
     """Also of one that was delivered; a job that has nothing to tell is named."""
-    assert run("replay", "done").exit_code == 0
+    assert run("callbacks", "replay", "done").exit_code == 0
     assert {one.job_id for one in callbacks.standing(ACCOUNT)} == {"gone", "later", "done"}
     stage.finished("silent")
     for job_id in ("silent", "nobody"):
-        refused = run("replay", job_id)
+        refused = run("callbacks", "replay", job_id)
         assert (refused.exit_code, f"job {job_id} has no end to tell" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("arguments", [(), ("a", "--all")])
-def test_replay_wants_to_know_what(arguments: tuple[str, ...]) -> None:
+def test_replay_wants_to_know_what(arguments: tuple[str, ...], run: Command) -> None:
     """Jobs by name, or all."""
-    assert "name jobs, or say --all" in run("replay", *arguments).stderr
+    assert "name jobs, or say --all" in run("callbacks", "replay", *arguments).stderr

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import fakeredis
 import pytest
-import redis
-from click.testing import CliRunner, Result
 
-from bide.cli import accounts, failed, listing
-from bide.cli import explain as explaining
 from bide.cli.advice import ADVICE, STATE_ADVICE, remedy
-from bide.cli.main import main
 from bide.contract import Failure, FailureCode, GenerateRequest, JobState
-from bide.ledger import Ledger, Polled
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from bide.ledger import Polled
+from tests.contract.ledger_stage import ACCOUNT, Stage
+from tests.unit.command import Command, memory_stage
 
 
 class Buyer:
@@ -39,28 +32,15 @@ def buyer() -> Buyer:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, buyer: Buyer) -> Stage:
-    """A ledger that the commands find in place of a deployment's."""
-    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-    clock = Clock()
-
-    @contextmanager
-    def ledger_at(_: str | None) -> Iterator[Ledger]:
-        yield Ledger(server, clock=clock)
-
-    @contextmanager
-    def connected(_: str | None) -> Iterator[Buyer]:
-        yield buyer
-
-    for section in (accounts, explaining, failed, listing):
-        monkeypatch.setattr(section, "ledger_at", ledger_at)
-    monkeypatch.setattr(failed, "connected", connected)
-    return Stage(server, clock)
+def stage() -> Stage:
+    """The ledger of the commands."""
+    return memory_stage()
 
 
-def run(*arguments: str, told: str | None = None) -> Result:
-    """`bide` with these arguments, `told` on its standard input."""
-    return CliRunner().invoke(main, arguments, input=told)
+@pytest.fixture
+def run(stage: Stage, buyer: Buyer) -> Command:
+    """`bide` over that ledger, with the buyer in place of a client."""
+    return Command(stage, buyer)
 
 
 def fail(stage: Stage, job_id: str, code: FailureCode = FailureCode.REJECTED, **changes: object) -> None:
@@ -74,7 +54,7 @@ def fail(stage: Stage, job_id: str, code: FailureCode = FailureCode.REJECTED, **
 # explain
 
 
-def test_explain_tells_the_story(stage: Stage) -> None:
+def test_explain_tells_the_story(stage: Stage, run: Command) -> None:
     """Why, next, money, what to do, and a line for each thing that happened."""
     stage.running("a")
     stage.clock.advance(2)
@@ -95,7 +75,7 @@ def test_explain_tells_the_story(stage: Stage) -> None:
     ]
 
 
-def test_explain_says_what_to_do_about_a_failure(stage: Stage) -> None:
+def test_explain_says_what_to_do_about_a_failure(stage: Stage, run: Command) -> None:
     """By its code; for programs as JSON."""
     fail(stage, "a")
     told = json.loads(run("explain", "a", "--json").output)
@@ -105,7 +85,7 @@ def test_explain_says_what_to_do_about_a_failure(stage: Stage) -> None:
     assert told["timeline"][-1]["detail"] == "rejected: no red foxes"
 
 
-def test_explain_says_that_the_account_is_paused(stage: Stage) -> None:
+def test_explain_says_that_the_account_is_paused(stage: Stage, run: Command) -> None:
     """And how the pause is ended."""
     stage.ledger.pause(ACCOUNT, reason="HTTP 402: no credit", by="bide")
     stage.arrive("a")
@@ -114,15 +94,14 @@ def test_explain_says_that_the_account_is_paused(stage: Stage) -> None:
     assert told["to_do"].startswith("mend the account, then `bide resume photogpt default`")
 
 
-def test_explain_of_a_follower_is_that_of_its_leader(stage: Stage) -> None:
+def test_explain_of_a_follower_is_that_of_its_leader(stage: Stage, run: Command) -> None:
     """One purchase, one story."""
     stage.running("a", idempotency_key="k")
     stage.arrive("b", idempotency_key="k")
     assert json.loads(run("explain", "b", "--json").output)["job_id"] == "a"
 
 
-@pytest.mark.usefixtures("stage")
-def test_explain_of_nothing() -> None:
+def test_explain_of_nothing(run: Command) -> None:
     """One readable line."""
     result = run("explain", "nobody")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
@@ -140,7 +119,7 @@ def test_there_is_a_remedy_for_everything() -> None:
 # jobs
 
 
-def test_jobs_lists_what_is_not_over(stage: Stage) -> None:
+def test_jobs_lists_what_is_not_over(stage: Stage, run: Command) -> None:
     """And what keeps accounts from submitting."""
     fail(stage, "gone")
     stage.running("a")
@@ -150,7 +129,7 @@ def test_jobs_lists_what_is_not_over(stage: Stage) -> None:
     assert [line.split()[:4] for line in shown[1:]] == [["a", "running", "photogpt/default", "images.generation"]]
 
 
-def test_jobs_filters(stage: Stage) -> None:
+def test_jobs_filters(stage: Stage, run: Command) -> None:
     """By code, state and age; the JSON says whether that is all."""
     fail(stage, "gone")
     stage.running("a")
@@ -167,13 +146,11 @@ def test_jobs_filters(stage: Stage) -> None:
     assert run("jobs", "--provider", "nextry").output == "there are none\n"
 
 
-@pytest.mark.usefixtures("stage")
-def test_an_empty_list_says_where_to_look_next() -> None:
+def test_an_empty_list_says_where_to_look_next(run: Command) -> None:
     """Somebody looks because a result did not come: it may have failed."""
     assert run("jobs").output == "no job is under way; `bide failed list` shows what failed\n"
 
 
-@pytest.mark.usefixtures("stage")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -181,7 +158,7 @@ def test_an_empty_list_says_where_to_look_next() -> None:
         (["--older-than", "long"], "'long' is no length of time; write 90s, 15m, 2h or 3d"),
     ],
 )
-def test_jobs_names_what_it_does_not_understand(arguments: list[str], said: str) -> None:
+def test_jobs_names_what_it_does_not_understand(arguments: list[str], said: str, run: Command) -> None:
     """With what would be right."""
     result = run("jobs", *arguments)
     assert result.exit_code == 2
@@ -191,7 +168,7 @@ def test_jobs_names_what_it_does_not_understand(arguments: list[str], said: str)
 # failed
 
 
-def test_failed_list(stage: Stage) -> None:
+def test_failed_list(stage: Stage, run: Command) -> None:
     """Only failed ones, by code where one is given."""
     fail(stage, "a")
     fail(stage, "b", FailureCode.LOST)
@@ -201,7 +178,7 @@ def test_failed_list(stage: Stage) -> None:
     assert "`bide failed replay JOB` buys it again" in run("failed", "list").stderr
 
 
-def test_a_failed_job_says_as_which_it_was_bought_again(stage: Stage, buyer: Buyer) -> None:
+def test_a_failed_job_says_as_which_it_was_bought_again(stage: Stage, buyer: Buyer, run: Command) -> None:
     """So that whoever comes next sees what is left to do, in the list and in the job's story."""
     fail(stage, "a", metadata={"order": "7"})
     assert "  again      `bide failed replay a` buys the same again, as a new job\n" in run("explain", "a").output
@@ -215,20 +192,20 @@ def test_a_failed_job_says_as_which_it_was_bought_again(stage: Stage, buyer: Buy
 
 
 @pytest.mark.parametrize("code", FailureCode)
-def test_explain_offers_a_replay_where_it_may_help(stage: Stage, code: FailureCode) -> None:
+def test_explain_offers_a_replay_where_it_may_help(stage: Stage, code: FailureCode, run: Command) -> None:
     """What was wrong as it was written would be refused again."""
     fail(stage, "a", code)
     assert bool(json.loads(run("explain", "a", "--json").output)["replay"]) is (code is not FailureCode.INVALID_REQUEST)
 
 
-def test_a_replay_is_a_new_job_with_the_same_request(stage: Stage, buyer: Buyer) -> None:
+def test_a_replay_is_a_new_job_with_the_same_request(stage: Stage, buyer: Buyer, run: Command) -> None:
     """It asks first, since it buys again; its key makes two replays one job; it says whose place it takes."""
     fail(stage, "a", idempotency_key="order-7", metadata={"order": "7"})
-    refused = run("failed", "replay", "a", told="n\n")
+    refused = run("failed", "replay", "a", typed="n\n")
     assert (refused.exit_code, buyer.bought) == (1, [])
     assert "1 job will be bought again." in refused.stderr
 
-    assert run("failed", "replay", "a", told="y\n").stdout == "new-1  is job a again\n"
+    assert run("failed", "replay", "a", typed="y\n").stdout == "new-1  is job a again\n"
 
     [request] = buyer.bought
     assert request.idempotency_key == "replay-of:a"
@@ -236,7 +213,7 @@ def test_a_replay_is_a_new_job_with_the_same_request(stage: Stage, buyer: Buyer)
     assert request.params == {"modelID": "m1", "prompt": "a red fox"}
 
 
-def test_a_replay_by_code(stage: Stage, buyer: Buyer) -> None:
+def test_a_replay_by_code(stage: Stage, buyer: Buyer, run: Command) -> None:
     """All that failed so, and no others; programs have to say that they mean it."""
     fail(stage, "a")
     fail(stage, "b", FailureCode.LOST)
@@ -247,26 +224,26 @@ def test_a_replay_by_code(stage: Stage, buyer: Buyer) -> None:
     assert len(buyer.bought) == 2
 
 
-def test_a_replay_by_code_leaves_out_what_was_bought_again(stage: Stage, buyer: Buyer) -> None:
+def test_a_replay_by_code_leaves_out_what_was_bought_again(stage: Stage, buyer: Buyer, run: Command) -> None:
     """So that the number it asks about is that of new purchases."""
     fail(stage, "a")
     fail(stage, "b")
     run("failed", "replay", "a", "--yes")
     stage.arrive("again", idempotency_key=buyer.bought[0].idempotency_key)
-    assert "1 job will be bought again." in run("failed", "replay", "--code", "rejected", told="y\n").stderr
+    assert "1 job will be bought again." in run("failed", "replay", "--code", "rejected", typed="y\n").stderr
     assert [request.idempotency_key for request in buyer.bought] == ["replay-of:a", "replay-of:b"]
 
 
-def test_a_replay_warns_of_what_was_paid_for(stage: Stage) -> None:
+def test_a_replay_warns_of_what_was_paid_for(stage: Stage, run: Command) -> None:
     """A job that the provider made, or may have made, is bought a second time."""
     stage.running("a")
     error = Failure(code=FailureCode.LOST, message="gone", job_id="a").model_dump_json()
     stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=error)])
     stage.ledger.answered(ACCOUNT, "a")
-    assert "it was, or may have been, paid for already. Go on?" in run("failed", "replay", "a", told="n\n").stderr
+    assert "it was, or may have been, paid for already. Go on?" in run("failed", "replay", "a", typed="n\n").stderr
 
 
-def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer) -> None:
+def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer, run: Command) -> None:
     """An unconfirmed one is settled, not bought again; nobody buys what goes on or ended well."""
     stage.unconfirmed("doubt")
     stage.running("runs")
@@ -285,7 +262,7 @@ def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer) -> None:
 # pause and resume
 
 
-def test_pause_and_resume(stage: Stage) -> None:
+def test_pause_and_resume(stage: Stage, run: Command) -> None:
     """Of one account, or of all that a provider has; said again it changes nothing, and tells so."""
     stage.arrive("a")
     assert run("pause", "photogpt", "second", "--reason", "lunch").output == (
@@ -303,8 +280,7 @@ def test_pause_and_resume(stage: Stage) -> None:
     assert run("resume", "photogpt", "second").output == "photogpt/second was neither paused nor held\n"
 
 
-@pytest.mark.usefixtures("stage")
-def test_pausing_a_misspelt_provider() -> None:
+def test_pausing_a_misspelt_provider(run: Command) -> None:
     """Says which there are."""
     result = run("pause", "photogtp")
     assert result.exit_code == 1

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from bide.settings.model import KNOWN
-from bide.settings.variables import PREFIX, find, variable_path
+from bide.settings.reader import PREFIX
+from bide.settings.variables import find, variable_path
 from tests.unit.compose import (
     COMPOSE,
     EXAMPLE,

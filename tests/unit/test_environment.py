@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bide.settings.environment import FILE_SUFFIX
 from bide.settings.model import KNOWN, Settings, in_force
 from bide.settings.problems import ConfigurationProblems
+from bide.settings.reader import FILE_SUFFIX
 from bide.settings.variables import find, variable_name, variable_path
 from config.settings import load, show
 

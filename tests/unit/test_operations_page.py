@@ -12,7 +12,8 @@ import yaml
 
 from bide.cli.main import main
 from bide.settings.model import KNOWN
-from bide.settings.variables import PREFIX, find, variable_path
+from bide.settings.reader import PREFIX
+from bide.settings.variables import find, variable_path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text()

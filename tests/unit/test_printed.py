@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import click
-import fakeredis
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bide.cli import bulk, failed, listing
-from bide.cli import callbacks as calling
-from bide.cli import explain as explaining
-from bide.cli import unconfirmed as doubting
-from bide.cli.main import main
+from bide.bulk.names import RUNS_KEY, run_prefix
+from bide.cli import unconfirmed
 from bide.cli.output import echo, echo_json, redraw
 from bide.contract import Failure, FailureCode, JobState
 from bide.errors import InvalidRequestError, JobFailed
-from bide.ledger import Ledger, Polled
+from bide.ledger import Polled
 from bide.ledger.callbacks import Callbacks, Outcome
 from bide.printable import printable, printable_json
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from tests.contract.ledger_stage import ACCOUNT, Stage
+from tests.unit.command import Command, memory_stage
 from workers.catalog import _table
 from workers.doctor.__main__ import _print
 from workers.doctor.findings import warning
@@ -45,26 +39,25 @@ def assert_quiet(text: str) -> None:
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """A ledger that the commands find in place of a deployment's."""
-    server = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-    clock = Clock()
-
-    @contextmanager
-    def ledger_at(_: str | None) -> Iterator[Ledger]:
-        yield Ledger(server, clock=clock)
-
-    for section in (explaining, failed, listing, doubting, calling):
-        monkeypatch.setattr(section, "ledger_at", ledger_at)
-    return Stage(server, clock)
+def stage() -> Stage:
+    """The ledger of the commands."""
+    return memory_stage()
 
 
-def run(*arguments: str) -> Result:
-    """`bide` with these arguments; what it prints must be quiet."""
-    result = CliRunner().invoke(main, arguments)
-    assert_quiet(result.stdout)
-    assert_quiet(result.stderr)
-    return result
+class QuietCommand(Command):
+    """`bide`, whose output must be quiet."""
+
+    def __call__(self, *arguments: str, typed: str | None = None) -> Result:
+        result = super().__call__(*arguments, typed=typed)
+        assert_quiet(result.stdout)
+        assert_quiet(result.stderr)
+        return result
+
+
+@pytest.fixture
+def run(stage: Stage) -> Command:
+    """`bide` over that ledger."""
+    return QuietCommand(stage)
 
 
 def nasty_request() -> dict[str, Any]:
@@ -99,7 +92,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])
-def test_every_listing_of_jobs_is_quiet(stage: Stage, as_json: list[str]) -> None:
+def test_every_listing_of_jobs_is_quiet(stage: Stage, as_json: list[str], run: Command) -> None:
     """Prompts, metadata, the provider's words, notes and failures; JSON stays JSON with the same values."""
     stage.running("r", **nasty_request())
     stage.clock.advance(3)
@@ -121,23 +114,19 @@ def test_every_listing_of_jobs_is_quiet(stage: Stage, as_json: list[str]) -> Non
 
 
 @pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])
-def test_a_run_is_shown_quietly(monkeypatch: pytest.MonkeyPatch, as_json: list[str]) -> None:
-    """Its source, its note and what troubles it."""
-    numbers = dict.fromkeys(("rows", "done", "succeeded", "failed", "unconfirmed", "canceled", "skipped", "in_line"), 1)
-    numbers |= dict.fromkeys(("in_flight", "spent", "at_risk", "budget", "seconds_left", "rate_per_second"), 1)
-    texts = dict.fromkeys(("note", "source", "replay_of", "trouble", "created", "finished", "state", "run"), NASTY)
-    told = SimpleNamespace(progress=lambda: {**numbers, **texts})
-
-    @contextmanager
-    def deployed(_: str | None) -> Iterator[Any]:
-        yield SimpleNamespace(run=lambda _: told, runs=SimpleNamespace(all=lambda: [told]))
-
-    monkeypatch.setattr(bulk, "deployed", deployed)
+def test_a_run_is_shown_quietly(stage: Stage, run: Command, as_json: list[str]) -> None:
+    """Its name, its source, its note and its trouble."""
+    texts = dict.fromkeys(("note", "source", "replay_of", "trouble", "state"), NASTY)
+    numbers = dict.fromkeys(("rows", "succeeded", "in_line", "in_flight", "spent", "reserved", "budget", "rate"), 1)
+    fields: dict[Any, Any] = {**numbers, **texts, "created": 1.0, "finished": 2.0}
+    stage.server.hset(f"{run_prefix(NASTY)}record", mapping=fields)
+    stage.server.zadd(RUNS_KEY, {NASTY: 0})
 
     for command in ("status", "list"):
-        result = run("bulk", command, *(["any"] if command == "status" else []), *as_json)
+        named = [NASTY] if command == "status" else []
+        result = run("bulk", command, *named, *as_json, "--broker", "redis://127.0.0.1:1/0")
         assert result.exit_code == 0, result.output
-        assert not as_json or json.loads(result.stdout)
+        assert json.loads(result.stdout) if as_json else "\\x1b" in result.stdout
 
 
 def test_a_run_on_a_terminal_is_redrawn_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,8 +152,7 @@ def test_a_run_on_a_terminal_is_redrawn_in_one_line(capsys: pytest.CaptureFixtur
     ],
     ids=str,
 )
-@pytest.mark.usefixtures("stage")
-def test_errors_are_quiet(arguments: tuple[str, ...]) -> None:
+def test_errors_are_quiet(arguments: tuple[str, ...], run: Command) -> None:
     """Also those of click itself, about arguments that came from somewhere else."""
     assert run(*arguments).exit_code != 0
 
@@ -179,14 +167,9 @@ def test_errors_are_quiet(arguments: tuple[str, ...]) -> None:
     ],
     ids=["ours", "unreadable failure", "failure", "click's"],
 )
-def test_errors_on_the_way_are_quiet(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """What a provider said of a job, and what is wrong with a file of somebody's."""
-
-    def broken(_: str | None) -> None:
-        raise error
-
-    monkeypatch.setattr(explaining, "ledger_at", broken)
-    assert run("explain", "a").exit_code == 1
+def test_errors_on_the_way_are_quiet(error: Exception) -> None:
+    """Errors that quote a provider, or a file."""
+    assert QuietCommand(memory_stage(), error=error)("explain", "a").exit_code == 1
 
 
 def test_findings_catalogs_and_candidates_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,8 +178,8 @@ def test_findings_catalogs_and_candidates_are_quiet(capsys: pytest.CaptureFixtur
     echo(*_table([{"name": NASTY, NASTY: NASTY}]))
     candidate = {"provider_job_id": NASTY, "seconds_after_submit": 1.0, "status": NASTY, "about": NASTY}
     held = {"job_id": "a", "provider": "p", "account": "a", "what": NASTY, "reason": NASTY, "remarks": [NASTY]}
-    doubting.show([{**held, "submitted_at": None, "candidates": [candidate]}], as_json=False)
-    doubting.show([{**held, "submitted_at": None, "candidates": None, "why_none": NASTY}], as_json=False)
+    unconfirmed.show([{**held, "submitted_at": None, "candidates": [candidate]}], as_json=False)
+    unconfirmed.show([{**held, "submitted_at": None, "candidates": None, "why_none": NASTY}], as_json=False)
     printed = capsys.readouterr()
     assert_quiet(click.unstyle(printed.out))
     assert_quiet(printed.err)

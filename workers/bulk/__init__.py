@@ -1,1 +1,1 @@
-"""Feeds bulk runs: rows become jobs, ended jobs become results."""
+"""The feeder of bulk runs: rows become jobs, ended jobs become results."""

@@ -1,4 +1,7 @@
-"""Makes the next rows of a run live and opens their jobs, as far as window, budget and limits allow."""
+"""The admission of rows: the next rows of a run become live, and their jobs are opened.
+
+Window, budget and limits of the run say how many.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pydantic import ValidationError
 from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.money import price_of
 from bide.bulk.names import job_id
-from bide.bulk.record import Live, Run
+from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest
 from bide.describe import describe
@@ -28,15 +31,18 @@ OPENED_ROWS = 100
 
 
 @dataclass(frozen=True)
-class Fed:
-    """What came of it: how many rows were passed, and what stopped it ('' = the page was over)."""
+class Admission:
+    """The outcome of admitting a page: the number of its rows, and what stopped it ('' = the page was over)."""
 
     rows: int
     stopped: str
 
 
-class Feeding:
-    """Feeds runs. `deadline_seconds` says how long a job may take, `send` sends the hints of jobs that were let in."""
+class Admitter:
+    """Admits rows of runs.
+
+    `deadline_seconds` gives the longest a job may take; `send` sends the hints of jobs that were admitted.
+    """
 
     def __init__(
         self,
@@ -51,21 +57,21 @@ class Feeding:
         self._runs, self._ledger, self._storage, self._copies = runs, ledger, storage, copies
         self._deadline_seconds, self._send = deadline_seconds, send
 
-    def open_claimed(self, run: Run, live: Iterable[Live]) -> int:
-        """Open the rows that are live and have no job yet: their feeder died, or they were taken back."""
+    def open_claimed(self, run: Run, live: Iterable[LiveRow]) -> int:
+        """Open the rows that are live and have no job yet: their feeder died, or they were recalled."""
         rows = [each for each in live if each.kind == "c"][:PAGE_ROWS]
         if rows:
             self._open(run, rows, self._input(run).texts(rows))
         return len(rows)
 
-    def feed(self, run: Run, token: str, *, live: int) -> Fed:
-        """Make the next page of rows live, beside those that are; where the run buys, open their jobs."""
+    def admit(self, run: Run, token: str, *, live: int) -> Admission:
+        """Make the next page of rows live, beside the `live` ones; where the run buys, open their jobs."""
         ends = run.state == "canceling" or self._has_its_jobs(run)
         if run.number("row") > run.number("rows") or not (ends or run.state == "running"):
-            return Fed(0, "over")
+            return Admission(0, "over")
         window = max(2 * PAGE_ROWS, run.options.window) if ends else run.options.window
         if live >= window:
-            return Fed(0, "window")
+            return Admission(0, "window")
         claims = self._claims(run, most=min(PAGE_ROWS, window - live), ends=ends)
         taken, stopped = self._runs.feed(
             run.run_id,
@@ -73,20 +79,20 @@ class Feeding:
             row=run.number("row"),
             buys=not ends,
             window=window,
-            rows=[(said, price, line.next_offset) for line, said, price in claims],
+            rows=[(entry, price, line.next_offset) for line, entry, price in claims],
         )
-        mine = {line.row: (Live(line.row, said), line.text) for line, said, _ in claims[:taken] if said}
+        mine = {line.row: (LiveRow(line.row, entry), line.text) for line, entry, _ in claims[:taken] if entry}
         if not ends:
             rows = [live for live, _ in mine.values() if live.kind == "c"]
             self._open(run, rows, {row: text for row, (_, text) in mine.items()})
-        return Fed(taken, stopped)
+        return Admission(taken, stopped)
 
     def _has_its_jobs(self, run: Run) -> bool:
         most = run.options.max_jobs
         return run.state == "running" and most is not None and run.number("jobs") >= most
 
     def _claims(self, run: Run, *, most: int, ends: bool) -> list[tuple[InputRow, str, int]]:
-        """The next lines, each with what to note of it ('' = it repeats an earlier one) and its price."""
+        """The next lines, each with the row's entry ('' = it repeats an earlier one) and its price."""
         copies, prices = self._copies.of(run).first_of, run.options.prices
         never = "c" if run.state == "canceling" else "s"
         claims = []
@@ -95,15 +101,15 @@ class Feeding:
             account = AccountName.of(request) if request else None
             price = price_of(request, prices) if request else 0
             kind = never if ends else "c" if request else "x"
-            said = Live.note(kind, line.offset, len(line.text), price, account)
-            claims.append((line, "" if line.row in copies else said, price))
+            entry = LiveRow.entry_of(kind, line.offset, len(line.text), price, account)
+            claims.append((line, "" if line.row in copies else entry, price))
         return claims
 
     def _input(self, run: Run) -> Input:
         return Input(self._storage, run.run_id)
 
-    def _open(self, run: Run, rows: list[Live], texts: dict[int, bytes]) -> None:
-        by_account: dict[AccountName, list[Live]] = defaultdict(list)
+    def _open(self, run: Run, rows: list[LiveRow], texts: dict[int, bytes]) -> None:
+        by_account: dict[AccountName, list[LiveRow]] = defaultdict(list)
         for live in rows:
             if live.account:
                 by_account[live.account].append(live)
@@ -114,14 +120,14 @@ class Feeding:
                 self._runs.open(run.run_id, account, opened)
             self._send(self._ledger.admit(account))
 
-    def _opening(self, run: Run, account: AccountName, live: Live, text: bytes) -> tuple[str | float, ...]:
+    def _opening(self, run: Run, account: AccountName, live: LiveRow, text: bytes) -> tuple[str | float, ...]:
         request = parsed(text)
         if request is None:  # changed since it was claimed: without an id it is not opened
-            return (live.row, live.said, "", "", "", "", 0, 0, "", 0)
+            return (live.row, live.entry, "", "", "", "", 0, 0, "", 0)
         signature = json.dumps({"ignore_result": True, "kwargsrepr": describe(request)}, separators=(",", ":"))
         return (
             live.row,
-            live.said,
+            live.entry,
             job_id(run.run_id, live.row),
             text.decode(),
             signature,
@@ -134,7 +140,7 @@ class Feeding:
 
 
 def parsed(text: bytes) -> GenerateRequest | None:
-    """The request of a line of the input; None where it is none."""
+    """The request of a line of the input; None for a line that is no request."""
     try:
         return GenerateRequest.model_validate_json(text)
     except ValidationError:

@@ -1,4 +1,7 @@
-"""Brings what ended into the results: decides a part's rows, writes them, says so, forgets their records."""
+"""The collector of bulk runs: it writes rows that ended into the results, part by part.
+
+A part's rows are decided first, then written, then committed; their records go last.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,19 @@ from collections import Counter, defaultdict
 
 from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.names import job_id, results_key
-from bide.bulk.record import Live, Run
-from bide.bulk.results import Ended
+from bide.bulk.record import LiveRow, Run
+from bide.bulk.results import EndedRow
 from bide.bulk.runs import Runs, reach
 from bide.ledger import AccountName, Record
 from bide.ledger.keys import prefix
 from bide.storage import Storage
 from workers.bulk.inputs import Input
-from workers.bulk.snapshot import Look
+from workers.bulk.snapshot import RunSnapshot
 
 #: Rows of one part; copies of them come on top.
 PART_ROWS = 500
 
-#: How long a row waits for others to share its part [seconds]: a hundredth of the run's age, within these.
+#: The longest a row waits for others to share its part [seconds]: a hundredth of the run's age, within these limits.
 SOONEST_SECONDS, LATEST_SECONDS = 1.0, 60.0
 
 
@@ -29,11 +32,11 @@ class Collector:
     def __init__(self, runs: Runs, storage: Storage, copies: CopiesOfRuns) -> None:
         self._runs, self._storage, self._copies = runs, storage, copies
 
-    def collect(self, look: Look) -> bool:
-        """Write a part, if it is time for one; whether any was."""
-        run = look.run
-        ready = list(look.ready())
-        if not (run.text("pending") or (ready and self._is_time(look, len(ready)))):
+    def collect(self, snapshot: RunSnapshot) -> bool:
+        """Write a part of the results, if it is time for one. Returns whether there was one to write."""
+        run = snapshot.run
+        ready = list(snapshot.ready())
+        if not (run.text("pending") or (ready and self._is_time(snapshot, len(ready)))):
             return False
         part, ends = self._runs.assign(run.run_id, ready[:PART_ROWS])
         rows = [live for live in self._runs.live(run.run_id) if live.row in ends]
@@ -42,10 +45,10 @@ class Collector:
         self._write(run, part, [(live, ends[live.row]) for live in rows])
         return True
 
-    def _is_time(self, look: Look, ready: int) -> bool:
-        """Whether the part is full, or nobody else is to share it, or its rows have waited long enough."""
-        run = look.run
-        if ready == len(look.rows) or ready >= min(PART_ROWS, max(1, run.options.window // 2)):
+    def _is_time(self, snapshot: RunSnapshot, ready: int) -> bool:
+        """Whether the part is full, or no live row is left to share it, or its rows have waited long enough."""
+        run = snapshot.run
+        if ready == len(snapshot.rows) or ready >= min(PART_ROWS, max(1, run.options.window // 2)):
             return True
         now, since = time.time(), float(run.fields.get("ready_since") or 0)
         if not since:
@@ -54,12 +57,12 @@ class Collector:
         age = now - float(run.fields["created"])
         return now - since >= max(SOONEST_SECONDS, min(age / 100, LATEST_SECONDS))
 
-    def _write(self, run: Run, part: int, rows: list[tuple[Live, str]]) -> None:
+    def _write(self, run: Run, part: int, rows: list[tuple[LiveRow, str]]) -> None:
         copies = self._copies.of(run)
         ended = self._ended(run, rows)
         # Records are dropped once their part is committed: while it is still open, none of those just read was missing.
-        seen = self._runs.read(run.run_id)
-        if seen is None or seen.number("part") != part:
+        known = self._runs.read(run.run_id)
+        if known is None or known.number("part") != part:
             return
         lines, counts, spent = [], Counter[str](), 0
         for (live, _), each in zip(rows, ended, strict=True):
@@ -72,8 +75,8 @@ class Collector:
         self._runs.commit(run.run_id, part=part, spent=spent, counts=counts)
         self._forget(ended)
 
-    def _ended(self, run: Run, rows: list[tuple[Live, str]]) -> list[Ended]:
-        """The rows with their records, and with the requests of those that have none."""
+    def _ended(self, run: Run, rows: list[tuple[LiveRow, str]]) -> list[EndedRow]:
+        """The rows with their records; a row without a record comes with its request from the input."""
         records = self._records(run.run_id, [live for live, _ in rows if live.kind == "o"])
         without = [live for live, _ in rows if live.row not in records]
         texts = Input(self._storage, run.run_id).texts(without)
@@ -81,10 +84,10 @@ class Collector:
         for live, end in rows:
             record = records.get(live.row)
             request = record.request_json.encode() if record else texts[live.row]
-            ended.append(Ended(run.run_id, live.row, end, live.kind, request, record, live.account))
+            ended.append(EndedRow(run.run_id, live.row, end, live.kind, request, record, live.account))
         return ended
 
-    def _records(self, run_id: str, rows: list[Live]) -> dict[int, Record]:
+    def _records(self, run_id: str, rows: list[LiveRow]) -> dict[int, Record]:
         if not rows:
             return {}
         pipeline = self._runs.server.pipeline(transaction=False)
@@ -99,7 +102,7 @@ class Collector:
                 records[live.row] = Record(job_id(run_id, live.row), live.account, fields, request or "")
         return records
 
-    def _forget(self, ended: list[Ended]) -> None:
+    def _forget(self, ended: list[EndedRow]) -> None:
         by_account = defaultdict(list)
         for each in ended:
             if each.record and each.end != "unconfirmed":  # that one is on the operators' list

@@ -1,4 +1,7 @@
-"""One look at a run: collect what ended, feed what fits, say when to come again. It may be killed at any line."""
+"""The feeder of bulk runs: it collects rows that ended, admits new ones, and says when the run is due again.
+
+The feeder's process may be killed at any line.
+"""
 
 from __future__ import annotations
 
@@ -12,31 +15,31 @@ from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.lease import keep_lease
 from bide.bulk.money import amount
 from bide.bulk.names import job_id
-from bide.bulk.record import Live, Run
+from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
 from bide.errors import StorageError
 from bide.ledger import AccountName, Ledger, Messages
 from bide.storage import Storage
-from workers.bulk.admission import Fed, Feeding
+from workers.bulk.admission import Admission, Admitter
 from workers.bulk.completion import Collector
 from workers.bulk.finish import finish
-from workers.bulk.snapshot import Look, look
+from workers.bulk.snapshot import RunSnapshot, take_snapshot
 
-#: Between two looks at a run [seconds]: at first after something happened, then ever more seldom up to the second.
+#: Delay until a run is fed again [seconds]: the first after a change, then growing delays up to the second.
 SOON_SECONDS, SELDOM_SECONDS = 0.5, 4.0
 
-#: Between two looks at a run that is paused and has nothing under way, or waits for its input [seconds].
-RESTING_SECONDS = 300.0
+#: Delay of a run that is paused and has nothing under way, or that waits for its input [seconds].
+IDLE_SECONDS = 300.0
 
-#: Until object storage is tried again [seconds].
+#: Delay until object storage is tried again [seconds].
 STORAGE_AGAIN_SECONDS = 2.0
 
-#: Over how long the rate of a run is averaged [seconds].
+#: The time over which the rate of a run is averaged [seconds].
 RATE_SECONDS = 30.0
 
 
 class Feeder:
-    """Looks at runs; holds nothing that must survive it."""
+    """Feeds runs, a page of work at a time; the feeder holds nothing that must survive its process."""
 
     def __init__(
         self,
@@ -52,10 +55,12 @@ class Feeder:
         self._finish = finish
         self._runs, self._ledger, self._storage = runs, ledger, storage
         self._collector = Collector(runs, storage, copies)
-        self._feeding = Feeding(runs, ledger, storage, copies, deadline_seconds=deadline_seconds, send=send)
+        self._admitter = Admitter(runs, ledger, storage, copies, deadline_seconds=deadline_seconds, send=send)
 
-    def look_at(self, run_id: str) -> float | None:
-        """One look. In how many seconds the next one is due; None: others see to that, or the run is over.
+    def feed(self, run_id: str) -> float | None:
+        """Do a page of work for a run, under its lease. Returns the delay until the run is due again [seconds].
+
+        None: another feeder has the run, or it is over.
 
         Raises `LedgerAwayError`.
         """
@@ -73,39 +78,44 @@ class Feeder:
     def _work(self, run_id: str, token: str) -> float:
         run = self._runs.read(run_id)
         if run is None or run.over or run.state == "starting":
-            return RESTING_SECONDS
-        seen = self._look(run)
-        recalled = self._recall(seen) if run.state != "running" else 0
-        opened = self._feeding.open_claimed(run, (each.live for each in seen.rows)) if run.state == "running" else 0
-        wrote = self._collector.collect(self._look(run) if recalled else seen)
+            return IDLE_SECONDS
+        snapshot = self._snapshot(run)
+        recalled = self._recall(snapshot) if run.state != "running" else 0
+        opened = (
+            self._admitter.open_claimed(run, (each.live for each in snapshot.rows)) if run.state == "running" else 0
+        )
+        wrote = self._collector.collect(self._snapshot(run) if recalled else snapshot)
         run = self._judged(run_id)
         live = len(self._runs.live(run_id))
         try:
-            fed = self._feeding.feed(run, token, live=live)
+            admission = self._admitter.admit(run, token, live=live)
         except StorageError as error:
             if not (error.permanent and run.state == "canceling" and not live):
                 raise
             return self._over(run_id, f"canceled without its input, so rows that had not begun have no line: {error}")
-        if fed.stopped == "budget" and not (live or fed.rows):
+        if admission.stopped == "budget" and not (live or admission.rows):
             self._runs.pause(run_id, why=_budget_used_up(run))
         if self._is_over(run_id):
             return self._end(run_id)
-        return self._next_look(run, fed, busy=bool(recalled or opened or wrote or fed.rows), live=live)
+        return self._seconds_until_next(
+            run, admission, busy=bool(recalled or opened or wrote or admission.rows), live=live
+        )
 
-    def _look(self, run: Run) -> Look:
-        return look(self._ledger, run, self._runs.live(run.run_id))
+    def _snapshot(self, run: Run) -> RunSnapshot:
+        return take_snapshot(self._ledger, run, self._runs.live(run.run_id))
 
-    def _recall(self, seen: Look) -> int:
-        waiting: dict[AccountName, list[tuple[Live, str]]] = defaultdict(list)
-        for each in seen.rows:
+    def _recall(self, snapshot: RunSnapshot) -> int:
+        """Take rows back that wait in line; the number of them."""
+        waiting: dict[AccountName, list[tuple[LiveRow, str]]] = defaultdict(list)
+        for each in snapshot.rows:
             if each.live.kind == "o" and each.live.account and each.in_line:
-                waiting[each.live.account].append((each.live, job_id(seen.run.run_id, each.live.row)))
-        return sum(self._runs.recall(seen.run.run_id, account, rows) for account, rows in waiting.items())
+                waiting[each.live.account].append((each.live, job_id(snapshot.run.run_id, each.live.row)))
+        return sum(self._runs.recall(snapshot.run.run_id, account, rows) for account, rows in waiting.items())
 
     def _judged(self, run_id: str) -> Run:
-        """The run with its numbers brought up to date, paused where too much of it fails."""
+        """The run with its numbers brought up to date; it is paused where too many rows fail."""
         run = self._known(run_id)
-        counts = self._look(run).counts()
+        counts = self._snapshot(run).counts()
         run = Run(run_id, {**run.fields, **{name: str(value) for name, value in counts.items()}})
         self._runs.note(run_id, **counts, **_rate(run), trouble="")
         limit, ended = run.options.max_failures, run.ended
@@ -135,20 +145,20 @@ class Feeder:
         self._runs.finish(run_id, note=note[:1000])
         for account in self._ledger.accounts():
             self._runs.leave(run_id, account)
-        return RESTING_SECONDS
+        return IDLE_SECONDS
 
-    def _next_look(self, run: Run, fed: Fed, *, busy: bool, live: int) -> float:
-        if fed.rows and not fed.stopped and run.number("row") + fed.rows <= run.number("rows"):
+    def _seconds_until_next(self, run: Run, admission: Admission, *, busy: bool, live: int) -> float:
+        if admission.rows and not admission.stopped and run.number("row") + admission.rows <= run.number("rows"):
             return 0.0
         if run.state == "paused" and not live:
-            return RESTING_SECONDS
+            return IDLE_SECONDS
         seconds = SOON_SECONDS if busy else min(1.5 * float(run.text("beat") or SOON_SECONDS), SELDOM_SECONDS)
         self._runs.note(run.run_id, beat=seconds)
         return seconds
 
 
 def _rate(run: Run) -> dict[str, float]:
-    """Rows a second, averaged so that the latest count most."""
+    """The rate for the run's record [rows a second]: an average in which the latest rows count most."""
     now, begun = time.time(), float(run.fields["created"])
     at, done = float(run.text("rated_at") or begun), run.number("rated_done")
     seconds = max(now - at, 0.001)

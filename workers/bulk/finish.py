@@ -1,4 +1,4 @@
-"""The end of a run: its summary, and its contact sheet."""
+"""The end of a bulk run: its summary, and its contact sheet."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ SHEET_TRIES = 3
 
 
 def finish(runs: Runs, storage: Storage, run: Run) -> str:
-    """Write what is left to be written of a run whose rows are all done; a note about it. Raises `StorageError`.
+    """Write summary and contact sheet of a run whose rows are all done. Returns a note about it.
 
-    Killed on the way it is begun again; a contact sheet that can't be made, or kills its maker, costs no run its end.
+    A feeder that is killed here leaves the work to the next one. A contact sheet that can't be made, or that kills its
+    worker, costs no run its end. Raises `StorageError`.
     """
     write_summary(storage, run)
     tries = run.number("sheet_tries")

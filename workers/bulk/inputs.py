@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bide.bulk import objects
 from bide.bulk.names import input_key
-from bide.bulk.record import Live
+from bide.bulk.record import LiveRow
 from bide.contract import MAX_REQUEST_BYTES
 from bide.errors import StorageError
 from bide.storage import Storage
@@ -46,8 +46,8 @@ class Input:
             raise StorageError(f"{self._uri} has no row {row}: it was changed after the run began", permanent=True)
         return lines
 
-    def texts(self, rows: Iterable[Live]) -> dict[int, bytes]:
-        """The requests of some rows, in few reads where they lie side by side."""
+    def texts(self, rows: Iterable[LiveRow]) -> dict[int, bytes]:
+        """The requests of some rows; rows that lie side by side are read together."""
         found: dict[int, bytes] = {}
         for together in _neighbours(sorted(rows, key=lambda live: live.place)):
             first = together[0].place[0]
@@ -61,9 +61,9 @@ class Input:
         return objects.part(self._storage, self._uri, first=offset, count=count)
 
 
-def _neighbours(rows: list[Live]) -> Iterator[list[Live]]:
+def _neighbours(rows: list[LiveRow]) -> Iterator[list[LiveRow]]:
     """Rows, in the order of the input, in groups that one page holds."""
-    group: list[Live] = []
+    group: list[LiveRow] = []
     for live in rows:
         if group and sum(live.place) - group[0].place[0] > PAGE_BYTES:
             yield group

@@ -1,4 +1,4 @@
-"""Where the live rows of a run stand, as the ledger says."""
+"""The states of a run's live rows, read from the ledger at once."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bide.bulk.names import job_id
-from bide.bulk.record import Live, Run
+from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import reach
 from bide.contract import FINAL_STATES, JobState
 from bide.ledger import Ledger
 from bide.ledger.keys import prefix
 
-#: States of a job that its caller can be told as an end.
+#: States of a job that are an end to its caller.
 _ENDS = {state.value for state in (*FINAL_STATES, JobState.UNCONFIRMED)}
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A live row; `state` is that of its job, '' where there is no record of it."""
+class RowState:
+    """A live row with the state of its job; '' where the job has no record."""
 
-    live: Live
+    live: LiveRow
     state: str = ""
-    #: Whether the job's end is settled, and nobody works on it any more.
-    settled: bool = False
+    #: Whether the job's end was answered to its caller, so that no worker has the job any more.
+    answered: bool = False
 
     def end(self, run: Run) -> str | None:
-        """How the row ended; None while it goes on."""
+        """The row's end; None while the row goes on."""
         if self.live.kind == "o":
-            ended = self.state in _ENDS and self.settled
+            ended = self.state in _ENDS and self.answered
             return "failed" if not self.state else self.state if ended else None  # without a record: lost
         if self.live.kind == "c":
             return "canceled" if run.state == "canceling" else None
@@ -42,32 +42,32 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Look:
+class RunSnapshot:
     """All live rows of a run at one moment."""
 
     run: Run
-    rows: tuple[Standing, ...]
+    rows: tuple[RowState, ...]
 
-    def ready(self) -> Iterator[tuple[Live, str]]:
-        """The rows that have ended, and how."""
+    def ready(self) -> Iterator[tuple[LiveRow, str]]:
+        """The rows that have ended, each with its end."""
         return ((each.live, end) for each in self.rows if (end := each.end(self.run)))
 
     def counts(self) -> dict[str, int | str]:
-        """For the run's record."""
+        """The numbers of rows, as fields of the run's record."""
         ready = Counter(end for _, end in self.ready())
         in_line = sum(each.in_line for each in self.rows if not each.end(self.run))
         in_flight = len(self.rows) - ready.total() - in_line
         return {"ready": json.dumps(ready), "in_line": in_line, "in_flight": in_flight}
 
 
-def look(ledger: Ledger, run: Run, rows: list[Live]) -> Look:
+def take_snapshot(ledger: Ledger, run: Run, rows: list[LiveRow]) -> RunSnapshot:
     """Ask the ledger about all live rows at once; raises `LedgerAwayError`."""
     opened = [live for live in rows if live.kind == "o" and live.account]
     found = dict(zip((live.row for live in opened), _states(ledger, run.run_id, opened), strict=True))
-    return Look(run, tuple(Standing(live, *found.get(live.row, ())) for live in rows))
+    return RunSnapshot(run, tuple(RowState(live, *found.get(live.row, ())) for live in rows))
 
 
-def _states(ledger: Ledger, run_id: str, opened: list[Live]) -> list[tuple[str, bool]]:
+def _states(ledger: Ledger, run_id: str, opened: list[LiveRow]) -> list[tuple[str, bool]]:
     if not opened:
         return []
     pipeline = ledger.server.pipeline(transaction=False)

@@ -13,7 +13,7 @@ from bide.bulk import results
 from bide.bulk.names import sheet_key
 from bide.bulk.record import Options
 from bide.bulk.runs import Runs
-from bide.bulk.start import new_run_id, start, taken_in
+from bide.bulk.start import new_run_id, open_intake, start
 from bide.client.post import Post
 from bide.ledger.connection import connect
 from bide.storage import Storage
@@ -49,9 +49,9 @@ class DemoBulk:
         """Write the rows into `file`, and begin a run of them."""
         rows = demo_rows(lambda name, content: _put(self._storage, name, content))
         file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        with taken_in(str(file), template=None, storage=self._storage) as intake:
+        with open_intake(str(file), template=None, storage=self._storage) as intake:
             start(self._runs, self._storage, intake, run_id=self.run_id, source=str(file), options=Options())
-        self._post.look_at_run(self.run_id)
+        self._post.feed_run(self.run_id)
         self._began_at = time.monotonic()
 
     def read(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Set
 
-from bide.settings.environment import Collection
+from bide.settings.environment import EnvironmentReader
 from bide.settings.model import KNOWN, Settings
 from config.settings import ENV_FILE, load
 from workers.embedded.callbacks import calling_here, secret_file, signing
@@ -25,7 +25,7 @@ _FLOWER_AUTHENTICATION = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH", "FLOWER_UNIX_SOCKE
 
 def up(stack: Stack) -> int:
     """Run until a signal ends it; raises `ConfigurationProblems` before the processes are started."""
-    variables = set(Collection(KNOWN, os.environ, ENV_FILE).variables)
+    variables = set(EnvironmentReader(KNOWN, os.environ, ENV_FILE).variables)
     servers = _start_missing(stack, variables)
     settings = load({**os.environ, **servers})
     env = {**os.environ, **servers, **_process_environment(stack, variables, settings)}

@@ -14,7 +14,7 @@ from bide.bulk.names import check_run_id
 from bide.bulk.rates import check_budget
 from bide.bulk.record import WINDOW, Failures, Options
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, check_sent
-from bide.bulk.start import start, taken_in
+from bide.bulk.start import open_intake, start
 from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, StorageError
 from bide.settings.problems import ConfigurationProblems
 from bide.validation import redacted
@@ -34,7 +34,7 @@ def begin_run(tools: Toolbox, message: Mapping[str, Any], *, schedules: Path = S
     `InvalidRequestError` for what names no run, and what passes: `StorageError`, `LedgerAwayError`.
     """
     run_id, source = _named(message)
-    with tools.runs.taking_in(run_id, seconds=tools.settings.timing.lease_seconds) as alone:
+    with tools.runs.intake_lease(run_id, seconds=tools.settings.timing.lease_seconds) as alone:
         if not alone:
             log.info("bulk.begins_elsewhere", run=run_id, source=source)
             return None
@@ -63,7 +63,7 @@ def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str,
     try:
         options, template = _options(message, tools)
         _check_readable(tools, message, schedules, {"source": source, "template": template})
-        with taken_in(source, template=template, storage=tools.storage) as intake:
+        with open_intake(source, template=template, storage=tools.storage) as intake:
             if options.budget is not None:
                 intake.check()
                 check_budget(intake, options.prices)

@@ -71,7 +71,7 @@ class Schedules:
         run = self._runs.read(run_id)
         if run is not None and run.state != "starting":
             return "begun"
-        return "beginning" if self._runs.is_taken_in(run_id) else "unknown"
+        return "beginning" if self._runs.has_intake_lease(run_id) else "unknown"
 
     def send(self, run: dict[str, Any]) -> None:
         """Have a worker begin a run."""

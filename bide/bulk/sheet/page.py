@@ -28,13 +28,13 @@ NEIGHBOURS = 2
 
 @dataclass(frozen=True)
 class Run:
-    """What all pages of a run have in common."""
+    """What all pages of a run's contact sheet share."""
 
     run_id: str
     bucket: str
     counts: Mapping[str, int]
     codes: Mapping[str, int]
-    #: What else is told in the head, by name: a duration, percentiles.
+    #: Further facts for the head, by name: a duration, percentiles.
     facts: Mapping[str, str]
     #: The pages of all rows, and of those that did not succeed, by file name.
     pages: Sequence[str]
@@ -51,7 +51,7 @@ class Run:
 
 
 def render(run: Run, name: str, rows: Sequence[Row], previews: Sequence[Preview]) -> bytes:
-    """The page of that file name."""
+    """The page with the file name `name`."""
     siblings = run.problem_pages if name in run.problem_pages else run.pages
     tiles = [_tile(run, row, preview) for row, preview in zip(rows, previews, strict=True)]
     text = _template().render(
@@ -85,7 +85,7 @@ def _about(output: Output) -> str:
 
 
 def _href(run: Run, output: Output) -> str | None:
-    """From the page to the original, which holds on disk and in the store; None where it lies in another bucket."""
+    """The relative address of the original, good on disk and in the store; None for another bucket."""
     if output.bucket != run.bucket:
         return None
     return "./" + quote(posixpath.relpath(f"/{output.key}", start=f"/runs/{run.run_id}"))
@@ -140,10 +140,10 @@ def _asset(name: str) -> str:
 
 
 def _digest(script: str) -> str:
-    """As the page's policy names its one script: any other does not run, whatever a prompt holds."""
+    """The digest by which the page's policy allows its one script; no other runs, whatever a prompt holds."""
     return b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def assets_digest() -> str:
-    """Changes whenever the look of the pages does."""
+    """A digest that changes with the design of the pages."""
     return hashlib.sha256("".join(map(_asset, ("sheet.html", "sheet.css", "sheet.js"))).encode()).hexdigest()

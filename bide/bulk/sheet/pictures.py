@@ -1,4 +1,4 @@
-"""Thumbnails: small pictures that a page carries within itself, made from results that nobody here has looked at."""
+"""Thumbnails: small pictures that a page carries within itself. They are made from results that may be hostile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_ORIGINAL_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 2**25
 DRAFT_GAIN = 4
 
-#: Where a video says how long it is: within so much of its beginning or of its end [bytes].
+#: A video's length lies within so much of its beginning or of its end [bytes].
 VIDEO_EDGE_BYTES = 128 * 1024
 
 #: Decoding takes memory; two at a time use both cores of a small machine and stay within some hundred MB.
@@ -35,7 +35,7 @@ _DECODERS = threading.Semaphore(2)
 
 @dataclass(frozen=True)
 class Preview:
-    """What a tile shows: a thumbnail as a data URI, or none and the reason; a video's length where it is known."""
+    """The content of a tile: a thumbnail as a data URI, or a reason why there is none; a video's length if known."""
 
     source: str | None = None
     note: str = ""
@@ -43,7 +43,7 @@ class Preview:
 
 
 def preview(storage: Storage, output: Output) -> Preview:
-    """The preview of one output; raises `StorageError` where another attempt may bring it."""
+    """The preview of one output; raises `StorageError` where another attempt may succeed."""
     if not output.content_type.startswith(("image/", "video/")):
         return Preview(note="no preview")
     try:
@@ -62,12 +62,12 @@ def _picture(content: bytes) -> Preview:
     try:
         with _DECODERS:
             return Preview(_data_uri(shrink(content)))
-    except Exception:  # what a decoder raises over a file made to break it is anybody's guess
+    except Exception:  # a file made to break a decoder may make it raise any error
         return Preview(note="no preview")
 
 
 def shrink(content: bytes) -> bytes:
-    """A picture as a small WebP; raises `ValueError` or whatever Pillow does for what it can't or should not decode."""
+    """A picture as a small WebP; raises `ValueError` or Pillow's own errors where it can't or must not be decoded."""
     with Image.open(io.BytesIO(content)) as original:
         pixels = original.width * original.height
         if original.format == "JPEG" and not original.info.get("progressive") and pixels <= DRAFT_GAIN * MAX_PIXELS:
@@ -96,7 +96,7 @@ def _length_of(storage: Storage, output: Output) -> float | None:
 
 
 def video_seconds(piece: bytes) -> float | None:
-    """The length that the `mvhd` box of an MP4 or MOV tells, if `piece` holds it."""
+    """The length in the `mvhd` box of an MP4 or MOV, if `piece` holds that box [seconds]."""
     at = piece.find(b"mvhd")
     body = piece[at + 8 :] if at >= 0 else b""  # behind the name, the version and the flags
     layout = ">16xIQ" if piece[at + 4 : at + 5] == b"\x01" else ">8xII"

@@ -1,4 +1,4 @@
-"""The finished rows of a run as its contact sheet shows them: kept on disk, in their order, however many there are."""
+"""The rows of a run as its contact sheet shows them: a table on disk, in the order of the input."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Row:
 
 
 class Rows:
-    """All rows, written once and then read in order; memory does not grow with them. Use it as a context."""
+    """The table of all rows: written once, then read in order. It is a context, and takes no memory for each row."""
 
     def __init__(self, folder: Path) -> None:
         self._file = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
@@ -58,21 +58,21 @@ class Rows:
         self._file.close()
 
     def add(self, line: bytes) -> None:
-        """Take one line of the results; of a row that is told twice the later one counts. Raises `ValueError`."""
+        """Add one line of the results; the later line of a row replaces the earlier. Raises `ValueError`."""
         self._file.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _columns(line))
 
     def counts(self) -> dict[str, int]:
-        """How many rows ended in each state."""
+        """The number of rows by state."""
         return dict(self._file.execute("SELECT state, count(*) FROM rows GROUP BY state"))
 
     def times(self) -> tuple[str, str]:
-        """When the first row was submitted and the last one finished, as the results say it; '' where they don't."""
+        """The times of the first submit and of the last end; '' where the results have none."""
         times: tuple[str, str]
         (times,) = self._file.execute("SELECT coalesce(min(submitted), ''), coalesce(max(finished), '') FROM rows")
         return times
 
     def pages(self, size: int, *, problems_only: bool = False) -> Iterator[list[Row]]:
-        """The rows, or those that did not succeed, in their order, so many at a time."""
+        """The rows in their order, `size` at a time; with `problems_only`, those that did not succeed."""
         where = "WHERE state <> ?" if problems_only else "WHERE ? <> ''"
         found = self._file.execute(
             f"SELECT number, state, what, prompt, job_id, code, reason, outputs FROM rows {where} ORDER BY number",  # noqa: S608 - one of the two texts above
@@ -83,19 +83,19 @@ class Rows:
 
 
 def _columns(line: bytes) -> tuple[object, ...]:
-    told = json.loads(line)
-    if not isinstance(told, dict) or not isinstance(told.get("row"), int):
+    result = json.loads(line)
+    if not isinstance(result, dict) or not isinstance(result.get("row"), int):
         raise ValueError("is not the result of a row")  # noqa: TRY004 - as where it is no JSON
-    request, error = told.get("request") or {}, told.get("error") or {}
-    outputs = [_without_unknown(output) for output in told.get("outputs") or ()]
+    request, error = result.get("request") or {}, result.get("error") or {}
+    outputs = [_without_unknown(output) for output in result.get("outputs") or ()]
     return (
-        told["row"],
-        str(told.get("state")),
-        told.get("submitted_at"),
-        told.get("finished_at"),
+        result["row"],
+        str(result.get("state")),
+        result.get("submitted_at"),
+        result.get("finished_at"),
         " ".join(request.get(name) or "" for name in ("provider", "operation")).strip(),
         _prompt(request.get("params") or {}),
-        str(told.get("job_id") or ""),
+        str(result.get("job_id") or ""),
         str(error.get("code") or ""),
         _cut(str(error.get("message") or "")),
         json.dumps(outputs),
@@ -108,12 +108,12 @@ def _row(number: int, state: str, what: str, prompt: str, job_id: str, code: str
 
 
 def _without_unknown(output: Mapping[str, Any]) -> dict[str, Any]:
-    """What this version knows of an output: a sheet is made of results that a later one may have written."""
+    """The fields of an output that this version knows: a later version may have written the results."""
     return {name: value for name, value in output.items() if name in Output.model_fields}
 
 
 def _prompt(params: Mapping[str, Any]) -> str:
-    """The words the picture was made from, wherever a provider has them; of a request without, its short parameters."""
+    """The prompt of a request, wherever its provider has it; of a request without one, its short parameters."""
     nested = params.get("params")
     fields = {**(nested if isinstance(nested, dict) else {}), **params}
     texts = [text for name, text in fields.items() if name.lower() == "prompt" and isinstance(text, str)]

@@ -1,4 +1,4 @@
-"""The contact sheet of a run: pages of thumbnails in object storage, written from the results that lie there."""
+"""The writer of contact sheets: pages of thumbnails in object storage, made from the results that lie there."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ PAGE_ROWS = 200
 #: Originals that are fetched at once.
 FETCHERS = 8
 
-#: Name of a page's metadata that says what it was made of.
+#: The field of a page's metadata with the digest of its content.
 _MADE_OF = "made-of"
 
 
 def write_sheet(storage: Storage, run_id: str, *, on_page: Callable[[int, int], None] | None = None) -> str:
-    """Write `index.html` and the further pages of a run; the address of the first.
+    """Write `index.html` and the further pages of a run. Returns the address of the first.
 
-    Doing it twice is harmless, and a second attempt goes on where the first one ended: a page that is there and was
-    made of the same rows stays. `on_page` is told after each page how many are done, of how many; what it raises ends
-    the work. Raises `StorageError`.
+    Doing it twice is harmless. A second attempt goes on where the first one ended: a page that was made of the same
+    rows stays. `on_page` is called after each page with the number of pages done and of all; an error of it ends the
+    work. Raises `StorageError`.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bide-sheet-")))
@@ -87,7 +87,7 @@ def _names(first: str, further: str, rows: int) -> tuple[str, ...]:
 
 
 def _contents(run: Run, rows: Rows) -> Iterator[tuple[str, list[Row]]]:
-    """Each page with its rows; the first page last, so that whoever finds it finds them all."""
+    """Each page with its rows; the first page comes last, so that all others are there when it is."""
     yield from zip(run.problem_pages, rows.pages(PAGE_ROWS, problems_only=True), strict=False)
     pages = zip(run.pages, rows.pages(PAGE_ROWS), strict=False)
     index = next(pages, (INDEX, []))
@@ -104,7 +104,7 @@ def _write(storage: Storage, run: Run, name: str, rows: list[Row], fetchers: Thr
 
 
 def _previews(storage: Storage, rows: list[Row], fetchers: ThreadPoolExecutor) -> list[Preview]:
-    """What each row shows; rows that repeat others have their outputs, which are fetched once."""
+    """The previews of rows; an output that several rows share is fetched once."""
     firsts = {row.outputs[0].uri: row.outputs[0] for row in rows if row.outputs}
     found = dict(zip(firsts, fetchers.map(partial(preview, storage), firsts.values()), strict=True))
     return [found[row.outputs[0].uri] if row.outputs else Preview() for row in rows]
@@ -124,7 +124,7 @@ def _remove_others(storage: Storage, run: Run) -> None:
 
 
 def _summary(storage: Storage, run_id: str) -> dict[str, Any]:
-    """What the run says of itself at its end; empty where it has not said anything."""
+    """The content of `summary.json`; empty where the run has none."""
     key = _key(run_id, "summary.json")
     if not storage.exists(key):
         return {}
@@ -133,7 +133,7 @@ def _summary(storage: Storage, run_id: str) -> dict[str, Any]:
 
 
 def _facts(summary: Mapping[str, Any], times: tuple[str, str]) -> dict[str, str]:
-    """What the head tells besides the counts; what is not known, or nothing, is left out."""
+    """The facts in the head besides the counts; unknown or zero values are left out."""
     begun, ended = (summary.get(name) or time for name, time in zip(("started_at", "finished_at"), times, strict=True))
     facts = {"took": _took(begun, ended)}
     for rank in ("p50", "p95"):

@@ -1,4 +1,4 @@
-"""Rows whose doubt was settled after their run had ended: their lines in the results are written anew."""
+"""The refresh of a run that is over: lines of unconfirmed rows are written anew once their jobs have ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bide.bulk import objects
 from bide.bulk.names import check_run_id, job_id, results_prefix, summary_key
-from bide.bulk.results import Ended, dumped
+from bide.bulk.results import EndedRow, dumped
 from bide.bulk.runs import Runs
 from bide.bulk.summary import MAX_SUMMARY_BYTES, recount
 from bide.errors import InvalidRequestError
@@ -17,7 +17,7 @@ from bide.storage import Storage
 
 
 def refresh(runs: Runs, ledger: Ledger, storage: Storage, run_id: str) -> Counter[str]:
-    """Bring what became of a run's unconfirmed rows into its results and summary; how many became what.
+    """Bring the ends of a run's unconfirmed rows into its results and summary. Returns the number of rows by new state.
 
     Each row keeps exactly one line, and doing it twice is harmless. The contact sheet is left to the caller. Raises
     `InvalidRequestError` for a run that is not over, `StorageError`, `LedgerAwayError`.
@@ -26,36 +26,36 @@ def refresh(runs: Runs, ledger: Ledger, storage: Storage, run_id: str) -> Counte
     run = runs.read(run_id)
     if (run and not run.over) or not storage.exists(summary_key(run_id)):
         raise InvalidRequestError(f"run {run_id} goes on, or never was: what is settled meanwhile reaches its results")
-    became = Counter[str]()
+    new_states = Counter[str]()
     for key in objects.keys(storage, results_prefix(run_id)):
-        became += _refresh_part(ledger, storage, run_id, key)
-    told = storage.get(storage.uri(summary_key(run_id)), max_bytes=MAX_SUMMARY_BYTES)
-    ended = recount(storage, run_id, json.loads(told))
+        new_states += _refresh_part(ledger, storage, run_id, key)
+    summary = storage.get(storage.uri(summary_key(run_id)), max_bytes=MAX_SUMMARY_BYTES)
+    ended = recount(storage, run_id, json.loads(summary))
     if run:
         runs.restate(run_id, ended)
-    return became
+    return new_states
 
 
 def _refresh_part(ledger: Ledger, storage: Storage, run_id: str, key: str) -> Counter[str]:
-    became, lines = Counter[str](), []
+    new_states, lines = Counter[str](), []
     for text in objects.lines(storage, key):
         line = json.loads(text)
-        settled = _settled(ledger, run_id, line) if line["state"] == "unconfirmed" else None
-        if settled:
-            became[settled["state"]] += 1
-        lines.append(dumped(settled or line))
-    if became:
+        new_line = _new_line(ledger, run_id, line) if line["state"] == "unconfirmed" else None
+        if new_line:
+            new_states[new_line["state"]] += 1
+        lines.append(dumped(new_line or line))
+    if new_states:
         content = "".join(f"{line}\n" for line in lines).encode()
         storage.put(key, content, content_type="application/x-ndjson")
-    return became
+    return new_states
 
 
-def _settled(ledger: Ledger, run_id: str, line: dict[str, Any]) -> dict[str, Any] | None:
-    """The line as it is to be now; None where the doubt stands, or the job is under way, or its record is gone."""
+def _new_line(ledger: Ledger, run_id: str, line: dict[str, Any]) -> dict[str, Any] | None:
+    """The new line of an unconfirmed row; None where its job has not ended, or its record is gone."""
     first = line.get("copy_of", line["row"])
     record = ledger.find(job_id(run_id, first))
     if record is None or not record.state.final:
         return None
     request = record.request_json.encode()
-    ended = Ended(run_id, first, record.state.value, "o", request, record, record.account)
+    ended = EndedRow(run_id, first, record.state.value, "o", request, record, record.account)
     return {**line, **ended.line(), "row": line["row"], "request": line["request"]}

@@ -6,8 +6,8 @@ import fakeredis
 import pytest
 
 from bide.bulk.record import Options
+from bide.bulk.refresh import refresh
 from bide.bulk.replay import failed_rows
-from bide.bulk.settled import refresh
 from bide.contract import Failure, FailureCode, JobState
 from bide.errors import InvalidRequestError
 from bide.ledger import Verb

@@ -1,0 +1,44 @@
+"""The `bide` command over a ledger in memory: it gets ledger and client as click's context object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import fakeredis
+import redis
+from click.testing import CliRunner, Result
+
+from bide.cli.connection import Connections
+from bide.cli.main import main
+from bide.client import Client
+from bide.ledger import Ledger
+from tests.contract.ledger_stage import Clock, Stage
+
+
+def memory_stage() -> Stage:
+    """A stage whose Redis lies in memory."""
+    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+    return Stage(server, Clock())
+
+
+class Command:
+    """Runs `bide`; its commands reach the ledger of `stage`, or meet `error`, and have `client` for a client."""
+
+    def __init__(self, stage: Stage, client: object = None, *, error: Exception | None = None) -> None:
+        self._stage, self._double, self._error = stage, client, error
+
+    def __call__(self, *arguments: str, typed: str | None = None) -> Result:
+        """Run it, with `typed` on its standard input."""
+        return CliRunner().invoke(main, arguments, input=typed, obj=Connections(self._ledger, self._client))
+
+    @contextmanager
+    def _ledger(self, _: str | None) -> Iterator[Ledger]:
+        if self._error:
+            raise self._error
+        yield Ledger(self._stage.server, clock=self._stage.clock)
+
+    @contextmanager
+    def _client(self, _: str | None) -> Iterator[Client]:
+        yield cast("Any", self._double)

@@ -144,7 +144,7 @@ class Plain(Contender):
 
 
 class Recommended(Plain):
-    """The same with acks_late, reject_on_worker_lost, a prefetch of 1 and a short visibility timeout."""
+    """Plain Celery with acks_late, reject_on_worker_lost, a prefetch of 1 and a short visibility timeout."""
 
     name, settings = "recommended", "recommended"
 

@@ -37,7 +37,7 @@ def resident_bytes(pids: Iterable[int]) -> int:
 
 
 def proportional_bytes(pids: Iterable[int]) -> int:
-    """The same with what processes share counted once (Pss) [bytes]; of those that still live."""
+    """Memory of living processes and their descendants, where shared pages count once (Pss) [bytes]."""
     return sum(_shared_out(pid) for pid in _family(pids))
 
 

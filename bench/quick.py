@@ -1,4 +1,4 @@
-"""The same burst in under a minute, small, with the script and with bide, and what has become of the ratios."""
+"""bench's burst in under a minute, small, with the script and with bide, and what has become of the ratios."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def stage(name: str, *, latency_seconds: float, environment: Mapping[str, str] |
 
 @contextmanager
 def bide(*, latency_seconds: float, environment: Mapping[str, str] | None = None) -> Iterator[Bide]:
-    """The same, for what only bide is asked."""
+    """bide, running, for measurements that only bide takes part in."""
     with stage(Bide.name, latency_seconds=latency_seconds, environment=environment) as contender:
         assert isinstance(contender, Bide)
         yield contender

@@ -28,7 +28,7 @@ def connect(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options: Any)
 
 
 def connect_async(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options: Any) -> redis.asyncio.Redis:
-    """The same for asyncio."""
+    """A client for asyncio; `options` are those of `redis.asyncio.Redis`, addresses those of `connect`."""
     if not url.startswith("sentinel://"):
         return redis.asyncio.Redis.from_url(_for_redis_py(url), **_fitting(url, options))
     nodes, credentials = _sentinels(url)
@@ -52,7 +52,7 @@ def close(server: redis.Redis) -> None:
 
 
 async def close_async(server: redis.asyncio.Redis) -> None:
-    """The same for asyncio."""
+    """Give an asyncio client's connections back, those to the sentinels too."""
     await server.aclose()
     for sentinel in _asked(server):
         await sentinel.aclose()

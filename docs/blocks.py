@@ -1,4 +1,5 @@
 """Writes the parts of pages that follow from the ledger's schema: `python docs/blocks.py`. A test compares them.
+After a change of the state diagram run `python docs/draw.py`, too: the site shows a picture of it.
 
 A part stands between two comments of its name, `<!-- states -->` and `<!-- /states -->`.
 """

@@ -60,7 +60,7 @@ class Draft:
 
     @cached_property
     def digest(self) -> str:
-        """The same for the same request."""
+        """A digest of the request: equal requests have equal ones."""
         canonical = json.dumps([self.provider, self.operation, self.params], sort_keys=True, default=str)
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 

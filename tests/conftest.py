@@ -44,10 +44,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if not any(map(item.get_closest_marker, NEEDING_SERVERS)):
         return
     if missing := missing_servers():
-        told = f"not installed: {', '.join(missing)}"
+        reason = f"not installed: {', '.join(missing)}"
         if os.environ.get("CI") == "true":
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)

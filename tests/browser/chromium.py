@@ -58,9 +58,9 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Press the middle of what a selector finds, with the mouse, as a person does; what covers it is pressed."""
-        told = f"document.querySelector({json.dumps(selector)})"
-        self.evaluate(f"{told}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
-        box = self.evaluate(f"{told}.getBoundingClientRect().toJSON()")
+        element = f"document.querySelector({json.dumps(selector)})"
+        self.evaluate(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        box = self.evaluate(f"{element}.getBoundingClientRect().toJSON()")
         place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
         for kind in ("mousePressed", "mouseReleased"):
             self._do("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
@@ -108,13 +108,13 @@ class Page:
 
     async def _next(self) -> dict[str, Any]:
         message: dict[str, Any] = await self._socket.receive_json()
-        told = message.get("params", {})
+        params = message.get("params", {})
         if message.get("method") == "Runtime.exceptionThrown":
-            self.trouble.append(str(told["exceptionDetails"]))
+            self.trouble.append(str(params["exceptionDetails"]))
         elif message.get("method") == "Log.entryAdded":
-            self.trouble.append(told["entry"]["text"])
+            self.trouble.append(params["entry"]["text"])
         elif message.get("method") == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+            self.requests.append(params["request"]["url"])
         return message
 
 
@@ -140,8 +140,10 @@ def browser() -> Iterator[Page]:
             _end(process)
 
 
-def _tab(runner: asyncio.Runner, told: Path) -> Iterator[Page]:
-    port = eventually(lambda: told.is_file() and told.read_text().partition("\n")[0], what="the browser listens")
+def _tab(runner: asyncio.Runner, port_file: Path) -> Iterator[Page]:
+    port = eventually(
+        lambda: port_file.is_file() and port_file.read_text().partition("\n")[0], what="the browser listens"
+    )
     session = runner.run(_session())
     try:
         yield Page(runner, runner.run(_connected(session, f"http://127.0.0.1:{port}/json/list")))

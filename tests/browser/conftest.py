@@ -18,10 +18,10 @@ from tests.integration.waiting import eventually
 def _tab() -> Iterator[Page]:
     """A tab of a real browser; without one a test is skipped on a laptop, in CI that would be a lie."""
     if executable() is None:
-        told = "no Chromium is installed (Debian: apt-get install chromium)"
+        reason = "no Chromium is installed (Debian: apt-get install chromium)"
         if os.environ.get("CI") == "true":
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(reason)
+        pytest.skip(reason)
     with browser() as page:
         yield page
 
@@ -42,7 +42,7 @@ def _caller(rig: FlowerRig) -> Iterator[Caller]:
 
 @pytest.fixture(scope="session", name="operator")
 def _operator(rig: FlowerRig, tab: Page) -> Operator:
-    """Somebody who is logged in, and sees both workers."""
+    """An operator who is logged in, and sees both workers."""
     operator = Operator(tab, rig.address)
     assert operator.log_in() == 200
     eventually(lambda: len(operator.rows("#workers-table")) == 2, what="Flower sees both workers")

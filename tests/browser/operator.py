@@ -87,9 +87,9 @@ class Operator:
     def sees_task(self, job_id: str, facts: Mapping[str, str], *, seconds: float = PATIENCE_SECONDS) -> Row:
         """Look at a task's page again and again until it says so; all that it says then."""
 
-        def said() -> Row | None:
+        def matching() -> Row | None:
             self.tab.open(f"{self.address}/task/{job_id}")
-            told: Row = self.tab.evaluate(_FACTS)
-            return told if facts.items() <= told.items() else None
+            row: Row = self.tab.evaluate(_FACTS)
+            return row if facts.items() <= row.items() else None
 
-        return eventually(said, what=f"the page of {job_id} says {facts}", within_seconds=seconds)
+        return eventually(matching, what=f"the page of {job_id} says {facts}", within_seconds=seconds)

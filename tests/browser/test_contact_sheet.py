@@ -79,7 +79,7 @@ def test_opens_from_a_file(tab: Page, small: Stage) -> None:
 
 
 def test_opens_from_a_store(tab: Page, address: str) -> None:
-    """The same over HTTP, and a tile leads to its original."""
+    """A sheet opens over HTTP as from a file, and a tile leads to its original."""
     tab.open(address)
     tab.requests.clear()
     target = tab.evaluate("document.querySelector('#row-1 a').href")

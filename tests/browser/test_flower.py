@@ -89,9 +89,9 @@ def test_what_matters_is_seen_without_scrolling(operator: Operator, caller: Call
 def test_a_page_for_each_task(operator: Operator, caller: Caller) -> None:
     """It says where the files are and how long the job took, not its last step; one that failed says why."""
     done, refused = caller.submit(image("a lighthouse")), caller.submit(image(params={"modelID": ""}))
-    told, failed = succeeded(done), failure(refused)
+    result, failed = succeeded(done), failure(refused)
 
-    page = operator.sees_task(done.id, {"Status": "SUCCESS", "Result": told["outputs"][0]["uri"]})
+    page = operator.sees_task(done.id, {"Status": "SUCCESS", "Result": result["outputs"][0]["uri"]})
 
     assert page["Keyword arguments"] == "photogpt images.generation: a lighthouse"
     assert float(page["Runtime"].removesuffix(" s")) > 0.5

@@ -37,8 +37,8 @@ def _polled(rig: FlowerRig, operator: Operator, caller: Caller) -> list[str]:
     replay = Replay(caller.app, events)
     for first in range(0, FINISHED, _AT_ONCE):
         numbers = range(first, first + _AT_ONCE)
-        told = replay.send(f"fox-{number} in the snow, soft morning light, 35 mm" for number in numbers)
-        operator.sees_task(told[-1], {"Status": "SUCCESS"})
+        job_ids = replay.send(f"fox-{number} in the snow, soft morning light, 35 mm" for number in numbers)
+        operator.sees_task(job_ids[-1], {"Status": "SUCCESS"})
     jobs = [caller.submit(image(f"[fault:never_finishes] crowd {number}")).id for number in range(POLLED)]
     eventually(lambda: min(_polls(rig, jobs)) >= 1, what="the provider was asked about each")
     return jobs
@@ -64,7 +64,7 @@ def test_list_shows_jobs_and_no_polls(operator: Operator, polled: list[str], rig
 
 @pytest.mark.usefixtures("polled")
 def test_memory_stays_small(operator: Operator, rig: FlowerRig) -> None:
-    """At its most, with somebody who looks at all pages, and asks the API for all jobs at once."""
+    """Flower at its most: an operator opens all pages, and a script asks the API for all jobs at once."""
     for page in ("/", "/tasks", "/broker", "/api/tasks?limit=10000"):
         operator.look(page)
 

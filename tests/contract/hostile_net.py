@@ -1,5 +1,5 @@
 """A net for tests in which names lead where a test says, every address that is dialled is written down, and a listener
-counts who comes; and a host that sends what it is told.
+counts who comes; and a host that sends what a test gives it.
 """
 
 from __future__ import annotations

@@ -200,8 +200,8 @@ class ProviderContract:
             for status in (sample.answer.status, 401, 422, 500):
                 answer = Answer(status, sample.answer.headers, json.dumps(variant).encode())
                 came = self.play(sample, answer)
-                told = [came.get(name) for name in ("message", "reason", "says")]
-                assert KEY not in json.dumps(told), variant
+                texts = [came.get(name) for name in ("message", "reason", "says")]
+                assert KEY not in json.dumps(texts), variant
 
     def test_submit_by_code(self, operation: str) -> None:
         """The HTTP code decides where it can: refused for good, refused for now, or nobody knows."""
@@ -243,7 +243,7 @@ class ProviderContract:
             assert self.polled(operation, Answer(200, {}, body)).get("raises") == "PollFailedError", body
 
     def test_catalog_by_code(self) -> None:
-        """A refused key is told apart from a provider that has a bad day."""
+        """A refused key is another error than a provider's bad day."""
         for catalog in self.adapter.catalogs:
             ends = {}
             for status in (401, 403, 404, 429, 500):

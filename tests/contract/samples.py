@@ -67,10 +67,10 @@ def described(ask: Callable[[], Any]) -> dict[str, Any]:
         return {"raises": type(error).__name__, "says": str(error), "after_seconds": wait}
     if isinstance(outcome, list):
         return {"entries": outcome}
-    told = {"is": type(outcome).__name__, **asdict(outcome)}
-    if "outputs" in told:
-        told["outputs"] = [_described_media(media) for media in outcome.outputs]
-    return told
+    fields = {"is": type(outcome).__name__, **asdict(outcome)}
+    if "outputs" in fields:
+        fields["outputs"] = [_described_media(media) for media in outcome.outputs]
+    return fields
 
 
 def _described_media(media: Media) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class TestCyberPhotoBooth(ProviderContract):
 
     @pytest.mark.parametrize("results", ["{}", "null", '{"images": [], "videos": []}', '{"images": ["", null]}'])
     def test_ambiguity_08_completed_with_nothing_has_no_outputs(self, results: str) -> None:
-        """Success without a file is told as such; what follows is not the adapter's business."""
+        """Success without a file is reported as such; what follows is not the adapter's business."""
         body = f'{{"status": "completed", "results": {results}}}'.encode()
         assert self.polled("generate", Answer(200, {}, body)) == {"is": "Succeeded", "outputs": []}
 

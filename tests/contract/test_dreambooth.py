@@ -129,7 +129,7 @@ class TestDreambooth(ProviderContract):
 
     def test_ambiguity_07_an_error_to_a_poll_is_sorted_by_its_words(self) -> None:
         """About the asking, the account, the id or the job."""
-        said = {
+        outcomes = {
             text: self.polled("text2img", answer(status="error", message=text))
             for text in (
                 "Rate limit exceeded",
@@ -139,7 +139,7 @@ class TestDreambooth(ProviderContract):
                 "Bad prompt",
             )
         }
-        ends = [came.get("raises") or came["is"] for came in said.values()]
+        ends = [came.get("raises") or came["is"] for came in outcomes.values()]
         assert ends == ["PollFailedError", "PollFailedError", "AccountRefusedError", "Unknown", "Failed"]
 
     def test_ambiguity_08_failed_is_the_end_of_this_job(self) -> None:
@@ -200,11 +200,12 @@ class TestDreambooth(ProviderContract):
 
     def test_a_quoted_address_goes_no_further(self) -> None:
         """Refusals and failures are shown to people and kept: none holds an address that we gave out."""
-        said = f"The webhook {HOOKS.address('job')} must be a valid URL."
+        message = f"The webhook {HOOKS.address('job')} must be a valid URL."
         refused = self.adapter.submit_outcome(
-            answer(status="error", message=said), self.submissions["text2img"], self.hooked
+            answer(status="error", message=message), self.submissions["text2img"], self.hooked
         )
-        failed = self.adapter.poll_outcome(answer(status="failed", message=said), Ticket("text2img", "1"), self.hooked)
+        ended = answer(status="failed", message=message)
+        failed = self.adapter.poll_outcome(ended, Ticket("text2img", "1"), self.hooked)
 
         assert isinstance(refused, Refused)
         assert refused.message == "The webhook *** must be a valid URL."

@@ -102,7 +102,7 @@ def test_a_refused_connection_bought_nothing() -> None:
 
 
 def test_a_connection_that_is_never_made_bought_nothing() -> None:
-    """A server too busy to take the connection: the connect time-out is told from all later ones."""
+    """A server too busy to take the connection: the connect time-out differs from all later ones."""
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen(0)
@@ -264,7 +264,7 @@ def test_redirects_are_answers(status: int) -> None:
     ids=["gzip", "deflate", "raw deflate"],
 )
 def test_an_answer_that_is_packed_unasked_is_unpacked(packed: bytes, encoding: str) -> None:
-    """Some servers compress although they were told not to."""
+    """Some servers compress although the request asks for none."""
 
     async def handler(_: web.Request) -> web.StreamResponse:
         return web.Response(body=packed, headers={"Content-Encoding": encoding})

@@ -73,7 +73,7 @@ def cut_after(count: int, *, declared: bool) -> Handler:
 
 
 def test_a_picture_comes_whole_with_all_that_is_known_of_it() -> None:
-    """Bytes, digest, type and size are told from what came, not from what the server called it."""
+    """Bytes, digest, type and size are read from the bytes, not from what the server called it."""
     with fetch(always(JPEG, content_type="text/plain")) as fetched:
         assert fetched.read() == JPEG
         assert fetched.sha256 == hashlib.sha256(JPEG).hexdigest()

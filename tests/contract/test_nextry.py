@@ -131,7 +131,7 @@ class TestNextry(ProviderContract):
             assert self.submitted("generate_image", Answer(200, {}, body))["provider_job_id"] == text
 
     def test_ambiguity_09_complete_with_nothing_has_no_outputs(self) -> None:
-        """Success without a file is told as such."""
+        """Success without a file is reported as such."""
         assert self.polled("generate_image", complete(stock_url=None, preview_url="")) == {
             "is": "Succeeded",
             "outputs": [],
@@ -139,7 +139,7 @@ class TestNextry(ProviderContract):
 
     @pytest.mark.parametrize("field", ["error", "error_message", "message", "detail"])
     def test_ambiguity_10_the_reason_in_every_field(self, field: str) -> None:
-        """The field is not documented; the id helps whoever asks the provider."""
+        """The field is not documented; the id helps when the provider is asked about it."""
         body = json.dumps({"status": "error", field: "no face"}).encode()
         assert self.polled("generate_image", Answer(200, {}, body))["reason"] == "no face (history item job-1)"
 

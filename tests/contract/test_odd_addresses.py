@@ -209,7 +209,7 @@ def test_an_input_address_that_can_not_be_sent_is_refused(form: InputForm) -> No
 )
 @pytest.mark.parametrize("buys", [False, True], ids=["poll", "purchase"])
 def test_a_call_of_which_no_request_can_be_made_is_surely_not_sent(call: Call, buys: bool) -> None:
-    """It is a mistake of the set-up or of an adapter, and never a doubt about a purchase."""
+    """It is a mistake of the set-up or of an adapter, and never an unconfirmed submit."""
 
     async def work(_net: PlayedNet) -> None:
         async with client_of() as client:

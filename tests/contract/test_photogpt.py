@@ -106,7 +106,7 @@ class TestPhotoGPT(ProviderContract):
             assert self.submitted("images.upscaling", nok("no such image", status))["is"] == "Refused"
 
     def test_ambiguity_02_no_result_is_a_failed_poll(self) -> None:
-        """Nothing is said of the job: it is asked again."""
+        """The answer does not name the job: it is polled again."""
         assert self.polled("images.generation", Answer(200, {}, b'{"status": "OK"}'))["raises"] == "PollFailedError"
 
     def test_ambiguity_03_casing_and_unknown_words(self) -> None:
@@ -122,7 +122,7 @@ class TestPhotoGPT(ProviderContract):
         assert self.polled("images.generation", job("failed", **{field: {"code": 3}}))["reason"] == "code: 3"
 
     def test_ambiguity_05_empty_and_partial_success(self) -> None:
-        """Nothing is told as nothing; less than asked for is a success."""
+        """No output is reported as none; less than asked for is a success."""
         assert self.polled("images.generation", job("success", images=[]))["outputs"] == []
         partial = self.polled(
             "images.generation", job("success", images=[{"id": "i", "url": "https://a.example/1"}, {}])
@@ -201,14 +201,14 @@ class TestPhotoGPT(ProviderContract):
         call = self.adapter.list_call(since, since + timedelta(hours=1), self.account, page="next")
         assert (call.method, call.url, call.headers) == ("GET", "https://provider.example:8443/api/jobs", HEADERS)
         assert call.query == {"start": "2026-03-01T07:00:00Z", "end": "2026-03-01T08:00:00Z", "pageToken": "next"}
-        told = {
+        listed = {
             "jobId": "j1",
             "status": "Running",
             "credits": 2,
             "errorMessage": None,
             "createdAt": "2026-03-01T07:30:00Z",
         }
-        body = {"status": "OK", "result": {"jobs": [told, {"status": "no id"}, 7], "nextPageToken": "2"}}
+        body = {"status": "OK", "result": {"jobs": [listed, {"status": "no id"}, 7], "nextPageToken": "2"}}
         listing = self.adapter.list_outcome(Answer(200, {}, json.dumps(body).encode()), self.account)
         created = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
         assert listing == Listing((Listed("j1", "running", created, "", 2.0),), "2")

@@ -36,7 +36,7 @@ class TestSubmits(SandboxTests):
         assert "retry-after" not in self.submit(http, "fox [fault:429]").headers
 
     def test_an_edge_page_is_html(self, http: httpx.Client) -> None:
-        """403 from whoever stands in front."""
+        """403 from a proxy in front."""
         answer = self.submit(http, "fox [fault:edge_page]")
 
         assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
@@ -115,7 +115,7 @@ class TestSubmits(SandboxTests):
 
 
 class TestPolls(SandboxTests):
-    """What a client is told of a job."""
+    """The answer to a poll of a job."""
 
     def buy(self, http: httpx.Client, prompt: str) -> str:
         answer = http.post(GENERATE, json={**IMAGE, "prompt": prompt}, headers=PHOTOGPT)

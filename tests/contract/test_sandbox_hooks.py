@@ -71,18 +71,18 @@ class TestHooks(SandboxTests):
         queued = self.submit(http, webhook=receiver.url, track_id="order-7")
         self.answered(http, lambda counts: counts == {"200": 1})
 
-        [said] = receiver.calls
-        assert (said["status"], said["id"], said["track_id"]) == ("success", queued["id"], "order-7")
-        assert said["output"] == queued["future_links"]
-        assert [http.get(url).status_code for url in said["output"]] == [200, 200]
+        [call] = receiver.calls
+        assert (call["status"], call["id"], call["track_id"]) == ("success", queued["id"], "order-7")
+        assert call["output"] == queued["future_links"]
+        assert [http.get(url).status_code for url in call["output"]] == [200, 200]
 
     def test_failure_is_told_with_a_message(self, http: httpx.Client, receiver: Receiver) -> None:
         """As the fetch call would say it."""
         queued = self.submit(http, webhook=receiver.url, prompt="a fox [fault:fail]")
         self.answered(http, lambda counts: counts == {"200": 1})
 
-        [said] = receiver.calls
-        assert (said["status"], said["id"], said["message"]) == ("failed", queued["id"], "Failed, Try Again")
+        [call] = receiver.calls
+        assert (call["status"], call["id"], call["message"]) == ("failed", queued["id"], "Failed, Try Again")
 
     def test_a_submit_that_is_done_at_once_is_told_too(self, http: httpx.Client, receiver: Receiver) -> None:
         """The call may even come before the answer."""
@@ -91,16 +91,16 @@ class TestHooks(SandboxTests):
         assert (done["status"], receiver.calls[0]["status"]) == ("success", "success")
 
     def test_calls_can_be_ordered_twice_early_and_not_at_all(self, http: httpx.Client, receiver: Receiver) -> None:
-        """A job that never finishes is told of only by a lie."""
+        """A job that never finishes is reported only by a lie."""
         self.submit(http, webhook=receiver.url, prompt="lost [fault:hook_lost]")
         lied = self.submit(http, webhook=receiver.url, prompt="lie [fault:hook_lies:0.05] [fault:never_finishes]")
         twice = self.submit(http, webhook=receiver.url, prompt="twice [fault:hook_repeated:2]")
         begun = time.monotonic()
         self.answered(http, lambda counts: counts == {"200": 3} and time.monotonic() - begun > 2 * LATENCY_SECONDS)
 
-        told = [said["id"] for said in receiver.calls]
-        assert sorted(told) == sorted([lied["id"], twice["id"], twice["id"]])
-        assert {said["status"] for said in receiver.calls} == {"success"}
+        ids = [call["id"] for call in receiver.calls]
+        assert sorted(ids) == sorted([lied["id"], twice["id"], twice["id"]])
+        assert {call["status"] for call in receiver.calls} == {"success"}
 
     def test_a_receiver_that_is_away_is_not_called_again(self, http: httpx.Client) -> None:
         """Best effort: the job does not suffer."""
@@ -116,7 +116,7 @@ class TestHooks(SandboxTests):
         assert sandbox.purchases() == []
 
     def test_the_same_request_is_the_same_with_another_webhook(self, sandbox: Sandbox, http: httpx.Client) -> None:
-        """Digests count purchases of one thing, wherever its end is told."""
+        """Digests count purchases of one thing, wherever its end is reported."""
         for port in (9, 19):
             self.submit(http, webhook=f"http://127.0.0.1:{port}/hook", track_id=str(port))
         assert len({bought["digest"] for bought in sandbox.purchases()}) == 1

@@ -1,4 +1,4 @@
-"""Ordered faults of files, as whoever downloads them meets them."""
+"""Ordered faults of files, as a download meets them."""
 
 from __future__ import annotations
 

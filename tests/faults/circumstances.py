@@ -17,8 +17,8 @@ LIBRARIES = ("celery", "kombu", "redis")
 
 def circumstances() -> dict[str, str]:
     """As it stands beside each result."""
-    said = subprocess.run([redis_binary(), "--version"], capture_output=True, text=True, check=True).stdout.split()
-    server = next(part.removeprefix("v=") for part in said if part.startswith("v="))
+    words = subprocess.run([redis_binary(), "--version"], capture_output=True, text=True, check=True).stdout.split()
+    server = next(part.removeprefix("v=") for part in words if part.startswith("v="))
     versions = [f"{name} {version(name)}" for name in LIBRARIES]
     return {
         "machine": machine(),
@@ -27,13 +27,13 @@ def circumstances() -> dict[str, str]:
     }
 
 
-class Surroundings:
-    """What else went on while something was measured: counted from when this was made."""
+class MachineLoad:
+    """The load of the machine while something was measured: counted from when this was made."""
 
     def __init__(self) -> None:
         self._began, self._stolen_before = time.monotonic(), stolen_seconds()
 
-    def told(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float]:
         """The load of the last 15 minutes, and the share of the CPUs that the host of a virtual machine kept [%]."""
         cpu_seconds = (time.monotonic() - self._began) * (os.cpu_count() or 1)
         stolen = stolen_seconds() - self._stolen_before

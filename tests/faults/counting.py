@@ -18,16 +18,16 @@ ANY_NUMBER = 1000
 
 
 def ends(rig: Rig, job_ids: Iterable[str], *, within_seconds: float = 60.0) -> Counter[str]:
-    """Wait until every caller was told; how many of them were told what: "succeeded", or the code of a failure."""
+    """Wait until every caller has its answer; how often each came: "succeeded", or the code of a failure."""
     waiting = list(job_ids)
 
-    def told() -> list[str] | None:
+    def answers() -> list[str] | None:
         with rig.server() as server:
             found = [json.loads(server.get(f"celery-task-meta-{job_id}") or "{}") for job_id in waiting]
         ended = [_end(meta) for meta in found if meta.get("status") in ("SUCCESS", "FAILURE")]
         return ended if len(ended) == len(waiting) else None
 
-    return Counter(eventually(told, what="every caller is told", within_seconds=within_seconds))
+    return Counter(eventually(answers, what="every caller has its answer", within_seconds=within_seconds))
 
 
 def _end(meta: dict[str, Any]) -> str:

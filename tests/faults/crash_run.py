@@ -143,15 +143,15 @@ class Watch:
 def _cell(stage: CrashStage, caller: Caller, point: Point, case: Case, job_id: str, watch: Watch, mark: str) -> Cell:
     """The caller's answer, and what the record, the store and the provider say to it."""
     answer = caller.result_of(job_id)
-    told: Any = answer.get(timeout=1, propagate=False)
+    result: Any = answer.get(timeout=1, propagate=False)
     with stage.server() as server:
         record = Ledger(server).read(case.owner, job_id)
     assert record is not None
     if answer.successful():
-        end = str(told["state"])
-        _check_objects(stage, record, told)
+        end = str(result["state"])
+        _check_objects(stage, record, result)
     else:
-        end = json.loads(str(told))["code"]
+        end = json.loads(str(result))["code"]
         assert not stage.store.names(_folder(record)), "objects of a job that has no result"
     expected_state = {"succeeded": "succeeded", "submission_unknown": "unconfirmed"}.get(end, "failed")
     assert record.state == expected_state
@@ -171,14 +171,14 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def _check_objects(stage: CrashStage, record: Record, told: dict[str, Any]) -> None:
+def _check_objects(stage: CrashStage, record: Record, result: dict[str, Any]) -> None:
     """Each object once, whole, the very bytes that the provider has, and `job.json` beside them."""
-    keys = [output["key"] for output in told["outputs"]]
+    keys = [output["key"] for output in result["outputs"]]
     folder = _folder(record)
     assert stage.store.names(folder) == sorted([*keys, f"{folder}job.json"])
-    assert json.loads(stage.store.read(f"{folder}job.json")[0])["outputs"] == told["outputs"]
+    assert json.loads(stage.store.read(f"{folder}job.json")[0])["outputs"] == result["outputs"]
     sources = record.outputs if record.text("outputs") else ()
-    for number, output in enumerate(told["outputs"]):
+    for number, output in enumerate(result["outputs"]):
         stored = hashlib.sha256(stage.store.read(output["key"])[0]).hexdigest()
         assert stored == output["sha256"]
         if sources:

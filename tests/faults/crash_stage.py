@@ -101,7 +101,7 @@ CASES = (
     ),
 )
 
-#: Accounts beside those of the rig. Each has room for one job: whoever does not give its place back stops the next run.
+#: Accounts beside those of the rig. Each has room for one job: a job that keeps its place stops the next run.
 ACCOUNTS = {
     "DREAMBOOTH__ACCOUNTS__QUICK__API_KEY": "key-of-quick",
     "PHOTOGPT__ACCOUNTS__FILMS__API_KEY": "key-of-films",
@@ -147,7 +147,7 @@ class CrashStage(Rig):
         return Process.of_procfile(name, env=env, ready=ready, folder=self._folder, more=more)
 
     def environment(self) -> dict[str, str]:
-        told = {name: value for name, value in super().environment().items() if name not in CLOCKS}
+        variables = {name: value for name, value in super().environment().items() if name not in CLOCKS}
         accounts = {f"BIDE_PROVIDERS__{name}": value for name, value in ACCOUNTS.items()}
         # each account's round may wait for the others at its point
-        return {**told, **self._clocks, **accounts, "BIDE_POLLER__CONCURRENCY": "16"}
+        return {**variables, **self._clocks, **accounts, "BIDE_POLLER__CONCURRENCY": "16"}

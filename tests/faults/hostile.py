@@ -66,16 +66,16 @@ def message(queue: str, *, task: str | None = None, body: Any = MISSING, **heade
     }
 
 
-def packed(told: Any) -> bytes:
+def packed(content: Any) -> bytes:
     """As it lies in the queue: the body as base64 of JSON, where there is still one that is not text."""
-    if isinstance(told, dict) and "body" in told and not isinstance(told["body"], str):
-        told = {**told, "body": base64.b64encode(json.dumps(told["body"]).encode()).decode()}
-    return json.dumps(told).encode()
+    if isinstance(content, dict) and "body" in content and not isinstance(content["body"], str):
+        content = {**content, "body": base64.b64encode(json.dumps(content["body"]).encode()).decode()}
+    return json.dumps(content).encode()
 
 
-def places(told: dict[str, Any], before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(content: dict[str, Any], before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path to every part of a message."""
-    for name, part in told.items():
+    for name, part in content.items():
         yield (*before, name)
         if isinstance(part, dict):
             yield from places(part, (*before, name))
@@ -86,15 +86,15 @@ def places(told: dict[str, Any], before: tuple[Any, ...] = ()) -> Iterator[tuple
                     yield from places(third, (*before, name, number))
 
 
-def spoilt(told: Any, path: Sequence[Any], value: Any) -> Any:
+def spoilt(content: Any, path: Sequence[Any], value: Any) -> Any:
     """A copy with another value at `path`, or without what is there; a path that is no longer there changes nothing."""
     name, *rest = path
-    inside = isinstance(told, dict) and name in told
-    if not (inside or (isinstance(told, list) and isinstance(name, int) and name < len(told))):
-        return told
-    copy = told.copy()
+    inside = isinstance(content, dict) and name in content
+    if not (inside or (isinstance(content, list) and isinstance(name, int) and name < len(content))):
+        return content
+    copy = content.copy()
     if rest:
-        copy[name] = spoilt(told[name], rest, value)
+        copy[name] = spoilt(content[name], rest, value)
     elif value is MISSING:
         del copy[name]
     else:
@@ -143,7 +143,7 @@ def items(draw: st.DrawFn) -> Item:
     queue = draw(st.sampled_from(list(MEANT)))
     if draw(st.integers(0, 19)) == 0:
         return Item(queue, draw(st.binary(max_size=60)))
-    told: Any = message(queue)
-    for path in draw(st.lists(st.sampled_from(list(places(told))), min_size=1, max_size=3)):
-        told = spoilt(told, path, draw(_VALUES))
-    return Item(queue, packed(told))
+    content: Any = message(queue)
+    for path in draw(st.lists(st.sampled_from(list(places(content))), min_size=1, max_size=3)):
+        content = spoilt(content, path, draw(_VALUES))
+    return Item(queue, packed(content))

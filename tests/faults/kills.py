@@ -40,7 +40,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Struck:
-    """What a process said before it killed itself; `at` in seconds since the epoch."""
+    """What a process wrote before it killed itself; `at` in seconds since the epoch."""
 
     point: str
     whom: tuple[str, ...]

@@ -80,7 +80,7 @@ def request(order: str, **more: Any) -> dict[str, Any]:
 
 PICTURES: dict[str, Any] = {"inputs": {"face": PICTURE}}
 
-#: One job for every way to end, and every trouble on the way; by what its caller is told.
+#: One job for every way to end, and every trouble on the way; by its caller's answer.
 JOBS: dict[str, tuple[dict[str, Any], str]] = {
     "photogpt": (request(""), "succeeded"),
     "dreambooth": (

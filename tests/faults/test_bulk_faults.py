@@ -54,7 +54,7 @@ def bulk(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def check_purchases(rig: Rig, bulk: Bulk, run_id: str, marked: str) -> None:
-    """Each row that succeeded was bought once, and none twice; what may have been bought is told as unconfirmed."""
+    """Each row that succeeded was bought once, and none twice; what may have been bought ends as unconfirmed."""
     purchases = bought(rig, marked)
     ends = {line["request"]["params"]["prompt"]: line["state"] for line in bulk.lines(run_id)}
     assert set(purchases.values()) == {1}

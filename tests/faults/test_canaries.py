@@ -1,4 +1,4 @@
-"""Planted secrets stay where they belong, whatever happens to the jobs: every place anybody can look at is searched."""
+"""Planted secrets stay where they belong, whatever happens to the jobs: every place that can be read is searched."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def events(planted: PlantedRig) -> Iterator[list[Place]]:
 
         def listen() -> None:
             while not over.is_set():
-                if said := subscription.get_message(timeout=0.2):
-                    heard.append(Place(f"published on {said['channel']}", str(said["data"])))
+                if published := subscription.get_message(timeout=0.2):
+                    heard.append(Place(f"published on {published['channel']}", str(published["data"])))
 
         listener = threading.Thread(target=listen)
         listener.start()
@@ -58,7 +58,7 @@ def events(planted: PlantedRig) -> Iterator[list[Place]]:
 @pytest.fixture(scope="module")
 def run(planted: PlantedRig, events: list[Place]) -> list[Place]:
     """All jobs are run; what stood in Redis and on command lines meanwhile."""
-    events.clear()  # what was said before is not about these jobs
+    events.clear()  # earlier events are not about these jobs
     seen: list[Place] = []
     planted.sandbox.order([{"fault": "refused", "message": f"bad key {KEYS['photogpt']}", "match": "echo"}])
     with Caller(planted.redis.url) as caller:
@@ -69,8 +69,8 @@ def run(planted: PlantedRig, events: list[Place]) -> list[Place]:
             eventually(lambda: planted.state(canceled) == "running", what="a job to cancel runs")
             seen += [*in_redis(server), *in_processes()]
         caller.app.send_task("bide.cancel", args=[canceled], queue="bide.control")
-        for name, (_, told) in JOBS.items():
-            assert ends(planted, [job_ids[name]]) == {told: 1}, name
+        for name, (_, end) in JOBS.items():
+            assert ends(planted, [job_ids[name]]) == {end: 1}, name
         echoed = caller.submit(request("echo"), ignore_result=False).id
         assert ends(planted, [echoed, canceled]) == {"unauthorized": 1, "canceled": 1}
         with planted.server() as server:  # which the refused key has paused

@@ -94,7 +94,7 @@ PAIRS = [(point, case) for point in POINTS for case in CASES if point not in cas
 
 @pytest.mark.parametrize(("point", "case"), PAIRS, ids=[f"{point}, {case.name}" for point, case in PAIRS])
 def test_a_job_killed_at(point: Point, case: Case, played: Played) -> None:
-    """One end within a minute, the right one for the point; bought as often as is right; and its caller was told."""
+    """One end within a minute, the right one for the point, bought as often as is right; its caller has an answer."""
     cells = played[point]
     if isinstance(cells, Exception):
         raise cells

@@ -60,14 +60,14 @@ def test_the_grace_period_is_longer_than_the_longest_step(service: str, steps: s
         "download": settings.media.download_seconds + timing.read_timeout_seconds,
         "two_reads": 2 * timing.read_timeout_seconds,
     }
-    told = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["stop_grace_period"]
+    grace = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["stop_grace_period"]
 
-    assert _seconds(told) > max(longest[step] for step in steps.split())
+    assert _seconds(grace) > max(longest[step] for step in steps.split())
 
 
-def _seconds(told: str) -> float:
+def _seconds(duration: str) -> float:
     """A duration as compose writes it: 90s, 5m."""
-    return float(told[:-1]) * {"s": 1, "m": 60}[told[-1]]
+    return float(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def test_sigterm_under_load(caller: Caller, rig: Rig) -> None:
@@ -175,10 +175,10 @@ def fleets(rig: Rig, earlier: Path, tmp_path: Path) -> Iterator[tuple[Fleet, Fle
 def known_to(root: Path, env: dict[str, str]) -> dict[str, str]:
     """The environment without what an earlier version does not know: a deployment sets that with the new one."""
     command = ["python", "-m", "config.settings"]
-    said = subprocess.run(
+    done = subprocess.run(
         command, cwd=root, env={**env, "PYTHONPATH": str(root)}, capture_output=True, text=True, check=False
     )
-    return {name: value for name, value in env.items() if name not in _UNKNOWN.findall(said.stderr)}
+    return {name: value for name, value in env.items() if name not in _UNKNOWN.findall(done.stderr)}
 
 
 def test_a_rolling_restart_and_back(caller: Caller, rig: Rig, fleets: tuple[Fleet, Fleet]) -> None:
@@ -219,9 +219,9 @@ def test_a_replacement_without_overlap(caller: Caller, rig: Rig, fleets: tuple[F
         fleet.kill()
     fleets[1].start()
 
-    told = ends(rig, job_ids)
+    counts = ends(rig, job_ids)
 
-    assert told["succeeded"] + told["submission_unknown"] == len(job_ids)
+    assert counts["succeeded"] + counts["submission_unknown"] == len(job_ids)
     check_nothing_left(rig, marked)
 
 

@@ -1,4 +1,4 @@
-"""Kills and outages under way: no job is lost, none is bought twice, and every caller is told."""
+"""Kills and outages under way: no job is lost, none is bought twice, and every caller has an answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JOBS = 12
 #: How long a worker may take to end in good order with jobs under way [seconds].
 GRACE_SECONDS = 20.0
 
-#: How long it may take until a job whose worker was killed is settled [seconds].
+#: How long it may take until a job whose worker was killed has ended [seconds].
 REPAIR_SECONDS = 20.0
 
 
@@ -43,7 +43,7 @@ def strikes(rig: Rig) -> int:
 
 
 def test_a_worker_killed_while_submitting(caller: Caller, rig: Rig) -> None:
-    """Killed between the purchase and its answer: the caller is told that this is unknown, and nothing is repeated."""
+    """Killed between the purchase and its answer: the caller learns that this is unknown, and nothing is repeated."""
     marked = marker()
     rig.sandbox.order([{"fault": "accept_then_hang", "match": marked}])
     [job_id] = submit_some(caller, marked, jobs=1)
@@ -95,8 +95,8 @@ def test_a_worker_killed_while_it_takes_messages(caller: Caller, rig: Rig) -> No
         rig.worker.kill()
         rig.worker.start()
 
-    told = ends(rig, job_ids, within_seconds=120)
-    assert told["succeeded"] + told["submission_unknown"] == len(job_ids)
+    counts = ends(rig, job_ids, within_seconds=120)
+    assert counts["succeeded"] + counts["submission_unknown"] == len(job_ids)
     check_nothing_left(rig, marked)
 
 
@@ -127,9 +127,9 @@ def test_redis_restarts(how: str, caller: Caller, rig: Rig) -> None:
         rig.redis.stop()
     rig.redis.start()
 
-    told = ends(rig, job_ids)
-    assert told["succeeded"] + told["submission_unknown"] == JOBS
-    assert told["submission_unknown"] <= JOBS / 2
+    counts = ends(rig, job_ids)
+    assert counts["succeeded"] + counts["submission_unknown"] == JOBS
+    assert counts["submission_unknown"] <= JOBS / 2
     assert rig.worker.alive
     assert rig.poller.alive
     check_nothing_left(rig, marked)

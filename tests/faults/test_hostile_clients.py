@@ -149,10 +149,10 @@ def test_nothing_but_json_is_read(rig: Rig, tmp_path: Path) -> None:
 def test_a_packed_message_does_not_fill_the_memory(rig: Rig, how: str) -> None:
     """A body of 200 kB that unpacks to 200 MB is refused at the limit, and so is what is packed in unknown ways."""
     bomb = base64.b64encode(zlib.compress(b" " * 200 * MIB)).decode()
-    told = message(SUBMIT_QUEUE, compression=how)
+    sent = message(SUBMIT_QUEUE, compression=how)
     before = rig.worker.peak_bytes
 
-    push(rig, *[Item(SUBMIT_QUEUE, packed({**told, "body": bomb}))] * 5)
+    push(rig, *[Item(SUBMIT_QUEUE, packed({**sent, "body": bomb}))] * 5)
 
     eventually(lambda: not waiting(rig), what="all were taken")
     assert rig.worker.peak_bytes - before < 50 * MIB
@@ -160,13 +160,13 @@ def test_a_packed_message_does_not_fill_the_memory(rig: Rig, how: str) -> None:
 
 @pytest.mark.usefixtures("unharmed")
 def test_fifty_megabytes_are_refused(rig: Rig, caller: Caller) -> None:
-    """The caller is told what the limit is and what to do; nothing is bought."""
+    """The failure names the limit and what to do; nothing is bought."""
     marked = marker()
 
-    told = failure(caller.submit(image(marked, params={"notes": "x" * 50 * MIB})))
+    refusal = failure(caller.submit(image(marked, params={"notes": "x" * 50 * MIB})))
 
-    assert told["code"] == "invalid_request"
-    assert "over the limit" in told["message"]
+    assert refusal["code"] == "invalid_request"
+    assert "over the limit" in refusal["message"]
     assert rig.purchases(marked) == []
 
 
@@ -176,10 +176,10 @@ def test_a_deep_request_is_refused(rig: Rig, caller: Caller) -> None:
     for depth in (300, 900, 50_000):
         text = json.dumps(image()).replace('"m1"', "[" * depth + "]" * depth)
         body = base64.b64encode(f'[[], {{"request": {text}}}, {{}}]'.encode()).decode()
-        told = message(SUBMIT_QUEUE)
-        push(rig, Item(SUBMIT_QUEUE, packed({**told, "body": body})))
+        sent = message(SUBMIT_QUEUE)
+        push(rig, Item(SUBMIT_QUEUE, packed({**sent, "body": body})))
         if depth < 50_000:
-            refused: AsyncResult[Any] = caller.result_of(told["headers"]["id"])
+            refused: AsyncResult[Any] = caller.result_of(sent["headers"]["id"])
             assert failure(refused)["code"] == "invalid_request"
 
 
@@ -201,17 +201,17 @@ def test_an_id_belongs_to_its_first_request(rig: Rig, caller: Caller) -> None:
 def test_thousands_of_copies_are_one_job(rig: Rig) -> None:
     """Two thousand copies of one message are one purchase and one result."""
     marked = marker()
-    told = message(SUBMIT_QUEUE, body=[[], {"request": image(marked)}, {}])
+    sent = message(SUBMIT_QUEUE, body=[[], {"request": image(marked)}, {}])
 
     with rig.server() as server:
         pipeline = server.pipeline(transaction=False)
         for _ in range(2000):
-            told["properties"]["delivery_tag"] = str(uuid.uuid4())
-            pipeline.lpush(SUBMIT_QUEUE, packed(told))
+            sent["properties"]["delivery_tag"] = str(uuid.uuid4())
+            pipeline.lpush(SUBMIT_QUEUE, packed(sent))
         pipeline.execute()
     eventually(lambda: not waiting(rig), what="all were taken", within_seconds=60)
 
-    assert ends(rig, [told["headers"]["id"]]) == {"succeeded": 1}
+    assert ends(rig, [sent["headers"]["id"]]) == {"succeeded": 1}
     check_nothing_left(rig, marked)
 
 
@@ -221,12 +221,12 @@ def test_foreign_tasks_are_refused(rig: Rig, caller: Caller, task: str) -> None:
     """Neither unknown tasks nor Celery's own are run: its `chord_unlock` would wait in the queue for ever."""
     argument = {"task": "bide.generate", "args": [], "kwargs": {"request": image()}}
     for queue in QUEUES:
-        told = message(queue, task=task, body=[[str(uuid.uuid4()), argument], {"interval": 1}, {}])
-        told["headers"]["task"] = task
+        sent = message(queue, task=task, body=[[str(uuid.uuid4()), argument], {"interval": 1}, {}])
+        sent["headers"]["task"] = task
 
-        push(rig, Item(queue, packed(told)))
+        push(rig, Item(queue, packed(sent)))
 
-        refused: AsyncResult[Any] = caller.result_of(told["headers"]["id"])
+        refused: AsyncResult[Any] = caller.result_of(sent["headers"]["id"])
         assert isinstance(refused.get(timeout=15, propagate=False), Exception)
 
 
@@ -272,10 +272,10 @@ FOREIGN = {
 def test_a_callback_that_leads_nowhere_harms_its_own_caller_only(rig: Rig, embedded: dict[str, Any]) -> None:
     """The job is bought once and stored, whatever becomes of its caller's callback."""
     marked = marker()
-    told = message(SUBMIT_QUEUE, body=[[], {"request": image(marked)}, embedded], group=str(uuid.uuid4()))
-    job_id = told["headers"]["id"]
+    sent = message(SUBMIT_QUEUE, body=[[], {"request": image(marked)}, embedded], group=str(uuid.uuid4()))
+    job_id = sent["headers"]["id"]
 
-    push(rig, Item(SUBMIT_QUEUE, packed(told)))
+    push(rig, Item(SUBMIT_QUEUE, packed(sent)))
 
     eventually(lambda: rig.state(job_id) == "succeeded", what="the job is done")
     check_nothing_left(rig, marked)

@@ -39,7 +39,7 @@ def caller(deployment: Rig) -> Iterator[Caller]:
 
 @contextmanager
 def inside() -> Iterator[tuple[int, list[str]]]:
-    """A listener that must not be reached: its port, and whoever came."""
+    """A listener that must not be reached: its port, and its connections."""
     came: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
@@ -77,9 +77,9 @@ def test_no_harmful_result_is_stored(caller: Caller, rig: Rig) -> None:
     results = {fault: caller.submit(image(f"{word} [fault:{fault}]")) for fault, word in marked.items()}
 
     for fault, result in results.items():
-        told = failure(result)
-        assert told["code"] == "bad_media", fault
-        assert RESULTS[fault] in told["message"], told["message"]
+        refusal = failure(result)
+        assert refusal["code"] == "bad_media", fault
+        assert RESULTS[fault] in refusal["message"], refusal["message"]
         assert stored(rig, str(result.id)) == []
         assert len(rig.purchases(marked[fault])) == 1
     assert rig.worker.peak_bytes - before_bytes < GROWTH_BYTES
@@ -94,11 +94,11 @@ def test_no_redirect_reaches_inside(host: str, caller: Caller, rig: Rig) -> None
         rig.sandbox.order([{"fault": "redirect_to", "match": marked, "url": f"http://{host}:{port}/latest"}])
         result = caller.submit(image(marked))
 
-        told = failure(result)
+        refusal = failure(result)
 
         assert came == []
-    assert told["code"] == "bad_media"
-    assert "not a public address" in told["message"]
+    assert refusal["code"] == "bad_media"
+    assert "not a public address" in refusal["message"]
     assert stored(rig, str(result.id)) == []
 
 

@@ -1,4 +1,4 @@
-"""A worker killed after the provider accepted: the doubt it leaves is settled, and the paid job comes home."""
+"""A worker killed after the provider accepted leaves an unconfirmed job; an operator attaches it, and it comes home."""
 
 from __future__ import annotations
 

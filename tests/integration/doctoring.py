@@ -31,7 +31,7 @@ def doctor(rig: Rig, *arguments: str, **environment: str) -> subprocess.Complete
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=90, check=False)
 
 
-def told(rig: Rig, **environment: str) -> Settings:
+def settings_of(rig: Rig, **environment: str) -> Settings:
     """The settings of the deployment, with some changed."""
     return load({**rig.environment(), **environment}, None)
 

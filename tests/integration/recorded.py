@@ -126,10 +126,10 @@ def play(page: Path, rig: Rig, folder: Path, *, then: Callable[[Step, str], None
         return "".join(f"$ {step.command}\n{printed(step)}" for step in steps(block[0]))
 
     def printed(step: Step) -> str:
-        said = session.run(step.command)
+        output = session.run(step.command)
         if then:
-            then(step, said)
-        return said if said.endswith("\n") or not said else f"{said}\n"
+            then(step, output)
+        return output if output.endswith("\n") or not output else f"{output}\n"
 
     return _CONSOLE.sub(recorded, text)
 

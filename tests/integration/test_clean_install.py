@@ -100,9 +100,9 @@ def test_a_service_with_the_wheel_alone(python: Path, rig: Rig, tmp_path: Path) 
     )
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["there"], told["same"]) == ([], True)
-    assert "pip install 'bide[s3]'" in told["refused"]
+    answer = json.loads(done.stdout)
+    assert (answer["there"], answer["same"]) == ([], True)
+    assert "pip install 'bide[s3]'" in answer["refused"]
     assert len(rig.purchases(marked)) == 1
 
 
@@ -120,5 +120,5 @@ def test_editors_know_the_types(python: Path, tmp_path: Path) -> None:
 
     done = subprocess.run([*command, "typed.py", "wrong.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    said = {line.rpartition(" error:")[0] or line for line in done.stdout.splitlines() if " error:" in line}
-    assert {f"wrong.py:{line}:" for line in (6, 7, 8, 9)} == said, done.stdout
+    found = {line.rpartition(" error:")[0] or line for line in done.stdout.splitlines() if " error:" in line}
+    assert {f"wrong.py:{line}:" for line in (6, 7, 8, 9)} == found, done.stdout

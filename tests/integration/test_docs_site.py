@@ -65,17 +65,17 @@ def test_the_site_shows_pictures_of_diagrams(site: Path) -> None:
 
 def test_the_reference_is_that_of_the_code(site: Path) -> None:
     """Methods, fields, errors, commands and variables of this very version, with what their docstrings say."""
-    said = {page.parent.name: text_of(page) for page in (site / "reference").glob("*/index.html")}
+    texts = {page.parent.name: text_of(page) for page in (site / "reference").glob("*/index.html")}
     for name in ("submit_many", "The record is written first", "AsyncClient"):
-        assert name in said["client"]
+        assert name in texts["client"]
     for name in ("idempotency_key", "on_unknown", "submission_unknown", "job.unconfirmed"):
-        assert name in said["contract"] + said["wire"]
-    assert "IdempotencyConflictError" in said["errors"]
+        assert name in texts["contract"] + texts["wire"]
+    assert "IdempotencyConflictError" in texts["errors"]
     for name in ("bide unconfirmed attach", "bide failed replay", "--older-than"):
-        assert name in said["commands"].replace("\xa0", " ")
-    assert "UNSET" not in said["commands"]  # how click says "no default" to itself
+        assert name in texts["commands"].replace("\xa0", " ")
+    assert "UNSET" not in texts["commands"]  # how click says "no default" to itself
     variables = {variable_name(leaf.path) for leaf in KNOWN if "accounts" not in leaf.path}
-    assert {name for name in variables if name.upper() not in said["settings"].upper()} == set()
+    assert {name for name in variables if name.upper() not in texts["settings"].upper()} == set()
 
 
 def test_links_out_of_the_docs_lead_to_the_repository(site: Path) -> None:

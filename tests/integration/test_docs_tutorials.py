@@ -27,11 +27,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
-def compare(step: Step, said: str) -> None:
+def compare(step: Step, output: str) -> None:
     """Fail where a command prints something of another shape than its page says."""
-    if step.command.startswith("npm ") and said:
-        pytest.skip(f"npm can't fetch what the page installs: {said}")
-    assert shape(said) == shape(step.output), f"{step.command}\n\nthe page says:\n{step.output}\nit printed:\n{said}"
+    if step.command.startswith("npm ") and output:
+        pytest.skip(f"npm can't fetch what the page installs: {output}")
+    assert shape(output) == shape(step.output), f"{step.command}\n\nthe page has:\n{step.output}\nit printed:\n{output}"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -44,8 +44,8 @@ def test_a_session_is_what_its_page_says(name: str, demo: Rig, tmp_path: Path) -
     demo.sandbox.clear_faults()
     seen: list[str] = []
 
-    def then(step: Step, said: str) -> None:
-        compare(step, said)
+    def then(step: Step, output: str) -> None:
+        compare(step, output)
         seen.append(step.command)
 
     play(page, demo, tmp_path, then=then)

@@ -15,7 +15,7 @@ from bide.ledger import AccountName
 from bide.ledger.connection import connect
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from tests.integration.caller import Caller, failure, image, marker
-from tests.integration.doctoring import anybody_may_look, app_of, configured, doctor, one, store, told
+from tests.integration.doctoring import anybody_may_look, app_of, configured, doctor, one, settings_of, store
 from tests.integration.object_store import SECRET_KEY
 from tests.integration.processes import Process
 from tests.integration.rig import FLOWER_PASSWORD, KEYS, Rig
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def app(rig: Rig) -> Iterator[Celery]:
     """An app with the deployment's settings, as the command has one."""
-    with app_of(told(rig)) as app:
+    with app_of(settings_of(rig)) as app:
         yield app
 
 
@@ -103,7 +103,7 @@ def test_without_redis_it_says_so_and_looks_on(rig: Rig) -> None:
 def test_how_redis_is_set_up(rig: Rig, name: str, value: str, check: str, level: Level, words: str) -> None:
     """Each setting that a promise rests on."""
     with configured(rig, name, value):
-        found = one(check_servers(told(rig)), check)
+        found = one(check_servers(settings_of(rig)), check)
 
     assert found.level is level
     assert words in found.says
@@ -113,21 +113,21 @@ def test_how_redis_is_set_up(rig: Rig, name: str, value: str, check: str, level:
 def test_rewrites_without_flushes_are_found(rig: Rig) -> None:
     """`appendfsync always` does not hold while such a server rewrites its file."""
     with configured(rig, "appendfsync", "always"), configured(rig, "no-appendfsync-on-rewrite", "yes"):
-        found = one(check_servers(told(rig)), "persistence")
+        found = one(check_servers(settings_of(rig)), "persistence")
 
     assert found.level is Level.WARNING
     assert "no-appendfsync-on-rewrite no" in found.remedy
 
 
 def test_a_full_redis_is_found(rig: Rig) -> None:
-    """Before it refuses what it is told."""
+    """A warning before the server refuses writes."""
     with rig.server() as server:
         used = server.info("memory")["used_memory"]
 
     with configured(rig, "maxmemory", str(int(used * 1.2))):
-        assert one(check_servers(told(rig)), "memory").level is Level.WARNING
+        assert one(check_servers(settings_of(rig)), "memory").level is Level.WARNING
     with configured(rig, "maxmemory", str(int(used * 1.05))):
-        assert one(check_servers(told(rig)), "memory").level is Level.PROBLEM
+        assert one(check_servers(settings_of(rig)), "memory").level is Level.PROBLEM
 
 
 def test_a_mutex_that_nobody_holds_is_found(rig: Rig) -> None:
@@ -135,7 +135,7 @@ def test_a_mutex_that_nobody_holds_is_found(rig: Rig) -> None:
     with rig.server() as server:
         server.set(MUTEX_KEY, "a worker that was killed")
         try:
-            found = one(check_servers(told(rig)), "redelivery")
+            found = one(check_servers(settings_of(rig)), "redelivery")
         finally:
             server.delete(MUTEX_KEY)
 
@@ -155,7 +155,7 @@ def test_a_mutex_that_nobody_holds_is_found(rig: Rig) -> None:
 def test_a_store_that_takes_nothing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, options: Mapping[str, Any], environment: Mapping[str, str], words: str
 ) -> None:
-    """No paid result could be stored: said before one is there."""
+    """No paid result could be stored: a finding before one is there."""
     found = one(check_store(store(rig, monkeypatch, options, environment)), "object store")
 
     assert found.level is Level.PROBLEM
@@ -175,7 +175,7 @@ def test_a_store_that_takes_results(rig: Rig, monkeypatch: pytest.MonkeyPatch) -
 def test_an_address_where_nobody_listens(rig: Rig) -> None:
     """A provider's address that can't be connected to is named; nothing is sent to the others."""
     before = rig.sandbox.stats()
-    settings = told(rig, BIDE_PROVIDERS__PHOTOGPT__BASE_URL=f"http://127.0.0.1:{free_port()}")
+    settings = settings_of(rig, BIDE_PROVIDERS__PHOTOGPT__BASE_URL=f"http://127.0.0.1:{free_port()}")
 
     findings = list(check_providers(settings, Toolbox(settings)))
 
@@ -185,7 +185,7 @@ def test_an_address_where_nobody_listens(rig: Rig) -> None:
 
 
 def test_a_stopped_poller_is_found(rig: Rig, app: Celery) -> None:
-    """Each queue must be served by somebody who answers."""
+    """Each queue must be served by a worker that answers."""
     assert one(check_workers(app), POLL_QUEUE).level is Level.OK
     rig.poller.ask_to_end()
     rig.poller.wait(30)
@@ -201,7 +201,7 @@ def test_a_stopped_poller_is_found(rig: Rig, app: Celery) -> None:
 
 def test_processes_that_do_not_agree(rig: Rig) -> None:
     """One visibility timeout for all: the shortest would have messages delivered twice."""
-    with app_of(told(rig, BIDE_TIMING__VISIBILITY_TIMEOUT_SECONDS="600")) as app:
+    with app_of(settings_of(rig, BIDE_TIMING__VISIBILITY_TIMEOUT_SECONDS="600")) as app:
         found = one(check_workers(app), "timeouts")
 
     assert found.level is Level.PROBLEM
@@ -211,7 +211,7 @@ def test_processes_that_do_not_agree(rig: Rig) -> None:
 def test_a_backlog_is_found(rig: Rig, app: Celery) -> None:
     """Counted in a queue of a Redis that nobody serves."""
     assert one(check_queues(app), "queues").level is Level.OK
-    with redis_server() as alone, app_of(told(rig, BIDE_BROKER_URL=alone.url)) as other:
+    with redis_server() as alone, app_of(settings_of(rig, BIDE_BROKER_URL=alone.url)) as other:
         with connect(alone.url) as server:
             server.lpush(SUBMIT_QUEUE, *(["{}"] * BACKLOG))
         found = one(check_queues(other), "queues")
@@ -224,7 +224,7 @@ def test_work_that_nobody_does_is_found(rig: Rig) -> None:
     """Without any process: no sweep, polls that are late, a lease that nobody takes back."""
     name = AccountName("photogpt", "default")
     with redis_server() as alone:
-        settings = told(rig, BIDE_BROKER_URL=alone.url)
+        settings = settings_of(rig, BIDE_BROKER_URL=alone.url)
         tools = Toolbox(settings)
         server = tools.ledger.server
         server.sadd(ACCOUNTS_KEY, str(name))
@@ -239,10 +239,10 @@ def test_work_that_nobody_does_is_found(rig: Rig) -> None:
     assert one(work, "sweep of photogpt/default").level is Level.PROBLEM
 
 
-def test_what_waits_for_a_person_is_told(rig: Rig, caller: Caller) -> None:
+def test_what_waits_for_a_person_is_settings_of(rig: Rig, caller: Caller) -> None:
     """An account that is held, with the reason, and a job that may have been bought."""
     failure(caller.submit(image(f"{marker()} [fault:accept_then_drop]")))
-    settings = told(rig)
+    settings = settings_of(rig)
     tools = Toolbox(settings)
     tools.ledger.hold(AccountName("photogpt", "gated"), seconds=30, reason="HTTP 401: invalid credentials")
     tools.ledger.server.sadd(ACCOUNTS_KEY, "photogpt/gated")
@@ -258,7 +258,7 @@ def test_what_waits_for_a_person_is_told(rig: Rig, caller: Caller) -> None:
 
 def test_flower_must_not_stand_open(rig: Rig, tmp_path: Path) -> None:
     """Closed is well; open to this machine is a warning, open to others a problem."""
-    settings, closed = told(rig), rig.environment()
+    settings, closed = settings_of(rig), rig.environment()
     unlocked = {name: value for name, value in closed.items() if not name.startswith("BIDE_FLOWER__")}
     for env, level in ((closed, Level.OK), (unlocked, Level.WARNING)):
         flower = Process.of_procfile("flower", env=env, ready=r"Visit me at (http://[\w.:]+)", folder=tmp_path)

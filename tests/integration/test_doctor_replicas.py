@@ -1,4 +1,4 @@
-"""`bide doctor` and Redis with replicas: what a failover loses is told, and a promise is made for one server alone."""
+"""`bide doctor` and Redis with replicas: a failover may lose jobs, and a promise is made for one server alone."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BOUNDED = ("min-replicas-to-write 1", "min-replicas-max-lag 10")
 
 def findings(redis: Replicated, **environment: str) -> list[Finding]:
     """What is found about the servers; no password stands in any of it."""
-    told = {**redis.environment(), "BIDE_S3__BUCKET": "bide", **environment}
-    found = list(check_servers(load(told, None)))
+    env = {**redis.environment(), "BIDE_S3__BUCKET": "bide", **environment}
+    found = list(check_servers(load(env, None)))
     assert PASSWORD not in str(found)
     return found
 
 
-def said(found: Sequence[Finding]) -> str:
+def words(found: Sequence[Finding]) -> str:
     """All words in one."""
     return " ".join(f"{each.says} {each.remedy}" for each in found)
 
@@ -46,17 +46,17 @@ def led(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replicated]:
 
 
 def test_one_server_keeps_its_promise(tmp_path: Path) -> None:
-    """Without replicas and sentinels nothing is said of either, and a power cut loses nothing."""
+    """Without replicas and sentinels no finding is about either, and a power cut loses nothing."""
     with replicated_redis(tmp_path, replicas=0) as redis:
         found = findings(redis)
 
     assert PROMISE in one(found, "persistence").says
-    assert "replica" not in said(found)
+    assert "replica" not in words(found)
     assert {each.level for each in found} == {Level.OK}
 
 
 def test_a_failover_is_no_power_cut(led: Replicated) -> None:
-    """Under Sentinel a failover may lose jobs: said, with the settings that bound it, and nothing says otherwise."""
+    """Under Sentinel a failover may lose jobs: a finding, with the settings that bound it, and no finding denies it."""
     found = findings(led)
 
     replicas = one(found, "replicas of redis")
@@ -67,20 +67,20 @@ def test_a_failover_is_no_power_cut(led: Replicated) -> None:
     assert "min-replicas-max-lag 10" in replicas.remedy
     assert one(found, f"replica 127.0.0.1:{led.replicas[0].port}").level is Level.OK
     assert one(found, "sentinels").level is Level.OK
-    assert PROMISE not in said(found)
+    assert PROMISE not in words(found)
 
 
 def test_replicas_without_sentinels(tmp_path: Path) -> None:
-    """A replica is found on the leader's plain address too: somebody else may fail over to it."""
+    """A replica is found on the leader's plain address too: another system may fail over to it."""
     with replicated_redis(tmp_path) as redis:
         found = findings(redis)
 
     assert one(found, "replicas of redis").level is Level.WARNING
-    assert PROMISE not in said(found)
+    assert PROMISE not in words(found)
 
 
 def test_a_bounded_leader_is_as_well_as_it_gets(tmp_path: Path) -> None:
-    """With `min-replicas-to-write` nothing is to be done, and what a failover loses is still said."""
+    """With `min-replicas-to-write` nothing is to be done, and what a failover loses is still listed."""
     with replicated_redis(tmp_path, sentinels=3, lines=BOUNDED) as redis:
         found = findings(redis)
 
@@ -88,7 +88,7 @@ def test_a_bounded_leader_is_as_well_as_it_gets(tmp_path: Path) -> None:
         assert {each.level for each in found} == {Level.OK}
         assert "stops taking writes after 10 s" in replicas.says
         assert "a failover loses" in replicas.says
-        assert PROMISE not in said(found)
+        assert PROMISE not in words(found)
 
         redis.leader.client.config_set("min-replicas-max-lag", 3600)
         assert "takes writes for 3600 s" in one(findings(redis), "replicas of redis").says
@@ -112,7 +112,7 @@ def test_a_replica_that_would_lead_otherwise_is_found(tmp_path: Path) -> None:
 
 
 def test_a_silent_replica_lags_and_then_stops_all_writes(tmp_path: Path) -> None:
-    """Lag is told in seconds and bytes; when no replica keeps up, the leader refuses writes, and that is a problem."""
+    """Lag is given in seconds and bytes; when no replica keeps up, the leader refuses writes, and that is a problem."""
     with replicated_redis(tmp_path, lines=("min-replicas-to-write 1", "min-replicas-max-lag 6")) as redis:
         address = f"replica 127.0.0.1:{redis.replicas[0].port}"
         with redis.replicas[0].silent():
@@ -154,7 +154,7 @@ def test_sentinel_without_a_replica(tmp_path: Path) -> None:
     assert "no replica is connected" in one(found, "replicas of redis").says
     assert "1 watches the leader" in one(found, "sentinels").says
     assert {one(found, "replicas of redis").level, one(found, "sentinels").level} == {Level.WARNING}
-    assert PROMISE not in said(found)
+    assert PROMISE not in words(found)
 
 
 def test_an_address_that_leads_to_a_replica(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_an_address_that_leads_to_a_replica(tmp_path: Path) -> None:
     assert role.level is Level.PROBLEM
     assert f"a replica of 127.0.0.1:{redis.leader.port}" in role.says
     assert "name the leader" in role.remedy
-    assert PROMISE not in said(found)
+    assert PROMISE not in words(found)
 
 
 def test_too_few_sentinels_to_agree(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_name_that_no_sentinel_knows(led: Replicated) -> None:
 
 
 def test_a_server_that_closes_config(tmp_path: Path) -> None:
-    """A managed service may refuse CONFIG: what can't be told is not promised."""
+    """A managed service may refuse CONFIG: what can't be read is not promised."""
     with replicated_redis(tmp_path, lines=("user guest on >guest allcommands allkeys allchannels -config",)) as redis:
         guest = redis.leader.url.replace(f":{PASSWORD}@", "guest:guest@")
         unknown = findings(redis, BIDE_BROKER_URL=guest)
@@ -203,10 +203,10 @@ def test_a_server_that_closes_config(tmp_path: Path) -> None:
             redis.leader.client.config_set(name, value)
         bounded = findings(redis, BIDE_BROKER_URL=guest)
 
-    assert "can't be told" in one(unknown, "replicas of redis").says
+    assert "can't be read" in one(unknown, "replicas of redis").says
     assert one(unknown, "replicas of redis").level is Level.WARNING
     assert one(bounded, "replicas of redis").level is Level.OK  # INFO counts good replicas only where a limit is set
-    assert PROMISE not in said(unknown) + said(bounded)
+    assert PROMISE not in words(unknown) + words(bounded)
 
 
 def test_what_is_lost_depends_on_the_use(led: Replicated, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_what_is_lost_depends_on_the_use(led: Replicated, tmp_path: Path) -> Non
         found = findings(led, BIDE_LEDGER_URL=alone.url)
 
     assert PROMISE in one(found, "persistence of redis (ledger)").says
-    assert "callers may never be told" in one(found, "replicas of redis (broker, result)").says
+    assert "callers may never learn" in one(found, "replicas of redis (broker, result)").says
 
 
 def test_the_whole_command_under_sentinel(rig: Rig, led: Replicated) -> None:

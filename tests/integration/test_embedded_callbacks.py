@@ -21,13 +21,13 @@ __all__ = ["bide", "deployment"]  # the fixtures
 
 REQUEST = {"provider": "photogpt", "operation": "images.upscaling", "params": {"imageID": "i1"}}
 
-#: A secret of somebody's own.
+#: A secret of the deployment's own.
 OWN_SECRET = "whsec_c29tZWJvZHktcy1vd24tc2VjcmV0LTAxMjM0NTY3"
 
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[dict[str, str]]:
-    """What `bide up` is told of a provider that answers quickly."""
+    """The variables of `bide up` for a provider that answers quickly."""
     with Sandbox(latency_seconds=0.2) as sandbox:
         hosts = json.dumps([f"127.0.0.1:{sandbox.port}"])
         values = {"BASE_URL": sandbox.url("photogpt"), "API_KEY": "k", "MEDIA_HOSTS": hosts, "POLL_FIRST_SECONDS": "1"}
@@ -35,9 +35,9 @@ def provider() -> Iterator[dict[str, str]]:
 
 
 def called_back(folder: Path, secret: str) -> Call:
-    """Have one job done by the stack of a folder, and what a receiver is told of it."""
-    told = json.loads((folder / ".bide/up/stack.json").read_text())["environment"]
-    with Receiver(secret) as receiver, Client(told["BIDE_BROKER_URL"]) as client:
+    """Have one job done by the stack of a folder, and return what a receiver gets about it."""
+    env = json.loads((folder / ".bide/up/stack.json").read_text())["environment"]
+    with Receiver(secret) as receiver, Client(env["BIDE_BROKER_URL"]) as client:
         job_id = client.submit(REQUEST, callback_url=receiver.url())
         client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)
         return eventually(lambda: receiver.about(job_id), what="called back")[0]
@@ -64,5 +64,5 @@ def test_one_s_own_secret_goes_before(bide: Callable[..., Run], deployment: Path
     run = bide("up", **provider, BIDE_CALLBACKS__SECRET=OWN_SECRET)
     run.hears("for clients")
     assert called_back(deployment, OWN_SECRET).event["type"] == "job.succeeded"
-    assert "signed with" not in run.said()
+    assert "signed with" not in run.text()
     assert not (deployment / ".bide/up/callbacks.secret").exists()

@@ -58,9 +58,11 @@ class HookedRig(Rig):
     def environment(self) -> dict[str, str]:
         """With an endpoint on this machine."""
         polls = {"FIRST": FAR_SECONDS, "CAP": FAR_SECONDS}
-        told = {f"BIDE_PROVIDERS__DREAMBOOTH__POLL_{name}_SECONDS": str(seconds) for name, seconds in polls.items()}
+        polling = {f"BIDE_PROVIDERS__DREAMBOOTH__POLL_{name}_SECONDS": str(seconds) for name, seconds in polls.items()}
         hooks = {"URL": f"http://127.0.0.1:{self.port}/hooks", "SECRET": SECRET, "PORT": str(self.port)}
-        return super().environment() | PATIENT | told | {f"BIDE_HOOKS__{name}": value for name, value in hooks.items()}
+        return (
+            super().environment() | PATIENT | polling | {f"BIDE_HOOKS__{name}": value for name, value in hooks.items()}
+        )
 
     def address(self, job_id: str) -> str:
         """Where the provider calls about a job."""
@@ -127,8 +129,8 @@ def learned(hooked: HookedRig) -> DurationModel:
 
 def test_a_failure_is_found_as_soon(service: Caller) -> None:
     """The call says `failed`; the provider's own status says so, too, and only that counts."""
-    said = failure(service.submit(dream(f"{marker()} [fault:fail]")))
-    assert (said["code"], said["provider"]) == ("generation_failed", "dreambooth")
+    failed = failure(service.submit(dream(f"{marker()} [fault:fail]")))
+    assert (failed["code"], failed["provider"]) == ("generation_failed", "dreambooth")
 
 
 def test_a_lie_changes_nothing(hooked: HookedRig, service: Caller) -> None:
@@ -221,16 +223,16 @@ def test_it_ends_when_asked(hooked: HookedRig) -> None:
     hooked.endpoint.ask_to_end()
     assert hooked.endpoint.wait(20) == 0
     with hooked.server() as server:
-        told = HOOKS.counts(server.hgetall(metrics_key(ACCOUNT)))
-    assert told["nothing"] >= 3
-    assert told["refused"] >= 2
-    assert told["other"] == 0
+        counts = HOOKS.counts(server.hgetall(metrics_key(ACCOUNT)))
+    assert counts["nothing"] >= 3
+    assert counts["refused"] >= 2
+    assert counts["other"] == 0
     hooked.endpoint.start()
 
 
 @pytest.mark.parametrize("missing", ["URL", "SECRET"])
 def test_without_an_address_it_says_what_to_set(hooked: HookedRig, missing: str) -> None:
-    """Nothing to serve is a mistake of whoever started it."""
+    """Nothing to serve is a mistake of the operator."""
     env = hooked.environment()
     del env[f"BIDE_HOOKS__{missing}"]
     command = [sys.executable, "-m", "workers.hooks"]

@@ -82,7 +82,7 @@ def test_a_job_is_counted_by_all_who_had_a_part_in_it(rig: Rig, caller: Caller, 
 
 
 def test_metrics_are_printed_once(rig: Rig) -> None:
-    """For whoever has no Prometheus at hand; without Redis they say so, and the exit code too."""
+    """For an operator without Prometheus; without Redis they say so, and the exit code too."""
     bide = [str(Path(sys.executable).with_name("bide")), "metrics", "--once"]
     env = rig.environment()
     printed = subprocess.run(bide, cwd=ROOT, env=env, capture_output=True, text=True, check=True)

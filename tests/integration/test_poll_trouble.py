@@ -36,9 +36,9 @@ def polled(caller: Caller) -> dict[str, AsyncResult[Any]]:
 @pytest.mark.parametrize("name", POLLS)
 def test_the_job_goes_on(name: str, polled: dict[str, AsyncResult[Any]], rig: Rig) -> None:
     """Whatever a poll comes to, the job is asked about again and succeeds, bought once."""
-    told = succeeded(polled[name])
+    result = succeeded(polled[name])
 
-    assert told["polls"] >= 2
+    assert result["polls"] >= 2
     assert len(rig.purchases(f"{MARK} {POLLS[name]}")) == 1
 
 

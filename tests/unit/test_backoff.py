@@ -133,7 +133,7 @@ def test_retry_after_as_a_date(ahead: int, seconds: float) -> None:
 
 
 def test_retry_after_as_a_date_without_a_zone() -> None:
-    """A date whose zone is not told (-0000) is UTC."""
+    """A date without a zone (-0000) is UTC."""
     assert retry_after_seconds("Sun, 01 Mar 2026 12:01:00 -0000", now=NOW) == 60.0
 
 

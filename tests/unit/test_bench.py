@@ -47,7 +47,7 @@ def test_a_poll_nobody_planned_is_left_out() -> None:
 
 
 def test_detection_runs_from_done_to_the_first_poll_that_is_told() -> None:
-    """Polls before and after that one change nothing, and jobs that were never told have no delay."""
+    """Polls before and after that one change nothing, and jobs without a poll that found them done have no delay."""
     done = {"job": 7.0, "untold": 5.0}
 
     delays = detection(done, {"job": [(2.0, False), (9.0, True), (12.0, True)], "untold": [(2.0, False)]})
@@ -175,7 +175,7 @@ def test_a_spread_without_values_says_so() -> None:
 
 
 def test_a_sample_belongs_to_the_nearest_area() -> None:
-    """The standard library works for whoever called it; what nobody called is the rest."""
+    """The standard library works for its caller; what has no caller is the rest."""
     put = "run (/app/tasks/store.py:9);put (/v/botocore/client.py:1);read (/usr/lib/python3/ssl.py:5)"
     move = "step (/app/bide/ledger/ledger.py:3);send (/v/redis/connection.py:1)"
 
@@ -193,7 +193,7 @@ def test_a_page_keeps_what_stands_around_the_figures() -> None:
 
 
 def test_a_page_without_its_lines_is_not_overwritten() -> None:
-    """A missing line is said, and nothing is guessed."""
+    """A missing line is named, and nothing is guessed."""
     with pytest.raises(ValueError, match="no lines"):
         written(f"before\n{BEGIN}\n", "new")
 

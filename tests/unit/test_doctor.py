@@ -18,7 +18,7 @@ from workers.doctor.servers import _skew, _version
     [(0.2, Level.OK), (-0.9, Level.OK), (3.0, Level.WARNING), (-3.0, Level.WARNING), (-60.0, Level.PROBLEM)],
 )
 def test_clocks_apart(seconds: float, level: Level) -> None:
-    """Countdowns are told by one host's clock and waited for by another's."""
+    """One host's clock sets a countdown, another host's clock ends it."""
     assert _skew("clock", seconds).level is level
 
 

@@ -56,7 +56,7 @@ def mutated(dice: random.Random) -> str:
 
 
 def numeric(host: str) -> str | None:
-    """The address that the system takes a host for without asking anybody; None for a name."""
+    """The address that the system takes a host for without a name server; None for a name."""
     try:
         [*_, (_, _, _, _, (address, *_))] = socket.getaddrinfo(host, 80, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError, ValueError):

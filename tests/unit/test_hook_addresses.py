@@ -47,9 +47,9 @@ def test_an_address_is_starred_out_however_it_is_written(quoted: str) -> None:
     hooks = Hooks("https://hooks.example/bide", "a secret of the test", "dreambooth", "default")
     address = hooks.address("job:1")
     written = {"address": address, "path": address.removeprefix("https://hooks.example"), "proof": address[-24:]}
-    said = quoted.format(**written, json=address.replace("/", "\\/"), percent=quote(address, safe=""))
+    quotation = quoted.format(**written, json=address.replace("/", "\\/"), percent=quote(address, safe=""))
 
-    shown = hooks.hidden(f"can't call {said} now")
+    shown = hooks.hidden(f"can't call {quotation} now")
 
     assert shown == "can't call *** now"
 

@@ -56,8 +56,8 @@ class Scene:
 
     def counts(self) -> dict[str, int]:
         """What was counted and written, without zeros."""
-        told: dict[Any, Any] = self.server.hgetall(metrics_key(ACCOUNT))
-        return {value: count for value, count in HOOKS.counts(told).items() if count}
+        fields: dict[Any, Any] = self.server.hgetall(metrics_key(ACCOUNT))
+        return {value: count for value, count in HOOKS.counts(fields).items() if count}
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[Ask]:
@@ -76,11 +76,11 @@ class Scene:
 
 @pytest.fixture
 def scene() -> Scene:
-    """As it is before anybody calls."""
+    """The state before the first call."""
     return Scene()
 
 
-def told(scene: Scene, *calls: tuple[str, Mapping[str, object]]) -> list[int]:
+def codes_of(scene: Scene, *calls: tuple[str, Mapping[str, object]]) -> list[int]:
     """The codes that some calls are answered with, one after the other."""
 
     async def run() -> list[int]:
@@ -91,8 +91,8 @@ def told(scene: Scene, *calls: tuple[str, Mapping[str, object]]) -> list[int]:
 
 
 def test_a_call_has_the_round_run_now(scene: Scene) -> None:
-    """200, the next look is due, one round goes out at once, and it is counted."""
-    assert told(scene, (scene.path(), {})) == [200]
+    """200, the next poll is due, one round goes out at once, and it is counted."""
+    assert codes_of(scene, (scene.path(), {})) == [200]
     [messages] = scene.sent
     assert messages.round is not None
     assert messages.round.account == ACCOUNT
@@ -104,7 +104,7 @@ def test_a_call_has_the_round_run_now(scene: Scene) -> None:
 @pytest.mark.parametrize("before", ["", "/bide", "/some/other/place"])
 def test_what_a_proxy_puts_before_the_path_does_not_matter(scene: Scene, before: str) -> None:
     """Whether it takes the public prefix away or not."""
-    assert told(scene, (before + scene.path().removeprefix("/bide"), {})) == [200]
+    assert codes_of(scene, (before + scene.path().removeprefix("/bide"), {})) == [200]
     assert scene.counts() == {"hastened": 1}
 
 
@@ -125,7 +125,7 @@ def test_a_wrong_proof_is_not_found(scene: Scene) -> None:
         "/bide/photogpt/nobody/job-1/x",
         "/healthz",
     ]
-    codes = told(scene, *((path, {}) for path in paths[:-1]))
+    codes = codes_of(scene, *((path, {}) for path in paths[:-1]))
 
     assert codes == [404] * 10
     assert scene.sent == []
@@ -135,17 +135,17 @@ def test_a_wrong_proof_is_not_found(scene: Scene) -> None:
 
 
 def test_only_posts_are_taken(scene: Scene) -> None:
-    """405 for all else; whoever checks the process asks /healthz."""
+    """405 for all else; the check of the process asks /healthz."""
     methods = ("GET", "HEAD", "PUT", "DELETE", "OPTIONS")
-    assert told(scene, *((scene.path(), {"method": method}) for method in methods)) == [405] * 5
-    assert told(scene, ("/healthz", {"method": "GET"})) == [200]
+    assert codes_of(scene, *((scene.path(), {"method": method}) for method in methods)) == [405] * 5
+    assert codes_of(scene, ("/healthz", {"method": "GET"})) == [200]
     assert scene.sent == []
 
 
 @pytest.mark.parametrize("body", [b"", b"not JSON", b'{"status": "failed"}', b"\x00" * MOST_BODY_BYTES])
 def test_what_a_call_says_does_not_matter(scene: Scene, body: bytes) -> None:
     """The look itself says how the job stands."""
-    assert told(scene, (scene.path(), {"data": body})) == [200]
+    assert codes_of(scene, (scene.path(), {"data": body})) == [200]
     assert scene.counts() == {"hastened": 1}
 
 
@@ -156,7 +156,7 @@ def test_a_large_body_is_refused(scene: Scene) -> None:
         for _ in range(100):
             yield b"x" * MOST_BODY_BYTES
 
-    codes = told(scene, (scene.path(), {"data": b"x" * (MOST_BODY_BYTES + 1)}), (scene.path(), {"data": endless()}))
+    codes = codes_of(scene, (scene.path(), {"data": b"x" * (MOST_BODY_BYTES + 1)}), (scene.path(), {"data": endless()}))
     assert codes == [413, 413]
     assert scene.sent == []
 
@@ -169,7 +169,7 @@ def test_a_slow_body_is_given_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) 
         yield b"{"
         await asyncio.sleep(5)
 
-    assert told(scene, (scene.path(), {"data": silent()})) == [408]
+    assert codes_of(scene, (scene.path(), {"data": silent()})) == [408]
     assert scene.sent == []
 
 
@@ -178,7 +178,7 @@ def test_unknown_and_ended_jobs_are_taken_and_forgotten(scene: Scene) -> None:
     scene.stage.finished("done")
     keys = set(scene.server.keys("*"))
 
-    assert told(scene, (scene.path("done"), {}), (scene.path("never"), {})) == [200, 200]
+    assert codes_of(scene, (scene.path("done"), {}), (scene.path("never"), {})) == [200, 200]
     assert scene.counts() == {"nothing": 2}
     assert set(scene.server.keys("*")) - keys <= {metrics_key(ACCOUNT)}
     assert all(messages == Messages() for messages in scene.sent)
@@ -250,7 +250,7 @@ def test_counts_outlast_a_ledger_that_is_away(scene: Scene) -> None:
 def test_too_many_at_once_come_back_later(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits is bounded, whatever comes."""
     monkeypatch.setattr(endpoint, "MOST_WAITING", 0)
-    assert told(scene, (scene.path(), {})) == [503]
+    assert codes_of(scene, (scene.path(), {})) == [503]
     assert scene.sent == []
 
 
@@ -258,7 +258,7 @@ def test_no_log_line_holds_an_address(scene: Scene) -> None:
     """Who reads logs can't call."""
     proof = scene.path().rpartition("/")[2]
     with capture_logs() as logs:
-        told(scene, (scene.path(), {}), (scene.path()[:-1], {}))
+        codes_of(scene, (scene.path(), {}), (scene.path()[:-1], {}))
     assert logs == [
         {"event": "hook.taken", "log_level": "info", "account": str(ACCOUNT), "job_id": "job-1", "outcome": "hastened"}
     ]

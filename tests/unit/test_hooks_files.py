@@ -90,15 +90,15 @@ def test_those_who_need_the_secret_are_told() -> None:
 
 def test_ports_agree() -> None:
     """The default port everywhere, on all addresses inside a container, and on this machine alone outside."""
-    told = load({"BIDE_S3__BUCKET": "results"}, env_file=None).hooks
+    hooks = load({"BIDE_S3__BUCKET": "results"}, env_file=None).hooks
     [container] = OBJECTS["Deployment"]["spec"]["template"]["spec"]["containers"]
     [port], [service] = container["ports"], OBJECTS["Service"]["spec"]["ports"]
 
-    assert (told.address, told.port) == ("127.0.0.1", port["containerPort"])
-    assert (service["port"], service["targetPort"]) == (told.port, port["name"])
+    assert (hooks.address, hooks.port) == ("127.0.0.1", port["containerPort"])
+    assert (service["port"], service["targetPort"]) == (hooks.port, port["name"])
     assert {one["name"]: one["value"] for one in container["env"]} == {"BIDE_HOOKS__ADDRESS": "0.0.0.0"}
-    assert SERVICE["ports"] == [f"127.0.0.1:${{BIDE_HOOKS__PORT:-{told.port}}}:{told.port}"]
-    assert f"127.0.0.1:{told.port}" in PAGE
+    assert SERVICE["ports"] == [f"127.0.0.1:${{BIDE_HOOKS__PORT:-{hooks.port}}}:{hooks.port}"]
+    assert f"127.0.0.1:{hooks.port}" in PAGE
 
 
 def test_selectors_are_its_own() -> None:
@@ -118,8 +118,8 @@ def test_what_the_manifests_ask_for_is_a_setting() -> None:
     text = (FOLDER / "hooks" / "kustomization.yaml").read_text()
     given = dict(re.findall(r"(BIDE_HOOKS__\w+)=(\S+)", text))
     assert given.keys() == {"BIDE_HOOKS__URL", "BIDE_HOOKS__SECRET_FILE"}
-    told = load(
+    settings = load(
         {"BIDE_S3__BUCKET": "results", "BIDE_HOOKS__URL": given["BIDE_HOOKS__URL"], "BIDE_HOOKS__SECRET": "x" * 24},
         env_file=None,
     )
-    assert told.hooks.url == given["BIDE_HOOKS__URL"]
+    assert settings.hooks.url == given["BIDE_HOOKS__URL"]

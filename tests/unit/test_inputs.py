@@ -1,4 +1,4 @@
-"""Pictures that come inside a request are read, told from their bytes and handed over as the operation wants them."""
+"""Pictures that come inside a request are read, recognized by their bytes, and sent as the operation wants them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An answer with outputs without end: what a job has room for is stored, and that it is not all is said."""
+"""An answer with outputs without end: what a job has room for is stored, and the result says that it is not all."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_jobs_are_shown_by_state_and_age(stage: Stage) -> None:
 
 
 def test_whoever_waits_for_his_answer_is_shown_once(stage: Stage) -> None:
-    """A doubt stands on the operators' list, and on a clock as well until its caller is told."""
+    """An unconfirmed job is on the operators' list, and on a clock as well until its caller has the answer."""
     record, token, _ = stage.submitting("a")
     assert stage.ledger.conclude(record, token, record.state.UNCONFIRMED, error='{"code":"submission_unknown"}')
     found = shown(stage)
@@ -110,7 +110,7 @@ def test_runs_are_summed_up(stage: Stage) -> None:
 
 
 def test_cardinality_is_bounded(stage: Stage) -> None:
-    """Whatever accounts requests have named: so many are shown, and it is said how many are not."""
+    """Whatever accounts requests have named: so many are shown, and a gauge counts the others."""
     stage.server.sadd("bide:accounts", *(f"photogpt/a{number}" for number in range(MOST_ACCOUNTS + 7)))
     found = shown(stage)
     assert len(found.samples("in_flight")) == MOST_ACCOUNTS

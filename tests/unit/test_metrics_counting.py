@@ -119,7 +119,7 @@ def test_no_key_is_left_without_an_owner(stage: Stage) -> None:
 
 
 def test_each_end_counts_once(stage: Stage) -> None:
-    """By the move that ends a job, whoever asked for it: no cancel is missed, and no repetition counts."""
+    """By the script that ends a job, whatever asked for it: no cancel is missed, and no repetition counts."""
     stage.finished("a")
     stage.open("b", idempotency_key="k")
     stage.arrive("follower", idempotency_key="k")

@@ -77,13 +77,13 @@ def test_a_job_is_lost_when_it_was_looked_for_long_enough(polls: int, late_secon
     adapter, now, job = find("photogpt"), NOW, claimed(polls=polls)
     pauses = list[float]()
     while (
-        said := judge(job, Unknown("who?"), adapter=adapter, poll_timing=PollTiming(PLAN, learned), now=now)
+        polled := judge(job, Unknown("who?"), adapter=adapter, poll_timing=PollTiming(PLAN, learned), now=now)
     ).kind == "trouble":
-        pauses.append(said.seconds)
-        now += said.seconds + late_seconds
-        job = replace(job, polls=job.polls + 1, unknown_for=said.unknown_for, deadline=now + 900)
+        pauses.append(polled.seconds)
+        now += polled.seconds + late_seconds
+        job = replace(job, polls=job.polls + 1, unknown_for=polled.unknown_for, deadline=now + 900)
 
-    assert (said.kind, said.note) == ("failed", "lost")
+    assert (polled.kind, polled.note) == ("failed", "lost")
     assert len(pauses) >= 2
     assert sum(pauses) == pytest.approx(adapter.unknown_grace_seconds, abs=1)
 
@@ -113,9 +113,9 @@ def test_only_ends_teach(answer: PollAnswer, expected: bool) -> None:
 
 
 def test_why() -> None:
-    """People are told what a poll's time rests on."""
-    told = "plain backoff, 2 s to 30 s by the provider's plan: 8 jobs like it are to be known, 0 are"
-    assert why(DurationModel(), PLAN) == told
-    said = why(duration_model(), PLAN)
-    assert "learned from 60 jobs" in said
-    assert "half take up to 20" in said
+    """`why` names what a poll's time rests on."""
+    plain = "plain backoff, 2 s to 30 s by the provider's plan: 8 jobs like it are to be known, 0 are"
+    assert why(DurationModel(), PLAN) == plain
+    words = why(duration_model(), PLAN)
+    assert "learned from 60 jobs" in words
+    assert "half take up to 20" in words

@@ -1,4 +1,4 @@
-"""What `Provider` does for every adapter: pictures are checked, addresses joined, keys kept out of sight."""
+"""What `Provider` does for every adapter: pictures are checked, addresses joined, keys kept out of errors."""
 
 from __future__ import annotations
 

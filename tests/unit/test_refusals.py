@@ -17,7 +17,7 @@ FULL = redis.exceptions.OutOfMemoryError("command not allowed when used memory >
 
 
 def test_a_refusal_is_said_once() -> None:
-    """However many commands meet it; why, and what to do; another one is said at once."""
+    """However many commands meet it; why, and what to do; another one is printed at once."""
     refusals = Refusals()
     with capture_logs() as logs:
         for _ in range(100):

@@ -43,7 +43,7 @@ def test_rules_take_turns_in_order() -> None:
 
 
 def test_a_share_is_the_same_for_the_same_seed() -> None:
-    """A share strikes about as often as said, and in the same places each time."""
+    """A share strikes about as often as ordered, and in the same places each time."""
     one = strikes(book({"fault": "slow", "share": 0.25}, seed=3), 400)
 
     assert one == strikes(book({"fault": "slow", "share": 0.25}, seed=3), 400)

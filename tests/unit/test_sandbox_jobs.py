@@ -42,7 +42,7 @@ def test_latency_is_the_same_for_the_same_digest_and_near_the_mean() -> None:
 
 
 def test_a_job_goes_from_queued_over_running_to_done() -> None:
-    """What polls are told over the time of a job."""
+    """What polls show over the time of a job."""
     one = job()
 
     assert [one.observe(1000.0 + t) for t in (0.0, 0.9, 1.1, 3.9, 4.0, 9.0)] == [

@@ -43,7 +43,7 @@ def matroska(kind: bytes = b"webm", length: int | None = None, clusters: bytes =
     return header + b"\x18\x53\x80\x67" + size + clusters
 
 
-def told(content: bytes) -> Kind:
+def kind_of(content: bytes) -> Kind:
     """What `identify` says of these bytes."""
     return identify(io.BytesIO(content), len(content))
 
@@ -66,9 +66,9 @@ WHOLE = {
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_whole_files_are_known_with_type_and_size(name: str) -> None:
-    """Each kind is told by its bytes alone, with its size in pixels where the structure holds it."""
+    """Each kind is recognized by its bytes alone, with its size in pixels where the structure holds it."""
     content, kind = WHOLE[name]
-    assert told(content) == kind
+    assert kind_of(content) == kind
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
@@ -77,7 +77,7 @@ def test_a_file_that_ends_early_is_found(name: str, share: float) -> None:
     """A file cut anywhere is no result, although its head says it is one."""
     content, _ = WHOLE[name]
     with pytest.raises(EndsEarlyError):
-        told(content[: int(len(content) * share)])
+        kind_of(content[: int(len(content) * share)])
 
 
 @pytest.mark.parametrize("name", [name for name in WHOLE if name not in ("jpeg", "progressive jpeg")])
@@ -85,19 +85,19 @@ def test_the_last_byte_counts(name: str) -> None:
     """Formats that know their length are refused when a single byte is missing."""
     content, _ = WHOLE[name]
     with pytest.raises(EndsEarlyError):
-        told(content[:-1])
+        kind_of(content[:-1])
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "gif", "webp"])
 def test_bytes_behind_the_end_do_no_harm(name: str) -> None:
     """Some programs append to a whole picture; it stays whole."""
     content, kind = WHOLE[name]
-    assert told(content + b"\0" * 40) == kind
+    assert kind_of(content + b"\0" * 40) == kind
 
 
 def test_a_live_webm_has_no_length_to_check() -> None:
     """A segment of unknown length is taken as it comes."""
-    assert told(matroska()).ext == "webm"
+    assert kind_of(matroska()).ext == "webm"
 
 
 def test_a_thumbnail_does_not_stand_for_a_jpeg_s_end() -> None:
@@ -105,9 +105,9 @@ def test_a_thumbnail_does_not_stand_for_a_jpeg_s_end() -> None:
     thumbnail = picture("JPEG", (8, 8))
     whole = picture("JPEG")
     with_thumbnail = whole[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail + whole[2:]
-    assert told(with_thumbnail).width == 37
+    assert kind_of(with_thumbnail).width == 37
     with pytest.raises(EndsEarlyError):
-        told(with_thumbnail[:-20])
+        kind_of(with_thumbnail[:-20])
 
 
 def test_a_damaged_png_is_found() -> None:
@@ -115,7 +115,7 @@ def test_a_damaged_png_is_found() -> None:
     content = bytearray(WHOLE["png"][0])
     content[60] ^= 1
     with pytest.raises(BadMediaError, match="checksum"):
-        told(bytes(content))
+        kind_of(bytes(content))
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -129,15 +129,15 @@ def png_of(width: int, height: int) -> bytes:
 
 
 def test_a_picture_of_absurd_size_is_refused() -> None:
-    """A small file that would fill the memory of whoever decodes it is refused undecoded."""
+    """A small file that would fill the memory of its decoder is refused undecoded."""
     with pytest.raises(BadMediaError, match="100000 x 100000 is over the limit"):
-        told(png_of(100_000, 100_000))
+        kind_of(png_of(100_000, 100_000))
 
 
 def test_a_picture_without_area_is_refused() -> None:
     """A width of nothing is nothing."""
     with pytest.raises(BadMediaError, match="no area"):
-        told(png_of(0, 10))
+        kind_of(png_of(0, 10))
 
 
 @pytest.mark.parametrize(
@@ -158,21 +158,21 @@ def test_a_picture_without_area_is_refused() -> None:
 def test_what_is_neither_picture_nor_video_is_refused_by_name(content: bytes, reason: str) -> None:
     """The message says what came instead."""
     with pytest.raises(BadMediaError, match=reason):
-        told(content)
+        kind_of(content)
 
 
 def test_a_sound_file_is_no_video() -> None:
     """An MP4 without a video track is refused."""
     with pytest.raises(BadMediaError, match="no video"):
-        told(video(handler=b"soun"))
+        kind_of(video(handler=b"soun"))
 
 
 def test_large_boxes_are_understood() -> None:
     """A length of 64 bits, as in files over 4 GiB, counts like any other."""
     whole = video(frames=b"")[:-8] + struct.pack(">I", 1) + b"mdat" + struct.pack(">Q", 16 + 500) + b"\0" * 500
-    assert told(whole).ext == "mp4"
+    assert kind_of(whole).ext == "mp4"
     with pytest.raises(EndsEarlyError):
-        told(whole[:-1])
+        kind_of(whole[:-1])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_large_boxes_are_understood() -> None:
 def test_malicious_structures_end_in_bounded_time(content: bytes) -> None:
     """Whatever the bytes claim, the answer is an error, and it comes soon."""
     with pytest.raises(BadMediaError):
-        told(content)
+        kind_of(content)
 
 
 def test_boxes_in_boxes_without_end_are_not_followed() -> None:
@@ -199,4 +199,4 @@ def test_boxes_in_boxes_without_end_are_not_followed() -> None:
     for _ in range(5000):
         nested = box(b"moov", nested)
     with pytest.raises(BadMediaError, match="no video"):
-        told(box(b"ftyp", b"isom\0\0\0\0") + nested)
+        kind_of(box(b"ftyp", b"isom\0\0\0\0") + nested)

@@ -28,7 +28,7 @@ MAX_LAG_SECONDS = 30
 #: What a failover costs, by the gravest use of the server.
 LOSSES = {
     "ledger": "jobs may be lost or bought twice",
-    "result": "callers may never be told how their jobs ended",
+    "result": "callers may never learn how their jobs ended",
     "broker": "first messages of callers without bide.Client may be lost",
 }
 

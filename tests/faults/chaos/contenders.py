@@ -28,8 +28,8 @@ SKEWED = ("worker0", "poller0")
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a caller was told: "succeeded" or a code, the result, and when [seconds since the epoch]."""
+class CallerAnswer:
+    """A caller's answer: "succeeded" or a code, the result, and when it was stored [seconds since the epoch]."""
 
     end: str
     result: dict[str, Any]
@@ -59,16 +59,16 @@ class Contender(ABC):
     def close(self) -> None:
         """Give connections back."""
 
-    def told(self, names: list[str]) -> dict[str, Told]:
-        """What the callers have been told so far."""
-        found: dict[str, Told] = {}
+    def answers(self, names: list[str]) -> dict[str, CallerAnswer]:
+        """The answers that callers have so far."""
+        found: dict[str, CallerAnswer] = {}
         with self.stage.server() as server:
             for start in range(0, len(names), 500):
                 page = names[start : start + 500]
                 metas: Any = server.mget([f"celery-task-meta-{name}" for name in page])
                 for name, meta in zip(page, metas, strict=True):
-                    if meta and (told := _told(json.loads(meta))):
-                        found[name] = told
+                    if meta and (answer := _answer(json.loads(meta))):
+                        found[name] = answer
         return found
 
 
@@ -144,7 +144,7 @@ class Plain(Contender):
 
 
 class Recommended(Plain):
-    """The same with acks_late, reject_on_worker_lost, a prefetch of 1 and a short visibility timeout."""
+    """Plain Celery with acks_late, reject_on_worker_lost, a prefetch of 1 and a short visibility timeout."""
 
     name, settings = "recommended", "recommended"
 
@@ -152,15 +152,15 @@ class Recommended(Plain):
 CONTENDERS: dict[str, type[Contender]] = {each.name: each for each in (Bide, Plain, Recommended)}
 
 
-def _told(meta: dict[str, Any]) -> Told | None:
+def _answer(meta: dict[str, Any]) -> CallerAnswer | None:
     if meta["status"] not in ("SUCCESS", "FAILURE"):
         return None
     at = datetime.fromisoformat(meta["date_done"]).timestamp()
     result = meta["result"]
     if meta["status"] == "SUCCESS":
-        return Told("succeeded", result, at)
+        return CallerAnswer("succeeded", result, at)
     message = result["exc_message"][0] if result.get("exc_message") else ""
     try:
-        return Told(str(json.loads(message)["code"]), result, at)
+        return CallerAnswer(str(json.loads(message)["code"]), result, at)
     except (ValueError, TypeError, KeyError):
-        return Told(str(result["exc_type"]), result, at)
+        return CallerAnswer(str(result["exc_type"]), result, at)

@@ -169,7 +169,7 @@ class Driver:
 
     def _mutex(self, event: Event) -> None:
         with self._stage.server() as server:
-            server.set("unacked_mutex", "somebody who died", ex=MUTEX_SECONDS)
+            server.set("unacked_mutex", "a dead worker", ex=MUTEX_SECONDS)
 
     # Messages
 

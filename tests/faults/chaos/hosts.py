@@ -26,7 +26,7 @@ class Host:
         return ["ip", "netns", "exec", self.name]
 
     def unplug(self) -> None:
-        """Nothing gets through any more, and nobody is told: packets vanish."""
+        """Nothing gets through any more, and no error comes: packets vanish."""
         _ip("link", "set", self.cable, "down")
 
     def plug(self) -> None:

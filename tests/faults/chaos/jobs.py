@@ -30,10 +30,10 @@ def jobs_of(seed: int, number: int) -> list[Job]:
 
 def _request(provider: str, prompt: str) -> dict[str, Any]:
     operation, params, inputs = _KINDS[provider]
-    told: dict[str, Any] = {**params, "prompt": prompt}
+    sent: dict[str, Any] = {**params, "prompt": prompt}
     if provider == "cyberphotobooth":
-        told = {**params, "params": {"Sex": "woman", "Prompt": prompt}}
-    return {"provider": provider, "operation": operation, "params": told, "inputs": dict(inputs)}
+        sent = {**params, "params": {"Sex": "woman", "Prompt": prompt}}
+    return {"provider": provider, "operation": operation, "params": sent, "inputs": dict(inputs)}
 
 
 _SMALL = {"width": 64, "height": 64}

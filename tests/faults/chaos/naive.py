@@ -92,12 +92,12 @@ def _stored(name: str, outputs: tuple[Media, ...]) -> dict[str, Any]:
 
 def _storage() -> Any:
     if not _opened:
-        told = os.environ
+        env = os.environ
         _opened.append(
             boto3.client(
                 "s3",
-                endpoint_url=told["BIDE_S3__ENDPOINT_URL"],
-                region_name=told["BIDE_S3__REGION"],
+                endpoint_url=env["BIDE_S3__ENDPOINT_URL"],
+                region_name=env["BIDE_S3__REGION"],
                 config=Config(s3={"addressing_style": "path"}),
             )
         )

@@ -1,4 +1,4 @@
-"""How long the jobs that a killed process had in hand stand still: looked at from outside, in the ledger."""
+"""How long the jobs that a killed process had in hand stand still: read from outside, in the ledger."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bide.ledger import AccountName
 from bide.ledger.keys import prefix
 from tests.faults.chaos.stage import ACCOUNTS, Stage
 
-#: Between two looks [seconds].
-LOOK_SECONDS = 0.25
+#: Between two reads [seconds].
+READ_SECONDS = 0.25
 
-#: What still stands as it stood when the process died was in its hands: the living move or renew theirs sooner
-#: (a third of a lease) [seconds].
-SETTLED_SECONDS = 4.5
+#: A job that has not changed for this long after a kill was in hand there: living processes change or renew theirs
+#: sooner (a third of a lease) [seconds].
+UNCHANGED_SECONDS = 4.5
 
 #: A Redis that was away shortly before a kill still tells on what follows [seconds].
 AWAY_BEFORE_SECONDS = 10.0
@@ -30,8 +30,8 @@ CLAIMED_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What a job's record and clocks say, as far as it changes when the job moves."""
+class JobView:
+    """A job's record and clocks, as far as they change with its transitions."""
 
     fields: tuple[str | None, ...]
     lease: float | None
@@ -51,14 +51,14 @@ class Watched:
     account: AccountName
     job_id: str
     what: str
-    before: Standing
+    before: JobView
     killed_at: float
-    settled: bool = False
+    in_hand: bool = False
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A job in the hands of a killed process, and how long after the kill somebody went on with it [seconds]."""
+    """A job in the hands of a killed process, and how long after the kill another process went on with it [seconds]."""
 
     process: str
     job_id: str
@@ -69,7 +69,7 @@ class Moved:
 
 
 class Recovery:
-    """`killed` is told of each kill; `moved` and `waiting` say what became of the jobs."""
+    """Call `killed` at each kill; `moved` and `waiting` hold what became of the jobs."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -82,7 +82,7 @@ class Recovery:
         self._thread.start()
 
     def killed(self, process: str, *, kill: Callable[[], None]) -> None:
-        """Look at what a stopped process may have in hand, and kill it."""
+        """Read what a stopped process may have in hand, and kill it."""
         try:
             with self._stage.server() as server:
                 found = list(_in_hand(server, process))
@@ -94,78 +94,78 @@ class Recovery:
             self._watched += [Watched(process, *one, killed_at=now) for one in found]
 
     def redis_is_away(self) -> None:
-        """Told while Redis is away or hangs."""
+        """Called while Redis is away or hangs."""
         self._away_at = time.monotonic()
 
     @property
     def waiting(self) -> list[Watched]:
         """What has not moved yet."""
-        return [one for one in self._watched if one.settled]
+        return [one for one in self._watched if one.in_hand]
 
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_SECONDS):
+        while not self._stop.wait(READ_SECONDS):
             try:
                 with self._lock, self._stage.server() as server:
-                    self._look(server)
+                    self._read(server)
             except redis.RedisError:
                 continue
 
-    def _look(self, server: redis.Redis) -> None:
+    def _read(self, server: redis.Redis) -> None:
         if not self._watched:
             return
         held = _held(server)
         now, still = time.monotonic(), []
-        for one, standing in zip(self._watched, _standings(server, self._watched, held), strict=True):
+        for one, state in zip(self._watched, _states(server, self._watched, held), strict=True):
             seconds = now - one.killed_at
-            if one.settled and _has_moved(one, standing):
+            if one.in_hand and _has_moved(one, state):
                 away = self._away_at > one.killed_at - AWAY_BEFORE_SECONDS
                 self.moved.append(Moved(one.process, one.job_id, one.what, round(seconds, 2), away))
-            elif one.settled or not _is_anothers(one, standing):
-                one.settled = one.settled or seconds > SETTLED_SECONDS
+            elif one.in_hand or not _is_anothers(one, state):
+                one.in_hand = one.in_hand or seconds > UNCHANGED_SECONDS
                 still.append(one)
         self._watched = still
 
 
-def _in_hand(server: redis.Redis, process: str) -> Iterator[tuple[AccountName, str, str, Standing]]:
-    """Jobs that a process may have in hand: (account, job id, what of it, how it stands)."""
+def _in_hand(server: redis.Redis, process: str) -> Iterator[tuple[AccountName, str, str, JobView]]:
+    """Jobs that a process may have in hand: (account, job id, what of it, its state)."""
     held, now = _held(server), time.time()
     poller = process.startswith("poller")
     for provider, account in ACCOUNTS.items():
         name = AccountName(provider, account)
         clock: Any = server.zrange(prefix(name) + ("due" if poller else "lease"), 0, -1, withscores=True)
         for job_id, score in clock:
-            standing = _standing(server, name, job_id, held)
-            if not poller and standing.lease is None:  # off the clock since it was read: nothing is left to do
+            state = _state(server, name, job_id, held)
+            if not poller and state.lease is None:  # off the clock since it was read: nothing is left to do
                 continue
             if poller and (score < now or score > now + CLAIMED_SECONDS):
-                yield name, job_id, "poll", standing
-            elif not poller and standing.token:
-                yield name, job_id, "step", standing
-            elif not poller and standing.held:
-                yield name, job_id, "message", standing
+                yield name, job_id, "poll", state
+            elif not poller and state.token:
+                yield name, job_id, "step", state
+            elif not poller and state.held:
+                yield name, job_id, "message", state
 
 
 _FIELDS = ("state", "token", "polls", "answered")
 
 
-def _standing(server: redis.Redis, name: AccountName, job_id: str, held: dict[str, frozenset[str]]) -> Standing:
+def _state(server: redis.Redis, name: AccountName, job_id: str, held: dict[str, frozenset[str]]) -> JobView:
     fields: Any = server.hmget(f"{prefix(name)}job:{job_id}", *_FIELDS)
     lease: Any = server.zscore(f"{prefix(name)}lease", job_id)
-    return Standing(tuple(fields), lease, held.get(job_id, frozenset()))
+    return JobView(tuple(fields), lease, held.get(job_id, frozenset()))
 
 
-def _standings(server: redis.Redis, watched: list[Watched], held: dict[str, frozenset[str]]) -> Iterator[Standing]:
+def _states(server: redis.Redis, watched: list[Watched], held: dict[str, frozenset[str]]) -> Iterator[JobView]:
     pipeline = server.pipeline(transaction=False)
     for one in watched:
         pipeline.hmget(f"{prefix(one.account)}job:{one.job_id}", *_FIELDS)
         pipeline.zscore(f"{prefix(one.account)}lease", one.job_id)
     replies = pipeline.execute()
     for one, fields, lease in zip(watched, replies[::2], replies[1::2], strict=True):
-        yield Standing(tuple(fields), lease, held.get(one.job_id, frozenset()))
+        yield JobView(tuple(fields), lease, held.get(one.job_id, frozenset()))
 
 
 def _held(server: redis.Redis) -> dict[str, frozenset[str]]:
@@ -178,8 +178,8 @@ def _held(server: redis.Redis) -> dict[str, frozenset[str]]:
     return held
 
 
-def _is_anothers(one: Watched, now: Standing) -> bool:
-    """Somebody who lives had it: it went on, or was renewed, before anybody could take it over."""
+def _is_anothers(one: Watched, now: JobView) -> bool:
+    """A living process had it: it went on, or was renewed, before another process could take it over."""
     if _has_moved(one, now):
         return True
     if one.what == "step":
@@ -187,7 +187,7 @@ def _is_anothers(one: Watched, now: Standing) -> bool:
     return one.what == "message" and not one.before.held & now.held
 
 
-def _has_moved(one: Watched, now: Standing) -> bool:
+def _has_moved(one: Watched, now: JobView) -> bool:
     """Whether another process has taken the job up: a new lease, another state, another poll."""
     state, token, polls, answered = now.fields
     before_state, before_token, before_polls, before_answered = one.before.fields

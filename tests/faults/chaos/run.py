@@ -19,7 +19,7 @@ from tests.faults.chaos.stage import Stage
 from tests.faults.chaos.submitter import Submitter
 from tests.faults.chaos.verdict import Verdict, judge
 
-#: How long nobody may be told anything before the rest counts as lost [seconds].
+#: How long no caller may get an answer before the rest counts as lost [seconds].
 PATIENCE_SECONDS = 100.0
 
 
@@ -90,6 +90,6 @@ def _happen(
     submitter = Submitter(contender, jobs, seconds=options.seconds)
     driver.run()
     submitter.wait()
-    say(f"{contender.name}: all has happened, {len(answers.told)} callers were told so far")
+    say(f"{contender.name}: all has happened, {len(answers.by_name)} callers have an answer so far")
     answers.wait(patience_seconds=PATIENCE_SECONDS)
     return Run(options, plan, judge(contender, jobs, submitter, answers, recovery), driver.notes)

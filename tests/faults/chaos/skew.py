@@ -20,7 +20,7 @@ LOOK_SECONDS = 0.2
 
 
 class Skew:
-    """The shift, for whoever starts the program."""
+    """The shift, for what starts the program."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.file = folder / f"{name}.clock"

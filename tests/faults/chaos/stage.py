@@ -110,25 +110,25 @@ class Stage:
         return redis.Redis.from_url(self.redis.url, decode_responses=True)
 
     def environment(self, ports: Ports) -> dict[str, str]:
-        """What a deployment on a host is told: its addresses and keys, and no clock but the polls'."""
+        """The environment of a deployment on a host: its addresses and keys, and no clock but the polls'."""
         at = ports.address
-        told = {
+        addresses = {
             "BIDE_BROKER_URL": f"redis://{at}:{ports.broker}/0",
             "BIDE_RESULT_URL": f"redis://{at}:{ports.redis}/0",
             "BIDE_LEDGER_URL": f"redis://{at}:{ports.redis}/0",
             "BIDE_LOG__FORMAT": "json",
         }
         store = {**self.store.environment(), "BIDE_S3__ENDPOINT_URL": f"http://{at}:{ports.store}"}
-        return {**plain_environment(), **told, **store, **self._providers(ports)}
+        return {**plain_environment(), **addresses, **store, **self._providers(ports)}
 
     def _providers(self, ports: Ports) -> dict[str, str]:
-        told: dict[str, str] = {}
+        variables: dict[str, str] = {}
         hosts = json.dumps([f"{ports.address}:{ports.sandbox}"])
         for provider in PROVIDERS:
             url = f"http://{ports.address}:{ports.sandbox}{BASE_PATHS[provider]}"
             values = {"API_KEY": f"key-of-{provider}", "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
-            told |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
-        return told
+            variables |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
+        return variables
 
 
 def signal_group(process: Process, number: signal.Signals) -> None:

@@ -37,7 +37,7 @@ class Truth:
         self._objects = self._list()
 
     def wrongs(self, names: list[str]) -> list[str]:
-        """What is wrong with the objects of jobs whose callers were told of success."""
+        """What is wrong with the objects of jobs whose callers have a success."""
         with ThreadPoolExecutor(8) as pool:
             return [wrong for found in pool.map(lambda name: list(self._wrong(name)), names) for wrong in found]
 
@@ -61,11 +61,11 @@ class Truth:
         for number, content in enumerate(contents):
             if content not in self._made(bought, number, content):
                 yield f"{name}: {files[number]} is not what the provider made"
-        told = json.loads(self._read(keys[-1]))["outputs"]
+        outputs = json.loads(self._read(keys[-1]))["outputs"]
         digests = [hashlib.sha256(content).hexdigest() for content in contents]
-        written = [(one["key"], one["sha256"]) for one in told if isinstance(one, dict)]
+        written = [(one["key"], one["sha256"]) for one in outputs if isinstance(one, dict)]
         if written and written != list(zip(files, digests, strict=True)):
-            yield f"{name}: job.json says {told}"
+            yield f"{name}: job.json says {outputs}"
 
     def _made(self, bought: list[dict[str, Any]], number: int, like: bytes) -> Iterator[bytes]:
         """One file of each purchase of a job, in the format of a stored one."""

@@ -20,10 +20,10 @@ from tests.faults.chaos.submitter import Submitter
 from tests.faults.chaos.truth import Truth
 from tests.faults.counting import ANY_NUMBER, check_final, ledger_of
 
-#: A caller that was told later than this after it asked was told late; without faults it takes 5 to 10 [seconds].
+#: An answer is late that comes later than this after the submit; without faults it takes 5 to 10 [seconds].
 LATE_SECONDS = 60.0
 
-#: How soon somebody must go on with what a killed process had in hand [seconds].
+#: How soon another process must go on with what a killed one had in hand [seconds].
 RECOVERY_SECONDS = 20.0
 
 #: What the ambiguous submits of a run may cost at most; below that something else is wrong.
@@ -67,16 +67,16 @@ def judge(
     purchases: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for bought in stage.sandbox.purchases():
         purchases[bought["reference"]].append(bought)
-    told = answers.told
-    succeeded = [name for name, one in told.items() if one.end == "succeeded"]
-    untold = [job.name for job in jobs if job.name not in told]
+    ended = answers.by_name
+    succeeded = [name for name, one in ended.items() if one.end == "succeeded"]
+    unanswered = [job.name for job in jobs if job.name not in ended]
     wrongs = Truth(stage, purchases).wrongs(succeeded)
-    waits = sorted(answers.seen_at[name] - submitter.submitted_at[name] for name in told)
+    waits = sorted(answers.seen_at[name] - submitter.submitted_at[name] for name in ended)
     verdict = Verdict(
         jobs=len(jobs),
-        ends=dict(Counter(one.end for one in told.values())),
-        lost=len(untold),
-        held_back=len(set(untold) & _held_back(contender)),
+        ends=dict(Counter(one.end for one in ended.values())),
+        lost=len(unanswered),
+        held_back=len(set(unanswered) & _held_back(contender)),
         late=sum(wait > LATE_SECONDS for wait in waits),
         bought_jobs=len(purchases),
         bought_twice=sum(len(each) > 1 for each in purchases.values()),
@@ -86,9 +86,9 @@ def judge(
         recovery_seconds=_recoveries(recovery),
         not_recovered=len(recovery.waiting),
     )
-    verdict.broken = [*wrongs[:20], *_broken(verdict, untold, purchases)]
+    verdict.broken = [*wrongs[:20], *_broken(verdict, unanswered, purchases)]
     if isinstance(contender, Bide):
-        verdict.broken += [*_states(contender, untold), *_ledger_trouble(contender)]
+        verdict.broken += [*_states(contender, unanswered), *_ledger_trouble(contender)]
     slowest = verdict.recovery_seconds.get(ALL, [0.0])[-1]
     if slowest > RECOVERY_SECONDS:
         verdict.slow = [f"after a kill with Redis there, a job stood still for {slowest} s"]
@@ -112,8 +112,8 @@ def _recoveries(recovery: Recovery) -> dict[str, list[float]]:
     return {what: [len(seconds), *spread(seconds)] for what, seconds in by_kind.items()}
 
 
-def _broken(verdict: Verdict, untold: list[str], purchases: dict[str, list[dict[str, Any]]]) -> list[str]:
-    broken = [f"{name}: its caller was told nothing" for name in untold[:20]]
+def _broken(verdict: Verdict, unanswered: list[str], purchases: dict[str, list[dict[str, Any]]]) -> list[str]:
+    broken = [f"{name}: its caller has no answer" for name in unanswered[:20]]
     broken += [f"{name}: bought {len(each)} times" for name, each in purchases.items() if len(each) > 1][:20]
     broken += [f"{number} jobs ended as {end}" for end, number in verdict.ends.items() if end not in FAIR_ENDS]
     if verdict.ends.get("succeeded", 0) < FAIR_SHARE * verdict.jobs:
@@ -132,10 +132,10 @@ def _held_back(contender: Contender) -> set[str]:
     return {str(message["headers"].get("id")) for message in messages}
 
 
-def _states(contender: Contender, untold: list[str]) -> list[str]:
-    """Where the jobs stand whose callers were told nothing, for whoever looks for the reason."""
+def _states(contender: Contender, unanswered: list[str]) -> list[str]:
+    """The states of the jobs whose callers have no answer, to find the reason by."""
     with contender.stage.server() as server:
-        found = {name: Ledger(server).find(name) for name in untold[:5]}
+        found = {name: Ledger(server).find(name) for name in unanswered[:5]}
     return [f"{name}: {dict(record.fields) if record else 'has no record'}" for name, record in found.items()]
 
 

@@ -1,4 +1,4 @@
-"""The runs there are: their records, clocks and moves in Redis, each move one script (`bide/ledger/runs_*.lua`)."""
+"""The runs there are: their records, clocks and moves in Redis, each move one script (`scripts/*.lua`)."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class Runs:
         return int(taken), stopped
 
     def open(self, run_id: str, account: AccountName, rows: Sequence[Sequence[str | float]]) -> int:
-        """Open the jobs of rows, in the order of `runs_open.lua`; how many were."""
+        """Open the jobs of rows, in the order of `scripts/open.lua`; how many were."""
         flat = [part for entry in rows for part in entry]
         keys = (self._live_key(run_id), ACCOUNTS_KEY)
         return int(self._of_account("open", account, str(account), run_id, RECORD_VERSION, *flat, keys=keys))
@@ -217,10 +217,10 @@ class Runs:
         return f"{run_prefix(run_id)}live"
 
     def _run(self, move: str, run_id: str, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
-        return self._moves.run(f"runs_{move}", [run_prefix(run_id), *keys], ["", *args])
+        return self._moves.run(f"bulk/{move}", [run_prefix(run_id), *keys], ["", *args])
 
     def _of_account(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
-        return self._moves.run(f"runs_{move}", [prefix(account), *keys], ["", *args])
+        return self._moves.run(f"bulk/{move}", [prefix(account), *keys], ["", *args])
 
 
 def reach(read: Callable[[], T]) -> T:

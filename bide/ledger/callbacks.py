@@ -1,7 +1,7 @@
 """The callbacks that are owed: a clock per account on which each job's end stands until its receiver has it.
 
-The move that ends a job puts it there (`conclude` in `prelude.lua`), so that no end can be lost; whoever claims one and
-dies leaves it to the next, so that it may be told twice, always under the same webhook id.
+The script that ends a job puts it there (`conclude` in `include/prelude.lua`), so that no end can be lost. A callback
+sender that claims one and dies leaves it to the next. So it may be sent twice, always under the same webhook id.
 """
 
 from __future__ import annotations
@@ -82,22 +82,22 @@ class Callbacks(Scripted):
 
     def claim(self, account: AccountName, *, most: int, seconds: float) -> list[Owed]:
         """Take callbacks that are due; one of which nothing is heard within `seconds` is due again."""
-        reply = self._run("callbacks_claim", account, most, seconds)
+        reply = self._run("callbacks/claim", account, most, seconds)
         return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3]), one[4]) for one in reply]
 
     def put_off(self, account: AccountName, waiting: Sequence[tuple[Owed, float]]) -> None:
         """Give back callbacks that were claimed and not tried; each is due again after its seconds."""
         args = [part for owed, seconds in waiting for part in (owed.job_id, owed.host, seconds)]
-        self._run("callbacks_put_off", account, *args)
+        self._run("callbacks/postpone", account, *args)
 
     def tried(self, owed: Owed, outcome: Outcome, *, seconds: float = 0.0, note: str = "") -> None:
         """Record what came of an attempt; `seconds` until the next one (AGAIN)."""
         args = (owed.job_id, owed.number, outcome.value, seconds, note[:200], self.timing.retention_seconds)
-        self._run("callback_tried", owed.account, *args)
+        self._run("callbacks/tried", owed.account, *args)
 
     def replay(self, account: AccountName, job_id: str) -> bool:
         """Have a job's last end told anew; False: it has none to tell, or it asked for no callback."""
-        return bool(self._run("callback_replay", account, job_id, self.timing.retention_seconds))
+        return bool(self._run("callbacks/replay", account, job_id, self.timing.retention_seconds))
 
     def standing(self, account: AccountName, *, most: int = 1000) -> list[Callback]:
         """The callbacks that failed, oldest first, then those that are still tried, next first."""

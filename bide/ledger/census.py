@@ -46,7 +46,7 @@ class Census(Scripted):
     def _look(self, account: AccountName, clock: str) -> list[tuple[str, int, float]]:
         states: list[tuple[str, int, float]] = []
         for offset in range(0, MOST_JOBS, PAGE):
-            looked, found = self._run("census", account, clock, offset, PAGE)
+            looked, found = self._run("account/census", account, clock, offset, PAGE)
             states += [(state, int(jobs), float(oldest)) for state, jobs, oldest in found]
             if int(looked) < PAGE:
                 break

@@ -69,7 +69,7 @@ class Ledger(Submits, Settling, Health):
         limits = self._limits(account)
         key = request.idempotency_key if request else None
         reply = self._run(
-            "step",
+            "job/step",
             account,
             job_id,
             token,
@@ -122,7 +122,7 @@ class Ledger(Submits, Settling, Health):
         timing, text = self.timing, (state.value, key, value)
         doubtful = bought_before(error) if state is JobState.FAILED else ""
         more = (timing.lease_seconds, timing.hold_max_seconds, attempt or "", doubtful, note)
-        return Concluded(int(self._run("conclude", record.account, record.job_id, token, *text, *more)))
+        return Concluded(int(self._run("job/conclude", record.account, record.job_id, token, *text, *more)))
 
     def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
         """Let go of a step that could not be done this time; its message comes again after `seconds`.
@@ -131,7 +131,7 @@ class Ledger(Submits, Settling, Health):
         """
         limits = self._limits(record.account)
         reply = self._run(
-            "put_off",
+            "job/postpone",
             record.account,
             record.job_id,
             token,
@@ -154,7 +154,7 @@ class Ledger(Submits, Settling, Health):
         """
         limits, timing = self._limits(account), self.timing
         reply = self._run(
-            "answered",
+            "job/answered",
             account,
             job_id,
             timing.retention_seconds,
@@ -172,7 +172,7 @@ class Ledger(Submits, Settling, Health):
         """Start the polling round `seq`: claim at most `batch` due jobs."""
         limits = self._limits(account)
         reply = self._run(
-            "claim",
+            "account/claim",
             account,
             seq,
             batch,
@@ -187,7 +187,7 @@ class Ledger(Submits, Settling, Health):
 
     def reclaim(self, account: AccountName, job_ids: Iterable[str]) -> None:
         """Keep the claims on jobs whose answers are still awaited."""
-        self._run("reclaim", account, self.timing.claim_seconds, *job_ids)
+        self._run("account/reclaim", account, self.timing.claim_seconds, *job_ids)
 
     def polled(self, account: AccountName, outcomes: Iterable[Polled]) -> Messages:
         """Record what the provider said about claimed jobs."""
@@ -198,7 +198,7 @@ class Ledger(Submits, Settling, Health):
             flat += [one.job_id, one.kind, one.seconds, one.key, one.value, one.note, int(one.seen), unknown_for]
             flat += [f"{one.late_seconds:.1f}", one.word]
         reply = self._run(
-            "polled", account, self.timing.hint_seconds, limits.max_in_flight, limits.submits_per_second, *flat
+            "account/polled", account, self.timing.hint_seconds, limits.max_in_flight, limits.submits_per_second, *flat
         )
         return messages_of(account, reply)
 
@@ -207,13 +207,13 @@ class Ledger(Submits, Settling, Health):
 
         What holds now for each: another's, where somebody else was faster, to be built upon.
         """
-        return list(self._run("learn", account, *(part for each in news for part in each)))
+        return list(self._run("account/learn", account, *(part for each in news for part in each)))
 
     def admit(self, account: AccountName, *, most: int = 200) -> Messages:
         """Let the head of the line in, as far as there is room."""
         limits = self._limits(account)
         reply = self._run(
-            "admit", account, limits.max_in_flight, limits.submits_per_second, self.timing.hint_seconds, most
+            "account/admit", account, limits.max_in_flight, limits.submits_per_second, self.timing.hint_seconds, most
         )
         return messages_of(account, reply)
 
@@ -222,7 +222,7 @@ class Ledger(Submits, Settling, Health):
     def renew(self, account: AccountName, leases: Sequence[tuple[str, str]]) -> list[str]:
         """Renew (job id, token) leases; returns the ids of those that are lost."""
         flat = [part for lease in leases for part in lease]
-        return list(self._run("renew", account, self.timing.lease_seconds, *flat))
+        return list(self._run("account/renew", account, self.timing.lease_seconds, *flat))
 
     def sweep(
         self, account: AccountName, *, backlog: Iterable[str] = (), page: int = 200
@@ -233,7 +233,7 @@ class Ledger(Submits, Settling, Health):
         """
         limits, timing = self._limits(account), self.timing
         hints, round_, repairs, full = self._run(
-            "sweep",
+            "account/sweep",
             account,
             page,
             timing.hint_seconds,
@@ -262,4 +262,4 @@ class Ledger(Submits, Settling, Health):
 
     def watch(self, account: AccountName) -> None:
         """Look after an account that another process sweeps, so that nothing looks like a silence if that one dies."""
-        self._run("watch", account, self.timing.lease_seconds)
+        self._run("account/watch", account, self.timing.lease_seconds)

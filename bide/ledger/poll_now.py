@@ -33,5 +33,5 @@ class Calls(Scripted):
 
     def hasten(self, account: AccountName, job_id: str) -> tuple[Hastened, Messages]:
         """Look at this job now, if it is at the provider and has not been hastened too often."""
-        outcome, round_ = self._run("hasten", account, job_id, GAP_SECONDS, MOST_LOOKS)
+        outcome, round_ = self._run("job/poll_now", account, job_id, GAP_SECONDS, MOST_LOOKS)
         return Hastened(outcome), Messages(round=round_of(account, round_))

@@ -1,4 +1,4 @@
-"""Loads the Lua scripts: `prelude.lua` and `line.lua` in front of each, sent once per server, then called by digest."""
+"""Loads the Lua scripts: what they share in front of each, sent once per server, then called by digest."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from bide.redis_errors import away, is_away
 
 @functools.cache
 def source(name: str) -> str:
-    """The whole text of a script."""
-    folder = files(__package__)
-    return "".join((folder / f"{part}.lua").read_text() for part in ("prelude", "line", name))
+    """The whole text of a script, such as `job/step` or `bulk/open`."""
+    bide = files("bide")
+    scripts, (folder, file) = bide / "ledger" / "scripts", name.split("/")
+    own = bide / "bulk" / "scripts" if folder == "bulk" else scripts / folder
+    parts = (scripts / "include" / "prelude.lua", scripts / "include" / "line.lua", own / f"{file}.lua")
+    return "".join(part.read_text() for part in parts)
 
 
 class Scripts:

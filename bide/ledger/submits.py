@@ -23,7 +23,7 @@ class Submits(Scripted):
         `HELD_BACK`: its account was paused or struck meanwhile, and the job stands in line again. `TOO_LATE`: the
         deadline has passed, and the job is still this worker's to end.
         """
-        return int(self._run("intend", record.account, record.job_id, token, self.timing.lease_seconds))
+        return int(self._run("job/intend", record.account, record.job_id, token, self.timing.lease_seconds))
 
     def submitted(
         self,
@@ -43,7 +43,7 @@ class Submits(Scripted):
         done = "" if outputs is None else outputs or "ask"
         limits = self._limits(record.account)
         reply = self._run(
-            "submitted",
+            "job/submitted",
             record.account,
             record.job_id,
             token,
@@ -69,7 +69,7 @@ class Submits(Scripted):
         limits = self._limits(record.account)
         message = f"the provider did not accept it, as turned out after the doubt: {reason}"
         reply = self._run(
-            "refused",
+            "job/refused",
             record.account,
             record.job_id,
             token,

@@ -24,7 +24,7 @@ class Settling(Scripted):
         """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
         timing = self.timing
         error = error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
-        state, *rest = self._run("cancel", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
+        state, *rest = self._run("job/cancel", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
 
     def cancel_unknown(self, job_id: str) -> None:
@@ -36,7 +36,7 @@ class Settling(Scripted):
     def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
         limits = self._limits(account)
-        done, round_ = self._run("resubmit", account, job_id, limits.max_in_flight, limits.submits_per_second)
+        done, round_ = self._run("job/resubmit", account, job_id, limits.max_in_flight, limits.submits_per_second)
         return bool(done), Messages(round=round_of(account, round_))
 
     def attach(self, account: AccountName, job_id: str, provider_job_id: str) -> tuple[bool, Messages]:
@@ -44,14 +44,14 @@ class Settling(Scripted):
 
         Where the provider turns out not to know that id, the job is unconfirmed again.
         """
-        done, round_ = self._run("attach", account, job_id, provider_job_id)
+        done, round_ = self._run("job/attach", account, job_id, provider_job_id)
         return bool(done), Messages(round=round_of(account, round_))
 
     def give_up(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
         """An operator looks no further: an unconfirmed job has failed. False: it is not unconfirmed."""
         timing = self.timing
         error = error_of(account, FailureCode.SUBMISSION_UNKNOWN, GIVEN_UP, job_id=job_id)
-        done, hints = self._run("give_up", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
+        done, hints = self._run("job/give_up", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
         return bool(done), Messages(tuple(hint_of(account, hint) for hint in hints))
 
     # What there is to settle

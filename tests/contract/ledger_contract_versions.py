@@ -27,7 +27,7 @@ class VersionsContract:
 
     def test_the_moves_know_the_version_that_is_written(self) -> None:
         """One constant in two languages."""
-        assert f"local VERSION = '{RECORD_VERSION}'" in source("sweep")
+        assert f"local VERSION = '{RECORD_VERSION}'" in source("account/sweep")
 
     @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
     def test_a_record_of_another_version_is_left_alone(

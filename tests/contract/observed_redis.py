@@ -15,17 +15,26 @@ from bide.ledger.script_runner import source
 #: With more records than this a look at all of them takes too long.
 MOST_RECORDS = 300
 
-#: What `scripts.source` puts in front of each script.
-SHARED = {"prelude", "line"}
-
 _FIELDS = {field.name: field for field in FIELDS}
 
 
 @cache
 def scripts() -> dict[str, str]:
     """The name of each script by its digest."""
-    names = {path.name.removesuffix(".lua") for path in files("bide.ledger").iterdir() if path.name.endswith(".lua")}
-    return {hashlib.sha1(source(name).encode()).hexdigest(): name for name in names - SHARED}
+    return {hashlib.sha1(source(path).encode()).hexdigest(): schema_name(path) for path in paths()}
+
+
+def paths() -> list[str]:
+    """All scripts, as `source` names them."""
+    ledger, bulk = files("bide.ledger") / "scripts", files("bide.bulk") / "scripts"
+    folders = {folder: ledger / folder for folder in ("job", "account", "callbacks")} | {"bulk": bulk}
+    found = ((folder, file.name) for folder, files in folders.items() for file in files.iterdir())
+    return [f"{folder}/{name.removesuffix('.lua')}" for folder, name in found if name.endswith(".lua")]
+
+
+def schema_name(path: str) -> str:
+    """How the schema names a script."""
+    return path.removeprefix("job/").removeprefix("account/")
 
 
 class ObservedRedis(fakeredis.FakeRedis):

@@ -53,7 +53,7 @@ class Refusing(redis.Redis):
 def test_a_redis_that_cannot_now_is_away(error: Exception) -> None:
     """It passes by itself: the job waits, and nobody takes it for a mistake."""
     with pytest.raises(LedgerAwayError):
-        Scripts(Refusing(error)).run("step", ["k"], [])
+        Scripts(Refusing(error)).run("job/step", ["k"], [])
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_mistake_is_not_hidden(error: redis.RedisError) -> None:
     """It would stay one for ever."""
     assert not is_away(error)
     with pytest.raises(type(error)):
-        Scripts(Refusing(error)).run("step", ["k"], [])
+        Scripts(Refusing(error)).run("job/step", ["k"], [])
 
 
 def test_a_hanging_redis_is_given_up_in_time() -> None:
@@ -82,7 +82,7 @@ def test_a_hanging_redis_is_given_up_in_time() -> None:
         begun = time.monotonic()
 
         with pytest.raises(LedgerAwayError):
-            Scripts(client).run("step", ["k"], [])
+            Scripts(client).run("job/step", ["k"], [])
 
         assert 0.5 <= time.monotonic() - begun < 1.5
         client.close()
@@ -119,7 +119,7 @@ def test_a_refusal_says_why_and_what_to_do(code: str) -> None:
     for error in (*map(redis.ResponseError, told), RefusedError(code)):
         assert refusal(error) == code
         with pytest.raises(LedgerAwayError, match=f"refuses writes: {code}, ") as caught:
-            Scripts(Refusing(error)).run("step", ["k"], [])
+            Scripts(Refusing(error)).run("job/step", ["k"], [])
         assert REFUSALS[code] in str(caught.value)
 
 

@@ -1,4 +1,4 @@
--- Shared by every move: `scripts.py` puts it and `line.lua` in front of each of them. KEYS[1] is the prefix of one provider account,
+-- Shared by every move: `script_runner.py` puts it and `line.lua` in front of each of them. KEYS[1] is the prefix of one provider account,
 -- hash tag and all, so that everything a move touches lies in one slot; ARGV[1] is the time in tests and '' in life.
 local P = KEYS[1]
 local QUEUED, LEASE, DUE = P .. 'queued', P .. 'lease', P .. 'due'

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import fakeredis
 
+from bide.bulk import scripts as scripts_of_runs
+from bide.ledger import scripts as scripts_of
 from bide.ledger.schema import FIELDS, STATES, TRANSITIONS
-from bide.ledger.script_runner import source
+from bide.ledger.script import Script
 
 #: With more records than this a look at all of them takes too long.
 MOST_RECORDS = 300
@@ -21,20 +22,18 @@ _FIELDS = {field.name: field for field in FIELDS}
 @cache
 def scripts() -> dict[str, str]:
     """The name of each script by its digest."""
-    return {hashlib.sha1(source(path).encode()).hexdigest(): schema_name(path) for path in paths()}
+    return {hashlib.sha1(script.text().encode()).hexdigest(): schema_name(script) for script in declared()}
 
 
-def paths() -> list[str]:
-    """All scripts, as `source` names them."""
-    ledger, bulk = files("bide.ledger") / "scripts", files("bide.bulk") / "scripts"
-    folders = {folder: ledger / folder for folder in ("job", "account", "callbacks")} | {"bulk": bulk}
-    found = ((folder, file.name) for folder, files in folders.items() for file in files.iterdir())
-    return [f"{folder}/{name.removesuffix('.lua')}" for folder, name in found if name.endswith(".lua")]
+def declared() -> list[type[Script]]:
+    """All scripts of ledger and bulk runs."""
+    modules = (scripts_of.job, scripts_of.account, scripts_of.callbacks, scripts_of_runs)
+    return [script for script in Script.__subclasses__() if script.__module__ in {each.__name__ for each in modules}]
 
 
-def schema_name(path: str) -> str:
+def schema_name(script: type[Script]) -> str:
     """How the schema names a script."""
-    return path.removeprefix("job/").removeprefix("account/")
+    return script.path.removeprefix("job/").removeprefix("account/")
 
 
 class ObservedRedis(fakeredis.FakeRedis):

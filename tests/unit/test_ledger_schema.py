@@ -9,10 +9,9 @@ import pytest
 
 from bide.contract import JobState
 from bide.ledger.schema import FIELDS, STATES, TRANSITIONS
-from bide.ledger.script_runner import source
-from tests.contract.observed_redis import paths, schema_name, scripts
+from tests.contract.observed_redis import declared, schema_name, scripts
 
-TEXTS = {schema_name(path): source(path) for path in paths()}
+TEXTS = {schema_name(script): script.text() for script in declared()}
 
 #: Where a script writes fields of a job's record: what follows is a list of names and values.
 WRITES = re.compile(r"(?:\bset\(\w+(?:\[i\])?|'(?:HSET|HINCRBY)', job_key\(id\)), ")

@@ -1,7 +1,9 @@
+--- include: record clocks followers callbacks
 -- Rows that lie in the results need no record any more; one whose callback is still to be sent keeps its own until then.
--- KEYS: account's prefix. ARGV: now, then job ids.
-for i = 2, #ARGV do
-  local id = ARGV[i]
+-- `PREFIX` is an account's.
+-- Arguments: `ids` of the jobs.
+-- Reply: 1.
+for _, id in ipairs(ids) do
   if FINAL[get(id, 'state')] and get(id, 'answered') == '1' then
     if redis.call('ZSCORE', CALLBACKS, id) or redis.call('ZSCORE', UNDELIVERED, id) then
       set(id, 'collected', 1)

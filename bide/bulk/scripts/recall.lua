@@ -1,12 +1,16 @@
--- A run is paused or canceled: what waits in line and was never sent to the provider is taken back.
--- KEYS: account's prefix, the run's live rows. ARGV: now, then row, what the run noted of it, and job id. Returns how many.
+--- include: record clocks
+-- A run is paused or canceled: its rows that wait in line and were never sent to the provider are taken back. `PREFIX` is the
+-- account's.
+-- Keys: `live_rows` (the run's).
+-- Arguments: `rows`, each with `row`, `live` (what the run notes of it) and `id` of the job.
+-- Reply: how many were taken back.
 local recalled = 0
-for i = 2, #ARGV, 3 do
-  local row, said, id = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if redis.call('HGET', KEYS[2], row) == said and redis.call('ZSCORE', QUEUED, id) and not get(id, 'submits') then
+for _, each in ipairs(rows) do
+  local id = each.id
+  if redis.call('HGET', live_rows, each.row) == each.live and redis.call('ZSCORE', QUEUED, id) and not get(id, 'submits') then
     redis.call('ZREM', QUEUED, id)
     redis.call('DEL', job_key(id), body_key(id))
-    redis.call('HSET', KEYS[2], row, 'c' .. string.sub(said, 2))
+    redis.call('HSET', live_rows, each.row, 'c' .. string.sub(each.live, 2))
     recalled = recalled + 1
   end
 end

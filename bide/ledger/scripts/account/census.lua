@@ -1,17 +1,20 @@
--- One page of a clock or list, looked at and left as it is: how many of its jobs are in which state, and when the oldest of
--- each was created. ARGV: now, name of the clock, offset, page
-local found, at = {}, {}
-local ids = redis.call('ZRANGE', P .. ARGV[2], ARGV[3], ARGV[3] + ARGV[4] - 1)
+--- include: base record
+-- One page of a clock or list is counted, and left as it is.
+-- Arguments: `clock` (its name), `offset`, `page` (how many jobs).
+-- Reply: how many jobs the page had; then for each state its name, how many jobs are in it, and when the oldest was created.
+local counts, count_of = {}, {}
+local ids = redis.call('ZRANGE', PREFIX .. clock, offset, offset + page - 1)
 for _, id in ipairs(ids) do
   local state, created = unpack(redis.call('HMGET', job_key(id), 'state', 'created'))
   if state then
     created = number(created)
-    if not at[state] then
-      found[#found + 1] = { state, 0, stamp(created) }
-      at[state] = found[#found]
+    local count = count_of[state]
+    if not count then
+      count = { state, 0, stamp(created) }
+      counts[#counts + 1], count_of[state] = count, count
     end
-    at[state][2] = at[state][2] + 1
-    if created < tonumber(at[state][3]) then at[state][3] = stamp(created) end
+    count[2] = count[2] + 1
+    if created < tonumber(count[3]) then count[3] = stamp(created) end
   end
 end
-return { #ids, found }
+return { #ids, counts }

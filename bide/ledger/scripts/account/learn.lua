@@ -1,12 +1,14 @@
--- What is known of how long jobs take, replaced where it still is what the new was made of. It lives as long as `account`,
--- one field for each operation. ARGV: now, then for each operation: its name, what was known, what is known now.
-local DURATIONS, held = P .. 'durations', {}
-for i = 2, #ARGV, 3 do
-  local known = redis.call('HGET', DURATIONS, ARGV[i]) or ''
-  if known == ARGV[i + 1] then
-    known = ARGV[i + 2]
-    redis.call('HSET', DURATIONS, ARGV[i], known)
+-- The learner replaces the duration models of an account, where each still is what the new one was made of. They live as
+-- long as the account's own record, one field for each operation.
+-- Arguments: `news`, each with `operation`, `before` (the model that the new one was made of) and `after`.
+-- Reply: the model of each operation that holds now.
+local DURATIONS, models = PREFIX .. 'durations', {}
+for _, new in ipairs(news) do
+  local model = redis.call('HGET', DURATIONS, new.operation) or ''
+  if model == new.before then
+    model = new.after
+    redis.call('HSET', DURATIONS, new.operation, model)
   end
-  held[#held + 1] = known
+  models[#models + 1] = model
 end
-return held
+return models

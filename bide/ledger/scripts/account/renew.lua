@@ -1,10 +1,13 @@
--- The worker is alive. ARGV: now, lease seconds, then id and token of each lease. Returns the ids it no longer holds.
+--- include: base record clocks
+-- The worker is alive: its leases go on.
+-- Arguments: `lease_seconds`, and `leases`, each with `id` and `token`.
+-- Reply: the ids of jobs whose lease is lost.
 local lost = {}
-for i = 3, #ARGV, 2 do
-  if get(ARGV[i], 'token') == ARGV[i + 1] and redis.call('ZSCORE', LEASE, ARGV[i]) then
-    redis.call('ZADD', LEASE, now + ARGV[2], ARGV[i])
+for _, lease in ipairs(leases) do
+  if get(lease.id, 'token') == lease.token and redis.call('ZSCORE', LEASE, lease.id) then
+    redis.call('ZADD', LEASE, now + lease_seconds, lease.id)
   else
-    lost[#lost + 1] = ARGV[i]
+    lost[#lost + 1] = lease.id
   end
 end
 return lost

@@ -1,4 +1,6 @@
+--- include: clocks
 -- A process that leaves the sweep to another looks after the account: a change of sweeper is no silence.
--- ARGV: now, lease seconds
-watch(tonumber(ARGV[2]))
+-- Arguments: `lease_seconds`.
+-- Reply: 1.
+watch(lease_seconds)
 return 1

@@ -1,9 +1,12 @@
--- Callbacks that are due, for as long as a claim lasts; what has become of one whose claimer died is not known, so that
--- it is sent again. Its host is known where it was put off before. ARGV: now, at most, claim seconds
+--- include: base record callbacks
+-- A callback sender claims callbacks that are due, for as long as a claim lasts. What has become of one whose sender died
+-- is not known, so that it is sent again.
+-- Arguments: `most` (how many at most), `claim_seconds`.
+-- Reply: for each the job's id, the number of its end, attempts, age [seconds], and the receiver's host where it is known.
 local claimed = {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', CALLBACKS, '-inf', now, 'LIMIT', 0, tonumber(ARGV[2]))) do
-  if callable(id) then
-    redis.call('ZADD', CALLBACKS, now + ARGV[3], id)
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', CALLBACKS, '-inf', now, 'LIMIT', 0, most)) do
+  if has_ended(get(id, 'state')) then
+    redis.call('ZADD', CALLBACKS, now + claim_seconds, id)
     claimed[#claimed + 1] = {
       id, get(id, 'callback'), get(id, 'callback_tries') or '0', stamp(now - get(id, 'callback_owed')),
       get(id, 'callback_host') or ''

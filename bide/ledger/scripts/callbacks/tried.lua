@@ -1,22 +1,24 @@
--- What came of one callback: delivered, again (after `seconds`) or failed for good, which puts it on a list.
--- ARGV: now, id, number of the end it told of, outcome, seconds, note, retention seconds
-local id, outcome, retention = ARGV[2], ARGV[4], tonumber(ARGV[7])
-if get(id, 'callback') ~= ARGV[3] then return 0 end -- the job has ended anew meanwhile, and that is still to be told
+--- include: base record followers callbacks
+-- A callback was tried: it is delivered, due again, or failed for good, which puts it on a list.
+-- Arguments: `id`, `number_of_end` (the end that it told of), `outcome` (delivered, again or failed), `seconds` until the next
+--   attempt, `note`, `retention_seconds`.
+-- Reply: 1, or 0 where the job has ended anew meanwhile, and that is still to be told.
+if get(id, 'callback') ~= number_of_end then return 0 end
 redis.call('ZREM', CALLBACKS, id)
-if outcome == 'delivered' or not callable(id) then
+if outcome == 'delivered' or not has_ended(get(id, 'state')) then
   redis.call('ZREM', UNDELIVERED, id)
   set(id, 'callback_note', 'delivered')
   if get(id, 'collected') then redis.call('DEL', job_key(id), body_key(id), followers_key(id)) end
   return 1
 end
 redis.call('HINCRBY', job_key(id), 'callback_tries', 1)
-set(id, 'callback_note', ARGV[6])
-keep(id, retention)
+set(id, 'callback_note', note)
+keep_record(id, retention_seconds)
 if outcome == 'again' then
-  redis.call('ZADD', CALLBACKS, now + ARGV[5], id)
+  redis.call('ZADD', CALLBACKS, now + seconds, id)
 else
   redis.call('ZADD', UNDELIVERED, now, id)
-  redis.call('ZREMRANGEBYSCORE', UNDELIVERED, '-inf', now - retention)
-  redis.call('EXPIRE', UNDELIVERED, retention)
+  redis.call('ZREMRANGEBYSCORE', UNDELIVERED, '-inf', now - retention_seconds)
+  redis.call('EXPIRE', UNDELIVERED, retention_seconds)
 end
 return 1

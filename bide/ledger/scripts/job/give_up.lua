@@ -1,20 +1,21 @@
+--- include: constants record clocks followers ending
 -- An operator looks no further for an unconfirmed purchase: the job has failed, whatever became of it.
--- ARGV: now, id, error, hint seconds, retention seconds
-local id = ARGV[2]
-local state, told = get(id, 'state'), get(id, 'answered') == '1'
+-- Arguments: `id`, `error` of the failed job, `hint_seconds`, `retention_seconds`.
+-- Reply: 1, or 0 where the job is not unconfirmed; and hints.
+local state, caller_knows = get(id, 'state'), get(id, 'answered') == '1'
 if state == 'failed' and get(id, 'given_up') then return { 1, {} } end -- only the answer was lost
 if state ~= 'unconfirmed' then return { 0, {} } end
-if told then redis.call('DEL', doubters_key(id)) end -- whoever heard of the doubt learns nothing new
-conclude(id, 'failed', 'error', ARGV[3])
+if caller_knows then redis.call('DEL', unconfirmed_followers_key(id)) end -- a follower that knew it learns nothing new
+conclude(id, 'failed', 'error', error)
 set(id, 'given_up', 1, 'note', 'given up by an operator', 'token', '')
 local hints
-if told then
+if caller_knows then
   set(id, 'answered', 1)
   hints = follower_hints(id)
 end
 if hints and #hints == 0 then
-  rest(id, ARGV[5])
+  retire(id, retention_seconds)
   return { 1, {} }
 end
-hinted(id, 'bide.store', tonumber(ARGV[4]))
+hinted(id, STORE_QUEUE, hint_seconds)
 return { 1, hints or { hint(id) } }

@@ -1,13 +1,14 @@
--- A provider called about a job, or somebody who says so: its next look comes now, and never later than it would have.
--- What is known of the job does not change; the look itself says how the job stands.
--- ARGV: now, id, the least time between two such looks [seconds], how many a job has at most
-local id, gap, most = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+--- include: base record clocks admission
+-- A provider called about a job, or a process that says so: the job's next poll comes now, and never later than it would
+-- have. What the record says of the job does not change; the poll itself finds out how the job stands.
+-- Arguments: `id`, `gap_seconds` (the least time between two such polls), `most` (how many a job has at most).
+-- Reply: a word of `Hastened`, and a round or {}.
 local state, version, calls, last, asking, ran, polled, empties =
   unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'calls', 'called_at', 'asking', 'ran', 'polled', 'empties'))
 if state ~= 'running' or foreign(version) then return { 'nothing', {} } end
-if number(calls) >= most or number(last) > now - gap then return { 'repeated', {} } end
+if number(calls) >= most or number(last) > now - gap_seconds then return { 'repeated', {} } end
 
--- After a poll that failed the provider's own wish for a pause stands; after a success without a result the last look
+-- After a poll that failed the provider's own wish for a pause stands. After a success without a result the last poll
 -- decides, so that it must not come too soon.
 local due = redis.call('ZSCORE', DUE, id)
 if not due or tonumber(due) <= now or empties or number(polled) > number(ran) then return { 'nothing', {} } end
@@ -18,8 +19,8 @@ if asking then -- a poll is under way, whose answer may be older than the call: 
   set(id, 'called', 1)
   return { 'noted', {} }
 end
--- For what is learned of durations: the end itself chose this moment, so the job has lasted until now. Spread over all
--- the time since the last look, as for a look that the timetable chose, it would teach that jobs are shorter.
+-- For the duration model: the end itself chose this moment, so the job has lasted until now. Spread over all the time
+-- since the last poll, as for a poll that the schedule chose, it would teach that jobs are shorter.
 set(id, 'ran', stamp(now))
 redis.call('ZADD', DUE, now, id)
 return { 'hastened', ensure_round(math.max(now, account('polls_open'))) }

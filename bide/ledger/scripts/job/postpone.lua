@@ -1,20 +1,20 @@
--- A step that could not be done this time: let go of it, to be told again in a while.
--- ARGV: now, id, token, seconds, hint seconds, note, outputs again? ('ask' forgets the recorded ones), max in flight,
---       submits per second
-local id = ARGV[2]
+--- include: base record clocks admission
+-- A worker lets go of a step that could not be done this time; the job's message comes again in a while.
+-- Arguments: `id`, `token` of the lease, `seconds` until the message, `hint_seconds`, `note`, `ask_again` (forget the
+--   recorded outputs), `max_in_flight`, `submits_per_second`.
+-- Reply: a hint, and a round or {}; nothing where the job is not this worker's, or is being submitted.
 local state = get(id, 'state')
-if get(id, 'token') ~= ARGV[3] or state == 'submitting' then return {} end
+if get(id, 'token') ~= token or state == 'submitting' then return {} end
 redis.call('HINCRBY', job_key(id), 'tries', 1)
-set(id, 'note', ARGV[6])
+set(id, 'note', note)
 clear(id, 'crashes')
-if ARGV[7] == 'ask' then
+if ask_again then
   clear(id, 'outputs')
   redis.call('HINCRBY', job_key(id), 'asked', 1)
 end
-hinted(id, get(id, 'queue'), tonumber(ARGV[4]) + tonumber(ARGV[5]))
+hinted(id, get(id, 'queue'), seconds + hint_seconds)
 if state ~= 'queued' then return { hint(id), {} } end
--- Nothing was bought yet: others have its place meanwhile, and its hint brings it back into the line.
+-- The job is not bought yet: others have its place meanwhile, and its hint brings it back into the line.
 release(id)
 set(id, 'parked', 1)
-local look = next_look(tonumber(ARGV[8]), tonumber(ARGV[9]))
-return { hint(id), look and ensure_round(look) or {} }
+return { hint(id), next_round(max_in_flight, submits_per_second) }

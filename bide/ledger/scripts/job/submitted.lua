@@ -1,47 +1,48 @@
--- The provider accepted, perhaps after everybody had given its answer up.
--- ARGV: now, id, token, attempt, provider's id, seconds to the first poll, outputs ('' or JSON; 'ask' = done, ask again),
---       hint seconds, max in flight, submits per second, the provider's estimate of the whole ('' or seconds)
-local id, hint_seconds, max_in_flight, per_second = ARGV[2], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local state, attempt = get(id, 'state'), get(id, 'submits')
+--- include: base constants record clocks admission unconfirmed
+-- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
+-- put in line to be submitted again. Then the job goes on.
+-- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
+--   done, ask again for them, else JSON), `hint_seconds`, `max_in_flight`, `submits_per_second`, and `estimate_seconds`:
+--   the provider's estimate of the whole, or ''.
+-- Reply: hints, and a round or {}.
+local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
 local waits = state == 'unconfirmed' or state == 'queued' -- that an earlier attempt was accepted settles it as well
 local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))
-if (attempt ~= ARGV[4] and not waits) or goes_on then
+if (submits ~= attempt and not waits) or goes_on then
   -- Submitted again meanwhile, or an operator has attached another: all purchases stand, all ids are kept.
-  if get(id, 'pid') ~= ARGV[5] then also_bought(id, ARGV[5]) end
+  if get(id, 'pid') ~= provider_job_id then note_purchase(id, provider_job_id) end
   return { {}, {} }
 end
-set(id, 'pid', ARGV[5], 'submitted', stamp(now))
+set(id, 'pid', provider_job_id, 'submitted', stamp(now))
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
--- `unconfirmed` and `queued` (to be submitted again) had given the answer up: it comes late, and the job goes on.
-if state ~= 'submitting' then more_time(id) end
+if state ~= 'submitting' then extend_deadline(id) end -- the answer comes late
 redis.call('ZREM', UNCONFIRMED, id)
 set(id, 'token', '')
 clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt')
-if ARGV[11] ~= '' then set(id, 'estimate', ARGV[11]) end
+if estimate_seconds ~= '' then set(id, 'estimate', estimate_seconds) end
 local recovered = false
 if number(get(id, 'intended')) > account('struck_at') then
   recovered = account('strikes') > 0
   redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '', 'doubts', 0)
 end
-if ARGV[7] == '' then
+if outputs == '' then
   redis.call('SADD', INFLIGHT, id)
-  redis.call('SREM', TOLD, id)
+  redis.call('SREM', CALLED_UP, id)
   off_clocks(id)
   set(id, 'state', 'running')
-  local at = math.min(now + ARGV[6], math.max(now, number(get(id, 'deadline'))))
+  local at = math.min(now + first_poll_seconds, math.max(now, number(get(id, 'deadline'))))
   redis.call('ZADD', DUE, at, id)
-  local hints = {} -- a bulk job that went leaves its turn to another, the one that went ahead to all
-  if recovered or get(id, 'bulk') then let_in(hints, max_in_flight, per_second, hint_seconds, 10) end
-  local look = next_look(max_in_flight, per_second)
-  return { hints, ensure_round(look and math.min(look, at) or at) }
+  local hints = {} -- a bulk job that went leaves its turn to another, the probe to all
+  if recovered or get(id, 'bulk') then let_in(hints, max_in_flight, submits_per_second, hint_seconds, 10) end
+  local needed = next_round_at(max_in_flight, submits_per_second)
+  return { hints, ensure_round(needed and math.min(needed, at) or at) }
 end
 release(id)
 set(id, 'state', 'storing', 'ended', stamp(now))
-if ARGV[7] ~= 'ask' then set(id, 'outputs', ARGV[7]) end
-hinted(id, 'bide.store', hint_seconds)
+if outputs ~= 'ask' then set(id, 'outputs', outputs) end
+hinted(id, STORE_QUEUE, hint_seconds)
 local hints = { hint(id) }
-let_in(hints, max_in_flight, per_second, hint_seconds, 10)
-local look = next_look(max_in_flight, per_second)
-return { hints, look and ensure_round(look) or {} }
+let_in(hints, max_in_flight, submits_per_second, hint_seconds, 10)
+return { hints, next_round(max_in_flight, submits_per_second) }

@@ -1,4 +1,4 @@
---- include: base constants record clocks
+--- include: constants record clocks
 -- The callers that wait for a job's result besides its own, and what becomes of a record when all of them know.
 local function followers_key(id) return PREFIX .. 'followers:' .. id end
 local function unconfirmed_followers_key(id) return PREFIX .. 'doubters:' .. id end

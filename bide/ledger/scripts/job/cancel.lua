@@ -1,4 +1,4 @@
---- include: base constants record clocks followers ending
+--- include: constants record clocks followers ending
 -- A caller or an operator cancels the job. What the provider has accepted stands.
 -- Arguments: `id`, `error` of a canceled job, `hint_seconds`, `retention_seconds`.
 -- Reply: the state in which the job was ('' for no job, 'version' for a record of another version), then its hint, where

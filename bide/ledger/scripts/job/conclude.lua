@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker unconfirmed ending
+--- include: constants record clocks breaker unconfirmed ending
 -- A worker that has the job's lease ends it; the lease stays until the caller has been told. A refusal may come late, for
 -- an attempt that is unconfirmed, and so settles it.
 -- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,

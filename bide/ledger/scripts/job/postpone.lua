@@ -1,4 +1,4 @@
---- include: base record clocks admission
+--- include: record clocks admission
 -- A worker lets go of a step that could not be done this time; the job's message comes again in a while.
 -- Arguments: `id`, `token` of the lease, `seconds` until the message, `hint_seconds`, `note`, `ask_again` (forget the
 --   recorded outputs), `max_in_flight`, `submits_per_second`.

@@ -1,4 +1,4 @@
---- include: base record clocks admission unconfirmed
+--- include: record clocks admission unconfirmed
 -- An operator says that an unconfirmed submit was not accepted, or is to be made again all the same.
 -- Arguments: `id`, `max_in_flight`, `submits_per_second`.
 -- Reply: 1, or 0 where the job is not unconfirmed; and a round or {}.

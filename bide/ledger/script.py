@@ -35,6 +35,10 @@ local SUBMIT_QUEUE, STORE_QUEUE, POLL_QUEUE = '{SUBMIT_QUEUE}', '{STORE_QUEUE}',
 #: What every script is given: the prefix of all keys that it touches, and the time, which is '' outside of tests.
 _FIRST = "local PREFIX, TEST_TIME = KEYS[1], tonumber(ARGV[1])\n"
 
+#: The types of what is sent as one argument; Redis takes neither a flag nor None.
+_VALUES = (str, float, int, bool, float | None)
+_ENCODED = {None: "", False: 0, True: 1}
+
 _INCLUDE = re.compile(r"--- include: (.+)\n")
 
 
@@ -75,10 +79,21 @@ class Script:
     @property
     def arguments(self) -> list[str | float]:
         """The arguments, in the order of the fields."""
-        values = (getattr(self, name) for name, kind in self.kinds.items() if kind is not Key)
-        return [part for value in values for part in _sent(value)]
+        sent: list[Any] = []
+        for name, kind in self.kinds.items():
+            if kind is Key:
+                continue
+            value = getattr(self, name)
+            if kind in _VALUES:
+                sent.append(_sent(value))
+            elif row_of(kind):
+                sent += [_sent(each) for row in value for each in row]
+            else:
+                sent += [each for pair in value.items() for each in pair] if get_origin(kind) is Mapping else value
+        return sent
 
 
+@cache
 def row_of(kind: Any) -> dict[str, Any]:
     """Name and type of each field of the named tuples that a field holds; empty where it holds none."""
     [first, *_] = [*get_args(kind), None]
@@ -108,15 +123,8 @@ def _with_includes(names: Sequence[str], texts: dict[str, str]) -> dict[str, str
     return texts
 
 
-def _sent(value: Any) -> Iterator[str | float]:
-    if isinstance(value, Mapping):
-        for pair in value.items():
-            yield from pair
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for entry in value:
-            yield from _sent(entry)
-    else:
-        yield "" if value is None else int(value) if isinstance(value, bool) else value
+def _sent(value: Any) -> Any:
+    return _ENCODED[value] if value is None or value is True or value is False else value
 
 
 def _locals(script: type[Script]) -> Iterator[str]:
@@ -124,10 +132,10 @@ def _locals(script: type[Script]) -> Iterator[str]:
     for name, kind in script.kinds.items():
         if kind is Key:
             yield f"local {name} = KEYS[{(keys := keys + 1)}]\n"
-        elif get_origin(kind) in (Sequence, Mapping):
-            yield _list(name, kind, place + 1)
-        else:
+        elif kind in _VALUES:
             yield f"local {name} = {_read(kind, f'ARGV[{(place := place + 1)}]')}\n"
+        else:
+            yield _list(name, kind, place + 1)
 
 
 def _list(name: str, kind: Any, first: int) -> str:

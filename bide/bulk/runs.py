@@ -1,4 +1,4 @@
-"""All runs: their records and clocks in Redis. Each change is one script (`bide/ledger/runs_*.lua`)."""
+"""All runs: their records and clocks in Redis. Each change is one script (`scripts/*.lua`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from typing import Any, TypeVar
 
 import redis
 
+from bide.bulk import scripts
 from bide.bulk.lease import keep_lease
 from bide.bulk.names import ENDED_KEY, RUNS_KEY, check_run_id, run_prefix
 from bide.bulk.record import RUN_VERSION, LiveRow, Options, Run
+from bide.bulk.scripts import OpenedRow
 from bide.errors import IdempotencyConflictError, LedgerAwayError
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
-from bide.ledger.records import RECORD_VERSION
+from bide.ledger.script import Key, Script
 from bide.ledger.script_runner import Scripts
 from bide.redis_errors import away, is_away
 
@@ -33,7 +35,7 @@ class Runs:
 
     def __init__(self, server: redis.Redis, *, retention_seconds: int = RETENTION_SECONDS) -> None:
         self.server = server
-        self._moves = Scripts(server)
+        self._scripts = Scripts(server)
         self._retention_seconds = retention_seconds
 
     # For clients and the command
@@ -44,7 +46,7 @@ class Runs:
         Raises `IdempotencyConflictError` where the name belongs to a run of another input.
         """
         check_run_id(run_id)
-        fields = {
+        record: dict[str, str | int] = {
             "v": RUN_VERSION,
             "state": "starting",
             "rows": rows,
@@ -56,8 +58,9 @@ class Runs:
             "part": 1,
             **options.fields(),
         }
-        flat = [part for pair in fields.items() for part in pair]
-        created, *found = self._run("create", run_id, run_id, *flat, keys=(RUNS_KEY,))
+        created, *found = self._run(
+            run_prefix(run_id), scripts.Create(live_runs=Key(RUNS_KEY), run=run_id, record=record)
+        )
         if not created and found[0] != digest and found[1] == "starting":
             raise IdempotencyConflictError(
                 f"run {run_id} was noted for other rows, and never got its input: "
@@ -78,15 +81,16 @@ class Runs:
         The lease of a process that died runs out after `seconds`.
         """
         token = uuid.uuid4().hex
-        if not self._run("intake", run_id, token, seconds):
+        mine = scripts.Intake(token=token, seconds=seconds)
+        if not self._run(run_prefix(run_id), mine):
             yield False
             return
         try:
-            with keep_lease(lambda: self._run("intake", run_id, token, seconds), seconds=seconds):
+            with keep_lease(lambda: self._run(run_prefix(run_id), mine), seconds=seconds):
                 yield True
         finally:
             with suppress(LedgerAwayError):  # the lease runs out by itself
-                self._run("intake", run_id, token, 0)
+                self._run(run_prefix(run_id), scripts.Intake(token=token, seconds=0))
 
     def has_intake_lease(self, run_id: str) -> bool:
         """Whether a process reads and checks the rows of a run now."""
@@ -138,29 +142,36 @@ class Runs:
             reach(together.execute)
 
     def _steer(self, run_id: str, action: str, note: str, limits: Mapping[str, str | int] | None = None) -> bool:
-        flat = [part for pair in (limits or {}).items() for part in pair]
-        keys = (RUNS_KEY, ENDED_KEY)
-        done, _ = self._run("steer", run_id, run_id, action, note, self._retention_seconds, *flat, keys=keys)
+        script = scripts.Steer(
+            live_runs=Key(RUNS_KEY),
+            ended_runs=Key(ENDED_KEY),
+            run=run_id,
+            action=action,
+            note=note,
+            retention_seconds=self._retention_seconds,
+            limits=limits or {},
+        )
+        done, _ = self._run(run_prefix(run_id), script)
         return bool(done)
 
     # For the feeder
 
     def take(self, run_id: str, token: str, *, seconds: float) -> bool:
         """Lease a run that is due; False: another feeder has the run, or it is not due."""
-        return bool(self._run("lease", run_id, run_id, token, seconds, EARLY_SECONDS, keys=(RUNS_KEY,)))
+        return self._lease(run_id, token, seconds, early_seconds=EARLY_SECONDS)
 
     def keep(self, run_id: str, token: str, *, seconds: float) -> bool:
         """Renew the lease; False: another feeder has it now."""
-        return bool(self._run("lease", run_id, run_id, token, seconds, "", keys=(RUNS_KEY,)))
+        return self._lease(run_id, token, seconds, early_seconds=None)
 
     def release(self, run_id: str, token: str, *, seconds: float) -> float | None:
         """Give the lease back. Returns the delay until the run is due [seconds]; None: another feeder has the run."""
-        done = int(self._run("release", run_id, run_id, token, seconds, keys=(RUNS_KEY,)))
-        return {0: None, 1: seconds, 2: 0.0}[done]
+        script = scripts.Release(live_runs=Key(RUNS_KEY), run=run_id, token=token, seconds=seconds)
+        return {0: None, 1: seconds, 2: 0.0}[int(self._run(run_prefix(run_id), script))]
 
     def overdue(self, *, late_seconds: float) -> list[str]:
         """Runs that no feeder took within `late_seconds` after their time: their messages are lost."""
-        return list(self._run("overdue", "", late_seconds, keys=(RUNS_KEY,)))
+        return list(self._run(run_prefix(""), scripts.Overdue(live_runs=Key(RUNS_KEY), late_seconds=late_seconds)))
 
     def live(self, run_id: str) -> list[LiveRow]:
         """The live rows, in their order."""
@@ -171,36 +182,42 @@ class Runs:
         self, run_id: str, token: str, *, row: int, buys: bool, window: int, rows: Iterable[tuple[str, int, int]]
     ) -> tuple[int, str]:
         """Make rows live, from `row` on, by entry, price and next offset. Returns their number, and what stopped it."""
-        flat = [part for entry in rows for part in entry]
-        taken, stopped = self._run("feed", run_id, token, row, int(buys), window, *flat)
+        fed = [scripts.FedRow(live, price, str(next_offset)) for live, price, next_offset in rows]
+        script = scripts.Feed(token=token, first_row=row, buys=buys, window=window, rows=fed)
+        taken, stopped = self._run(run_prefix(run_id), script)
         return int(taken), stopped
 
-    def open(self, run_id: str, account: AccountName, rows: Sequence[Sequence[str | float]]) -> int:
-        """Open the jobs of rows, whose fields are in the order of `runs_open.lua`. Returns the number of jobs."""
-        flat = [part for entry in rows for part in entry]
-        keys = (self._live_key(run_id), ACCOUNTS_KEY)
-        return int(self._of_account("open", account, str(account), run_id, RECORD_VERSION, *flat, keys=keys))
+    def open(self, run_id: str, account: AccountName, rows: Sequence[OpenedRow]) -> int:
+        """Open the jobs of rows. Returns the number of jobs."""
+        script = scripts.Open(
+            live_rows=self._live_key(run_id),
+            accounts=Key(ACCOUNTS_KEY),
+            account_name=str(account),
+            run=run_id,
+            rows=rows,
+        )
+        return int(self._run(prefix(account), script))
 
     def recall(self, run_id: str, account: AccountName, rows: Iterable[tuple[LiveRow, str]]) -> int:
         """Take rows back that wait in line. Returns the number of them."""
-        flat = [part for live, job_id in rows for part in (live.row, live.entry, job_id)]
-        return int(self._of_account("recall", account, *flat, keys=(self._live_key(run_id),)))
+        recalled = [scripts.RecalledRow(str(live.row), live.entry, job_id) for live, job_id in rows]
+        script = scripts.Recall(live_rows=self._live_key(run_id), rows=recalled)
+        return int(self._run(prefix(account), script))
 
     def assign(self, run_id: str, rows: Iterable[tuple[LiveRow, str]]) -> tuple[int, dict[int, str]]:
         """Decide the rows of the results' next part, unless they are decided. Returns its number and its rows' ends."""
-        flat = [part for live, end in rows for part in (live.row, live.entry, end)]
-        part, pending = self._run("assign", run_id, *flat)
+        ended = [scripts.EndedRow(str(live.row), live.entry, ending) for live, ending in rows]
+        part, pending = self._run(run_prefix(run_id), scripts.Assign(rows=ended))
         pairs = (entry.split(":") for entry in pending.split())
         return int(part), {int(row): end for row, end in pairs}
 
     def commit(self, run_id: str, *, part: int, spent: int, counts: Mapping[str, int]) -> bool:
         """Commit a part that is written: its rows are done. False: another feeder has committed it."""
-        flat = [part for pair in counts.items() for part in pair]
-        return bool(self._run("commit", run_id, part, spent, *flat))
+        return bool(self._run(run_prefix(run_id), scripts.Commit(part=part, spent=str(spent), counts=counts)))
 
     def drop(self, account: AccountName, job_ids: Iterable[str]) -> None:
         """Delete the records of rows that lie in the results."""
-        self._of_account("drop", account, *job_ids)
+        self._run(prefix(account), scripts.Drop(ids=[*job_ids]))
 
     def leave(self, run_id: str, account: AccountName) -> None:
         """Take a run that is over out of an account's line."""
@@ -213,14 +230,17 @@ class Runs:
 
     # Internals
 
-    def _live_key(self, run_id: str) -> str:
-        return f"{run_prefix(run_id)}live"
+    def _lease(self, run_id: str, token: str, seconds: float, *, early_seconds: float | None) -> bool:
+        script = scripts.Lease(
+            live_runs=Key(RUNS_KEY), run=run_id, token=token, seconds=seconds, early_seconds=early_seconds
+        )
+        return bool(self._run(run_prefix(run_id), script))
 
-    def _run(self, move: str, run_id: str, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
-        return self._moves.run(f"runs_{move}", [run_prefix(run_id), *keys], ["", *args])
+    def _live_key(self, run_id: str) -> Key:
+        return Key(f"{run_prefix(run_id)}live")
 
-    def _of_account(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
-        return self._moves.run(f"runs_{move}", [prefix(account), *keys], ["", *args])
+    def _run(self, prefix: str, script: Script) -> Any:
+        return self._scripts.run(prefix, script)
 
 
 def reach(read: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from bide.ledger import scripts
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName
 from bide.ledger.scripted import Scripted
@@ -62,16 +63,16 @@ class Health(Scripted):
 
     def hold(self, account: AccountName, *, seconds: float, reason: str) -> bool:
         """No submits of this account for a while: the provider refuses it. False: it was held for that already."""
-        return bool(self._run("hold", account, seconds, reason))
+        return bool(self._run(account, scripts.account.BlockSubmits(seconds=seconds, reason=reason)))
 
     def pause(self, account: AccountName, *, reason: str, by: Literal["bide", "operator"]) -> bool:
         """No submits of this account until it is resumed. False: it was paused already."""
         self._reach(lambda: self.server.sadd(ACCOUNTS_KEY, str(account)))
-        return bool(self._run("pause", account, reason[:300], by))
+        return bool(self._run(account, scripts.account.Pause(reason=reason[:300], by=by)))
 
     def resume(self, account: AccountName) -> bool:
         """End whatever keeps this account from submitting. False: nothing did."""
-        return bool(self._run("resume", account))
+        return bool(self._run(account, scripts.account.Resume()))
 
     def standing(self, account: AccountName) -> Standing:
         """How an account stands now."""

@@ -1,7 +1,7 @@
 """The callbacks that are owed: a clock per account on which each job's end stands until its receiver has it.
 
-The move that ends a job puts it there (`conclude` in `prelude.lua`), so that no end can be lost; whoever claims one and
-dies leaves it to the next, so that it may be told twice, always under the same webhook id.
+The script that ends a job puts it there (`conclude` in `include/ending.lua`), so that no end can be lost. A callback
+sender that claims one and dies leaves it to the next. So it may be sent twice, always under the same webhook id.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from bide.ledger import scripts
 from bide.ledger.keys import prefix
 from bide.ledger.records import AccountName, Record
 from bide.ledger.scripted import Scripted
@@ -82,22 +83,30 @@ class Callbacks(Scripted):
 
     def claim(self, account: AccountName, *, most: int, seconds: float) -> list[Owed]:
         """Take callbacks that are due; one of which nothing is heard within `seconds` is due again."""
-        reply = self._run("callbacks_claim", account, most, seconds)
+        reply = self._run(account, scripts.callbacks.Claim(most=most, claim_seconds=seconds))
         return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3]), one[4]) for one in reply]
 
     def put_off(self, account: AccountName, waiting: Sequence[tuple[Owed, float]]) -> None:
         """Give back callbacks that were claimed and not tried; each is due again after its seconds."""
-        args = [part for owed, seconds in waiting for part in (owed.job_id, owed.host, seconds)]
-        self._run("callbacks_put_off", account, *args)
+        each = [scripts.callbacks.Waiting(owed.job_id, owed.host, seconds) for owed, seconds in waiting]
+        self._run(account, scripts.callbacks.Postpone(waiting=each))
 
     def tried(self, owed: Owed, outcome: Outcome, *, seconds: float = 0.0, note: str = "") -> None:
         """Record what came of an attempt; `seconds` until the next one (AGAIN)."""
-        args = (owed.job_id, owed.number, outcome.value, seconds, note[:200], self.timing.retention_seconds)
-        self._run("callback_tried", owed.account, *args)
+        script = scripts.callbacks.Tried(
+            id=owed.job_id,
+            number_of_end=str(owed.number),
+            outcome=outcome.value,
+            seconds=seconds,
+            note=note[:200],
+            retention_seconds=self.timing.retention_seconds,
+        )
+        self._run(owed.account, script)
 
     def replay(self, account: AccountName, job_id: str) -> bool:
         """Have a job's last end told anew; False: it has none to tell, or it asked for no callback."""
-        return bool(self._run("callback_replay", account, job_id, self.timing.retention_seconds))
+        script = scripts.callbacks.Replay(id=job_id, retention_seconds=self.timing.retention_seconds)
+        return bool(self._run(account, script))
 
     def standing(self, account: AccountName, *, most: int = 1000) -> list[Callback]:
         """The callbacks that failed, oldest first, then those that are still tried, next first."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bide.contract import FINAL_STATES
+from bide.ledger import scripts
 from bide.ledger.records import AccountName
 from bide.ledger.scripted import Scripted
 
-#: Jobs that one script looks at (2 ms of Redis), and the most of one clock that are looked at.
+#: Jobs that one script counts (2 ms of Redis), and the most of one clock that are counted.
 PAGE, MOST_JOBS = 500, 50_000
 
 #: The state of a job that has ended, while its caller has not been told.
@@ -46,8 +47,8 @@ class Census(Scripted):
     def _look(self, account: AccountName, clock: str) -> list[tuple[str, int, float]]:
         states: list[tuple[str, int, float]] = []
         for offset in range(0, MOST_JOBS, PAGE):
-            looked, found = self._run("census", account, clock, offset, PAGE)
+            counted, found = self._run(account, scripts.account.Census(clock=clock, offset=offset, page=PAGE))
             states += [(state, int(jobs), float(oldest)) for state, jobs, oldest in found]
-            if int(looked) < PAGE:
+            if int(counted) < PAGE:
                 break
         return states

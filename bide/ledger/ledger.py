@@ -1,25 +1,28 @@
-"""The moves of a job, as methods: each is one Lua script beside this file."""
+"""The scripts of jobs and accounts, as methods: each runs one Lua file of `scripts`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from bide.contract import FailureCode, GenerateRequest, JobState
+from bide.ledger import scripts
 from bide.ledger.breaker import Health
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.records import (
-    RECORD_VERSION,
     AccountName,
     Claim,
     Concluded,
+    Limits,
     Messages,
     Polled,
     Record,
     Repair,
     Step,
+    Timing,
     Verb,
 )
 from bide.ledger.replies import claimed_of, hint_of, messages_of, pairs, round_of
+from bide.ledger.script import Key
 from bide.ledger.scripted import error_of
 from bide.ledger.submits import Submits, bought_before
 from bide.ledger.unconfirmed import Settling
@@ -29,9 +32,16 @@ __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 #: Job deadlines when the caller gives none and nobody else knows better [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
 
+#: How the sweeper ends a job whose worker died during its submit.
+DIED_SUBMITTING = "the worker died while submitting; the provider may have accepted"
+
+#: How the sweeper ends a job whose deadline passed in line, where it was not bought and where it may have been.
+LATE_IN_LINE = "the deadline passed while the job waited in line; nothing was bought"
+LATE_BEFORE_RESUBMIT = "the deadline passed before it was submitted again; the first submit may have been accepted"
+
 
 class Ledger(Submits, Settling, Health):
-    """All moves of all accounts on one Redis.
+    """All scripts of all accounts on one Redis.
 
     Every method raises `LedgerAwayError` when Redis stays away.
     """
@@ -68,28 +78,27 @@ class Ledger(Submits, Settling, Health):
     ) -> Step:
         limits = self._limits(account)
         key = request.idempotency_key if request else None
-        reply = self._run(
-            "step",
-            account,
-            job_id,
-            token,
-            request.to_json() if request else "",
-            signature,
-            request.operation if request else "",
-            (request and request.deadline_seconds) or deadline_seconds,
-            int(bool(request and request.priority == "bulk")),
-            int(bool(request and request.on_unknown == "resubmit")),
-            request.fingerprint() if request else "",
-            self.timing.retention_seconds,
-            self.timing.lease_seconds,
-            limits.max_in_flight,
-            limits.submits_per_second,
-            str(account),
-            int(take),
-            RECORD_VERSION,
-            keys=(idempotency_key(key) if key else "", ACCOUNTS_KEY, canceled_key(job_id)),
+        script = scripts.job.Step(
+            idempotency_key=Key(idempotency_key(key) if key else ""),
+            accounts=Key(ACCOUNTS_KEY),
+            canceled=Key(canceled_key(job_id)),
+            id=job_id,
+            token=token,
+            request=request.to_json() if request else "",
+            signature=signature,
+            operation=request.operation if request else "",
+            deadline_seconds=str((request and request.deadline_seconds) or deadline_seconds),
+            bulk=bool(request and request.priority == "bulk"),
+            resubmit=bool(request and request.on_unknown == "resubmit"),
+            fingerprint=request.fingerprint() if request else "",
+            retention_seconds=self.timing.retention_seconds,
+            lease_seconds=self.timing.lease_seconds,
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
+            account_name=str(account),
+            take=take,
         )
-        verb, *rest = reply
+        verb, *rest = self._run(account, script)
         match Verb(verb):
             case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
                 fields, request_json, now = rest
@@ -119,10 +128,19 @@ class Ledger(Submits, Settling, Health):
         be known of an end that is not all it could be.
         """
         key, value = ("result", result) if result else ("error", error)
-        timing, text = self.timing, (state.value, key, value)
-        doubtful = bought_before(error) if state is JobState.FAILED else ""
-        more = (timing.lease_seconds, timing.hold_max_seconds, attempt or "", doubtful, note)
-        return Concluded(int(self._run("conclude", record.account, record.job_id, token, *text, *more)))
+        script = scripts.job.Conclude(
+            id=record.job_id,
+            token=token,
+            ending=state.value,
+            field=key,
+            value=value,
+            lease_seconds=self.timing.lease_seconds,
+            longest_block_seconds=self.timing.hold_max_seconds,
+            attempt=str(attempt or ""),
+            unconfirmed_error=bought_before(error) if state is JobState.FAILED else "",
+            note=note,
+        )
+        return Concluded(int(self._run(record.account, script)))
 
     def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
         """Let go of a step that could not be done this time; its message comes again after `seconds`.
@@ -130,18 +148,17 @@ class Ledger(Submits, Settling, Health):
         A job that is not bought yet gives its place up until then.
         """
         limits = self._limits(record.account)
-        reply = self._run(
-            "put_off",
-            record.account,
-            record.job_id,
-            token,
-            seconds,
-            self.timing.hint_seconds,
-            note,
-            "ask" if ask_again else "",
-            limits.max_in_flight,
-            limits.submits_per_second,
+        script = scripts.job.Postpone(
+            id=record.job_id,
+            token=token,
+            seconds=seconds,
+            hint_seconds=self.timing.hint_seconds,
+            note=note,
+            ask_again=ask_again,
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
         )
+        reply = self._run(record.account, script)
         if not reply:
             return Messages()
         hint, round_ = reply
@@ -152,77 +169,77 @@ class Ledger(Submits, Settling, Health):
 
         `told`: the leader's state of which it was told; where that is another by now, the caller is told again.
         """
-        limits, timing = self._limits(account), self.timing
-        reply = self._run(
-            "answered",
-            account,
-            job_id,
-            timing.retention_seconds,
-            timing.hint_seconds,
-            leader,
-            limits.max_in_flight,
-            limits.submits_per_second,
-            told,
+        limits = self._limits(account)
+        script = scripts.job.Answered(
+            id=job_id,
+            retention_seconds=self.timing.retention_seconds,
+            hint_seconds=self.timing.hint_seconds,
+            leader=leader,
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
+            known_state=told,
         )
-        return messages_of(account, reply)
+        return messages_of(account, self._run(account, script))
 
     # Polling
 
     def claim(self, account: AccountName, seq: int, *, batch: int) -> Claim:
         """Start the polling round `seq`: claim at most `batch` due jobs."""
         limits = self._limits(account)
-        reply = self._run(
-            "claim",
-            account,
-            seq,
-            batch,
-            self.timing.claim_seconds,
-            limits.polls_per_second,
-            limits.max_in_flight,
-            limits.submits_per_second,
+        script = scripts.account.Claim(
+            seq=seq,
+            batch=batch,
+            claim_seconds=self.timing.claim_seconds,
+            polls_per_second=limits.polls_per_second,
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
         )
+        reply = self._run(account, script)
         if not int(reply[0]):
             return Claim(current=False)
         return Claim(True, tuple(map(claimed_of, reply[1])), round_of(account, reply[2]), float(reply[3]))
 
     def reclaim(self, account: AccountName, job_ids: Iterable[str]) -> None:
         """Keep the claims on jobs whose answers are still awaited."""
-        self._run("reclaim", account, self.timing.claim_seconds, *job_ids)
+        self._run(account, scripts.account.Reclaim(claim_seconds=self.timing.claim_seconds, ids=[*job_ids]))
 
     def polled(self, account: AccountName, outcomes: Iterable[Polled]) -> Messages:
         """Record what the provider said about claimed jobs."""
         limits = self._limits(account)
-        flat: list[str | float] = []
-        for one in outcomes:
-            unknown_for = one.unknown_for or ""
-            flat += [one.job_id, one.kind, one.seconds, one.key, one.value, one.note, int(one.seen), unknown_for]
-            flat += [f"{one.late_seconds:.1f}", one.word]
-        reply = self._run(
-            "polled", account, self.timing.hint_seconds, limits.max_in_flight, limits.submits_per_second, *flat
+        script = scripts.account.Polled(
+            hint_seconds=self.timing.hint_seconds,
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
+            outcomes=[_outcome(polled) for polled in outcomes],
         )
-        return messages_of(account, reply)
+        return messages_of(account, self._run(account, script))
 
     def learn(self, account: AccountName, news: Sequence[tuple[str, str, str]]) -> list[str]:
-        """Replace what is known of some operations: (operation, what it was, what it is now).
+        """Replace the duration models of some operations: (operation, what it was, what it is now).
 
-        What holds now for each: another's, where somebody else was faster, to be built upon.
+        Returns what holds now for each: another process's model, where that one was faster, to be built upon.
         """
-        return list(self._run("learn", account, *(part for each in news for part in each)))
+        script = scripts.account.Learn(news=[scripts.account.Model(*each) for each in news])
+        return list(self._run(account, script))
 
     def admit(self, account: AccountName, *, most: int = 200) -> Messages:
         """Let the head of the line in, as far as there is room."""
         limits = self._limits(account)
-        reply = self._run(
-            "admit", account, limits.max_in_flight, limits.submits_per_second, self.timing.hint_seconds, most
+        script = scripts.account.Admit(
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
+            hint_seconds=self.timing.hint_seconds,
+            most=most,
         )
-        return messages_of(account, reply)
+        return messages_of(account, self._run(account, script))
 
     # Staying alive
 
     def renew(self, account: AccountName, leases: Sequence[tuple[str, str]]) -> list[str]:
         """Renew (job id, token) leases; returns the ids of those that are lost."""
-        flat = [part for lease in leases for part in lease]
-        return list(self._run("renew", account, self.timing.lease_seconds, *flat))
+        each = [scripts.account.Lease(*lease) for lease in leases]
+        script = scripts.account.Renew(lease_seconds=self.timing.lease_seconds, leases=each)
+        return list(self._run(account, script))
 
     def sweep(
         self, account: AccountName, *, backlog: Iterable[str] = (), page: int = 200
@@ -231,35 +248,47 @@ class Ledger(Submits, Settling, Health):
 
         What to send, what was mended, and whether the page was full, so that more may wait.
         """
-        limits, timing = self._limits(account), self.timing
-        hints, round_, repairs, full = self._run(
-            "sweep",
-            account,
-            page,
-            timing.hint_seconds,
-            timing.lease_seconds,
-            timing.most_crashes,
-            timing.retention_seconds,
-            limits.max_in_flight,
-            limits.submits_per_second,
-            error_of(account, FailureCode.CRASHED, f"a step of this job killed its worker {timing.most_crashes} times"),
-            error_of(
-                account,
-                FailureCode.SUBMISSION_UNKNOWN,
-                "the worker died while submitting; the provider may have accepted",
-            ),
-            error_of(
-                account, FailureCode.DEADLINE, "the deadline passed while the job waited in line; nothing was bought"
-            ),
-            " ".join(backlog),
-            error_of(
-                account,
-                FailureCode.SUBMISSION_UNKNOWN,
-                "the deadline passed before it was submitted again; the first submit may have been accepted",
-            ),
-        )
+        script = _sweep(account, self._limits(account), self.timing, backlog, page)
+        hints, round_, repairs, full = self._run(account, script)
         return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs], bool(full)
 
     def watch(self, account: AccountName) -> None:
         """Look after an account that another process sweeps, so that nothing looks like a silence if that one dies."""
-        self._run("watch", account, self.timing.lease_seconds)
+        self._run(account, scripts.account.Watch(lease_seconds=self.timing.lease_seconds))
+
+
+def _sweep(
+    account: AccountName, limits: Limits, timing: Timing, backlog: Iterable[str], page: int
+) -> scripts.account.Sweep:
+    errors = {
+        "crashed_error": (FailureCode.CRASHED, f"a step of this job killed its worker {timing.most_crashes} times"),
+        "unconfirmed_error": (FailureCode.SUBMISSION_UNKNOWN, DIED_SUBMITTING),
+        "deadline_error": (FailureCode.DEADLINE, LATE_IN_LINE),
+        "deadline_unconfirmed_error": (FailureCode.SUBMISSION_UNKNOWN, LATE_BEFORE_RESUBMIT),
+    }
+    return scripts.account.Sweep(
+        page=page,
+        hint_seconds=timing.hint_seconds,
+        lease_seconds=timing.lease_seconds,
+        most_crashes=timing.most_crashes,
+        retention_seconds=timing.retention_seconds,
+        max_in_flight=str(limits.max_in_flight),
+        submits_per_second=str(limits.submits_per_second),
+        backlog=" ".join(backlog),
+        **{name: error_of(account, code, message) for name, (code, message) in errors.items()},
+    )
+
+
+def _outcome(polled: Polled) -> scripts.account.Outcome:
+    return scripts.account.Outcome(
+        id=polled.job_id,
+        kind=polled.kind,
+        seconds=polled.seconds,
+        key=polled.key,
+        value=polled.value,
+        note=polled.note,
+        seen=polled.seen,
+        unknown_for=str(polled.unknown_for or ""),
+        late_seconds=f"{polled.late_seconds:.1f}",
+        word=polled.word,
+    )

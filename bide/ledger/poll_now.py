@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from bide.ledger import scripts
 from bide.ledger.records import AccountName, Messages
 from bide.ledger.replies import round_of
 from bide.ledger.scripted import Scripted
@@ -33,5 +34,6 @@ class Calls(Scripted):
 
     def hasten(self, account: AccountName, job_id: str) -> tuple[Hastened, Messages]:
         """Look at this job now, if it is at the provider and has not been hastened too often."""
-        outcome, round_ = self._run("hasten", account, job_id, GAP_SECONDS, MOST_LOOKS)
+        script = scripts.job.PollNow(id=job_id, gap_seconds=GAP_SECONDS, most=MOST_LOOKS)
+        outcome, round_ = self._run(account, script)
         return Hastened(outcome), Messages(round=round_of(account, round_))

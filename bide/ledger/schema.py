@@ -1,7 +1,8 @@
 """The ledger's schema: the fields of a job's record, its states, and the transitions between them.
 
 The scripts write records; a test holds each script against these tables, and the state diagram of the documentation is
-drawn from them. Times are in seconds; a moment is seconds since the epoch with three decimals.
+drawn from them. Times are in seconds; a moment is seconds since the epoch with three decimals. A script of a job or of
+an account has the name of its file here; before another one stands its folder: `bulk/open`.
 """
 
 from __future__ import annotations
@@ -59,32 +60,32 @@ _ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
 _ENDING = "step cancel conclude polled refused sweep give_up"
 
 #: Scripts that put a job in line.
-_LINING_UP = "step runs_open intend conclude refused resubmit sweep"
+_LINING_UP = "step bulk/open intend conclude refused resubmit sweep"
 
 #: Scripts that let a job go on as an earlier purchase of it.
 _GOING_ON = "conclude refused sweep polled"
 
 FIELDS = (
     # What the job is
-    Field("v", "text", "version of the record's layout", "step runs_open", EVERY),
+    Field("v", "text", "version of the record's layout", "step bulk/open", EVERY),
     Field(
-        "state", "text", "one of the states", "step runs_open intend submitted attach " + _ENDING + " resubmit", EVERY
+        "state", "text", "one of the states", "step bulk/open intend submitted attach " + _ENDING + " resubmit", EVERY
     ),
-    Field("op", "text", "operation of the request", "step runs_open"),
-    Field("fp", "text", "fingerprint of the request", "step runs_open", EVERY),
-    Field("created", "moment", "the record was written", "step runs_open"),
-    Field("allowed", "seconds", "how long the job may take", "step runs_open"),
+    Field("op", "text", "operation of the request", "step bulk/open"),
+    Field("fp", "text", "fingerprint of the request", "step bulk/open", EVERY),
+    Field("created", "moment", "the record was written", "step bulk/open"),
+    Field("allowed", "seconds", "how long the job may take", "step bulk/open"),
     Field(
         "deadline",
         "moment",
         "the job ends in failure if it has not ended by then",
-        "step runs_open admit answered submitted put_off callback_tried attach resubmit " + _GOING_ON,
+        "step bulk/open admit answered submitted postpone callbacks/tried attach resubmit " + _GOING_ON,
     ),
-    Field("bulk", "flag", "gives way to interactive jobs", "step runs_open"),
-    Field("resubmit", "flag", "a doubtful submit may be repeated (`on_unknown: resubmit`)", "step runs_open"),
+    Field("bulk", "flag", "gives way to interactive jobs", "step bulk/open"),
+    Field("resubmit", "flag", "a doubtful submit may be repeated (`on_unknown: resubmit`)", "step bulk/open"),
     Field("idem", "text", "the key in Redis of the request's idempotency key", "step"),
     Field("by_client", "flag", "written by a client, who does not know the deadline of the settings", "step"),
-    Field("run", "text", "the bulk run whose row the job is", "runs_open"),
+    Field("run", "text", "the bulk run whose row the job is", "bulk/open"),
     Field("leader", "text", "the job whose result this caller waits for", "step", ("following", "canceled")),
     # Its place in line, and the lease on its next step
     Field("place", "count", "place in line", _LINING_UP),
@@ -92,12 +93,12 @@ FIELDS = (
     Field("queue", "text", "queue of the message that leads to the next step", "*"),
     Field("hints", "count", "how often that message was sent again", "sweep"),
     Field("crashes", "count", "workers that died in the running step", "sweep"),
-    Field("tries", "count", "how often the running step was put off", "put_off"),
+    Field("tries", "count", "how often the running step was put off", "postpone"),
     Field(
         "parked",
         "flag",
         "put off before it was bought; not in line meanwhile",
-        "put_off",
+        "postpone",
         ("queued", "canceled", "failed", "unconfirmed"),
     ),
     # The purchase
@@ -120,22 +121,22 @@ FIELDS = (
     # Polls
     Field("polls", "count", "polls that were answered", "polled"),
     Field("polled", "moment", "the last poll was answered", "polled"),
-    Field("ran", "moment", "the provider last reported the job as running", "polled hasten"),
+    Field("ran", "moment", "the provider last reported the job as running", "polled poll_now"),
     Field("seen", "flag", "the provider has known the job at least once", "polled"),
     Field("estimate", "seconds", "the provider's estimate of the whole", "submitted"),
     Field("unknown_for", "seconds", "for how long the provider has not known the job", "polled", AT_PROVIDER),
     Field("empties", "count", "successes that came without a result", "polled"),
     Field("cursor", "text", "what the adapter wants back at the next poll", "polled"),
     Field("asking", "flag", "a poll is under way", "claim", AT_PROVIDER),
-    Field("called", "flag", "the provider's webhook came while a poll was under way", "hasten", AT_PROVIDER),
-    Field("called_at", "moment", "the provider's webhook last came", "hasten"),
-    Field("calls", "count", "webhooks of the provider that led to a poll", "hasten"),
+    Field("called", "flag", "the provider's webhook came while a poll was under way", "poll_now", AT_PROVIDER),
+    Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
+    Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),
     # The result
     Field("ended", "moment", "the provider reported the result", "submitted polled"),
     Field(
         "outputs", "json", "the result's addresses: [role, address, fallback addresses ...] each", "submitted polled"
     ),
-    Field("asked", "count", "how often the provider was asked for fresh addresses", "put_off"),
+    Field("asked", "count", "how often the provider was asked for fresh addresses", "postpone"),
     # The end
     Field("result", "json", "`contract.JobResult`", "conclude"),
     Field("error", "json", "`contract.Failure`", _ENDING),
@@ -146,19 +147,19 @@ FIELDS = (
         "note",
         "text",
         "what last happened, for people",
-        "conclude polled put_off refused attach resubmit sweep give_up",
+        "conclude polled postpone refused attach resubmit sweep give_up",
     ),
     # The callback
-    Field("callback", "count", "ends that the request's `callback_url` is to be told of", "runs_open " + _ENDING),
-    Field("callback_owed", "moment", "since when the last of them is to be told", "callback_replay " + _ENDING),
-    Field("callback_tries", "count", "attempts to deliver it", "callback_tried"),
-    Field("callback_host", "text", "host and port of the receiver, where it had no place free", "callbacks_put_off"),
-    Field("callback_note", "text", "what became of the last attempt", "callback_tried"),
-    Field("collected", "flag", "a row whose record goes once its callback is delivered", "runs_drop", _ENDED),
+    Field("callback", "count", "ends that the request's `callback_url` is to be told of", "bulk/open " + _ENDING),
+    Field("callback_owed", "moment", "since when the last of them is to be told", "callbacks/replay " + _ENDING),
+    Field("callback_tries", "count", "attempts to deliver it", "callbacks/tried"),
+    Field("callback_host", "text", "host and port of the receiver, where it had no place free", "callbacks/postpone"),
+    Field("callback_note", "text", "what became of the last attempt", "callbacks/tried"),
+    Field("collected", "flag", "a row whose record goes once its callback is delivered", "bulk/drop", _ENDED),
 )
 
 TRANSITIONS = (
-    Transition("", "queued", "step runs_open", "a request is recorded"),
+    Transition("", "queued", "step bulk/open", "a request is recorded"),
     Transition("", "following", "step", "the request's idempotency key belongs to a job that is under way"),
     Transition("", "canceled", "step", "the cancel came before the request"),
     Transition("queued", "submitting", "intend", "the intent to buy is written"),
@@ -167,7 +168,7 @@ TRANSITIONS = (
     Transition("queued", "failed", "conclude sweep", "the request can't be served, or its deadline passed"),
     Transition("queued", "unconfirmed", "conclude sweep", "as above, and an earlier submit may have been accepted"),
     Transition("queued", "canceled", "cancel", "a cancel"),
-    Transition("queued", "", "runs_recall", "a row is taken back by its paused or canceled run"),
+    Transition("queued", "", "bulk/recall", "a row is taken back by its paused or canceled run"),
     Transition("submitting", "running", "submitted conclude refused sweep", "the provider accepted"),
     Transition("submitting", "storing", "submitted", "the provider answered with the result"),
     Transition(
@@ -193,9 +194,9 @@ TRANSITIONS = (
     ),
     Transition("unconfirmed", "canceled", "cancel", "a cancel"),
     Transition("following", "canceled", "cancel", "this caller cancels; the job goes on for the others"),
-    Transition("succeeded", "", "runs_drop callback_tried", "a row's record is dropped once its run has the result"),
-    Transition("failed", "", "runs_drop callback_tried", "as above"),
-    Transition("canceled", "", "runs_drop callback_tried", "as above"),
+    Transition("succeeded", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
+    Transition("failed", "", "bulk/drop callbacks/tried", "as above"),
+    Transition("canceled", "", "bulk/drop callbacks/tried", "as above"),
 )
 
 

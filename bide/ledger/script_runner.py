@@ -1,22 +1,13 @@
-"""Loads the Lua scripts: `prelude.lua` and `line.lua` in front of each, sent once per server, then called by digest."""
+"""Runs scripts: the text of each is sent once per server, then it is called by its digest."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from importlib.resources import files
 from typing import Any
 
 import redis
 
+from bide.ledger.script import Script
 from bide.redis_errors import away, is_away
-
-
-@functools.cache
-def source(name: str) -> str:
-    """The whole text of a script."""
-    folder = files(__package__)
-    return "".join((folder / f"{part}.lua").read_text() for part in ("prelude", "line", name))
 
 
 class Scripts:
@@ -24,14 +15,20 @@ class Scripts:
 
     def __init__(self, server: redis.Redis) -> None:
         self._server = server
-        self._scripts: dict[str, Any] = {}
+        self._registered: dict[type[Script], Any] = {}
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | float]) -> Any:
-        """Run one script; raises `LedgerAwayError` when Redis stays away."""
-        script = self._scripts.get(name) or self._scripts.setdefault(name, self._server.register_script(source(name)))
+    def run(self, prefix: str, script: Script, *, now: str = "") -> Any:
+        """Run one script on the keys under `prefix`; raises `LedgerAwayError` when Redis stays away.
+
+        `now` replaces Redis's own time in tests [seconds since the epoch].
+        """
+        registered = self._registered.get(type(script)) or self._register(type(script))
         try:
-            return script(keys=keys, args=args)
+            return registered(keys=[prefix, *script.keys], args=[now, *script.arguments])
         except redis.RedisError as error:
             if not is_away(error):
                 raise
             raise away(error) from error
+
+    def _register(self, script: type[Script]) -> Any:
+        return self._registered.setdefault(script, self._server.register_script(script.text()))

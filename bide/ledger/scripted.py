@@ -1,4 +1,4 @@
-"""What every move needs: Redis, the account's limits, the timing, and the scripts."""
+"""What every query and script needs: Redis, the account's limits, the timing, and the scripts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from bide.contract import Failure, FailureCode
 from bide.ledger.keys import prefix
 from bide.ledger.reading import Readings
 from bide.ledger.records import AccountName, Limits, Timing
+from bide.ledger.script import Script
 from bide.ledger.script_runner import Scripts
 
 
 class Scripted(Readings):
-    """Runs the scripts of this folder.
+    """Runs scripts of accounts.
 
     `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
     """
@@ -32,13 +33,13 @@ class Scripted(Readings):
         self.timing = timing or Timing()
         self._limits = limits
         self._clock = clock
-        self._moves = Scripts(server)
+        self._scripts = Scripts(server)
 
-    def _run(self, move: str, account: AccountName, *args: str | float, keys: tuple[str, ...] = ()) -> Any:
+    def _run(self, account: AccountName, script: Script) -> Any:
         now = "" if self._clock is None else repr(self._clock())
-        return self._moves.run(move, [prefix(account), *keys], [now, *args])
+        return self._scripts.run(prefix(account), script, now=now)
 
 
 def error_of(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
-    """A failure as it stands in a record; without an id where whoever tells it knows whose it is."""
+    """A failure as it stands in a record; without an id where the record itself says whose it is."""
     return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()

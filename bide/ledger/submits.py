@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bide.contract import Failure, FailureCode
+from bide.ledger import scripts
 from bide.ledger.records import Messages, Record
 from bide.ledger.replies import messages_of
 from bide.ledger.scripted import Scripted, error_of
@@ -23,7 +24,8 @@ class Submits(Scripted):
         `HELD_BACK`: its account was paused or struck meanwhile, and the job stands in line again. `TOO_LATE`: the
         deadline has passed, and the job is still this worker's to end.
         """
-        return int(self._run("intend", record.account, record.job_id, token, self.timing.lease_seconds))
+        script = scripts.job.Intend(id=record.job_id, token=token, lease_seconds=self.timing.lease_seconds)
+        return int(self._run(record.account, script))
 
     def submitted(
         self,
@@ -42,21 +44,18 @@ class Submits(Scripted):
         """
         done = "" if outputs is None else outputs or "ask"
         limits = self._limits(record.account)
-        reply = self._run(
-            "submitted",
-            record.account,
-            record.job_id,
-            token,
-            attempt,
-            provider_job_id,
-            first_poll_seconds,
-            done,
-            self.timing.hint_seconds,
-            limits.max_in_flight,
-            limits.submits_per_second,
-            estimate_seconds or "",
+        script = scripts.job.Submitted(
+            id=record.job_id,
+            attempt=str(attempt),
+            provider_job_id=provider_job_id,
+            first_poll_seconds=first_poll_seconds,
+            outputs=done,
+            hint_seconds=self.timing.hint_seconds,
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
+            estimate_seconds=str(estimate_seconds or ""),
         )
-        return messages_of(record.account, reply)
+        return messages_of(record.account, self._run(record.account, script))
 
     def refused(
         self, record: Record, token: str, *, attempt: int, reason: str, after_seconds: float | None
@@ -68,20 +67,19 @@ class Submits(Scripted):
         """
         limits = self._limits(record.account)
         message = f"the provider did not accept it, as turned out after the doubt: {reason}"
-        reply = self._run(
-            "refused",
-            record.account,
-            record.job_id,
-            token,
-            after_seconds or 0,
-            reason,
-            max(self.timing.hold_max_seconds, min(after_seconds or 0, 300)),
-            limits.max_in_flight,
-            limits.submits_per_second,
-            attempt,
-            error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
-            self.timing.hint_seconds,
+        script = scripts.job.Refused(
+            id=record.job_id,
+            token=token,
+            block_seconds=after_seconds or 0,
+            reason=reason,
+            longest_block_seconds=max(self.timing.hold_max_seconds, min(after_seconds or 0, 300)),
+            max_in_flight=limits.max_in_flight,
+            submits_per_second=limits.submits_per_second,
+            attempt=str(attempt),
+            error=error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
+            hint_seconds=self.timing.hint_seconds,
         )
+        reply = self._run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
 
 

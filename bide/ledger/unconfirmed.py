@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bide.contract import Failure, FailureCode
+from bide.ledger import scripts
 from bide.ledger.keys import canceled_key, prefix
 from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
@@ -22,9 +23,13 @@ class Settling(Scripted):
 
     def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
-        timing = self.timing
-        error = error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
-        state, *rest = self._run("cancel", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
+        script = scripts.job.Cancel(
+            id=job_id,
+            error=error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id),
+            hint_seconds=self.timing.hint_seconds,
+            retention_seconds=self.timing.retention_seconds,
+        )
+        state, *rest = self._run(account, script)
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
 
     def cancel_unknown(self, job_id: str) -> None:
@@ -36,7 +41,10 @@ class Settling(Scripted):
     def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
         limits = self._limits(account)
-        done, round_ = self._run("resubmit", account, job_id, limits.max_in_flight, limits.submits_per_second)
+        script = scripts.job.Resubmit(
+            id=job_id, max_in_flight=limits.max_in_flight, submits_per_second=limits.submits_per_second
+        )
+        done, round_ = self._run(account, script)
         return bool(done), Messages(round=round_of(account, round_))
 
     def attach(self, account: AccountName, job_id: str, provider_job_id: str) -> tuple[bool, Messages]:
@@ -44,14 +52,18 @@ class Settling(Scripted):
 
         Where the provider turns out not to know that id, the job is unconfirmed again.
         """
-        done, round_ = self._run("attach", account, job_id, provider_job_id)
+        done, round_ = self._run(account, scripts.job.Attach(id=job_id, provider_job_id=provider_job_id))
         return bool(done), Messages(round=round_of(account, round_))
 
     def give_up(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
         """An operator looks no further: an unconfirmed job has failed. False: it is not unconfirmed."""
-        timing = self.timing
-        error = error_of(account, FailureCode.SUBMISSION_UNKNOWN, GIVEN_UP, job_id=job_id)
-        done, hints = self._run("give_up", account, job_id, error, timing.hint_seconds, timing.retention_seconds)
+        script = scripts.job.GiveUp(
+            id=job_id,
+            error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, GIVEN_UP, job_id=job_id),
+            hint_seconds=self.timing.hint_seconds,
+            retention_seconds=self.timing.retention_seconds,
+        )
+        done, hints = self._run(account, script)
         return bool(done), Messages(tuple(hint_of(account, hint) for hint in hints))
 
     # What there is to settle

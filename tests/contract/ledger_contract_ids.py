@@ -10,6 +10,7 @@ import pytest
 from bide.bulk.names import job_id, run_prefix
 from bide.bulk.record import LiveRow, Options
 from bide.bulk.runs import Runs
+from bide.bulk.scripts import OpenedRow
 from bide.ledger import AccountName, Verb
 from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, Stage, request_of
@@ -76,7 +77,15 @@ class IdsContract:
         runs.create("run", rows=1, digest="d", source="s", options=Options())
         stage.server.hset(f"{run_prefix('run')}live", "1", note)
         request = request_of()
-        row = (1, note, job_id("run", 1), request.to_json(), "", request.operation, 60, 0, request.fingerprint(), 0)
+        row = OpenedRow(
+            row="1",
+            live=note,
+            id=job_id("run", 1),
+            request=request.to_json(),
+            operation=request.operation,
+            allowed_seconds="60",
+            fingerprint=request.fingerprint(),
+        )
         assert runs.open("run", ACCOUNT, [row]) == 0
         assert stage.server.exists(f"{prefix(ACCOUNT)}job:{job_id('run', 1)}") == 0
         [live] = runs.live("run")

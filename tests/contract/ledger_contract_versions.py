@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from bide.ledger import Limits, Verb
+from bide.ledger import Limits, Verb, scripts
 from bide.ledger.keys import prefix
 from bide.ledger.records import RECORD_VERSION
-from bide.ledger.script_runner import source
 from tests.contract.ledger_stage import ACCOUNT, Clock, Crew, Stage
 
 #: A job at each place where somebody might take it up.
@@ -27,7 +26,7 @@ class VersionsContract:
 
     def test_the_moves_know_the_version_that_is_written(self) -> None:
         """One constant in two languages."""
-        assert f"local VERSION = '{RECORD_VERSION}'" in source("sweep")
+        assert f"local VERSION = '{RECORD_VERSION}'" in scripts.account.Sweep.text()
 
     @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
     def test_a_record_of_another_version_is_left_alone(

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import fakeredis
 
+from bide.bulk import scripts as scripts_of_runs
+from bide.ledger import scripts as scripts_of
 from bide.ledger.schema import FIELDS, STATES, TRANSITIONS
-from bide.ledger.script_runner import source
+from bide.ledger.script import Script
 
 #: With more records than this a look at all of them takes too long.
 MOST_RECORDS = 300
-
-#: What `scripts.source` puts in front of each script.
-SHARED = {"prelude", "line"}
 
 _FIELDS = {field.name: field for field in FIELDS}
 
@@ -24,8 +22,18 @@ _FIELDS = {field.name: field for field in FIELDS}
 @cache
 def scripts() -> dict[str, str]:
     """The name of each script by its digest."""
-    names = {path.name.removesuffix(".lua") for path in files("bide.ledger").iterdir() if path.name.endswith(".lua")}
-    return {hashlib.sha1(source(name).encode()).hexdigest(): name for name in names - SHARED}
+    return {hashlib.sha1(script.text().encode()).hexdigest(): schema_name(script) for script in declared()}
+
+
+def declared() -> list[type[Script]]:
+    """All scripts of ledger and bulk runs."""
+    modules = (scripts_of.job, scripts_of.account, scripts_of.callbacks, scripts_of_runs)
+    return [script for script in Script.__subclasses__() if script.__module__ in {each.__name__ for each in modules}]
+
+
+def schema_name(script: type[Script]) -> str:
+    """How the schema names a script."""
+    return script.path.removeprefix("job/").removeprefix("account/")
 
 
 class ObservedRedis(fakeredis.FakeRedis):

@@ -22,6 +22,7 @@ from bide import contract
 from bide.bulk import names
 from bide.bulk.record import LiveRow, Options
 from bide.bulk.runs import Runs
+from bide.bulk.scripts import OpenedRow
 from bide.cli.main import main as command
 from bide.contract import JobState, object_key
 from bide.ledger import AccountName, Limits, Polled
@@ -183,7 +184,15 @@ def _of_a_run(stage: Stage) -> None:
     assert runs.take("run-1", "feeder", seconds=60)
     runs.feed("run-1", "feeder", row=1, buys=True, window=10, rows=[(note, 5, 10), ("", 0, 20)])
     request = request_of(priority="bulk")
-    row = (1, note, names.job_id("run-1", 1), request.to_json(), "", request.operation, 60, 0, request.fingerprint(), 0)
+    row = OpenedRow(
+        row="1",
+        live=note,
+        id=names.job_id("run-1", 1),
+        request=request.to_json(),
+        operation=request.operation,
+        allowed_seconds="60",
+        fingerprint=request.fingerprint(),
+    )
     runs.open("run-1", ACCOUNT, [row])
 
 

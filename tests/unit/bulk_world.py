@@ -19,6 +19,7 @@ from bide.bulk.summary import write_summary
 from bide.contract import Failure, FailureCode
 from bide.ledger import AccountName, Ledger
 from bide.ledger.keys import prefix
+from bide.ledger.script import Script
 from bide.storage import Storage
 from tests.unit.memory_store import memory_storage
 from workers.bulk.feeder import Feeder
@@ -32,25 +33,19 @@ class Killed(BaseException):
 
 
 class MortalRuns(Runs):
-    """Dies at the n-th move, before or after it took place."""
+    """Dies at the n-th script, before or after it took place."""
 
-    moves_left: int | None = None
+    scripts_left: int | None = None
     after = False
 
-    def _run(self, *args: Any, **named: Any) -> Any:
-        return self._die(super()._run, *args, **named)
-
-    def _of_account(self, *args: Any, **named: Any) -> Any:
-        return self._die(super()._of_account, *args, **named)
-
-    def _die(self, move: Any, *args: Any, **named: Any) -> Any:
-        if self.moves_left is None:
-            return move(*args, **named)
-        self.moves_left -= 1
-        if self.moves_left < 0 and not self.after:
+    def _run(self, prefix: str, script: Script) -> Any:
+        if self.scripts_left is None:
+            return super()._run(prefix, script)
+        self.scripts_left -= 1
+        if self.scripts_left < 0 and not self.after:
             raise Killed
-        done = move(*args, **named)
-        if self.moves_left < 0:
+        done = super()._run(prefix, script)
+        if self.scripts_left < 0:
             raise Killed
         return done
 
@@ -92,13 +87,13 @@ class World:
 
     def die_at(self, move: int, *, after: bool) -> bool:
         """A look whose feeder is killed at a move; False where it got through before. Its lease has run out then."""
-        self.runs.moves_left, self.runs.after = move, after
+        self.runs.scripts_left, self.runs.after = move, after
         try:
             self.look()
         except Killed:
             return True
         finally:
-            self.runs.moves_left = None
+            self.runs.scripts_left = None
             self.server.delete("bide:run:r:feeder")
         return False
 

@@ -7,6 +7,7 @@ import pytest
 
 from bide.bulk.names import job_id, run_prefix
 from bide.bulk.runs import Runs
+from bide.bulk.scripts import OpenedRow
 from bide.ledger import Limits
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, request_of
 
@@ -33,22 +34,20 @@ def open_rows(stage: Stage, run_id: str, *rows: int) -> int:
 def open_claimed(stage: Stage, run_id: str, *rows: int) -> int:
     """Put rows in line that a feeder takes for claimed."""
     request = request_of(priority="bulk")
-    flat = [
-        (
-            row,
-            CLAIMED,
-            job_id(run_id, row),
-            request.to_json(),
-            "{}",
-            request.operation,
-            600,
-            0,
-            request.fingerprint(),
-            0,
+    opened = [
+        OpenedRow(
+            row=str(row),
+            live=CLAIMED,
+            id=job_id(run_id, row),
+            request=request.to_json(),
+            signature="{}",
+            operation=request.operation,
+            allowed_seconds="600",
+            fingerprint=request.fingerprint(),
         )
         for row in rows
     ]
-    return Runs(stage.server).open(run_id, ACCOUNT, flat)
+    return Runs(stage.server).open(run_id, ACCOUNT, opened)
 
 
 def let_in(stage: Stage, most: int = 200) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -12,7 +11,7 @@ import pytest
 import redis
 
 from bide.contract import FINAL_STATES, FailureCode
-from bide.ledger import AccountName, Polled
+from bide.ledger import AccountName, Polled, scripts
 from tests.contract.ledger_invariants import check_keys, snapshot
 from tests.contract.ledger_stage import ACCOUNT, Stage
 from tests.unit.metrics_world import shown, stage_in_memory
@@ -152,7 +151,7 @@ def test_repairs_are_told_apart(what: str, kind: str) -> None:
 def test_all_that_is_counted_is_foreseen() -> None:
     """The words that ledger and steps use are label values, not something other."""
     kinds = get_args(get_type_hints(Polled)["kind"])
-    mended = re.findall(r"note\((?:id|''), '([^']+)'", (files("bide.ledger") / "sweep.lua").read_text())
+    mended = re.findall(r"note\((?:id|''), '([^']+)'", scripts.account.Sweep.text())
     events = re.findall(r'self\._came_to\("(\w+)"', (ROOT / "tasks" / "steps" / "submit.py").read_text())
     assert set(ENDED_JOBS.values) == set(FINAL_STATES)
     assert set(FAILED_JOBS.values) == {code.value for code in FailureCode}

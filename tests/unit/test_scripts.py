@@ -12,6 +12,7 @@ import redis
 from bide.errors import LedgerAwayError
 from bide.ledger.connection import Patience, connect
 from bide.ledger.script_runner import Scripts
+from bide.ledger.scripts.account import Watch
 from bide.redis_errors import REFUSALS, RefusedError, is_away, refusal
 
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
@@ -53,7 +54,7 @@ class Refusing(redis.Redis):
 def test_a_redis_that_cannot_now_is_away(error: Exception) -> None:
     """It passes by itself: the job waits, and nobody takes it for a mistake."""
     with pytest.raises(LedgerAwayError):
-        Scripts(Refusing(error)).run("step", ["k"], [])
+        Scripts(Refusing(error)).run("k", Watch(lease_seconds=10))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_a_mistake_is_not_hidden(error: redis.RedisError) -> None:
     """It would stay one for ever."""
     assert not is_away(error)
     with pytest.raises(type(error)):
-        Scripts(Refusing(error)).run("step", ["k"], [])
+        Scripts(Refusing(error)).run("k", Watch(lease_seconds=10))
 
 
 def test_a_hanging_redis_is_given_up_in_time() -> None:
@@ -82,7 +83,7 @@ def test_a_hanging_redis_is_given_up_in_time() -> None:
         begun = time.monotonic()
 
         with pytest.raises(LedgerAwayError):
-            Scripts(client).run("step", ["k"], [])
+            Scripts(client).run("k", Watch(lease_seconds=10))
 
         assert 0.5 <= time.monotonic() - begun < 1.5
         client.close()
@@ -119,7 +120,7 @@ def test_a_refusal_says_why_and_what_to_do(code: str) -> None:
     for error in (*map(redis.ResponseError, told), RefusedError(code)):
         assert refusal(error) == code
         with pytest.raises(LedgerAwayError, match=f"refuses writes: {code}, ") as caught:
-            Scripts(Refusing(error)).run("step", ["k"], [])
+            Scripts(Refusing(error)).run("k", Watch(lease_seconds=10))
         assert REFUSALS[code] in str(caught.value)
 
 

@@ -40,7 +40,7 @@ def test_wheel_holds_the_library_alone(tmp_path: Path) -> None:
     wheel = build(tmp_path)
     names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     assert all(name.startswith("bide/") for name in names)
-    assert {"bide/py.typed", "bide/ledger/prelude.lua", "bide/ledger/step.lua"} <= set(names)
+    assert {"bide/py.typed", "bide/ledger/scripts/job/step.lua", "bide/bulk/scripts/open.lua"} <= set(names)
 
 
 def test_client_needs_no_extra() -> None:

@@ -17,6 +17,7 @@ from bide.bulk.money import price_of
 from bide.bulk.names import job_id
 from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
+from bide.bulk.scripts import OpenedRow
 from bide.contract import GenerateRequest
 from bide.describe import describe
 from bide.ledger import AccountName, Ledger, Messages
@@ -120,22 +121,22 @@ class Admitter:
                 self._runs.open(run.run_id, account, opened)
             self._send(self._ledger.admit(account))
 
-    def _opening(self, run: Run, account: AccountName, live: LiveRow, text: bytes) -> tuple[str | float, ...]:
+    def _opening(self, run: Run, account: AccountName, live: LiveRow, text: bytes) -> OpenedRow:
         request = parsed(text)
         if request is None:  # changed since it was claimed: without an id it is not opened
-            return (live.row, live.entry, "", "", "", "", 0, 0, "", 0)
+            return OpenedRow(row=str(live.row), live=live.entry)
         signature = json.dumps({"ignore_result": True, "kwargsrepr": describe(request)}, separators=(",", ":"))
-        return (
-            live.row,
-            live.entry,
-            job_id(run.run_id, live.row),
-            text.decode(),
-            signature,
-            request.operation,
-            request.deadline_seconds or self._deadline_seconds(account, request.operation),
-            int(request.on_unknown == "resubmit"),
-            request.fingerprint(),
-            int(request.callback_url is not None),
+        return OpenedRow(
+            row=str(live.row),
+            live=live.entry,
+            id=job_id(run.run_id, live.row),
+            request=text.decode(),
+            signature=signature,
+            operation=request.operation,
+            allowed_seconds=str(request.deadline_seconds or self._deadline_seconds(account, request.operation)),
+            resubmit=request.on_unknown == "resubmit",
+            fingerprint=request.fingerprint(),
+            callback=request.callback_url is not None,
         )
 
 

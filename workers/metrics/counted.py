@@ -105,7 +105,7 @@ HOOKS = Counter(
     "outcome",
     (*(outcome.value for outcome in Hastened), "refused"),
 )
-#: Counted by the ledger, in the script that ends a job (`conclude` in `prelude.lua`).
+#: Counted by the ledger, in the script that ends a job (`conclude` in `include/ending.lua`).
 ENDED_JOBS = Counter(
     "ended_jobs",
     "Jobs that ended, by how; an unconfirmed one counts when it is settled by hand, a follower of another's job never.",

@@ -1,0 +1,36 @@
+--- include: base
+-- The next rows of the input become live, as far as the run's limits allow; each one's price is reserved with it.
+-- Arguments: `token` of the feeder's lease, `first_row`, `buys` (else the rows are only ended), `window`, and `rows`, each
+--   with `live` (what to note of it; '' where it repeats an earlier row), its `price`, and `next_offset`, where the input goes
+--   on after it.
+-- Reply: how many rows were taken, and what stopped it ('' for nothing).
+local RECORD, LIVE = PREFIX .. 'record', PREFIX .. 'live'
+local function field(name) return number(redis.call('HGET', RECORD, name)) end
+if redis.call('GET', PREFIX .. 'feeder') ~= token or field('row') ~= first_row then return { 0, 'lost' } end
+if buys and redis.call('HGET', RECORD, 'state') ~= 'running' then return { 0, 'state' } end
+local budget, most = redis.call('HGET', RECORD, 'budget'), redis.call('HGET', RECORD, 'max_jobs')
+local jobs, alive = field('jobs'), redis.call('HLEN', LIVE)
+local reserved, spent = field('reserved'), field('spent')
+
+local function stopped_by(price)
+  if alive >= window then return 'window' end
+  if buys and most and jobs >= tonumber(most) then return 'max_jobs' end
+  if buys and budget and spent + reserved + price > tonumber(budget) then return 'budget' end
+end
+
+local taken, stopped, offset = 0, nil, nil
+for _, each in ipairs(rows) do
+  if each.live ~= '' then
+    stopped = stopped_by(each.price)
+    if stopped then break end
+    redis.call('HSET', LIVE, first_row + taken, each.live)
+    alive = alive + 1
+    if buys then jobs, reserved = jobs + 1, reserved + each.price end
+  end
+  taken, offset = taken + 1, each.next_offset
+end
+if taken > 0 then
+  redis.call('HSET', RECORD, 'row', first_row + taken, 'offset', offset, 'jobs', jobs,
+    'reserved', string.format('%.0f', reserved))
+end
+return { taken, stopped or '' }

@@ -1,0 +1,28 @@
+--- include: base constants record clocks
+-- Rows of a run become jobs in line. A job's record and the run's note that it was opened are written together: a row whose
+-- record is missing was never opened, or its record is gone for good, and which of the two is known. `PREFIX` is the account's.
+-- Keys: `live_rows` (the run's), `accounts` (the set of all accounts).
+-- Arguments: `account_name`, `run`, and `rows`, each with `row`, `live` (what the run notes of it), `id` of the job ('' where it
+--   can't be opened), `request`, `signature`, `operation`, `allowed_seconds`, `resubmit` (in doubt), `fingerprint`, `callback`
+--   (whether the request asks for one).
+-- Reply: how many were opened.
+local names = redis.call('SMEMBERS', accounts)
+redis.call('SADD', accounts, account_name)
+local opened = 0
+for _, each in ipairs(rows) do
+  if redis.call('HGET', live_rows, each.row) == each.live then
+    local id, kind = each.id, 'x' -- it has no request any more, or another job has its id
+    if id ~= '' and not get(id, 'state') and not in_another_account(id, names, account_name) then
+      kind = 'o'
+      set(id, 'v', VERSION, 'op', each.operation, 'created', stamp(now), 'deadline', stamp(now + FAR),
+        'allowed', each.allowed_seconds, 'fp', each.fingerprint, 'bulk', 1, 'run', run)
+      if each.resubmit then set(id, 'resubmit', 1) end
+      if each.callback then set(id, 'callback', 0) end
+      redis.call('HSET', body_key(id), 'request', each.request, 'signature', each.signature)
+      line_up(id)
+      opened = opened + 1
+    end
+    redis.call('HSET', live_rows, each.row, kind .. string.sub(each.live, 2))
+  end
+end
+return opened

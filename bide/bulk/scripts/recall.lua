@@ -1,0 +1,17 @@
+--- include: record clocks
+-- A run is paused or canceled: its rows that wait in line and were never sent to the provider are taken back. `PREFIX` is the
+-- account's.
+-- Keys: `live_rows` (the run's).
+-- Arguments: `rows`, each with `row`, `live` (what the run notes of it) and `id` of the job.
+-- Reply: how many were taken back.
+local recalled = 0
+for _, each in ipairs(rows) do
+  local id = each.id
+  if redis.call('HGET', live_rows, each.row) == each.live and redis.call('ZSCORE', QUEUED, id) and not get(id, 'submits') then
+    redis.call('ZREM', QUEUED, id)
+    redis.call('DEL', job_key(id), body_key(id))
+    redis.call('HSET', live_rows, each.row, 'c' .. string.sub(each.live, 2))
+    recalled = recalled + 1
+  end
+end
+return recalled

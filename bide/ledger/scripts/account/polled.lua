@@ -1,0 +1,77 @@
+--- include: base constants record clocks admission unconfirmed ending
+-- The provider answered about some claimed jobs: the answers are recorded together.
+-- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, and `outcomes`, each with `id`, `kind` (running,
+--   trouble, ended or failed), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
+--   ended: the addresses; for failed: the error), `note`, `seen` (the provider knows the job), `unknown_for` (for how long it
+--   has not known it, or ''), `late_seconds`, `word` (a short answer, for people).
+-- Reply: hints, and a round or {}.
+
+-- The last polls, for people, as text beside the request: `seconds since the job was opened, seconds late, word;` each. The
+-- word is left out where it is the same again. In the record it would double that: Redis packs a hash of short values only.
+local LOG_BYTES = 200
+local function remember_poll(id, late_seconds, word, note)
+  local log = redis.call('HGET', body_key(id), 'polls') or ''
+  local opened, last_note = unpack(redis.call('HMGET', job_key(id), 'created', 'note'))
+  if log ~= '' and last_note == note then word = '' end
+  log = string.format('%s%.1f %s %s;', log, now - number(opened), late_seconds, word)
+  if #log > LOG_BYTES then
+    local cut, last_word = log:find(';', #log - LOG_BYTES, true), ''
+    for each in log:sub(1, cut):gmatch('[^; ]+ [^; ]+ ([^;]+);') do last_word = each end
+    log = log:sub(cut + 1)
+    local _, wordless = log:find('^[^; ]+ [^; ]+ ;')
+    if wordless then log = log:sub(1, wordless - 1) .. last_word .. log:sub(wordless) end
+  end
+  redis.call('HSET', body_key(id), 'polls', log)
+end
+
+local hints = {}
+
+local function poll_again(id, outcome, called)
+  local seconds = outcome.seconds
+  if outcome.key ~= '' then set(id, outcome.key, outcome.value) end
+  if called and outcome.kind == 'running' and outcome.key ~= 'empties' then seconds = 0 end
+  redis.call('ZADD', DUE, math.min(now + seconds, math.max(now, number(get(id, 'deadline')))), id)
+end
+
+local function go_on(id, outcome)
+  -- No poll has seen yet that the id which an operator attached is this job's.
+  local unseen = (outcome.note == 'lost' or outcome.note == 'deadline') and get(id, 'attached') and not get(id, 'seen')
+  if outcome.kind == 'failed' and unseen and poll_known_purchase(id) then
+    set(id, 'note', 'the provider has not confirmed the id that was attached; polled by another that it gave')
+    return
+  end
+  if outcome.kind == 'ended' then
+    release(id)
+    set(id, 'state', 'storing', 'ended', stamp(now))
+    clear(id, 'tries', 'hints')
+    if outcome.value ~= '' then set(id, 'outputs', outcome.value) end
+  elseif unseen then
+    conclude(id, 'unconfirmed', 'error', get(id, 'attached'))
+    clear(id, 'attached', 'pid', 'submitted')
+    set(id, 'note', 'the provider has not confirmed the id that was attached')
+  else
+    conclude(id, 'failed', 'error', outcome.value)
+  end
+  hinted(id, STORE_QUEUE, hint_seconds)
+  hints[#hints + 1] = hint(id)
+end
+
+for _, outcome in ipairs(outcomes) do
+  local id = outcome.id
+  if get(id, 'state') == 'running' then
+    redis.call('HINCRBY', job_key(id), 'polls', 1)
+    remember_poll(id, outcome.late_seconds, outcome.word, outcome.note)
+    set(id, 'note', outcome.note, 'polled', stamp(now))
+    clear(id, 'unknown_for', 'asking')
+    local called = redis.call('HDEL', job_key(id), 'called') == 1 -- by the provider during the poll (`poll_now`)
+    if outcome.unknown_for ~= '' then set(id, 'unknown_for', outcome.unknown_for) end
+    if outcome.seen then set(id, 'seen', 1) end
+    if outcome.kind == 'running' then set(id, 'ran', stamp(now)) end
+    if outcome.kind == 'running' or outcome.kind == 'trouble' then
+      poll_again(id, outcome, called)
+    else
+      go_on(id, outcome)
+    end
+  end
+end
+return { hints, next_round(max_in_flight, submits_per_second) }

@@ -1,0 +1,24 @@
+--- include: base record followers callbacks
+-- A callback was tried: it is delivered, due again, or failed for good, which puts it on a list.
+-- Arguments: `id`, `number_of_end` (the end that it told of), `outcome` (delivered, again or failed), `seconds` until the next
+--   attempt, `note`, `retention_seconds`.
+-- Reply: 1, or 0 where the job has ended anew meanwhile, and that is still to be told.
+if get(id, 'callback') ~= number_of_end then return 0 end
+redis.call('ZREM', CALLBACKS, id)
+if outcome == 'delivered' or not has_ended(get(id, 'state')) then
+  redis.call('ZREM', UNDELIVERED, id)
+  set(id, 'callback_note', 'delivered')
+  if get(id, 'collected') then redis.call('DEL', job_key(id), body_key(id), followers_key(id)) end
+  return 1
+end
+redis.call('HINCRBY', job_key(id), 'callback_tries', 1)
+set(id, 'callback_note', note)
+keep_record(id, retention_seconds)
+if outcome == 'again' then
+  redis.call('ZADD', CALLBACKS, now + seconds, id)
+else
+  redis.call('ZADD', UNDELIVERED, now, id)
+  redis.call('ZREMRANGEBYSCORE', UNDELIVERED, '-inf', now - retention_seconds)
+  redis.call('EXPIRE', UNDELIVERED, retention_seconds)
+end
+return 1

@@ -1,0 +1,82 @@
+--- include: base constants record
+-- The clocks of an account, the line, and the places at the provider.
+local QUEUED, LEASE, DUE = PREFIX .. 'queued', PREFIX .. 'lease', PREFIX .. 'due'
+local INFLIGHT = PREFIX .. 'inflight'
+local CALLED_UP = PREFIX .. 'told' -- bulk jobs that were let in, and whose message no worker has taken yet
+
+local function off_clocks(id)
+  redis.call('ZREM', QUEUED, id)
+  redis.call('ZREM', LEASE, id)
+  redis.call('ZREM', DUE, id)
+end
+
+-- The job needs its place at the provider no more.
+local function release(id)
+  redis.call('SREM', INFLIGHT, id)
+  redis.call('SREM', CALLED_UP, id)
+end
+
+-- No worker has the job, and a message is under way to `queue`: it is sent again when `seconds` have passed.
+local function hinted(id, queue, seconds)
+  off_clocks(id)
+  redis.call('ZADD', LEASE, now + seconds, id)
+  set(id, 'token', '', 'queue', queue)
+end
+
+-- The message that brings a worker to the job: id, queue, signature.
+local function hint(id)
+  local signature = redis.call('HGET', body_key(id), 'signature')
+  return { id, get(id, 'queue') or SUBMIT_QUEUE, signature or '' }
+end
+
+-- A worker has the job.
+local function leased(id, token, seconds)
+  off_clocks(id)
+  redis.call('ZADD', LEASE, now + seconds, id)
+  redis.call('SREM', CALLED_UP, id)
+  set(id, 'token', token)
+  clear(id, 'hints')
+end
+
+-- Bulk runs take turns in line: a run's next row comes after its last one, and no earlier than the row let in now.
+local BULK = 1e12
+local function turn(run)
+  local next = math.max(account('turn:' .. run) + 1, account('turn'))
+  redis.call('HSET', ACCOUNT, 'turn:' .. run, next)
+  return next
+end
+
+-- Interactive jobs stand before bulk jobs; then first come, first served. Each time it is lined up again a job lets 100
+-- others pass. So a job that is always refused blocks no other, and an unlucky one still comes before much later ones.
+local PASSED_BY = 100
+local function line_up(id, passed_by)
+  off_clocks(id)
+  release(id)
+  local place, bulk = get(id, 'place'), get(id, 'bulk')
+  if place then
+    place = place + (passed_by or PASSED_BY)
+  else
+    place = bulk and turn(get(id, 'run') or '') or redis.call('HINCRBY', ACCOUNT, 'order', 1)
+  end
+  redis.call('ZADD', QUEUED, number(bulk) * BULK + place, id)
+  set(id, 'place', place, 'state', 'queued', 'token', '', 'queue', SUBMIT_QUEUE)
+  clear(id, 'hints', 'parked')
+end
+
+-- The job was let in, and is not to be submitted now after all: it goes back to its place. A run's row that was never sent
+-- has all its time again.
+local FAR = 365 * 24 * 3600
+local function return_to_line(id)
+  line_up(id, 0)
+  if get(id, 'run') and not get(id, 'submits') then set(id, 'deadline', stamp(now + FAR)) end
+end
+
+-- A process looks after the account. After a silence (Redis away, all workers down) the living get one lease's time to
+-- renew theirs before they count as dead. Returns whether there was one, and when a process looked before.
+local function watch(lease_seconds)
+  local watched = account('swept_at')
+  local silent = now - watched > lease_seconds
+  redis.call('HSET', ACCOUNT, 'swept_at', stamp(now))
+  if silent then redis.call('HSET', ACCOUNT, 'judge_from', stamp(now + lease_seconds)) end
+  return silent, watched
+end

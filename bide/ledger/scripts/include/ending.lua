@@ -1,0 +1,16 @@
+--- include: base record clocks unconfirmed followers callbacks
+-- The job's end (or, for `unconfirmed`, its callers'). It is recorded first; the worker that gets the hint tells the caller.
+local METRICS = PREFIX .. 'metrics'
+local function conclude(id, state, field, value)
+  release(id)
+  redis.call('ZREM', UNCONFIRMED, id)
+  set(id, 'state', state, field, value, 'finished', stamp(now))
+  clear(id, 'answered', 'crashes', 'hints')
+  if state == 'unconfirmed' then
+    redis.call('ZADD', UNCONFIRMED, now, id)
+  else
+    follow_again(id)
+    if not get(id, 'leader') then redis.call('HINCRBY', METRICS, 'ended_jobs:' .. state, 1) end
+  end
+  owe_callback(id)
+end

@@ -1,0 +1,41 @@
+--- include: base constants
+-- A job's record and its account's: their keys and fields. `PREFIX` begins all keys of one provider account, hash tag and
+-- all, so that a script touches one slot.
+local ACCOUNT = PREFIX .. 'account'
+local FINAL = { succeeded = true, failed = true, canceled = true }
+
+local function job_key(id) return PREFIX .. 'job:' .. id end
+local function body_key(id) return PREFIX .. 'body:' .. id end
+local function get(id, field) return redis.call('HGET', job_key(id), field) end
+local function set(id, ...) redis.call('HSET', job_key(id), ...) end
+local function clear(id, ...) redis.call('HDEL', job_key(id), ...) end
+local function account(field) return number(redis.call('HGET', ACCOUNT, field)) end
+
+-- Whether another version of bide wrote a record. Only that version changes it: the others move its clock on, and do
+-- nothing else.
+local function foreign(version) return version and version ~= VERSION end
+
+-- Whether a job of this state is over, or unconfirmed: its callers can be told. A job that was taken up again has no end
+-- yet, and one that has expired has none any more.
+local function has_ended(state) return FINAL[state] or state == 'unconfirmed' end
+
+-- A deadline is rounded down: nothing is bought after it. The small part more makes up for what a double can't hold.
+local function deadline_stamp(seconds) return stamp(math.floor(seconds * 1000 + 0.001) / 1000) end
+
+-- A job that is taken up again after it was given up gets as long as at first.
+local function extend_deadline(id)
+  set(id, 'deadline', deadline_stamp(math.max(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
+end
+
+-- An id belongs to one job in the whole deployment: whether another account than `own` has a job of that name.
+local MOST_AT_ONCE = 1000 -- `unpack` takes some thousands
+local function in_another_account(id, accounts, own)
+  local keys = {}
+  for _, name in ipairs(accounts) do
+    if name ~= own then keys[#keys + 1] = string.format('bide:{%s}:job:%s', name, id) end
+  end
+  for first = 1, #keys, MOST_AT_ONCE do
+    if redis.call('EXISTS', unpack(keys, first, math.min(first + MOST_AT_ONCE - 1, #keys))) > 0 then return true end
+  end
+  return false
+end

@@ -1,0 +1,63 @@
+--- include: base record clocks
+-- A submit may have been accepted, and nothing says so: the job is unconfirmed. The field `doubt` is the number of the
+-- attempt that may have been accepted and is made again.
+local UNCONFIRMED = PREFIX .. 'unconfirmed'
+
+-- The job is submitted once more where its request allows it, and never twice more.
+local function submit_again(id)
+  if get(id, 'resubmit') ~= '1' or get(id, 'again') then return false end
+  line_up(id)
+  set(id, 'again', 1, 'doubt', get(id, 'submits'), 'note', 'may have been accepted; submitted again as its request allows')
+  return true
+end
+
+-- Whether it is still open what became of an attempt that has lost its lease: no newer submit, and no operator's word.
+local function attempt_unconfirmed(id, attempt)
+  if attempt == '' or get(id, 'submits') ~= attempt then return false end
+  local state = get(id, 'state')
+  return state == 'unconfirmed' or (state == 'queued' and get(id, 'doubt') == attempt)
+end
+
+-- The last attempt was surely not accepted: no repeated submit counts for it.
+local function uncount_repeat(id)
+  if get(id, 'doubt') and get(id, 'doubt') == get(id, 'submits') then -- else left over by a release that did not clear it
+    local repeats = number(get(id, 'resubmitted')) > 0 and 'resubmitted' or 'again'
+    if redis.call('HINCRBY', job_key(id), repeats, -1) <= 0 then clear(id, repeats) end
+  end
+  clear(id, 'doubt')
+end
+
+-- The job is unconfirmed no more: the record keeps no word of it.
+local function clear_unconfirmed(id)
+  uncount_repeat(id)
+  redis.call('ZREM', UNCONFIRMED, id)
+  clear(id, 'error', 'finished', 'answered', 'crashes')
+end
+
+-- An earlier submit than the last may have been accepted.
+local function maybe_bought_before(id) return get(id, 'again') or get(id, 'resubmitted') end
+
+-- Ids of purchases besides the one that the job is polled as, joined by spaces.
+local function note_purchase(id, pid)
+  local others = get(id, 'other_pid') or ''
+  if pid == '' or string.find(' ' .. others .. ' ', ' ' .. pid .. ' ', 1, true) then return end
+  set(id, 'other_pid', others == '' and pid or others .. ' ' .. pid)
+end
+
+-- An earlier submit was accepted while the last one was under way. The last one was not, or is unconfirmed: the job goes
+-- on as the purchase that is known, and is not bought again. False where none is known.
+local function poll_known_purchase(id)
+  local pid, others = string.match(get(id, 'other_pid') or '', '^(%S+) ?(.*)$')
+  if not pid then return false end
+  off_clocks(id)
+  redis.call('ZREM', UNCONFIRMED, id)
+  redis.call('SREM', CALLED_UP, id)
+  redis.call('SADD', INFLIGHT, id)
+  redis.call('ZADD', DUE, now, id)
+  clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',
+    'cursor', 'empties', 'unknown_for', 'attached')
+  set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
+  if others ~= '' then set(id, 'other_pid', others) end
+  extend_deadline(id)
+  return true
+end

@@ -1,0 +1,120 @@
+"""The scripts that change one job. Each Lua file says what its keys and arguments mean, and what it replies."""
+
+from bide.ledger.script import Key, Script
+
+
+class Step(Script):
+    idempotency_key: Key
+    accounts: Key
+    canceled: Key
+    id: str
+    token: str
+    request: str
+    signature: str
+    operation: str
+    deadline_seconds: str
+    bulk: bool
+    resubmit: bool
+    fingerprint: str
+    retention_seconds: float
+    lease_seconds: float
+    max_in_flight: int
+    submits_per_second: float
+    account_name: str
+    take: bool
+
+
+class Intend(Script):
+    id: str
+    token: str
+    lease_seconds: float
+
+
+class Submitted(Script):
+    id: str
+    attempt: str
+    provider_job_id: str
+    first_poll_seconds: float
+    outputs: str
+    hint_seconds: float
+    max_in_flight: int
+    submits_per_second: float
+    estimate_seconds: str
+
+
+class Refused(Script):
+    id: str
+    token: str
+    block_seconds: float
+    reason: str
+    longest_block_seconds: float
+    max_in_flight: int
+    submits_per_second: float
+    attempt: str
+    error: str
+    hint_seconds: float
+
+
+class Conclude(Script):
+    id: str
+    token: str
+    ending: str
+    field: str
+    value: str
+    lease_seconds: float
+    longest_block_seconds: float
+    attempt: str
+    unconfirmed_error: str
+    note: str
+
+
+class Postpone(Script):
+    id: str
+    token: str
+    seconds: float
+    hint_seconds: float
+    note: str
+    ask_again: bool
+    max_in_flight: int
+    submits_per_second: float
+
+
+class Answered(Script):
+    id: str
+    retention_seconds: float
+    hint_seconds: float
+    leader: str
+    max_in_flight: int
+    submits_per_second: float
+    known_state: str
+
+
+class Cancel(Script):
+    id: str
+    error: str
+    hint_seconds: float
+    retention_seconds: float
+
+
+class Resubmit(Script):
+    id: str
+    max_in_flight: int
+    submits_per_second: float
+
+
+class Attach(Script):
+    id: str
+    provider_job_id: str
+
+
+class GiveUp(Script):
+    id: str
+    error: str
+    hint_seconds: float
+    retention_seconds: float
+
+
+class PollNow(Script):
+    id: str
+    gap_seconds: float
+    most: int

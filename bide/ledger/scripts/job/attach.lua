@@ -1,0 +1,19 @@
+--- include: base record clocks admission unconfirmed
+-- An operator has found out under which id the provider knows an unconfirmed job: the job goes on to its result.
+-- Arguments: `id`, `provider_job_id`.
+-- Reply: 1, or 0 where the job is not unconfirmed; and a round or {}.
+local state = get(id, 'state')
+if state == 'running' and get(id, 'attached') and get(id, 'pid') == provider_job_id then
+  return { 1, {} } -- only the answer was lost
+end
+if state ~= 'unconfirmed' then return { 0, {} } end
+off_clocks(id)
+redis.call('ZREM', UNCONFIRMED, id)
+-- The error is kept as `attached`: the job is unconfirmed again if the provider turns out not to know that id.
+set(id, 'state', 'running', 'token', '', 'pid', provider_job_id, 'submitted', get(id, 'intended') or stamp(now),
+  'attached', get(id, 'error') or '', 'note', 'its id at the provider was attached by an operator')
+clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls')
+extend_deadline(id)
+redis.call('SADD', INFLIGHT, id)
+redis.call('ZADD', DUE, now, id)
+return { 1, ensure_round(now) }

@@ -1,0 +1,22 @@
+--- include: constants record clocks followers ending
+-- A caller or an operator cancels the job. What the provider has accepted stands.
+-- Arguments: `id`, `error` of a canceled job, `hint_seconds`, `retention_seconds`.
+-- Reply: the state in which the job was ('' for no job, 'version' for a record of another version), then its hint, where
+--   its caller is to be told.
+local state = get(id, 'state')
+if not state then return { '' } end
+if foreign(get(id, 'v')) then return { 'version' } end
+if state == 'canceled' and get(id, 'answered') ~= '1' and get(id, 'token') == '' then return { state, unpack(hint(id)) } end
+if FINAL[state] then return { state } end
+if state == 'following' then -- its caller leaves, the job goes on for the others
+  local leader = get(id, 'leader')
+  local signature = redis.call('HGET', followers_key(leader), id) or redis.call('HGET', unconfirmed_followers_key(leader), id)
+  redis.call('HSET', body_key(id), 'signature', signature or '')
+  redis.call('EXPIRE', body_key(id), retention_seconds)
+  redis.call('EXPIRE', job_key(id), retention_seconds)
+  redis.call('HDEL', unconfirmed_followers_key(leader), id)
+  unfollow(leader, id, retention_seconds)
+end
+conclude(id, 'canceled', 'error', error)
+hinted(id, STORE_QUEUE, hint_seconds)
+return { state, unpack(hint(id)) }

@@ -1,0 +1,40 @@
+--- include: constants record clocks breaker unconfirmed ending
+-- A worker that has the job's lease ends it; the lease stays until the caller has been told. A refusal may come late, for
+-- an attempt that is unconfirmed, and so settles it.
+-- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,
+--   `lease_seconds`, `longest_block_seconds` of the breaker, `attempt` that was refused ('' for none), `unconfirmed_error`
+--   (what a failure means where an earlier submit may have been accepted), `note` ('' for none).
+-- Reply: a number of `Concluded`.
+local MOST_UNCONFIRMED = 5
+local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT = 0, 1, 2, 3, 4
+local late, state = get(id, 'token') ~= token, get(id, 'state')
+local same = attempt == '' or attempt == get(id, 'submits')
+if late and ending == 'failed' and same and state == 'unconfirmed' and get(id, 'error') == unconfirmed_error
+  and maybe_bought_before(id) then
+  return UNCONFIRMED_AFTER_ALL -- only the answer was lost
+end
+if late and not (ending == 'failed' and attempt_unconfirmed(id, attempt)) then return NOT_OURS end
+if state == ending then return ENDED end
+if FINAL[state] or (ending == 'unconfirmed' and state ~= 'submitting') then return NOT_OURS end
+if ending == 'unconfirmed' then
+  -- One answer gets lost now and then; so many in a row, and each further submit would only be one more unconfirmed job.
+  local in_a_row = redis.call('HINCRBY', ACCOUNT, 'doubts', 1)
+  if in_a_row >= MOST_UNCONFIRMED then
+    local reason = string.format('%d submits in a row got no answer that says what became of them', in_a_row)
+    count_failure(id, 0, longest_block_seconds, reason)
+  end
+  if poll_known_purchase(id) then return BOUGHT end
+  if submit_again(id) then return AGAIN end
+end
+if late then clear_unconfirmed(id) end
+local unbought = ending == 'failed' and (late or state == 'submitting' or state == 'queued')
+if unbought and poll_known_purchase(id) then return BOUGHT end
+if unbought and maybe_bought_before(id) then
+  conclude(id, 'unconfirmed', 'error', unconfirmed_error)
+  hinted(id, STORE_QUEUE, lease_seconds) -- its caller is to hear this, not that
+  return UNCONFIRMED_AFTER_ALL
+end
+conclude(id, ending, field, value)
+if note ~= '' then set(id, 'note', note) end
+leased(id, token, lease_seconds)
+return ENDED

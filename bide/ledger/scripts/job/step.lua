@@ -1,0 +1,103 @@
+--- include: base constants record clocks breaker admission followers ending
+-- A message for a job arrived: the script opens the job's record if there is none, then takes the next step that the record
+-- allows.
+-- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts), `canceled` (set by a cancel that came before the job).
+-- Arguments: `id`, `token` of the new lease, `request` as JSON or '', `signature` of the caller's task or '', `operation`,
+--   `deadline_seconds` (how long the job may take), `bulk`, `resubmit` (in doubt), `fingerprint` of the request,
+--   `retention_seconds` of its record, `lease_seconds`, `max_in_flight`, `submits_per_second`, `account_name`, and `take`:
+--   whether to take the step, not only to open the record.
+-- Reply: a verb of `Verb`, then what it needs: submit, store and answer have the record's fields, the request and the time;
+--   wait has the state and a round; follow and conflict the other job; opened and stale the state; version the record's.
+local state = get(id, 'state')
+local canceled_before = not state and request ~= '' and redis.call('GET', canceled)
+local idem = canceled_before and '' or idempotency_key -- what is never bought keeps no key
+
+-- Another job is making what this caller asks for: its result is for both. A client that only opens goes on with its id.
+local function follow(leader)
+  local leading = get(leader, 'state')
+  if FINAL[leading] or not take then return { 'follow', leader } end
+  redis.call('HSET', followers_key(leader), id, signature)
+  redis.call('HSET', job_key(id), 'v', VERSION, 'state', 'following', 'leader', leader, 'fp', fingerprint)
+  redis.call('EXPIRE', job_key(id), math.ceil(math.max(number(get(leader, 'deadline')) - now, 0) + retention_seconds))
+  if get(leader, 'answered') == '1' then hinted(leader, STORE_QUEUE, lease_seconds) end -- this caller is told, too
+  return { 'follow', leader }
+end
+
+local function open()
+  redis.call('SADD', accounts, account_name)
+  set(id, 'v', VERSION, 'op', operation, 'created', stamp(now), 'deadline', deadline_stamp(now + deadline_seconds),
+    'allowed', deadline_seconds, 'fp', fingerprint)
+  if bulk then set(id, 'bulk', 1) end
+  if resubmit then set(id, 'resubmit', 1) end
+  if idem ~= '' then set(id, 'idem', idem) end
+  if not take then set(id, 'by_client', 1) end
+  if string.find(request, '"callback_url":"', 1, true) then set(id, 'callback', 0) end
+  redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
+  line_up(id)
+end
+
+-- A row of a bulk run keeps its id after its record was dropped, for as long as the run is remembered.
+local function of_a_run()
+  local run = string.match(id, '^(.+)%.%d+$')
+  return run and redis.call('EXISTS', 'bide:run:' .. run .. ':record') == 1
+end
+
+if state then
+  if get(id, 'v') ~= VERSION then return { 'version', get(id, 'v') or '' } end
+  if request ~= '' and get(id, 'fp') ~= fingerprint then return { 'conflict', id } end
+end
+
+if state == 'following' then
+  return { 'follow', get(id, 'leader') }
+elseif not state then
+  if request == '' then return { 'missing' } end
+  if of_a_run() or in_another_account(id, redis.call('SMEMBERS', accounts), account_name) then return { 'conflict', id } end
+  if idem ~= '' then
+    local leader = redis.call('HGET', idem, 'job')
+    if leader and redis.call('HGET', idem, 'fp') ~= fingerprint then return { 'conflict', leader } end
+    if leader and get(leader, 'state') then return follow(leader) end
+    redis.call('DEL', idem)
+    redis.call('HSET', idem, 'job', id, 'fp', fingerprint, 'account', account_name)
+  end
+  open()
+  state = 'queued'
+  if canceled_before then
+    redis.call('DEL', canceled)
+    conclude(id, 'canceled', 'error', canceled_before)
+    hinted(id, STORE_QUEUE, lease_seconds)
+    state = 'canceled'
+  end
+elseif signature ~= '' and redis.call('HGET', body_key(id), 'signature') == '' then
+  redis.call('HSET', body_key(id), 'signature', signature)
+end
+
+if not take then return { 'opened', state } end
+
+-- A client does not know the settings: the first worker to see the request says how long the job may take.
+if request ~= '' and get(id, 'by_client') == '1' then
+  clear(id, 'by_client')
+  set(id, 'allowed', deadline_seconds, 'deadline', deadline_stamp(number(get(id, 'created')) + deadline_seconds))
+end
+
+local held = get(id, 'token')
+if held ~= token then
+  if state == 'queued' and get(id, 'parked') then line_up(id) end
+  if state == 'queued' and held == '' and submits_blocked(id) then return_to_line(id) end
+  if redis.call('ZSCORE', QUEUED, id) then
+    local bulk_job = get(id, 'bulk')
+    local free, opens = free_places(max_in_flight, submits_per_second, bulk_job)
+    if free <= redis.call('ZRANK', QUEUED, id) then
+      local round = {}
+      if opens > 0 then round = ensure_round(opens) end
+      return { 'wait', state, unpack(round) }
+    end
+    admit(id, submits_per_second)
+    if bulk_job then call_up(id) end
+  elseif held ~= '' or not redis.call('ZSCORE', LEASE, id) then
+    return { 'stale', state }
+  end
+  leased(id, token, lease_seconds)
+end
+local verbs = { queued = 'submit', storing = 'store', submitting = 'stale' }
+if verbs[state] == 'stale' then return { 'stale', state } end
+return { verbs[state] or 'answer', redis.call('HGETALL', job_key(id)), redis.call('HGET', body_key(id), 'request') or '', stamp(now) }

@@ -1,4 +1,4 @@
-"""Messages on their way from a queue into a worker: in one of the two at every instant, and never in neither."""
+"""Messages on their way from a queue into a worker: in the queue or unacked at every instant."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ QUEUES = ("one", "two")
 
 
 class Worker:
-    """As much of a worker as takes messages: a loop and a consumer that keeps what it gets."""
+    """The part of a worker that consumes: a loop and a consumer that keeps its messages."""
 
     def __init__(self, url: str, *, room: int) -> None:
-        self.taken: list[Any] = []
+        self.received: list[Any] = []
         self._connection = Connection(url, transport=WorkerTransport)
         self._hub: Any = Hub()
         self._connection.register_with_event_loop(self._hub)
         self.channel: Any = self._connection.default_channel
-        self._consumer = Consumer(self.channel, [Queue(name) for name in QUEUES], on_message=self.taken.append)
+        self._consumer = Consumer(self.channel, [Queue(name) for name in QUEUES], on_message=self.received.append)
         self._consumer.qos(prefetch_count=room)
         self._consumer.consume()
         self._turns = self._hub.create_loop()
 
     def turn(self) -> None:
-        """Once around the loop: what came, what ran out, what is to be asked."""
+        """One turn of the loop: sockets, timers, polls."""
         next(self._turns)
 
     def turn_until(self, condition: Callable[[], object], *, what: str) -> None:
@@ -54,104 +54,104 @@ class Worker:
 
 
 @pytest.fixture
-def ledger(own_redis: RedisServer) -> Iterator[redis.Redis]:
-    """A look at it from outside."""
+def server(own_redis: RedisServer) -> Iterator[redis.Redis]:
+    """A client of the same Redis."""
     with redis.Redis.from_url(own_redis.url) as client:
         yield client
 
 
 @pytest.fixture
 def worker(own_redis: RedisServer) -> Iterator[Worker]:
-    """One with room for many."""
+    """A worker with room for many messages."""
     worker = Worker(own_redis.url, room=1000)
     yield worker
     worker.close()
 
 
 def send(url: str, *texts: str, queue: str = "one", priority: int = 0) -> None:
-    """Publish, as any Celery client does."""
+    """Publish messages, as any Celery client does."""
     with Connection(url) as connection, connection.Producer() as producer:
         for text in texts:
             producer.publish(text, routing_key=queue, priority=priority)
 
 
-def test_a_message_is_never_in_neither(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
-    """Whoever looks while hundreds are taken finds each in its queue or noted as held."""
+def test_a_message_is_always_queued_or_unacked(own_redis: RedisServer, server: redis.Redis, worker: Worker) -> None:
+    """While hundreds are consumed, each is in its queue or recorded as unacked."""
     send(own_redis.url, *map(str, range(500)))
     seen: set[int] = set()
     over = threading.Event()
 
-    def look() -> None:
+    def count() -> None:
         while not over.is_set():
-            pipe = ledger.pipeline()
+            pipe = server.pipeline()
             pipe.llen("one")
             pipe.hlen("unacked")
             seen.add(sum(pipe.execute()))
 
-    looker = threading.Thread(target=look)
-    looker.start()
-    worker.turn_until(lambda: len(worker.taken) == 500, what="all are taken")
+    counter = threading.Thread(target=count)
+    counter.start()
+    worker.turn_until(lambda: len(worker.received) == 500, what="all are received")
     over.set()
-    looker.join()
+    counter.join()
 
     assert seen == {500}
-    assert {message.payload for message in worker.taken} == set(map(str, range(500)))
+    assert {message.payload for message in worker.received} == set(map(str, range(500)))
 
 
-def test_no_more_than_there_is_room_for(own_redis: RedisServer, ledger: redis.Redis) -> None:
-    """What a worker has no room for stays in the queue, for the others."""
+def test_no_more_than_there_is_room_for(own_redis: RedisServer, server: redis.Redis) -> None:
+    """Messages beyond a worker's room stay in the queue, for the others."""
     send(own_redis.url, *map(str, range(30)))
     worker = Worker(own_redis.url, room=MAX_MESSAGES + 3)
 
-    worker.turn_until(lambda: len(worker.taken) == MAX_MESSAGES + 3, what="it is full")
+    worker.turn_until(lambda: len(worker.received) == MAX_MESSAGES + 3, what="it is full")
     worker.turn()
-    left = ledger.llen("one")
+    left = server.llen("one")
     worker.close()
 
     assert left == 30 - (MAX_MESSAGES + 3)
-    assert ledger.llen("one") == 30  # what it held went back
+    assert server.llen("one") == 30  # its unacked messages went back
 
 
-def test_what_is_done_with_is_told_together(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+def test_acks_are_sent_together(own_redis: RedisServer, server: redis.Redis, worker: Worker) -> None:
     """Acknowledgements reach Redis with the next turn of the loop, and at the latest when the worker ends."""
     send(own_redis.url, *map(str, range(5)))
-    worker.turn_until(lambda: len(worker.taken) == 5, what="all are taken")
-    for message in worker.taken[:3]:
+    worker.turn_until(lambda: len(worker.received) == 5, what="all are received")
+    for message in worker.received[:3]:
         message.ack()
-    worker.turn_until(lambda: ledger.hlen("unacked") == 2, what="three are done with")
+    worker.turn_until(lambda: server.hlen("unacked") == 2, what="three are acknowledged")
 
-    worker.taken[3].ack()
+    worker.received[3].ack()
     worker.close()
 
-    assert (ledger.hlen("unacked"), ledger.zcard("unacked_index"), ledger.llen("one")) == (0, 0, 1)
+    assert (server.hlen("unacked"), server.zcard("unacked_index"), server.llen("one")) == (0, 0, 1)
 
 
 def test_a_waiting_worker_wakes(own_redis: RedisServer, worker: Worker) -> None:
-    """What comes while it waits is taken, from whichever queue, also of another priority than the usual one."""
+    """A message that comes while it waits is consumed, from either queue, also of another priority than 0."""
     for _ in range(3):
-        worker.turn()  # asks, finds nothing, waits
+        worker.turn()  # polls, gets nothing, waits
 
     for number, (queue, priority) in enumerate([("one", 0), ("two", 0), ("two", 6)], start=1):
         send(own_redis.url, f"{queue} {priority}", queue=queue, priority=priority)
-        worker.turn_until(lambda number=number: len(worker.taken) == number, what="it is taken")  # type: ignore[misc]  # a default of a lambda
+        worker.turn_until(lambda number=number: len(worker.received) == number, what="it is received")  # type: ignore[misc]  # a default of a lambda
 
-    assert [message.payload for message in worker.taken] == ["one 0", "two 0", "two 6"]
+    assert [message.payload for message in worker.received] == ["one 0", "two 0", "two 6"]
 
 
-def test_two_wake_and_one_takes(own_redis: RedisServer, worker: Worker) -> None:
-    """A message that wakes all who wait is one worker's, and the queue is in order."""
+def test_two_wake_and_one_consumes(own_redis: RedisServer, worker: Worker) -> None:
+    """A message that wakes both workers goes to one, and the queue stays in order."""
     other = Worker(own_redis.url, room=1000)
     for _ in range(3):
         worker.turn()
         other.turn()
 
     send(own_redis.url, *map(str, range(20)))
-    for one in (worker, other) * 10:
-        one.turn()
-    other.turn_until(lambda: len(worker.taken) + len(other.taken) == 20, what="all are taken")
+    for each in (worker, other) * 10:
+        each.turn()
+    other.turn_until(lambda: len(worker.received) + len(other.received) == 20, what="all are received")
 
-    taken = [message.payload for message in worker.taken + other.taken]
-    assert sorted(map(int, taken)) == list(range(20))
+    received = [message.payload for message in worker.received + other.received]
+    assert sorted(map(int, received)) == list(range(20))
     other.close()
 
 
@@ -165,81 +165,81 @@ def test_two_wake_and_one_takes(own_redis: RedisServer, worker: Worker) -> None:
         b'{"properties": {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "one"}}, "body": 1}',
     ],
 )
-def test_what_is_no_message_is_dropped(
-    content: bytes, own_redis: RedisServer, ledger: redis.Redis, worker: Worker
+def test_an_entry_that_is_no_message_is_dropped(
+    content: bytes, own_redis: RedisServer, server: redis.Redis, worker: Worker
 ) -> None:
-    """It is neither handed over nor kept as held, and what follows it is taken."""
-    ledger.lpush("one", content)
+    """It is neither delivered nor left unacked, and the next message is received."""
+    server.lpush("one", content)
     send(own_redis.url, "next")
 
-    worker.turn_until(lambda: worker.taken, what="the next is taken")
-    worker.turn_until(lambda: ledger.hlen("unacked") == 1, what="only the message is held")
+    worker.turn_until(lambda: worker.received, what="the next is received")
+    worker.turn_until(lambda: server.hlen("unacked") == 1, what="only the message is unacked")
 
-    assert [message.payload for message in worker.taken] == ["next"]
+    assert [message.payload for message in worker.received] == ["next"]
 
 
-def test_a_long_message_is_taken_without_being_read_by_redis(own_redis: RedisServer, worker: Worker) -> None:
-    """Reading tens of megabytes in a script would hold up everybody; kombu's own way takes it."""
+def test_a_long_message_is_consumed_without_being_decoded_by_redis(own_redis: RedisServer, worker: Worker) -> None:
+    """A script that decodes megabytes would hold up all clients; kombu's own code records the message."""
     send(own_redis.url, "x" * 2_000_000)
 
-    worker.turn_until(lambda: worker.taken, what="it is taken")
-    worker.taken[0].ack()
+    worker.turn_until(lambda: worker.received, what="it is received")
+    worker.received[0].ack()
 
-    assert len(worker.taken[0].payload) == 2_000_000
+    assert len(worker.received[0].payload) == 2_000_000
 
 
-def test_a_full_redis_ends_nobody(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
-    """A Redis that refuses to write is asked again; what lies there is taken meanwhile, which frees its memory."""
+def test_a_full_redis_ends_no_worker(own_redis: RedisServer, server: redis.Redis, worker: Worker) -> None:
+    """A Redis that refuses writes is polled again. Queued messages are consumed meanwhile, which frees its memory."""
     for _ in range(3):
         worker.turn()
     send(own_redis.url, "before")
-    ledger.config_set("maxmemory-policy", "noeviction")
-    ledger.config_set("maxmemory", 1)
-    worker.turn_until(lambda: worker.taken, what="what lies there is taken")
+    server.config_set("maxmemory-policy", "noeviction")
+    server.config_set("maxmemory", 1)
+    worker.turn_until(lambda: worker.received, what="the queued one is received")
     for _ in range(5):
         worker.turn()
-    ledger.config_set("maxmemory", 0)
+    server.config_set("maxmemory", 0)
 
     send(own_redis.url, "after")
-    worker.turn_until(lambda: len(worker.taken) == 2, what="the next is taken")
+    worker.turn_until(lambda: len(worker.received) == 2, what="the next is received")
 
-    assert [message.payload for message in worker.taken] == ["before", "after"]
+    assert [message.payload for message in worker.received] == ["before", "after"]
 
 
-def test_a_full_worker_whose_connection_is_cut(own_redis: RedisServer, ledger: redis.Redis) -> None:
-    """It has asked nothing, so what its loop hears of is the connection's end: it takes a new one."""
+def test_a_full_worker_whose_connection_is_cut(own_redis: RedisServer, server: redis.Redis) -> None:
+    """It has sent no command, so its socket is readable because it was closed: the worker connects anew."""
     send(own_redis.url, *map(str, range(4)))
     worker = Worker(own_redis.url, room=1)
-    worker.turn_until(lambda: worker.taken, what="it is full")
+    worker.turn_until(lambda: worker.received, what="it is full")
     worker.turn()
-    asking = worker.channel.client.connection
-    ledger.client_kill_filter(addr=":".join(map(str, asking._sock.getsockname())))
-    worker.taken[0].ack()  # by a thread, while the loop sleeps
+    connection = worker.channel.client.connection
+    server.client_kill_filter(addr=":".join(map(str, connection._sock.getsockname())))
+    worker.received[0].ack()  # by a thread, while the loop sleeps
 
     with pytest.raises(Empty):
-        worker.channel.connection.on_readable(asking._sock.fileno())
-    worker.turn_until(lambda: len(worker.taken) == 2, what="the next is taken")
+        worker.channel.connection.on_readable(connection._sock.fileno())
+    worker.turn_until(lambda: len(worker.received) == 2, what="the next is received")
     worker.close()
 
 
-def test_done_with_is_told_at_once_without_a_loop(own_redis: RedisServer, ledger: redis.Redis, worker: Worker) -> None:
+def test_acks_are_sent_at_once_without_a_loop(own_redis: RedisServer, server: redis.Redis, worker: Worker) -> None:
     """While a worker ends its loop no longer turns, and its last jobs may take minutes."""
     send(own_redis.url, "last")
-    worker.turn_until(lambda: worker.taken, what="it is taken")
+    worker.turn_until(lambda: worker.received, what="it is received")
     worker.channel.qos._ticked_at -= STALLED_LOOP_SECONDS
 
-    worker.taken[0].ack()
+    worker.received[0].ack()
 
-    assert ledger.hlen("unacked") == 0
+    assert server.hlen("unacked") == 0
 
 
-def test_a_lost_connection_is_told(ledger: redis.Redis, worker: Worker) -> None:
-    """Celery hears of it as of any lost connection, and connects anew."""
+def test_a_lost_connection_is_raised(server: redis.Redis, worker: Worker) -> None:
+    """Celery gets an error as for any lost connection, and connects anew."""
     for _ in range(3):
         worker.turn()
-    blocked = eventually(lambda: [one for one in ledger.client_list() if one["cmd"] == "blmove"], what="it waits")
-    for one in blocked:
-        ledger.client_kill_filter(_id=one["id"])
+    blocked = eventually(lambda: [each for each in server.client_list() if each["cmd"] == "blmove"], what="it waits")
+    for client in blocked:
+        server.client_kill_filter(_id=client["id"])
 
     with pytest.raises(redis.ConnectionError):
-        worker.turn_until(lambda: False, what="it is told")
+        worker.turn_until(lambda: False, what="it is raised")

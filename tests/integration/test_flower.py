@@ -40,7 +40,7 @@ class Api:
 
 @pytest.fixture(scope="module")
 def api(deployment: Rig) -> Api:
-    """A Flower that hears of the workers."""
+    """A Flower that receives the workers' events."""
     api = Api(deployment.flower_address)
     eventually(lambda: len(json.loads(api.text("/api/workers?status=true"))) >= 2, what="Flower sees both workers")
     return api
@@ -60,22 +60,22 @@ def test_one_row_for_each_job(api: Api, caller: Caller) -> None:
     def ended() -> bool:
         return all(api.rows().get(result.id, {}).get("state") == "SUCCESS" for result in results)
 
-    eventually(ended, what="Flower has heard of all ends")
+    eventually(ended, what="Flower has all last events")
 
-    rows, said = api.rows(), api.text("/api/tasks?limit=10000")
+    rows, texts = api.rows(), api.text("/api/tasks?limit=10000")
     assert {row["uuid"] for row in rows.values() if marked in str(row["kwargs"])} == {result.id for result in results}
     named = {row["name"] for row in rows.values()} - {None}  # of a job that began before Flower came it knows no name
     assert named <= {"bide.generate", "bide.cancel"}
     described = [rows[result.id]["kwargs"] for result in results]
     assert described[0] == f"photogpt images.generation: {marked} fox"
     assert described[1] == described[2] == f"nextry generate_image: {marked} dress"
-    said += "".join(api.text(f"/api/task/info/{result.id}") for result in results)
+    texts += "".join(api.text(f"/api/task/info/{result.id}") for result in results)
     for secret in (PIXEL[:40], *(key for name, key in KEYS.items() if name.endswith("API_KEY"))):
-        assert secret not in said
+        assert secret not in texts
 
 
 @pytest.mark.parametrize("path", ["/api/tasks", "/api/workers", "/tasks", "/"])
-def test_nobody_looks_without_the_password(path: str, api: Api) -> None:
+def test_a_wrong_password_opens_no_page(path: str, api: Api) -> None:
     """Neither the pages nor the API open with a wrong password."""
     with pytest.raises(urllib.error.HTTPError) as refused:
         Api(api.address, password="wrong").text(path)
@@ -125,10 +125,10 @@ def test_revoking_in_flower_cancels(api: Api, caller: Caller, rig: Rig) -> None:
 
 @pytest.mark.parametrize("how", ["async-apply", "send-task"])
 def test_a_job_from_flowers_api(how: str, api: Api, caller: Caller, rig: Rig) -> None:
-    """Flower's HTTP API is a way to submit for whoever has nothing but HTTP."""
+    """Flower's HTTP API is a way to submit for a client that has nothing but HTTP."""
     marked = marker()
 
-    told = json.loads(api.text(f"/api/task/{how}/bide.generate", body={"kwargs": {"request": image(marked)}}))
+    reply = json.loads(api.text(f"/api/task/{how}/bide.generate", body={"kwargs": {"request": image(marked)}}))
 
-    assert succeeded(caller.result_of(told["task-id"]))["state"] == "succeeded"
+    assert succeeded(caller.result_of(reply["task-id"]))["state"] == "succeeded"
     assert len(rig.purchases(marked)) == 1

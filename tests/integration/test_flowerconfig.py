@@ -77,7 +77,7 @@ def test_flower_asks_for_the_password(tmp_path: Path) -> None:
 
 
 def test_flowers_own_environment_goes_first(tmp_path: Path) -> None:
-    """What its documentation says of `FLOWER_...` holds with our file, too."""
+    """`FLOWER_...` variables work as Flower documents them, with bide's file, too."""
     with flower(tmp_path, PORT="0", FLOWER_TASKS_COLUMNS="uuid,state") as process:
         page = urllib.request.urlopen(f"{address_of(process)}/tasks", timeout=10).read().decode()
 
@@ -94,22 +94,22 @@ def test_flowers_own_environment_goes_first(tmp_path: Path) -> None:
     ],
     ids=["by our setting", "by the command line", "by Flower's own variable", "with an empty password"],
 )
-def test_flower_refuses_to_stand_open(arguments: tuple[str, ...], environ: dict[str, str], tmp_path: Path) -> None:
+def test_flower_requires_authentication(arguments: tuple[str, ...], environ: dict[str, str], tmp_path: Path) -> None:
     """Without authentication it does not start on an address that others reach, and says what to set."""
     with flower(tmp_path, "--port=0", *arguments, **environ) as process:
-        _, said = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
 
     assert process.returncode == 1
-    assert "without authentication: set BIDE_FLOWER__USER and BIDE_FLOWER__PASSWORD" in said
-    assert "Traceback" not in said
-    assert "Visit me" not in said
+    assert "without authentication: set BIDE_FLOWER__USER and BIDE_FLOWER__PASSWORD" in output
+    assert "Traceback" not in output
+    assert "Visit me" not in output
 
 
-def test_flower_tells_the_problems_of_the_configuration(tmp_path: Path) -> None:
+def test_flower_prints_the_problems_of_the_configuration(tmp_path: Path) -> None:
     """A wrong environment ends it with the list of problems and no traceback."""
     with flower(tmp_path, BIDE_FLOWER__PORT="many", BIDE_FLOWER__USER="operator") as process:
-        _, said = process.communicate(timeout=30)
+        _, output = process.communicate(timeout=30)
 
     assert process.returncode == 1
-    assert "2 problems with the configuration:" in said
-    assert "Traceback" not in said
+    assert "2 problems with the configuration:" in output
+    assert "Traceback" not in output

@@ -1,12 +1,10 @@
-"""The health check against real processes: it tells those that work from those that only live."""
+"""The health check against real processes: those that work are healthy, those that only live are not."""
 
 from __future__ import annotations
 
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,16 +14,11 @@ import pytest
 from celery import Celery
 
 from bide.contract import CANCEL_TASK, CONTROL_QUEUE, POLL_QUEUE, POLL_TASK
-from tests.integration.processes import ROOT, Process, plain_environment
+from tests.integration.health_check import HEALTHY, UNHEALTHY, health, health_becomes
+from tests.integration.processes import Process, plain_environment
 from tests.integration.servers import RedisServer, free_port, redis_server
-from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
-
-#: How long the check waits for a sign of life here [seconds]; above the time between two heartbeats.
-PATIENCE_SECONDS = "4"
-
-HEALTHY, UNHEALTHY = 0, 1
 
 #: What each process writes once it serves.
 READY = {
@@ -38,7 +31,7 @@ READY = {
 
 @dataclass(frozen=True)
 class Deployment:
-    """A Redis, and what its processes are told."""
+    """A Redis, and the environment of its processes."""
 
     redis: RedisServer
     folder: Path
@@ -46,7 +39,7 @@ class Deployment:
 
     @contextmanager
     def process(self, name: str) -> Iterator[re.Match[str]]:
-        """A process of the Procfile while the block runs; gives what it said when it was ready."""
+        """A process of the Procfile while the block runs; returns its line when it is ready."""
         process = Process.of_procfile(name, env=self.environment, ready=READY[name], folder=self.folder)
         try:
             yield process.start()
@@ -54,34 +47,25 @@ class Deployment:
             process.kill()
 
     def health(self, name: str) -> tuple[int, str]:
-        """Exit code and words of the check."""
-        command = [sys.executable, "-m", "workers.health", name, "--patience", PATIENCE_SECONDS]
-        done = subprocess.run(
-            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
-        )
-        return done.returncode, done.stdout + done.stderr
+        """Exit code and output of the check."""
+        return health(name, self.environment)
 
     def becomes(self, name: str, code: int) -> str:
-        """Wait until the check ends with `code`; gives its words."""
-
-        def look() -> str:
-            found, words = self.health(name)
-            return words if found == code else ""
-
-        return eventually(look, what=f"the check of {name} ends with {code}")
+        """Wait until the check ends with `code`; returns its output."""
+        return health_becomes(code, name, self.environment)
 
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Iterator[Deployment]:
     """A deployment of this test alone, with a runtime folder of its own."""
     with redis_server() as server:
-        told = {
+        settings = {
             "BIDE_BROKER_URL": server.url,
             "BIDE_S3__BUCKET": "results",
             "BIDE_FLOWER__PORT": str(free_port()),
             "TMPDIR": str(tmp_path),
         }
-        yield Deployment(server, tmp_path, {**plain_environment(), **told})
+        yield Deployment(server, tmp_path, {**plain_environment(), **settings})
 
 
 @pytest.fixture
@@ -93,12 +77,12 @@ def operator(deployment: Deployment) -> Iterator[Celery]:
 
 
 def test_worker_is_healthy_while_it_takes_messages(deployment: Deployment, operator: Celery) -> None:
-    """A worker is healthy while it runs, idle or not, and speaks for no other process; a dead one is not."""
+    """A worker is healthy while it runs, idle or not, and for no other process; a dead one is not."""
     assert deployment.health("worker")[0] == UNHEALTHY
 
     with deployment.process("worker"):
         assert "0 of 32 threads busy" in deployment.becomes("worker", HEALTHY)
-        operator.send_task(CANCEL_TASK, kwargs={"job_id": "nobody"}, queue=CONTROL_QUEUE)
+        operator.send_task(CANCEL_TASK, kwargs={"job_id": "unknown"}, queue=CONTROL_QUEUE)
         assert deployment.health("worker")[0] == HEALTHY
         assert deployment.health("poller")[0] == UNHEALTHY
 
@@ -121,8 +105,8 @@ def test_deaf_worker_is_unhealthy(deployment: Deployment, operator: Celery) -> N
     """A worker that turns and answers, but leaves messages waiting while its threads are free, is found."""
     with deployment.process("poller"):
         deployment.becomes("poller", HEALTHY)
-        told = operator.control.cancel_consumer(POLL_QUEUE, reply=True, timeout=10, limit=1)
-        assert "no longer consuming" in str(told)
+        reply = operator.control.cancel_consumer(POLL_QUEUE, reply=True, timeout=10, limit=1)
+        assert "no longer consuming" in str(reply)
         assert deployment.health("poller")[0] == HEALTHY
 
         operator.send_task(POLL_TASK, args=["photogpt", "default", 1], queue=POLL_QUEUE)
@@ -146,7 +130,7 @@ def test_worker_without_its_broker_is_unhealthy(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("name", ["beat", "flower"])
 def test_beat_and_flower_are_healthy_while_they_run(name: str, deployment: Deployment) -> None:
-    """Beat is healthy while the lock on the schedules is held, Flower while it answers."""
+    """Beat is healthy while it has the lock on the schedules, Flower while it answers."""
     assert deployment.health(name)[0] == UNHEALTHY
 
     with deployment.process(name):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import resource
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ROOT, Process, plain_environment
+from tests.integration.health_check import HEALTHY, health
+from tests.integration.processes import Process, plain_environment
 from tests.integration.servers import RedisServer, free_port, redis_server
 from tests.integration.waiting import eventually
 
@@ -109,9 +108,8 @@ def test_health_is_told_in_a_crowd(served: Served, sent: bytes) -> None:
             began = time.monotonic()
             assert served.healthy()
             assert time.monotonic() - began < ANSWER_SECONDS
-        command = [sys.executable, "-m", "workers.health", served.name]
-        done = subprocess.run(command, env=served.environment, cwd=ROOT, capture_output=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        code, output = health(served.name, served.environment)
+        assert code == HEALTHY, output
     assert served.process.written_bytes - before < MOST_WRITTEN_BYTES
     assert served.process.alive
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from celery import Celery
 
 from bide.contract import CANCEL_TASK, CONTROL_QUEUE
 from tests.integration.caller import Caller, image, marker, succeeded
-from tests.integration.processes import ROOT
+from tests.integration.health_check import HEALTHY, UNHEALTHY, health_becomes
 from tests.integration.rabbitmq import RabbitServer, rabbitmq, rabbitmq_missing
 from tests.integration.rig import Rig
 from tests.integration.test_operations import CASES
@@ -44,20 +42,12 @@ class RabbitRig(Rig):
         own = {"BIDE_BROKER_URL": self.broker.url, "BIDE_LEDGER_URL": self.redis.url, "TMPDIR": str(self._folder)}
         return {**super().environment(), **own}
 
-    def health(self, name: str) -> tuple[int, str]:
-        """Exit code and words of a process's health check."""
-        command = [sys.executable, "-m", "workers.health", name, "--patience", "4"]
-        done = subprocess.run(
-            command, env=self.environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=30
-        )
-        return done.returncode, done.stdout + done.stderr
-
 
 class RabbitCaller(Caller):
     """A service that sends over RabbitMQ, and finds its results in Redis."""
 
     def __init__(self, broker_url: str, result_url: str) -> None:
-        self.app = Celery("somebody", broker=broker_url, backend=result_url, set_as_current=False)
+        self.app = Celery("caller", broker=broker_url, backend=result_url, set_as_current=False)
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +70,10 @@ def test_jobs_of_all_providers_come_home(rig: RabbitRig, caller: Caller) -> None
     results = {name: caller.submit(CASES[name].request) for name in HANDFUL}
 
     for name, result in results.items():
-        told = succeeded(result)
-        assert [output["role"] for output in told["outputs"]] == [role for role, _ in CASES[name].outputs]
-        assert all(rig.store.read(output["key"])[0] for output in told["outputs"])
-        assert sum(bought["id"] == told["provider_job_id"] for bought in rig.sandbox.purchases()) == 1
+        answer = succeeded(result)
+        assert [output["role"] for output in answer["outputs"]] == [role for role, _ in CASES[name].outputs]
+        assert all(rig.store.read(output["key"])[0] for output in answer["outputs"])
+        assert sum(bought["id"] == answer["provider_job_id"] for bought in rig.sandbox.purchases()) == 1
 
 
 def test_killed_processes_lose_nothing(rig: RabbitRig, caller: Caller) -> None:
@@ -105,28 +95,16 @@ def test_killed_processes_lose_nothing(rig: RabbitRig, caller: Caller) -> None:
 
 def test_health_sees_a_worker_that_takes_nothing(rig: RabbitRig, caller: Caller) -> None:
     """Healthy while it consumes, unhealthy while a message waits for it in vain."""
-    becomes(rig, "poller", 0)
-    becomes(rig, "worker", 0)
+    health_becomes(HEALTHY, "poller", rig.environment(), within_seconds=20)
+    health_becomes(HEALTHY, "worker", rig.environment(), within_seconds=20)
 
-    told = caller.app.control.cancel_consumer(CONTROL_QUEUE, reply=True, timeout=10, limit=2)
-    assert str(told).count("no longer consuming") >= 1
-    caller.app.send_task(CANCEL_TASK, kwargs={"job_id": "nobody"}, queue=CONTROL_QUEUE, ignore_result=True)
-    assert "1 messages wait in " in becomes(rig, "worker", 1)
+    reply = caller.app.control.cancel_consumer(CONTROL_QUEUE, reply=True, timeout=10, limit=2)
+    assert str(reply).count("no longer consuming") >= 1
+    caller.app.send_task(CANCEL_TASK, kwargs={"job_id": "unknown"}, queue=CONTROL_QUEUE, ignore_result=True)
+    assert "1 messages wait in " in health_becomes(UNHEALTHY, "worker", rig.environment(), within_seconds=20)
 
     caller.app.control.add_consumer(CONTROL_QUEUE, reply=True, timeout=10, limit=1)
-    becomes(rig, "worker", 0)
-
-
-def becomes(rig: RabbitRig, name: str, code: int) -> str:
-    """Wait until the check ends with `code`; gives its words."""
-    last = ""
-
-    def look() -> str:
-        nonlocal last
-        found, last = rig.health(name)
-        return last if found == code else ""
-
-    return eventually(look, what=f"the check of {name} ends with {code}", within_seconds=20)
+    health_becomes(HEALTHY, "worker", rig.environment(), within_seconds=20)
 
 
 def test_killed_broker_loses_nothing(rig: RabbitRig, caller: Caller) -> None:

@@ -41,8 +41,8 @@ class Deployment:
 
     def __init__(self, server: RedisServer, folder: Path) -> None:
         self.redis, self.folder = server, folder
-        told = {"BIDE_BROKER_URL": server.url, "BIDE_S3__BUCKET": "results", "BIDE_LOG__FORMAT": "json"}
-        self.environment = {**plain_environment(), **told, "TMPDIR": str(folder)}
+        settings = {"BIDE_BROKER_URL": server.url, "BIDE_S3__BUCKET": "results", "BIDE_LOG__FORMAT": "json"}
+        self.environment = {**plain_environment(), **settings, "TMPDIR": str(folder)}
 
     @contextmanager
     def processes(self, ready: Mapping[str, str]) -> Iterator[list[Process]]:
@@ -58,16 +58,16 @@ class Deployment:
                 process.kill()
 
     def is_healthy(self, name: str) -> bool:
-        """What the check of a process comes to."""
+        """Whether the check of a process ends with 0."""
         return self.run("python", "-m", "workers.health", name)[0] == 0
 
     def health(self, name: str, *, naming: str = "") -> tuple[int, str] | None:
-        """Exit code and words of the check, once the words name something."""
+        """Exit code and output of the check, once the output contains `naming`."""
         code, words = self.run("python", "-m", "workers.health", name)
         return (code, words) if naming in words else None
 
     def run(self, *command: str) -> tuple[int, str]:
-        """Exit code and words of a command that ends."""
+        """Exit code and output of a command that ends."""
         done = subprocess.run(
             command,
             env=self.environment,
@@ -87,7 +87,7 @@ def alone(own_redis: RedisServer, tmp_path: Path) -> Deployment:
 
 
 def lines(process: Process, event: str) -> list[dict[str, Any]]:
-    """What a process has logged under that name."""
+    """The lines that a process has logged under that name."""
     logged = [json.loads(line) for line in process.said().splitlines() if line.startswith("{")]
     return [line for line in logged if line["event"] == event]
 
@@ -191,7 +191,7 @@ def test_processes_end_while_redis_refuses(alone: Deployment) -> None:
             assert not any("Traceback" in process.said() for process in working)
 
 
-def test_a_client_is_told_why(alone: Deployment) -> None:
+def test_a_client_gets_the_reason(alone: Deployment) -> None:
     """Within its patience, in words without a raw error; and so is a person at a terminal."""
     with Client(alone.redis.url) as client:
         job_id = client.submit(image())

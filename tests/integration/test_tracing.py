@@ -29,13 +29,13 @@ class TracedRig(Rig):
     collector: Collector
 
     def environment(self) -> dict[str, str]:
-        told = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-        return {**super().environment(), **told, "OTEL_EXPORTER_OTLP_HEADERS": "x-collector=hush-collector"}
+        variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+        return {**super().environment(), **variables, "OTEL_EXPORTER_OTLP_HEADERS": "x-collector=hush-collector"}
 
 
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedRig]:
-    """Its worker and poller run, and its collector."""
+    """A deployment with worker, poller and collector."""
     rig = TracedRig(tmp_path_factory.mktemp("traced"))
     with Collector() as rig.collector, rig:
         yield rig
@@ -86,7 +86,7 @@ def test_a_job_is_one_trace_below_its_callers_span(traced: TracedRig) -> None:
     assert len(polls) == wait.attributes["bide.polls"] == result.polls >= 1
     assert all(wait.began <= at <= wait.ended + 1 for _, at, _ in polls)
     assert polls[-1][2]["bide.poll.said"] == "succeeded"
-    assert all(said["bide.poll.late_seconds"] < 60 for _, _, said in polls)
+    assert all(attributes["bide.poll.late_seconds"] < 60 for _, _, attributes in polls)
     assert wait.attributes["bide.provider_job_id"] == result.provider_job_id
     assert (submit.attributes["messaging.system"], submit.attributes["messaging.message.id"]) == ("celery", job_id)
     assert store.attributes["messaging.destination.name"] == "bide.store"
@@ -109,8 +109,8 @@ def test_the_trace_of_a_foreign_producer_is_taken_up(traced: TracedRig, caller: 
     assert spans["bide.job"].parent_id == above
 
 
-def test_a_job_of_nobodys_trace_has_one_of_its_own(traced: TracedRig, caller: Caller) -> None:
-    """Whoever draws its spans, in whichever process, they are of one trace, whose root is the job."""
+def test_a_job_without_a_callers_trace_has_one_of_its_own(traced: TracedRig, caller: Caller) -> None:
+    """The spans of all processes are of one trace, whose root is the job."""
     result = caller.submit(image(marker()))
     succeeded(result)
 
@@ -119,8 +119,8 @@ def test_a_job_of_nobodys_trace_has_one_of_its_own(traced: TracedRig, caller: Ca
     assert spans["bide.job"].parent_id == ""
     lines = [json.loads(line) for line in traced.worker.said().splitlines() if f'"{result.id}"' in line]
     steps = [line for line in lines if line["event"] == "job.step" and line["outcome"] != "ignored"]
-    told = [(line["step"], line["outcome"]) for line in steps if line["outcome"] != "put_off"]  # on a busy machine
-    assert told == [("submit", "submitted"), ("store", "stored")]
+    outcomes = [(line["step"], line["outcome"]) for line in steps if line["outcome"] != "put_off"]  # on a busy machine
+    assert outcomes == [("submit", "submitted"), ("store", "stored")]
     assert {line["trace_id"] for line in steps} == {spans["bide.job"].trace_id}
 
 

@@ -1,4 +1,4 @@
-"""Messages of a silent worker go back to their queue; those of a living one, or of somebody else, do not."""
+"""Stale messages go back to their queue; those of a live worker, or of another service, do not."""
 
 from __future__ import annotations
 
@@ -20,109 +20,109 @@ pytestmark = pytest.mark.integration
 
 
 class Worker:
-    """As much of a worker as holds messages."""
+    """The part of a worker that has unacked messages."""
 
     def __init__(self, url: str) -> None:
         self._connection = Connection(url, transport=WorkerTransport)
-        self.channel.qos.confirm_seconds = 0  # two looks, without a wait in between
+        self.channel.qos.confirm_seconds = 0  # two polls, without a wait in between
 
     @property
     def channel(self) -> Any:  # kombu's stubs know the plain one only
         return self._connection.default_channel
 
-    def take(self, queue: str) -> str | None:
-        """Take a message and keep it; what it says."""
+    def consume(self, queue: str) -> str | None:
+        """Consume a message without acknowledging it; returns its payload."""
         self.channel.queue_declare(queue)
         message = self.channel.basic_get(queue)
         return None if message is None else str(message.payload)
 
-    def look(self) -> None:
-        """What kombu's loop does every few seconds."""
+    def restore(self) -> None:
+        """Run the timer of kombu's loop."""
         self.channel.qos.restore_visible(num=None, interval=1)
 
     def send(self, queue: str, text: str) -> None:
         self._connection.SimpleQueue(queue).put(text)
 
     def close(self) -> None:
-        self.channel.qos._delivered.clear()  # a killed one gives nothing back
+        self.channel.qos._delivered.clear()  # a killed one requeues nothing
         self._connection.close()
 
 
 @pytest.fixture
 def workers(own_redis: RedisServer) -> Iterator[tuple[Worker, Worker]]:
-    """Two of them."""
+    """Two workers on one Redis."""
     pair = Worker(own_redis.url), Worker(own_redis.url)
     yield pair
     for worker in pair:
         worker.close()
 
 
-def fall_silent(url: str) -> None:
-    """As if the last words that were spoken were older than they are."""
+def make_stale(url: str) -> None:
+    """Make the times of all unacked messages older than they are."""
     with redis.Redis.from_url(url) as client:
         for tag in client.zrange("unacked_index", 0, -1):
             client.zadd("unacked_index", {tag: time.time() - STALE_SECONDS - 1})
 
 
 def test_a_dead_workers_message_comes_back(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
-    """Nobody spoke for it between two looks: it is delivered again."""
-    dead, living = workers
+    """No worker has refreshed it between two polls: it is delivered again."""
+    dead, live = workers
     dead.send("bide.submit", "a job")
-    assert dead.take("bide.submit") == "a job"
+    assert dead.consume("bide.submit") == "a job"
 
-    fall_silent(own_redis.url)
-    living.look()
-    assert living.take("bide.submit") is None  # one look may see a clock that goes wrong
-    living.look()
+    make_stale(own_redis.url)
+    live.restore()
+    assert live.consume("bide.submit") is None  # a single poll may meet a clock that goes wrong
+    live.restore()
 
-    assert living.take("bide.submit") == "a job"
+    assert live.consume("bide.submit") == "a job"
 
 
-def test_a_living_worker_keeps_its_message(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
-    """It speaks for it, whatever its clock says."""
-    holder, other = workers
-    holder.send("bide.poll", "a round")
-    assert holder.take("bide.poll") == "a round"
+def test_a_live_worker_keeps_its_message(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
+    """It refreshes the message, whatever its clock says."""
+    owner, other = workers
+    owner.send("bide.poll", "a round")
+    assert owner.consume("bide.poll") == "a round"
 
     for _ in range(3):
-        fall_silent(own_redis.url)
-        other.look()
-        holder.look()
-    other.look()
+        make_stale(own_redis.url)
+        other.restore()
+        owner.restore()
+    other.restore()
 
-    assert other.take("bide.poll") is None
+    assert other.consume("bide.poll") is None
 
 
 def test_a_foreign_message_stays(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
-    """Another service's worker on the same Redis does not speak, and need not."""
-    foreign, ours = workers
+    """Another service's worker on the same Redis refreshes nothing, and keeps its message."""
+    foreign, own = workers
     foreign.send("letters", "dear sir")
-    assert foreign.take("letters") == "dear sir"
+    assert foreign.consume("letters") == "dear sir"
 
-    fall_silent(own_redis.url)
-    ours.look()
-    ours.look()
+    make_stale(own_redis.url)
+    own.restore()
+    own.restore()
 
-    assert ours.take("letters") is None
+    assert own.consume("letters") is None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "READONLY"])
-def test_what_can_not_be_given_back_is_given_back_later(
+def test_a_requeue_that_was_refused_is_done_later(
     kind: str, own_redis: RedisServer, workers: tuple[Worker, Worker]
 ) -> None:
-    """A job put back while Redis refuses stays held, takes its place, and is in its queue once Redis takes writes."""
-    holder, other = workers
-    holder.send("bide.submit", "a job")
-    holder.channel.queue_declare("bide.submit")
-    message = holder.channel.basic_get("bide.submit")
+    """A message requeued while Redis refuses stays unacked and takes a place; it is queued once that ends."""
+    owner, other = workers
+    owner.send("bide.submit", "a job")
+    owner.channel.queue_declare("bide.submit")
+    message = owner.channel.basic_get("bide.submit")
 
     with refusing(own_redis, kind):
         message.reject(requeue=True)
-        holder.channel.qos.on_tick()
-        assert len(holder.channel.qos._delivered) == 1
-    holder.channel.qos.on_tick()
+        owner.channel.qos.on_tick()
+        assert len(owner.channel.qos._delivered) == 1
+    owner.channel.qos.on_tick()
 
-    assert other.take("bide.submit") == "a job"
+    assert other.consume("bide.submit") == "a job"
 
 
 def test_a_binding_that_was_refused_is_made_later(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:

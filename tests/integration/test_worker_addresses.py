@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 from bide.client import Client
 from tests.integration.caller import image
 from tests.integration.guarded_redis import PASSWORD, led_redis, tls_redis
-from tests.integration.processes import ROOT
+from tests.integration.health_check import HEALTHY, health
 from tests.integration.rig import Rig
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
@@ -34,9 +32,8 @@ class AddressedRig(Rig):
         return {**super().environment(), **own}
 
     def healthy(self, name: str) -> bool:
-        """What a process's health check says."""
-        command = [sys.executable, "-m", "workers.health", name, "--patience", "4"]
-        return not subprocess.run(command, env=self.environment(), cwd=ROOT, check=False, timeout=30).returncode
+        """Whether a process's health check ends with 0."""
+        return health(name, self.environment())[0] == HEALTHY
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def app(broker_url: str = REDIS, **variables: str) -> Celery:
     return made
 
 
-def nobody_listens() -> str:
+def closed_address() -> str:
     """The address of a port that was free a moment ago."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -61,7 +61,7 @@ def nobody_listens() -> str:
 
 @pytest.mark.parametrize("broker_url", BROKERS)
 def test_every_setting_is_one_that_is_read(broker_url: str) -> None:
-    """Celery keeps silent about a setting it does not know, so each name is held against its sources."""
+    """Celery ignores a setting it does not know, so each name must occur in its sources."""
     unlisted = inspect.getsource(celery.backends.redis) + inspect.getsource(redbeat.schedulers)
 
     for name in configured(broker_url):
@@ -70,7 +70,7 @@ def test_every_setting_is_one_that_is_read(broker_url: str) -> None:
 
 @pytest.mark.parametrize("broker_url", BROKERS)
 def test_every_transport_option_is_one_that_is_read(broker_url: str) -> None:
-    """The same for the options of the transport: kombu takes anything."""
+    """Kombu ignores an option of the transport that it does not know, too."""
     retries = inspect.getsource(Connection._extract_failover_opts)
     read = {
         REDIS: set(Channel.from_transport_options),
@@ -162,11 +162,11 @@ def test_redis_list_has_the_name_of_its_queue() -> None:
     ],
 )
 def test_tasks_go_to_their_queues(task: str, queue: str) -> None:
-    """Whoever sends a task by name alone reaches the right queue."""
+    """A task that is sent by its name alone reaches the right queue."""
     assert app().amqp.router.route({}, task)["queue"].name == queue
 
 
-def test_no_queue_of_ours_is_made_up() -> None:
+def test_no_queue_of_bide_is_made_up() -> None:
     """A misspelt queue of ours is refused; one that a caller's callback names is sent to, and not consumed from."""
     made = app()
 
@@ -212,12 +212,12 @@ def test_sentinels_are_asked_for_the_master() -> None:
 
 
 def test_our_own_messages_fail_fast(capsys: pytest.CaptureFixture[str]) -> None:
-    """With nobody listening the dispatcher gives up in less than 2 seconds: the sweeper sends them again."""
+    """Without a broker the dispatcher gives up in less than 2 seconds: the sweeper sends them again."""
     account = AccountName("photogpt", "default")
     hint = Hint(account=account, job_id="j1", queue="bide.submit")
     begun = time.monotonic()
 
-    Dispatcher(app(nobody_listens())).send(Messages(hints=(hint,), round=Round(account, seq=1, countdown_seconds=0)))
+    Dispatcher(app(closed_address())).send(Messages(hints=(hint,), round=Round(account, seq=1, countdown_seconds=0)))
 
     assert time.monotonic() - begun < 2
     assert "dispatch.failed" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What makes Celery cheaper here still does what Celery does."""
+"""The changes that make Celery cheaper still do what Celery does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_one_client_serves_a_channel_until_its_pool_is_replaced() -> None:
     assert third.connection_pool is channel.pool
 
 
-def test_a_remembered_code_reads_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_code_reads_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The description of a failure is the same, its code made once."""
     monkeypatch.setattr(einfo._Frame, "Code", einfo._Code)
     plain = _raised()
@@ -55,22 +55,22 @@ def _code(info: einfo.ExceptionInfo) -> Any:
 
 def test_a_suspension_keeps_no_traceback() -> None:
     """Each waiting job would hold a kilobyte of Celery's own lines in Redis, and its caller would see them."""
-    results = _Noted(Celery("test", set_as_current=False))
+    results = Recording(Celery("test", set_as_current=False))
 
     results.mark_as_retry("job", Retry("suspended"), traceback="File trace.py", request=None)
 
-    assert results.noted == [("job", "RETRY", None)]
+    assert results.stored == [("job", "RETRY", None)]
 
 
-class _Noted(Results):
-    """Notes what would be stored."""
+class Recording(Results):
+    """Records the states instead of storing them."""
 
     def __init__(self, app: Celery) -> None:
         super().__init__(app=app, url="redis://127.0.0.1:1/0")
-        self.noted: list[tuple[str, str, Any]] = []
+        self.stored: list[tuple[str, str, Any]] = []
 
     def store_result(
         self, task_id: str, result: Any, state: str, traceback: str | None = None, request: Any = None, **_: Any
     ) -> Any:
-        self.noted.append((task_id, state, traceback))
+        self.stored.append((task_id, state, traceback))
         return result

@@ -1,4 +1,4 @@
-"""Compressed messages are unpacked up to a limit, and only in ways that know one."""
+"""Compressed messages are decompressed up to a limit, and only by codecs that know one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def limited() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", ["gzip", "zlib", "bzip2", "lzma"])
-def test_what_clients_pack_is_unpacked(how: str) -> None:
-    """As kombu does it."""
+def test_what_clients_compress_is_decompressed(how: str) -> None:
+    """The bytes are those of kombu's own decoders."""
     packed, name = compression.compress("a message", how)
 
     assert compression.decompress(packed, name) == b"a message"

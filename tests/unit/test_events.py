@@ -17,14 +17,14 @@ class SlowProducer:
         self.sent: list[str] = []
 
     def publish(self, events: list[dict[str, Any]], **_: Any) -> None:
-        """Take what is sent together, as it was when the sending began."""
-        taken = [event["uuid"] for event in events]
+        """Record the events of one broadcast, as they were when it began."""
+        events_sent = [event["uuid"] for event in events]
         if not self.sent:
             self._dispatcher.send("task-succeeded", uuid="meanwhile")
-        self.sent += taken
+        self.sent += events_sent
 
 
-def test_what_is_added_while_others_are_sent_is_sent_next() -> None:
+def test_an_event_added_during_a_broadcast_is_sent_next() -> None:
     """Tasks end in threads of their own, also while the buffer is on its way: Flower would show them as running on."""
     app = Celery("small", broker="memory://", set_as_current=False)
     with app.connection_for_write() as connection:

@@ -1,4 +1,4 @@
-"""What Flower's pages say of a task, made from what Celery's events say."""
+"""The texts of a task on Flower's pages, made of Celery's events."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RESULT = {
 }
 
 
-def shown(**said: Any) -> Any:
-    """A task as Flower hands it over, a copy of its own."""
-    return format_task(copy.copy(Task(**{"uuid": "job-1", "name": "bide.generate", **said})))
+def shown(**fields: Any) -> Any:
+    """A task as Flower passes it, a copy of its own."""
+    return format_task(copy.copy(Task(**{"uuid": "job-1", "name": "bide.generate", **fields})))
 
 
 def test_a_success_says_where_its_files_are_and_what_it_took() -> None:
@@ -40,7 +40,7 @@ def test_a_success_says_where_its_files_are_and_what_it_took() -> None:
 
 
 def test_a_result_that_celery_has_cut_off_says_so() -> None:
-    """Its events hold the beginning only."""
+    """Its events contain the beginning only."""
     many = {**RESULT, "outputs": [{**OUTPUT, "uri": f"s3://results/job-1/{number}.png"} for number in range(50)]}
 
     task = shown(state="SUCCESS", result=saferepr(many, 1024))
@@ -101,7 +101,7 @@ def test_a_failure_says_why() -> None:
 
 @pytest.mark.parametrize("exception", ["KeyError('x')", "JobFailed('x')", "JobFailed(1)", "JobFailed('[]')", None])
 def test_another_failure_keeps_its_traceback(exception: str | None) -> None:
-    """It is a bug, and nobody has words for it."""
+    """It is a bug: the traceback is all that describes it."""
     task = shown(state="FAILURE", exception=exception, traceback="Traceback ...")
 
     assert (task.exception, task.traceback, task.result) == (exception, "Traceback ...", None)
@@ -115,13 +115,13 @@ def test_a_suspension_says_that_it_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [{"args": "('job-1',)", "kwargs": "{}"}, {"args": "()", "kwargs": "{'job_id': 'job-1'}"}],
     ids=["positional", "by name"],
 )
-def test_a_cancel_says_what_it_cancels(said: dict[str, str]) -> None:
+def test_a_cancel_says_what_it_cancels(fields: dict[str, str]) -> None:
     """In the column where jobs have their description."""
-    assert shown(name="bide.cancel", state="SUCCESS", **said).kwargs == "cancel job-1"
+    assert shown(name="bide.cancel", state="SUCCESS", **fields).kwargs == "cancel job-1"
 
 
 def test_what_is_long_is_shortened() -> None:
@@ -130,6 +130,6 @@ def test_what_is_long_is_shortened() -> None:
 
 
 @pytest.mark.parametrize("state", ["SUCCESS", "FAILURE", "RETRY", "RECEIVED", "STARTED", "PENDING"])
-def test_a_task_of_which_little_was_heard(state: str) -> None:
-    """Flower was started after it: all that was heard is its end."""
+def test_a_task_with_few_events(state: str) -> None:
+    """Flower was started after it, and has received only its last event."""
     assert shown(name=None, state=state).state == state

@@ -64,7 +64,7 @@ def never_asked(_: Sequence[str]) -> int:
         heartbeat(running=4, taken_at=NOW - 900, free_since=NOW - 1),
     ],
 )
-def test_pulse_is_enough_for_a_worker_that_takes_messages(given: Heartbeat) -> None:
+def test_heartbeat_is_enough_for_a_worker_that_takes_messages(given: Heartbeat) -> None:
     """The broker is not asked about a worker that took a message lately, or that had no thread free for one."""
     assert "threads busy" in judge(given, now=NOW, patience_seconds=30, count=never_asked)
 
@@ -84,7 +84,7 @@ def test_loop_that_stands_still_is_unhealthy() -> None:
 
 
 def test_worker_that_redis_refuses_is_unhealthy() -> None:
-    """Its loop turns, and it can take nothing; the check says why, and asks nobody."""
+    """Its loop turns, and it can take nothing; the check says why, and asks no broker."""
     refused = heartbeat(refused="Redis has refused writes for 9 s: NOREPLICAS, too few replicas")
     with pytest.raises(UnhealthyError, match="worker-1@here takes nothing: Redis has refused writes for 9 s: NOREP"):
         judge(refused, now=NOW, patience_seconds=30, count=never_asked)
@@ -108,7 +108,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return heartbeat_folder()
 
 
-def test_pulse_is_read_as_it_was_written(folder: Path) -> None:
+def test_heartbeat_is_read_as_it_was_written(folder: Path) -> None:
     """A kind of worker has its own heartbeats, in files that no other user can read."""
     heartbeat().write()
     heartbeat(node="poller-2@here").write()
@@ -117,8 +117,8 @@ def test_pulse_is_read_as_it_was_written(folder: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_pulse_of_a_dead_worker_is_removed(folder: Path) -> None:
-    """A worker that was killed leaves its file; that is nobody's, also when another process has its id by now."""
+def test_heartbeat_of_a_dead_worker_is_removed(folder: Path) -> None:
+    """The file of a killed worker is removed, also when another process has its id by now."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     heartbeat(node="worker-1@here", pid=ended.pid).write()
@@ -129,7 +129,7 @@ def test_pulse_of_a_dead_worker_is_removed(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_pulse_of_another_version_is_passed_over(folder: Path) -> None:
+def test_heartbeat_of_another_version_is_passed_over(folder: Path) -> None:
     """What another version of bide, or a full disk, has left in the folder says nothing of the workers beside it."""
     (folder / "worker-0@here.json").write_text('{"node": "worker-0@here", "pid": 1}')
     (folder / "worker-1@here.json").write_text("")
@@ -149,9 +149,9 @@ def test_all_workers_of_a_kind_are_checked() -> None:
         check_workers("worker", patience_seconds=30)
 
 
-@pytest.fixture(params=["a link", "a file", "a folder that is open to all", "somebody else's folder"])
-def taken(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder in which the usual place is taken by something that others may write to; gives that."""
+@pytest.fixture(params=["a link", "a file", "a folder that is open to all", "another user's folder"])
+def foreign(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file or folder in the usual place that other users may write to."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
     (tmp_path / "temp").mkdir()
     (tmp_path / "elsewhere").mkdir(mode=0o700)
@@ -172,22 +172,22 @@ def taken(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     return place
 
 
-def test_a_taken_place_stops_nobody(taken: Path) -> None:
-    """The heartbeat goes to a folder of another name, which the check finds; nothing goes to the taken one."""
+def test_a_foreign_folder_stops_no_worker(foreign: Path) -> None:
+    """The heartbeat goes to a folder of another name, which the check finds; nothing goes to the foreign one."""
     for node in ("worker-1@here", "worker-2@here"):
         heartbeat(node=node).write()
 
     assert [each.node for each in heartbeats("worker")] == ["worker-1@here", "worker-2@here"]
     assert "worker-2@here: 0 of 4 threads busy" in check_workers("worker", patience_seconds=1e9)
-    [own] = [each for each in taken.parent.iterdir() if each != taken]
+    [own] = [each for each in foreign.parent.iterdir() if each != foreign]
     assert own.stat().st_mode & 0o777 == 0o700
     assert len(list(own.iterdir())) == 2
-    assert list((taken.parent.parent / "elsewhere").iterdir()) == []
-    assert not taken.is_dir() or list(taken.iterdir()) == []
+    assert list((foreign.parent.parent / "elsewhere").iterdir()) == []
+    assert not foreign.is_dir() or list(foreign.iterdir()) == []
 
 
-@pytest.mark.usefixtures("taken")
-def test_pulses_of_two_folders_are_found() -> None:
+@pytest.mark.usefixtures("foreign")
+def test_heartbeats_of_two_folders_are_found() -> None:
     """Two workers that start at once may have made one each."""
     first, second = heartbeat_folder(), Path(tempfile.mkdtemp(prefix=f"bide-{os.getuid()}-"))
     for folder, node in ((first, "worker-1@here"), (second, "worker-2@here")):
@@ -197,11 +197,11 @@ def test_pulses_of_two_folders_are_found() -> None:
     assert {each.node for each in heartbeats("worker")} == {"worker-1@here", "worker-2@here"}
 
 
-def test_what_others_say_is_not_heard(taken: Path) -> None:
+def test_heartbeats_of_other_users_do_not_count(foreign: Path) -> None:
     """A heartbeat that lies in a folder where others can write speaks for no worker."""
     forged = json.dumps(asdict(heartbeat(node="worker-9@here")))
-    if taken.is_dir():
-        (taken / "worker-9@here.json").write_text(forged)
+    if foreign.is_dir():
+        (foreign / "worker-9@here.json").write_text(forged)
 
     with pytest.raises(UnhealthyError, match="no worker of this user notes a heartbeat"):
         check_workers("worker", patience_seconds=30)
@@ -216,13 +216,13 @@ class Consumer:
 def test_a_worker_that_can_not_write_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log says so once, and again when it happens again; the loop turns on, and writes heartbeats once it can."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    heart = HeartbeatStep(Consumer())
+    step = HeartbeatStep(Consumer())
     with capture_logs() as logs:
         for times in (3, 2):
             for _ in range(times):
-                heart._tick(Consumer())
+                step._tick(Consumer())
             (tmp_path / "gone").mkdir()
-            heart._tick(Consumer())
+            step._tick(Consumer())
             assert [each.node for each in heartbeats("worker")] == ["worker-1@here"]
             shutil.rmtree(tmp_path / "gone")
 
@@ -233,7 +233,7 @@ def test_a_worker_that_can_not_write_goes_on(tmp_path: Path, monkeypatch: pytest
 
 
 def test_beat_lock_is_redbeats() -> None:
-    """The key that the check looks for is the one that beat locks."""
+    """The check reads the key that beat locks."""
     app = Celery("beat", set_as_current=False)
     app.config_from_object(celery_settings(load({"BIDE_S3__BUCKET": "results"}, env_file=None)))
 

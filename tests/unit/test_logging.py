@@ -173,7 +173,7 @@ def test_registered_secrets_are_starred_out_everywhere(stream: io.StringIO) -> N
             return f"Call({HUSH})"
 
     log = structlog.get_logger()
-    log.info(f"said {HUSH}-longer", call=Call(), query={"k": (HUSH,)}, plain="banana")
+    log.info(f"got {HUSH}-longer", call=Call(), query={"k": (HUSH,)}, plain="banana")
     logging.getLogger("httpcore").warning("GET /?key=%s", HUSH)
     try:
         int(HUSH)
@@ -181,8 +181,8 @@ def test_registered_secrets_are_starred_out_everywhere(stream: io.StringIO) -> N
         log.exception("call.failed", reason=error)
 
     assert "hush" not in stream.getvalue()
-    said, library, failed = lines(stream)
-    assert (said["event"], said["plain"], library["event"]) == ("said ***", "banana", "GET /?key=***")
+    first, library, failed = lines(stream)
+    assert (first["event"], first["plain"], library["event"]) == ("got ***", "banana", "GET /?key=***")
     assert failed["exception"].endswith("invalid literal for int() with base 10: '***'")
 
 
@@ -205,7 +205,7 @@ def test_secrets_in_addresses_are_starred_out(text: str, shown: str, stream: io.
 
 
 def test_celerys_task_lines_cost_nothing(stream: io.StringIO) -> None:
-    """Received, succeeded and retried are told by our own lines: Celery asks first and formats nothing."""
+    """Bide's own lines report received, succeeded and retried: Celery formats nothing."""
     configure("DEBUG", "json", stream=stream)
 
     for name in ("celery.worker.strategy", "celery.app.trace"):
@@ -254,7 +254,7 @@ def test_arguments_of_tasks_are_not_logged(stream: io.StringIO) -> None:
 
 
 def test_level_is_kept(stream: io.StringIO) -> None:
-    """What is below the level is not logged, by nobody."""
+    """No logger writes lines below the level."""
     configure("ERROR", "json", stream=stream)
 
     structlog.get_logger().warning("job.late")
@@ -268,8 +268,10 @@ def test_a_terminal_shows_what_others_wrote_without_acting_on_it(stream: io.Stri
     """A prompt in a field, another program's message, and an error's text: no escapes but the renderer's own."""
     configure("INFO", "pretty", stream=stream)
     nasty = "\x1b]0;owned\x07\x9b31m\u202eevil\nforged"
-    structlog.get_logger("bide.test").info("job.failed", reason=nasty, told={"a": nasty}, exc_info=ValueError(nasty))
-    logging.getLogger("somebody").warning("said %s", nasty)
+    structlog.get_logger("bide.test").info(
+        "job.failed", reason=nasty, document={"a": nasty}, exc_info=ValueError(nasty)
+    )
+    logging.getLogger("foreign").warning("got %s", nasty)
 
     shown = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown), ascii(shown)

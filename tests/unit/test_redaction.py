@@ -1,4 +1,4 @@
-"""What of a provider's words may be logged: the reason, and not the prompt that it quotes."""
+"""Redaction of a provider's text: the reason may be logged, the quoted prompt may not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROMPT = "A portrait of Jane Roe, in oil"
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "shown"),
     [
         ("HTTP 400: bad prompt: A portrait of Jane Roe, in oil", "HTTP 400: bad prompt: …"),
         ("rejected 'a PORTRAIT of jane roe, in oil' as unsafe", "rejected '…"),
@@ -27,9 +27,9 @@ PROMPT = "A portrait of Jane Roe, in oil"
         ("", ""),
     ],
 )
-def test_words_end_where_they_begin_to_quote(said: str, shown: str) -> None:
+def test_a_text_ends_where_it_begins_to_quote(text: str, shown: str) -> None:
     """In whatever case, whole or cut off; names and sizes are no quotations, and queries of addresses are left out."""
-    assert redact(said, {"prompt": PROMPT, "modelID": "m1", "size": "512x512"}) == shown
+    assert redact(text, {"prompt": PROMPT, "modelID": "m1", "size": "512x512"}) == shown
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ SECRETIVE = 'élégante "Jane Doe", it\'s\n\tin the Königstraße 🦊'
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         '{"prompt":"\\u00e9l\\u00e9gante Jane Doe"}',
         '{"prompt":"\\\\u00e9l\\\\u00e9gante \\\\"Jane Doe',
@@ -67,22 +67,22 @@ SECRETIVE = 'élégante "Jane Doe", it\'s\n\tin the Königstraße 🦊'
         "rejected: Jane Doe " + "x" * 5000,
     ],
 )
-def test_quotes_are_found_however_they_are_written(said: str) -> None:
+def test_quotations_are_found_however_they_are_written(text: str) -> None:
     """Escaped for JSON or HTML, otherwise spaced or cased, from the middle, behind letters that casing lengthens."""
-    shown = redact(said, {"prompt": SECRETIVE})
+    shown = redact(text, {"prompt": SECRETIVE})
     assert shown.endswith("…")
     for word in ("jane", "gante", "doe", "nigs", "🦊"):
         assert word not in shown.casefold()
 
 
-@pytest.mark.parametrize("said", ["拒否: 赤い傘の", "no: 傘の下", "no: \\u8d64\\u3044\\u5098"])
-def test_scripts_without_spaces_are_found(said: str) -> None:
+@pytest.mark.parametrize("text", ["拒否: 赤い傘の", "no: 傘の下", "no: \\u8d64\\u3044\\u5098"])
+def test_scripts_without_spaces_are_found(text: str) -> None:
     """From the middle as well."""
-    assert "傘" not in redact(said, {"text": "赤い傘の下の猫"})
+    assert "傘" not in redact(text, {"text": "赤い傘の下の猫"})
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "HTTP 400: samples must be in the range of 1 to 4",
         "the key is not valid for this model",
@@ -90,10 +90,10 @@ def test_scripts_without_spaces_are_found(said: str) -> None:
         "Jane is no size",
     ],
 )
-def test_words_that_all_sentences_have_are_no_quotes(said: str) -> None:
+def test_words_that_all_sentences_have_are_no_quotations(text: str) -> None:
     """Nor is a single short word: what is wrong stays readable."""
     params = {"prompt": "it is not in the range of a Jane, for this and that, to be, a must"}
-    assert redact(said.replace("in the range of", "in the limits of"), params).count("…") == 0
+    assert redact(text.replace("in the range of", "in the limits of"), params).count("…") == 0
 
 
 @pytest.mark.parametrize(

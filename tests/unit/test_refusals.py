@@ -1,4 +1,4 @@
-"""What a process notes and says of a Redis that refuses it."""
+"""How a process records and logs a Redis that refuses it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from workers.transport.refusals import Refusals, raise_refusals
 FULL = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
 
-def test_a_refusal_is_said_once() -> None:
-    """However many commands meet it; why, and what to do; another one is printed at once."""
+def test_a_refusal_is_logged_once() -> None:
+    """The line has reason and remedy, however many commands are refused; another reason is logged at once."""
     refusals = Refusals()
     with capture_logs() as logs:
         for _ in range(100):
@@ -30,7 +30,7 @@ def test_a_refusal_is_said_once() -> None:
     assert "NOREPLICAS" in refusals.reason()
 
 
-def test_what_was_asked_before_a_refusal_does_not_end_it() -> None:
+def test_a_command_sent_before_a_refusal_does_not_end_it() -> None:
     """A wait that had begun before may end well after it."""
     refusals = Refusals()
     sent_at = monotonic()
@@ -46,15 +46,15 @@ def test_what_was_asked_before_a_refusal_does_not_end_it() -> None:
 
 
 @pytest.mark.parametrize("error", [redis.ResponseError("WRONGTYPE of a mistake"), redis.ConnectionError("closed")])
-def test_what_is_no_refusal_stays_what_it_is(error: redis.RedisError) -> None:
+def test_other_errors_stay_what_they_are(error: redis.RedisError) -> None:
     """A mistake must not be waited for, and a lost connection has its own way."""
     with pytest.raises(type(error)) as caught, raise_refusals():
         raise error
     assert caught.value is error
 
 
-def test_flower_says_once_what_repeats_itself() -> None:
-    """Whatever stands in the line: its kind counts."""
+def test_flower_logs_repeated_lines_once() -> None:
+    """The format of a line counts, not its values."""
     line_filter = RepeatFilter()
     records = [
         logging.LogRecord("flower.events", logging.ERROR, "", 1, "Failed to capture events: %s", (error,), None)

@@ -1,4 +1,4 @@
-"""What workers show of a received job, and which messages they refuse instead of dying of them."""
+"""How workers describe a received job, and which messages they refuse instead of ending."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def received(app: Celery, body: Any, **headers: Any) -> JobRequest:
         (None, {}),
     ],
 )
-def test_what_is_no_task_message_is_refused(app: Celery, body: Any, headers: dict[str, Any]) -> None:
+def test_a_message_of_another_shape_is_refused(app: Celery, body: Any, headers: dict[str, Any]) -> None:
     """The consumer rejects an `InvalidTaskError`; any other error would end its worker, and then the next one."""
     with pytest.raises(InvalidTaskError):
         received(app, body, **headers)
@@ -73,7 +73,7 @@ def test_a_message_without_an_id_is_refused(app: Celery) -> None:
 
 
 @pytest.mark.parametrize("as_keyword", [True, False])
-def test_nothing_shows_the_arguments(app: Celery, as_keyword: bool) -> None:
+def test_no_description_shows_the_arguments(app: Celery, as_keyword: bool) -> None:
     """`inspect active`, Flower's worker page and every log line have the description and no picture."""
     args, kwargs = ([], {"request": REQUEST}) if as_keyword else ([REQUEST], {})
     job = received(app, [args, kwargs, {}], argsrepr=PICTURE, kwargsrepr=PICTURE)
@@ -84,7 +84,7 @@ def test_nothing_shows_the_arguments(app: Celery, as_keyword: bool) -> None:
     assert repr(job) == "<JobRequest: bide.generate[j1]>"
 
 
-def test_a_hint_shows_what_its_job_was_described_as(app: Celery) -> None:
+def test_a_hint_shows_its_jobs_description(app: Celery) -> None:
     """It carries no arguments, but the description that was made when they came."""
     assert received(app, [[], {}, {}], kwargsrepr="photogpt image: a red fox").kwargsrepr == "photogpt image: a red fox"
 

@@ -60,7 +60,7 @@ class Process:
 
 @pytest.fixture
 def process() -> Process:
-    """A process that draws all it is told."""
+    """A process that draws all steps."""
     return Process()
 
 
@@ -93,7 +93,7 @@ def test_all_processes_draw_one_trace(headers: dict[str, str], trace: int, above
 
 
 def test_polls_are_events_of_the_wait(process: Process) -> None:
-    """From the submit to the end at the provider, each poll with what it said and how late it was."""
+    """From the submit to the end at the provider, each poll with its answer and its lateness."""
     process.step({}, **STORED)
 
     wait = process.drawn["bide.wait"]
@@ -151,8 +151,8 @@ def test_what_was_never_bought_has_no_wait(process: Process) -> None:
     assert "bide.wait" not in process.drawn
 
 
-def test_an_end_that_is_told_twice_is_the_same_span(process: Process) -> None:
-    """A caller that is told again makes no second job; another job's spans are its own."""
+def test_an_end_that_is_reported_twice_is_the_same_span(process: Process) -> None:
+    """A second report of the end makes no second job; another job's spans are its own."""
     for _ in range(2):
         process.step({}, step="answer", outcome="answered")
     spans = process.exporter.get_finished_spans()
@@ -187,7 +187,7 @@ def test_odd_headers_are_no_trace(headers: dict[str, Any], process: Process) -> 
     ],
 )
 def test_what_is_not_sampled_is_not_drawn(headers: dict[str, str], sampler: Sampler | None) -> None:
-    """The caller decides for its jobs, the sampler for those that nobody has decided about."""
+    """The caller decides for its jobs, the sampler for jobs without a decision."""
     process = Process(sampler=sampler)
     line = process.step(headers, **STORED)
 
@@ -207,7 +207,7 @@ def test_half_of_the_jobs_are_drawn_whole() -> None:
     assert 5 < len(traces[0]) < 35
 
 
-def test_a_picture_is_not_worth_a_job() -> None:
+def test_a_span_is_not_worth_a_job() -> None:
     """Nothing that breaks reaches the step; a ledger that is away costs the polls, and not the job's span."""
     with capture_logs() as logs:
         away = Process(polls=LedgerAwayError("away"))
@@ -216,7 +216,7 @@ def test_a_picture_is_not_worth_a_job() -> None:
 
     assert sorted(away.drawn) == ["bide.job", "bide.store", "bide.wait"]
     assert not away.drawn["bide.wait"].events
-    assert [said["event"] for said in logs] == ["tracing.broke"]
+    assert [line["event"] for line in logs] == ["tracing.broke"]
 
 
 def test_secrets_are_starred_out() -> None:

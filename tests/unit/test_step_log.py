@@ -12,15 +12,15 @@ from workers.celery_patches.pool import GuardedPool, GuardedTracer
 from workers.telemetry.step_log import StepLog, note
 
 
-def test_what_is_noted_anywhere_within_is_on_the_one_line() -> None:
-    """Facts come from wherever they are found; what is said again counts last, and None says nothing."""
+def test_all_notes_of_a_step_are_on_its_line() -> None:
+    """Fields may be noted anywhere; a later value replaces an earlier one, and None is left out."""
     with capture_logs() as logs, StepLog("job.step") as line:
         line.note(step="submit", outcome="suspended", polls=None)
         note("warning", outcome="put_off", reason="away")
 
-    [said] = logs
-    assert said.pop("duration_seconds") >= 0
-    assert said == {
+    [written] = logs
+    assert written.pop("duration_seconds") >= 0
+    assert written == {
         "event": "job.step",
         "log_level": "warning",
         "step": "submit",
@@ -30,15 +30,15 @@ def test_what_is_noted_anywhere_within_is_on_the_one_line() -> None:
 
 
 def test_a_step_that_breaks_leaves_its_line_too() -> None:
-    """Whoever raised it logs the traceback; the line says that there was one."""
+    """The caller logs the traceback; the line says that there was one."""
     with capture_logs() as logs, pytest.raises(ValueError, match="oh"), StepLog("poll.round"):
         raise ValueError("oh")
 
-    assert [(said["log_level"], said["outcome"], said["error"]) for said in logs] == [("error", "broke", "ValueError")]
+    assert [(line["log_level"], line["outcome"], line["error"]) for line in logs] == [("error", "broke", "ValueError")]
 
 
 def test_an_expected_end_is_no_breakage() -> None:
-    """A step that said what it came to may well raise, as for a caller whose job has failed."""
+    """A step that noted its outcome may well raise, as for a caller whose job has failed."""
 
     def fail() -> None:
         note(outcome="failed", code="rejected")
@@ -47,10 +47,10 @@ def test_an_expected_end_is_no_breakage() -> None:
     with capture_logs() as logs, pytest.raises(ValueError, match="oh"), StepLog("job.step"):
         fail()
 
-    assert [(said["log_level"], said["outcome"]) for said in logs] == [("info", "failed")]
+    assert [(line["log_level"], line["outcome"]) for line in logs] == [("info", "failed")]
 
 
-def test_a_silent_step_says_nothing() -> None:
+def test_a_silent_step_writes_no_line() -> None:
     """A round that finds no due job would say so twice a second."""
     with capture_logs() as logs, StepLog("poll.round") as line:
         line.silent = True
@@ -66,7 +66,7 @@ def test_lines_of_steps_within_steps_are_their_own() -> None:
         note(outer=1)
     note(lost=1)
 
-    assert [{"inner", "outer", "lost"} & said.keys() for said in logs] == [{"inner"}, {"outer"}]
+    assert [{"inner", "outer", "lost"} & line.keys() for line in logs] == [{"inner"}, {"outer"}]
 
 
 def test_a_step_is_drawn_before_its_line_is_written() -> None:
@@ -82,7 +82,7 @@ def test_a_step_is_drawn_before_its_line_is_written() -> None:
     finally:
         StepLog.on_end = None
 
-    assert [said["trace_id"] for said in logs] == ["t"]
+    assert [line["trace_id"] for line in logs] == ["t"]
 
 
 def test_what_a_task_binds_ends_with_it() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bide.client.outputs import Presigns, object_store, presigned
+from bide.client.outputs import Presigner, object_store, presigned
 from bide.client.requests import UPLOAD_ABOVE_BYTES, Request, checked
 from bide.contract import GenerateRequest, JobResult
 from bide.errors import ConfigurationError, InvalidRequestError
@@ -164,7 +164,7 @@ def test_a_store_of_the_deployment() -> None:
     """`object_store` gives what a client needs, and does not connect."""
     store = object_store("bucket", endpoint_url="http://127.0.0.1:9", region="us-east-1")
     assert store.uri("a") == "s3://bucket/a"
-    assert isinstance(store, Presigns)
+    assert isinstance(store, Presigner)
 
 
 def test_a_store_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,7 +219,7 @@ class Sent:
 def deliver(occurrences: Occurrences, now: datetime, *, stage: Stage = "unknown") -> list[str]:
     """Deliver once; the ids of the runs that were sent."""
     sent = Sent()
-    occurrences.deliver(now=now, stage=lambda _: stage, post=sent)
+    occurrences.deliver(now=now, stage=lambda _: stage, sender=sent)
     assert not sent.given_up
     return sent.run_ids
 
@@ -247,7 +247,7 @@ def test_message_that_can_not_be_sent_is_sent_the_next_time(server: fakeredis.Fa
             raise OperationalError
 
     with pytest.raises(OperationalError):
-        occurrences.deliver(now=NOON, stage=lambda _: "unknown", post=Away())
+        occurrences.deliver(now=NOON, stage=lambda _: "unknown", sender=Away())
 
     assert deliver(occurrences, NOON + SECOND) == ["hourly-20261122T1200Z"]
 
@@ -267,7 +267,7 @@ def test_run_that_nobody_begins_is_given_up(server: fakeredis.FakeRedis) -> None
     occurrences, sent = advanced(server, schedule()), Sent()
     step = timedelta(seconds=RESEND_CAP_SECONDS)
     for turn in range(GIVE_UP // step + 2):
-        occurrences.deliver(now=NOON + turn * step, stage=lambda _: "unknown", post=sent)
+        occurrences.deliver(now=NOON + turn * step, stage=lambda _: "unknown", sender=sent)
 
     assert 100 < len(sent.run_ids) < 200
     assert sent.given_up == ["hourly-20261122T1200Z"]

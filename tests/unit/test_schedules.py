@@ -67,8 +67,8 @@ def test_whole_table_is_read(write: Write) -> None:
         "s3://u/r.jsonl",
     )
     assert (first.catch_up, first.enabled) == ("all", False)
-    assert first.options.said() == {"max_jobs": 10, "max_failures": "5%", "budget": 2.5}
-    assert (second.timezone.key, second.catch_up, second.enabled, second.options.said()) == ("UTC", "skip", True, {})
+    assert first.options.as_json() == {"max_jobs": 10, "max_failures": "5%", "budget": 2.5}
+    assert (second.timezone.key, second.catch_up, second.enabled, second.options.as_json()) == ("UTC", "skip", True, {})
 
 
 def test_all_problems_are_told_together(write: Write) -> None:

@@ -172,7 +172,7 @@ def test_run_whose_rows_are_being_read_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize("noted", [False, True])
-def test_run_that_nobody_begins_stands_in_the_list_with_the_reason(
+def test_run_that_no_worker_begins_is_listed_with_the_reason(
     client: redis.Redis, file: Path, schedules: Schedules, *, noted: bool
 ) -> None:
     """Whether no worker ever had it, or one died at it and none came after."""

@@ -32,9 +32,9 @@ class Killed(BaseException):
 
 
 class MortalRuns(Runs):
-    """Dies at the n-th move, before or after it took place."""
+    """Dies at the n-th script, before or after it ran."""
 
-    moves_left: int | None = None
+    scripts_left: int | None = None
     after = False
 
     def _run(self, *args: Any, **named: Any) -> Any:
@@ -43,14 +43,14 @@ class MortalRuns(Runs):
     def _of_account(self, *args: Any, **named: Any) -> Any:
         return self._die(super()._of_account, *args, **named)
 
-    def _die(self, move: Any, *args: Any, **named: Any) -> Any:
-        if self.moves_left is None:
-            return move(*args, **named)
-        self.moves_left -= 1
-        if self.moves_left < 0 and not self.after:
+    def _die(self, script: Any, *args: Any, **named: Any) -> Any:
+        if self.scripts_left is None:
+            return script(*args, **named)
+        self.scripts_left -= 1
+        if self.scripts_left < 0 and not self.after:
             raise Killed
-        done = move(*args, **named)
-        if self.moves_left < 0:
+        done = script(*args, **named)
+        if self.scripts_left < 0:
             raise Killed
         return done
 
@@ -85,20 +85,20 @@ class World:
         finally:
             intake.close()
 
-    def look(self) -> None:
-        """A look that is due now."""
+    def feed(self) -> None:
+        """Have the feeder do a page of work, as if the run were due now."""
         self.server.zadd("bide:runs", {"r": 0}, xx=True)
         self.feeder.feed("r")
 
-    def die_at(self, move: int, *, after: bool) -> bool:
-        """A look whose feeder is killed at a move; False where it got through before. Its lease has run out then."""
-        self.runs.moves_left, self.runs.after = move, after
+    def die_at(self, script: int, *, after: bool) -> bool:
+        """Feed, and kill the feeder at a script; False where it got through before. Its lease has run out then."""
+        self.runs.scripts_left, self.runs.after = script, after
         try:
-            self.look()
+            self.feed()
         except Killed:
             return True
         finally:
-            self.runs.moves_left = None
+            self.runs.scripts_left = None
             self.server.delete("bide:run:r:feeder")
         return False
 
@@ -126,19 +126,19 @@ class World:
         self.bought[request["params"]["prompt"]] += 1
 
     def run_to_its_end(self, fails: str = "") -> None:
-        """Look and work until the run is over or paused."""
+        """Feed and work until the run is over."""
         for _ in range(100):
             run = self.runs.read("r")
             if run is None or run.over:
                 return
-            self.look()
+            self.feed()
             self.finish_jobs(fails)
         raise AssertionError(f"still {self.runs.read('r')}")
 
     def run_to_its_end_or_pause(self) -> None:
-        """The same, for a run that may pause itself."""
+        """Feed and work for a run that may pause itself."""
         for _ in range(20):
-            self.look()
+            self.feed()
             self.finish_jobs()
 
     def lines(self) -> list[dict[str, Any]]:
@@ -150,8 +150,8 @@ class World:
         return [line["state"] for line in self.lines()]
 
     def summary(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.storage.get(self.storage.uri("runs/r/summary.json"), max_bytes=10**6))
-        return told
+        summary: dict[str, Any] = json.loads(self.storage.get(self.storage.uri("runs/r/summary.json"), max_bytes=10**6))
+        return summary
 
 
 def _finish(_: Runs, storage: Storage, run: Run) -> str:

@@ -1,4 +1,4 @@
-"""Reads web addresses that others wrote; whatever a parser may raise for one is mapped here, once."""
+"""The reading of foreign web addresses; all errors that a parser may raise are mapped here, once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
 
 
 def web_address(text: str) -> httpx.URL:
-    """The address as a request carries it; raises `ValueError`, without its text, where no request could."""
+    """The address as a request carries it; raises `ValueError`, without the address, where no request could."""
     url = _read(text)
     if url.scheme not in DEFAULT_PORTS:
         raise ValueError(f"{url.scheme or 'no scheme'}: only http and https addresses are fetched")
@@ -29,9 +29,9 @@ def host_of(url: httpx.URL) -> str:
 
 
 def _read(text: str) -> httpx.URL:
-    """An address of which every part can be had: httpx raises for some of them only when they are asked for.
+    """An address whose parts can all be read: httpx raises for some of them only when they are read.
 
-    The name must also be one that a resolver takes, and the whole one that aiohttp's parser takes.
+    A resolver must take the host name, and aiohttp's parser the whole address.
     """
     try:
         url = httpx.URL(text)

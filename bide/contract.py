@@ -1,6 +1,6 @@
 """The wire: every name, request and result that another service may rely on.
 
-Nothing here changes without a new name. Sources: section 3 of the design.
+Nothing here changes without a new name.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ STORE_QUEUE = "bide.store"
 CONTROL_QUEUE = "bide.control"
 QUEUES = (SUBMIT_QUEUE, POLL_QUEUE, STORE_QUEUE, CONTROL_QUEUE)
 
-#: Largest request, as JSON, that is taken into a queue [bytes]; larger inputs go to object storage first.
+#: The largest request, as JSON, that a queue takes [bytes]; larger inputs go to object storage first.
 MAX_REQUEST_BYTES = 256 * 1024
 
 #: The longest a caller may give one job [seconds]: 7 days.
 MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
-#: What a provider, an operation or an account may be called.
+#: The form of the names of providers, operations and accounts.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
-#: What a job id may look like: it becomes part of object keys and Redis keys.
+#: The form of a job id, which becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
 
-#: First parts of keys that bide keeps for itself: doctor's probes, files of runs, inputs that `bide.Client` uploads.
+#: First parts of keys that are bide's own: doctor's probes, files of runs, inputs that `bide.Client` uploads.
 RESERVED_PREFIXES = ("bide-doctor", "runs", "uploads")
 
-#: Finds a prefix that begins with one of them, or goes on behind the key of a job's object: a store that keeps objects
-#: as files has no room for a folder of that name.
+#: Finds a prefix that begins with one of these, or that goes on behind the key of a job's object. A store that keeps
+#: objects as files can't have a folder of that name.
 _RESERVED = (
     rf"^({'|'.join(RESERVED_PREFIXES)})(/|$)"
     r"|(^|/)\d{4}/\d\d/\d\d/[^/]+/(job\.json|\d+\.\w+|inputs/\w+\.\w+)(/|$)"
@@ -97,7 +97,7 @@ class FailureCode(StrEnum):
 
 
 class Wire(BaseModel):
-    """Base of all that travels: frozen, strict, no unknown fields (a misspelt key could cost money)."""
+    """The base of all that travels: frozen, strict, without unknown fields, since a misspelt key could cost money."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -122,8 +122,8 @@ class GenerateRequest(Wire):
     def parse(cls, raw: object) -> Self:
         """Read a request as it came off the wire.
 
-        Raises `InvalidRequestError`, naming each bad field and what would be right; values are not repeated,
-        since they may be private.
+        Raises `InvalidRequestError`, which names each bad field and what would be right. It repeats no values, since
+        they may be private.
         """
         if not isinstance(raw, dict):
             raise InvalidRequestError(f"request: must be a JSON object, not {type(raw).__name__}")
@@ -138,7 +138,7 @@ class GenerateRequest(Wire):
         return request
 
     def check_size(self) -> None:
-        """Refuse what is over `MAX_REQUEST_BYTES`, or nested too deeply to be read back, with `InvalidRequestError`."""
+        """Raise `InvalidRequestError` for a request over `MAX_REQUEST_BYTES`, or nested too deeply to be read back."""
         try:
             text = self.to_json()
             self.model_validate_json(text)
@@ -215,13 +215,13 @@ class CallbackEvent(Wire):
     type: Literal["job.succeeded", "job.failed", "job.canceled", "job.unconfirmed"]
     #: When the job ended.
     timestamp: AwareDatetime
-    #: The request's, so that a failure can be told apart too.
+    #: The metadata of the request, so that a receiver can match a failure to it, too.
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     data: JobResult | Failure
 
 
 def _check_json(raw: dict[Any, Any]) -> None:
-    """Python's reader lets NaN and half a surrogate pair in; they could be neither stored nor sent."""
+    """Refuse NaN and half a surrogate pair: Python's reader takes them, but they could be neither stored nor sent."""
     try:
         json.dumps(raw, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, TypeError, RecursionError):
@@ -229,7 +229,7 @@ def _check_json(raw: dict[Any, Any]) -> None:
 
 
 def _check_prefix(prefix: str | None) -> None:
-    """Refused where a request enters, and not where a record is read: jobs from before go on."""
+    """Refuse a reserved prefix where a request enters. Where a record is read it passes, so that older jobs go on."""
     if prefix is not None and re.search(_RESERVED, prefix):
         raise InvalidRequestError(
             f"output_prefix: can't begin with {', '.join(RESERVED_PREFIXES)}, which bide keeps for itself, nor go on "
@@ -238,6 +238,6 @@ def _check_prefix(prefix: str | None) -> None:
 
 
 def object_key(job_id: str, name: str, *, created_at: datetime, prefix: str | None) -> str:
-    """The key of one object of a job: `{prefix/}{yyyy}/{mm}/{dd}/{job_id}/{name}`, the date (UTC) of its creation."""
+    """The key of a job's object: `{prefix/}{yyyy}/{mm}/{dd}/{job_id}/{name}`, with the date (UTC) of its creation."""
     dated = f"{created_at:%Y/%m/%d}/{job_id}/{name}"
     return f"{prefix}/{dated}" if prefix else dated

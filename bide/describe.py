@@ -1,4 +1,4 @@
-"""How a job looks to an operator: one readable line, no secrets, no pictures, whatever its client sent along."""
+"""The description of a job for an operator: one readable line without secrets and pictures."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 
 from bide.contract import GenerateRequest
 
-#: What providers and operations are called, `contract.Name`.
+#: The form of the names of providers and operations, `contract.Name`.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
-#: How much of a prompt is shown [characters].
+#: The most of a prompt that is shown [characters].
 PROMPT_CHARACTERS = 60
 
 #: The longest line that is ever shown [characters].
@@ -22,7 +22,7 @@ def describe(request: GenerateRequest) -> str:
 
 
 def describe_raw(provider: object, operation: object, params: object) -> str:
-    """The same for what came off the wire unchecked."""
+    """Provider, operation and the beginning of the prompt, of a request that came off the wire unchecked."""
     head = f"{_name(provider)} {_name(operation)}"
     prompt = _prompt(params) if isinstance(params, dict) else ""
     return f"{head}: {prompt}" if prompt else head

@@ -1,4 +1,4 @@
-"""What can go wrong, split by what the caller does next.
+"""All errors of bide, split by what the caller does next.
 
 BideError
 ├── InvalidRequestError     the request can't be served as written: mend it, nothing was bought
@@ -15,7 +15,7 @@ BideError
 ├── UnreadableAnswerError   an adapter can't make sense of an answer; its caller decides what that means
 ├── BadMediaError           a result is not a whole picture or video, or lies where nothing may be fetched from
 ├── StorageError            object storage did not take or give the object
-├── LeaseLostError          another worker has this step now: stop, change nothing
+├── LeaseLostError          another worker has the lease on this step: stop, change nothing
 └── JobFailed               a job's end, as its caller sees it; the message is JSON (`contract.Failure`)
 """
 
@@ -100,7 +100,7 @@ class StorageError(BideError):
 
 
 class LeaseLostError(BideError):
-    """The lease on a step passed to somebody else."""
+    """Another worker has the lease on this step."""
 
 
 class JobFailed(BideError):  # noqa: N818 - the name is on the wire

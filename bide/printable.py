@@ -1,10 +1,10 @@
-"""Texts that others wrote, made fit for a terminal: nothing in them moves the cursor, rings, or forges a line."""
+"""Foreign texts, made fit for a terminal: nothing in them moves the cursor, rings, or forges a line."""
 
 from __future__ import annotations
 
 import re
 
-#: What a terminal acts on, what turns the direction of a line, what ends one, and halves of surrogate pairs.
+#: Characters that a terminal acts on, that turn the direction of a line or end it, and halves of surrogate pairs.
 _ACTING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
 
 
@@ -14,7 +14,10 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def printable_json(text: str) -> str:
-    r"""JSON with the same values: what a terminal acts on is written as `\u001b`. Its own line breaks stay."""
+    r"""The JSON with unchanged values: characters that a terminal acts on become `\u001b` and its like.
+
+    Line breaks of the JSON itself stay.
+    """
     return _ACTING.sub(lambda found: found[0] if found[0] in "\t\r\n" else f"\\u{ord(found[0]):04x}", text)
 
 

@@ -34,7 +34,7 @@ def documents() -> dict[str, str]:
 
 
 def params() -> dict[tuple[str, str], Schema]:
-    """The params of each operation of every provider that is installed."""
+    """The params of each operation of all installed providers."""
     return {
         (name, operation): offered.params.model_json_schema()
         for name, adapter in sorted(installed().items())
@@ -43,7 +43,7 @@ def params() -> dict[tuple[str, str], Schema]:
 
 
 def request_schema() -> Schema:
-    """A request whole: its fields, and for each provider and operation what stands in `params`."""
+    """The schema of a request: its fields, and the `params` of each provider and operation."""
     schema = GenerateRequest.model_json_schema()
     known: dict[str, Schema] = {f"{provider}.{operation}": it for (provider, operation), it in params().items()}
     inner: Schema = {}
@@ -61,7 +61,7 @@ def request_schema() -> Schema:
 
 
 def answer_schema(model: type[BaseModel]) -> Schema:
-    """What bide answers with: fields may be added to it one day, so whoever reads it lets unknown ones pass."""
+    """The schema of an answer of bide. It lets unknown fields pass, since fields may be added one day."""
     schema = model.model_json_schema(mode="serialization")
     for each in (schema, *schema.get("$defs", {}).values()):
         each.pop("additionalProperties", None)

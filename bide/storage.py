@@ -39,11 +39,11 @@ _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "
 
 @dataclass(frozen=True)
 class StorageOptions:
-    """Where objects go; `endpoint_url` None: AWS. Keys come by boto3's own chain and are not held here."""
+    """The options of a store; `endpoint_url` None: AWS. Access keys come by boto3's own chain and are not held here."""
 
     bucket: str
     endpoint_url: str | None = None
-    #: Where others, such as providers, reach the same store; None: at `endpoint_url`.
+    #: The address at which others, such as providers, reach the store; None: `endpoint_url`.
     public_endpoint_url: str | None = None
     region: str | None = None
     #: None: "path" where an endpoint is set, as most stores that are not AWS want it, else "auto".
@@ -56,7 +56,7 @@ class StorageOptions:
 
 
 class Storage:
-    """One bucket to write to, any to read from; safe to share between threads. Errors always raise `StorageError`."""
+    """One bucket to write to, any to read from. Threads may share it; all its errors are `StorageError`."""
 
     def __init__(self, options: StorageOptions) -> None:
         self.options = options
@@ -77,8 +77,8 @@ class Storage:
     ) -> None:
         """Store an object whole or not at all; doing it twice is harmless.
 
-        A file is read from its start at every call and left open. `sha256` (hex; None: it is computed) goes along for
-        the store to check. `metadata` passes through `header_safe`.
+        A file is read from its start at every call and left open. The store checks `sha256` (hex; None: it is
+        computed). `metadata` passes through `header_safe`.
         """
         file = BytesIO(content) if isinstance(content, bytes) else content
         size = file.seek(0, 2)
@@ -90,7 +90,7 @@ class Storage:
                 self._put_whole(key, file, sha256, about)
 
     def get(self, uri: str, *, max_bytes: int) -> bytes:
-        """The content of `s3://bucket/key`, which may lie in any bucket that the keys open."""
+        """The content of `s3://bucket/key`, in any bucket that the access keys may read."""
         bucket, key = parse_uri(uri)
         with _errors(bucket, key):
             found = self.client.get_object(Bucket=bucket, Key=key)
@@ -103,7 +103,7 @@ class Storage:
         return content
 
     def presign(self, uri: str, *, expires_seconds: int) -> str:
-        """An address at which anyone may fetch `s3://bucket/key` until it expires; the store is not asked for it."""
+        """An address at which anyone may fetch `s3://bucket/key` until it expires; signing takes no request."""
         bucket, key = parse_uri(uri)
         with _errors(bucket, key):
             return self._public_client.generate_presigned_url(
@@ -122,7 +122,7 @@ class Storage:
         return True
 
     def check(self) -> None:
-        """See that the bucket is there; raises `ConfigurationError` where an operator must act, else `StorageError`."""
+        """Check that the bucket is there; raises `ConfigurationError` where an operator must act, or `StorageError`."""
         try:
             with _errors(self.options.bucket, ""):
                 self.client.head_bucket(Bucket=self.options.bucket)
@@ -134,7 +134,7 @@ class Storage:
     @property
     def client(self) -> S3Client:
         """boto3's client, made at first use and then shared."""
-        if self._client is not None:  # steps need not wait for one another here
+        if self._client is not None:  # without the lock, so that steps do not wait for one another
             return self._client
         with self._lock:
             if self._client is None:
@@ -143,7 +143,7 @@ class Storage:
 
     @cached_property
     def _public_client(self) -> S3Client:
-        """Signs addresses for others: a signature holds the host name under which it will be used."""
+        """The client that signs addresses for others: a signature holds the host name of its use."""
         public = self.options.public_endpoint_url
         return _connect(replace(self.options, endpoint_url=public)) if public else self.client
 
@@ -155,7 +155,7 @@ class Storage:
         self.client.put_object(Bucket=self.options.bucket, Key=key, Body=body, ChecksumSHA256=_base64(digest), **about)
 
     def _put_in_parts(self, key: str, file: IO[bytes], size: int, about: Mapping[str, Any]) -> None:
-        """Memory holds one part at a time; an upload that fails is aborted, since parts left behind cost money."""
+        """Upload part by part, so that memory holds one; a failed upload is aborted, since its parts cost money."""
         where: dict[str, Any] = {"Bucket": self.options.bucket, "Key": key}
         upload = self.client.create_multipart_upload(**where, ChecksumAlgorithm="SHA256", **about)
         where["UploadId"] = upload["UploadId"]
@@ -173,7 +173,7 @@ class Storage:
         return {"PartNumber": number, "ETag": taken["ETag"], "ChecksumSHA256": digest}
 
     def _abort(self, where: Mapping[str, Any]) -> None:
-        """What made the upload fail is what its caller must see, so a failure to abort adds nothing."""
+        """Abort an upload; an error of the abort is dropped, since the caller must see why the upload failed."""
         with suppress(*boto_errors()):
             self.client.abort_multipart_upload(**where)
 
@@ -196,7 +196,7 @@ def parse_uri(uri: str) -> tuple[str, str]:
 
 
 def header_safe(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata as S3 headers can carry it: plain names, percent-encoded values, and no more than S3 has room for."""
+    """Metadata as S3 headers can carry it: plain names, percent-encoded values, within S3's limit of size."""
     safe: dict[str, str] = {}
     room = MAX_METADATA_BYTES
     for name, value in metadata.items():
@@ -238,7 +238,7 @@ def _connect(options: StorageOptions) -> S3Client:
 
 
 def _send_at_once(request: AWSPreparedRequest, **_: object) -> None:
-    """Don't ask before sending what fits in one request: asking takes a round trip, and some stores never answer it."""
+    """Send a small body at once, without `Expect`: that takes a round trip, and some stores never answer it."""
     if "Expect" in request.headers:
         del request.headers["Expect"]
 

@@ -1,4 +1,4 @@
-"""What a store's refusal means: whether trying again can help, and what to do about it."""
+"""The meaning of a store's error: whether another attempt can help, and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _KEYS = "check the access keys that boto3 finds (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
 _CHECKSUM = "the store may not know x-amz-checksum-sha256, which goes with every object: it must"
 
-#: What to do, by S3's code of an error that trying again does not cure.
+#: The remedy for each of S3's error codes that another attempt does not cure.
 _REMEDIES = {
     "NoSuchBucket": "create the bucket, or correct BIDE_S3__BUCKET",
     "NoSuchKey": "there is no such object",
@@ -27,7 +27,7 @@ _REMEDIES = {
     "InvalidArgument": _CHECKSUM,
 }
 
-#: Codes below 500 of trouble that passes with another attempt: of the transfer, the load, the clock, renewed keys.
+#: Error codes below 500 that another attempt cures: of the transfer, the load, the clock, renewed keys.
 _PASSING = frozenset(
     {
         "BadDigest",
@@ -43,7 +43,7 @@ _PASSING = frozenset(
     }
 )
 
-#: botocore's own errors that only an operator cures; all others are of the network.
+#: botocore's own errors that only an operator cures; all its others are errors of the network.
 _OPERATOR_CURES = {
     "NoCredentialsError": _KEYS,
     "PartialCredentialsError": _KEYS,
@@ -65,7 +65,7 @@ def boto_errors() -> tuple[type[BotoCoreError], type[ClientError]]:
 
 
 def storage_error(error: BotoCoreError | ClientError, *, bucket: str, key: str) -> StorageError:
-    """The error as ours, naming bucket, key (empty: the bucket itself) and remedy, never the access keys."""
+    """The error as `StorageError`, with bucket, key (empty: the bucket itself) and remedy, never the access keys."""
     where = f"s3://{bucket}/{key}" if key else f"bucket {bucket}"
     code = error_code(error, about_bucket=not key)
     if code is None:
@@ -81,7 +81,7 @@ def storage_error(error: BotoCoreError | ClientError, *, bucket: str, key: str) 
 
 
 def error_code(error: BotoCoreError | ClientError, *, about_bucket: bool) -> str | None:
-    """S3's code of the error; the answer to a HEAD has no body, so its status says it. None: the store said nothing."""
+    """S3's code of the error; for a HEAD, whose answer has no body, by its status. None: the store did not answer."""
     response = getattr(error, "response", None)
     if response is None:
         return None
@@ -91,6 +91,6 @@ def error_code(error: BotoCoreError | ClientError, *, about_bucket: bool) -> str
 
 
 def http_status(error: BotoCoreError | ClientError) -> int:
-    """The status of the answer that refused; 0 where none came."""
+    """The HTTP status of the store's answer; 0 where no answer came."""
     response = getattr(error, "response", None) or {}
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

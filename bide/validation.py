@@ -1,4 +1,4 @@
-"""Pydantic's complaints about a request, as a person reads them: with the request's own names, and without."""
+"""Validation errors of a request as a person reads them: with the request's own names, and without."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-#: Complaints of one request that are shown without its names, and parts of the place of each.
+#: The most problems of one request that are shown without its names, and the most parts of a place.
 MOST_SHOWN, LONGEST_PLACE = 10, 4
 
 
 def readable(error: ValidationError) -> str:
-    """The complaints as one line a person can act on, without the offending values."""
+    """The problems as one line that a person can act on, without the wrong values."""
     return "; ".join(
         f"{'.'.join(map(str, problem['loc'])) or 'request'}: {_advice(problem)}"
         for problem in error.errors(include_input=False, include_url=False)
@@ -20,7 +20,7 @@ def readable(error: ValidationError) -> str:
 
 
 def redacted(error: ValidationError, raw: object, *, known: Container[str]) -> str:
-    """The complaints without words of the request: a name outside of `known` becomes its number, the first being 1."""
+    """The problems without words of the request: a name outside of `known` becomes its number, counted from 1."""
     problems: list[Any] = error.errors(include_input=False, include_url=False)
     shown = [
         f"{'.'.join(_place(problem['loc'], raw, known)) or 'request'}: {_redacted_advice(problem, raw)}"
@@ -31,7 +31,7 @@ def redacted(error: ValidationError, raw: object, *, known: Container[str]) -> s
 
 
 def _place(loc: tuple[int | str, ...], raw: Any, known: Container[str]) -> Iterator[str]:
-    """The way to a field; what stands in `loc` and not in `raw` is pydantic's own word for a branch."""
+    """The way to a field. A part of `loc` that `raw` lacks is pydantic's own name for a branch, and is left out."""
     for part in loc[:LONGEST_PLACE]:
         if isinstance(part, int) or part in known:
             yield str(part)
@@ -54,7 +54,7 @@ def _advice(problem: Any) -> str:
 
 
 def _redacted_advice(problem: Any, raw: object) -> str:
-    """The advice; a model's own may quote a name or a value of the request, which it also lists in its context."""
+    """The advice without quotes: a model's own advice may quote a name or value, which its context lists, too."""
     advice = _advice(problem)
     quoted = [value for value in problem.get("ctx", {}).values() if isinstance(value, str) and value]
     for word in {*quoted} & _words(raw) if quoted else ():

@@ -1,4 +1,4 @@
-"""The queues there are, and the tasks with the options each is declared with."""
+"""The queues, and the tasks with their options."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ EXCHANGE = Exchange("bide", type="direct")
 #: No priorities: on Redis each queue is then the one list of its own name, which foreign clients push to.
 DECLARED = tuple(Queue(name, EXCHANGE, routing_key=name) for name in QUEUES)
 
-#: Where a task goes that is not in `TASKS`.
+#: The queue of a task that is not in `TASKS`.
 DEFAULT_QUEUE = CONTROL_QUEUE
 
 
 class TaskOptions(TypedDict):
-    """What a task is declared with, as `@app.task(**options)`: Celery would swallow a misspelt one."""
+    """The options of a task, for `@app.task(**options)`: Celery would swallow a misspelt one."""
 
     name: str
     queue: str
     #: Acknowledged when done, so that a killed worker's message is delivered again.
     acks_late: bool
     ignore_result: bool
-    #: Whether Flower gets to see it.
+    #: Whether the task's events are sent, so that Flower shows it.
     send_events: bool
 
 

@@ -1,4 +1,4 @@
-"""Which bulk runs start by themselves, and when: `config/schedules.toml`, read strictly, all its problems at once."""
+"""The schedules of bulk runs: `config/schedules.toml`, read strictly, with all its problems reported at once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _zone(name: object) -> ZoneInfo:
     if isinstance(name, ZoneInfo):
         return name
     if not isinstance(name, str):
-        raise ValueError("must be a name in quotes")  # noqa: TRY004 - what pydantic takes for a complaint
+        raise ValueError("must be a name in quotes")  # noqa: TRY004 - the error that pydantic reports
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, LookupError):
@@ -65,7 +65,7 @@ def _share_or_count(value: object) -> object:
 
 
 class RunOptions(BaseModel):
-    """What `bide bulk run` can be told besides the rows."""
+    """The options of a scheduled run: those of `bide bulk run`."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -81,13 +81,13 @@ class RunOptions(BaseModel):
     )
     budget: float | None = Field(None, gt=0, description="the money that the run may spend")
 
-    def said(self) -> dict[str, JsonValue]:
-        """Those that are set."""
+    def as_json(self) -> dict[str, JsonValue]:
+        """The options that are set."""
         return self.model_dump(exclude_none=True)
 
 
 class Schedule(BaseModel):
-    """One schedule. Its times are those of a clock on the wall in its zone, where each of them comes once a day."""
+    """One schedule. Its times are those of a wall clock in its time zone, where each time comes once a day."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -108,10 +108,10 @@ class Schedule(BaseModel):
     enabled: bool = Field(True, description="true or false, without quotes")
 
     def occurrences(self, *, after: datetime) -> Iterator[datetime]:
-        """The times after a moment at which it is due, in UTC, one by one.
+        """The times after a moment at which the schedule is due, in UTC, one by one.
 
-        A time that the clocks skip in spring is due at the moment they jump to; one that comes twice in autumn, the
-        first time. Schedules of every hour or every few minutes go on by the real time.
+        A time that the clocks skip in spring is due at the moment to which they jump. A time that comes twice in autumn
+        is due the first time. Schedules of every hour or every few minutes go on by real time.
         """
         last = after.astimezone(UTC)
         for due in CronSim(self.cron, after.astimezone(self.timezone)):
@@ -122,15 +122,15 @@ class Schedule(BaseModel):
                 last = moment
 
     def run_id(self, due: datetime) -> str:
-        """The id of the run that is due then: whoever starts it, and however often, it is one run."""
+        """The id of the run that is due then: however often it is started, it is one run."""
         return f"{self.name}-{due.astimezone(UTC):%Y%m%dT%H%MZ}"
 
     def run(self, due: datetime) -> dict[str, JsonValue]:
         """The run that is due then, as a message to `bide.bulk` has it."""
-        return {"run_id": self.run_id(due), "source": self.source, "options": self.options.said()}
+        return {"run_id": self.run_id(due), "source": self.source, "options": self.options.as_json()}
 
     def sends(self, run: Mapping[str, Any]) -> bool:
-        """Whether a message is one of this schedule's, word for word and for a time at which it is due."""
+        """Whether a message is this schedule's, word for word and for a time at which the schedule is due."""
         try:
             due = datetime.strptime(str(run.get("run_id")), f"{self.name}-%Y%m%dT%H%MZ").replace(tzinfo=UTC)
             return self.run(due) == run and next(self.occurrences(after=due - timedelta(minutes=1)), None) == due
@@ -139,12 +139,12 @@ class Schedule(BaseModel):
 
     @property
     def rule(self) -> str:
-        """Changes with the times at which it is due."""
+        """A digest that changes with the times at which the schedule is due."""
         return hashlib.sha256(f"{self.cron} {self.timezone.key}".encode()).hexdigest()[:16]
 
 
 def load(file: Path = SCHEDULES_FILE) -> tuple[Schedule, ...]:
-    """The schedules of a file, by name; raises `ConfigurationProblems`, all in one."""
+    """The schedules of a file, by name; raises `ConfigurationProblems` with all of its problems."""
     problems: list[Problem] = []
     schedules = [_schedule(file, name, table, problems) for name, table in _tables(file, problems).items()]
     if problems:
@@ -153,21 +153,21 @@ def load(file: Path = SCHEDULES_FILE) -> tuple[Schedule, ...]:
 
 
 def problem(file: Path, place: str, wrong: str, remedy: str) -> Problem:
-    """One thing to mend in a file of schedules."""
+    """One problem of a file of schedules."""
     return Problem(f"{file.name}: {place}" if place else file.name, wrong, remedy)
 
 
 def _tables(file: Path, problems: list[Problem]) -> Mapping[str, Any]:
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         problems.append(problem(file, "", f"can't be read ({error.strerror})", f"put the file at {file}"))
         return {}
     except ValueError as error:
         problems.append(problem(file, "", f"is not TOML: {error}", "correct that line"))
         return {}
-    tables = told.pop("schedules", {})
-    problems += [problem(file, name, "is not known", "write a table [schedules.NAME]") for name in told]
+    tables = document.pop("schedules", {})
+    problems += [problem(file, name, "is not known", "write a table [schedules.NAME]") for name in document]
     if isinstance(tables, dict):
         return tables
     problems.append(problem(file, "schedules", "is not a table", "write a table [schedules.NAME]"))

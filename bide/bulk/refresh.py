@@ -25,7 +25,7 @@ def refresh(runs: Runs, ledger: Ledger, storage: Storage, run_id: str) -> Counte
     check_run_id(run_id)
     run = runs.read(run_id)
     if (run and not run.over) or not storage.exists(summary_key(run_id)):
-        raise InvalidRequestError(f"run {run_id} goes on, or never was: what is settled meanwhile reaches its results")
+        raise InvalidRequestError(f"run {run_id} goes on, or never was: jobs that end meanwhile reach its results")
     new_states = Counter[str]()
     for key in objects.keys(storage, results_prefix(run_id)):
         new_states += _refresh_part(ledger, storage, run_id, key)

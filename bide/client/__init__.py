@@ -1,4 +1,4 @@
-"""For other services: submit generation jobs, wait for their results, look at them, cancel them."""
+"""The client for other services: it submits generation jobs, waits for results, reads statuses, cancels jobs."""
 
 from bide.client.aio import AsyncClient
 from bide.client.outputs import PresignedOutput, PresignedResult, Uploads, object_store

@@ -1,4 +1,4 @@
-"""The client for asyncio: short calls go to a thread, all waits share one loop and no thread at all."""
+"""The client for asyncio: short calls go to a thread; all waits share one task and take no thread."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Self, Unpack, overload
 
 from bide.client.outputs import PresignedResult, Uploads
 from bide.client.requests import Options, Request
+from bide.client.result_waiter import ResultWaiter
 from bide.client.status import Status
 from bide.client.sync import Client
-from bide.client.waiting import Waiting
 from bide.contract import JobResult
 from bide.redis_client import SENTINEL_MASTER, connect_async, results_at
 
 
 class AsyncClient:
-    """`Client` for one event loop; arguments, results and errors are the same. For use with `async with`."""
+    """`Client` for one event loop, with its arguments, results and errors. For use with `async with`."""
 
     def __init__(
         self,
@@ -42,23 +42,23 @@ class AsyncClient:
             socket_timeout=10,
             socket_connect_timeout=3,
         )
-        self._waiting = Waiting(server, key=post.key, read=post.read)
+        self._waiter = ResultWaiter(server, key=post.key, read=post.read)
 
     async def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
-        """As `Client.submit`."""
+        """Enqueue a job, like `Client.submit`."""
         return await asyncio.to_thread(self._client.submit, request, job_id=job_id, **options)
 
     async def submit_many(
         self, requests: Iterable[Request], *, job_ids: Sequence[str] | None = None, **options: Unpack[Options]
     ) -> list[str]:
-        """As `Client.submit_many`."""
+        """Enqueue jobs, like `Client.submit_many`."""
         return await asyncio.to_thread(self._client.submit_many, list(requests), job_ids=job_ids, **options)
 
     async def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> JobResult:
-        """As `Client.wait`; thousands may wait at once."""
+        """Wait for a job's result, like `Client.wait`; thousands of waits may go on at once."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await self._waiting.wait(job_id)
+                return await self._waiter.wait(job_id)
         except TimeoutError:
             raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on") from None
 
@@ -69,22 +69,22 @@ class AsyncClient:
     async def result(self, job_id: str, *, presign_seconds: float) -> PresignedResult | None: ...
 
     async def result(self, job_id: str, *, presign_seconds: float | None = None) -> JobResult | None:
-        """As `Client.result`."""
+        """Read a job's result, like `Client.result`."""
         if presign_seconds is None:
             return await asyncio.to_thread(self._client.result, job_id)
         return await asyncio.to_thread(self._client.result, job_id, presign_seconds=presign_seconds)
 
     async def status(self, job_id: str) -> Status | None:
-        """As `Client.status`."""
+        """Read a job's status, like `Client.status`."""
         return await asyncio.to_thread(self._client.status, job_id)
 
     async def cancel(self, job_id: str) -> None:
-        """As `Client.cancel`."""
+        """Have a job canceled, like `Client.cancel`."""
         await asyncio.to_thread(self._client.cancel, job_id)
 
     async def close(self) -> None:
         """Give the connections back; waits that go on are canceled."""
-        await self._waiting.close()
+        await self._waiter.close()
         await asyncio.to_thread(self._client.close)
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""The object store as a caller sees it: where large inputs go, and results as addresses that anyone can fetch."""
+"""The object store for a caller: it takes large inputs, and gives results addresses that anyone can fetch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bide.errors import ConfigurationError
 
 
 class Uploads(Protocol):
-    """Where large inputs go; `bide.storage.Storage` is one."""
+    """A store for large inputs, such as `bide.storage.Storage`."""
 
     def put(self, key: str, body: Any, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
         """Store `body` under `key`."""
@@ -22,11 +22,11 @@ class Uploads(Protocol):
 
 
 @runtime_checkable
-class Presigns(Protocol):
-    """Who can sign addresses; `bide.storage.Storage` can."""
+class Presigner(Protocol):
+    """A store that signs addresses, such as `bide.storage.Storage`."""
 
     def presign(self, uri: str, *, expires_seconds: int) -> str:
-        """An https:// address of an `s3://` one, good for so long."""
+        """An https:// address for an `s3://` one, good for `expires_seconds`."""
         ...
 
 
@@ -37,14 +37,14 @@ class PresignedOutput(Output):
 
 
 class PresignedResult(JobResult):
-    """A job's result with such addresses."""
+    """A job's result with addresses at which anyone can fetch its outputs for a while."""
 
     outputs: tuple[PresignedOutput, ...]
 
 
 def presigned(result: JobResult, store: object, *, seconds: float) -> PresignedResult:
-    """The result with addresses that are good for `seconds`; raises `ConfigurationError` without a store that signs."""
-    if not isinstance(store, Presigns):
+    """The result with addresses, good for `seconds`; raises `ConfigurationError` for a store that can't sign."""
+    if not isinstance(store, Presigner):
         raise ConfigurationError(
             "presigned addresses need object storage: pip install 'bide[s3]', then "
             "Client(..., uploads=bide.client.object_store(BUCKET)), with keys that may read the bucket"

@@ -1,4 +1,4 @@
-"""The client's way to the broker and to the results: a Celery app that only sends and reads."""
+"""The client's way to broker and results: a Celery app that only sends messages and reads results."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bide.contract import BULK_TASK, CANCEL_TASK, CONTROL_QUEUE, GENERATE_TASK, 
 from bide.describe import describe
 from bide.redis_client import for_kombu
 
-#: How a client publishes: fails within a second when the broker is away, instead of blocking.
+#: How a client publishes: it fails within a second where the broker is away, instead of blocking.
 PUBLISH = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 
-#: Servers are near: one that does not take a connection within this is away [seconds].
+#: A server that does not take a connection within this is away, since servers are near [seconds].
 CONNECT_SECONDS = 3
 
-#: What publishing raises where the broker is away; kombu an AttributeError where its connection is closed under it.
+#: The errors of publishing where the broker is away; kombu raises an AttributeError for a connection closed under it.
 NOT_SENT = (OperationalError, RuntimeError, OSError, AttributeError)
 
 
 class Post:
-    """Sends messages to a bide and reads what came of them."""
+    """Sends a caller's messages to a bide, and reads the results of its jobs."""
 
     def __init__(self, broker_url: str, result_url: str, *, sentinel_master: str) -> None:
         self._app = Celery(
@@ -45,8 +45,8 @@ class Post:
         )
 
     def submit(self, job_id: str, request: GenerateRequest) -> None:
-        """Send a job's first message, or leave it to the sweeper where that can't be done: its record stands."""
-        # Not `send_task`: that subscribes this process to every result, also to those that nobody waits for.
+        """Send a job's first message; where that fails, the sweeper sends one, since the record is written."""
+        # Not `send_task`: that subscribes this process to every result, also to those that no caller waits for.
         message = self._app.amqp.as_task_v2(
             job_id,
             GENERATE_TASK,
@@ -70,28 +70,28 @@ class Post:
             return
 
     def cancel(self, job_id: str) -> None:
-        """Send a cancel; raises `kombu.exceptions.OperationalError` when the broker is away."""
+        """Send a cancel; raises `kombu.exceptions.OperationalError` where the broker is away."""
         self._app.send_task(CANCEL_TASK, kwargs={"job_id": job_id}, queue=CONTROL_QUEUE, ignore_result=True)
 
     def feed_run(self, run_id: str) -> None:
-        """Have a bulk run looked at now, or by the sweeper where the message can't be sent."""
+        """Have the feeder take up a bulk run now; where the message can't be sent, the sweeper sends one later."""
         with suppress(*NOT_SENT):
             self._app.send_task(BULK_TASK, kwargs={"run": run_id}, queue=CONTROL_QUEUE, ignore_result=True)
 
     def result(self, job_id: str) -> JobResult | None:
-        """What a job came to, None before its end; raises `JobFailed` for a bad one."""
+        """A job's result; None before its end. Raises `JobFailed` for a bad end."""
         return _outcome(self._app.backend.get_task_meta(job_id))
 
     def key(self, job_id: str) -> str:
-        """Where Celery keeps the result of a job."""
+        """The key under which Celery keeps the result of a job."""
         backend: Any = self._app.backend
         key = backend.get_key_for_task(job_id)
         return key.decode() if isinstance(key, bytes) else str(key)
 
-    def read(self, kept: bytes | str) -> JobResult | None:
-        """As `result`, from what stands at `key`."""
+    def read(self, content: bytes | str) -> JobResult | None:
+        """A job's result out of the content of its `key`; None before its end. Raises `JobFailed` for a bad end."""
         backend: Any = self._app.backend
-        return _outcome(backend.decode_result(kept))
+        return _outcome(backend.decode_result(content))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -99,10 +99,10 @@ class Post:
 
 
 def trace_headers() -> dict[str, str]:
-    """The trace that the caller is in, as W3C headers; none where it is in none. Imports nothing that it has not."""
+    """The caller's trace as W3C headers; none where there is no trace. OpenTelemetry is not imported for it."""
     if "opentelemetry.trace" not in sys.modules:
         return {}
-    from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - optional, as said
+    from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - an optional package
         TraceContextTextMapPropagator,
     )
 
@@ -112,9 +112,9 @@ def trace_headers() -> dict[str, str]:
 
 
 def signature_of(request: GenerateRequest) -> str:
-    """What the ledger keeps of a message that the client sends, '' for nothing: steps that others start know it, too.
+    """The part of a client's message that the ledger keeps, so that steps which others start know the trace, too.
 
-    Without a trace there is nothing that the message itself does not bring.
+    '' without a trace: then the message itself brings all that a step needs.
     """
     headers = trace_headers()
     return json.dumps({"kwargsrepr": describe(request), "headers": headers}) if headers else ""
@@ -129,7 +129,7 @@ def _outcome(meta: Any) -> JobResult | None:
 
 
 def _options(broker_url: str, result_url: str, sentinel: dict[str, str]) -> dict[str, Any]:
-    """What depends on the addresses. Certificates are checked: kombu would not, and Celery refuses to guess."""
+    """The options that depend on the addresses. Certificates are checked: kombu would not, Celery wants a choice."""
     checked = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     return {
         "broker_transport_options": {"socket_connect_timeout": CONNECT_SECONDS, "visibility_timeout": 300}

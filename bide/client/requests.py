@@ -1,4 +1,4 @@
-"""What a caller may submit, and how it becomes a request that can travel."""
+"""The requests of callers, and how they become requests that can travel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bide.providers.base import Provider
 #: Inputs above this size are uploaded first where the client has a store [bytes].
 UPLOAD_ABOVE_BYTES = 32 * 1024
 
-#: A request: as the contract has it, as a JSON object, or the params of one operation (`bide.params`).
+#: A request: the contract's own, a JSON object, or the params of one operation (`bide.params`).
 Request = GenerateRequest | Params | Mapping[str, Any]
 
 
@@ -52,7 +52,7 @@ def checked(request: Request, options: Options, uploads: Uploads | None) -> tupl
 
 
 def check_job_id(job_id: str) -> str:
-    """The id, if it can be one; raises `InvalidRequestError`."""
+    """The job id, if its form is right; raises `InvalidRequestError`."""
     if not JOB_ID.fullmatch(job_id):
         raise InvalidRequestError("job_id: letters, digits and _.:- only, 128 at most")
     return job_id
@@ -74,7 +74,10 @@ def _fields(request: Request) -> dict[str, Any]:
 
 
 def _input(name: str, value: object, uploads: Uploads | None) -> object:
-    """Bytes and files as base64 or, where they are large, uploaded; text as it is, unless it is a large picture."""
+    """An input that can travel: bytes and files as base64, or uploaded where they are large; text unchanged.
+
+    A text that is a large picture is uploaded, too.
+    """
     content = _read(name, value) if isinstance(value, Path) else value
     if isinstance(content, str):
         if len(content) <= UPLOAD_ABOVE_BYTES or content.startswith(("s3:", "http:", "https:")):

@@ -1,4 +1,4 @@
-"""Where a job stands, as its caller sees it."""
+"""The status of a job for its caller."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bide.ledger.unconfirmed import remarks
 
 @dataclass(frozen=True)
 class Status:
-    """Where a job stands; times are in UTC."""
+    """The state of a job, with its numbers and times; times are in UTC."""
 
     job_id: str
     state: JobState
@@ -22,13 +22,13 @@ class Status:
     polls: int
     created_at: datetime | None
     deadline_at: datetime | None
-    #: What was last heard from the provider or decided about the job.
+    #: The provider's last message about the job, or the last decision about it.
     note: str
     failure: Failure | None
 
 
 def status_of(record: Record, job_id: str) -> Status:
-    """What a record says, to the caller who knows the job as `job_id`."""
+    """The status out of a record, for a caller who knows the job as `job_id`."""
     return Status(
         job_id=job_id,
         state=record.state,

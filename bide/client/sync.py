@@ -20,12 +20,12 @@ from bide.ledger.connection import connect
 from bide.providers.base import Provider
 from bide.redis_client import SENTINEL_MASTER, close, results_at
 
-#: How often a waiting client looks: soon at first, then ever more seldom, up to the second figure [seconds].
+#: Time between two reads of a waiting client: the first, and the most that it grows to [seconds].
 WAIT_FIRST_SECONDS, WAIT_MOST_SECONDS = 0.05, 0.5
 
 
 class Client:
-    """Talks to a running bide through its broker and its ledger; may be shared by threads.
+    """The client of a running bide: it writes to the ledger and sends through the broker. Threads may share it.
 
     The URLs are those of the deployment's `BIDE_BROKER_URL`, `BIDE_RESULT_URL` and `BIDE_LEDGER_URL`; the latter two
     default to the broker's. `uploads` takes inputs that are too large for a message, see `object_store`;
@@ -41,16 +41,16 @@ class Client:
         uploads: Uploads | None = None,
         sentinel_master: str = SENTINEL_MASTER,
     ) -> None:
-        kept = result_url or results_at(broker_url, ledger_url or broker_url)
-        self._post = Post(broker_url, kept, sentinel_master=sentinel_master)
+        results = result_url or results_at(broker_url, ledger_url or broker_url)
+        self._post = Post(broker_url, results, sentinel_master=sentinel_master)
         self._ledger = Ledger(connect(ledger_url or broker_url, sentinel_master=sentinel_master))
         self._uploads = uploads
 
     def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
         """Enqueue a job; returns its id.
 
-        The record is written first, so that from here on nothing can lose the job. With the `idempotency_key` of an
-        earlier request the id is that of the earlier job. Inputs may be bytes or paths besides what the wire takes.
+        The record is written first, so that nothing can lose the job afterwards. The `idempotency_key` of an earlier
+        request gives the id of the earlier job. Inputs may also be bytes or paths.
 
         Raises `InvalidRequestError`, `IdempotencyConflictError`, `LedgerAwayError`.
         """
@@ -62,8 +62,8 @@ class Client:
     ) -> list[str]:
         """Enqueue jobs; returns their ids, in the order of the requests. All are checked before the first is enqueued.
 
-        Where it breaks off (the errors of `submit`), a note on the error says how many were enqueued. Called again with
-        the same `job_ids`, or with requests that have idempotency keys, it buys nothing twice.
+        Raises the errors of `submit`, with a note that says how many jobs were enqueued. A second call with the same
+        `job_ids`, or with requests that have idempotency keys, buys nothing twice.
         """
         ready = [checked(request, options, self._uploads) for request in requests]
         ids = [check_job_id(job_id) for job_id in job_ids or ()] or [str(uuid.uuid4()) for _ in ready]
@@ -79,7 +79,7 @@ class Client:
         return known
 
     def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> JobResult:
-        """Wait for a job's result; raises `JobFailed` for a bad end, `TimeoutError` when it takes longer."""
+        """Wait for a job's result; raises `JobFailed` for a bad end, `TimeoutError` after `timeout_seconds`."""
         until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
         pause = WAIT_FIRST_SECONDS
         # Not `AsyncResult.get`: it subscribes, serves one waiter per job and process, and outlives a time-out.
@@ -98,10 +98,10 @@ class Client:
     def result(self, job_id: str, *, presign_seconds: float) -> PresignedResult | None: ...
 
     def result(self, job_id: str, *, presign_seconds: float | None = None) -> JobResult | None:
-        """A job's result as the ledger has it; None while it goes on, or where nothing is known of it.
+        """A job's result out of the ledger; None while the job goes on, or where it is not known.
 
-        With `presign_seconds` each output has a `url` at which anyone can fetch it for so long; that needs `uploads`,
-        else it raises `ConfigurationError`. Raises `JobFailed` for a bad end.
+        With `presign_seconds` each output has a `url` at which anyone can fetch it for so long. That needs `uploads`;
+        without them it raises `ConfigurationError`. Raises `JobFailed` for a bad end.
         """
         record = self._find(job_id)
         if record is None or not (record.state.final or record.state is JobState.UNCONFIRMED):
@@ -112,7 +112,7 @@ class Client:
         return result if presign_seconds is None else presigned(result, self._uploads, seconds=presign_seconds)
 
     def status(self, job_id: str) -> Status | None:
-        """What the ledger knows of a job; None where it knows nothing (never seen, or expired)."""
+        """A job's status out of the ledger; None for a job that was never submitted, or whose record has expired."""
         record = self._find(job_id)
         return status_of(record, job_id) if record else None
 
@@ -134,7 +134,7 @@ class Client:
         self.close()
 
     def _open(self, job_id: str, request: GenerateRequest, adapter: Provider) -> str:
-        """Write the record, then send the message; the id by which the job is known."""
+        """Write the record, then send the message. Returns the id by which the job is known."""
         seconds = adapter.deadline_for(request.operation)
         step = self._ledger.open(job_id, request, deadline_seconds=seconds, signature=signature_of(request))
         if step.verb is Verb.FOLLOW:
@@ -148,7 +148,7 @@ class Client:
         return job_id
 
     def _find(self, job_id: str) -> Record | None:
-        """The record of a job, or of the one that it follows."""
+        """The record of a job; a follower's is that of the job that it follows."""
         record = self._ledger.find(job_id)
         if record is not None and record.following is not None:
             return self._ledger.read(record.account, record.following)

@@ -71,8 +71,8 @@ class Bulk:
         return self.check(run_id)
 
     def summary(self, run_id: str) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._rig.store.read(f"runs/{run_id}/summary.json")[0])
-        return told
+        summary: dict[str, Any] = json.loads(self._rig.store.read(f"runs/{run_id}/summary.json")[0])
+        return summary
 
     def lines(self, run_id: str) -> list[dict[str, Any]]:
         """All lines of the results."""

@@ -47,7 +47,7 @@ def test_submit_and_wait(rig: Rig) -> None:
 
 
 def test_a_wait_ends_badly(rig: Rig) -> None:
-    """A time-out leaves the job as it is; a cancel ends the wait of everybody who waits for it."""
+    """A time-out leaves the job as it is; a cancel ends all waits for the job."""
 
     async def run() -> list[Any]:
         async with AsyncClient(rig.redis.url) as client:
@@ -89,7 +89,7 @@ def test_a_wait_outlives_a_restart() -> None:
 
 
 def test_closing_ends_the_waits() -> None:
-    """Nobody waits for a client that is gone."""
+    """A closed client leaves no wait behind."""
 
     async def run(server: RedisServer) -> None:
         client = AsyncClient(server.url)

@@ -24,7 +24,7 @@ from tests.integration.processes import Process, plain_environment, procfile
 from tests.integration.servers import RedisServer, redis_server
 from tests.integration.waiting import eventually
 from workers.scheduling.occurrences import GIVE_UP, STATE_KEY, Occurrences, State
-from workers.scheduling.scheduler import NOBODY_BEGAN_IT, Schedules
+from workers.scheduling.scheduler import NEVER_BEGUN, Schedules
 
 pytestmark = pytest.mark.integration
 
@@ -172,7 +172,7 @@ def test_run_whose_rows_are_being_read_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize("noted", [False, True])
-def test_run_that_nobody_begins_stands_in_the_list_with_the_reason(
+def test_run_that_no_worker_begins_is_listed_with_the_reason(
     client: redis.Redis, file: Path, schedules: Schedules, *, noted: bool
 ) -> None:
     """Whether no worker ever had it, or one died at it and none came after."""
@@ -185,7 +185,7 @@ def test_run_that_nobody_begins_stands_in_the_list_with_the_reason(
 
     schedules.turn(now + GIVE_UP + timedelta(hours=1))
     [run] = Runs(client).all()
-    assert (run.run_id, run.over, run.text("note")) == (run_id, True, NOBODY_BEGAN_IT)
+    assert (run.run_id, run.over, run.text("note")) == (run_id, True, NEVER_BEGUN)
     assert not Occurrences(client).pending()
 
 

@@ -69,7 +69,7 @@ def written(folder: Path, requests: list[dict[str, Any]]) -> str:
 
 
 def test_a_run_from_its_file_to_its_replay(rig: Rig, bulk: Bulk, tmp_path: Path) -> None:
-    """One row of each kind: done, failed, doubtful, repeated; the failed one is bought again, and only that."""
+    """One row of each kind: succeeded, failed, unconfirmed, repeated; the failed one is bought again, and only that."""
     marked = marker()
     rig.sandbox.order(
         [
@@ -103,7 +103,7 @@ def test_a_run_from_its_file_to_its_replay(rig: Rig, bulk: Bulk, tmp_path: Path)
     assert "joined" in bide("replay", f"{marked}-run").stderr
 
 
-def test_a_doubt_that_is_settled_later_reaches_the_results(rig: Rig, bulk: Bulk, tmp_path: Path) -> None:
+def test_an_unconfirmed_row_that_ends_later_reaches_the_results(rig: Rig, bulk: Bulk, tmp_path: Path) -> None:
     """An operator attaches one and gives up another; a third stands. Each row keeps one line, and none is replayed."""
     marked = marker()
     run_id = f"{marked}-run"
@@ -170,8 +170,8 @@ def test_a_csv_with_a_template_is_run(bulk: Bulk, tmp_path: Path) -> None:
 
     assert began.exit_code == 0, began.output
     run_id = began.stdout.splitlines()[0]
-    told = {line["request"]["metadata"]["sku"]: line["request"]["params"]["prompt"] for line in bulk.lines(run_id)}
-    assert told == {"1": f"{marked} fox", "2": f"{marked} owl"}
+    prompts = {line["request"]["metadata"]["sku"]: line["request"]["params"]["prompt"] for line in bulk.lines(run_id)}
+    assert prompts == {"1": f"{marked} fox", "2": f"{marked} owl"}
 
 
 def test_a_paused_run_is_resumed_and_a_canceled_one_ends(rig: Rig, bulk: Bulk) -> None:
@@ -247,13 +247,13 @@ def test_an_interactive_job_goes_ahead_of_a_run(rig: Rig, bulk: Bulk) -> None:
         rows_by_then = len([one for one in rig.purchases(f"{marked} row") if one["time"] < purchase["time"]])
         succeeded(job)
 
-    print(f"started after {purchase['time'] - sent:.2f} s")  # noqa: T201 - a figure for whoever looks
+    print(f"started after {purchase['time'] - sent:.2f} s")  # noqa: T201 - a figure for the reader of the output
     assert rows_by_then - rows_before < 100
     assert bulk.over(f"{marked}-wide", within_seconds=LONGEST_SECONDS)["succeeded"] == 300
 
 
 def test_a_schedules_message_begins_a_run(rig: Rig, bulk: Bulk) -> None:
-    """From a source in object storage; one that can't be read is told in the list of runs."""
+    """From a source in object storage; a source that can't be read is named in the list of runs."""
     marked = marker()
     content = "".join(json.dumps(request) + "\n" for request in rows(marked, 3)).encode()
     bulk.storage.put(f"uploads/{marked}.jsonl", content, content_type="application/x-ndjson")

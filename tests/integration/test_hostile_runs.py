@@ -66,10 +66,10 @@ def test_no_file_of_a_worker_gets_into_redis(rig: Rig, caller: Caller, source: s
 
     for way in ("rows", "csv", "template"):
         assert "can't be read for a message" in refused(rig, f"{marked}-{way}").text("note")
-    said = everything(rig)
+    text = everything(rig)
     secrets = [value for name, value in KEYS.items() if name.endswith("API_KEY")]
     words = [CALLBACK_SECRET, *secrets, "root:x:0:0", "AWS_SECRET_ACCESS_KEY", "BIDE_BROKER_URL", "class Settings"]
-    assert [word for word in words if word in said] == []
+    assert [word for word in words if word in text] == []
 
 
 def test_no_device_and_no_pipe_keeps_a_thread(rig: Rig, caller: Caller, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_no_device_and_no_pipe_keeps_a_thread(rig: Rig, caller: Caller, tmp_path
 
 
 def test_an_object_of_the_deployment_whose_columns_do_not_fit_stays_unread(rig: Rig, caller: Caller) -> None:
-    """What a message may name may still be somebody's: its note holds numbers."""
+    """An object that a message may name may still be private: the note of its run holds numbers."""
     marked = marker()
     template = put(rig, f"{marked}.json", image("{animal}"))
     rows = put(rig, f"{marked}.csv", "planted-word")

@@ -118,37 +118,37 @@ def test_an_operation_comes_home(name: str, submitted: dict[str, AsyncResult[Any
     """The result has the documented fields, and what it says of the objects is true of the objects."""
     case, result = CASES[name], submitted[name]
 
-    told = succeeded(result)
+    outcome = succeeded(result)
 
-    check_result(told, case, result.id)
-    known_as = told["provider_job_id"]  # a training is known by its model, its purchase as "train-MODEL"
+    check_result(outcome, case, result.id)
+    known_as = outcome["provider_job_id"]  # a training is known by its model, its purchase as "train-MODEL"
     [bought] = [each for each in rig.sandbox.purchases() if each["id"] in (known_as, f"train-{known_as}")]
     assert (bought["provider"], MARK in bought["reference"]) == (case.provider, True)
-    folder = f"tenant-a/{datetime.fromisoformat(told['submitted_at']):%Y/%m/%d}/{result.id}"
-    names = [check_output(rig, told, number, case, folder) for number in range(len(case.outputs))]
+    folder = f"tenant-a/{datetime.fromisoformat(outcome['submitted_at']):%Y/%m/%d}/{result.id}"
+    names = [check_output(rig, outcome, number, case, folder) for number in range(len(case.outputs))]
     document, answer = rig.store.read(f"{folder}/job.json")
-    assert json.loads(document) == told
+    assert json.loads(document) == outcome
     assert answer["ContentType"] == "application/json"
     stored = [key for key in rig.store.names(folder) if "/inputs/" not in key]
     assert stored == sorted([*names, f"{folder}/job.json"])
 
 
-def check_result(told: dict[str, Any], case: Case, job_id: str) -> None:
+def check_result(document: dict[str, Any], case: Case, job_id: str) -> None:
     """Every field of the documented result, and no other."""
-    assert told.keys() == RESULT_FIELDS
-    assert (told["job_id"], told["state"]) == (job_id, "succeeded")
-    assert (told["provider"], told["operation"]) == (case.provider, case.operation)
-    assert told["metadata"] == {"order": "1042"}
-    assert isinstance(told["polls"], int)
-    assert told["polls"] >= (0 if "at once" in str(case.params) else 1)
-    submitted_at, finished_at = (datetime.fromisoformat(told[name]) for name in ("submitted_at", "finished_at"))
+    assert document.keys() == RESULT_FIELDS
+    assert (document["job_id"], document["state"]) == (job_id, "succeeded")
+    assert (document["provider"], document["operation"]) == (case.provider, case.operation)
+    assert document["metadata"] == {"order": "1042"}
+    assert isinstance(document["polls"], int)
+    assert document["polls"] >= (0 if "at once" in str(case.params) else 1)
+    submitted_at, finished_at = (datetime.fromisoformat(document[name]) for name in ("submitted_at", "finished_at"))
     assert submitted_at <= finished_at <= datetime.now(UTC)
-    assert len(told["outputs"]) == len(case.outputs)
+    assert len(document["outputs"]) == len(case.outputs)
 
 
-def check_output(rig: Rig, told: dict[str, Any], number: int, case: Case, folder: str) -> str:
+def check_output(rig: Rig, document: dict[str, Any], number: int, case: Case, folder: str) -> str:
     """One object against what the result says of it; returns its key."""
-    output, (role, types) = told["outputs"][number], case.outputs[number]
+    output, (role, types) = document["outputs"][number], case.outputs[number]
     assert output.keys() == OUTPUT_FIELDS
     assert output["role"] == role
     assert output["content_type"] in types.split("|")
@@ -162,6 +162,6 @@ def check_output(rig: Rig, told: dict[str, Any], number: int, case: Case, folder
     assert len(content) == output["size"] > 0
     assert hashlib.sha256(content).hexdigest() == output["sha256"]
     assert answer["ContentType"] == output["content_type"]
-    metadata = {"bide-job": told["job_id"], "bide-provider": case.provider, "bide-operation": case.operation}
+    metadata = {"bide-job": document["job_id"], "bide-provider": case.provider, "bide-operation": case.operation}
     assert answer["Metadata"] == {**metadata, "order": "1042", "sha256": output["sha256"]}
     return str(output["key"])

@@ -75,7 +75,7 @@ def test_links_lead_to_the_originals(stage: Stage) -> None:
 
 
 def test_page_needs_nothing_besides_itself(stage: Stage) -> None:
-    """It is looked at from a disk, or behind a signed address: nothing is loaded from anywhere."""
+    """A page on a disk, or behind a signed address, loads nothing."""
     stage.finish([line(1, stage.put("2026/11/22/a/0.png", picture()))])
     write_sheet(stage.storage, RUN)
 
@@ -86,7 +86,7 @@ def test_page_needs_nothing_besides_itself(stage: Stage) -> None:
 
 
 def test_hostile_prompts_stay_text(stage: Stage) -> None:
-    """Prompts come from anybody: they are shown, never run, wherever they appear."""
+    """Prompts are foreign texts: they are shown, never run, wherever they appear."""
     failed = line(2, state="failed", prompt=HOSTILE)
     failed["error"]["message"] = failed["error"]["code"] = HOSTILE
     stage.finish([line(1, stage.put("2026/11/22/a/0.png", picture()), prompt=HOSTILE), failed, line(3, state=HOSTILE)])
@@ -113,8 +113,8 @@ def test_large_run_has_pages_and_its_failures_on_one(stage: Stage) -> None:
     assert set(links) == {"index.html", "page-0003.html", "problems.html"}
 
 
-def test_row_that_is_told_twice_counts_as_told_last(stage: Stage) -> None:
-    """A part that was written again, or a row that was settled later, is one row."""
+def test_a_second_line_of_a_row_replaces_the_first(stage: Stage) -> None:
+    """A part that was written again, or an unconfirmed row that ended later, is one row."""
     stage.finish([line(1, state="unconfirmed"), line(2)])
     stage.finish([line(1)], part=2)
     write_sheet(stage.storage, RUN)
@@ -135,10 +135,10 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_result(stage: Stage) -> Non
     assert stage.pages() == ["page-0002.html", "page-0003.html"]
     before = {name: stage.objects.read(f"runs/{RUN}/{name}") for name in stage.pages()}
 
-    told: list[tuple[int, int]] = []
-    write_sheet(stage.storage, RUN, on_page=lambda done, total: told.append((done, total)))
+    calls: list[tuple[int, int]] = []
+    write_sheet(stage.storage, RUN, on_page=lambda done, total: calls.append((done, total)))
 
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert calls == [(1, 3), (2, 3), (3, 3)]
     for name, (content, answer) in before.items():
         now, now_answer = stage.objects.read(f"runs/{RUN}/{name}")
         assert (now, now_answer["LastModified"]) == (content, answer["LastModified"])
@@ -218,8 +218,8 @@ def test_store_that_is_away_is_an_error(stage: Stage) -> None:
     assert not caught.value.permanent
 
 
-def test_results_that_are_none_are_told(stage: Stage) -> None:
-    """Whoever changed them learns where."""
+def test_lines_that_are_no_results_are_named(stage: Stage) -> None:
+    """The error names the file and the line."""
     stage.storage.put(f"runs/{RUN}/results-00001.jsonl", b'{"row": 1}\nfox\n', content_type="text/plain")
 
     with pytest.raises(StorageError, match=r"results-00001\.jsonl, line 2: Expecting value"):

@@ -23,8 +23,8 @@ ASKED = {"run_id": "r", "source": SOURCE}
 
 
 @dataclass
-class Told:
-    """As much of the settings."""
+class FewSettings:
+    """The settings that beginning a run takes."""
 
     timing: TimingSettings = field(default_factory=TimingSettings)
     providers: dict[str, Any] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Tools:
 
     runs: Runs
     storage: Storage = field(default_factory=memory_storage)
-    settings: Told = field(default_factory=Told)
+    settings: FewSettings = field(default_factory=FewSettings)
 
     def begin(self, message: dict[str, Any] = ASKED, schedules: Path = SCHEDULES_FILE) -> str | None:
         """What a message that asks for the run does, in a worker with that file of schedules."""

@@ -33,7 +33,7 @@ class Killed(BaseException):
 
 
 class MortalRuns(Runs):
-    """Dies at the n-th script, before or after it took place."""
+    """Dies at the n-th script, before or after it ran."""
 
     scripts_left: int | None = None
     after = False
@@ -80,16 +80,16 @@ class World:
         finally:
             intake.close()
 
-    def look(self) -> None:
-        """A look that is due now."""
+    def feed(self) -> None:
+        """Have the feeder do a page of work, as if the run were due now."""
         self.server.zadd("bide:runs", {"r": 0}, xx=True)
         self.feeder.feed("r")
 
-    def die_at(self, move: int, *, after: bool) -> bool:
-        """A look whose feeder is killed at a move; False where it got through before. Its lease has run out then."""
-        self.runs.scripts_left, self.runs.after = move, after
+    def die_at(self, script: int, *, after: bool) -> bool:
+        """Feed, and kill the feeder at a script; False where it got through before. Its lease has run out then."""
+        self.runs.scripts_left, self.runs.after = script, after
         try:
-            self.look()
+            self.feed()
         except Killed:
             return True
         finally:
@@ -121,19 +121,19 @@ class World:
         self.bought[request["params"]["prompt"]] += 1
 
     def run_to_its_end(self, fails: str = "") -> None:
-        """Look and work until the run is over or paused."""
+        """Feed and work until the run is over."""
         for _ in range(100):
             run = self.runs.read("r")
             if run is None or run.over:
                 return
-            self.look()
+            self.feed()
             self.finish_jobs(fails)
         raise AssertionError(f"still {self.runs.read('r')}")
 
     def run_to_its_end_or_pause(self) -> None:
-        """The same, for a run that may pause itself."""
+        """Feed and work for a run that may pause itself."""
         for _ in range(20):
-            self.look()
+            self.feed()
             self.finish_jobs()
 
     def lines(self) -> list[dict[str, Any]]:
@@ -145,8 +145,8 @@ class World:
         return [line["state"] for line in self.lines()]
 
     def summary(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.storage.get(self.storage.uri("runs/r/summary.json"), max_bytes=10**6))
-        return told
+        summary: dict[str, Any] = json.loads(self.storage.get(self.storage.uri("runs/r/summary.json"), max_bytes=10**6))
+        return summary
 
 
 def _finish(_: Runs, storage: Storage, run: Run) -> str:

@@ -40,7 +40,7 @@ def test_what_a_dead_worker_left_is_gone_on_with(tools: Tools) -> None:
 
 
 def test_a_source_that_changed_between_two_intakes_ends_the_run(tools: Tools) -> None:
-    """Which of the two was meant nobody knows: nothing is bought, and the list of runs says why."""
+    """The two may differ, so that nothing is bought, and the list of runs says why."""
     tools.note_only()
     tools.write_source(4)
 
@@ -64,7 +64,7 @@ def test_a_source_that_vanished_between_two_intakes_ends_the_run(tools: Tools) -
 
 
 def test_a_name_that_is_anothers_is_left_to_it(tools: Tools) -> None:
-    """A run that somebody begins from another file goes on, whatever a message of its name wants."""
+    """A run that was begun from another file goes on, whatever a message of its name wants."""
     tools.runs.create("r", rows=1, digest="of others", source="a file of theirs", options=Options())
 
     assert tools.begin() is None
@@ -83,7 +83,7 @@ def test_two_at_once_read_the_rows_once(tools: Tools) -> None:
 
 
 def test_an_intake_that_breaks_lets_the_next_one_begin(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trouble that passes: whoever is sent next need not wait."""
+    """An error of the store passes, and leaves no lease: the next message need not wait."""
 
     def away(**_: object) -> None:
         raise StorageError("s3://memory: no answer")
@@ -106,7 +106,7 @@ def test_a_long_intake_is_known_to_live_and_a_dead_one_to_be_dead(tools: Tools) 
 
     dead = tools.runs.intake_lease("r", seconds=60)
     assert dead.__enter__()
-    tools.runs.server.pexpire("bide:run:r:intake", 1)  # as time does where nobody renews it
+    tools.runs.server.pexpire("bide:run:r:intake", 1)  # as time does where no process renews it
     eventually(lambda: not tools.runs.has_intake_lease("r"), what="the lease ran out")
     assert tools.begin() == "r"
 
@@ -114,7 +114,7 @@ def test_a_long_intake_is_known_to_live_and_a_dead_one_to_be_dead(tools: Tools) 
 def test_a_run_that_is_canceled_while_its_input_is_put_in_place_is_not_joined(
     tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever began it hears of that."""
+    """The process that began it gets an error."""
     put = tools.storage.put
 
     def canceled_meanwhile(*args: Any, **named: Any) -> None:
@@ -130,7 +130,7 @@ def test_a_run_that_is_canceled_while_its_input_is_put_in_place_is_not_joined(
 
 
 def test_a_noted_run_of_other_rows_says_how_to_end_it(tools: Tools) -> None:
-    """Somebody's terminal was closed, and the file edited."""
+    """A first attempt was broken off, and the file edited since."""
     tools.runs.create("r", rows=1, digest="of the file before", source="rows.jsonl", options=Options())
     with pytest.raises(IdempotencyConflictError, match="`bide bulk cancel r`"):
         tools.runs.create("r", rows=2, digest="of the file now", source="rows.jsonl", options=Options())

@@ -1,4 +1,4 @@
-"""Rows out of files: every oddity is read, or told with its line."""
+"""Rows out of files: every oddity is read, or reported with its line."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def written(intake: Intake) -> list[dict[str, Any]]:
     return [json.loads(line) for line in intake.rows_file.read().splitlines()]
 
 
-def told(intake: Intake) -> list[str]:
+def problems(intake: Intake) -> list[str]:
     """The problems."""
     return [str(problem) for problem in intake.problems]
 
@@ -76,7 +76,7 @@ def test_rows_are_written_down_as_bulk_requests() -> None:
     intake = taken(jsonl(row("a"), row("b", priority="interactive")))
 
     assert [each["priority"] for each in written(intake)] == ["bulk", "bulk"]
-    assert (intake.rows, intake.jobs, told(intake)) == (2, 2, [])
+    assert (intake.rows, intake.jobs, problems(intake)) == (2, 2, [])
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_ways_of_writing_the_same_rows(content: bytes) -> None:
     assert taken(content).digest == taken(jsonl(row("ä"), row("b"))).digest
 
 
-def test_a_broken_line_in_the_middle_is_told_and_the_others_are_read() -> None:
-    """All problems are told, each with its line and field; nothing is taken as if it were whole."""
+def test_a_broken_line_in_the_middle_is_reported_and_the_others_are_read() -> None:
+    """All problems are listed, each with its line and field; nothing is taken as if it were whole."""
     intake = taken(
         jsonl(row("a"))
         + b'{"provider": \n'
@@ -103,16 +103,16 @@ def test_a_broken_line_in_the_middle_is_told_and_the_others_are_read() -> None:
         + jsonl(row("b", priorty="x"))
     )
 
-    assert [line.split(":")[0] for line in told(intake)] == ["line 2", "line 3", "line 4", "line 5"]
-    assert "is not JSON" in told(intake)[0]
-    assert "operation: is required" in told(intake)[1]
-    assert "is not UTF-8" in told(intake)[2]
-    assert "field 4: is not a known field" in told(intake)[3]
+    assert [line.split(":")[0] for line in problems(intake)] == ["line 2", "line 3", "line 4", "line 5"]
+    assert "is not JSON" in problems(intake)[0]
+    assert "operation: is required" in problems(intake)[1]
+    assert "is not UTF-8" in problems(intake)[2]
+    assert "field 4: is not a known field" in problems(intake)[3]
     with pytest.raises(InvalidRequestError, match="4 rows can't be bought, so none was"):
         intake.check()
 
 
-def test_only_the_first_problems_are_told() -> None:
+def test_only_the_first_problems_are_listed() -> None:
     """A file that is wrong from end to end does not flood the terminal."""
     intake = taken(b"x\n" * 1000)
 
@@ -128,15 +128,15 @@ def test_an_empty_file_is_refused() -> None:
             taken(content).check()
 
 
-def test_utf_16_and_endless_lines_are_told() -> None:
+def test_utf_16_and_endless_lines_are_reported() -> None:
     """What no reading could mend ends the reading."""
-    assert told(taken(json.dumps(row("a")).encode("utf-16"))) == ["line 1: file: is UTF-16; save it as UTF-8"]
-    assert "bytes" in told(taken(b" " * (MAX_LINE_BYTES + 1)))[0]
+    assert problems(taken(json.dumps(row("a")).encode("utf-16"))) == ["line 1: file: is UTF-16; save it as UTF-8"]
+    assert "bytes" in problems(taken(b" " * (MAX_LINE_BYTES + 1)))[0]
 
 
 def test_a_row_brings_no_key_of_its_own() -> None:
     """Its run and number are its key."""
-    assert "idempotency_key" in told(taken(jsonl(row("a", idempotency_key="k"))))[0]
+    assert "idempotency_key" in problems(taken(jsonl(row("a", idempotency_key="k"))))[0]
 
 
 def test_rows_that_repeat_others_are_bought_with_them() -> None:
@@ -151,7 +151,7 @@ def test_a_csv_fills_its_template() -> None:
     """Texts stay texts, numbers become numbers where the operation wants them, quotes and commas are the CSV's."""
     intake = from_csv('sku,animal,count,tags\r\n0042,"a fox, red",2,"[1,2]"\r\n\r\n7,owl,1,null\r\n')
 
-    assert told(intake) == []
+    assert problems(intake) == []
     first, second = written(intake)
     assert first["params"] == {"modelID": "m1", "prompt": "a fox, red, {raw}", "numImages": 2}
     assert first["metadata"] == {"sku": "0042", "tags": [1, 2]}
@@ -167,7 +167,7 @@ def test_a_csv_of_excel_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         ("sku,animal,count,tags\n1,a,1\n", "line 2: line: has 3 fields, the first line names 4 columns"),
         ("sku,animal,count,tags\n1,a,1,[\n", "line 2: column tags: is not JSON"),
@@ -175,13 +175,13 @@ def test_a_csv_of_excel_is_read() -> None:
         ('sku,animal,count,tags\n1,"a,1,[]\n', "is not CSV"),
     ],
 )
-def test_what_is_wrong_in_a_csv_is_told_with_its_line(content: str, said: str) -> None:
-    """As of JSONL."""
-    assert said in told(from_csv(content))[0]
+def test_what_is_wrong_in_a_csv_is_reported_with_its_line(content: str, problem: str) -> None:
+    """The message names the line, as that of a JSONL file does."""
+    assert problem in problems(from_csv(content))[0]
 
 
 def test_a_template_and_its_columns_must_fit() -> None:
-    """Told once, instead of once for each row."""
+    """Reported once, instead of once for each row."""
     with pytest.raises(
         InvalidRequestError, match=r"no column count, tags in the first line, which names 3; .* column 2$"
     ):

@@ -1,4 +1,4 @@
-"""What is wrong with a file of rows is told by line, number and rule: no word of the file goes into a message."""
+"""What is wrong with a file of rows is reported by line, number and rule: no word of the file goes into a message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bide.errors import InvalidRequestError
 from bide.providers import installed
 from tests.unit.bulk_world import row
 
-#: Stands for what nobody but the owner of the file may read; it has the form of a name on the wire.
+#: Stands for a text that only the owner of the file may read; it has the form of a name on the wire.
 PLANTED = "planted-word"
 
 TEMPLATE = row("{animal}", metadata={"tags": "{tags:json}"})
@@ -29,7 +29,7 @@ BOOTH = {"provider": "cyberphotobooth", "operation": "generate", "params": {"mod
 
 
 def complaints(rows: Iterator[RawRow]) -> str:
-    """All that is said of a file, which must be wrong."""
+    """The message about a file, which must be wrong."""
     try:
         intake = take_in(rows)
     except InvalidRequestError as error:
@@ -44,12 +44,12 @@ def complaints(rows: Iterator[RawRow]) -> str:
 
 
 def of_jsonl(content: bytes) -> str:
-    """What is said of a JSONL file."""
+    """The message about a JSONL file."""
     return complaints(read_jsonl(io.BytesIO(content)))
 
 
 def of_csv(content: str | bytes, template: Any = None) -> str:
-    """What is said of a CSV."""
+    """The message about a CSV."""
     data = content if isinstance(content, bytes) else content.encode()
     return complaints(read_csv(io.BytesIO(data), Template(json.dumps(template or TEMPLATE).encode())))
 
@@ -63,7 +63,7 @@ def nested(depth: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("request_", "told"),
+    ("request_", "expected"),
     [
         ({**row("a"), PLANTED: 1}, "field 4: is not a known field; check the spelling"),
         (row("a", priority=PLANTED, account=f"/{PLANTED}"), "account: String should match"),
@@ -97,17 +97,17 @@ def nested(depth: int) -> Any:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_no_word_of_a_row_is_told(request_: Any, told: str) -> None:
+def test_no_word_of_a_row_is_repeated(request_: Any, expected: str) -> None:
     """Fields that bide knows are named, others are numbered."""
-    said = of_jsonl(json.dumps(request_).encode())
+    message = of_jsonl(json.dumps(request_).encode())
 
-    assert told in said
-    assert PLANTED not in said
-    assert len(said) < 1500
+    assert expected in message
+    assert PLANTED not in message
+    assert len(message) < 1500
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (f"{PLANTED},animal\n1,a\n", "no column tags in the first line, which names 2; "),
         (f"{PLANTED},animal\n1,a\n", "the template does not use column 1"),
@@ -127,26 +127,26 @@ def test_no_word_of_a_row_is_told(request_: Any, told: str) -> None:
     ],
     ids=lambda value: str(value[:40]),
 )
-def test_no_word_of_a_csv_is_told(content: str | bytes, told: str) -> None:
+def test_no_word_of_a_csv_is_repeated(content: str | bytes, expected: str) -> None:
     """Columns are named where the template names them, and numbered where only the file does."""
-    said = of_csv(content)
+    message = of_csv(content)
 
-    assert told in said
-    assert PLANTED not in said
-    assert len(said) < 1500
+    assert expected in message
+    assert PLANTED not in message
+    assert len(message) < 1500
 
 
-def test_no_word_that_a_cell_brings_as_json_is_told() -> None:
+def test_no_word_that_a_cell_brings_as_json_is_repeated() -> None:
     """What a cell holds may become the names of a request."""
     cell = json.dumps({PLANTED: 1}).replace('"', '""')
     for field in ("inputs", "params"):
-        said = of_csv(f'cell\n"{cell}"\n', {**row("a"), field: "{cell:json}"})
-        assert field in said
-        assert PLANTED not in said
+        message = of_csv(f'cell\n"{cell}"\n', {**row("a"), field: "{cell:json}"})
+        assert field in message
+        assert PLANTED not in message
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (f"{PLANTED}\n{{".encode(), "line 1: line: is not JSON: Expecting value at character 1"),
         (f'{{"{PLANTED}": {PLANTED}}}'.encode(), "is not JSON: Expecting value at character"),
@@ -160,16 +160,16 @@ def test_no_word_that_a_cell_brings_as_json_is_told() -> None:
     ],
     ids=lambda value: str(value[:40]),
 )
-def test_no_word_of_what_is_no_json_is_told(content: bytes, told: str) -> None:
+def test_no_word_of_what_is_no_json_is_repeated(content: bytes, expected: str) -> None:
     """Only where it is wrong."""
-    said = of_jsonl(content)
+    message = of_jsonl(content)
 
-    assert told in said
-    assert PLANTED not in said
+    assert expected in message
+    assert PLANTED not in message
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (PLANTED.encode(), "template: is not JSON: Expecting value at line 1, character 1"),
         (b"\xff" + PLANTED.encode(), "template: is not UTF-8"),
@@ -179,22 +179,22 @@ def test_no_word_of_what_is_no_json_is_told(content: bytes, told: str) -> None:
     ],
     ids=lambda value: str(value[:40]),
 )
-def test_no_word_of_what_is_no_template_is_told(content: bytes, told: str) -> None:
+def test_no_word_of_what_is_no_template_is_repeated(content: bytes, expected: str) -> None:
     """A template may be the wrong file, too."""
     with pytest.raises(InvalidRequestError) as refused:
         Template(content)
 
-    assert str(refused.value).startswith(told)
+    assert str(refused.value).startswith(expected)
     assert PLANTED not in str(refused.value)
 
 
 def test_a_templates_columns_are_named_up_to_a_length() -> None:
     """A file that is no template may hold a brace at its beginning and another at its end."""
-    said = of_csv(
+    message = of_csv(
         "sku\n1\n", {"prompt": "{" + PLANTED * 1000 + "}", "rest": [f"{{{number}}}" for number in range(500)]}
     )
 
-    assert len(said) < 1500
+    assert len(message) < 1500
 
 
 _NAMES = st.one_of(st.just(PLANTED), st.sampled_from(sorted(GenerateRequest.model_fields)), st.sampled_from(("a", "")))
@@ -215,10 +215,10 @@ def test_whatever_is_wrong_with_a_request_its_words_are_not_told(
     whole = {"provider": provider, "operation": operation, "params": params, **request_}
     rows = [json.dumps(each).encode() for each in (whole, {**whole, "params": params, "provider": provider})]
     try:
-        said = of_jsonl(b"\n".join(rows))
+        message = of_jsonl(b"\n".join(rows))
     except AssertionError:
         return
-    assert PLANTED not in said
+    assert PLANTED not in message
 
 
 def test_a_caller_is_told_the_names_of_its_own_request() -> None:

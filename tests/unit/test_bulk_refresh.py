@@ -1,4 +1,4 @@
-"""Doubts that are settled after a run's end: its results follow when they are asked to."""
+"""Unconfirmed jobs that end after their run: a refresh brings them into its results."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.unit.bulk_world import ACCOUNT, World, row, some_rows
 
 @pytest.fixture(name="world")
 def _world() -> World:
-    """A run of four rows whose first is in doubt, and whose last repeats it; nothing else is under way."""
+    """A run of four rows whose first is unconfirmed, and whose last repeats it; nothing else is under way."""
     world = World(fakeredis.FakeRedis(decode_responses=True, version=(7,)))
     world.begin([*some_rows(3), row("fox 1")], Options(window=10))
-    world.look()
-    doubt(world, "r.1")
+    world.feed()
+    lose_answer(world, "r.1")
     return world
 
 
-def doubt(world: World, job_id: str) -> None:
+def lose_answer(world: World, job_id: str) -> None:
     """Its submit gets no answer."""
     step = world.ledger.step(job_id, ACCOUNT, token="t")
     assert step.verb is Verb.SUBMIT

@@ -26,7 +26,7 @@ def test_a_run_is_fed_in_its_window_and_leaves_only_its_record(world: World) -> 
     world.begin(some_rows(11), Options(window=4))
 
     for _ in range(60):
-        world.look()
+        world.feed()
         assert len(world.runs.live("r")) <= 4
         world.finish_jobs(most=2)
 
@@ -41,7 +41,7 @@ def test_a_run_is_fed_in_its_window_and_leaves_only_its_record(world: World) -> 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_feeder_killed_at_any_move_loses_and_doubles_nothing(world: World, *, after: bool) -> None:
-    """Look for look, a feeder is killed at its first move, at its second, and so on; the next one goes on."""
+    """Time after time a feeder is killed at its first script, its second, and so on; the next feeder goes on."""
     world.begin([*some_rows(7), row("fox 1"), *some_rows(9)[7:]], Options(window=3, prices=PRICES))
 
     for move in range(400):
@@ -64,7 +64,7 @@ def test_a_feeder_killed_at_any_move_loses_and_doubles_nothing(world: World, *, 
 def test_two_feeders_at_once_do_the_work_of_one(world: World) -> None:
     """The second one's lease is refused; with a lease of its own it would find nothing to do twice."""
     world.begin(some_rows(6), Options(window=6))
-    world.look()
+    world.feed()
     assert world.runs.take("r", "one", seconds=60) is False  # nothing is due
     world.server.zadd("bide:runs", {"r": 0})
     assert world.runs.take("r", "one", seconds=60)
@@ -102,7 +102,7 @@ def test_a_budget_is_never_passed_and_a_larger_one_goes_on(world: World) -> None
     """What is reserved counts; the run says why it pauses."""
     world.begin(some_rows(10), Options(window=8, budget=5 * WHOLE, prices=PRICES))
     for _ in range(8):
-        world.look()
+        world.feed()
         world.finish_jobs()
     paused = world.runs.read("r")
     assert paused is not None
@@ -117,7 +117,7 @@ def test_a_budget_is_never_passed_and_a_larger_one_goes_on(world: World) -> None
 def test_what_was_not_bought_is_given_back_to_the_budget(world: World) -> None:
     """A refused row costs nothing, so that another can be bought."""
     world.begin([row("a", on_unknown="resubmit"), *some_rows(3)], Options(budget=3 * WHOLE, prices=PRICES))
-    world.look()
+    world.feed()
     run = world.runs.read("r")
     assert run is not None
     assert run.number("reserved") == 3 * WHOLE  # the first row may be bought twice
@@ -139,7 +139,7 @@ def test_too_many_failures_pause_a_run_which_says_why(world: World) -> None:
     """Rows in line are taken back; when it is resumed it goes on as far again."""
     world.begin(some_rows(30), Options(window=10, max_failures=Failures.parse("3")))
     for _ in range(4):
-        world.look()
+        world.feed()
         world.finish_jobs(fails="fox", most=4)
     run = world.runs.read("r")
     assert run is not None
@@ -158,10 +158,10 @@ def test_a_paused_run_buys_nothing_and_a_resumed_one_all(world: World) -> None:
     """What waits in line is taken back, unopened, and opened again."""
     world.begin(some_rows(6), Options(window=40))
     world.server.hset(f"{prefix(ACCOUNT)}account", "gate_until", 10**11)  # the provider refuses all for now
-    world.look()
+    world.feed()
     assert world.server.zcard(f"{prefix(ACCOUNT)}queued") == 6
     assert world.runs.pause("r", why="paused on request")
-    world.look()
+    world.feed()
     assert world.finish_jobs() == 0
     assert {live.kind for live in world.runs.live("r")} == {"c"}
 
@@ -175,7 +175,7 @@ def test_a_paused_run_buys_nothing_and_a_resumed_one_all(world: World) -> None:
 def test_a_canceled_run_ends_every_row(world: World) -> None:
     """What is bought is brought home, all else is canceled; each row has its line."""
     world.begin(some_rows(9), Options(window=4))
-    world.look()
+    world.feed()
     world.finish_jobs(most=2)
     assert world.runs.cancel("r")
     world.run_to_its_end()
@@ -189,12 +189,12 @@ def test_a_canceled_run_ends_every_row(world: World) -> None:
 def test_a_run_whose_input_is_gone_can_be_canceled(world: World) -> None:
     """Somebody has deleted it: what is bought is brought home, and the run ends and says why."""
     world.begin(some_rows(9), Options(window=4))
-    world.look()
+    world.feed()
     world.finish_jobs(most=4)
     del world.storage.client.objects["runs/r/input.jsonl"]  # type: ignore[attr-defined]  # the double's own
     assert world.runs.cancel("r")
     for _ in range(6):
-        world.look()
+        world.feed()
 
     run = world.runs.read("r")
     assert run is not None
@@ -203,16 +203,16 @@ def test_a_run_whose_input_is_gone_can_be_canceled(world: World) -> None:
 
 
 def test_rows_let_in_stay_few_so_that_others_are_not_held_up(world: World) -> None:
-    """However many rows are in line, few are told at once that it is their turn."""
+    """Many rows are in line, and few hints are under way at once."""
     world.begin(some_rows(40), Options(window=40))
-    world.look()
+    world.feed()
     assert world.server.scard(f"{prefix(ACCOUNT)}told") == world.server.scard(f"{prefix(ACCOUNT)}inflight") == 16
 
 
 def test_a_row_has_its_time_from_when_it_leaves_the_line(world: World) -> None:
     """In line it waits as long as its run takes."""
     world.begin(some_rows(20), Options(window=20))
-    world.look()
+    world.feed()
     at, now = prefix(ACCOUNT), float(world.server.time()[0])
     deadlines = [float(world.server.hget(f"{at}job:r.{n}", "deadline") or 0) - now for n in range(1, 21)]
     assert sum(abs(seconds - 600) < 5 for seconds in deadlines) == 16
@@ -238,12 +238,12 @@ def test_object_storage_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -
         raise StorageError("s3://memory: no answer")
 
     world.begin(some_rows(9), Options(window=4))
-    world.look()
+    world.feed()
     with monkeypatch.context() as patch:
         patch.setattr(world.storage, "put", away)
         for _ in range(5):
             world.finish_jobs()
-            world.look()
+            world.feed()
         run = world.runs.read("r")
         assert run is not None
         assert "no answer" in run.progress()["trouble"]

@@ -92,9 +92,9 @@ def asked(source: str = SOURCE, run_id: str = "r", **options: Any) -> dict[str, 
 
 def schedules(folder: Path, **fields: Any) -> Path:
     """The worker's own file, with one schedule in it."""
-    told = {"cron": CRON, "source": str(folder / "rows.csv"), **fields}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in told.items() if name != "options"]
-    options = told.get("options", {"template": str(folder / "template.json"), "window": 5})
+    table = {"cron": CRON, "source": str(folder / "rows.csv"), **fields}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in table.items() if name != "options"]
+    options = table.get("options", {"template": str(folder / "template.json"), "window": 5})
     lines += ["[schedules.nightly.options]", *(f"{name} = {json.dumps(value)}" for name, value in options.items())]
     file = folder / "schedules.toml"
     file.write_text("\n".join(["[schedules.nightly]", *lines]))
@@ -215,8 +215,8 @@ def test_every_option_reaches_the_run(tools: Tools) -> None:
     """None that a schedule may set is lost on the way."""
     assert tools.begin(asked(window=5, max_jobs=2, max_failures="5%")) == "r"
 
-    told = tools.run.options
-    assert (told.window, told.max_jobs, str(told.max_failures), told.budget) == (5, 2, "5%", None)
+    options = tools.run.options
+    assert (options.window, options.max_jobs, str(options.max_failures), options.budget) == (5, 2, "5%", None)
 
 
 # Schedules
@@ -229,7 +229,7 @@ def test_a_schedule_of_this_worker_may_name_local_files(tools: Tools, folder: Pa
 
 @pytest.mark.parametrize("source", ["s3://elsewhere/rows.jsonl", "s3://elsewhere/../memory/rows.jsonl"])
 def test_a_schedule_of_this_worker_may_name_any_bucket(tools: Tools, folder: Path, source: str) -> None:
-    """As before messages were told apart."""
+    """A schedule of the file is not limited to the buckets that messages may name."""
     message = scheduled(folder, source=source, options={})
     file = schedules(folder, source=source, options={})
     tools.storage.client.objects["../memory/rows.jsonl"] = (folder / "rows.jsonl").read_bytes()  # type: ignore[attr-defined]  # the double's own
@@ -278,7 +278,7 @@ def test_a_file_of_schedules_that_is_wrong_opens_nothing(tools: Tools, folder: P
 
 @pytest.mark.parametrize("place", ["source", "template"])
 def test_a_schedule_reads_no_standard_input(folder: Path, place: str) -> None:
-    """A worker has none that anybody types into."""
+    """A worker has no standard input that a person types into."""
     file = schedules(folder, **({"source": "-"} if place == "source" else {"options": {"template": "-"}}))
 
     with pytest.raises(ConfigurationProblems, match="is standard input"):

@@ -51,7 +51,7 @@ def open_claimed(stage: Stage, run_id: str, *rows: int) -> int:
 
 
 def let_in(stage: Stage, most: int = 200) -> list[str]:
-    """The jobs that are told now that it is their turn."""
+    """The jobs whose hints are under way."""
     return [hint.job_id for hint in stage.ledger.admit(ACCOUNT, most=most).hints]
 
 
@@ -84,7 +84,7 @@ def test_an_account_with_few_places_keeps_none_back(stage: Stage) -> None:
 
 
 def test_a_row_that_went_calls_up_others(stage: Stage) -> None:
-    """Sixteen are told at once; once one of them is at the provider, more are, without a look of the feeder."""
+    """Sixteen hints are sent at once; once a job is at the provider more follow, without the feeder."""
     open_rows(stage, "r", *range(1, 40))
     first, *others = let_in(stage)
     assert len(others) == 15

@@ -78,20 +78,20 @@ def test_explain_tells_the_story(stage: Stage, run: Command) -> None:
 def test_explain_says_what_to_do_about_a_failure(stage: Stage, run: Command) -> None:
     """By its code; for programs as JSON."""
     fail(stage, "a")
-    told = json.loads(run("explain", "a", "--json").output)
-    assert (told["state"], told["money"], told["next_at"]) == ("failed", "not bought", None)
-    assert told["to_do"] == ADVICE[FailureCode.REJECTED]
-    assert told["failure"]["code"] == "rejected"
-    assert told["timeline"][-1]["detail"] == "rejected: no red foxes"
+    document = json.loads(run("explain", "a", "--json").output)
+    assert (document["state"], document["money"], document["next_at"]) == ("failed", "not bought", None)
+    assert document["to_do"] == ADVICE[FailureCode.REJECTED]
+    assert document["failure"]["code"] == "rejected"
+    assert document["timeline"][-1]["detail"] == "rejected: no red foxes"
 
 
 def test_explain_says_that_the_account_is_paused(stage: Stage, run: Command) -> None:
     """And how the pause is ended."""
     stage.ledger.pause(ACCOUNT, reason="HTTP 402: no credit", by="bide")
     stage.arrive("a")
-    told = json.loads(run("explain", "a", "--json").output)
-    assert told["why"][0] == "its account: paused by bide since 2023-11-14 22:13:20 UTC: HTTP 402: no credit"
-    assert told["to_do"].startswith("mend the account, then `bide resume photogpt default`")
+    document = json.loads(run("explain", "a", "--json").output)
+    assert document["why"][0] == "its account: paused by bide since 2023-11-14 22:13:20 UTC: HTTP 402: no credit"
+    assert document["to_do"].startswith("mend the account, then `bide resume photogpt default`")
 
 
 def test_explain_of_a_follower_is_that_of_its_leader(stage: Stage, run: Command) -> None:
@@ -134,11 +134,11 @@ def test_jobs_filters(stage: Stage, run: Command) -> None:
     fail(stage, "gone")
     stage.running("a")
     assert run("jobs", "--older-than", "2h", "--json").exit_code == 0
-    told = json.loads(run("jobs", "--code", "rejected", "--json").output)
-    assert [(job["job_id"], job["code"], job["message"]) for job in told["jobs"]] == [
+    document = json.loads(run("jobs", "--code", "rejected", "--json").output)
+    assert [(job["job_id"], job["code"], job["message"]) for job in document["jobs"]] == [
         ("gone", "rejected", "no red foxes")
     ]
-    assert told["whole"] is True
+    assert document["whole"] is True
     assert [job["job_id"] for job in json.loads(run("jobs", "--state", "all", "--json").output)["jobs"]] == [
         "gone",
         "a",
@@ -147,22 +147,22 @@ def test_jobs_filters(stage: Stage, run: Command) -> None:
 
 
 def test_an_empty_list_says_where_to_look_next(run: Command) -> None:
-    """Somebody looks because a result did not come: it may have failed."""
+    """The list names `bide failed list`, since a missing result may have failed."""
     assert run("jobs").output == "no job is under way; `bide failed list` shows what failed\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (["--code", "unlucky"], "--code: there is no unlucky; there are invalid_request"),
         (["--older-than", "long"], "'long' is no length of time; write 90s, 15m, 2h or 3d"),
     ],
 )
-def test_jobs_names_what_it_does_not_understand(arguments: list[str], said: str, run: Command) -> None:
+def test_jobs_names_what_it_does_not_understand(arguments: list[str], expected: str, run: Command) -> None:
     """With what would be right."""
     result = run("jobs", *arguments)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert expected in result.stderr
 
 
 # failed
@@ -179,7 +179,7 @@ def test_failed_list(stage: Stage, run: Command) -> None:
 
 
 def test_a_failed_job_says_as_which_it_was_bought_again(stage: Stage, buyer: Buyer, run: Command) -> None:
-    """So that whoever comes next sees what is left to do, in the list and in the job's story."""
+    """List and story show the replay, so that the next operator sees what is left to do."""
     fail(stage, "a", metadata={"order": "7"})
     assert "  again      `bide failed replay a` buys the same again, as a new job\n" in run("explain", "a").output
     run("failed", "replay", "a", "--yes")
@@ -219,8 +219,8 @@ def test_a_replay_by_code(stage: Stage, buyer: Buyer, run: Command) -> None:
     fail(stage, "b", FailureCode.LOST)
     fail(stage, "c")
     assert run("failed", "replay", "--code", "rejected", "--json").exit_code == 2
-    told = json.loads(run("failed", "replay", "--code", "rejected", "--yes", "--json").output)
-    assert {one["replay_of"] for one in told} == {"a", "c"}
+    document = json.loads(run("failed", "replay", "--code", "rejected", "--yes", "--json").output)
+    assert {one["replay_of"] for one in document} == {"a", "c"}
     assert len(buyer.bought) == 2
 
 
@@ -244,17 +244,17 @@ def test_a_replay_warns_of_what_was_paid_for(stage: Stage, run: Command) -> None
 
 
 def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer, run: Command) -> None:
-    """An unconfirmed one is settled, not bought again; nobody buys what goes on or ended well."""
-    stage.unconfirmed("doubt")
+    """An unconfirmed job is settled, not bought again; jobs that go on or ended well are refused."""
+    stage.unconfirmed("unsure")
     stage.running("runs")
-    for job_id, said in {
-        "doubt": "`bide unconfirmed`",
+    for job_id, expected in {
+        "unsure": "`bide unconfirmed`",
         "runs": "is running, not failed",
         "x": "nothing is known",
     }.items():
         result = run("failed", "replay", job_id, "--yes")
         assert result.exit_code == 1
-        assert said in result.stderr
+        assert expected in result.stderr
     assert run("failed", "replay").exit_code == 2
     assert not buyer.bought
 
@@ -263,7 +263,7 @@ def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer, run: Command)
 
 
 def test_pause_and_resume(stage: Stage, run: Command) -> None:
-    """Of one account, or of all that a provider has; said again it changes nothing, and tells so."""
+    """One account, or all of a provider; a second time changes nothing, and the command says so."""
     stage.arrive("a")
     assert run("pause", "photogpt", "second", "--reason", "lunch").output == (
         "photogpt/second is paused: jobs wait in line\n"
@@ -272,8 +272,8 @@ def test_pause_and_resume(stage: Stage, run: Command) -> None:
         "photogpt/default is paused: jobs wait in line",
         "photogpt/second was paused already",
     ]
-    told = json.loads(run("resume", "photogpt", "--json").output)
-    assert [(one["account"], one["changed"], one["paused"]) for one in told] == [
+    document = json.loads(run("resume", "photogpt", "--json").output)
+    assert [(one["account"], one["changed"], one["paused"]) for one in document] == [
         ("default", True, False),
         ("second", True, False),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bide.client.outputs import Presigns, object_store, presigned
+from bide.client.outputs import Presigner, object_store, presigned
 from bide.client.requests import UPLOAD_ABOVE_BYTES, Request, checked
 from bide.contract import GenerateRequest, JobResult
 from bide.errors import ConfigurationError, InvalidRequestError
@@ -54,7 +54,7 @@ class Store:
 
 
 def test_typed_params_make_a_request() -> None:
-    """They know their provider and operation; only what was said is sent, and unknown fields pass."""
+    """They know their provider and operation; only fields that were set are sent, and unknown fields pass."""
     request, adapter = checked(FOX, {"idempotency_key": "k", "metadata": {"order": "1"}}, None)
 
     params: dict[str, Any] = {"modelID": "m1", "prompt": "a red fox", "newField": "passes"}
@@ -120,7 +120,7 @@ def test_options_win_over_the_request(request_: Request) -> None:
 
 
 def test_a_misspelt_option_is_refused() -> None:
-    """A checker sees it first; who has none is told, too."""
+    """A type checker finds it first; without a checker the client refuses it."""
     with pytest.raises(InvalidRequestError, match="deadline_second: is not a known field"):
         checked(FOX, {"deadline_second": 5}, None)  # type: ignore[typeddict-unknown-key]  # on purpose
 
@@ -164,7 +164,7 @@ def test_a_store_of_the_deployment() -> None:
     """`object_store` gives what a client needs, and does not connect."""
     store = object_store("bucket", endpoint_url="http://127.0.0.1:9", region="us-east-1")
     assert store.uri("a") == "s3://bucket/a"
-    assert isinstance(store, Presigns)
+    assert isinstance(store, Presigner)
 
 
 def test_a_store_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,9 +160,9 @@ def test_names_every_problem_at_once() -> None:
     """One round trip mends them all."""
     with pytest.raises(InvalidRequestError) as raised:
         GenerateRequest.parse({"provider": "p", "priority": 1, "colour": 2})
-    told = str(raised.value)
-    assert told.count(": ") == 3
-    assert all(f"{field}: " in told for field in ("operation", "priority", "colour"))
+    message = str(raised.value)
+    assert message.count(": ") == 3
+    assert all(f"{field}: " in message for field in ("operation", "priority", "colour"))
 
 
 def test_repeats_no_values() -> None:
@@ -234,7 +234,7 @@ def test_a_default_written_out_means_nothing() -> None:
 @settings(max_examples=80, derandomize=True)
 @given(raw=JSON | st.dictionaries(st.sampled_from(sorted(EVERYTHING)) | _TEXT, JSON, max_size=6))
 def test_reads_or_refuses_any_json(raw: object) -> None:
-    """Whatever a stranger puts into the queue is a request or an `InvalidRequestError`."""
+    """Any JSON in the queue is a request or an `InvalidRequestError`."""
     try:
         assert isinstance(GenerateRequest.parse(raw), GenerateRequest)
     except InvalidRequestError:
@@ -315,8 +315,8 @@ def test_what_only_looks_like_that_is_one(prefix: str) -> None:
 
 def test_a_record_from_before_with_such_a_prefix_is_read() -> None:
     """Its job was bought, and is brought home."""
-    told = json.dumps({**LEAST, "output_prefix": "runs/other"})
-    assert GenerateRequest.model_validate_json(told).output_prefix == "runs/other"
+    text = json.dumps({**LEAST, "output_prefix": "runs/other"})
+    assert GenerateRequest.model_validate_json(text).output_prefix == "runs/other"
 
 
 _SEGMENTS = st.sampled_from(

@@ -20,15 +20,15 @@ ENOUGH = {"BIDE_S3__BUCKET": "results"}
 KEY = "BIDE_PROVIDERS__PHOTOGPT__API_KEY"
 
 
-def told(**variables: str) -> Settings:
+def settings_of(**variables: str) -> Settings:
     """The settings of an environment that has nothing but these and what is required."""
     return load(ENOUGH | variables, env_file=None)
 
 
 def wrong_with(**variables: str) -> str:
-    """What is said of an environment that can't be used."""
+    """The message about an environment that can't be used."""
     with pytest.raises(ConfigurationProblems) as raised:
-        told(**variables)
+        settings_of(**variables)
     return str(raised.value)
 
 
@@ -58,7 +58,7 @@ def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
         secret.write_text("redis://:pw@127.0.0.1/0\n" if url else "ZnJvbS1hLWZpbGUtZnJvbS1hLWZpbGUt\n")
         name = variable_name(tuple(part.replace("<name>", "photogpt") for part in path))
         extra = {"BIDE_FLOWER__USER": "operator"} if "FLOWER" in name else {}
-        values = dict(in_force(told(**extra, **{name + FILE_SUFFIX: str(secret)})))
+        values = dict(in_force(settings_of(**extra, **{name + FILE_SUFFIX: str(secret)})))
         value = values[variable_path(name)]
         assert (value if url else value.get_secret_value()) == secret.read_text().strip()
 
@@ -112,7 +112,7 @@ SECRETS = {
 
 def test_secrets_show_nowhere() -> None:
     """Neither `repr`, `str` nor the printed list holds a key or a password, however it is nested."""
-    settings = told(**SECRETS)
+    settings = settings_of(**SECRETS)
     seen = [repr(settings), str(settings), repr(settings.account("photogpt")), *show(ENOUGH | SECRETS, env_file=None)]
 
     assert "hush" not in "\n".join(seen)
@@ -123,7 +123,7 @@ def test_secrets_show_nowhere() -> None:
 def test_wrong_secrets_show_nowhere() -> None:
     """A mistyped address or key is not repeated in what is said about it, nor in the chain of causes."""
     with pytest.raises(ConfigurationProblems) as raised:
-        told(
+        settings_of(
             BIDE_BROKER_URL="rdis://user:hush@127.0.0.1",
             BIDE_LEDGER_URL="redis://user:hush@127.0.0.1:hush",
             BIDE_PROVIDERS__PHOTOGPT__APIKEY="hush",
@@ -138,7 +138,7 @@ def test_wrong_secrets_show_nowhere() -> None:
 
 def test_secrets_are_listed_for_the_logs() -> None:
     """The logs get every secret value, so that they can star it out."""
-    listed = set(told(**SECRETS).secrets())
+    listed = set(settings_of(**SECRETS).secrets())
 
     assert {"hush-broker", "hush-flower", "hush-key", "hush-account"} <= listed
 
@@ -198,7 +198,7 @@ def test_example_holds_every_variable_and_no_other(tmp_path: Path) -> None:
 
 def test_example_shows_the_defaults() -> None:
     """A variable commented out shows the default, where there is one."""
-    defaults = {variable_name(path): value for path, value in in_force(told())}
+    defaults = {variable_name(path): value for path, value in in_force(settings_of())}
     commented = dict(re.findall(r"(?m)^#(BIDE_(?:TIMING|MEDIA|WORKER|POLLER|LOG)__\w+)=(.*)$", EXAMPLE.read_text()))
 
     assert len(commented) >= 14

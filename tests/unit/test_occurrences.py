@@ -174,7 +174,7 @@ def test_state_comes_back_as_it_was_written(server: fakeredis.FakeRedis) -> None
 
 
 def test_run_is_noted_before_it_is_sent(server: fakeredis.FakeRedis) -> None:
-    """With all that `bide.bulk` needs, so that whoever finds it can send it."""
+    """With all that `bide.bulk` needs, so that any beat can send it."""
     options = {"max_jobs": 10}
     occurrences = advanced(server, schedule(options=options))
 
@@ -204,7 +204,7 @@ def test_second_beat_finds_it_decided(server: fakeredis.FakeRedis) -> None:
 
 @dataclass
 class Sent:
-    """A post that keeps what it is given."""
+    """A sender that records its runs."""
 
     run_ids: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
@@ -219,7 +219,7 @@ class Sent:
 def deliver(occurrences: Occurrences, now: datetime, *, stage: Stage = "unknown") -> list[str]:
     """Deliver once; the ids of the runs that were sent."""
     sent = Sent()
-    occurrences.deliver(now=now, stage=lambda _: stage, post=sent)
+    occurrences.deliver(now=now, stage=lambda _: stage, sender=sent)
     assert not sent.given_up
     return sent.run_ids
 
@@ -247,7 +247,7 @@ def test_message_that_can_not_be_sent_is_sent_the_next_time(server: fakeredis.Fa
             raise OperationalError
 
     with pytest.raises(OperationalError):
-        occurrences.deliver(now=NOON, stage=lambda _: "unknown", post=Away())
+        occurrences.deliver(now=NOON, stage=lambda _: "unknown", sender=Away())
 
     assert deliver(occurrences, NOON + SECOND) == ["hourly-20261122T1200Z"]
 
@@ -262,12 +262,12 @@ def test_run_whose_rows_are_being_read_is_not_sent_again(server: fakeredis.FakeR
     assert deliver(occurrences, NOON + timedelta(hours=2)) == ["hourly-20261122T1200Z"]
 
 
-def test_run_that_nobody_begins_is_given_up(server: fakeredis.FakeRedis) -> None:
-    """After a day, with a few hundred messages at most; and that is told."""
+def test_run_that_no_worker_begins_is_given_up(server: fakeredis.FakeRedis) -> None:
+    """After a day, with a few hundred messages at most; the sender records it."""
     occurrences, sent = advanced(server, schedule()), Sent()
     step = timedelta(seconds=RESEND_CAP_SECONDS)
     for turn in range(GIVE_UP // step + 2):
-        occurrences.deliver(now=NOON + turn * step, stage=lambda _: "unknown", post=sent)
+        occurrences.deliver(now=NOON + turn * step, stage=lambda _: "unknown", sender=sent)
 
     assert 100 < len(sent.run_ids) < 200
     assert sent.given_up == ["hourly-20261122T1200Z"]

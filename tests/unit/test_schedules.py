@@ -30,8 +30,8 @@ def _write(tmp_path: Path) -> Write:
 
 def schedule(cron: str = "30 2 * * *", timezone: str = "Europe/Berlin", **more: Any) -> Schedule:
     """One that is right."""
-    told = {"name": "nightly", "cron": cron, "timezone": timezone, "source": "s3://uploads/rows.jsonl"}
-    return Schedule.model_validate({**told, **more})
+    table = {"name": "nightly", "cron": cron, "timezone": timezone, "source": "s3://uploads/rows.jsonl"}
+    return Schedule.model_validate({**table, **more})
 
 
 def due(cron: str, first: str, last: str, timezone: str = "Europe/Berlin") -> list[str]:
@@ -67,12 +67,12 @@ def test_whole_table_is_read(write: Write) -> None:
         "s3://u/r.jsonl",
     )
     assert (first.catch_up, first.enabled) == ("all", False)
-    assert first.options.said() == {"max_jobs": 10, "max_failures": "5%", "budget": 2.5}
-    assert (second.timezone.key, second.catch_up, second.enabled, second.options.said()) == ("UTC", "skip", True, {})
+    assert first.options.as_json() == {"max_jobs": 10, "max_failures": "5%", "budget": 2.5}
+    assert (second.timezone.key, second.catch_up, second.enabled, second.options.as_json()) == ("UTC", "skip", True, {})
 
 
-def test_all_problems_are_told_together(write: Write) -> None:
-    """Whoever mends the file mends it once: each problem has its place and its remedy."""
+def test_all_problems_are_reported_together(write: Write) -> None:
+    """An operator mends the file once: each problem has its place and its remedy."""
     file = write(
         'retries = 3\n[schedules."Bad Name"]\n[schedules.a]\ncron = "61 * * * *"\ntimezone = "Mars/Base"\n'
         'source = "http://x/y"\ncatch_up = "last"\nenabled = "yes"\nfile = "rows"\n'
@@ -102,7 +102,7 @@ def test_what_is_no_such_file_is_refused(text: str, write: Write) -> None:
         load(write(text))
 
 
-def test_missing_file_is_told(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     """So is one that is not there."""
     with pytest.raises(ConfigurationProblems, match=r"can't be read \(No such file"):
         load(tmp_path / "none.toml")

@@ -55,8 +55,8 @@ def test_next_times_cross_the_change_of_the_clocks(file: Path) -> None:
     assert (paused["next"], paused["last"], paused["missed"]) == ([], None, [])
 
 
-def test_last_and_missed_times_are_told(file: Path) -> None:
-    """With what became of each, and the runs that nobody has begun."""
+def test_last_and_missed_times_are_shown(file: Path) -> None:
+    """Each with its run, and the runs that no worker has begun."""
     loaded = load(file)
     with fakeredis.FakeRedis(decode_responses=True) as server:
         occurrences = Occurrences(server)
@@ -71,7 +71,7 @@ def test_last_and_missed_times_are_told(file: Path) -> None:
 
 
 def test_person_reads_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One paragraph for each; without Redis the file is shown, and what is missing is said."""
+    """One paragraph for each; without Redis the file is shown, and a message names what is missing."""
     monkeypatch.setenv("BIDE_BROKER_URL", "redis://127.0.0.1:1/0")
     shown = CliRunner().invoke(main, ["--file", str(file)])
 
@@ -82,7 +82,7 @@ def test_person_reads_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "last and missed times are not known" in shown.stderr
 
 
-def test_wrong_file_is_told(file: Path) -> None:
+def test_wrong_file_is_reported(file: Path) -> None:
     """All that is wrong, as beat says it."""
     file.write_text('[schedules.a]\ncron = "x"\n')
     shown = CliRunner().invoke(main, ["--file", str(file)])

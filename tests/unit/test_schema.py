@@ -84,6 +84,6 @@ def test_wrong_requests_do_not(request_: dict[str, Any]) -> None:
 def test_failures_pass_and_may_grow() -> None:
     """Every code is known, and a field that is added one day breaks no reader."""
     for code in FailureCode:
-        told = json.loads(Failure(code=code, message="m", job_id="a").model_dump_json())
-        assert list(validator("failure.json").iter_errors({**told, "added": 1})) == []
+        document = json.loads(Failure(code=code, message="m", job_id="a").model_dump_json())
+        assert list(validator("failure.json").iter_errors({**document, "added": 1})) == []
     assert list(validator("failure.json").iter_errors({"code": "unheard_of", "message": "m", "job_id": "a"}))

@@ -12,7 +12,7 @@ ENOUGH = {"BIDE_S3__BUCKET": "results"}
 KEY = "BIDE_PROVIDERS__PHOTOGPT__API_KEY"
 
 
-def told(**variables: str) -> Settings:
+def settings_of(**variables: str) -> Settings:
     """The settings of an environment that has nothing but these and what is required."""
     return load(ENOUGH | variables, env_file=None)
 
@@ -20,7 +20,7 @@ def told(**variables: str) -> Settings:
 def problems(**variables: str) -> dict[str, str]:
     """What is wrong with such an environment: the whole line of each problem, by variable."""
     with pytest.raises(ConfigurationProblems) as raised:
-        told(**variables)
+        settings_of(**variables)
     return {problem.variable: str(problem) for problem in raised.value.problems}
 
 
@@ -29,7 +29,7 @@ def problems(**variables: str) -> dict[str, str]:
 
 def test_defaults_need_nothing_but_a_bucket() -> None:
     """An environment with a bucket is enough, and everything else has a value."""
-    settings = told()
+    settings = settings_of()
 
     assert settings.broker_url == settings.result_url == settings.ledger_url == "redis://127.0.0.1:6379/0"
     assert settings.timing.visibility_timeout_seconds == 300
@@ -38,14 +38,14 @@ def test_defaults_need_nothing_but_a_bucket() -> None:
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes the settings of a running process."""
+    """No code changes the settings of a running process."""
     with pytest.raises(ValueError, match="frozen"):
-        told().s3.bucket = "another"  # type: ignore[misc]  # that is the point
+        settings_of().s3.bucket = "another"  # type: ignore[misc]  # that is the point
 
 
 def test_account_inherits_from_its_provider() -> None:
     """An account has its own values where they are set, and its provider's where they are not."""
-    settings = told(
+    settings = settings_of(
         BIDE_PROVIDERS__PHOTOGPT__BASE_URL="https://api.example.com/v1/",
         BIDE_PROVIDERS__PHOTOGPT__API_KEY="key-of-all",
         BIDE_PROVIDERS__PHOTOGPT__MAX_IN_FLIGHT="7",
@@ -71,25 +71,28 @@ def test_key_is_taken_literally(key: str, tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text(f"{KEY}='{key}'\n")
 
-    for settings in (told(**{KEY: key}), load(ENOUGH, env_file=env_file)):
+    for settings in (settings_of(**{KEY: key}), load(ENOUGH, env_file=env_file)):
         assert settings.account("photogpt").api_key.get_secret_value() == key
 
 
 def test_empty_value_counts_as_unset() -> None:
     """`BIDE_X=` is how Compose files say nothing."""
-    assert told(BIDE_BROKER_URL="", BIDE_S3__ENDPOINT_URL="", BIDE_TIMING__LEASE_SECONDS="") == told()
+    assert settings_of(BIDE_BROKER_URL="", BIDE_S3__ENDPOINT_URL="", BIDE_TIMING__LEASE_SECONDS="") == settings_of()
 
 
 @pytest.mark.parametrize(("endpoint", "style"), [("", "auto"), ("http://127.0.0.1:9000", "path")])
 def test_addressing_style_follows_the_endpoint(endpoint: str, style: str) -> None:
-    """A store that is not AWS is addressed by path unless somebody says otherwise."""
-    assert told(BIDE_S3__ENDPOINT_URL=endpoint).s3.addressing_style == style
-    assert told(BIDE_S3__ENDPOINT_URL=endpoint, BIDE_S3__ADDRESSING_STYLE="virtual").s3.addressing_style == "virtual"
+    """A store that is not AWS is addressed by path unless a variable names another style."""
+    assert settings_of(BIDE_S3__ENDPOINT_URL=endpoint).s3.addressing_style == style
+    assert (
+        settings_of(BIDE_S3__ENDPOINT_URL=endpoint, BIDE_S3__ADDRESSING_STYLE="virtual").s3.addressing_style
+        == "virtual"
+    )
 
 
 def test_amqp_broker_keeps_records_and_results_in_redis() -> None:
     """With a broker that is no Redis the results go where the records go."""
-    settings = told(BIDE_BROKER_URL="amqp://rabbit//", BIDE_LEDGER_URL="redis://store:6379/1")
+    settings = settings_of(BIDE_BROKER_URL="amqp://rabbit//", BIDE_LEDGER_URL="redis://store:6379/1")
 
     assert settings.result_url == settings.ledger_url == "redis://store:6379/1"
 
@@ -97,7 +100,7 @@ def test_amqp_broker_keeps_records_and_results_in_redis() -> None:
 def test_unix_socket_has_one_form() -> None:
     """The spelling kombu has of a socket address is understood and becomes redis-py's."""
     assert (
-        told(BIDE_BROKER_URL="redis+socket:///run/redis.sock?virtual_host=2").ledger_url
+        settings_of(BIDE_BROKER_URL="redis+socket:///run/redis.sock?virtual_host=2").ledger_url
         == "unix:///run/redis.sock?db=2"
     )
 
@@ -105,7 +108,7 @@ def test_unix_socket_has_one_form() -> None:
 # What is refused
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     """One start is enough to learn everything that must be mended, single values and pairs of them."""
     found = problems(
         BIDE_BROKER_URL="http://127.0.0.1",
@@ -137,7 +140,7 @@ def test_all_problems_are_told_at_once() -> None:
     ],
 )
 def test_misspelt_variable_is_a_problem(misspelt: str, nearest: str) -> None:
-    """A variable that nobody reads is told, with the name that was probably meant."""
+    """A variable that no process reads is reported, with the name that was probably meant."""
     assert f"did you mean {nearest}?" in problems(**{misspelt: "value"})[misspelt]
 
 
@@ -222,8 +225,8 @@ def test_poll_plans_are_checked_for_each_account() -> None:
     ],
 )
 def test_missing_account_names_the_variable_to_set(provider: str, account: str, variable: str) -> None:
-    """Who asks for an account that is not set up learns which variable would set it up."""
-    settings = told(
+    """The error for an account that is not set up names the variable that would set it up."""
+    settings = settings_of(
         BIDE_PROVIDERS__PHOTOGPT__MAX_IN_FLIGHT="1", BIDE_PROVIDERS__NEXTRY__ACCOUNTS__C__API_KEY="key-of-c"
     )
 
@@ -233,8 +236,11 @@ def test_missing_account_names_the_variable_to_set(provider: str, account: str, 
 
 def test_buckets_that_messages_may_name_are_names_of_buckets() -> None:
     """A JSON list, or names with commas between them; an address would open nothing."""
-    assert told(BIDE_BULK__SOURCE_BUCKETS='["uploads", "catalogs"]').bulk.source_buckets == ("uploads", "catalogs")
-    assert told(BIDE_BULK__SOURCE_BUCKETS="uploads,catalogs").bulk.source_buckets == ("uploads", "catalogs")
-    assert told().bulk.source_buckets == ()
+    assert settings_of(BIDE_BULK__SOURCE_BUCKETS='["uploads", "catalogs"]').bulk.source_buckets == (
+        "uploads",
+        "catalogs",
+    )
+    assert settings_of(BIDE_BULK__SOURCE_BUCKETS="uploads,catalogs").bulk.source_buckets == ("uploads", "catalogs")
+    assert settings_of().bulk.source_buckets == ()
     for wrong in ('["s3://uploads"]', '["uploads/a"]', '["*"]', '[""]', '{"uploads": 1}', "[1]"):
         assert set(problems(BIDE_BULK__SOURCE_BUCKETS=wrong)) == {"BIDE_BULK__SOURCE_BUCKETS"}

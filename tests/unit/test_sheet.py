@@ -23,8 +23,8 @@ def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def told(tmp_path: Path, params: Any, **other: Any) -> Row:
-    """A row as it comes back from the line that tells of it."""
+def row_of(tmp_path: Path, params: Any, **other: Any) -> Row:
+    """A row out of its line of the results."""
     request = {"provider": "nextry", "operation": "generate_image", "params": params}
     with Rows(tmp_path) as rows:
         rows.add(json.dumps({"row": 7, "state": "failed", "request": request, **other}).encode())
@@ -67,7 +67,7 @@ def test_photograph_is_turned_upright() -> None:
 
 
 def test_large_photograph_is_read_at_a_fraction() -> None:
-    """A JPEG above the limit is decoded at an eighth of its size; one told in waves can't be, and is refused."""
+    """A JPEG above the limit is decoded at an eighth of its size; a progressive one can't be, and is refused."""
     image = Image.new("L", (8000, 6000))
     assert image.width * image.height > MAX_PIXELS
 
@@ -108,8 +108,8 @@ def test_length_of_a_video_is_read(box: bytes, seconds: float | None) -> None:
     ],
 )
 def test_prompt_is_found(params: dict[str, Any], prompt: str, tmp_path: Path) -> None:
-    """Wherever a provider has it; of a request without one the short parameters are told."""
-    row = told(tmp_path, params)
+    """Wherever a provider has it; of a request without one the short parameters are shown."""
+    row = row_of(tmp_path, params)
 
     assert row.prompt == prompt
     assert len(row.prompt) <= LONGEST_TEXT
@@ -118,14 +118,16 @@ def test_prompt_is_found(params: dict[str, Any], prompt: str, tmp_path: Path) ->
 def test_row_of_a_later_version_is_read(tmp_path: Path) -> None:
     """A field that is not known yet costs nothing."""
     output = {"uri": "s3://b/k", "bucket": "b", "key": "k", "content_type": "image/png", "size": 1, "sha256": "0"}
-    row = told(tmp_path, {}, outputs=[{**output, "mood": "calm"}], weather="fine")
+    row = row_of(tmp_path, {}, outputs=[{**output, "mood": "calm"}], weather="fine")
 
     assert row.outputs[0].key == "k"
 
 
 def test_row_without_a_request_is_read(tmp_path: Path) -> None:
     """One whose line could not be read any more has no provider, no parameters and a reason."""
-    row = told(tmp_path, None, request={"provider": None, "operation": None}, error={"code": "lost", "message": "gone"})
+    row = row_of(
+        tmp_path, None, request={"provider": None, "operation": None}, error={"code": "lost", "message": "gone"}
+    )
 
     assert (row.what, row.prompt, row.code, row.reason) == ("", "", "lost", "gone")
 
@@ -152,6 +154,6 @@ def test_pager_has_the_ends_and_the_neighbours(number: int, shown: str) -> None:
     assert " ".join(re.findall(r">(\d+|…)<", pager)) == shown
 
 
-def test_row_without_prompt_is_told_by_its_operation() -> None:
+def test_row_without_prompt_is_named_by_its_operation() -> None:
     """Something is always there to read."""
     assert "photogpt images.generation" in page(1, 1)

@@ -1,4 +1,4 @@
-"""`python -m workers.scheduling`, which `bide schedules` becomes: see `workers.scheduling.show`."""
+"""The program that `bide schedules` becomes: see `workers.scheduling.show`."""
 
 import sys
 

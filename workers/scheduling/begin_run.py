@@ -1,4 +1,4 @@
-"""Begins a bulk run in a worker: what a schedule asks for, from a source that the worker can read."""
+"""The beginning of a bulk run in a worker: a message names the run and a source that the worker can read."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-#: What a message says of a run.
+#: The fields of a message.
 _FIELDS = frozenset({"run_id", "source", "options"})
 
 
 def begin_run(tools: Toolbox, message: Mapping[str, Any], *, schedules: Path = SCHEDULES_FILE) -> str | None:
-    """Begin the run `{"run_id", "source", "options"}`; its id, or None where it can't be begun, or another is at it.
+    """Begin the run `{"run_id", "source", "options"}`. Returns its id; None where it is refused, or begun elsewhere.
 
-    What can't be begun stands in the list of runs with the reason, so that nobody sends it again. Raises
-    `InvalidRequestError` for what names no run, and what passes: `StorageError`, `LedgerAwayError`.
+    A refused run is recorded with the reason, so that beat does not send it again. Raises `InvalidRequestError` for a
+    message that names no run; `StorageError` and `LedgerAwayError` where another attempt may succeed.
     """
     run_id, source = _named(message)
     with tools.runs.intake_lease(run_id, seconds=tools.settings.timing.lease_seconds) as alone:
@@ -46,7 +46,7 @@ def begin_run(tools: Toolbox, message: Mapping[str, Any], *, schedules: Path = S
 
 
 def _named(message: Mapping[str, Any]) -> tuple[str, str]:
-    """The run's id and its source, which its record and its refusal name."""
+    """The run's id and its source; raises `InvalidRequestError`."""
     if set(message) - _FIELDS:
         raise InvalidRequestError(f"run: has an unknown field; there are {', '.join(sorted(_FIELDS))}")
     run_id, source = check_run_id(message.get("run_id")), message.get("source")
@@ -78,7 +78,7 @@ def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str,
 
 
 def _check_readable(tools: Toolbox, message: Mapping[str, Any], file: Path, named: Mapping[str, str | None]) -> None:
-    """Raise `InvalidRequestError` for a source that is neither open to messages nor of a schedule of this worker."""
+    """Raise `InvalidRequestError` for a source that messages may not name, unless this worker's schedules have it."""
     buckets = {tools.storage.options.bucket, *tools.settings.bulk.source_buckets}
     try:
         for what, source in named.items():
@@ -90,7 +90,7 @@ def _check_readable(tools: Toolbox, message: Mapping[str, Any], file: Path, name
 
 
 def _is_scheduled(message: Mapping[str, Any], file: Path) -> bool:
-    """Whether beat may have sent it: anybody can write a message, and only an operator that file."""
+    """Whether the message is one of a schedule in the file, which only an operator can write."""
     try:
         return any(schedule.sends(message) for schedule in load(file))
     except ConfigurationProblems:
@@ -98,7 +98,7 @@ def _is_scheduled(message: Mapping[str, Any], file: Path) -> bool:
 
 
 def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str | None]:
-    """What the run may do, and its template."""
+    """The options of the run, and its template."""
     given = message.get("options") or {}
     if not isinstance(given, dict):
         raise InvalidRequestError("options: must be a JSON object")
@@ -120,7 +120,7 @@ def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str |
 
 
 def _refuse(tools: Toolbox, run_id: str, source: str, error: BideError) -> None:
-    """The run ends with the reason, unless it goes on, or the name is another's."""
+    """End the run with the reason, unless it has begun, or its name belongs to another source."""
     why = str(error)[:2000]
     log.error("bulk.refused", run=run_id, source=source, reason=why)
     known = tools.runs.read(run_id)

@@ -1,7 +1,7 @@
-"""What becomes of each time a schedule is due: decided once, noted in Redis, and sent until its run is there.
+"""Occurrences of schedules: each is decided once, noted in Redis, and sent until its run is there.
 
-The note comes before the message, so that a message may be lost; a run's id comes from its schedule's name and due
-time, so that it may be sent twice. Two beats that decide at once are told apart by a transaction.
+The note comes before the message, so that a message may be lost. A run's id is made of its schedule's name and its due
+time, so that a message may be sent twice. A transaction serializes two beats that decide at once.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ from config.schedules import Schedule
 
 log = structlog.get_logger()
 
-#: A schedule's own state: the rule it went by, until when its times are decided, its last run and the missed times.
+#: The state of a schedule: its rule, the time up to which its occurrences are decided, its last run, its missed times.
 STATE_KEY = "bide:schedule:{}"
 
-#: The runs that were sent, or are to be, and have not begun; by id.
+#: The runs that are to be sent, or were sent and have not begun; by id.
 PENDING_KEY = "bide:schedules:pending"
 
-#: So much later than due is still in time: a second beat has taken over by then, a restarted Redis is back.
+#: An occurrence this late is still in time: by then a second beat has taken over, and a restarted Redis is back.
 GRACE = timedelta(minutes=2)
 
-#: What passed before that is not looked at; of what passed since, so many are made up for at most.
+#: The age up to which missed times count, and the most of them that are made up for.
 LOOK_BACK = timedelta(days=31)
 MOST_CATCH_UPS = 100
 
-#: Missed times that are remembered, by schedule.
+#: The most missed times that are remembered of each schedule.
 MOST_MISSED = 20
 
-#: A run that has not begun is sent again after this, then after twice as long and so on, up to the cap [seconds].
+#: The delay until a run that has not begun is sent again: it doubles from the first figure to the second [seconds].
 RESEND_SECONDS, RESEND_CAP_SECONDS = 10.0, 600.0
 
-#: A run that nobody begins is given up after this.
+#: The time after which a run that no worker begins is given up.
 GIVE_UP = timedelta(days=1)
 
-#: How long a schedule's state outlives its last change: longer than a year, as some are due once in it.
+#: The time for which a schedule's state outlives its last change: over a year, since some are due once a year.
 REMEMBERED = timedelta(days=400)
 
 
-#: How far a run is that was sent: nobody has it, its rows are being read, or its record decides about all that follows.
+#: The stage of a run that was sent: no worker has it, its rows are being read, or its record decides all that follows.
 Stage = Literal["unknown", "beginning", "begun"]
 
 
 @dataclass(frozen=True)
 class Missed:
-    """A time that passed while no beat ran; `run_id` is empty where nothing was started for it."""
+    """A time that passed while no beat ran; `run_id` is empty where no run was started for it."""
 
     due: str
     run_id: str = ""
@@ -60,10 +60,10 @@ class Missed:
 
 @dataclass(frozen=True)
 class State:
-    """Where one schedule stands."""
+    """The state of one schedule."""
 
     rule: str = ""
-    #: Up to here all is decided.
+    #: The time up to which all occurrences are decided.
     until: str = ""
     last_due: str = ""
     last_run: str = ""
@@ -72,7 +72,7 @@ class State:
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> State:
-        """From the hash in Redis; the beginning where there is none."""
+        """The state out of its hash in Redis; an empty hash is the first state."""
         if not fields:
             return cls()
         missed = tuple(Missed(**entry) for entry in json.loads(fields.get("missed", "[]")))
@@ -86,16 +86,16 @@ class State:
 
 @dataclass(frozen=True)
 class Decision:
-    """The state that follows, and the due times for which a run is to start."""
+    """The next state, and the due times for which a run is to start."""
 
     state: State
     starts: tuple[datetime, ...] = field(default=())
 
 
 def decide(schedule: Schedule, state: State, *, now: datetime) -> Decision:
-    """What is to be done about all times that passed since the last decision.
+    """Decide about all times that passed since the last decision.
 
-    A schedule that is new, was changed or switched on begins now: there is nothing to make up for.
+    A schedule that is new, changed or switched on begins now, without anything to make up for.
     """
     rule = schedule.rule if schedule.enabled else "off"
     if state.rule != rule:
@@ -133,14 +133,14 @@ def _changed(state: State, **changes: Any) -> State:
     return State(**{**vars(state), **changes})
 
 
-class Post(Protocol):
-    """Where runs are sent."""
+class RunSender(Protocol):
+    """Sends runs to the workers."""
 
     def send(self, run: dict[str, Any]) -> None:
-        """Have a run begun."""
+        """Have a worker begin a run."""
 
     def give_up(self, run: dict[str, Any]) -> None:
-        """Nobody began it in time: say so where people look for it."""
+        """Record that no worker began a run in time."""
 
 
 class Occurrences:
@@ -150,7 +150,7 @@ class Occurrences:
         self._server: Any = server  # redis-py's types do not know whether answers are text
 
     def state(self, name: str) -> State:
-        """Where a schedule stands."""
+        """The state of a schedule."""
         return State.of(self._server.hgetall(STATE_KEY.format(name)))
 
     def pending(self) -> dict[str, dict[str, Any]]:
@@ -158,10 +158,10 @@ class Occurrences:
         return {run_id: json.loads(entry) for run_id, entry in self._server.hgetall(PENDING_KEY).items()}
 
     def advance(self, schedule: Schedule, *, now: datetime) -> tuple[str, ...]:
-        """Decide about all times that passed, and note the runs that follow; their ids."""
+        """Decide about all times that passed, and note the runs that follow. Returns their ids."""
         key = STATE_KEY.format(schedule.name)
 
-        def move(pipe: Any) -> tuple[str, ...]:
+        def change(pipe: Any) -> tuple[str, ...]:
             state = State.of(pipe.hgetall(key))  # under WATCH a pipeline answers at once
             decision = decide(schedule, state, now=now)
             pipe.multi()
@@ -173,13 +173,13 @@ class Occurrences:
                 pipe.expire(PENDING_KEY, 2 * GIVE_UP)
             return tuple(map(schedule.run_id, decision.starts))
 
-        started: tuple[str, ...] = self._server.transaction(move, key, value_from_callable=True)
+        started: tuple[str, ...] = self._server.transaction(change, key, value_from_callable=True)
         for run_id in started:
             log.info("schedule.due", schedule=schedule.name, run_id=run_id)
         return started
 
-    def deliver(self, *, now: datetime, stage: Callable[[str], Stage], post: Post) -> None:
-        """Send each run that nobody has begun and whose turn it is; what `post` raises is left to the next time."""
+    def deliver(self, *, now: datetime, stage: Callable[[str], Stage], sender: RunSender) -> None:
+        """Send each run that has not begun and is due; an error of `sender` leaves the rest to the next turn."""
         for run_id, entry in self.pending().items():
             match stage(run_id):
                 case "begun":
@@ -187,11 +187,11 @@ class Occurrences:
                 case "beginning":  # its rows are being read, for minutes if they are many
                     continue
                 case "unknown" if now - datetime.fromisoformat(entry["noted_at"]) > GIVE_UP:
-                    post.give_up(entry["run"])
+                    sender.give_up(entry["run"])
                     self._server.hdel(PENDING_KEY, run_id)
                     log.error("schedule.gave_up", run_id=run_id, sent=entry["sent"])
                 case "unknown" if entry["next_at"] <= now.timestamp():
-                    post.send(entry["run"])
+                    sender.send(entry["run"])
                     self._note_sent(run_id, entry, now)
 
     def _note_sent(self, run_id: str, entry: dict[str, Any], now: datetime) -> None:
@@ -203,5 +203,5 @@ class Occurrences:
 
 
 def _entry(schedule: Schedule, due: datetime, now: datetime) -> dict[str, Any]:
-    """A run as `bide.bulk` takes it, and how often it was sent."""
+    """The note of a run: its message to `bide.bulk`, when it was noted, how often it was sent."""
     return {"run": schedule.run(due), "noted_at": now.isoformat(), "sent": 0, "next_at": 0.0}

@@ -1,7 +1,7 @@
-"""Beat: RedBeat's scheduler, of which one at a time works, and the schedules of `config/schedules.toml` in its turns.
+"""Beat: RedBeat's scheduler, of which one process at a time works, with the schedules of `config/schedules.toml`.
 
-RedBeat's own entries know neither a time zone nor the time they were due, and a message that could not be sent is lost
-with them. What is due is therefore decided here; RedBeat holds the lock, turns, and keeps the entries others may add.
+RedBeat's own entries know neither a time zone nor the time at which they were due, and lose a message that can't be
+sent. This module therefore decides what is due. RedBeat holds the lock, gives the turns, and keeps entries of others.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from workers.transport.refusals import RETRY_SECONDS, LineThrottle
 
 log = structlog.get_logger()
 
-# RedBeat takes its lock before the first turn, and a beat to which Redis refuses it would end; ours takes it in a turn.
+# RedBeat takes its lock before the first turn, and ends where Redis refuses it; this scheduler takes it in a turn.
 beat_init.disconnect(acquire_distributed_beat_lock)
 
-#: What is said of a run that was given up.
-NOBODY_BEGAN_IT = (
+#: The note of a run that was given up.
+NEVER_BEGUN = (
     f"no worker could begin it within {GIVE_UP / timedelta(hours=1):g} hours of its time, so nothing was bought; "
     "`bide bulk run` buys its rows under another name"
 )
@@ -53,13 +53,13 @@ class Schedules:
         self._occurrences, self._runs = Occurrences(server), Runs(server)
 
     def turn(self, now: datetime) -> float:
-        """Do what is due; how long it is until the next time [seconds]. Trouble is logged and left to the next turn."""
+        """Send what is due. Returns the delay until the next occurrence [seconds]; in an outage a later turn does."""
         try:
             for schedule in self._schedules:
                 self._occurrences.advance(schedule, now=now)
-            self._occurrences.deliver(now=now, stage=self._stage, post=self)
+            self._occurrences.deliver(now=now, stage=self._stage, sender=self)
         except (LedgerAwayError, redis.RedisError, OperationalError, OSError) as error:
-            _say_away(error)
+            _log_away(error)
         return self._until_next(now)
 
     def _until_next(self, now: datetime) -> float:
@@ -67,7 +67,7 @@ class Schedules:
         return min(((moment - now).total_seconds() for moment in due), default=float("inf"))
 
     def _stage(self, run_id: str) -> Stage:
-        """Whether the run is there, its input in place, or was refused; or is about to be."""
+        """The stage of a run: begun where its input is in place or it was refused, beginning while it is read."""
         run = self._runs.read(run_id)
         if run is not None and run.state != "starting":
             return "begun"
@@ -80,17 +80,17 @@ class Schedules:
         )
 
     def give_up(self, run: dict[str, Any]) -> None:
-        """It stands in the list of runs, and why nothing came of it."""
+        """End a run that no worker began, so that the list of runs has it with the reason."""
         if self._runs.read(run["run_id"]) is None:
             self._runs.create(run["run_id"], rows=0, digest="", source=run["source"], options=Options())
-        self._runs.forget(run["run_id"], why=NOBODY_BEGAN_IT)
+        self._runs.forget(run["run_id"], why=NEVER_BEGUN)
 
 
 _line = LineThrottle()
 
 
-def _say_away(error: Exception) -> None:
-    """Beat waits for Redis: a line of that once a minute."""
+def _log_away(error: Exception) -> None:
+    """Log that beat waits for Redis, once a minute."""
     cause = error.__cause__ if isinstance(error, OperationalError) and error.__cause__ else error
     reason = str(error) if isinstance(error, LedgerAwayError) else why_away(cause)
     if _line.due(reason):
@@ -98,9 +98,9 @@ def _say_away(error: Exception) -> None:
 
 
 class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
-    """RedBeat's; it reads `--schedule` (`config/schedules.toml`) before all else, and ends where that is wrong."""
+    """RedBeat's scheduler with schedules. It reads `--schedule` first, and ends where that file is wrong."""
 
-    lock: Any  # what RedBeat does not say of it
+    lock: Any  # RedBeat has no types
 
     def __init__(self, app: Celery, *, schedule_filename: str, **options: Any) -> None:
         try:
@@ -111,20 +111,20 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
         self._schedules = Schedules(app, schedules)
 
     def setup_schedule(self) -> None:
-        """RedBeat's reading of its entries, once Redis answers."""
+        """Have RedBeat read its entries, once Redis answers."""
         while True:
             try:
                 super().setup_schedule()
             except redis.RedisError as error:
                 if not is_away(error):
                     raise
-                _say_away(error)
+                _log_away(error)
                 time.sleep(RETRY_SECONDS)
             else:
                 return
 
     def tick(self, **options: Any) -> float:
-        """RedBeat's turn, which keeps the lock, and ours; while Redis is away, or refuses, it waits for the next."""
+        """Take RedBeat's turn, which renews the lock, then ours. Where Redis is away or refuses, the next turn does."""
         try:
             if self.lock is None:
                 acquire_distributed_beat_lock(SimpleNamespace(scheduler=self))
@@ -135,7 +135,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
         except redis.RedisError as error:
             if not is_away(error):
                 raise
-            _say_away(error)
+            _log_away(error)
             return RETRY_SECONDS
         return max(0.0, min(wait, self._schedules.turn(datetime.now(UTC))))
 

@@ -1,4 +1,4 @@
-"""What `bide schedules` shows: each schedule with its next times, its last run and what it missed."""
+"""`bide schedules`: shows each schedule with its next times, its last run and its missed times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bide.settings.problems import ConfigurationProblems
 from config.schedules import SCHEDULES_FILE, Schedule, load
 from workers.scheduling.occurrences import Occurrences, State
 
-#: Times to come that are shown of each schedule.
+#: Next times that are shown of each schedule.
 NEXT_SHOWN = 5
 
 #: Missed times that are shown to a person; `--json` has all that are remembered.
@@ -28,16 +28,16 @@ MISSED_SHOWN = 3
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--file", type=click.Path(path_type=Path), default=SCHEDULES_FILE)
 def main(as_json: bool, file: Path) -> None:
-    """Show the schedules of a file; what has become of them is in Redis."""
+    """Show the schedules of a file, with their states out of Redis."""
     try:
         schedules = load(file)
     except ConfigurationProblems as problems:
         raise ProblemsError(str(problems)) from None
-    told = described(schedules, _occurrences(), now=datetime.now(UTC))
+    shown = described(schedules, _occurrences(), now=datetime.now(UTC))
     if as_json:
-        echo_json(told)
-    elif told:
-        echo_paragraphs(map(_lines, told))
+        echo_json(shown)
+    elif shown:
+        echo_paragraphs(map(_lines, shown))
     else:
         echo(f"{file.name} has no schedules")
 
@@ -45,7 +45,7 @@ def main(as_json: bool, file: Path) -> None:
 def described(
     schedules: tuple[Schedule, ...], occurrences: Occurrences | None, *, now: datetime
 ) -> list[dict[str, Any]]:
-    """Each schedule as JSON has it; without `occurrences` only what the file says."""
+    """Each schedule as JSON; without `occurrences` only what the file has."""
     pending = occurrences.pending() if occurrences else {}
     return [_described(one, occurrences.state(one.name) if occurrences else State(), pending, now) for one in schedules]
 
@@ -57,7 +57,7 @@ def _described(schedule: Schedule, state: State, pending: dict[str, Any], now: d
         "cron": schedule.cron,
         "timezone": schedule.timezone.key,
         "source": schedule.source,
-        "options": schedule.options.said(),
+        "options": schedule.options.as_json(),
         "catch_up": schedule.catch_up,
         "enabled": schedule.enabled,
         "next": [due.astimezone(schedule.timezone).isoformat() for due in coming],
@@ -76,17 +76,19 @@ def _local(schedule: Schedule, moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone(schedule.timezone).isoformat()
 
 
-def _lines(told: dict[str, Any]) -> Iterator[str]:
-    yield f"{told['name']}  {told['cron']}  {told['timezone']}" + ("" if told["enabled"] else "  (off)")
-    yield f"  source  {told['source']}" + "".join(f"  {name}={value}" for name, value in told["options"].items())
-    for title, due in zip(["next", *[""] * NEXT_SHOWN], told["next"], strict=False):
+def _lines(schedule: dict[str, Any]) -> Iterator[str]:
+    yield f"{schedule['name']}  {schedule['cron']}  {schedule['timezone']}" + ("" if schedule["enabled"] else "  (off)")
+    yield f"  source  {schedule['source']}" + "".join(
+        f"  {name}={value}" for name, value in schedule["options"].items()
+    )
+    for title, due in zip(["next", *[""] * NEXT_SHOWN], schedule["next"], strict=False):
         yield f"  {title:7} {_readable(due)}"
-    if last := told["last"]:
+    if last := schedule["last"]:
         yield f"  last    {_readable(last['due'])}  run {last['run_id']}"
-    if count := told["missed_count"]:
-        yield f"  missed  {count}, the latest {'; '.join(map(_missed, told['missed'][: -MISSED_SHOWN - 1 : -1]))}"
-    if told["waiting"]:
-        yield f"  waits   {', '.join(told['waiting'])}: sent, and not begun by any worker yet"
+    if count := schedule["missed_count"]:
+        yield f"  missed  {count}, the latest {'; '.join(map(_missed, schedule['missed'][: -MISSED_SHOWN - 1 : -1]))}"
+    if schedule["waiting"]:
+        yield f"  waits   {', '.join(schedule['waiting'])}: sent, and not begun by any worker yet"
 
 
 def _missed(entry: dict[str, Any]) -> str:
@@ -98,7 +100,7 @@ def _readable(moment: str) -> str:
 
 
 def _occurrences() -> Occurrences | None:
-    """What Redis knows of them; None, with a word about it, where it can't be asked."""
+    """The occurrences in Redis; None, with a message on standard error, where Redis does not answer."""
     try:
         from workers.app import app  # noqa: PLC0415 - it ends the process where the settings are wrong
 

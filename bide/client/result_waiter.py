@@ -1,4 +1,4 @@
-"""Waits for many results at once: one loop that looks at all of their keys together."""
+"""The waiter for results: one task of an event loop, which reads the keys of all awaited results together."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bide.redis_errors import is_away
 #: Keys that one command asks for.
 PAGE = 500
 
-#: Between two looks: at least, and longer where many wait, up to the most [seconds].
+#: Time between two reads of all keys: the least, the most, and what each awaited result adds [seconds].
 LEAST_SECONDS, MOST_SECONDS, SECONDS_FOR_EACH = 0.05, 0.5, 0.0002
 
 
-class Waiting:
-    """One task for all waiters of an event loop; it lives as long as somebody waits."""
+class ResultWaiter:
+    """Waits for results in one task of an event loop. The task lives as long as a result is awaited."""
 
     def __init__(
         self,
@@ -32,70 +32,70 @@ class Waiting:
         read: Callable[[bytes | str], JobResult | None],
     ) -> None:
         self.server = server
-        self._key, self._read = key, read
-        self._waiting: dict[str, list[asyncio.Future[JobResult]]] = defaultdict(list)
-        self._looking: asyncio.Task[None] | None = None
+        self._key, self._decode = key, read
+        self._waiters: dict[str, list[asyncio.Future[JobResult]]] = defaultdict(list)
+        self._task: asyncio.Task[None] | None = None
 
     async def wait(self, job_id: str) -> JobResult:
-        """The result of a job; raises `JobFailed`, or what Redis says where it is broken and not just away."""
+        """The result of a job; raises `JobFailed`, or an error of Redis that is more than an outage."""
         mine: asyncio.Future[JobResult] = asyncio.get_running_loop().create_future()
-        self._waiting[job_id].append(mine)
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+        self._waiters[job_id].append(mine)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._read_all())
         try:
             return await mine
         finally:
             self._forget(job_id, mine)
 
     async def close(self) -> None:
-        """End the loop; whoever still waits is canceled."""
-        for futures in self._waiting.values():
+        """End the task; waits that go on are canceled."""
+        for futures in self._waiters.values():
             for future in futures:
                 future.cancel()
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._task is not None:
+            self._task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._looking
+                await self._task
         await close_async(self.server)
 
     def _forget(self, job_id: str, future: asyncio.Future[JobResult]) -> None:
-        futures = self._waiting[job_id]
+        futures = self._waiters[job_id]
         if future in futures:
             futures.remove(future)
         if not futures:
-            del self._waiting[job_id]
+            del self._waiters[job_id]
 
-    async def _look(self) -> None:
+    async def _read_all(self) -> None:
         try:
-            while self._waiting:
-                job_ids = list(self._waiting)
+            while self._waiters:
+                job_ids = list(self._waiters)
                 for start in range(0, len(job_ids), PAGE):
-                    await self._look_at(job_ids[start : start + PAGE])
+                    await self._read_page(job_ids[start : start + PAGE])
                 await asyncio.sleep(min(LEAST_SECONDS + SECONDS_FOR_EACH * len(job_ids), MOST_SECONDS))
         except Exception as error:
-            for futures in list(self._waiting.values()):
-                _settle(futures, error)
+            for futures in list(self._waiters.values()):
+                _resolve(futures, error)
 
-    async def _look_at(self, job_ids: list[str]) -> None:
+    async def _read_page(self, job_ids: list[str]) -> None:
         try:
             found = await self.server.mget([self._key(job_id) for job_id in job_ids])
         except (redis.RedisError, OSError) as error:
             if not is_away(error):
                 raise
             return  # a restart of Redis does not end a wait
-        for job_id, kept in zip(job_ids, found, strict=True):
-            if kept is None:
+        for job_id, content in zip(job_ids, found, strict=True):
+            if content is None:
                 continue
             try:
-                result = self._read(kept)
+                result = self._decode(content)
             except Exception as error:  # a bad end, the waiter's to handle
-                _settle(self._waiting.get(job_id, []), error)
+                _resolve(self._waiters.get(job_id, []), error)
             else:
                 if result is not None:
-                    _settle(self._waiting.get(job_id, []), result)
+                    _resolve(self._waiters.get(job_id, []), result)
 
 
-def _settle(futures: list[asyncio.Future[JobResult]], outcome: JobResult | Exception) -> None:
+def _resolve(futures: list[asyncio.Future[JobResult]], outcome: JobResult | Exception) -> None:
     for future in futures:
         if future.done():
             continue

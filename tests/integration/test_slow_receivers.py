@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from celery import Celery
 
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName
@@ -59,7 +60,7 @@ def tools(shared: RedisServer, server: redis.Redis) -> Iterator[Toolbox]:
         "BIDE_CALLBACKS__ALLOWED_HOSTS": str([*ADDRESSES, "localhost"]).replace("'", '"'),
         "BIDE_CALLBACKS__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
     }
-    made = Toolbox(load(given, env_file=None))
+    made = Toolbox(load(given, env_file=None), Celery(set_as_current=False))
     yield made
     made.close()
     server.flushall()

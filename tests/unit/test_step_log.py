@@ -9,7 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from workers.celery_patches.pool import CarefulPool, _Careful
-from workers.telemetry.step_log import StepLog, draw_with, note
+from workers.telemetry.step_log import StepLog, note
 
 
 def test_what_is_noted_anywhere_within_is_on_the_one_line() -> None:
@@ -75,12 +75,8 @@ def test_a_step_is_drawn_before_its_line_is_written() -> None:
     def draw(line: StepLog) -> None:
         line.note(trace_id="t")
 
-    draw_with(draw)
-    try:
-        with capture_logs() as logs, StepLog("job.step"):
-            pass
-    finally:
-        draw_with(None)
+    with capture_logs() as logs, StepLog("job.step", draw=draw):
+        pass
 
     assert [said["trace_id"] for said in logs] == ["t"]
 

@@ -17,11 +17,12 @@ from opentelemetry.trace import use_span
 from structlog.testing import capture_logs
 
 from bide.client.post import signature_of, trace_headers
+from bide.ledger import Ledger
 from tests.contract.ledger_stage import request_of
 from tests.integration.servers import free_port
-from workers.telemetry import tracing
 from workers.telemetry.otel import _exporters, provider_from
 from workers.telemetry.step_log import StepLog
+from workers.telemetry.tracing import Tracing, asked_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,12 +30,27 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Without whatever the developer's own environment says; what a test starts is stopped."""
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without whatever the developer's own environment says."""
     for name in [name for name in os.environ if name.startswith("OTEL_")]:
         monkeypatch.delenv(name)
-    yield
-    tracing.stop()
+
+
+@pytest.fixture
+def tracing() -> Iterator[Tracing]:
+    """The traces of a process that is stopped after the test; its steps have no job, so no ledger is read."""
+    made = tracing_of(last_spans_seconds=3.0)
+    yield made
+    made.stop()
+
+
+def tracing_of(*, last_spans_seconds: float) -> Tracing:
+    """Traces that read no ledger."""
+
+    def no_ledger() -> Ledger:
+        raise AssertionError("a step without a job has no polls")
+
+    return Tracing(no_ledger, last_spans_seconds=last_spans_seconds)
 
 
 @pytest.mark.parametrize(
@@ -52,23 +68,23 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 )
 def test_the_standard_variables_switch_it(environ: dict[str, str], asked: bool) -> None:
     """A place for traces switches it on, the standard ways of saying no switch it off."""
-    assert tracing.asked_for(environ) is asked
+    assert asked_for(environ) is asked
 
 
 def test_without_being_asked_nothing_is_imported() -> None:
     """A worker without OTEL_* draws nothing, and loads neither the SDK's exporters nor our own spans."""
     code = (
         "import sys\nsys.modules.update({'opentelemetry': None})\n"
-        "from workers.telemetry import step_log, tracing\ntracing.start()\n"
+        "from workers.telemetry.tracing import Tracing\ntracing = Tracing(None)\ntracing.start()\n"
         "unwanted = ('opentelemetry.', 'workers.telemetry.spans')\n"
-        "print(step_log._drawn_by, [name for name in sys.modules if name.startswith(unwanted)])"
+        "print(tracing.running, [name for name in sys.modules if name.startswith(unwanted)])"
     )
     env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    assert run.stdout == "[] []\n"
+    assert run.stdout == "False []\n"
 
 
-def test_asked_for_and_absent_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asked_for_and_absent_is_said_and_no_more(tracing: Tracing, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker without the packages works; its log says what to install."""
     monkeypatch.setitem(sys.modules, "workers.telemetry.otel", None)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
@@ -78,7 +94,7 @@ def test_asked_for_and_absent_is_said_and_no_more(monkeypatch: pytest.MonkeyPatc
     assert [(said["event"], said["remedy"][:11]) for said in logs] == [("tracing.unavailable", "pip install")]
 
 
-def test_an_unknown_exporter_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_exporter_is_said_and_no_more(tracing: Tracing, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its name, so that it can be corrected."""
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
     with capture_logs() as logs:
@@ -91,16 +107,15 @@ def test_an_unknown_exporter_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch
 def test_a_collector_that_is_away_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps go on, and a worker that stops waits for it no longer than it should."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr(tracing, "LAST_SPANS_SECONDS", 0.2)
+    tracing = tracing_of(last_spans_seconds=0.2)
     tracing.start()
-    [spans] = tracing._running
-    with StepLog("job.step"), capture_logs() as logs:
+    assert tracing.running
+    with StepLog("job.step", draw=tracing.draw), capture_logs() as logs:
         pass
     tracing.stop()
 
     assert logs == []
-    assert spans is not None
-    assert tracing._running == []
+    assert not tracing.running
 
 
 def test_exporters_are_found_by_their_standard_names() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -87,8 +87,8 @@ class _Ended:
 class Learner:
     """Shared by all threads of a process. Nothing here ever fails a job: without knowledge the plan's backoff rules."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, *, make_schedule: Callable[..., PollSchedule] = poll_schedule) -> None:
+        self._ledger, self._make_schedule = ledger, make_schedule
         self._accounts: dict[AccountName, _Account] = {}
 
     def refresh(self, name: AccountName) -> None:
@@ -116,10 +116,25 @@ class Learner:
         self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
     ) -> PollSchedule | None:
         try:
-            return _poll_schedule_of(known, operation, plan, estimate_seconds)
+            return self._poll_schedule_of(known, operation, plan, estimate_seconds)
         except Exception:  # a purchase may just have been made: no trouble here may keep it from being recorded
             log.exception("learning.no_timetable", operation=operation)
             return None
+
+    def _poll_schedule_of(
+        self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
+    ) -> PollSchedule | None:
+        found = known.duration_model[operation].about(estimate_seconds)
+        if found is None:
+            return None
+        sketch, shift = found
+        made = known.poll_schedules.get((operation, plan, shift))
+        if made is None or made.stale(sketch):
+            made = _Made(sketch.jobs, time.monotonic(), self._make_schedule(sketch, plan, shift=shift))
+            if len(known.poll_schedules) >= MOST_POLL_SCHEDULES:
+                known.poll_schedules.clear()
+            known.poll_schedules[operation, plan, shift] = made
+        return made.table
 
     def learn(self, name: AccountName, jobs: Iterable[Claimed], now: float) -> None:
         """Jobs that were found to have ended at `now`, the ledger's time of their poll."""
@@ -157,22 +172,6 @@ class Learner:
         for (operation, _, _), text in zip(changes, held, strict=True):
             _take(known, operation, text)
         return {change[0]: news[change[0]] for change, text in zip(changes, held, strict=True) if text != change[2]}
-
-
-def _poll_schedule_of(
-    known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
-) -> PollSchedule | None:
-    found = known.duration_model[operation].about(estimate_seconds)
-    if found is None:
-        return None
-    sketch, shift = found
-    made = known.poll_schedules.get((operation, plan, shift))
-    if made is None or made.stale(sketch):
-        made = _Made(sketch.jobs, time.monotonic(), poll_schedule(sketch, plan, shift=shift))
-        if len(known.poll_schedules) >= MOST_POLL_SCHEDULES:
-            known.poll_schedules.clear()
-        known.poll_schedules[operation, plan, shift] = made
-    return made.table
 
 
 def _take(known: _Account, operation: str, text: str) -> None:

@@ -21,10 +21,12 @@ class StepLog:
     """`with StepLog("job.step") as line: ...` writes its line however the block ends.
 
     All that is logged within carries what `about` was told, by structlog's context: a task has a context of its own.
+    `draw` draws the step before its line is written, see `workers.telemetry.tracing`.
     """
 
-    def __init__(self, event: str) -> None:
+    def __init__(self, event: str, *, draw: Callable[[StepLog], None] | None = None) -> None:
         self.event, self.facts = event, dict[str, Any]()
+        self._draw = draw
         self.level: Level = "info"
         #: Nothing was to be done, so nothing is said.
         self.silent = False
@@ -55,23 +57,16 @@ class StepLog:
         _current.reset(self._outer)
         if kind and "outcome" not in self.facts:  # whoever raised it through us logs it
             self.note("error", outcome="broke", error=kind.__name__)
-        if _drawn_by:
-            _drawn_by[0](self)
+        if self._draw is not None:
+            self._draw(self)
         if not self.silent:
             getattr(log, self.level)(self.event, duration_seconds=round(seconds, 4), **self.facts)
 
 
 _current: ContextVar[StepLog | None] = ContextVar("bide_line", default=None)
 
-_drawn_by: list[Callable[[StepLog], None]] = []
-
 
 def note(level: Level | None = None, /, **facts: Any) -> None:
     """What came of the step that is under way in this context; nothing where there is none."""
     if (line := _current.get()) is not None:
         line.note(level, **facts)
-
-
-def draw_with(draw: Callable[[StepLog], None] | None) -> None:
-    """Have each step drawn as well, before its line is written: see `workers.telemetry.tracing`."""
-    _drawn_by[:] = [draw] if draw else []

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import structlog
-from celery.signals import worker_init, worker_shutdown
 
-from bide.ledger import Record
+from bide.ledger import Ledger, Record
 from bide.ledger.snapshot import Poll, look
 from config.logging import register_secrets
 from workers.telemetry.redaction import redact
-from workers.telemetry.step_log import draw_with
-from workers.toolbox import toolbox
+from workers.telemetry.step_log import StepLog
 
 if TYPE_CHECKING:
     from workers.telemetry.spans import Spans
@@ -39,42 +37,53 @@ def asked_for(environ: Mapping[str, str]) -> bool:
     return not off and not none and any(environ.get(name, "").strip() for name in PLACES)
 
 
-_running: list[Spans] = []
+class Tracing:
+    """The traces of one process, from `start` to `stop`; a step of a process without them is not drawn.
 
+    `ledger` gives the ledger, which remembers a job's polls, when a job has ended.
+    """
 
-@worker_init.connect
-def start(**_: Any) -> None:
-    """Have all steps of this process drawn, if the environment asks for it and the packages are there."""
-    if not asked_for(os.environ):
-        return
-    register_secrets(part for name in SECRETS for part in _values(os.environ.get(name, "")))
-    try:
-        from workers.telemetry.otel import provider_from  # noqa: PLC0415 - optional, and slow to import
-        from workers.telemetry.spans import Spans  # noqa: PLC0415 - as above
+    def __init__(self, ledger: Callable[[], Ledger], *, last_spans_seconds: float = LAST_SPANS_SECONDS) -> None:
+        self._ledger, self._last_spans_seconds = ledger, last_spans_seconds
+        self._spans: Spans | None = None
 
-        _running.append(Spans(provider_from(os.environ), heard=_heard))
-    except ImportError as error:
-        log.error("tracing.unavailable", missing=error.name, remedy="pip install 'bide[otel]', or unset OTEL_*")
-    except Exception as error:  # the SDK's own complaints about OTEL_*: jobs matter more
-        log.error("tracing.unavailable", reason=str(error), remedy="correct the OTEL_* variables")
-    else:
-        draw_with(_running[-1].draw)
+    @property
+    def running(self) -> bool:
+        """Whether steps are drawn."""
+        return self._spans is not None
 
+    def start(self) -> None:
+        """Have all steps of this process drawn, if the environment asks for it and the packages are there."""
+        if not asked_for(os.environ):
+            return
+        register_secrets(part for name in SECRETS for part in _values(os.environ.get(name, "")))
+        try:
+            from workers.telemetry.otel import provider_from  # noqa: PLC0415 - optional, and slow to import
+            from workers.telemetry.spans import Spans  # noqa: PLC0415 - as above
 
-@worker_shutdown.connect
-def stop(**_: Any) -> None:
-    """Send what is left; whoever does not take it in time misses it."""
-    draw_with(None)
-    while _running:
-        last = threading.Thread(target=_running.pop().close, name="last-spans", daemon=True)
-        last.start()
-        last.join(LAST_SPANS_SECONDS)
+            self._spans = Spans(provider_from(os.environ), heard=self._polls)
+        except ImportError as error:
+            log.error("tracing.unavailable", missing=error.name, remedy="pip install 'bide[otel]', or unset OTEL_*")
+        except Exception as error:  # the SDK's own complaints about OTEL_*: jobs matter more
+            log.error("tracing.unavailable", reason=str(error), remedy="correct the OTEL_* variables")
 
+    def draw(self, step: StepLog) -> None:
+        """Draw one step, where the process has traces."""
+        if (spans := self._spans) is not None:
+            spans.draw(step)
 
-def _heard(record: Record) -> Iterator[Poll]:
-    """The polls that the ledger remembers: the last dozen or so."""
-    for poll in look(toolbox().ledger, record).polls:
-        yield Poll(poll.at, poll.late_seconds, redact(poll.said, record.request.params))
+    def stop(self) -> None:
+        """Send what is left; a collector that does not take it in time misses it. May be called twice."""
+        spans, self._spans = self._spans, None
+        if spans is not None:
+            last = threading.Thread(target=spans.close, name="last-spans", daemon=True)
+            last.start()
+            last.join(self._last_spans_seconds)
+
+    def _polls(self, record: Record) -> Iterator[Poll]:
+        """The polls that the ledger remembers: the last dozen or so."""
+        for poll in look(self._ledger(), record).polls:
+            yield Poll(poll.at, poll.late_seconds, redact(poll.said, record.request.params))
 
 
 def _values(headers: str) -> list[str]:

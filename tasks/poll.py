@@ -11,10 +11,10 @@ import structlog
 from bide.crashpoints import reached
 from bide.errors import AccountRefusedError, BideError, InvalidRequestError, LedgerAwayError, PollFailedError
 from bide.ledger import AccountName, Claimed, Messages, Polled
-from bide.polling.decision import PollAnswer, ended, judge
 from bide.providers import find
 from bide.providers.base import Account, Provider, Ticket
 from config.queues import POLL
+from tasks.steps.decision import PollAnswer, ended, judge
 from workers.app import app
 from workers.lifecycle import process
 from workers.metrics.counted import FAILED_JOBS, POLL_LATENESS, POLLS, POLLS_PER_JOB

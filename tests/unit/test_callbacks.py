@@ -19,12 +19,13 @@ from bide.ledger.callbacks import Callbacks
 from bide.providers.base import Answer
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import CallbackSettings
-from bide.webhooks.outgoing import Delivery, delivery_of
+from bide.webhooks.outgoing import Delivery
 from config.settings import load
 from tests.contract.ledger_contract_callbacks import CALLED
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of
 from workers.io.callback_check import check_callback, signing_secrets
 from workers.services.callback_sender import CallbackSender
+from workers.services.deliveries import delivery_of
 from workers.services.event_loop import EventLoop
 
 NEW, OLD = (base64.b64encode(text * 3).decode() for text in (b"new-secret", b"old-secret"))

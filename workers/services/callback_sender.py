@@ -15,10 +15,11 @@ from bide.ledger import AccountName, Ledger
 from bide.ledger.callbacks import Callbacks, Outcome, Owed
 from bide.polling.backoff import PollPlan, retry_after_seconds
 from bide.settings.sections import CallbackSettings
-from bide.webhooks.outgoing import Delivery, delivery_of
+from bide.webhooks.outgoing import Delivery
 from workers.io.callback_check import refused_address, signing_secrets
 from workers.io.guard import check_url
 from workers.io.http import HttpClient
+from workers.services.deliveries import delivery_of
 from workers.services.event_loop import EventLoop
 from workers.services.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
 

@@ -9,5 +9,5 @@ from workers.lifecycle import process
 
 @app.task(Strategy="workers.celery_patches.message_check:careful", **CANCEL)
 def cancel(job_id: str) -> None:
-    """Cancel `job_id`; a job that has ended, or that nobody knows, is left as it is."""
+    """Cancel `job_id`; a job that has ended, or that the ledger does not know, is left as it is."""
     process.toolbox.canceler.cancel(job_id)

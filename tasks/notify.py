@@ -11,4 +11,4 @@ from workers.lifecycle import process
 @app.task(Strategy="workers.celery_patches.message_check:careful", **NOTIFY)
 def notify(provider: str, account: str) -> None:
     """Have the account's due callbacks delivered; the ledger says which, and a second message finds none."""
-    process.toolbox.callback_sender.look(AccountName(provider, account))
+    process.toolbox.callback_sender.deliver(AccountName(provider, account))

@@ -41,7 +41,7 @@ def poll(provider: str, account: str, seq: int) -> None:
 
 
 def _round(tools: Toolbox, name: AccountName, seq: int, line: StepLog) -> None:
-    """What was asked, and what was said, is noted on `line`; where nothing was to be asked there is none."""
+    """Poll, and note on `line` what came of it; a round without due jobs leaves no line."""
     try:
         claim = tools.ledger.claim(name, seq, batch=tools.settings.timing.poll_batch)
         line.silent = not claim.jobs
@@ -59,7 +59,7 @@ def _round(tools: Toolbox, name: AccountName, seq: int, line: StepLog) -> None:
 
 
 def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now: float) -> Counter[str]:
-    """Ask and record; how many polls came to what."""
+    """Ask and record; how many polls had each outcome."""
     reached("poll_claimed")
     tally.observe(name, POLL_LATENESS, [job.late_seconds for job in jobs])
     adapter = find(name.provider)

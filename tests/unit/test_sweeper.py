@@ -130,7 +130,7 @@ def test_one_sweeps_one_watches_and_the_others_rest(stage: Stage, tools: Tools) 
     stage.open("a")
     stage.clock.advance(20)
     for process in processes:
-        process.look()
+        process.take_turn()
         assert tools.dispatcher.job_ids == ["a"], "told again by the first alone"
         stage.clock.advance(1)
     assert watched_at(stage) == stage.clock.now - 3, "by the second, and by nobody after it"
@@ -141,17 +141,17 @@ def test_a_deputy_takes_over(stage: Stage, tools: Tools) -> None:
     """The next look of whoever lives finds a lock that has run out; the deputy's own part falls to another."""
     tools.sweep_seconds = UNHURRIED
     gone, deputy, third = sweeper_of(tools), sweeper_of(tools), sweeper_of(tools)
-    gone.look()
-    deputy.look()
+    gone.take_turn()
+    deputy.take_turn()
     stage.server.delete(LOCK_KEY)
     stage.open("a")
-    deputy.look()
+    deputy.take_turn()
     assert tools.dispatcher.job_ids == ["a"]
     stage.clock.advance(1)
-    third.look()
+    third.take_turn()
     assert watched_at(stage) == stage.clock.now - 1, "the deputy's old part has not run out yet"
     stage.server.delete(DEPUTY_KEY)
-    third.look()
+    third.take_turn()
     assert watched_at(stage) == stage.clock.now
     assert tools.dispatcher.job_ids == ["a"]
 

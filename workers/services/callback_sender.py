@@ -1,4 +1,4 @@
-"""Delivers callbacks, in a thread of its own: no step and no answer ever waits for somebody else's server."""
+"""Delivers callbacks, in a thread of its own: no step and no answer ever waits for a receiver."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from workers.services.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers,
 
 log = structlog.get_logger()
 
-#: How many callbacks of one account are claimed together: those behind them are looked at next.
+#: How many callbacks of one account are claimed together: those behind them come next.
 PAGE = 64
 
 #: When a callback is tried again: 5, 10, 20 seconds and so on, at last every hour.
@@ -37,7 +37,7 @@ CLAIM_MARGIN_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Tried:
-    """One attempt, made: what came of it, what to note, and the receiver's wish for the next."""
+    """One attempt that was made: its outcome, a note, and the receiver's wish for the next."""
 
     owed: Owed
     outcome: Outcome
@@ -57,7 +57,7 @@ class Ended:
 
 
 class CallbackSender:
-    """`look` may be called from any thread and returns at once; a callback under way at the end is sent again later.
+    """`deliver` may be called from any thread and returns at once. A callback under way at the end is sent again later.
 
     A callback whose receiver has no place free is put off, which is no attempt: those behind it go on.
     """
@@ -76,13 +76,13 @@ class CallbackSender:
         self._settings = settings
         self._inbox: queue.SimpleQueue[AccountName | Ended | None] = queue.SimpleQueue()
         self._receivers = Receivers(timeout_seconds=self._settings.timeout_seconds)
-        #: Accounts to be looked at again: when an attempt has ended, and at a time of `time.monotonic`.
-        self._more: set[AccountName] = set()
-        self._looks: dict[AccountName, float] = {}
+        #: Accounts whose callbacks are claimed next: when an attempt has ended, and at a time of `time.monotonic`.
+        self._claim_after_attempt: set[AccountName] = set()
+        self._claim_at: dict[AccountName, float] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def look(self, account: AccountName) -> None:
+    def deliver(self, account: AccountName) -> None:
         """Have the account's due callbacks delivered."""
         with self._lock:
             if self._thread is None:
@@ -103,20 +103,20 @@ class CallbackSender:
             except LedgerAwayError as error:
                 log.warning("callback.ledger_away", reason=str(error))
             except Exception:
-                log.exception("callback.broke")  # its claim runs out, and the sweeper has it looked at again
+                log.exception("callback.broke")  # its claim runs out, and the sweeper sends a message for it
 
     def _next(self) -> AccountName | Ended | None:
         """What is to be done next; None at the end."""
-        account = min(self._looks, key=self._looks.__getitem__, default=None)
+        account = min(self._claim_at, key=self._claim_at.__getitem__, default=None)
         if account is None:
             return self._inbox.get()
-        seconds = self._looks[account] - time.monotonic()
+        seconds = self._claim_at[account] - time.monotonic()
         try:
             if seconds > 0:
                 return self._inbox.get(timeout=seconds)
         except queue.Empty:
             pass
-        del self._looks[account]
+        del self._claim_at[account]
         return account
 
     def _handle(self, item: AccountName | Ended) -> None:
@@ -126,14 +126,14 @@ class CallbackSender:
         tried = item.tried
         self._receivers.leave(item.place, tried.duration_seconds, answered=tried.answered)
         self._record(tried)
-        for account in sorted(self._more):
+        for account in sorted(self._claim_after_attempt):
             self._take(account)
 
     def _take(self, account: AccountName) -> None:
         """Claim a page of what is due; send what has a place, and put off the rest."""
-        self._more.discard(account)
+        self._claim_after_attempt.discard(account)
         if self._receivers.full:
-            self._more.add(account)
+            self._claim_after_attempt.add(account)
             return
         seconds = self._settings.timeout_seconds + CLAIM_MARGIN_SECONDS
         claimed = self._callbacks.claim(account, most=PAGE, seconds=seconds)
@@ -143,10 +143,10 @@ class CallbackSender:
         self._plan(account, full=len(claimed) == PAGE)
 
     def _plan(self, account: AccountName, *, full: bool) -> None:
-        """When to look at the account again: at once after a full page, else when its next callback is due."""
+        """When to claim for the account again: at once after a full page, else when its next callback is due."""
         seconds = 0.0 if full else self._callbacks.due_in(account)
         if seconds is not None:
-            self._looks[account] = time.monotonic() + (seconds if full else max(seconds, SHORTEST_PAUSE_SECONDS))
+            self._claim_at[account] = time.monotonic() + (seconds if full else max(seconds, SHORTEST_PAUSE_SECONDS))
 
     def _start(self, owed: Owed) -> tuple[Owed, float] | None:
         """Send one callback; where its receiver has no place free, the callback and how long to put it off."""
@@ -171,7 +171,7 @@ class CallbackSender:
         return None
 
     def _delivery(self, owed: Owed) -> Delivery | None:
-        """What to send; None where there is nothing to tell, or no way to, which is recorded."""
+        """What to send; None where there is nothing to send, or no way to, which is recorded."""
         record = self._ledger.read(owed.account, owed.job_id)
         try:
             delivery = delivery_of(record, owed.number) if record else None
@@ -180,7 +180,7 @@ class CallbackSender:
             self._record(Tried(owed, Outcome.FAILED, "the job's record can't be read"))
             return None
         if delivery is None:
-            self._callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to tell
+            self._callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to send
         return delivery
 
     async def _send(self, owed: Owed, delivery: Delivery) -> Tried:

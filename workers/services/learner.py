@@ -28,7 +28,7 @@ REFRESH_SECONDS = 10.0
 #: would tell little, and push out what earlier ones told. Of jobs that began together the short ones end first.
 MOST_JOBS, JOBS_PER_SECOND = 32, 16.0
 
-#: How often what is said to be lost to a faster process is tried again.
+#: How often a write that a faster process was ahead of is tried again.
 ATTEMPTS = 3
 
 #: A poll schedule is made anew (2 ms) when this part of the jobs it was made from is new, but not sooner [seconds].
@@ -106,7 +106,7 @@ class Learner:
             _take(known, operation, text)
 
     def poll_timing(self, name: AccountName, operation: str, plan: PollPlan) -> PollTiming:
-        """When to look at the jobs of an operation, by what was known at the last `refresh`."""
+        """When to poll the jobs of an operation, by what was known at the last `refresh`."""
         known = self._accounts.get(name)
         if known is None or operation not in known.duration_model:
             return PollTiming(plan)
@@ -155,7 +155,7 @@ class Learner:
             log.info("learning.not_kept", account=str(name), reason=str(error))
 
     def _write(self, name: AccountName, news: dict[str, list[_Ended]]) -> dict[str, list[_Ended]]:
-        """One move for all operations; returns what has to be built upon what somebody else wrote meanwhile."""
+        """One script for all operations; returns the news that another process's write came before."""
         if not news:
             return {}
         known = self._accounts.setdefault(name, _Account())

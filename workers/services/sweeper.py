@@ -29,10 +29,10 @@ from workers.services.dispatcher import Dispatcher
 
 log = structlog.get_logger()
 
-#: Held by the process that sweeps, and by the one that watches; they end by themselves, so that a dead one is replaced.
+#: Locks of the process that sweeps, and of the one that watches. They end by themselves: a dead process is replaced.
 LOCK_KEY, DEPUTY_KEY = "bide:sweeper", "bide:sweeper:deputy"
 
-#: Jobs of one account that are looked at together, and how often that is repeated where more of them wait.
+#: Jobs of one account that are read together, and how often that is repeated where more of them wait.
 PAGE, MOST_PAGES = 200, 20
 
 #: The most jobs that one line names of each kind of repair.
@@ -75,8 +75,8 @@ class Sweeper:
         self._stop.set()
         self._thread.join(timeout=2 * self._seconds)
 
-    def look(self) -> None:
-        """Do this process's part."""
+    def take_turn(self) -> None:
+        """Do this process's part: sweep, watch, or rest."""
         if self._holds(LOCK_KEY):
             self.sweep()
         elif self._holds(DEPUTY_KEY):
@@ -92,14 +92,14 @@ class Sweeper:
                 raise
             except Exception:
                 log.exception("sweeper.account_broke", account=str(account))
-        return mended + self._look_at_runs()
+        return mended + self._resend_overdue_runs()
 
     def watch(self) -> None:
-        """See that no account is left to itself, should the one that sweeps be slow, or gone."""
+        """See that no account is left to itself, should the sweeping process be slow, or gone."""
         for account in self._ledger.accounts():
             self._ledger.watch(account)
 
-    def _look_at_runs(self) -> int:
+    def _resend_overdue_runs(self) -> int:
         """Bulk runs whose next look is overdue: its message was lost, or its feeder."""
         overdue = self._runs.overdue(late_seconds=self._seconds)
         for run_id in overdue:
@@ -124,7 +124,7 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stop.wait(self._seconds / 2):
             try:
-                self.look()
+                self.take_turn()
             except Exception as error:  # the next sweep tries again: nothing else repairs
                 if is_away(error):
                     log.warning("sweeper.ledger_away", reason=str(error))
@@ -134,7 +134,7 @@ class Sweeper:
         self._keep_counts()
 
     def _keep_counts(self) -> None:
-        """Write down what this process has counted; every process does, whoever sweeps."""
+        """Write down what this process has counted; every process does."""
         try:
             self._tally.flush(self._ledger.server)
         except redis.RedisError as error:
@@ -147,7 +147,7 @@ class Sweeper:
             self._tally.count(account, FAILED_JOBS, kind)
 
     def _holds(self, key: str) -> bool:
-        """Take or keep a part; it outlives this look, so that the same process goes on."""
+        """Take or keep a part; it outlives this turn, so that the same process goes on."""
         server, milliseconds = self._ledger.server, int(LOCK_SWEEPS * self._seconds * 1000)
         if server.set(key, self._name, nx=True, px=milliseconds):
             return True

@@ -20,7 +20,7 @@ Level = Literal["info", "warning", "error"]
 class StepLog:
     """`with StepLog("job.step") as line: ...` writes its line however the block ends.
 
-    All that is logged within carries what `about` was told, by structlog's context: a task has a context of its own.
+    All that is logged within carries the names given to `about`, by structlog's context: a task has its own.
     `draw` draws the step before its line is written, see `workers.telemetry.tracing`.
     """
 
@@ -28,7 +28,7 @@ class StepLog:
         self.event, self.facts = event, dict[str, Any]()
         self._draw = draw
         self.level: Level = "info"
-        #: Nothing was to be done, so nothing is said.
+        #: Nothing was to be done, so no line is written.
         self.silent = False
         #: The job, and the headers of its message: for its trace.
         self.record: Record | None = None
@@ -40,7 +40,7 @@ class StepLog:
         structlog.contextvars.bind_contextvars(**names)
 
     def note(self, level: Level | None = None, /, **facts: Any) -> None:
-        """What came of it; None is left out, said again counts last."""
+        """What came of it; None is left out, and the last value of a name counts."""
         self.level = level or self.level
         self.facts.update((name, fact) for name, fact in facts.items() if fact is not None)
 
@@ -55,7 +55,7 @@ class StepLog:
         seconds = time.monotonic() - self._clock
         self.ended = self.began + seconds
         _current.reset(self._outer)
-        if kind and "outcome" not in self.facts:  # whoever raised it through us logs it
+        if kind and "outcome" not in self.facts:  # its origin logs it
             self.note("error", outcome="broke", error=kind.__name__)
         if self._draw is not None:
             self._draw(self)

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 #: Any of these names a place for traces; the SDK reads them, and all other OTEL_* variables, by itself.
 PLACES = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
-#: Hold keys of whoever takes the traces.
+#: Variables with keys of the collector.
 SECRETS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
 
 #: How long a worker that stops waits for its last spans to be taken [seconds].

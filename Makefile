@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PEERS := .venv-arq/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check test test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
+.PHONY: help setup demo up check rooms test test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: setup ## Lint, format, types, floors and the sentences of the documentati
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/prose.py
+
+rooms: setup ## The rooms of the code, who imports whom, and every circle
+	@$(BIN)/python docs/rooms.py
 
 test: setup ## Unit, contract and integration tests
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole" tests/integration tests/contract tests/unit

@@ -10,8 +10,8 @@ from bide.bulk.names import RUN_ID, check_run_id
 from bide.errors import BideError, InvalidRequestError
 from config.queues import BULK
 from workers.app import app
+from workers.lifecycle import process
 from workers.scheduling.begin_run import begin_run
-from workers.toolbox import toolbox
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ def bulk(*args: Any, **kwargs: Any) -> None:
     which begins a run first, as a schedule does.
     """
     named = _name(args, kwargs)
-    tools = toolbox()
+    tools = process.toolbox
     try:
         run = _argument(args, kwargs)
         run_id = begin_run(tools, run) if isinstance(run, dict) else check_run_id(run)

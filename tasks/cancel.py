@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from config.queues import CANCEL
 from workers.app import app
-from workers.services.cancel import cancel_job
+from workers.lifecycle import process
 
 
 @app.task(Strategy="workers.celery_patches.message_check:checked_strategy", **CANCEL)
 def cancel(job_id: str) -> None:
-    """Cancel `job_id`; a job that has ended, or that nobody knows, is left as it is."""
-    cancel_job(job_id)
+    """Cancel `job_id`; a job that has ended, or that the ledger does not know, is left as it is."""
+    process.toolbox.canceler.cancel(job_id)

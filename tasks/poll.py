@@ -11,15 +11,16 @@ import structlog
 from bide.crashpoints import reached
 from bide.errors import AccountRefusedError, BideError, InvalidRequestError, LedgerAwayError, PollFailedError
 from bide.ledger import AccountName, Claimed, Messages, Polled
-from bide.polling.decision import PollAnswer, ended, judge
 from bide.providers import find
 from bide.providers.base import Account, Provider, Ticket
 from config.queues import POLL
+from tasks.steps.decision import PollAnswer, ended, judge
 from workers.app import app
+from workers.lifecycle import process
 from workers.metrics.counted import FAILED_JOBS, POLL_LATENESS, POLLS, POLLS_PER_JOB
 from workers.metrics.tally import tally
 from workers.telemetry.step_log import StepLog
-from workers.toolbox import Toolbox, toolbox
+from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
@@ -33,14 +34,14 @@ REFUSED_HOLD_SECONDS = 60.0
 @app.task(Strategy="workers.celery_patches.message_check:checked_strategy", **POLL)
 def poll(provider: str, account: str, seq: int) -> None:
     """Run the round `seq`; the ledger says what it polls and when the next one is."""
-    with StepLog("poll.round") as line:
+    with StepLog("poll.round", draw=process.tracing.draw) as line:
         line.about(account=f"{provider}/{account}")
         line.note(round=seq)
-        _round(toolbox(), AccountName(provider, account), seq, line)
+        _round(process.toolbox, AccountName(provider, account), seq, line)
 
 
 def _round(tools: Toolbox, name: AccountName, seq: int, line: StepLog) -> None:
-    """What was asked, and what was said, is noted on `line`; where nothing was to be asked there is none."""
+    """Poll, and note on `line` what came of it; a round without due jobs leaves no line."""
     try:
         claim = tools.ledger.claim(name, seq, batch=tools.settings.timing.poll_batch)
         line.silent = not claim.jobs
@@ -58,12 +59,12 @@ def _round(tools: Toolbox, name: AccountName, seq: int, line: StepLog) -> None:
 
 
 def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now: float) -> Counter[str]:
-    """Ask and record; how many polls came to what."""
+    """Ask and record; how many polls had each outcome."""
     reached("poll_claimed")
     tally.observe(name, POLL_LATENESS, [job.late_seconds for job in jobs])
     adapter = find(name.provider)
     try:
-        account = tools.account(name)
+        account = tools.accounts.get(name).credentials
     except InvalidRequestError as error:
         log.error("account.unusable", account=str(name), reason=str(error))
         account = None
@@ -81,7 +82,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             _watch_account(tools, name, [answer for _, answer in answers])
             over += [job for job, answer in answers if ended(answer)]
             kinds.update(outcome.kind for outcome in polled)
-    tools.learn(name, over, now)
+    tools.poll_timings.learn(name, over, now)
     return kinds
 
 
@@ -105,7 +106,7 @@ def _judge(
 ) -> Polled:
     job, answer = pair
     try:
-        polled = judge(job, answer, adapter=adapter, poll_timing=tools.poll_timing(name, job.operation), now=now)
+        polled = judge(job, answer, adapter=adapter, poll_timing=tools.poll_timings.get(name, job.operation), now=now)
         return replace(polled, late_seconds=job.late_seconds)
     except Exception:  # one job's trouble is not that of the others in its round
         log.exception("poll.not_judged", job_id=job.job_id, account=str(name))

@@ -15,7 +15,11 @@ from bide.errors import BideError, InvalidRequestError
 from bide.ledger import AccountName
 from bide.providers import find
 from bide.settings.problems import ConfigurationProblems
-from workers.toolbox import Toolbox, close_toolbox, toolbox
+from config.settings import settings
+from workers.accounts import Accounts
+from workers.io.http import HttpClient
+from workers.services.event_loop import EventLoop
+from workers.toolbox import command_toolbox
 
 #: How long an answer is kept [seconds]; catalogs change by the day.
 KEPT_SECONDS = 300.0
@@ -29,8 +33,16 @@ Entries = list[dict[str, Any]]
 class Catalogs:
     """The catalogs of all accounts, as one process knows them; safe to share between threads."""
 
-    def __init__(self, tools: Toolbox, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tools, self._clock = tools, clock
+    def __init__(
+        self,
+        accounts: Accounts,
+        http: HttpClient,
+        event_loop: EventLoop,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._accounts, self._http, self._event_loop = accounts, http, event_loop
+        self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[tuple[object, ...], tuple[float, Entries]] = {}
 
@@ -49,10 +61,11 @@ class Catalogs:
         return entries
 
     def _ask(self, account: AccountName, name: str, arguments: Mapping[str, str]) -> Entries:
-        adapter, asked_as = find(account.provider), self._tools.account(account)
-        call = adapter.catalog_call(name, arguments, asked_as)
-        answer = self._tools.event_loop.run(self._tools.http.call(call, buys=False))
-        return adapter.catalog_outcome(name, answer, asked_as)
+        context = self._accounts.get(account)
+        adapter, credentials = context.adapter, context.credentials
+        call = adapter.catalog_call(name, arguments, credentials)
+        answer = self._event_loop.run(self._http.call(call, buys=False))
+        return adapter.catalog_outcome(name, answer, credentials)
 
 
 def offered(provider: str) -> Entries:
@@ -74,17 +87,20 @@ def main(provider: str, name: str | None, arguments: tuple[str, ...], account: s
     """Ask a provider what it offers; without NAME, which catalogs it has."""
     try:
         given = dict(map(_pair, arguments))
-        entries = (
-            Catalogs(toolbox()).get(provider, name, arguments=given, account=account) if name else offered(provider)
-        )
+        entries = _entries(provider, name, given, account) if name else offered(provider)
     except (BideError, ConfigurationProblems) as error:
         raise ProblemsError(str(error)) from None
-    finally:
-        close_toolbox()
     if as_json:
         echo_json(entries)
     else:
         echo(*_table(entries))
+
+
+def _entries(provider: str, name: str, arguments: Mapping[str, str], account: str) -> Entries:
+    """Ask once, with connections that are closed afterwards."""
+    with command_toolbox(settings()) as tools:
+        catalogs = Catalogs(tools.accounts, tools.http, tools.event_loop)
+        return catalogs.get(provider, name, arguments=arguments, account=account)
 
 
 def _pair(text: str) -> tuple[str, str]:

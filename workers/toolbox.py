@@ -1,57 +1,48 @@
-"""Wires the settings to the hands of a process: made at first use, once, and shared by all of its threads."""
+"""Wires the settings and the Celery app to the services of a process, and does nothing else."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 
+from celery import Celery
+
 from bide.bulk.runs import Runs
-from bide.contract import GenerateRequest, object_key
-from bide.errors import BadMediaError, ConfigurationError, InvalidRequestError
-from bide.ledger import AccountName, Claimed, Ledger, Limits, Record, Timing
+from bide.ledger import Ledger, Timing
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.connection import connect
-from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
-from bide.polling.backoff import PollPlan
-from bide.polling.timing import PollTiming
-from bide.providers import find, installed
-from bide.providers.base import Account, Media, Operation, Upload
 from bide.settings.model import Settings
-from bide.settings.problems import ConfigurationProblems
-from bide.settings.sections import EffectiveAccount, HookSettings
 from bide.storage import Storage, StorageOptions
-from bide.webhooks.incoming import Hooks
-from config.settings import settings
+from workers.accounts import Accounts
 from workers.bulk.feeder import Feeder
-from workers.io.guard import check_url
 from workers.io.http import HttpClient, HttpOptions, Timeouts
-from workers.io.inputs import InputFetcher
-from workers.io.media import Fetched, download
 from workers.io.names import OwnThreads
-from workers.services.callback_sender import CallbackSender, refused_address, secrets_of
+from workers.services.callback_sender import CallbackSender
+from workers.services.cancel import Canceler
 from workers.services.dispatcher import Dispatcher
 from workers.services.event_loop import EventLoop
+from workers.services.fetcher import Fetcher
 from workers.services.learner import Learner
 from workers.services.lease_keeper import LeaseKeeper
-
-#: How long a provider may fetch an input of ours [seconds]: a day, since it may start late.
-INPUT_URL_SECONDS = 24 * 3600
+from workers.services.poll_timings import PollTimings
+from workers.services.sweeper import Sweeper
 
 
 class Toolbox:
-    """Everything a step needs. `HttpClient` lives on the event_loop's loop, all else may be used from any thread."""
+    """What tasks reach for. `http` lives on the loop of `event_loop`, all else may be used from any thread.
 
-    def __init__(self, told: Settings) -> None:
-        self.settings = told
-        server = connect(told.ledger_url, sentinel_master=told.sentinel_master)
-        self.ledger = Ledger(server, limits=self._limits, timing=_timing(told))
-        self.callbacks = Callbacks(server, timing=_timing(told))
-        self._effective: dict[AccountName, EffectiveAccount] = {}
+    A service is made when it is first reached for: a poller never opens object storage.
+    """
 
-    # Hands, made when first reached for: a poller never opens object storage.
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        self.settings, self._app = settings, app
+        self.accounts = Accounts(settings)
+        timing = _ledger_timing(settings)
+        server = connect(settings.ledger_url, sentinel_master=settings.sentinel_master)
+        self.ledger = Ledger(server, limits=self.accounts.limits, timing=timing)
+        self.callbacks = Callbacks(server, timing=timing)
 
     @cached_property
     def event_loop(self) -> EventLoop:
@@ -63,19 +54,11 @@ class Toolbox:
 
     @cached_property
     def storage(self) -> Storage:
-        told = self.settings.s3
-        return Storage(
-            StorageOptions(
-                bucket=told.bucket,
-                endpoint_url=told.endpoint_url,
-                public_endpoint_url=told.public_endpoint_url,
-                region=told.region,
-                addressing_style=told.addressing_style,
-                connect_timeout_seconds=self.settings.timing.connect_timeout_seconds,
-                read_timeout_seconds=self.settings.timing.read_timeout_seconds,
-                max_connections=2 * self.settings.worker.concurrency,
-            )
-        )
+        return Storage(_storage_options(self.settings))
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        return Fetcher(self.http, self.storage, self.event_loop, max_bytes=self.settings.media.max_bytes)
 
     @cached_property
     def runs(self) -> Runs:
@@ -87,7 +70,7 @@ class Toolbox:
             self.runs,
             self.ledger,
             self.storage,
-            deadline_seconds=self.bulk_deadline_seconds,
+            deadline_seconds=self.accounts.row_deadline_seconds,
             send=self.dispatcher.send,
         )
 
@@ -96,132 +79,41 @@ class Toolbox:
         return LeaseKeeper(self.ledger)
 
     @cached_property
-    def learner(self) -> Learner:
-        return Learner(self.ledger)
+    def poll_timings(self) -> PollTimings:
+        return PollTimings(self.accounts, Learner(self.ledger))
 
     @cached_property
     def callback_sender(self) -> CallbackSender:
-        return CallbackSender(self)
+        return CallbackSender(self.ledger, self.callbacks, self.http, self.event_loop, settings=self.settings.callbacks)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
-        from workers.app import app  # noqa: PLC0415 - the app starts the sweeper, which needs this toolbox
+        return Dispatcher(self._app)
 
-        return Dispatcher(app)
+    @cached_property
+    def canceler(self) -> Canceler:
+        return Canceler(self.ledger, self.dispatcher)
 
-    # What the settings say about an account, over what its adapter says
-
-    def effective(self, name: AccountName) -> EffectiveAccount:
-        """The settings of one account; raises `InvalidRequestError` where there are none, or no key."""
-        found = self._effective.get(name)
-        if found is None:
-            try:
-                found = self._effective[name] = self.settings.account(*name)
-            except ConfigurationProblems as problems:
-                raise InvalidRequestError(f"account: {name} can't be used here: {_lines(problems)}") from None
-        return found
-
-    def account(self, name: AccountName) -> Account:
-        """Where and as whom to call; raises `InvalidRequestError`."""
-        told, adapter = self.effective(name), find(name.provider)
-        base_url = told.base_url or adapter.default_base_url
-        if not base_url:
-            variable = f"BIDE_PROVIDERS__{name.provider.upper()}__BASE_URL"
-            raise InvalidRequestError(f"account: {name} has no address; set {variable}")
-        return Account(base_url.rstrip("/"), told.api_key.get_secret_value(), hooks_of(self.settings.hooks, name))
-
-    def plan(self, name: AccountName, operation: str) -> PollPlan:
-        """How often to poll; the adapter's own plan where the account is not in this process's settings."""
-        plan = find(name.provider).plan_for(operation)
-        try:
-            told = self.effective(name)
-        except InvalidRequestError:
-            return plan
-        return PollPlan(
-            first_seconds=told.poll_first_seconds or plan.first_seconds,
-            factor=told.poll_factor or plan.factor,
-            cap_seconds=told.poll_cap_seconds or plan.cap_seconds,
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            self._app,
+            self.ledger,
+            self.callbacks,
+            self.runs,
+            self.dispatcher,
+            sweep_seconds=self.settings.timing.sweep_seconds,
         )
 
-    def poll_timing(self, name: AccountName, operation: str) -> PollTiming:
-        """When to poll: by the plan and by what its jobs have taught, unless the account is not to learn."""
-        plan = self.plan(name, operation)
-        if not self._learns(name):
-            return PollTiming(plan)
-        self.learner.refresh(name)
-        return self.learner.poll_timing(name, operation, plan)
-
-    def learn(self, name: AccountName, ended: Iterable[Claimed], now: float) -> None:
-        """Jobs that a poll at `now` found to have ended teach how long such jobs take."""
-        if self._learns(name):
-            self.learner.learn(name, ended, now)
-
-    def _learns(self, name: AccountName) -> bool:
-        try:
-            return self.effective(name).poll_learn
-        except InvalidRequestError:
-            return False
-
-    def deadline_seconds(self, name: AccountName, operation: str) -> float:
-        return self.effective(name).deadline_seconds or find(name.provider).deadline_for(operation)
-
-    def bulk_deadline_seconds(self, name: AccountName, operation: str) -> float:
-        """The same for a row of a run, which was taken in wherever its run was begun: its submit says what is wrong."""
-        try:
-            return self.deadline_seconds(name, operation)
-        except InvalidRequestError:
-            return DEFAULT_DEADLINE_SECONDS
-
-    def _limits(self, name: AccountName) -> Limits:
-        try:
-            told = self.effective(name)
-        except InvalidRequestError:  # an account that was taken out of the settings still has its jobs mended
-            return Limits()
-        return Limits(told.max_in_flight, told.submits_per_second, told.polls_per_second)
-
-    # What takes several hands
-
-    def fetch(self, media: Media, name: AccountName) -> Fetched:
-        """Download or take one output, checked; raises `DownloadError` or `BadMediaError`."""
-        hosts = self.effective(name).media_hosts
-        work = download(self.http, media, max_bytes=self.settings.media.max_bytes, allowed_hosts=hosts)
-        return self.event_loop.run(work)
-
-    def inputs(self, request: GenerateRequest, operation: Operation, record: Record) -> dict[str, Upload]:
-        """The pictures of a request in the form its operation wants; raises `InvalidRequestError`, `TryLaterError`."""
-        assert operation.inputs is not None  # noqa: S101 - `Provider.check` refuses inputs where there is no form
-        created = record.moment("created") or datetime.now(UTC)
-        fetcher = InputFetcher(
-            self.http,
-            self.storage,
-            max_bytes=self.settings.media.max_bytes,
-            url_expires_seconds=INPUT_URL_SECONDS,
-            allowed_hosts=self.effective(record.account).media_hosts,
-        )
-
-        def key_for(name: str) -> str:
-            return object_key(record.job_id, f"inputs/{name}", created_at=created, prefix=request.output_prefix)
-
-        return self.event_loop.run(fetcher.prepare(request.inputs, operation.inputs, key_for=key_for))
-
-    def check_callback(self, request: GenerateRequest) -> None:
-        """Refuse a callback that could never be sent, before anything is bought; raises `InvalidRequestError`."""
-        told = self.settings.callbacks
-        if request.callback_url is None:
-            return
-        if not secrets_of(told):
-            raise InvalidRequestError(
-                "callback_url: can't be signed here, BIDE_CALLBACKS__SECRET is not set; have it set, or leave "
-                "callback_url out and wait for the result"
-            )
-        try:
-            check_url(request.callback_url, allowed_hosts=told.allowed_hosts)
-        except BadMediaError as error:
-            raise InvalidRequestError(refused_address(error)) from None
+    def open(self) -> None:
+        """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
+        _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
 
     def close(self) -> None:
         """End what was opened; the process is stopping."""
         opened = vars(self)
+        if "sweeper" in opened:
+            self.sweeper.stop()
         if "callback_sender" in opened:
             self.callback_sender.stop()
         if "leases" in opened:
@@ -232,46 +124,18 @@ class Toolbox:
             self.event_loop.stop()
 
 
-_lock = threading.Lock()
-_made: list[Toolbox] = []
+@contextmanager
+def command_toolbox(settings: Settings) -> Iterator[Toolbox]:
+    """The toolbox of a command, closed at its end. Its app has no broker: a command sends no message by it."""
+    tools = Toolbox(settings, Celery("bide", set_as_current=False))
+    try:
+        yield tools
+    finally:
+        tools.close()
 
 
-def toolbox() -> Toolbox:
-    """The toolbox of this process."""
-    with _lock:
-        if not _made:
-            made = Toolbox(settings())
-            # From Python 3.12 on two threads may make a cached property each: what there must be one of is made here.
-            _ = made.event_loop, made.http, made.leases, made.dispatcher, made.callback_sender, made.learner
-            _made.append(made)
-        return _made[0]
-
-
-def close_toolbox() -> None:
-    """Close the process's toolbox, if it was made."""
-    with _lock:
-        while _made:
-            _made.pop().close()
-
-
-def check_providers(told: Settings) -> None:
-    """Raise `ConfigurationError` for settings of providers that are not installed."""
-    unknown = sorted(set(told.providers) - set(installed()))
-    if unknown:
-        known = ", ".join(sorted(installed()))
-        names = ", ".join(f"BIDE_PROVIDERS__{name.upper()}__..." for name in unknown)
-        raise ConfigurationError(f"{names}: no such provider is installed; there are {known}")
-
-
-def hooks_of(told: HookSettings, name: AccountName) -> Hooks | None:
-    """Where providers may call about an account's jobs; None where no endpoint is set up."""
-    if told.url is None or told.secret is None:
-        return None
-    return Hooks(told.url, told.secret.get_secret_value(), *name)
-
-
-def _timing(told: Settings) -> Timing:
-    timing = told.timing
+def _ledger_timing(settings: Settings) -> Timing:
+    timing = settings.timing
     return replace(
         Timing(),
         lease_seconds=timing.lease_seconds,
@@ -281,8 +145,8 @@ def _timing(told: Settings) -> Timing:
     )
 
 
-def _http_options(told: Settings) -> HttpOptions:
-    timing, media = told.timing, told.media
+def _http_options(settings: Settings) -> HttpOptions:
+    timing, media = settings.timing, settings.media
     connect_, read = timing.connect_timeout_seconds, timing.read_timeout_seconds
     return HttpOptions(
         api=Timeouts(connect_, read, 2 * read),
@@ -291,5 +155,14 @@ def _http_options(told: Settings) -> HttpOptions:
     )
 
 
-def _lines(problems: ConfigurationProblems) -> str:
-    return "; ".join(map(str, problems.problems))
+def _storage_options(settings: Settings) -> StorageOptions:
+    return StorageOptions(
+        bucket=settings.s3.bucket,
+        endpoint_url=settings.s3.endpoint_url,
+        public_endpoint_url=settings.s3.public_endpoint_url,
+        region=settings.s3.region,
+        addressing_style=settings.s3.addressing_style,
+        connect_timeout_seconds=settings.timing.connect_timeout_seconds,
+        read_timeout_seconds=settings.timing.read_timeout_seconds,
+        max_connections=2 * settings.worker.concurrency,
+    )

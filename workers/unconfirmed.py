@@ -16,7 +16,8 @@ from bide.ledger import AccountName, Record
 from bide.providers import find
 from bide.providers.base import Listed
 from bide.settings.problems import ConfigurationProblems
-from workers.toolbox import Toolbox, close_toolbox, toolbox
+from config.settings import settings
+from workers.toolbox import Toolbox, command_toolbox
 
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
 EARLIER, LATER = timedelta(minutes=2), timedelta(minutes=10)
@@ -50,7 +51,8 @@ def _candidates(tools: Toolbox, record: Record, taken: Container[str]) -> dict[s
 
 def _listed(tools: Toolbox, name: AccountName, submitted: datetime) -> Iterator[Listed]:
     """The provider's jobs of about that time."""
-    adapter, account = find(name.provider), tools.account(name)
+    context = tools.accounts.get(name)
+    adapter, account = context.adapter, context.credentials
     since, until, page = submitted - EARLIER, submitted + LATER, ""
     for _ in range(MOST_PAGES):
         call = adapter.list_call(since, until, account, page=page)
@@ -82,11 +84,10 @@ def _shown(job: Listed, submitted: datetime) -> dict[str, Any]:
 def main(as_json: bool) -> None:
     """List what is unconfirmed, with candidates."""
     try:
-        show(list(with_candidates(toolbox())), as_json=as_json)
+        with command_toolbox(settings()) as tools:
+            show(list(with_candidates(tools)), as_json=as_json)
     except (BideError, ConfigurationProblems) as error:
         raise ProblemsError(str(error)) from None
-    finally:
-        close_toolbox()
 
 
 if __name__ == "__main__":

@@ -17,13 +17,27 @@ RETRY_AFTER_MAX_SECONDS = 300.0
 ESTIMATE_MIN_SECONDS, ESTIMATE_MAX_SECONDS = 1.0, 60.0
 
 
+#: More tries than this make a delay no longer: its number would not fit into a float.
+MOST_DOUBLINGS = 64
+
+
 @dataclass(frozen=True)
-class PollPlan:
-    """How often to ask about one job: first after `first_seconds`, then `factor` times longer, up to `cap_seconds`."""
+class Backoff:
+    """Growing delays: first `first_seconds`, then `factor` times longer each time, up to `cap_seconds`."""
 
     first_seconds: float
     factor: float
     cap_seconds: float
+
+    def delay(self, tries: int) -> float:
+        """The delay after `tries` earlier tries [seconds], without jitter."""
+        exponent = min(max(tries, 0), MOST_DOUBLINGS)
+        return min(self.first_seconds * self.factor**exponent, self.cap_seconds)
+
+
+@dataclass(frozen=True)
+class PollPlan(Backoff):
+    """How often to ask about one job, with jitter: jobs never march in step."""
 
     def first(self, *, estimate_seconds: float | None = None, random_: random.Random | None = None) -> float:
         """Delay before the first poll [seconds]; a provider's estimate, clamped, replaces the plan's own."""
@@ -35,8 +49,7 @@ class PollPlan:
         self, polls: int, *, retry_after_seconds: float | None = None, random_: random.Random | None = None
     ) -> float:
         """Delay after the `polls`-th poll [seconds], never shorter than a (clamped) Retry-After."""
-        exponent = min(max(polls, 1), 64)
-        delay = _jitter(min(self.first_seconds * self.factor**exponent, self.cap_seconds), random_)
+        delay = _jitter(self.delay(max(polls, 1)), random_)
         if retry_after_seconds is None:
             return delay
         return max(delay, min(max(retry_after_seconds, 0.0), RETRY_AFTER_MAX_SECONDS))

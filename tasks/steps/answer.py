@@ -1,63 +1,37 @@
-"""How a job's end reaches its caller: the result is returned, a failure raised; the ledger is told afterwards."""
+"""How a job's end reaches its caller, or the caller of another job with the same idempotency key."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
 
-from bide.contract import Failure, FailureCode, JobState
-from bide.errors import JobFailed
+from bide.contract import JobState
 from bide.ledger import AccountName, Record
-from workers.telemetry.redaction import redact
+from tasks.steps.fail import redacted
+from tasks.steps.outcome import Answer, Caller, Fail, Suspend
+from workers.telemetry.step_log import note
+from workers.toolbox import Toolbox
 
 
-@dataclass(frozen=True)
-class Answered:
-    """Whose caller is being told: noted on the running request, reported to the ledger once the result is stored."""
-
-    account: AccountName
-    job_id: str
-    leader: str = ""
-    told: str = ""  #: of which state of its leader
-
-
-def ended(record: Record) -> bool:
-    """Whether the record holds an end that a caller can be told."""
-    return record.following is None and (record.state.final or record.state is JobState.UNCONFIRMED)
-
-
-def outcome(record: Record) -> dict[str, Any]:
-    """The result of an ended job, the same for every caller; raises `JobFailed` for a bad end."""
+def answer(record: Record, caller: Caller | None = None) -> Answer | Fail:
+    """The end of a job that has ended, the same for every caller."""
+    caller = caller or Caller.of(record)
     if record.state is JobState.SUCCEEDED:
-        result: dict[str, Any] = json.loads(record.text("result"))
-        return result
-    raise failed(record.failure)
+        note(outcome="answered")
+        return Answer(json.loads(record.text("result")), caller)
+    failure = record.failure
+    note(outcome="answered", code=failure.code.value, reason=redacted(record, failure.message))
+    return Fail(failure, caller)
 
 
-def told_of(record: Record) -> dict[str, Any]:
-    """What the line of every step says of its job, beside its name."""
-    polls = int(record.number("polls"))
-    return {"operation": record.text("op"), "provider_job_id": record.text("pid") or None, "polls": polls or None}
+def follow(tools: Toolbox, account: AccountName, job_id: str, leader: str) -> Answer | Fail | Suspend:
+    """Another caller asked for the same: one purchase by `leader`, one result for both."""
+    record = tools.ledger.read(account, leader)
+    note(leader=leader)
+    if record is None or not _ended(record):
+        return Suspend()
+    return answer(record, Caller(account, job_id, leader, record.state.value))
 
 
-def said(record: Record, words: str) -> str:
-    """Somebody's words about a job, for its line: without what they quote of its request."""
-    return redact(words, record.request.params)
-
-
-def failed(failure: Failure) -> JobFailed:
-    """The exception that makes the caller's task fail."""
-    return JobFailed(failure.model_dump_json())
-
-
-def failure_of(record: Record, code: FailureCode, message: str, *, retryable: bool = False) -> Failure:
-    """A new failure of this job."""
-    return Failure(
-        code=code,
-        message=message[:1000],
-        job_id=record.job_id,
-        provider=record.account.provider,
-        provider_job_id=record.text("pid") or None,
-        retryable=retryable,
-    )
+def _ended(record: Record) -> bool:
+    """Whether the record holds an end that a caller can hear of."""
+    return record.following is None and (record.state.final or record.state is JobState.UNCONFIRMED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
@@ -13,15 +12,15 @@ from bide.errors import (
     AccountRefusedError,
     BadMediaError,
     InvalidRequestError,
-    LeaseLostError,
     StorageError,
     TryLaterError,
 )
-from bide.ledger import Messages, Record
+from bide.ledger import Record
+from bide.polling.backoff import Backoff
 from bide.providers import find
 from bide.providers.base import Media, Succeeded, Ticket
-from tasks.steps.answer import said
-from tasks.steps.submit import end
+from tasks.steps.fail import fail, lease_lost, redacted
+from tasks.steps.outcome import Answer, Caller, Outcome, Suspend
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
 from workers.services.lease_keeper import Lease
@@ -30,8 +29,8 @@ from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-#: First wait before a store step is tried again, doubled each time, and the longest [seconds].
-AGAIN_SECONDS, AGAIN_MAX_SECONDS = 2.0, 45.0
+#: When a store step is tried again: after 2 seconds, doubled each time, 45 at most.
+STORE_BACKOFF = Backoff(first_seconds=2.0, factor=2.0, cap_seconds=45.0)
 
 #: How often a file that is no picture is fetched anew, over 14 s: an edge under load answers 200 with a page, too.
 BAD_MEDIA_TRIES = 3
@@ -43,44 +42,30 @@ MAX_OUTPUTS = 1000
 FETCH_AT_LEAST_SECONDS = 900.0
 
 
-class PutOff(Exception):  # noqa: N818 - no error: the step comes again
-    """The step could not be done this time."""
-
-    def __init__(self, messages: Messages) -> None:
-        self.messages = messages
-
-
-def store(tools: Toolbox, record: Record, token: str, *, now: float) -> dict[str, Any]:
-    """Store the result of one job whose lease is held as `token`, and end the job.
-
-    Returns the result as it goes over the wire. Raises `PutOff` with what to send when it has to be tried again,
-    `JobFailed` when the job ended badly, `LeaseLostError` when somebody else has it.
-    """
+def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
+    """Store the result of one job whose lease is held as `token`, and end the job; raises `LeaseLostError`."""
     note(attempt=int(record.number("tries")) + 1, waited_seconds=round(now - record.number("ended"), 3))
     with tools.leases.holding(record, token) as lease:
         try:
             result, left_out = _bring_home(tools, record, lease)
         except BadMediaError as error:
-            if record.number("asked" if record.text("pid") else "tries") >= BAD_MEDIA_TRIES:
-                tally.count(record.account, STORES, "failed")
-                raise end(tools, record, token, FailureCode.BAD_MEDIA, str(error)) from None
-            raise _again(tools, record, token, now, str(error), FailureCode.BAD_MEDIA) from None
+            return _bad_media(tools, record, token, now, str(error))
         except InvalidRequestError as error:  # the account's settings went away meanwhile
-            raise _again(tools, record, token, now, str(error), FailureCode.INVALID_REQUEST) from None
+            return _try_later(tools, record, token, now, str(error), FailureCode.INVALID_REQUEST)
         except StorageError as error:
-            raise _again(tools, record, token, now, str(error), FailureCode.STORAGE) from None
+            return _try_later(tools, record, token, now, str(error), FailureCode.STORAGE)
         except (TryLaterError, AccountRefusedError) as error:
-            raise _again(tools, record, token, now, str(error), FailureCode.BAD_MEDIA) from None
+            return _try_later(tools, record, token, now, str(error), FailureCode.BAD_MEDIA)
         reached("document_uploaded")
         lease.check()
         wire = result.model_dump_json()
         if not tools.ledger.conclude(record, token, JobState.SUCCEEDED, result=wire, note=_remark(left_out)):
-            raise LeaseLostError(f"job {record.job_id}: somebody else has it")
+            return lease_lost()
     reached("end_recorded")
     _count(record, result)
     if left_out:
         note("warning", outputs_left_out=left_out)
-    return result.to_wire()
+    return Answer(result.to_wire(), Caller.of(record))
 
 
 def _bring_home(tools: Toolbox, record: Record, lease: Lease) -> tuple[JobResult, int]:
@@ -114,17 +99,18 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
     """The result's parts: as recorded, or asked for again where they came inline or their addresses went stale."""
     if record.text("outputs"):
         return record.outputs
-    adapter, account = find(record.account.provider), tools.account(record.account)
+    account = tools.accounts.get(record.account)
+    adapter, credentials = account.adapter, account.credentials
     ticket = Ticket(record.text("op"), record.text("pid"), record.text("cursor"), seen=True)
-    call = adapter.poll_call(ticket, account)
-    outcome = adapter.poll_outcome(tools.event_loop.run(tools.http.call(call, buys=False)), ticket, account)
+    call = adapter.poll_call(ticket, credentials)
+    outcome = adapter.poll_outcome(tools.event_loop.run(tools.http.call(call, buys=False)), ticket, credentials)
     if isinstance(outcome, Succeeded) and (outcome.outputs or not adapter.operations[ticket.operation].has_outputs):
         return outcome.outputs
     raise TryLaterError(f"the provider reported success, and then {type(outcome).__name__.lower()} without a result")
 
 
 def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Output:
-    with tools.fetch(media, record.account) as fetched:
+    with tools.fetcher.output(media, tools.accounts.get(record.account)) as fetched:
         key = _key(record, f"{number}.{fetched.ext}")
         tools.storage.put(
             key,
@@ -146,21 +132,30 @@ def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Out
         )
 
 
-def _again(tools: Toolbox, record: Record, token: str, now: float, reason: str, code: FailureCode) -> Exception:
+def _bad_media(tools: Toolbox, record: Record, token: str, now: float, reason: str) -> Outcome:
+    """An output is no picture: fetch it a few times, then end the job."""
+    if record.number("asked" if record.text("pid") else "tries") >= BAD_MEDIA_TRIES:
+        return _give_up(tools, record, token, reason, FailureCode.BAD_MEDIA)
+    return _try_later(tools, record, token, now, reason, FailureCode.BAD_MEDIA)
+
+
+def _try_later(tools: Toolbox, record: Record, token: str, now: float, reason: str, code: FailureCode) -> Outcome:
     """Try again later while the result is still to be had, else end the job."""
-    adapter = find(record.account.provider)
     ended = record.number("ended")
     until = max(record.number("deadline"), ended + FETCH_AT_LEAST_SECONDS)
-    if now >= min(until, ended + adapter.results_live_seconds):
-        tally.count(record.account, STORES, "failed")
-        return end(tools, record, token, code, reason)
+    if now >= min(until, ended + find(record.account.provider).results_live_seconds):
+        return _give_up(tools, record, token, reason, code)
     tally.count(record.account, STORES, "put_off")
-    tries = int(record.number("tries"))
-    pause = min(AGAIN_SECONDS * 2**tries, AGAIN_MAX_SECONDS)
-    log.warning("job.store_put_off", again_in_seconds=pause, reason=said(record, reason))
-    note(outcome="put_off", code=code.value, reason=said(record, reason))
+    seconds = STORE_BACKOFF.delay(int(record.number("tries")))
+    log.warning("job.store_put_off", again_in_seconds=seconds, reason=redacted(record, reason))
+    note(outcome="put_off", code=code.value, reason=redacted(record, reason))
     fresh = code is FailureCode.BAD_MEDIA and bool(record.text("pid"))  # only these addresses may have gone stale
-    return PutOff(tools.ledger.put_off(record, token, seconds=pause, note=reason[:200], ask_again=fresh))
+    return Suspend(tools.ledger.put_off(record, token, seconds=seconds, note=reason[:200], ask_again=fresh))
+
+
+def _give_up(tools: Toolbox, record: Record, token: str, reason: str, code: FailureCode) -> Outcome:
+    tally.count(record.account, STORES, "failed")
+    return fail(tools, record, token, code, reason)
 
 
 def _count(record: Record, result: JobResult) -> None:

@@ -4,115 +4,133 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from celery.exceptions import Ignore
 
 from bide.contract import FailureCode, JobState
 from bide.crashpoints import reached
 from bide.errors import (
     ConfigurationError,
     InvalidRequestError,
-    LeaseLostError,
     LedgerAwayError,
     NotSentError,
     StorageError,
     SubmissionUnknownError,
     TryLaterError,
 )
-from bide.ledger import Concluded, Messages, Record
+from bide.ledger import Record
 from bide.ledger.records import decode_media, encode_media
 from bide.ledger.submits import HELD_BACK, TOO_LATE
-from bide.providers import find
+from bide.polling.backoff import Backoff
+from bide.polling.timing import PollTiming
 from bide.providers.base import Account, Call, Finished, Media, Provider, Refused, Submission, Submitted
-from tasks.steps.answer import failed, failure_of, said
-from workers.metrics.counted import FAILED_JOBS, SUBMITS
+from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
+from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
+from workers.io.callback_check import check_callback
+from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
 from workers.telemetry.step_log import Level, note
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-#: How long to wait before inputs that could not be fetched are tried again [seconds].
-INPUTS_AGAIN_SECONDS = 10.0
+#: When inputs that could not be fetched are tried again: always after 10 seconds.
+INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
 
 #: How long an accepted submit waits for a ledger to record it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
 
-#: What a step's line says of a job that did not end as it was to.
-OTHERWISE = {
-    Concluded.NOT_OURS: "lease_lost",
-    Concluded.AGAIN: "submit_again",
-    Concluded.DOUBTED: "unconfirmed",
-    Concluded.BOUGHT: "bought_before",
-}
 
-
-def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Messages:
-    """Submit one job whose lease is held as `token`.
-
-    Returns what to send once the caller's task is suspended; raises `JobFailed` when the job ended here.
-    """
+def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
+    """Submit one job whose lease is held as `token`; raises `LeaseLostError`."""
     reached("capacity_taken")
     note(attempt=int(record.number("submits")) + 1, waited_seconds=round(now - record.number("created"), 3))
     if now >= record.number("deadline"):
-        raise too_late(tools, record, token)
+        return _too_late(tools, record, token)
     with tools.leases.holding(record, token) as lease:
         try:
-            purchase = _Purchase(tools, record, token)
+            purchase = _prepare(tools, record, token)
         except InvalidRequestError as error:
-            raise end(tools, record, token, FailureCode.INVALID_REQUEST, str(error)) from None
+            return fail(tools, record, token, FailureCode.INVALID_REQUEST, str(error))
         except (TryLaterError, StorageError) as error:
             if isinstance(error, StorageError) and error.permanent:
-                raise end(tools, record, token, FailureCode.STORAGE, str(error)) from None
-            note("warning", outcome="put_off", reason=said(record, str(error)))
-            return tools.ledger.put_off(record, token, seconds=INPUTS_AGAIN_SECONDS, note=str(error)[:200])
+                return fail(tools, record, token, FailureCode.STORAGE, str(error))
+            return _put_off(tools, record, token, str(error))
         lease.check()
         return purchase.make()
 
 
-class _Purchase:
+def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
+    """All that a submit takes, its inputs fetched. Raises `InvalidRequestError`, `TryLaterError`, `StorageError`."""
+    request = record.request
+    account = tools.accounts.get(record.account)
+    credentials = account.credentials
+    check_callback(request, tools.settings.callbacks)
+    operation = account.adapter.check(request.operation, request.params, set(request.inputs))
+    inputs = tools.fetcher.inputs(request, operation, record, account) if request.inputs else {}
+    submission = Submission(record.job_id, request.operation, request.params, inputs)
+    return Purchase(
+        tools,
+        record,
+        token,
+        adapter=account.adapter,
+        credentials=credentials,
+        submission=submission,
+        call=account.adapter.submit_call(submission, credentials),
+        poll_timing=tools.poll_timings.get(record.account, request.operation),  # asks the ledger: not after the answer
+    )
+
+
+def _put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend:
+    """The inputs can't be had now: try again later."""
+    note("warning", outcome="put_off", reason=redacted(record, reason))
+    seconds = INPUTS_BACKOFF.delay(0)
+    return Suspend(tools.ledger.put_off(record, token, seconds=seconds, note=reason[:200]))
+
+
+def _too_late(tools: Toolbox, record: Record, token: str) -> Outcome:
+    return fail(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
+
+
+@dataclass(frozen=True, repr=False)  # it holds a prompt
+class Purchase:
     """One submit, from the checked request to what its answer means."""
 
-    def __init__(self, tools: Toolbox, record: Record, token: str) -> None:
-        self._tools, self._record, self._token = tools, record, token
-        request = record.request
-        self._adapter: Provider = find(request.provider)
-        self._account: Account = tools.account(record.account)
-        tools.check_callback(request)
-        operation = self._adapter.check(request.operation, request.params, set(request.inputs))
-        inputs = tools.inputs(request, operation, record) if request.inputs else {}
-        self._submission = Submission(record.job_id, request.operation, request.params, inputs)
-        self._call: Call = self._adapter.submit_call(self._submission, self._account)
-        self._poll_timing = tools.poll_timing(
-            record.account, request.operation
-        )  # asks the ledger: not once there is an answer
+    tools: Toolbox
+    record: Record
+    token: str
+    adapter: Provider
+    credentials: Account
+    submission: Submission
+    call: Call
+    poll_timing: PollTiming
 
-    def make(self) -> Messages:
+    def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        attempt = self._tools.ledger.intend(self._record, self._token)
+        attempt = self.tools.ledger.intend(self.record, self.token)
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
-            return self._tools.ledger.admit(self._record.account)
+            return Suspend(self.tools.ledger.admit(self.record.account))
         if attempt == TOO_LATE:
-            raise too_late(self._tools, self._record, self._token)
+            return _too_late(self.tools, self.record, self.token)
         if not attempt:
-            raise LeaseLostError(f"job {self._record.job_id}: somebody else has it")
+            return lease_lost()
         reached("intent_written")
         return self._buy(attempt)
 
-    def _buy(self, attempt: int) -> Messages:
-        tools = self._tools
+    def _buy(self, attempt: int) -> Outcome:
+        tools = self.tools
         try:
-            answer = tools.event_loop.run(tools.http.call(self._call, buys=True))
-            outcome = self._adapter.submit_outcome(answer, self._submission, self._account)
+            answer = tools.event_loop.run(tools.http.call(self.call, buys=True))
+            outcome = self.adapter.submit_outcome(answer, self.submission, self.credentials)
         except NotSentError as error:
-            return self._again(attempt, str(error), after_seconds=error.after_seconds)
+            return self._not_accepted(attempt, str(error), after_seconds=error.after_seconds)
         except SubmissionUnknownError as error:
             return self._unknown(str(error))
         except ConfigurationError as error:  # no request could be made of it, so none was sent
-            raise end(tools, self._record, self._token, FailureCode.INVALID_REQUEST, str(error), attempt) from None
+            return self._fail(FailureCode.INVALID_REQUEST, str(error), attempt)
         reached("answer_read")
         match outcome:
             case Submitted(provider_job_id, estimate):
@@ -120,99 +138,82 @@ class _Purchase:
             case Finished(provider_job_id, outputs):
                 return self._finished(attempt, provider_job_id, outputs)
             case Refused(_, message, True, after_seconds):
-                return self._again(attempt, message, after_seconds=after_seconds)
-            case Refused(code, message) as refused:
-                tally.count(self._record.account, SUBMITS, "refused")
-                if refused.whole_account:
-                    self._pause(message)
-                raise end(tools, self._record, self._token, code, message, attempt)
+                return self._not_accepted(attempt, message, after_seconds=after_seconds)
+            case Refused() as refused:
+                return self._refused(attempt, refused)
 
-    def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Messages:
-        first_poll_seconds = self._poll_timing.first(estimate_seconds=estimate_seconds)
-        self._came_to("submitted", provider_job_id=provider_job_id, first_poll_seconds=round(first_poll_seconds, 3))
-        return self._note(
+    def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Suspend:
+        first_poll_seconds = self.poll_timing.first(estimate_seconds=estimate_seconds)
+        facts = {"provider_job_id": provider_job_id, "first_poll_seconds": round(first_poll_seconds, 3)}
+        self._note_outcome("submitted", level="info", **facts)
+        return self._record_accepted(
             attempt=attempt,
             provider_job_id=provider_job_id,
             first_poll_seconds=first_poll_seconds,
             estimate_seconds=estimate_seconds,
         )
 
-    def _finished(self, attempt: int, provider_job_id: str, outputs: tuple[Media, ...]) -> Messages:
+    def _finished(self, attempt: int, provider_job_id: str, outputs: tuple[Media, ...]) -> Suspend:
         recorded = encode_media(outputs, can_ask=bool(provider_job_id))
         left_out = len(outputs) - len(decode_media(recorded)) if recorded else 0
         level: Level = "warning" if left_out else "info"
         facts = {"provider_job_id": provider_job_id, "outputs_left_out": left_out or None}
-        self._came_to("finished_at_once", level=level, **facts)
-        return self._note(attempt=attempt, provider_job_id=provider_job_id, outputs=recorded)
+        self._note_outcome("finished_at_once", level=level, **facts)
+        return self._record_accepted(attempt=attempt, provider_job_id=provider_job_id, outputs=recorded)
 
-    def _note(self, **accepted: Any) -> Messages:
+    def _record_accepted(self, **accepted: Any) -> Suspend:
         """Record the acceptance. This answer is paid for and nowhere else, so it outwaits a ledger that is away."""
         until = time.monotonic() + ANSWER_PATIENCE_SECONDS
         while True:
             try:
-                return self._tools.ledger.submitted(self._record, self._token, **accepted)
+                return Suspend(self.tools.ledger.submitted(self.record, self.token, **accepted))
             except LedgerAwayError:
                 if time.monotonic() >= until:
                     raise
                 log.warning("job.answer_waits_for_ledger")
                 time.sleep(1)
 
-    def _again(self, attempt: int, reason: str, *, after_seconds: float | None) -> Messages:
-        self._came_to("not_accepted", reason=said(self._record, reason))
-        told: dict[str, Any] = {"attempt": attempt, "reason": reason[:200], "after_seconds": after_seconds}
-        return self._tools.ledger.refused(self._record, self._token, **told)
+    def _not_accepted(self, attempt: int, reason: str, *, after_seconds: float | None) -> Suspend:
+        """The provider did not take the request this time: the ledger says when it is sent again."""
+        self._note_outcome("not_accepted", reason=redacted(self.record, reason))
+        messages = self.tools.ledger.refused(
+            self.record, self.token, attempt=attempt, reason=reason[:200], after_seconds=after_seconds
+        )
+        return Suspend(messages)
 
-    def _pause(self, reason: str) -> None:
-        """Whoever is in line would be refused as well: they wait until an operator has mended the account."""
-        account = self._record.account
+    def _refused(self, attempt: int, refused: Refused) -> Outcome:
+        tally.count(self.record.account, SUBMITS, "refused")
+        if refused.whole_account:
+            self._pause_account(refused.message)
+        return self._fail(refused.code, refused.message, attempt)
+
+    def _fail(self, code: FailureCode, message: str, attempt: int) -> Outcome:
+        return fail(self.tools, self.record, self.token, code, message, attempt=attempt)
+
+    def _pause_account(self, reason: str) -> None:
+        """The account's other jobs would be refused as well: they wait until an operator has mended the account."""
+        account = self.record.account
         with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
-            if self._tools.ledger.pause(account, reason=reason, by="bide"):
+            if self.tools.ledger.pause(account, reason=reason, by="bide"):
                 log.error(
                     "account.paused",
                     account=str(account),
-                    reason=said(self._record, reason),
+                    reason=redacted(self.record, reason),
                     remedy=f"bide resume {' '.join(account)}",
                 )
 
-    def _unknown(self, reason: str) -> Messages:
+    def _unknown(self, reason: str) -> Suspend | Fail:
+        """The submit may have been accepted: unless its request allows another one, an operator decides."""
         code = FailureCode.SUBMISSION_UNKNOWN.value
-        self._came_to("unconfirmed", level="warning", code=code, reason=said(self._record, reason))
-        failure = failure_of(self._record, FailureCode.SUBMISSION_UNKNOWN, reason)
-        ledger = self._tools.ledger
-        came = ledger.conclude(self._record, self._token, JobState.UNCONFIRMED, error=failure.model_dump_json())
-        if came:
-            raise failed(failure)
-        note(outcome=OTHERWISE[came])
-        return ledger.admit(self._record.account)
+        self._note_outcome("unconfirmed", level="warning", code=code, reason=redacted(self.record, reason))
+        failure = failure_of(self.record, FailureCode.SUBMISSION_UNKNOWN, reason)
+        ledger, error = self.tools.ledger, failure.model_dump_json()
+        concluded = ledger.conclude(self.record, self.token, JobState.UNCONFIRMED, error=error)
+        if concluded:
+            return Fail(failure, Caller.of(self.record))
+        note(outcome=OTHERWISE[concluded])
+        return Suspend(ledger.admit(self.record.account))
 
-    def _came_to(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
-        tally.count(self._record.account, SUBMITS, outcome)
+    def _note_outcome(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
+        tally.count(self.record.account, SUBMITS, outcome)
         note(level, outcome=outcome, **facts)
-
-
-def too_late(tools: Toolbox, record: Record, token: str) -> Exception:
-    """Record that the deadline passed before anything was bought; what to raise for it."""
-    return end(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
-
-
-def end(tools: Toolbox, record: Record, token: str, code: FailureCode, message: str, attempt: int = 0) -> Exception:
-    """Record the job's failure; what to raise for it. `attempt`: the submit that was refused, where one was."""
-    failure = failure_of(record, code, message)
-    error = failure.model_dump_json()
-    came = tools.ledger.conclude(record, token, JobState.FAILED, error=error, attempt=attempt)
-    if came is not Concluded.NOT_OURS:
-        tools.dispatcher.send(tools.ledger.admit(record.account))
-    if not came:
-        return _not_failed(record, came, message)
-    tally.count(record.account, FAILED_JOBS, code.value)
-    note(outcome="failed", code=code.value, reason=said(record, message))
-    return failed(failure)
-
-
-def _not_failed(record: Record, came: Concluded, message: str) -> Exception:
-    """What to raise for a failure that is none, since an earlier submit counts, or that is not ours to tell."""
-    if came is Concluded.NOT_OURS:
-        return LeaseLostError(f"job {record.job_id}: somebody else has it")
-    code = FailureCode.SUBMISSION_UNKNOWN.value if came is Concluded.DOUBTED else None
-    note("warning", outcome=OTHERWISE[came], code=code, reason=said(record, message))
-    return Ignore()

@@ -2,10 +2,12 @@
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from celery import Celery
 
 from bide.errors import InvalidRequestError, TryLaterError
 from config.settings import load
@@ -58,15 +60,20 @@ def tools(nextry: Nextry) -> Iterator[Toolbox]:
         "BIDE_PROVIDERS__NEXTRY__API_KEY": "key-1234",
         "BIDE_PROVIDERS__NEXTRY__BASE_URL": f"http://127.0.0.1:{nextry.server_port}",
     }
-    made = Toolbox(load(told, env_file=None))
+    made = Toolbox(load(told, env_file=None), Celery(set_as_current=False))
     yield made
     made.close()
+
+
+def catalogs_of(tools: Toolbox, *, clock: Callable[[], float] = time.monotonic) -> Catalogs:
+    """The catalogs of a process."""
+    return Catalogs(tools.accounts, tools.http, tools.event_loop, clock=clock)
 
 
 def test_a_catalog_is_asked_for_once_until_it_is_old(nextry: Nextry, tools: Toolbox) -> None:
     """Given a clock, when its time has passed, then the provider is asked again."""
     now = 1000.0
-    catalogs = Catalogs(tools, clock=lambda: now)
+    catalogs = catalogs_of(tools, clock=lambda: now)
     for _ in range(3):
         assert catalogs.get("nextry", "tools", arguments={}) == [{"tool": "fabric", "title": "Fabric"}]
     assert nextry.asked == ["/generation/tools"]
@@ -77,7 +84,7 @@ def test_a_catalog_is_asked_for_once_until_it_is_old(nextry: Nextry, tools: Tool
 
 def test_other_arguments_are_another_catalog(nextry: Nextry, tools: Toolbox) -> None:
     """The types of one tool are not those of another."""
-    catalogs = Catalogs(tools)
+    catalogs = catalogs_of(tools)
     for tool in ("fabric", "furniture", "fabric"):
         catalogs.get("nextry", "generation_types", arguments={"tool": tool})
     assert nextry.asked == ["/generation/generationTypes?tool=fabric", "/generation/generationTypes?tool=furniture"]
@@ -85,7 +92,7 @@ def test_other_arguments_are_another_catalog(nextry: Nextry, tools: Toolbox) -> 
 
 def test_trouble_is_not_kept(nextry: Nextry, tools: Toolbox) -> None:
     """A provider that was away is asked again at once."""
-    catalogs = Catalogs(tools)
+    catalogs = catalogs_of(tools)
     nextry.status = 503
     with pytest.raises(TryLaterError, match="503"):
         catalogs.get("nextry", "tools", arguments={})
@@ -96,5 +103,5 @@ def test_trouble_is_not_kept(nextry: Nextry, tools: Toolbox) -> None:
 def test_what_a_provider_does_not_offer_is_refused_with_what_it_does(tools: Toolbox) -> None:
     """The message names the catalogs there are."""
     with pytest.raises(InvalidRequestError, match="generation_types, tools"):
-        Catalogs(tools).get("nextry", "styles", arguments={})
+        catalogs_of(tools).get("nextry", "styles", arguments={})
     assert [entry["name"] for entry in offered("nextry")] == ["generation_types", "tools"]

@@ -177,7 +177,7 @@ def test_an_address_where_nobody_listens(rig: Rig) -> None:
     before = rig.sandbox.stats()
     settings = settings_of(rig, BIDE_PROVIDERS__PHOTOGPT__BASE_URL=f"http://127.0.0.1:{free_port()}")
 
-    findings = list(check_providers(settings, Toolbox(settings)))
+    findings = list(check_providers(settings, Toolbox(settings, Celery(set_as_current=False))))
 
     assert "can't be connected to" in one(findings, "address of photogpt").says
     assert one(findings, "address of cyberphotobooth").level is Level.OK
@@ -225,7 +225,7 @@ def test_work_that_nobody_does_is_found(rig: Rig) -> None:
     name = AccountName("photogpt", "default")
     with redis_server() as alone:
         settings = settings_of(rig, BIDE_BROKER_URL=alone.url)
-        tools = Toolbox(settings)
+        tools = Toolbox(settings, Celery(set_as_current=False))
         server = tools.ledger.server
         server.sadd(ACCOUNTS_KEY, str(name))
         server.zadd(f"{prefix(name)}due", {"a": server.time()[0] - 500})
@@ -239,11 +239,11 @@ def test_work_that_nobody_does_is_found(rig: Rig) -> None:
     assert one(work, "sweep of photogpt/default").level is Level.PROBLEM
 
 
-def test_what_waits_for_a_person_is_settings_of(rig: Rig, caller: Caller) -> None:
+def test_what_waits_for_an_operator_is_found(rig: Rig, caller: Caller) -> None:
     """An account that is held, with the reason, and a job that may have been bought."""
     failure(caller.submit(image(f"{marker()} [fault:accept_then_drop]")))
     settings = settings_of(rig)
-    tools = Toolbox(settings)
+    tools = Toolbox(settings, Celery(set_as_current=False))
     tools.ledger.hold(AccountName("photogpt", "gated"), seconds=30, reason="HTTP 401: invalid credentials")
     tools.ledger.server.sadd(ACCOUNTS_KEY, "photogpt/gated")
 

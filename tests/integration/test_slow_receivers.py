@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from celery import Celery
 
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName
@@ -59,7 +60,7 @@ def tools(shared: RedisServer, server: redis.Redis) -> Iterator[Toolbox]:
         "BIDE_CALLBACKS__ALLOWED_HOSTS": str([*ADDRESSES, "localhost"]).replace("'", '"'),
         "BIDE_CALLBACKS__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
     }
-    made = Toolbox(load(given, env_file=None))
+    made = Toolbox(load(given, env_file=None), Celery(set_as_current=False))
     yield made
     made.close()
     server.flushall()
@@ -90,7 +91,7 @@ def owe(tools: Toolbox, url: str, *, account: AccountName = ACCOUNT) -> str:
 def called_within(tools: Toolbox, receiver: Receiver, job_ids: list[str], *, account: AccountName = ACCOUNT) -> float:
     """How long it takes until the receiver has been called about all of the jobs [seconds]."""
     began = time.monotonic()
-    tools.callback_sender.look(account)
+    tools.callback_sender.deliver(account)
     eventually(lambda: all(map(receiver.about, job_ids)), what="the receiver was called", within_seconds=60)
     return time.monotonic() - began
 
@@ -117,7 +118,7 @@ def test_what_waits_for_a_place_was_not_tried(tools: Toolbox) -> None:
     """A callback that found no place has no attempt counted, stays owed, and is sent once the receiver answers."""
     with Tarpit() as tarpit:
         job_ids = [owe(tools, tarpit.url()) for _ in range(60)]
-        tools.callback_sender.look(ACCOUNT)
+        tools.callback_sender.deliver(ACCOUNT)
         eventually(lambda: any(one.tries for one in standing(tools)), what="some attempts have ended")
         found = standing(tools)
         port = tarpit.port
@@ -140,7 +141,7 @@ def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver
     with Tarpit(*hosts) as tarpit:
         for host in hosts * 3:
             owe(tools, tarpit.url(host))
-        tools.callback_sender.look(ACCOUNT)
+        tools.callback_sender.deliver(ACCOUNT)
         eventually(lambda: tarpit.held >= 100, what="the tarpits hold what they can")
         behind = [owe(tools, receiver.url()) for _ in range(5)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import fakeredis
@@ -20,13 +19,14 @@ from bide.ledger.callbacks import Callbacks
 from bide.providers.base import Answer
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import CallbackSettings
-from bide.webhooks.outgoing import Delivery, delivery_of
+from bide.webhooks.outgoing import Delivery
 from config.settings import load
 from tests.contract.ledger_contract_callbacks import CALLED
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of
-from workers.services.callback_sender import CallbackSender, secrets_of
+from workers.io.callback_check import check_callback, signing_secrets
+from workers.services.callback_sender import CallbackSender
+from workers.services.deliveries import delivery_of
 from workers.services.event_loop import EventLoop
-from workers.toolbox import Toolbox
 
 NEW, OLD = (base64.b64encode(text * 3).decode() for text in (b"new-secret", b"old-secret"))
 DAY_SECONDS = 24 * 3600
@@ -39,8 +39,7 @@ class Hands:
         server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
         self.stage = Stage(server, Clock())
         self.ledger, self.callbacks = self.stage.ledger, Callbacks(server, clock=self.stage.clock)
-        self.settings = SimpleNamespace(callbacks=told)
-        self.http, self.event_loop = self, EventLoop("receivers")
+        self.settings, self.event_loop = told, EventLoop("receivers")
         self.posted: list[dict[str, str]] = []
         self.answer: Answer | NotDeliveredError = Answer(200)
 
@@ -50,10 +49,15 @@ class Hands:
             raise self.answer
         return self.answer
 
+    def callback_sender(self) -> CallbackSender:
+        """One that posts to these receivers."""
+        http: Any = self
+        return CallbackSender(self.ledger, self.callbacks, http, self.event_loop, settings=self.settings)
+
     def attempt(self, answer: Answer | NotDeliveredError) -> None:
         """Have the one callback that is due tried once, and what came of it recorded."""
         self.answer = answer
-        callback_sender = CallbackSender(self)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+        callback_sender = self.callback_sender()
         callback_sender._handle(ACCOUNT)
         callback_sender._handle(callback_sender._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
 
@@ -159,7 +163,7 @@ def test_a_day_of_failing_is_enough(hands: Hands) -> None:
 def test_what_never_had_a_place_is_given_up(hands: Hands) -> None:
     """A receiver that is too slow for all that it is sent keeps none of it owed for longer than any other."""
     fail(hands.stage)
-    callback_sender = CallbackSender(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+    callback_sender = hands.callback_sender()
     while callback_sender._receivers.pause_seconds("example.com:443") is None:
         callback_sender._receivers.enter("example.com:443")
     callback_sender._handle(ACCOUNT)
@@ -173,7 +177,7 @@ def test_what_never_had_a_place_is_given_up(hands: Hands) -> None:
 def test_a_record_that_can_not_be_read_is_given_up(hands: Hands) -> None:
     """Instead of being tried for ever."""
     hands.stage.finished("a", **CALLED)  # with a result that is none
-    callback_sender = CallbackSender(hands)  # type: ignore[arg-type]  # as much of a toolbox as it takes
+    callback_sender = hands.callback_sender()
     callback_sender._handle(ACCOUNT)
     assert hands.standing() == [(True, 1, "the job's record can't be read")]
 
@@ -181,7 +185,7 @@ def test_a_record_that_can_not_be_read_is_given_up(hands: Hands) -> None:
 def test_a_lost_secret_sends_nothing_unsigned(hands: Hands) -> None:
     """Whoever took it out of the settings can put it back: until then the callback waits."""
     fail(hands.stage)
-    hands.settings.callbacks = CallbackSettings()
+    hands.settings = CallbackSettings()
     hands.attempt(Answer(200))
     assert hands.posted == []
     assert hands.standing() == [(False, 1, "can't be signed: BIDE_CALLBACKS__SECRET is not set")]
@@ -210,9 +214,8 @@ def test_a_private_address_is_not_called(hands: Hands) -> None:
 )
 def test_what_could_never_be_sent_is_refused(told: dict[str, Any], url: str, says: str) -> None:
     """With the request, before anything is bought; no secret is in the words."""
-    tools = SimpleNamespace(settings=SimpleNamespace(callbacks=CallbackSettings(**told)))
     with pytest.raises(InvalidRequestError, match=says) as refused:
-        Toolbox.check_callback(tools, request_of(callback_url=url))  # type: ignore[arg-type]  # all that it reads
+        check_callback(request_of(callback_url=url), CallbackSettings(**told))
     assert "pw" not in str(refused.value)
 
 
@@ -226,5 +229,5 @@ def test_a_weak_secret_is_refused_at_start(secret: str) -> None:
 
 def test_secrets_in_order() -> None:
     """The current one first; the previous one alone signs nothing."""
-    assert secrets_of(CallbackSettings(secret=NEW, previous_secret=OLD)) == [NEW, OLD]
-    assert secrets_of(CallbackSettings(previous_secret=OLD)) == []
+    assert signing_secrets(CallbackSettings(secret=NEW, previous_secret=OLD)) == [NEW, OLD]
+    assert signing_secrets(CallbackSettings(previous_secret=OLD)) == []

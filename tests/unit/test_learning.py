@@ -13,7 +13,7 @@ from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Claimed, Ledger
 from bide.polling.backoff import PollPlan
 from bide.polling.duration_model import DurationModel
-from workers.services import learner as learner_module
+from bide.polling.schedule import PollSchedule
 from workers.services.learner import JOBS_PER_SECOND, MOST_JOBS, Learner
 
 NAME = AccountName("photogpt", "default")
@@ -153,15 +153,14 @@ def test_nonsense_in_the_ledger_is_no_trouble(server: redis.Redis) -> None:
     assert first(learner) > 19
 
 
-def test_a_mistake_of_ours_is_no_trouble(server: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_of_ours_is_no_trouble(server: redis.Redis) -> None:
     """Whatever breaks while a poll schedule is made, a purchase is recorded, with the plan's own first poll."""
     learner = Learner(Ledger(server))
     learner.learn(NAME, ended(10), NOW)
 
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: object, **__: object) -> PollSchedule:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(learner_module, "poll_schedule", broken)
-    fresh = Learner(Ledger(server))
+    fresh = Learner(Ledger(server), make_schedule=broken)
     fresh.refresh(NAME)
     assert fresh.poll_timing(NAME, IMAGES, PLAN).first() < 2.3

@@ -13,13 +13,19 @@ import pytest
 
 from bide.ledger import Record
 from bide.ledger.records import MAX_ADDRESSES_BYTES, decode_media, encode_media
-from bide.providers.base import MAX_FALLBACKS, Account, Answer, Media
+from bide.providers.base import MAX_FALLBACKS, Media
+from bide.providers.base import Answer as HttpAnswer
+from config.settings import load
+from tasks.steps.outcome import Answer, Caller
 from tasks.steps.store import MAX_OUTPUTS, store
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from tests.contract.test_media import PNG
 from tests.unit.memory_store import MemoryStorage
+from workers.accounts import Accounts
 from workers.io.media import from_bytes
 from workers.telemetry.step_log import StepLog
+
+SETTINGS = {"BIDE_S3__BUCKET": "results", "BIDE_PROVIDERS__PHOTOGPT__API_KEY": "key"}
 
 
 def media(count: int, *, url: str = "https://example.com/{}.png", copies: int = 0) -> tuple[Media, ...]:
@@ -69,23 +75,24 @@ class Hands:
 
     def __init__(self, stage: Stage, again: list[str]) -> None:
         self.ledger, self.storage, self.leases = stage.ledger, MemoryStorage(), self
-        self.http, self.event_loop, self.account = self, self, lambda _: Account("https://p.example", "key")
+        self.http, self.event_loop, self.fetcher = self, self, self
+        self.accounts = Accounts(load(SETTINGS, env_file=None))
         self.again = again
 
     @contextmanager
     def holding(self, *_: Any) -> Iterator[Any]:
         yield SimpleNamespace(check=lambda: None)
 
-    def fetch(self, one: Media, _: Any) -> Any:
+    def output(self, one: Media, _: Any) -> Any:
         assert one.url
         return from_bytes(PNG, max_bytes=len(PNG))
 
-    def call(self, *_: Any, **__: Any) -> Answer:
+    def call(self, *_: Any, **__: Any) -> HttpAnswer:
         images = [{"url": url} for url in self.again]
         body = {"status": "OK", "result": {"status": "success", "images": images}}
-        return Answer(200, {}, json.dumps(body).encode())
+        return HttpAnswer(200, {}, json.dumps(body).encode())
 
-    def run(self, answer: Answer) -> Answer:
+    def run(self, answer: HttpAnswer) -> HttpAnswer:
         return answer
 
 
@@ -97,10 +104,12 @@ def stored(outputs: str, again: list[str] = []) -> tuple[dict[str, Any], Record,
     step = stage.resume("a", token="s")
     tools: Any = Hands(stage, again)
     with StepLog("job.step") as line:
-        result = store(tools, step.record or record, "s", now=stage.clock.now)
+        outcome = store(tools, step.record or record, "s", now=stage.clock.now)
+    assert isinstance(outcome, Answer)
+    assert outcome.caller == Caller(ACCOUNT, "a")
     after = stage.ledger.read(ACCOUNT, "a")
     assert after is not None
-    return result, after, line
+    return outcome.result, after, line
 
 
 @pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "asked for again"])

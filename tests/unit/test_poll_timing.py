@@ -10,12 +10,12 @@ import pytest
 from bide.errors import AccountRefusedError, PollFailedError
 from bide.ledger import Claimed
 from bide.polling.backoff import PollPlan
-from bide.polling.decision import PollAnswer, ended, judge
 from bide.polling.duration_model import DurationModel
 from bide.polling.schedule import PollSchedule, poll_schedule
 from bide.polling.timing import PollTiming, why
 from bide.providers import find
 from bide.providers.base import Failed, Media, Running, Succeeded, Unknown
+from tasks.steps.decision import PollAnswer, ended, judge
 
 PLAN = PollPlan(2.0, 2.0, 30.0)
 NOW = 1_700_000_000.0

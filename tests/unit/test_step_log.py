@@ -75,12 +75,8 @@ def test_a_step_is_drawn_before_its_line_is_written() -> None:
     def draw(line: StepLog) -> None:
         line.note(trace_id="t")
 
-    StepLog.on_end = draw
-    try:
-        with capture_logs() as logs, StepLog("job.step"):
-            pass
-    finally:
-        StepLog.on_end = None
+    with capture_logs() as logs, StepLog("job.step", draw=draw):
+        pass
 
     assert [line["trace_id"] for line in logs] == ["t"]
 

@@ -17,12 +17,11 @@ from bide.bulk.runs import Runs
 from bide.ledger import AccountName, Limits, Messages
 from bide.ledger.callbacks import Callbacks
 from bide.ledger.keys import prefix
-from bide.settings.sections import TimingSettings
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.metrics.counted import REPAIRS
 from workers.metrics.tally import Tally, metrics_key
+from workers.services.dispatcher import Dispatcher
 from workers.services.sweeper import DEPUTY_KEY, LOCK_KEY, PAGE, Sweeper
-from workers.toolbox import Toolbox
 
 
 @dataclass
@@ -41,26 +40,18 @@ class Sent:
         self.run_ids.append(run_id)
 
 
-@dataclass
-class Told:
-    timing: TimingSettings
-
-
-#: Locks outlive a test, however slow its machine.
-UNHURRIED = Told(TimingSettings(sweep_seconds=60.0))
+#: Locks outlive a test, however slow its machine [seconds].
+UNHURRIED = 60.0
 
 
 @dataclass
 class Tools:
-    """As much of a toolbox as sweeping takes."""
+    """What sweeping takes."""
 
     stage: Stage
     dispatcher: Sent = field(default_factory=Sent)
-    settings: Told = field(default_factory=lambda: Told(TimingSettings(sweep_seconds=0.1)))
-
-    @property
-    def ledger(self) -> object:
-        return self.stage.ledger
+    sweep_seconds: float = 0.1
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def callbacks(self) -> Callbacks:
@@ -87,7 +78,16 @@ def tools(stage: Stage) -> Tools:
 def sweeper_of(tools: Tools) -> Sweeper:
     """One process's sweeper, its timer not started."""
     app = Celery(broker="memory://", set_as_current=False)
-    return Sweeper(app, cast(Toolbox, tools))
+    dispatcher = cast(Dispatcher, tools.dispatcher)
+    return Sweeper(
+        app,
+        tools.stage.ledger,
+        tools.callbacks,
+        tools.runs,
+        dispatcher,
+        sweep_seconds=tools.sweep_seconds,
+        tally=tools.tally,
+    )
 
 
 def test_one_sweep_tells_more_than_a_page(stage: Stage, tools: Tools) -> None:
@@ -125,12 +125,12 @@ def test_due_callbacks_are_told_of(stage: Stage, tools: Tools) -> None:
 
 def test_one_sweeps_one_watches_and_the_others_rest(stage: Stage, tools: Tools) -> None:
     """However many processes there are: each account costs two of them a look."""
-    tools.settings = UNHURRIED
+    tools.sweep_seconds = UNHURRIED
     processes = [sweeper_of(tools) for _ in range(4)]
     stage.open("a")
     stage.clock.advance(20)
     for process in processes:
-        process.look()
+        process.take_turn()
         assert tools.dispatcher.job_ids == ["a"], "told again by the first alone"
         stage.clock.advance(1)
     assert watched_at(stage) == stage.clock.now - 3, "by the second, and by nobody after it"
@@ -139,19 +139,19 @@ def test_one_sweeps_one_watches_and_the_others_rest(stage: Stage, tools: Tools) 
 
 def test_a_deputy_takes_over(stage: Stage, tools: Tools) -> None:
     """The next look of whoever lives finds a lock that has run out; the deputy's own part falls to another."""
-    tools.settings = UNHURRIED
+    tools.sweep_seconds = UNHURRIED
     gone, deputy, third = sweeper_of(tools), sweeper_of(tools), sweeper_of(tools)
-    gone.look()
-    deputy.look()
+    gone.take_turn()
+    deputy.take_turn()
     stage.server.delete(LOCK_KEY)
     stage.open("a")
-    deputy.look()
+    deputy.take_turn()
     assert tools.dispatcher.job_ids == ["a"]
     stage.clock.advance(1)
-    third.look()
+    third.take_turn()
     assert watched_at(stage) == stage.clock.now - 1, "the deputy's old part has not run out yet"
     stage.server.delete(DEPUTY_KEY)
-    third.look()
+    third.take_turn()
     assert watched_at(stage) == stage.clock.now
     assert tools.dispatcher.job_ids == ["a"]
 
@@ -165,10 +165,8 @@ def test_a_run_that_nobody_looked_at_in_time_is_looked_at(tools: Tools) -> None:
     assert tools.dispatcher.run_ids == ["late"]
 
 
-def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools) -> None:
     """What was mended is counted, and written by the timer of whoever counted it, at its end too."""
-    fresh = Tally()
-    monkeypatch.setattr("workers.services.sweeper.tally", fresh)
     stage.open("a", deadline_seconds=60)
     stage.clock.advance(100)
     sweeper = sweeper_of(tools)
@@ -179,17 +177,15 @@ def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools, monkeypatc
     assert kept["repairs:deadline"] == kept["failed_jobs:deadline"] == "1"
 
 
-def test_counts_that_can_not_be_kept_stop_no_sweep(stage: Stage, tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_that_can_not_be_kept_stop_no_sweep(stage: Stage, tools: Tools) -> None:
     """A key in the way is told of, and the counts stay for another time."""
-    fresh = Tally()
-    monkeypatch.setattr("workers.services.sweeper.tally", fresh)
-    fresh.count(ACCOUNT, REPAIRS, "deadline")
+    tools.tally.count(ACCOUNT, REPAIRS, "deadline")
     stage.server.set(metrics_key(ACCOUNT), "no hash")
     with capture_logs() as logs:
         sweeper_of(tools)._keep_counts()
     assert [entry["event"] for entry in logs] == ["sweeper.counts_not_kept"]
     stage.server.delete(metrics_key(ACCOUNT))
-    fresh.flush(stage.server)
+    tools.tally.flush(stage.server)
     assert stage.server.hget(metrics_key(ACCOUNT), "repairs:deadline") == "1"
 
 

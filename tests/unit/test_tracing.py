@@ -17,6 +17,7 @@ from opentelemetry.trace import use_span
 from structlog.testing import capture_logs
 
 from bide.client.post import signature_of, trace_headers
+from bide.ledger import Ledger
 from tests.contract.ledger_stage import request_of
 from tests.integration.servers import free_port
 from workers.telemetry.otel import _exporters, provider_from
@@ -41,10 +42,15 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tracing() -> Iterator[Tracing]:
-    """Tracing that a test starts, and that is stopped after it."""
-    tracing = Tracing()
+    """Traces that read no ledger, for a test that starts them; they are stopped after it."""
+    tracing = Tracing(no_ledger)
     yield tracing
     tracing.stop()
+
+
+def no_ledger() -> Ledger:
+    """The ledger of steps without a job, which have no polls."""
+    raise AssertionError("a step without a job has no polls")
 
 
 def in_new_process(code: str) -> str:
@@ -76,10 +82,10 @@ def test_without_being_asked_nothing_is_imported() -> None:
     """A worker without OTEL_* draws nothing, and loads neither the SDK's exporters nor our own spans."""
     code = (
         "import sys\nsys.modules.update({'opentelemetry': None})\n"
-        "from workers.telemetry.step_log import StepLog\n"
-        "from workers.telemetry.tracing import tracing\ntracing.start()\n"
+        "from workers.telemetry.tracing import Tracing\n"
+        "tracing = Tracing(None)\ntracing.start()\n"
         "unwanted = ('opentelemetry.', 'workers.telemetry.spans')\n"
-        "print(StepLog.on_end, [name for name in sys.modules if name.startswith(unwanted)])"
+        "print(tracing.spans, [name for name in sys.modules if name.startswith(unwanted)])"
     )
     assert in_new_process(code) == "None []\n"
 
@@ -88,8 +94,8 @@ def test_missing_packages_are_logged() -> None:
     """A worker without the packages works; its log names the command that installs them."""
     code = (
         "import sys\nsys.modules.update({'opentelemetry': None})\n"
-        "from structlog.testing import capture_logs\nfrom workers.telemetry.tracing import tracing\n"
-        f"with capture_logs() as logs:\n    tracing.start(environ={ENDPOINT})\n"
+        "from structlog.testing import capture_logs\nfrom workers.telemetry.tracing import Tracing\n"
+        f"with capture_logs() as logs:\n    Tracing(None).start(environ={ENDPOINT})\n"
         "print([(line['event'], line['remedy'][:11]) for line in logs])"
     )
     assert in_new_process(code) == "[('tracing.unavailable', 'pip install')]\n"
@@ -109,7 +115,7 @@ def test_a_collector_that_is_away_delays_no_step(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     tracing.start()
     spans = tracing.spans
-    with StepLog("job.step"), capture_logs() as logs:
+    with StepLog("job.step", draw=tracing.draw), capture_logs() as logs:
         pass
     tracing.stop(wait_seconds=0.2)
 

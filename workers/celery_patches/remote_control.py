@@ -5,6 +5,7 @@ Celery's own list of revoked ids dies with its worker. Its mask for secrets miss
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from celery.utils.functional import maybe_list
@@ -14,21 +15,23 @@ from celery.worker.control import control_command, inspect_command
 
 from config.logging import without_secrets
 from workers.celery_patches.message_check import MAX_ID_CHARACTERS
-from workers.services.cancel import cancel_job
 
 _celery_revoke = control.revoke  # type: ignore[attr-defined]  # celery-types leaves it out
 _celery_conf = control.conf  # type: ignore[attr-defined]  # celery-types leaves it out
 _celery_stats = control.stats  # type: ignore[attr-defined]  # celery-types leaves it out
 
 
-@control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
-def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **more: Any) -> Any:
-    """Cancel the ids that are jobs; Celery gets the others. Every worker does this: a second cancel does nothing."""
-    ids = {one for one in maybe_list(task_id) or [] if isinstance(one, str) and len(one) <= MAX_ID_CHARACTERS}
-    jobs = {one for one in ids if cancel_job(one, known_only=True)}
-    if rest := sorted(ids - jobs):
-        _celery_revoke(state, rest, terminate=terminate, signal=signal, **more)
-    return {"ok": f"canceled {sorted(jobs)}, revoked {rest}"}
+def register_revoke(cancel: Callable[[str], bool]) -> None:
+    """Put bide's `revoke` over Celery's. `cancel` cancels a job, and says whether an id is one."""
+
+    @control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")
+    def revoke(state: Any, task_id: Any, terminate: bool = False, signal: Any = None, **more: Any) -> Any:
+        """Cancel the ids that are jobs; any other goes to Celery. Every worker gets this: a second one does nothing."""
+        ids = {one for one in maybe_list(task_id) or [] if isinstance(one, str) and len(one) <= MAX_ID_CHARACTERS}
+        jobs = {one for one in ids if cancel(one)}
+        if rest := sorted(ids - jobs):
+            _celery_revoke(state, rest, terminate=terminate, signal=signal, **more)
+        return {"ok": f"canceled {sorted(jobs)}, revoked {rest}"}
 
 
 @inspect_command(name="conf", signature="[include_defaults=False]", args=[("with_defaults", strtobool)])

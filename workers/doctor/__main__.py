@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import partial
 
 import click
+from celery import Celery
 
 from bide.cli.output import PrintableErrors, echo, echo_json
 from bide.errors import ConfigurationError
@@ -15,6 +16,7 @@ from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
 from config.settings import settings as read_settings
+from workers.accounts import check_providers as check_names
 from workers.doctor.findings import Finding, Level, ok, problem, run
 from workers.doctor.outside import check_providers
 from workers.doctor.processes import check_flower, check_sweep, check_workers
@@ -22,7 +24,6 @@ from workers.doctor.servers import can_be_written, check_servers
 from workers.doctor.stores import check_store
 from workers.doctor.work import check_queues, check_work
 from workers.toolbox import Toolbox
-from workers.toolbox import check_providers as check_names
 
 _SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warn", "yellow"), Level.PROBLEM: ("FAIL", "red")}
 
@@ -65,19 +66,19 @@ def _examine(settings: Settings, flower: str | None) -> Iterator[Finding]:
         yield problem("settings", str(error), "correct the name, or install what brings that provider")
         return
     yield ok("settings", "each is right, and those that must agree do")
-    tools = Toolbox(settings)
+    from workers.app import app  # noqa: PLC0415 - it ends the process where the settings can't be used
+
+    tools = Toolbox(settings, app)
     servers = list(run("redis", partial(check_servers, settings)))
     yield from servers
     yield from run("object store", lambda: check_store(tools.storage))
     yield from run("providers", partial(check_providers, settings, tools))
     if can_be_written(servers):
-        yield from _examine_running(settings, tools)
+        yield from _examine_running(settings, tools, app)
     yield from run("flower", partial(check_flower, settings, flower))
 
 
-def _examine_running(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
-    from workers.app import app  # noqa: PLC0415 - it ends the process where the settings can't be used
-
+def _examine_running(settings: Settings, tools: Toolbox, app: Celery) -> Iterator[Finding]:
     yield from run("workers", partial(check_workers, app))
     yield from run("queues", partial(check_queues, app))
     yield from run("sweep", partial(check_sweep, settings, tools))

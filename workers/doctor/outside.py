@@ -26,7 +26,7 @@ def check_providers(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
     addresses: dict[str, list[AccountName]] = {}
     for name in names:
         try:
-            addresses.setdefault(tools.account(name).base_url, []).append(name)
+            addresses.setdefault(tools.accounts.get(name).credentials.base_url, []).append(name)
         except (InvalidRequestError, ConfigurationProblems) as error:
             yield problem(f"account {name}", str(error), "set what is missing, or take the account out")
     for address, users in addresses.items():

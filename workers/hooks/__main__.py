@@ -24,11 +24,11 @@ from bide.settings.problems import ConfigurationProblems
 from bide.webhooks.incoming import Hooks
 from config import logging as bide_logging
 from config.settings import settings as read_settings
+from workers.accounts import check_providers
 from workers.hooks.door import Door, listen
 from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
 from workers.hooks.handler import Handler
 from workers.metrics.tally import tally
-from workers.toolbox import check_providers
 
 #: The longest a call waits for Redis [seconds]: well below the half minute after which a provider gives it up.
 ANSWER_SECONDS = 4.0

@@ -1,4 +1,4 @@
-"""Delivers callbacks, in a thread of its own: no step and no answer ever waits for somebody else's server."""
+"""Delivers callbacks, in a thread of its own: no step and no answer ever waits for a receiver."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import structlog
 
 from bide.errors import BadMediaError, BideError, LedgerAwayError, NotDeliveredError
-from bide.ledger import AccountName
-from bide.ledger.callbacks import Outcome, Owed
+from bide.ledger import AccountName, Ledger
+from bide.ledger.callbacks import Callbacks, Outcome, Owed
 from bide.polling.backoff import PollPlan, retry_after_seconds
 from bide.settings.sections import CallbackSettings
-from bide.webhooks.outgoing import Delivery, delivery_of
+from bide.webhooks.outgoing import Delivery
+from workers.io.callback_check import refused_address, signing_secrets
 from workers.io.guard import check_url
+from workers.io.http import HttpClient
+from workers.services.deliveries import delivery_of
+from workers.services.event_loop import EventLoop
 from workers.services.receivers import SHORTEST_PAUSE_SECONDS, Place, Receivers, host_of
-
-if TYPE_CHECKING:
-    from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
-#: How many callbacks of one account are claimed together: those behind them are looked at next.
+#: How many callbacks of one account are claimed together: those behind them come next.
 PAGE = 64
 
 #: When a callback is tried again: 5, 10, 20 seconds and so on, at last every hour.
@@ -37,7 +37,7 @@ CLAIM_MARGIN_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Tried:
-    """One attempt, made: what came of it, what to note, and the receiver's wish for the next."""
+    """One attempt that was made: its outcome, a note, and the receiver's wish for the next."""
 
     owed: Owed
     outcome: Outcome
@@ -57,22 +57,32 @@ class Ended:
 
 
 class CallbackSender:
-    """`look` may be called from any thread and returns at once; a callback under way at the end is sent again later.
+    """`deliver` may be called from any thread and returns at once. A callback under way at the end is sent again later.
 
     A callback whose receiver has no place free is put off, which is no attempt: those behind it go on.
     """
 
-    def __init__(self, tools: Toolbox) -> None:
-        self._tools, self._told = tools, tools.settings.callbacks
+    def __init__(
+        self,
+        ledger: Ledger,
+        callbacks: Callbacks,
+        http: HttpClient,
+        event_loop: EventLoop,
+        *,
+        settings: CallbackSettings,
+    ) -> None:
+        self._ledger, self._callbacks = ledger, callbacks
+        self._http, self._event_loop = http, event_loop
+        self._settings = settings
         self._inbox: queue.SimpleQueue[AccountName | Ended | None] = queue.SimpleQueue()
-        self._receivers = Receivers(timeout_seconds=self._told.timeout_seconds)
-        #: Accounts to be looked at again: when an attempt has ended, and at a time of `time.monotonic`.
-        self._more: set[AccountName] = set()
-        self._looks: dict[AccountName, float] = {}
+        self._receivers = Receivers(timeout_seconds=self._settings.timeout_seconds)
+        #: Accounts whose callbacks are claimed next: when an attempt has ended, and at a time of `time.monotonic`.
+        self._claim_after_attempt: set[AccountName] = set()
+        self._claim_at: dict[AccountName, float] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def look(self, account: AccountName) -> None:
+    def deliver(self, account: AccountName) -> None:
         """Have the account's due callbacks delivered."""
         with self._lock:
             if self._thread is None:
@@ -93,20 +103,20 @@ class CallbackSender:
             except LedgerAwayError as error:
                 log.warning("callback.ledger_away", reason=str(error))
             except Exception:
-                log.exception("callback.broke")  # its claim runs out, and the sweeper has it looked at again
+                log.exception("callback.broke")  # its claim runs out, and the sweeper sends a message for it
 
     def _next(self) -> AccountName | Ended | None:
         """What is to be done next; None at the end."""
-        account = min(self._looks, key=self._looks.__getitem__, default=None)
+        account = min(self._claim_at, key=self._claim_at.__getitem__, default=None)
         if account is None:
             return self._inbox.get()
-        seconds = self._looks[account] - time.monotonic()
+        seconds = self._claim_at[account] - time.monotonic()
         try:
             if seconds > 0:
                 return self._inbox.get(timeout=seconds)
         except queue.Empty:
             pass
-        del self._looks[account]
+        del self._claim_at[account]
         return account
 
     def _handle(self, item: AccountName | Ended) -> None:
@@ -116,27 +126,27 @@ class CallbackSender:
         tried = item.tried
         self._receivers.leave(item.place, tried.duration_seconds, answered=tried.answered)
         self._record(tried)
-        for account in sorted(self._more):
+        for account in sorted(self._claim_after_attempt):
             self._take(account)
 
     def _take(self, account: AccountName) -> None:
         """Claim a page of what is due; send what has a place, and put off the rest."""
-        self._more.discard(account)
+        self._claim_after_attempt.discard(account)
         if self._receivers.full:
-            self._more.add(account)
+            self._claim_after_attempt.add(account)
             return
-        seconds = self._told.timeout_seconds + CLAIM_MARGIN_SECONDS
-        claimed = self._tools.callbacks.claim(account, most=PAGE, seconds=seconds)
+        seconds = self._settings.timeout_seconds + CLAIM_MARGIN_SECONDS
+        claimed = self._callbacks.claim(account, most=PAGE, seconds=seconds)
         waiting = [late for owed in claimed if (late := self._start(owed)) is not None]
         if waiting:
-            self._tools.callbacks.put_off(account, waiting)
+            self._callbacks.put_off(account, waiting)
         self._plan(account, full=len(claimed) == PAGE)
 
     def _plan(self, account: AccountName, *, full: bool) -> None:
-        """When to look at the account again: at once after a full page, else when its next callback is due."""
-        seconds = 0.0 if full else self._tools.callbacks.due_in(account)
+        """When to claim for the account again: at once after a full page, else when its next callback is due."""
+        seconds = 0.0 if full else self._callbacks.due_in(account)
         if seconds is not None:
-            self._looks[account] = time.monotonic() + (seconds if full else max(seconds, SHORTEST_PAUSE_SECONDS))
+            self._claim_at[account] = time.monotonic() + (seconds if full else max(seconds, SHORTEST_PAUSE_SECONDS))
 
     def _start(self, owed: Owed) -> tuple[Owed, float] | None:
         """Send one callback; where its receiver has no place free, the callback and how long to put it off."""
@@ -149,20 +159,20 @@ class CallbackSender:
             return self._late(owed, seconds)
         if (delivery := delivery or self._delivery(owed)) is not None:
             place = self._receivers.enter(owed.host)
-            sent = self._tools.event_loop.start(self._send(owed, delivery))
+            sent = self._event_loop.start(self._send(owed, delivery))
             sent.add_done_callback(lambda done: self._inbox.put(Ended(place, done.result())))
         return None
 
     def _late(self, owed: Owed, seconds: float) -> tuple[Owed, float] | None:
         """A callback to put off; None where its time is over, and it is given up."""
-        if owed.age_seconds <= self._told.give_up_seconds:
+        if owed.age_seconds <= self._settings.give_up_seconds:
             return owed, seconds
         self._record(Tried(owed, Outcome.AGAIN, f"{owed.host}: too slow for all that is sent there"))
         return None
 
     def _delivery(self, owed: Owed) -> Delivery | None:
-        """What to send; None where there is nothing to tell, or no way to, which is recorded."""
-        record = self._tools.ledger.read(owed.account, owed.job_id)
+        """What to send; None where there is nothing to send, or no way to, which is recorded."""
+        record = self._ledger.read(owed.account, owed.job_id)
         try:
             delivery = delivery_of(record, owed.number) if record else None
         except ValueError:
@@ -170,7 +180,7 @@ class CallbackSender:
             self._record(Tried(owed, Outcome.FAILED, "the job's record can't be read"))
             return None
         if delivery is None:
-            self._tools.callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to tell
+            self._callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to send
         return delivery
 
     async def _send(self, owed: Owed, delivery: Delivery) -> Tried:
@@ -190,18 +200,18 @@ class CallbackSender:
             return Tried(owed, Outcome.AGAIN, type(error).__name__)
 
     async def _post(self, owed: Owed, delivery: Delivery) -> Tried:
-        secrets = secrets_of(self._told)
+        secrets = signing_secrets(self._settings)
         if not secrets:
             raise NotDeliveredError("can't be signed: BIDE_CALLBACKS__SECRET is not set")
         try:
-            target = check_url(delivery.url, allowed_hosts=self._told.allowed_hosts)
+            target = check_url(delivery.url, allowed_hosts=self._settings.allowed_hosts)
             headers = delivery.headers(secrets, now=datetime.now(UTC))
-            answer = await self._tools.http.post(
+            answer = await self._http.post(
                 target.url,
                 delivery.body.encode(),
                 headers=headers,
                 guarded=target.guarded,
-                total_seconds=self._told.timeout_seconds,
+                total_seconds=self._settings.timeout_seconds,
             )
         except BadMediaError as error:
             raise NotDeliveredError(refused_address(error)) from None
@@ -215,9 +225,9 @@ class CallbackSender:
     def _record(self, tried: Tried) -> None:
         owed, outcome = tried.owed, tried.outcome
         pause = _pause(owed.tries, tried.after_seconds)
-        if outcome is Outcome.AGAIN and owed.age_seconds + pause > self._told.give_up_seconds:
+        if outcome is Outcome.AGAIN and owed.age_seconds + pause > self._settings.give_up_seconds:
             outcome = Outcome.FAILED
-        self._tools.callbacks.tried(owed, outcome, seconds=pause, note=tried.note)
+        self._callbacks.tried(owed, outcome, seconds=pause, note=tried.note)
         facts = {
             "job_id": owed.job_id,
             "account": str(owed.account),
@@ -238,16 +248,3 @@ def _pause(tries: int, wish_seconds: float | None) -> float:
     if tries == 0 and wish_seconds is None:
         return PLAN.first()
     return PLAN.after(tries, retry_after_seconds=wish_seconds)
-
-
-def secrets_of(told: CallbackSettings) -> list[str]:
-    """What callbacks are signed with, the current secret first; none where it is not set."""
-    if told.secret is None:
-        return []
-    return [secret.get_secret_value() for secret in (told.secret, told.previous_secret) if secret is not None]
-
-
-def refused_address(error: BadMediaError) -> str:
-    """Why a callback's address may not be called, and what to set if it is meant."""
-    reason = str(error).partition(";")[0]
-    return f"callback_url: {reason}; list its host in BIDE_CALLBACKS__ALLOWED_HOSTS if callbacks may go there"

@@ -5,33 +5,38 @@ from __future__ import annotations
 import structlog
 
 from bide.contract import JOB_ID
-from bide.ledger import Verb
-from workers.toolbox import toolbox
+from bide.ledger import Ledger, Verb
+from workers.services.dispatcher import Dispatcher
 
 log = structlog.get_logger()
 
 
-def cancel_job(job_id: object, *, known_only: bool = False) -> bool:
-    """Cancel a job; False where the ledger knows no such job. None of the providers can take a purchase back.
+class Canceler:
+    """Ends jobs in the ledger; may be used from any thread."""
 
-    An unknown job may be one whose first message still waits: it will be canceled when that comes, unless `known_only`.
-    """
-    if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
-        log.warning("cancel.no_job_id", reason="a job id is letters, digits and _.:- only, 128 at most")
-        return False
-    tools = toolbox()
-    record = tools.ledger.find(job_id)
-    if record is None and not known_only:
-        tools.ledger.cancel_unknown(job_id)
-        record = tools.ledger.find(job_id)  # opened in between, it has not seen the marker
-    if record is None:
-        log.warning("cancel.unknown_job", job_id=job_id)
-        return False
-    state, messages = tools.ledger.cancel(record.account, job_id)
-    if state == Verb.VERSION:
-        log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
-        return False
-    tools.dispatcher.send(messages)
-    tools.dispatcher.send(tools.ledger.admit(record.account))
-    log.info("job.canceled", job_id=job_id, account=str(record.account), was=state)
-    return True
+    def __init__(self, ledger: Ledger, dispatcher: Dispatcher) -> None:
+        self._ledger, self._dispatcher = ledger, dispatcher
+
+    def cancel(self, job_id: object, *, known_only: bool = False) -> bool:
+        """Cancel a job; False where the ledger knows no such job. None of the providers can take a purchase back.
+
+        The first message of an unknown job may still wait: the job is canceled when it comes, unless `known_only`.
+        """
+        if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
+            log.warning("cancel.no_job_id", reason="a job id is letters, digits and _.:- only, 128 at most")
+            return False
+        record = self._ledger.find(job_id)
+        if record is None and not known_only:
+            self._ledger.cancel_unknown(job_id)
+            record = self._ledger.find(job_id)  # opened in between, it has not seen the marker
+        if record is None:
+            log.warning("cancel.unknown_job", job_id=job_id)
+            return False
+        state, messages = self._ledger.cancel(record.account, job_id)
+        if state == Verb.VERSION:
+            log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
+            return False
+        self._dispatcher.send(messages)
+        self._dispatcher.send(self._ledger.admit(record.account))
+        log.info("job.canceled", job_id=job_id, account=str(record.account), was=state)
+        return True

@@ -1,4 +1,4 @@
-"""Sends what a ledger move asks for: hints that resume jobs, polling rounds, callbacks. Losing one does no harm."""
+"""Sends what a transition asks for: hints that resume jobs, polling rounds, callbacks. A lost one does no harm."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Dispatcher:
                     self._notify(producer, messages.callbacks)
         except (OperationalError, OSError) as error:
             log.warning("dispatch.failed", reason=type(error).__name__, hints=len(messages.hints))
-        except Exception:  # kombu breaks where its connection is closed under it; no caller is to be told that
+        except Exception:  # kombu breaks where its connection is closed under it; no caller is to hear of that
             log.exception("dispatch.broke", hints=len(messages.hints))
 
     def look_at_run(self, run_id: str, *, countdown_seconds: float = 0.0) -> None:
@@ -147,8 +147,8 @@ def signature_of(request: Any, description: str) -> str:
         "kwargsrepr": description,
         "headers": _carried(request.headers or {}),
     }
-    told = {name: value for name, value in kept.items() if value or value == 0}  # the first of a group has the index 0
-    return json.dumps(told, separators=(",", ":"))
+    fields = {name: value for name, value in kept.items() if value or value == 0}  # a group begins at index 0
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def _carried(headers: Mapping[str, Any]) -> dict[str, str]:

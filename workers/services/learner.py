@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -28,7 +28,7 @@ REFRESH_SECONDS = 10.0
 #: would tell little, and push out what earlier ones told. Of jobs that began together the short ones end first.
 MOST_JOBS, JOBS_PER_SECOND = 32, 16.0
 
-#: How often what is said to be lost to a faster process is tried again.
+#: How often a write that a faster process was ahead of is tried again.
 ATTEMPTS = 3
 
 #: A poll schedule is made anew (2 ms) when this part of the jobs it was made from is new, but not sooner [seconds].
@@ -87,8 +87,8 @@ class _Ended:
 class Learner:
     """Shared by all threads of a process. Nothing here ever fails a job: without knowledge the plan's backoff rules."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, *, make_schedule: Callable[..., PollSchedule] = poll_schedule) -> None:
+        self._ledger, self._make_schedule = ledger, make_schedule
         self._accounts: dict[AccountName, _Account] = {}
 
     def refresh(self, name: AccountName) -> None:
@@ -106,7 +106,7 @@ class Learner:
             _take(known, operation, text)
 
     def poll_timing(self, name: AccountName, operation: str, plan: PollPlan) -> PollTiming:
-        """When to look at the jobs of an operation, by what was known at the last `refresh`."""
+        """When to poll the jobs of an operation, by what was known at the last `refresh`."""
         known = self._accounts.get(name)
         if known is None or operation not in known.duration_model:
             return PollTiming(plan)
@@ -116,10 +116,25 @@ class Learner:
         self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
     ) -> PollSchedule | None:
         try:
-            return _poll_schedule_of(known, operation, plan, estimate_seconds)
+            return self._poll_schedule_of(known, operation, plan, estimate_seconds)
         except Exception:  # a purchase may just have been made: no trouble here may keep it from being recorded
             log.exception("learning.no_timetable", operation=operation)
             return None
+
+    def _poll_schedule_of(
+        self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
+    ) -> PollSchedule | None:
+        found = known.duration_model[operation].about(estimate_seconds)
+        if found is None:
+            return None
+        sketch, shift = found
+        made = known.poll_schedules.get((operation, plan, shift))
+        if made is None or made.stale(sketch):
+            made = _Made(sketch.jobs, time.monotonic(), self._make_schedule(sketch, plan, shift=shift))
+            if len(known.poll_schedules) >= MOST_POLL_SCHEDULES:
+                known.poll_schedules.clear()
+            known.poll_schedules[operation, plan, shift] = made
+        return made.table
 
     def learn(self, name: AccountName, jobs: Iterable[Claimed], now: float) -> None:
         """Jobs that were found to have ended at `now`, the ledger's time of their poll."""
@@ -140,7 +155,7 @@ class Learner:
             log.info("learning.not_kept", account=str(name), reason=str(error))
 
     def _write(self, name: AccountName, news: dict[str, list[_Ended]]) -> dict[str, list[_Ended]]:
-        """One move for all operations; returns what has to be built upon what somebody else wrote meanwhile."""
+        """One script for all operations; returns the news that another process's write came before."""
         if not news:
             return {}
         known = self._accounts.setdefault(name, _Account())
@@ -157,22 +172,6 @@ class Learner:
         for (operation, _, _), text in zip(changes, held, strict=True):
             _take(known, operation, text)
         return {change[0]: news[change[0]] for change, text in zip(changes, held, strict=True) if text != change[2]}
-
-
-def _poll_schedule_of(
-    known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
-) -> PollSchedule | None:
-    found = known.duration_model[operation].about(estimate_seconds)
-    if found is None:
-        return None
-    sketch, shift = found
-    made = known.poll_schedules.get((operation, plan, shift))
-    if made is None or made.stale(sketch):
-        made = _Made(sketch.jobs, time.monotonic(), poll_schedule(sketch, plan, shift=shift))
-        if len(known.poll_schedules) >= MOST_POLL_SCHEDULES:
-            known.poll_schedules.clear()
-        known.poll_schedules[operation, plan, shift] = made
-    return made.table
 
 
 def _take(known: _Account, operation: str, text: str) -> None:

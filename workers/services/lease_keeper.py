@@ -16,14 +16,14 @@ log = structlog.get_logger()
 
 
 class Lease:
-    """One step's hold on its job."""
+    """One step's right to its job."""
 
     def __init__(self, account: AccountName, job_id: str, token: str) -> None:
         self.account, self.job_id, self.token = account, job_id, token
         self.lost = False
 
     def check(self) -> None:
-        """Raise `LeaseLostError` if somebody else has the job by now."""
+        """Raise `LeaseLostError` if another worker has the job by now."""
         if self.lost:
             raise LeaseLostError(f"job {self.job_id}: the lease passed on")
 

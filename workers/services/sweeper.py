@@ -16,20 +16,23 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from bide.bulk.runs import Runs
 from bide.contract import CONTROL_QUEUE, QUEUES, STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
-from bide.ledger import AccountName, Messages, Repair
+from bide.ledger import AccountName, Ledger, Messages, Repair
+from bide.ledger.callbacks import Callbacks
 from bide.redis_errors import AWAY, is_away
 from workers.metrics.counted import FAILED_JOBS, REPAIRS, repaired
-from workers.metrics.tally import tally
-from workers.toolbox import Toolbox
+from workers.metrics.tally import Tally
+from workers.metrics.tally import tally as process_tally
+from workers.services.dispatcher import Dispatcher
 
 log = structlog.get_logger()
 
-#: Held by the process that sweeps, and by the one that watches; they end by themselves, so that a dead one is replaced.
+#: Locks of the process that sweeps, and of the one that watches. They end by themselves: a dead process is replaced.
 LOCK_KEY, DEPUTY_KEY = "bide:sweeper", "bide:sweeper:deputy"
 
-#: Jobs of one account that are looked at together, and how often that is repeated where more of them wait.
+#: Jobs of one account that are read together, and how often that is repeated where more of them wait.
 PAGE, MOST_PAGES = 200, 20
 
 #: The most jobs that one line names of each kind of repair.
@@ -45,10 +48,21 @@ BACKLOG = {SUBMIT_QUEUE: 50, STORE_QUEUE: 50}
 class Sweeper:
     """Looks at every account twice within `sweep_seconds`: one process sweeps, a second watches, the others rest."""
 
-    def __init__(self, app: Celery, tools: Toolbox) -> None:
-        self._app, self._tools = app, tools
+    def __init__(
+        self,
+        app: Celery,
+        ledger: Ledger,
+        callbacks: Callbacks,
+        runs: Runs,
+        dispatcher: Dispatcher,
+        *,
+        sweep_seconds: float,
+        tally: Tally = process_tally,
+    ) -> None:
+        self._app, self._ledger, self._callbacks, self._runs = app, ledger, callbacks, runs
+        self._dispatcher, self._tally = dispatcher, tally
         self._name = uuid.uuid4().hex
-        self._seconds = tools.settings.timing.sweep_seconds
+        self._seconds = sweep_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
 
@@ -61,8 +75,8 @@ class Sweeper:
         self._stop.set()
         self._thread.join(timeout=2 * self._seconds)
 
-    def look(self) -> None:
-        """Do this process's part."""
+    def take_turn(self) -> None:
+        """Do this process's part: sweep, watch, or rest."""
         if self._holds(LOCK_KEY):
             self.sweep()
         elif self._holds(DEPUTY_KEY):
@@ -71,46 +85,46 @@ class Sweeper:
     def sweep(self) -> int:
         """Sweep all accounts once; how many things were mended. One that breaks does not stop the others."""
         backlog, mended = self._backlog(), 0
-        for account in self._tools.ledger.accounts():
+        for account in self._ledger.accounts():
             try:
                 mended += self._sweep_account(account, backlog)
             except LedgerAwayError:
                 raise
             except Exception:
                 log.exception("sweeper.account_broke", account=str(account))
-        return mended + self._look_at_runs()
+        return mended + self._resend_overdue_runs()
 
     def watch(self) -> None:
-        """See that no account is left to itself, should the one that sweeps be slow, or gone."""
-        for account in self._tools.ledger.accounts():
-            self._tools.ledger.watch(account)
+        """See that no account is left to itself, should the sweeping process be slow, or gone."""
+        for account in self._ledger.accounts():
+            self._ledger.watch(account)
 
-    def _look_at_runs(self) -> int:
+    def _resend_overdue_runs(self) -> int:
         """Bulk runs whose next look is overdue: its message was lost, or its feeder."""
-        overdue = self._tools.runs.overdue(late_seconds=self._seconds)
+        overdue = self._runs.overdue(late_seconds=self._seconds)
         for run_id in overdue:
-            self._tools.dispatcher.look_at_run(run_id)
+            self._dispatcher.look_at_run(run_id)
         return len(overdue)
 
     def _sweep_account(self, account: AccountName, backlog: list[str]) -> int:
         mended: dict[str, list[str]] = defaultdict(list)
         for _ in range(MOST_PAGES):
-            messages, repairs, full = self._tools.ledger.sweep(account, backlog=backlog, page=PAGE)
-            self._tools.dispatcher.send(messages)
+            messages, repairs, full = self._ledger.sweep(account, backlog=backlog, page=PAGE)
+            self._dispatcher.send(messages)
             for repair in repairs:
-                _count(account, repair)
+                self._count(account, repair)
                 mended[repair.what].append(repair.job_id)
             if not full:
                 break
-        self._tools.dispatcher.send(self._tools.ledger.admit(account))
-        if CONTROL_QUEUE not in backlog and self._tools.callbacks.due(account):
-            self._tools.dispatcher.send(Messages(callbacks=account))
+        self._dispatcher.send(self._ledger.admit(account))
+        if CONTROL_QUEUE not in backlog and self._callbacks.due(account):
+            self._dispatcher.send(Messages(callbacks=account))
         return _say(account, mended)
 
     def _run(self) -> None:
         while not self._stop.wait(self._seconds / 2):
             try:
-                self.look()
+                self.take_turn()
             except Exception as error:  # the next sweep tries again: nothing else repairs
                 if is_away(error):
                     log.warning("sweeper.ledger_away", reason=str(error))
@@ -120,15 +134,21 @@ class Sweeper:
         self._keep_counts()
 
     def _keep_counts(self) -> None:
-        """Write down what this process has counted; every process does, whoever sweeps."""
+        """Write down what this process has counted; every process does."""
         try:
-            tally.flush(self._tools.ledger.server)
+            self._tally.flush(self._ledger.server)
         except redis.RedisError as error:
             log.warning("sweeper.counts_not_kept", reason=type(error).__name__)
 
+    def _count(self, account: AccountName, repair: Repair) -> None:
+        kind = repaired(repair.what)
+        self._tally.count(account, REPAIRS, kind)
+        if kind in ("crashed", "deadline"):
+            self._tally.count(account, FAILED_JOBS, kind)
+
     def _holds(self, key: str) -> bool:
-        """Take or keep a part; it outlives this look, so that the same process goes on."""
-        server, milliseconds = self._tools.ledger.server, int(LOCK_SWEEPS * self._seconds * 1000)
+        """Take or keep a part; it outlives this turn, so that the same process goes on."""
+        server, milliseconds = self._ledger.server, int(LOCK_SWEEPS * self._seconds * 1000)
         if server.set(key, self._name, nx=True, px=milliseconds):
             return True
         return bool(server.get(key) == self._name and server.pexpire(key, milliseconds))
@@ -152,13 +172,6 @@ def _say(account: AccountName, mended: Mapping[str, Sequence[str]]) -> int:
     return sum(map(len, mended.values()))
 
 
-def _count(account: AccountName, repair: Repair) -> None:
-    kind = repaired(repair.what)
-    tally.count(account, REPAIRS, kind)
-    if kind in ("crashed", "deadline"):
-        tally.count(account, FAILED_JOBS, kind)
-
-
 def waiting(connection: Any, queue: str) -> int:
     """How many messages wait in a queue; an undeclared one (on Redis also an empty one) has none."""
     with connection.channel() as channel:
@@ -166,19 +179,3 @@ def waiting(connection: Any, queue: str) -> int:
             return int(channel.queue_declare(queue, passive=True).message_count)
         except connection.channel_errors:
             return 0
-
-
-_running: list[Sweeper] = []
-
-
-def start(app: Celery, tools: Toolbox) -> None:
-    """Start this process's sweeper."""
-    sweeper = Sweeper(app, tools)
-    _running.append(sweeper)
-    sweeper.start()
-
-
-def stop() -> None:
-    """End this process's sweeper."""
-    while _running:
-        _running.pop().stop()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import structlog
 
@@ -21,13 +21,12 @@ class StepLog:
     """`with StepLog("job.step") as line: ...` writes its line however the block ends.
 
     Lines that are logged within have the fields of `about`, by structlog's context: a task has a context of its own.
+    `draw` is called with the step at its end, before its line is written: it draws the step's span.
     """
 
-    #: Called with each step at its end, before its line is written: draws its span (`workers.telemetry.tracing`).
-    on_end: ClassVar[Callable[[StepLog], None] | None] = None
-
-    def __init__(self, event: str) -> None:
+    def __init__(self, event: str, *, draw: Callable[[StepLog], None] | None = None) -> None:
         self.event, self.facts = event, dict[str, Any]()
+        self._draw = draw
         self.level: Level = "info"
         #: The step had nothing to do, and writes no line.
         self.silent = False
@@ -58,8 +57,8 @@ class StepLog:
         _current.reset(self._outer)
         if kind and "outcome" not in self.facts:  # the caller logs the traceback
             self.note("error", outcome="broke", error=kind.__name__)
-        if StepLog.on_end is not None:
-            StepLog.on_end(self)
+        if self._draw is not None:
+            self._draw(self)
         if not self.silent:
             getattr(log, self.level)(self.event, duration_seconds=round(seconds, 4), **self.facts)
 

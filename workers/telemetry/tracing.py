@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import structlog
-from celery.signals import worker_init, worker_shutdown
 
-from bide.ledger import Record
+from bide.ledger import Ledger, Record
 from bide.ledger.snapshot import Poll, look
 from config.logging import register_secrets
 from workers.telemetry.redaction import redact
 from workers.telemetry.step_log import StepLog
-from workers.toolbox import toolbox
 
 if TYPE_CHECKING:
     from workers.telemetry.spans import Spans
@@ -40,12 +38,16 @@ def is_enabled(environ: Mapping[str, str]) -> bool:
 
 
 class Tracing:
-    """The traces of one process, from its start to its end."""
+    """The traces of one process, from its start to its end.
 
-    def __init__(self) -> None:
+    `ledger` gives the ledger, which remembers a job's polls, when a job has ended.
+    """
+
+    def __init__(self, ledger: Callable[[], Ledger]) -> None:
+        self._ledger = ledger
         self.spans: Spans | None = None
 
-    def start(self, *, environ: Mapping[str, str] = os.environ, **_: Any) -> None:
+    def start(self, *, environ: Mapping[str, str] = os.environ) -> None:
         """Draw all steps of this process, if the environment asks for it and the packages are installed."""
         if not is_enabled(environ):
             return
@@ -54,33 +56,29 @@ class Tracing:
             from workers.telemetry.otel import provider_from  # noqa: PLC0415 - optional, and slow to import
             from workers.telemetry.spans import Spans  # noqa: PLC0415 - as above
 
-            self.spans = Spans(provider_from(environ), polls_of=_polls_of)
+            self.spans = Spans(provider_from(environ), polls_of=self._polls_of)
         except ImportError as error:
             log.error("tracing.unavailable", missing=error.name, remedy="pip install 'bide[otel]', or unset OTEL_*")
         except Exception as error:  # the SDK's own complaints about OTEL_*: jobs matter more
             log.error("tracing.unavailable", reason=str(error), remedy="correct the OTEL_* variables")
-        else:
-            StepLog.on_end = self.spans.draw
 
-    def stop(self, *, wait_seconds: float = LAST_SPANS_SECONDS, **_: Any) -> None:
-        """Send the last spans; those that the collector does not take in time are lost."""
-        StepLog.on_end = None
-        if self.spans is not None:
-            sender = threading.Thread(target=self.spans.close, name="last-spans", daemon=True)
-            self.spans = None
+    def draw(self, step: StepLog) -> None:
+        """Draw the span of one step, where the process has traces."""
+        if (spans := self.spans) is not None:
+            spans.draw(step)
+
+    def stop(self, *, wait_seconds: float = LAST_SPANS_SECONDS) -> None:
+        """Send the last spans; those that the collector does not take in time are lost. May be called twice."""
+        spans, self.spans = self.spans, None
+        if spans is not None:
+            sender = threading.Thread(target=spans.close, name="last-spans", daemon=True)
             sender.start()
             sender.join(wait_seconds)
 
-
-tracing = Tracing()
-worker_init.connect(tracing.start)
-worker_shutdown.connect(tracing.stop)
-
-
-def _polls_of(record: Record) -> Iterator[Poll]:
-    """The polls that the ledger remembers: the last dozen or so."""
-    for poll in look(toolbox().ledger, record).polls:
-        yield Poll(poll.at, poll.late_seconds, redact(poll.said, record.request.params))
+    def _polls_of(self, record: Record) -> Iterator[Poll]:
+        """The polls that the ledger remembers: the last dozen or so."""
+        for poll in look(self._ledger(), record).polls:
+            yield Poll(poll.at, poll.late_seconds, redact(poll.said, record.request.params))
 
 
 def _values(headers: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the answer to one poll means for its job: a pure function from its outcome to a transition in the ledger."""
+"""What the answer to one poll means for its job: a pure function from its outcome to a transition."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PollAnswer = PollOutcome | PollFailedError | AccountRefusedError
 
 
 def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
-    """Decide how the job goes on. `now` is the ledger's time; a job past its deadline gets this last poll."""
+    """Decide how the job goes on. `now` is the ledger's time; this poll is the last of a job past its deadline."""
     polled = _judge(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
     if polled.kind in ("running", "trouble") and now >= claimed.deadline:
         waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
@@ -61,7 +61,7 @@ def _empty(claimed: Claimed, adapter: Provider, plan: PollPlan) -> Polled:
 def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str) -> Polled:
     """A new job may still be on its way through the provider's replicas; and one 404 may be an edge's mistake.
 
-    Only planned pauses count towards the grace, three polls at least: while no poller ran there was no poll.
+    Only planned pauses count towards the grace, three polls at least: while no poller ran there were none.
     """
     grace = adapter.unknown_grace_seconds
     if claimed.unknown_for >= grace:

@@ -1,0 +1,149 @@
+"""The step that opens or finds a job's record: by the request of a first message, by the header of a later one."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bide.contract import JOB_ID, NAME, Failure, FailureCode, GenerateRequest
+from bide.crashpoints import reached
+from bide.describe import describe
+from bide.errors import InvalidRequestError, LedgerAwayError
+from bide.ledger import AccountName, Step, Verb
+from bide.providers import find
+from tasks.steps.outcome import Fail, Ignore
+from workers.accounts import AccountContext
+from workers.io.callback_check import check_callback
+from workers.services.dispatcher import ACCOUNT_HEADER
+from workers.telemetry.step_log import note
+from workers.toolbox import Toolbox
+
+#: What a header that names an account looks like: `provider/account`, each a name of the contract.
+_ACCOUNT = re.compile(rf"{NAME.pattern}/{NAME.pattern}")
+
+
+@dataclass(frozen=True, repr=False)  # it holds a prompt
+class Message:
+    """What a step reads of the Celery message that brought it; all of it as it came, and so of any type."""
+
+    job_id: Any
+    args: Any = ()
+    kwargs: Any = None
+    headers: Any = None
+    #: What is kept of the message so that its job can be resumed, from a description of its request.
+    signature: Callable[[str], str] = lambda _: ""
+    #: The state of the caller's result in Celery's result backend.
+    result_state: Callable[[], str] = lambda: "PENDING"
+
+    @property
+    def account(self) -> AccountName | None:
+        """The account that a message of bide's own names: it saves a search, the ledger decides."""
+        header = (self.headers or {}).get(ACCOUNT_HEADER)
+        return AccountName.parse(header) if isinstance(header, str) and _ACCOUNT.fullmatch(header) else None
+
+
+@dataclass(frozen=True)
+class Entered:
+    """The step that the ledger allows, and the token of its lease."""
+
+    step: Step
+    account: AccountName
+    token: str
+
+
+def enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
+    """The next step of the message's job, or an answer.
+
+    Without a record nobody would come again: a caller whose message breaks bide's own code hears of it at once.
+    """
+    try:
+        return _enter(tools, message)
+    except LedgerAwayError:
+        raise
+    except Exception as error:
+        note("error", outcome="broke", exc_info=error)
+        # A record decides by itself, and the sweeper comes for it; a hint without one tells nobody what was bought.
+        if tools.ledger.find(message.job_id) or not (message.args or message.kwargs):
+            return Ignore("broke")
+        why = f"bide's own code broke ({type(error).__name__}); nothing was bought, the worker's log says more"
+        return refuse(message.job_id, FailureCode.CRASHED, why, retryable=True)
+
+
+def refuse(job_id: str, code: FailureCode, message: str, *, retryable: bool = False) -> Fail:
+    """The failure of a job that has no record."""
+    note(outcome="failed", code=code.value, reason=message[:300])
+    return Fail(Failure(code=code, message=message[:1000], job_id=job_id, retryable=retryable))
+
+
+def refuse_invalid(job_id: str, message: str) -> Fail:
+    """The failure of a request that could never be done."""
+    return refuse(job_id, FailureCode.INVALID_REQUEST, message)
+
+
+def _enter(tools: Toolbox, message: Message) -> Entered | Fail:
+    job_id = message.job_id
+    if not (isinstance(job_id, str) and JOB_ID.fullmatch(job_id)):
+        shown = job_id[:128].encode(errors="replace").decode() if isinstance(job_id, str) else ""
+        return refuse_invalid(shown, "id: a job id is letters, digits and _.:- only, 128 at most")
+    try:
+        raw = _argument(message.args, message.kwargs or {})
+        if raw is None:
+            return _resume(tools, message)
+        request = GenerateRequest.parse(raw)
+        account = _checked_account(tools, request)
+    except InvalidRequestError as error:
+        if opened := tools.ledger.find(job_id):  # its record decides, and the step that buys checks it again
+            return _next_step(tools, job_id, opened.account)
+        return refuse_invalid(job_id, str(error))
+    return _open(tools, message, request, account)
+
+
+def _argument(args: Any, kwargs: Mapping[str, Any]) -> Any:
+    arguments = [*args, *kwargs.values()]
+    if len(arguments) > 1 or set(kwargs) - {"request"}:
+        raise InvalidRequestError("request: is the one argument this task takes, positional or by that name")
+    return next(iter(arguments), None)
+
+
+def _checked_account(tools: Toolbox, request: GenerateRequest) -> AccountContext:
+    """The account of a request that can be done here; raises `InvalidRequestError`."""
+    find(request.provider).check(request.operation, request.params, set(request.inputs))
+    account = tools.accounts.get(AccountName.of(request))
+    _ = account.credentials  # raises where the account has no address
+    check_callback(request, tools.settings.callbacks)
+    return account
+
+
+def _open(tools: Toolbox, message: Message, request: GenerateRequest, account: AccountContext) -> Entered:
+    """Open the record of a first message; the record of a second one is there already, and decides."""
+    token = uuid.uuid4().hex
+    reached("before_record")
+    step = tools.ledger.step(
+        message.job_id,
+        account.name,
+        token=token,
+        request=request,
+        deadline_seconds=account.deadline_seconds(request.operation),
+        signature=message.signature(describe(request)),
+    )
+    reached("recorded")
+    return Entered(step, account.name, token)
+
+
+def _resume(tools: Toolbox, message: Message) -> Entered:
+    """The step of a job that a message without a request names."""
+    if account := message.account:
+        entered = _next_step(tools, message.job_id, account)
+        if entered.step.verb is not Verb.MISSING:
+            return entered
+    if record := tools.ledger.find(message.job_id):
+        return _next_step(tools, message.job_id, record.account)
+    return Entered(Step(Verb.MISSING), AccountName("", ""), "")
+
+
+def _next_step(tools: Toolbox, job_id: str, account: AccountName) -> Entered:
+    token = uuid.uuid4().hex
+    return Entered(tools.ledger.step(job_id, account, token=token), account, token)

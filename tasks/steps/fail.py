@@ -1,0 +1,62 @@
+"""How a step ends a job badly: the ledger decides whether the failure counts, or an earlier submit does."""
+
+from __future__ import annotations
+
+from bide.contract import Failure, FailureCode, JobState
+from bide.ledger import Concluded, Record
+from tasks.steps.outcome import Caller, Fail, Ignore
+from workers.metrics.counted import FAILED_JOBS
+from workers.metrics.tally import tally
+from workers.telemetry.redaction import redact
+from workers.telemetry.step_log import note
+from workers.toolbox import Toolbox
+
+#: What a step's line says of a job that did not end as it was to.
+OTHERWISE = {
+    Concluded.NOT_OURS: "lease_lost",
+    Concluded.AGAIN: "submit_again",
+    Concluded.DOUBTED: "unconfirmed",
+    Concluded.BOUGHT: "bought_before",
+}
+
+
+def fail(
+    tools: Toolbox, record: Record, token: str, code: FailureCode, message: str, *, attempt: int = 0
+) -> Fail | Ignore:
+    """Record the job's failure. `attempt`: the submit that was refused, where one was."""
+    failure = failure_of(record, code, message)
+    error = failure.model_dump_json()
+    concluded = tools.ledger.conclude(record, token, JobState.FAILED, error=error, attempt=attempt)
+    if concluded is Concluded.NOT_OURS:
+        return lease_lost()
+    tools.dispatcher.send(tools.ledger.admit(record.account))
+    if not concluded:  # an earlier submit counts
+        unconfirmed = FailureCode.SUBMISSION_UNKNOWN.value if concluded is Concluded.DOUBTED else None
+        note("warning", outcome=OTHERWISE[concluded], code=unconfirmed, reason=redacted(record, message))
+        return Ignore(OTHERWISE[concluded])
+    tally.count(record.account, FAILED_JOBS, code.value)
+    note(outcome="failed", code=code.value, reason=redacted(record, message))
+    return Fail(failure, Caller.of(record))
+
+
+def lease_lost() -> Ignore:
+    """The outcome of a step whose job another worker has by now."""
+    note("warning", outcome="lease_lost")
+    return Ignore("lease_lost")
+
+
+def failure_of(record: Record, code: FailureCode, message: str) -> Failure:
+    """A new failure of this job."""
+    return Failure(
+        code=code,
+        message=message[:1000],
+        job_id=record.job_id,
+        provider=record.account.provider,
+        provider_job_id=record.text("pid") or None,
+        retryable=False,
+    )
+
+
+def redacted(record: Record, text: str) -> str:
+    """A provider's words about a job, for its line: without what they quote of its request."""
+    return redact(text, record.request.params)

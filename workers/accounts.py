@@ -1,0 +1,137 @@
+"""What an account is allowed and how it is called: resolved once, from its settings over what its adapter says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from bide.errors import ConfigurationError, InvalidRequestError
+from bide.ledger import AccountName, Limits
+from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
+from bide.polling.backoff import PollPlan
+from bide.providers import find, installed
+from bide.providers.base import Account, Provider
+from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
+from bide.settings.sections import EffectiveAccount, HookSettings
+from bide.webhooks.incoming import Hooks
+
+
+@dataclass(frozen=True)
+class AccountContext:
+    """One account of a provider, as every step and service of a process sees it."""
+
+    name: AccountName
+    adapter: Provider
+    limits: Limits
+    #: Hosts of media that may lie at private addresses, see `workers.io.guard.check_url`.
+    media_hosts: tuple[str, ...]
+    #: Whether polls are timed by how long earlier jobs took.
+    learns: bool
+    #: '' where neither the settings nor the adapter name one.
+    base_url: str
+    api_key: SecretStr
+    hooks: Hooks | None = field(repr=False)
+    #: From the settings; None is left to the adapter, operation by operation [seconds].
+    own_deadline_seconds: float | None
+    own_poll_first_seconds: float | None
+    own_poll_factor: float | None
+    own_poll_cap_seconds: float | None
+
+    @property
+    def credentials(self) -> Account:
+        """Where and as whom to call; raises `InvalidRequestError` where no address is known."""
+        if not self.base_url:
+            variable = f"BIDE_PROVIDERS__{self.name.provider.upper()}__BASE_URL"
+            raise InvalidRequestError(f"account: {self.name} has no address; set {variable}")
+        return Account(self.base_url.rstrip("/"), self.api_key.get_secret_value(), self.hooks)
+
+    def poll_plan(self, operation: str) -> PollPlan:
+        """How often jobs of an operation are polled while nothing is known of their durations."""
+        plan = self.adapter.plan_for(operation)
+        return PollPlan(
+            first_seconds=self.own_poll_first_seconds or plan.first_seconds,
+            factor=self.own_poll_factor or plan.factor,
+            cap_seconds=self.own_poll_cap_seconds or plan.cap_seconds,
+        )
+
+    def deadline_seconds(self, operation: str) -> float:
+        """How long a job of an operation may take where its request does not say."""
+        return self.own_deadline_seconds or self.adapter.deadline_for(operation)
+
+
+class Accounts:
+    """The accounts of a process; each is resolved when it is first asked for, and kept. Shared by all threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._resolved: dict[AccountName, AccountContext] = {}
+
+    def get(self, name: AccountName) -> AccountContext:
+        """One account; raises `InvalidRequestError` where it has no settings, no key or no adapter."""
+        found = self._resolved.get(name)
+        if found is None:
+            found = self._resolved[name] = _resolve(self._settings, name)
+        return found
+
+    def find(self, name: AccountName) -> AccountContext | None:
+        """One account; None where this process has no settings for it: its jobs are still mended."""
+        try:
+            return self.get(name)
+        except InvalidRequestError:
+            return None
+
+    def limits(self, name: AccountName) -> Limits:
+        """The limits of an account; the usual ones where this process has no settings for it."""
+        context = self.find(name)
+        return context.limits if context else Limits()
+
+    def poll_plan(self, name: AccountName, operation: str) -> PollPlan:
+        """How often to poll; the adapter's own plan where this process has no settings for the account."""
+        context = self.find(name)
+        return context.poll_plan(operation) if context else find(name.provider).plan_for(operation)
+
+    def row_deadline_seconds(self, name: AccountName, operation: str) -> float:
+        """How long a row of a run may take. A row of an account without settings is opened: its submit says so."""
+        context = self.find(name)
+        return context.deadline_seconds(operation) if context else DEFAULT_DEADLINE_SECONDS
+
+
+def _resolve(settings: Settings, name: AccountName) -> AccountContext:
+    try:
+        own: EffectiveAccount = settings.account(*name)
+    except ConfigurationProblems as problems:
+        reasons = "; ".join(map(str, problems.problems))
+        raise InvalidRequestError(f"account: {name} can't be used here: {reasons}") from None
+    adapter = find(name.provider)
+    return AccountContext(
+        name=name,
+        adapter=adapter,
+        limits=Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second),
+        media_hosts=own.media_hosts,
+        learns=own.poll_learn,
+        base_url=own.base_url or adapter.default_base_url or "",
+        api_key=own.api_key,
+        hooks=_hooks_of(settings.hooks, name),
+        own_deadline_seconds=own.deadline_seconds,
+        own_poll_first_seconds=own.poll_first_seconds,
+        own_poll_factor=own.poll_factor,
+        own_poll_cap_seconds=own.poll_cap_seconds,
+    )
+
+
+def _hooks_of(settings: HookSettings, name: AccountName) -> Hooks | None:
+    """Where a provider may call about an account's jobs; None where no endpoint is set up."""
+    if settings.url is None or settings.secret is None:
+        return None
+    return Hooks(settings.url, settings.secret.get_secret_value(), *name)
+
+
+def check_providers(settings: Settings) -> None:
+    """Raise `ConfigurationError` for settings of providers that are not installed."""
+    unknown = sorted(set(settings.providers) - set(installed()))
+    if unknown:
+        known = ", ".join(sorted(installed()))
+        names = ", ".join(f"BIDE_PROVIDERS__{name.upper()}__..." for name in unknown)
+        raise ConfigurationError(f"{names}: no such provider is installed; there are {known}")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery import Celery
 
 from bide.errors import BadMediaError, NotDeliveredError, PollFailedError
 from bide.providers.base import Call
@@ -79,6 +80,6 @@ def test_a_name_without_an_answer_delays_nobody_else(
 @pytest.mark.parametrize("hang", [call_back, fetch])
 def test_workers_are_made_so(answered: threading.Event, hang: Callable[[HttpClient, str], Any]) -> None:
     """The client of a worker process resolves such names in threads of its own."""
-    tools = Toolbox(load({"BIDE_S3__BUCKET": "results"}, env_file=None))
+    tools = Toolbox(load({"BIDE_S3__BUCKET": "results"}, env_file=None), Celery(set_as_current=False))
     tools.event_loop.run(scene(tools.http, answered, hang))
     tools.close()

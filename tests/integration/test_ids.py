@@ -42,7 +42,7 @@ def test_an_id_is_bought_for_one_account(rig: Rig, caller: Caller) -> None:
         server.delete(errors)
     assert caller.result_of(job_id).get() == result
     assert rig.purchases(second) == []
-    assert "belongs to another job" in rig.worker.said()
+    eventually(lambda: "belongs to another job" in rig.worker.said(), what="the line of the refusal")
 
 
 def test_a_client_hears_of_an_id_in_use(rig: Rig, caller: Caller) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bide.cli.bulk_deployment import Deployment, deployed, local_environment
+from bide.cli.bulk_options import limits, run_options
 from bide.cli.bulk_show import line, table, watch
 from bide.cli.connection import broker_option, object_store
 from bide.cli.output import echo, echo_json, echo_json_text
 
 if TYPE_CHECKING:
     from bide.bulk.intake import Intake
-    from bide.bulk.record import Options, Run
+    from bide.bulk.record import Run
 
 _OK = "succeeded"
 
@@ -25,19 +26,6 @@ _OK = "succeeded"
 @click.group()
 def bulk() -> None:
     """Buy many rows of a file: begin, watch, pause, resume, replay."""
-
-
-def limits(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that limit a run."""
-    for option in (
-        click.option(
-            "--budget", metavar="MONEY", help="Never spend more; needs prices (BIDE_PROVIDERS__<NAME>__PRICES)."
-        ),
-        click.option("--max-failures", metavar="N|N%", help="Pause when more rows, or a larger share, failed."),
-        click.option("--max-jobs", type=click.IntRange(0), help="Buy this many jobs at most; other rows are left out."),
-    ):
-        command = option(command)
-    return command
 
 
 @bulk.command()
@@ -159,7 +147,7 @@ def resume(run_id: str, broker: str | None, **options: Any) -> None:
             raise click.ClickException(
                 f"run {run_id} began without --budget, so nobody has checked that all prices are known; use --max-jobs"
             )
-        if not deployment.runs.resume(run_id, _run_options(options)):
+        if not deployment.runs.resume(run_id, run_options(options)):
             raise _not_now(deployment, run_id, "is not paused")
     echo(f"run {run_id} goes on")
 
@@ -225,7 +213,7 @@ def _print_estimate(intake: Intake, environment: dict[str, str], given: dict[str
     from bide.bulk.rates import check_budget, estimate, prices  # noqa: PLC0415 - as above
 
     intake.check()
-    options = _run_options(given)
+    options = run_options(given)
     if options.budget is not None:
         check_budget(intake, prices(environment, (account.provider for account in intake.accounts)))
     echo(*estimate(intake, environment, max_jobs=options.max_jobs).lines())
@@ -240,7 +228,7 @@ def _begin(
 
     intake.check()
     known = prices(deployment.environment, (account.provider for account in intake.accounts))
-    options = _run_options({**given, "prices": known})
+    options = run_options({**given, "prices": known})
     if options.budget is not None:
         check_budget(intake, known)
     begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
@@ -252,21 +240,6 @@ def _begin(
     if waiting:
         sys.stdout.flush()
         _watch(deployment, run_id)
-
-
-def _run_options(given: dict[str, Any]) -> Options:
-    from bide.bulk.money import millionths  # noqa: PLC0415 - as above
-    from bide.bulk.record import Failures, Options  # noqa: PLC0415 - as above
-
-    budget, failures = given.get("budget"), given.get("max_failures")
-    others = {
-        name: given[name] for name in ("window", "max_jobs", "prices", "replay_of") if given.get(name) is not None
-    }
-    return Options(
-        budget=None if budget is None else millionths(budget, what="--budget"),
-        max_failures=None if failures is None else Failures.parse(failures),
-        **others,
-    )
 
 
 def _watch(deployment: Deployment, run_id: str) -> None:

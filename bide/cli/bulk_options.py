@@ -1,0 +1,40 @@
+"""The options that limit a bulk run, and the run's own options made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from bide.bulk.record import Options
+
+
+def limits(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that limit a run."""
+    for option in (
+        click.option(
+            "--budget", metavar="MONEY", help="Never spend more; needs prices (BIDE_PROVIDERS__<NAME>__PRICES)."
+        ),
+        click.option("--max-failures", metavar="N|N%", help="Pause when more rows, or a larger share, failed."),
+        click.option("--max-jobs", type=click.IntRange(0), help="Buy this many jobs at most; other rows are left out."),
+    ):
+        command = option(command)
+    return command
+
+
+def run_options(given: dict[str, Any]) -> Options:
+    """The options of a run, as the command line gives them; raises `InvalidRequestError`."""
+    from bide.bulk.money import millionths  # noqa: PLC0415 - takes a while, and --help does not need it
+    from bide.bulk.record import Failures, Options  # noqa: PLC0415 - as above
+
+    budget, failures = given.get("budget"), given.get("max_failures")
+    others = {
+        name: given[name] for name in ("window", "max_jobs", "prices", "replay_of") if given.get(name) is not None
+    }
+    return Options(
+        budget=None if budget is None else millionths(budget, what="--budget"),
+        max_failures=None if failures is None else Failures.parse(failures),
+        **others,
+    )

@@ -23,7 +23,7 @@ from tasks.steps.store import store
 from tasks.steps.submit import submit
 from workers.app import app
 from workers.lifecycle import process
-from workers.services.dispatcher import signature_of
+from workers.services.dispatcher import restore_caller, signature_of
 from workers.telemetry.step_log import StepLog
 from workers.toolbox import Toolbox
 
@@ -97,6 +97,8 @@ def take_step(tools: Toolbox, message: Message, line: StepLog) -> Outcome:
     if not isinstance(entered, Entered):
         return entered
     step, account, token = entered.step, entered.account, entered.token
+    if step.signature is not None:
+        message.restore_caller(step.signature)
     record = line.record = step.record
     line.about(account=str(account))
     line.note(step=step.verb.value, outcome="suspended", **(_log_fields(record) if record else {}))
@@ -108,7 +110,7 @@ def take_step(tools: Toolbox, message: Message, line: StepLog) -> Outcome:
         case Verb.ANSWER if record:
             return answer(record)
         case Verb.FOLLOW:
-            return follow(tools, account, message.job_id, step.other)
+            return follow(tools, message, account, step.other)
         case Verb.WAIT:
             return Suspend(Messages(round=step.round))
     return no_step(message, step)
@@ -123,6 +125,7 @@ def _message_of(task: Any, args: Any, kwargs: Any) -> Message:
         headers=request.headers,
         signature=partial(signature_of, request),
         result_state=partial(task.backend.get_state, request.id),
+        restore_caller=partial(restore_caller, request),
     )
 
 

@@ -101,10 +101,13 @@ class Ledger(Submits, Settling, Health):
         verb, *rest = self._run(account, script)
         match Verb(verb):
             case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
-                fields, request_json, now = rest
-                return Step(taken, Record(job_id, account, pairs(fields), request_json), now=float(now))
+                fields, request_json, kept, now = rest
+                record = Record(job_id, account, pairs(fields), request_json)
+                return Step(taken, record, now=float(now), signature=kept)
             case Verb.WAIT:
                 return Step(Verb.WAIT, round=round_of(account, rest[1:]))
+            case Verb.FOLLOW:
+                return Step(Verb.FOLLOW, other=rest[0], signature=rest[1] if len(rest) > 1 else None)
             case other:
                 return Step(other, other=rest[0] if rest else "")
 

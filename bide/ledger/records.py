@@ -184,6 +184,8 @@ class Step:
     #: The ledger's time, to compare with the record's times [seconds since the epoch].
     now: float = 0.0
     round: Round | None = None
+    #: The caller's message as the ledger keeps it; '' where it keeps nothing of it, None where no answer may follow.
+    signature: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

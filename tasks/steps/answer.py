@@ -6,8 +6,9 @@ import json
 
 from bide.contract import JobState
 from bide.ledger import AccountName, Record
+from tasks.steps.enter import Message, without_record
 from tasks.steps.fail import redacted
-from tasks.steps.outcome import Answer, Caller, Fail, Suspend
+from tasks.steps.outcome import Answer, Caller, Fail, Ignore, Suspend
 from workers.telemetry.step_log import note
 from workers.toolbox import Toolbox
 
@@ -23,13 +24,15 @@ def answer(record: Record, caller: Caller | None = None) -> Answer | Fail:
     return Fail(failure, caller)
 
 
-def follow(tools: Toolbox, account: AccountName, job_id: str, leader: str) -> Answer | Fail | Suspend:
+def follow(tools: Toolbox, message: Message, account: AccountName, leader: str) -> Answer | Fail | Suspend | Ignore:
     """Another caller asked for the same: one purchase by `leader`, one result for both."""
     record = tools.ledger.read(account, leader)
     note(leader=leader)
-    if record is None or not _ended(record):
+    if record is None:
+        return without_record(message)
+    if not _ended(record):
         return Suspend()
-    return answer(record, Caller(account, job_id, leader, record.state.value))
+    return answer(record, Caller(account, message.job_id, leader, record.state.value))
 
 
 def _ended(record: Record) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from celery.states import PENDING, RETRY
+
 from bide.contract import JOB_ID, NAME, Failure, FailureCode, GenerateRequest
 from bide.crashpoints import reached
 from bide.describe import describe
@@ -36,7 +38,9 @@ class Message:
     #: What is kept of the message so that its job can be resumed, from a description of its request.
     signature: Callable[[str], str] = lambda _: ""
     #: The state of the caller's result in Celery's result backend.
-    result_state: Callable[[], str] = lambda: "PENDING"
+    result_state: Callable[[], str] = lambda: PENDING
+    #: Puts the caller's message, as the ledger keeps it, in place of this one.
+    restore_caller: Callable[[str], None] = lambda _: None
 
     @property
     def account(self) -> AccountName | None:
@@ -69,7 +73,7 @@ def enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
         if tools.ledger.find(message.job_id) or not (message.args or message.kwargs):
             return Ignore("broke")
         why = f"bide's own code broke ({type(error).__name__}); nothing was bought, the worker's log says more"
-        return refuse(message.job_id, FailureCode.CRASHED, why, retryable=True)
+        return without_record(message, why, code=FailureCode.CRASHED, retryable=True)
 
 
 def refuse(job_id: str, code: FailureCode, message: str, *, retryable: bool = False) -> Fail:
@@ -78,12 +82,33 @@ def refuse(job_id: str, code: FailureCode, message: str, *, retryable: bool = Fa
     return Fail(Failure(code=code, message=message[:1000], job_id=job_id, retryable=retryable))
 
 
+def without_record(
+    message: Message, why: str = "", *, code: FailureCode = FailureCode.INVALID_REQUEST, retryable: bool = False
+) -> Fail | Ignore:
+    """The outcome of a message for a job that has no record: refused for the reason `why`, if the job never began.
+
+    Nothing was bought for an id without a result. A caller in RETRY has a job whose record is gone: what was bought is
+    not known. Any other result stays as it is. Raises `LedgerAwayError` where the result backend is away.
+    """
+    try:
+        state = message.result_state()
+    except Exception as error:
+        raise LedgerAwayError(f"the result backend does not answer: {type(error).__name__}") from error
+    if state == PENDING and why:
+        return refuse(message.job_id, code, why, retryable=retryable)
+    if state == RETRY:
+        lost = "the ledger has lost the record of this job; look for it at the provider before it is ordered anew"
+        return refuse(message.job_id, FailureCode.SUBMISSION_UNKNOWN, lost)
+    note("warning", outcome="ignored", reason="the ledger has no record of this job")
+    return Ignore("no_record")
+
+
 def refuse_invalid(job_id: str, message: str) -> Fail:
     """The failure of a request that could never be done."""
     return refuse(job_id, FailureCode.INVALID_REQUEST, message)
 
 
-def _enter(tools: Toolbox, message: Message) -> Entered | Fail:
+def _enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
     job_id = message.job_id
     if not (isinstance(job_id, str) and JOB_ID.fullmatch(job_id)):
         shown = job_id[:128].encode(errors="replace").decode() if isinstance(job_id, str) else ""
@@ -97,7 +122,7 @@ def _enter(tools: Toolbox, message: Message) -> Entered | Fail:
     except InvalidRequestError as error:
         if opened := tools.ledger.find(job_id):  # its record decides, and the step that buys checks it again
             return _next_step(tools, job_id, opened.account)
-        return refuse_invalid(job_id, str(error))
+        return without_record(message, str(error))
     return _open(tools, message, request, account)
 
 

@@ -147,3 +147,57 @@ def test_a_cancel_of_what_is_no_id_leaves_nothing(rig: Rig, caller: Caller, job_
         assert not [key for key in server.scan_iter("bide:canceled:*", count=1000) if len(key) > 200]
     assert max(map(len, rig.worker.said().splitlines())) < 100_000
     assert rig.worker.alive
+
+
+@pytest.mark.parametrize("request_", [5, {"provider": "nobody", "operation": "x"}, image(account="nobody")])
+def test_a_bad_request_says_nothing_of_a_job_whose_record_was_lost(rig: Rig, caller: Caller, request_: object) -> None:
+    """The job of that id may have been bought: its caller must not hear that it was not."""
+    result = caller.submit(image(f"{marker()} [fault:never_finishes]"))
+    eventually(lambda: rig.state(result.id) == "running" or None, what="a job at the provider")
+    with rig.server() as server:
+        server.delete(f"bide:{{photogpt/default}}:job:{result.id}", f"bide:{{photogpt/default}}:body:{result.id}")
+
+    push(rig, [[request_], {}, {}], id=result.id)
+
+    assert failure(result)["code"] == "submission_unknown"
+
+
+@pytest.mark.parametrize("follows", [False, True], ids=["own job", "follower"])
+def test_a_forged_message_answers_the_caller_all_the_same(rig: Rig, caller: Caller, follows: bool) -> None:
+    """It comes in place of the job's own message: the result is stored, and the caller's link is called."""
+    marked, done = marker(), f"done-{marker()}"
+    request = image(f"{marked} [fault:slow:1 operation=submit]", idempotency_key=marked)
+    link = caller.app.signature("somebody.done", queue=done)
+    if follows:
+        caller.submit(request)
+        eventually(lambda: rig.counts()["inflight"] or None, what="a leader at the provider")
+    result = caller.submit(request, link=link)
+    eventually(lambda: rig.state(result.id) or None, what="a record")
+
+    for _ in range(300):
+        push(rig, NO_REQUEST, id=result.id, ignore_result=True, bide_account="photogpt/default")
+        if caller.result_of(result.id).ready():
+            break
+
+    told = succeeded(result)
+    with rig.server() as server:
+        eventually(lambda: sent_to(server, done), what="its link")
+        server.delete(done)
+    assert caller.result_of(result.id).get() == told
+    assert len(rig.purchases(marked)) == 1
+
+
+def test_the_id_of_a_late_follower_is_taken(rig: Rig, caller: Caller) -> None:
+    """A caller that joins a job which has ended has its result at once; its id is nobody else's from then on."""
+    key, other, job_id = marker(), marker(), str(uuid.uuid4())
+    request = image(key, idempotency_key=key)
+    succeeded(caller.submit(request))
+    told = succeeded(caller.submit(request, task_id=job_id))
+
+    caller.submit(image(other, account="small"), task_id=job_id)
+    caller.submit(image(other), task_id=job_id)
+    caller.app.send_task("bide.cancel", args=[job_id], queue="bide.control")
+    succeeded(caller.submit(image()))
+
+    assert caller.result_of(job_id).get() == told
+    assert rig.purchases(other) == []

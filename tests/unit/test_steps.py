@@ -59,15 +59,23 @@ def test_a_follower_waits_for_its_leader(stage: Stage) -> None:
     """No message is sent for it: the leader's end sends one."""
     stage.running("leader")
     tools: Any = Tools(stage)
-    assert follow(tools, ACCOUNT, "follower", "leader") == Suspend(Messages())
+    assert follow(tools, Message("follower"), ACCOUNT, "leader") == Suspend(Messages())
 
 
 def test_a_follower_gets_its_leaders_result(stage: Stage) -> None:
     """The ledger is to note which state of the leader the follower heard of."""
     stage.finished("leader")
     tools: Any = Tools(stage)
-    outcome = follow(tools, ACCOUNT, "follower", "leader")
+    outcome = follow(tools, Message("follower"), ACCOUNT, "leader")
     assert outcome == Answer({}, Caller(ACCOUNT, "follower", "leader", "succeeded"))
+
+
+@pytest.mark.parametrize(("state", "code"), [("RETRY", FailureCode.SUBMISSION_UNKNOWN), ("SUCCESS", None)])
+def test_a_follower_whose_leader_is_gone_hears_what_is_known(stage: Stage, state: str, code: str | None) -> None:
+    """A caller that waits hears that the record is lost; the result of one that has its answer stays."""
+    tools: Any = Tools(stage)
+    outcome = follow(tools, Message("follower", result_state=lambda: state), ACCOUNT, "leader")
+    assert getattr(getattr(outcome, "failure", None), "code", None) == code
 
 
 def test_another_request_with_the_same_key_fails() -> None:

@@ -151,6 +151,29 @@ def signature_of(request: Any, description: str) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
+def restore_caller(request: Any, signature: str) -> None:
+    """Give a running request what the ledger keeps of its caller's message, in place of what came with this one.
+
+    Any client of the broker can send a message for a job: its links, its chord and its wish for no result are not the
+    caller's.
+    """
+    kept = json.loads(signature) if signature else {}
+    request.update(
+        root_id=kept.get("root_id", request.id),
+        parent_id=kept.get("parent_id"),
+        group=kept.get("group_id"),
+        group_index=kept.get("group_index"),
+        shadow=kept.get("shadow"),
+        chord=kept.get("chord"),
+        chain=kept.get("chain"),
+        callbacks=kept.get("callbacks"),
+        errbacks=kept.get("errbacks"),
+        reply_to=kept.get("reply_to"),
+        replaced_task_nesting=kept.get("replaced_task_nesting", 0),
+        ignore_result=kept.get("ignore_result", False),
+    )
+
+
 def _carried(headers: Mapping[str, Any]) -> dict[str, str]:
     """The headers of a caller's message that the messages of its job carry on.
 

@@ -11,7 +11,8 @@ if FINAL[state] then return { state } end
 if state == 'following' then -- its caller leaves, the job goes on for the others
   local leader = get(id, 'leader')
   local signature = redis.call('HGET', followers_key(leader), id) or redis.call('HGET', unconfirmed_followers_key(leader), id)
-  redis.call('HSET', body_key(id), 'signature', signature or '')
+  if not signature then return { state } end -- it has its answer
+  redis.call('HSET', body_key(id), 'signature', signature)
   redis.call('EXPIRE', body_key(id), retention_seconds)
   redis.call('EXPIRE', job_key(id), retention_seconds)
   redis.call('HDEL', unconfirmed_followers_key(leader), id)

@@ -7,7 +7,8 @@
 --   `retention_seconds` of its record, `lease_seconds`, `max_in_flight`, `submits_per_second`, `account_name`, and `take`:
 --   whether to take the step, not only to open the record.
 -- Reply: a verb of `Verb`, then what it needs: submit, store and answer have the record's fields, the request and the time;
---   wait has the state and a round; follow and conflict the other job; opened and stale the state; version the record's.
+--   wait has the state and a round; follow the other job and, while the caller waits, its signature; conflict the other job;
+--   opened and stale the state; version the record's. The first three also have the signature, before the time.
 local state = get(id, 'state')
 local canceled_before = not state and request ~= '' and redis.call('GET', canceled)
 local idem = canceled_before and '' or idempotency_key -- what is never bought keeps no key
@@ -15,12 +16,16 @@ local idem = canceled_before and '' or idempotency_key -- what is never bought k
 -- Another job is making what this caller asks for: its result is for both. A client that only opens goes on with its id.
 local function follow(leader)
   local leading = get(leader, 'state')
-  if FINAL[leading] or not take then return { 'follow', leader } end
-  redis.call('HSET', followers_key(leader), id, signature)
+  if not take then return { 'follow', leader } end
   redis.call('HSET', job_key(id), 'v', VERSION, 'state', 'following', 'leader', leader, 'fp', fingerprint)
+  if FINAL[leading] then -- the id is this caller's, too; the answer follows at once
+    redis.call('EXPIRE', job_key(id), retention_seconds)
+    return { 'follow', leader, signature }
+  end
+  redis.call('HSET', followers_key(leader), id, signature)
   redis.call('EXPIRE', job_key(id), math.ceil(math.max(number(get(leader, 'deadline')) - now, 0) + retention_seconds))
   if get(leader, 'answered') == '1' then hinted(leader, STORE_QUEUE, lease_seconds) end -- this caller is told, too
-  return { 'follow', leader }
+  return { 'follow', leader, signature }
 end
 
 local function open()
@@ -48,7 +53,8 @@ if state then
 end
 
 if state == 'following' then
-  return { 'follow', get(id, 'leader') }
+  local leader = get(id, 'leader')
+  return { 'follow', leader, redis.call('HGET', followers_key(leader), id) or nil }
 elseif not state then
   if request == '' then return { 'missing' } end
   if of_a_run() or in_another_account(id, redis.call('SMEMBERS', accounts), account_name) then return { 'conflict', id } end
@@ -100,4 +106,5 @@ if held ~= token then
 end
 local verbs = { queued = 'submit', storing = 'store', submitting = 'stale' }
 if verbs[state] == 'stale' then return { 'stale', state } end
-return { verbs[state] or 'answer', redis.call('HGETALL', job_key(id)), redis.call('HGET', body_key(id), 'request') or '', stamp(now) }
+local kept_request, kept_signature = unpack(redis.call('HMGET', body_key(id), 'request', 'signature'))
+return { verbs[state] or 'answer', redis.call('HGETALL', job_key(id)), kept_request or '', kept_signature or '', stamp(now) }

@@ -1,8 +1,9 @@
 """The ledger: job records and their clocks in Redis. It is the truth; a message is a hint.
 
-Every live job stands on exactly one clock, a sorted set of its provider account: `queued` (order in line), `lease`
-(somebody works on it, or a message to do so is under way; score = when that is given up) or `due` (at the provider;
-score = next poll). Every move is one Lua script beside this file, so nothing is ever half done.
+Every live job stands on exactly one clock, a sorted set of its provider account. On `queued` it waits in line, and the
+score is its order. On `lease` a worker has it, or a message to a worker is under way; the score is when that is given
+up. On `due` it is at the provider, and the score is its next poll. Every transition is one Lua script in `scripts`, so
+nothing is ever half done.
 """
 
 from bide.ledger.ledger import Ledger

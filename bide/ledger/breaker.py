@@ -1,4 +1,4 @@
-"""How an account stands with its provider: held for a while, paused until somebody resumes it, or well."""
+"""An account's circuit breaker and its pause: whether its submits are let through."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName
 from bide.ledger.scripted import Scripted
 
-#: Fields of an account's own record that say how it stands.
+#: Fields of an account's own record that breaker and pause need.
 _FIELDS = (
     "paused",
     "paused_at",
@@ -27,17 +27,17 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Standing:
-    """An account as it stands at `now` [seconds since the epoch]; empty texts and zeros where nothing is the matter."""
+    """An account's breaker and pause at `now` [seconds since the epoch]; empty texts and zeros where it is well."""
 
     account: AccountName
     now: float
     paused: str = ""
     paused_at: datetime | None = None
     paused_by: str = ""
-    #: How much longer no submits are made, and why [seconds].
+    #: How much longer the breaker is open, and why [seconds].
     held_seconds: float = 0.0
     held_reason: str = ""
-    #: Failed submits in a row; above 0 one job at a time goes ahead, `probe` is the last that did.
+    #: Failures in a row. Above 0 and not open, the breaker is half-open: one job goes ahead, `probe` was the last.
     strikes: int = 0
     probe: str = ""
     #: What the settings allow, as far as a sweep has noted it; 0 for unknown, of the rate also for unlimited.
@@ -59,10 +59,10 @@ class Standing:
 
 
 class Health(Scripted):
-    """Holds, pauses and resumes the submits of whole accounts; polls and downloads go on."""
+    """Blocks, pauses and resumes the submits of whole accounts; polls and downloads go on."""
 
     def hold(self, account: AccountName, *, seconds: float, reason: str) -> bool:
-        """No submits of this account for a while: the provider refuses it. False: it was held for that already."""
+        """Open the breaker for a while: the provider refuses the account. False: it was open for that already."""
         return bool(self._run(account, scripts.account.BlockSubmits(seconds=seconds, reason=reason)))
 
     def pause(self, account: AccountName, *, reason: str, by: Literal["bide", "operator"]) -> bool:
@@ -71,29 +71,29 @@ class Health(Scripted):
         return bool(self._run(account, scripts.account.Pause(reason=reason[:300], by=by)))
 
     def resume(self, account: AccountName) -> bool:
-        """End whatever keeps this account from submitting. False: nothing did."""
+        """End the pause and close the breaker. False: there was no pause, and the breaker was closed."""
         return bool(self._run(account, scripts.account.Resume()))
 
     def standing(self, account: AccountName) -> Standing:
-        """How an account stands now."""
+        """The breaker and the pause of an account now."""
         pipeline = self.server.pipeline(transaction=False)
         pipeline.hmget(f"{prefix(account)}account", _FIELDS)
         pipeline.time()
         values, (seconds, _) = self._reach(pipeline.execute)
         found = {name: value or "" for name, value in zip(_FIELDS, values, strict=True)}
         now = float(seconds) if self._clock is None else self._clock()
-        left = float(found["gate_until"] or 0) - now
-        strikes = int(found["strikes"] or 0)
+        open_seconds = float(found["gate_until"] or 0) - now
+        failures = int(found["strikes"] or 0)
         return Standing(
             account,
             now,
             paused=found["paused"],
             paused_at=datetime.fromtimestamp(float(found["paused_at"]), UTC) if found["paused_at"] else None,
             paused_by=found["paused_by"],
-            held_seconds=max(left, 0.0),
-            held_reason=found["gate_reason"] if left > 0 or strikes else "",
-            strikes=strikes,
-            probe=found["probe"] if strikes else "",
+            held_seconds=max(open_seconds, 0.0),
+            held_reason=found["gate_reason"] if open_seconds > 0 or failures else "",
+            strikes=failures,
+            probe=found["probe"] if failures else "",
             max_in_flight=int(found["max_in_flight"] or 0),
             submits_per_second=float(found["submits_per_second"] or 0),
         )

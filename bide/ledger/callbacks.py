@@ -60,8 +60,8 @@ class Callback:
     note: str = field(default="")
 
 
-class Look(NamedTuple):
-    """Where a callback stands, before its record is read."""
+class Entry(NamedTuple):
+    """A callback on its clock or list, before its record is read."""
 
     job_id: str
     failed: bool
@@ -82,7 +82,7 @@ class Callbacks(Scripted):
         return float(first[0][1]) - self._now() if first else None
 
     def claim(self, account: AccountName, *, most: int, seconds: float) -> list[Owed]:
-        """Take callbacks that are due; one of which nothing is heard within `seconds` is due again."""
+        """Claim callbacks that are due; one whose outcome is not recorded within `seconds` is due again."""
         reply = self._run(account, scripts.callbacks.Claim(most=most, claim_seconds=seconds))
         return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3]), one[4]) for one in reply]
 
@@ -104,22 +104,22 @@ class Callbacks(Scripted):
         self._run(owed.account, script)
 
     def replay(self, account: AccountName, job_id: str) -> bool:
-        """Have a job's last end told anew; False: it has none to tell, or it asked for no callback."""
+        """Have the callback of a job's last end sent anew; False: it has no end, or it asked for no callback."""
         script = scripts.callbacks.Replay(id=job_id, retention_seconds=self.timing.retention_seconds)
         return bool(self._run(account, script))
 
     def standing(self, account: AccountName, *, most: int = 1000) -> list[Callback]:
         """The callbacks that failed, oldest first, then those that are still tried, next first."""
-        looks = [*self._looks(account, UNDELIVERED, most), *self._looks(account, OWED, most)]
+        entries = [*self._entries(account, UNDELIVERED, most), *self._entries(account, OWED, most)]
         pipeline = self.server.pipeline(transaction=False)
-        for look in looks:
-            pipeline.hmget(f"{prefix(account)}job:{look.job_id}", "state", "callback_tries", "callback_note")
-        records = self._reach(pipeline.execute) if looks else []
-        return [_callback(account, look, *fields) for look, fields in zip(looks, records, strict=True) if fields[0]]
+        for entry in entries:
+            pipeline.hmget(f"{prefix(account)}job:{entry.job_id}", "state", "callback_tries", "callback_note")
+        records = self._reach(pipeline.execute) if entries else []
+        return [_callback(account, entry, *fields) for entry, fields in zip(entries, records, strict=True) if fields[0]]
 
-    def _looks(self, account: AccountName, name: str, most: int) -> Iterable[Look]:
+    def _entries(self, account: AccountName, name: str, most: int) -> Iterable[Entry]:
         found = self._reach(lambda: self.server.zrange(prefix(account) + name, 0, most - 1, withscores=True))
-        return [Look(job_id, name == UNDELIVERED, at) for job_id, at in found]
+        return [Entry(job_id, name == UNDELIVERED, at) for job_id, at in found]
 
     def _now(self) -> float:
         if self._clock is not None:
@@ -134,6 +134,6 @@ def webhook_id(record: Record, number: int) -> str:
     return f"msg_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
-def _callback(account: AccountName, look: Look, state: str, tries: str | None, note: str | None) -> Callback:
-    at = datetime.fromtimestamp(look.at, UTC)
-    return Callback(account, look.job_id, look.failed, at, state, int(tries or 0), note or "")
+def _callback(account: AccountName, entry: Entry, state: str, tries: str | None, note: str | None) -> Callback:
+    at = datetime.fromtimestamp(entry.at, UTC)
+    return Callback(account, entry.job_id, entry.failed, at, state, int(tries or 0), note or "")

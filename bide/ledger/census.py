@@ -12,7 +12,7 @@ from bide.ledger.scripted import Scripted
 #: Jobs that one script counts (2 ms of Redis), and the most of one clock that are counted.
 PAGE, MOST_JOBS = 500, 50_000
 
-#: The state of a job that has ended, while its caller has not been told.
+#: The state of a job that has ended, while its caller does not know.
 ANSWERING = "answering"
 
 
@@ -31,7 +31,7 @@ class Standing:
 
 
 class Census(Scripted):
-    """Looks at every live job, at 50,000 of each clock at most; raises `LedgerAwayError`."""
+    """Counts every live job, at most 50,000 of each clock; raises `LedgerAwayError`."""
 
     def of(self, account: AccountName) -> dict[str, Standing]:
         """All states of live jobs, also those that none is in."""
@@ -39,12 +39,12 @@ class Census(Scripted):
             state: Standing() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)
         }
         for clock in ("queued", "lease", "due", "unconfirmed"):
-            for state, jobs, oldest in self._look(account, clock):
+            for state, jobs, oldest in self._count(account, clock):
                 ended = clock == "lease" and state in (*FINAL_STATES, "unconfirmed")
                 found.setdefault(ANSWERING if ended else state, Standing()).add(jobs, oldest)
         return found
 
-    def _look(self, account: AccountName, clock: str) -> list[tuple[str, int, float]]:
+    def _count(self, account: AccountName, clock: str) -> list[tuple[str, int, float]]:
         states: list[tuple[str, int, float]] = []
         for offset in range(0, MOST_JOBS, PAGE):
             counted, found = self._run(account, scripts.account.Census(clock=clock, offset=offset, page=PAGE))

@@ -1,4 +1,4 @@
-"""The names of the keys that others than the moves need to know."""
+"""The names of the keys that Python needs to know; the scripts make the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def prefix(account: AccountName) -> str:
 
 
 def canceled_key(job_id: str) -> str:
-    """Where a cancel is kept whose job nobody has opened yet."""
+    """Where a cancel is kept whose job no process has opened yet."""
     return f"bide:canceled:{job_id}"
 
 

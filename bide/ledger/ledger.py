@@ -29,7 +29,7 @@ from bide.ledger.unconfirmed import Settling
 
 __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 
-#: Job deadlines when the caller gives none and nobody else knows better [seconds].
+#: Job deadlines when neither the caller nor the settings give one [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
 
 #: How the sweeper ends a job whose worker died during its submit.
@@ -126,9 +126,9 @@ class Ledger(Submits, Settling, Health):
     ) -> Concluded:
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
-        `attempt`: the submit that was refused, where one was: that counts also where its lease was lost meanwhile, and
-        leaves the job unconfirmed (`DOUBTED`) where an earlier submit of it may have been accepted. `note`: what is to
-        be known of an end that is not all it could be.
+        `attempt`: the submit that was refused, where one was. That counts also where its lease was lost meanwhile. It
+        leaves the job unconfirmed (`DOUBTED`) where an earlier submit of it may have been accepted. `note`: what people
+        need to know of this end.
         """
         key, value = ("result", result) if result else ("error", error)
         script = scripts.job.Conclude(
@@ -168,9 +168,9 @@ class Ledger(Submits, Settling, Health):
         return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
 
     def answered(self, account: AccountName, job_id: str, *, leader: str = "", told: str = "") -> Messages:
-        """The caller of `job_id` has been told how its job (or its `leader`) ended.
+        """The caller of `job_id` knows how its job (or its `leader`) ended.
 
-        `told`: the leader's state of which it was told; where that is another by now, the caller is told again.
+        `told`: the state of the leader that it knows; where that is another by now, the caller is told again.
         """
         limits = self._limits(account)
         script = scripts.job.Answered(
@@ -207,7 +207,7 @@ class Ledger(Submits, Settling, Health):
         self._run(account, scripts.account.Reclaim(claim_seconds=self.timing.claim_seconds, ids=[*job_ids]))
 
     def polled(self, account: AccountName, outcomes: Iterable[Polled]) -> Messages:
-        """Record what the provider said about claimed jobs."""
+        """Record what polls of claimed jobs came to."""
         limits = self._limits(account)
         script = scripts.account.Polled(
             hint_seconds=self.timing.hint_seconds,
@@ -256,7 +256,7 @@ class Ledger(Submits, Settling, Health):
         return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs], bool(full)
 
     def watch(self, account: AccountName) -> None:
-        """Look after an account that another process sweeps, so that nothing looks like a silence if that one dies."""
+        """Note that a process is alive while another sweeps the account; if that one dies, it is no silence."""
         self._run(account, scripts.account.Watch(lease_seconds=self.timing.lease_seconds))
 
 

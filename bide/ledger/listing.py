@@ -1,4 +1,4 @@
-"""Many jobs at a glance: those under way from their clocks, those that are over by a bounded look at all records."""
+"""Many jobs on one list: those under way from their clocks, those that are over by a bounded scan of all records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bide.ledger.keys import prefix
 from bide.ledger.reading import Readings
 from bide.ledger.records import AccountName
 
-#: Records that one search looks at, at most, and at a time.
+#: Records that one search reads, at most, and at a time.
 MOST_RECORDS, PAGE = 200_000, 500
 
 #: Where jobs of each state stand while they live.
@@ -74,7 +74,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """Some of the wanted jobs; `whole` is False where there were more records than one search looks at."""
+    """Some of the wanted jobs; `whole` is False where there were more records than one search reads."""
 
     jobs: tuple[Job, ...]
     whole: bool
@@ -86,8 +86,8 @@ class Listing(Readings):
     def search(self, wanted: Wanted, *, most: int) -> Found:
         """The oldest of them; where jobs that are over are wanted, the latest."""
         names = [name for name in self.accounts() if wanted.of(name)]
-        looks = self._recorded if wanted.states & FINAL_STATES else self._standing
-        some = list(islice(self._read(looks(names, wanted)), MOST_RECORDS + 1))
+        find = self._recorded if wanted.states & FINAL_STATES else self._under_way
+        some = list(islice(self._read(find(names, wanted)), MOST_RECORDS + 1))
         fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
         if wanted.states & FINAL_STATES:
             chosen = heapq.nlargest(most, fitting, key=lambda job: (job.finished or job.created, job.job_id))
@@ -95,7 +95,7 @@ class Listing(Readings):
             chosen = heapq.nsmallest(most, fitting, key=lambda job: (job.created, job.job_id))
         return Found(tuple(chosen), whole=len(some) <= MOST_RECORDS)
 
-    def _standing(self, names: Iterable[AccountName], wanted: Wanted) -> Iterator[tuple[AccountName, str]]:
+    def _under_way(self, names: Iterable[AccountName], wanted: Wanted) -> Iterator[tuple[AccountName, str]]:
         """Jobs under way, from the clocks of their states."""
         clocks = sorted({clock for state in wanted.states for clock in _CLOCKS[state]})
         for name in names:
@@ -119,8 +119,8 @@ class Listing(Readings):
             if not cursor:
                 return
 
-    def _read(self, looks: Iterator[tuple[AccountName, str]]) -> Iterator[Job]:
-        while page := list(islice(looks, PAGE)):
+    def _read(self, found: Iterator[tuple[AccountName, str]]) -> Iterator[Job]:
+        while page := list(islice(found, PAGE)):
             pipeline = self.server.pipeline(transaction=False)
             for name, job_id in page:
                 pipeline.hmget(f"{prefix(name)}job:{job_id}", _FIELDS)

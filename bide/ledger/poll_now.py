@@ -1,6 +1,6 @@
-"""The move behind a provider's own call: it has a job looked at now instead of later, and changes nothing else.
+"""A provider's own call has a job polled now instead of later, and changes nothing else.
 
-Calls can be forged, doubled and lost. So a call is never believed, only taken as a reason to ask, and it brings few
+Calls can be forged, doubled and lost. So a call is never believed, only taken as a reason to poll. And calls bring few
 polls about: `MOST_LOOKS` for a job in all its life, `GAP_SECONDS` apart.
 """
 
@@ -13,27 +13,27 @@ from bide.ledger.records import AccountName, Messages
 from bide.ledger.replies import round_of
 from bide.ledger.scripted import Scripted
 
-#: The least time between two looks at one job that calls bring about [seconds].
+#: The least time between two polls of one job that calls bring about [seconds].
 GAP_SECONDS = 5.0
 
-#: How many looks calls bring about for one job.
+#: How many polls calls bring about for one job.
 MOST_LOOKS = 5
 
 
 class Hastened(StrEnum):
     """What came of a call."""
 
-    HASTENED = "hastened"  # the job is looked at now
+    HASTENED = "hastened"  # the job is polled now
     NOTED = "noted"  # a poll is under way, another one follows it
-    REPEATED = "repeated"  # a call has had its look just now, or the job has had them all
-    NOTHING = "nothing"  # no such job, not at the provider, or there is a reason not to ask sooner
+    REPEATED = "repeated"  # a call has had its poll just now, or the job has had them all
+    NOTHING = "nothing"  # no such job, not at the provider, or there is a reason not to poll sooner
 
 
 class Calls(Scripted):
     """Takes calls; each method raises `LedgerAwayError` when Redis stays away."""
 
     def hasten(self, account: AccountName, job_id: str) -> tuple[Hastened, Messages]:
-        """Look at this job now, if it is at the provider and has not been hastened too often."""
+        """Poll this job now, if it is at the provider and calls have not had it polled too often."""
         script = scripts.job.PollNow(id=job_id, gap_seconds=GAP_SECONDS, most=MOST_LOOKS)
         outcome, round_ = self._run(account, script)
         return Hastened(outcome), Messages(round=round_of(account, round_))

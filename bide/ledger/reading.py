@@ -1,4 +1,4 @@
-"""What a ledger can tell without moving anything."""
+"""Queries of the ledger that change nothing."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ RECORD_VERSION = "1"
 #: The most that the addresses of one result take in a record [bytes]; a provider may name 100,000.
 MAX_ADDRESSES_BYTES = 256 * 1024
 
-#: How much is kept of what the provider said at each of the last polls [characters].
+#: How much is kept of the provider's answer to each of the last polls [characters].
 WORD_CHARACTERS = 32
 
 
@@ -70,7 +70,7 @@ class Verb(StrEnum):
     STORE = "store"
     ANSWER = "answer"
     WAIT = "wait"  # in line
-    STALE = "stale"  # somebody else's turn
+    STALE = "stale"  # another worker has the job
     FOLLOW = "follow"  # another job's result is this caller's too
     OPENED = "opened"  # recorded, no step taken
     CONFLICT = "conflict"  # the id or the idempotency key belongs to another request
@@ -81,9 +81,9 @@ class Verb(StrEnum):
 class Concluded(Enum):
     """What came of a job that was to end; true only where it has ended so."""
 
-    NOT_OURS = 0  # somebody else's to end
+    NOT_OURS = 0  # another worker's to end
     ENDED = 1
-    AGAIN = 2  # in doubt, and in line to be submitted again, as its request allows
+    AGAIN = 2  # it may have been accepted, and is in line to be submitted again, as its request allows
     DOUBTED = 3  # it was to fail, and is unconfirmed: an earlier submit of it may have been accepted
     BOUGHT = 4  # an earlier submit of it is known to have been accepted: it is polled
 
@@ -93,7 +93,7 @@ class Concluded(Enum):
 
 @dataclass(frozen=True)
 class Hint:
-    """A message to send: look at this job, on that queue. `signature` is the caller's own, '' where it is not known."""
+    """A message to send: its job and queue. `signature` is that of the caller's task, '' where it is not known."""
 
     account: AccountName
     job_id: str
@@ -113,7 +113,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Messages:
-    """What a move asks to be sent; losing it does no harm, the sweeper asks again."""
+    """What a script asks to be sent; losing it does no harm, the sweeper asks again."""
 
     hints: tuple[Hint, ...] = ()
     round: Round | None = None
@@ -200,10 +200,10 @@ class Claimed:
     seen: bool
     polls: int
     deadline: float
-    #: For how long its provider has not known it, as far as somebody looked [seconds].
+    #: For how long its provider has not known it, as far as polls have shown [seconds].
     unknown_for: float
     empties: int
-    #: When the provider accepted it and when it last said that it runs [seconds since the epoch], 0 where unknown.
+    #: When the provider accepted it, and last reported it as running [seconds since the epoch], 0 where unknown.
     submitted: float = 0.0
     ran: float = 0.0
     #: The provider's estimate of the whole [seconds], 0 where it gave none.
@@ -241,7 +241,7 @@ class Polled:
 
     @property
     def word(self) -> str:
-        """What the provider said, short enough to be kept of each poll."""
+        """The provider's answer, short enough to be kept of each poll."""
         return " ".join(self.note.replace(";", ",").split())[:WORD_CHARACTERS] or self.kind
 
 

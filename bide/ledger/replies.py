@@ -1,4 +1,4 @@
-"""Reads what the moves reply: lists of strings and numbers, into values."""
+"""Reads what the scripts reply: lists of strings and numbers, into values."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def hint_of(account: AccountName, reply: Sequence[str], countdown_seconds: float
 
 
 def round_of(account: AccountName, reply: Sequence[Any]) -> Round | None:
-    """From seq and seconds; None where the move schedules none."""
+    """From seq and seconds; None where the script schedules none."""
     return Round(account, int(reply[0]), float(reply[1])) if reply else None
 
 
 def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
-    """From a list of hints, a round and, where the move knows, whether callbacks are due."""
+    """From a list of hints, a round and, where the script knows, whether callbacks are due."""
     hints = tuple(hint_of(account, hint) for hint in reply[0])
     return Messages(hints, round_of(account, reply[1]), account if any(reply[2:]) else None)
 
 
 def claimed_of(reply: Sequence[str]) -> Claimed:
-    """From the fields in the order of `claim.lua`; what the record does not hold comes as ''."""
+    """From the fields in the order of `account/claim.lua`; what the record does not hold comes as ''."""
     job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_for, empties, *times = reply
     return Claimed(
         job_id,

@@ -82,7 +82,7 @@ FIELDS = (
         "step bulk/open admit answered submitted postpone callbacks/tried attach resubmit " + _GOING_ON,
     ),
     Field("bulk", "flag", "gives way to interactive jobs", "step bulk/open"),
-    Field("resubmit", "flag", "a doubtful submit may be repeated (`on_unknown: resubmit`)", "step bulk/open"),
+    Field("resubmit", "flag", "an unconfirmed submit may be repeated (`on_unknown: resubmit`)", "step bulk/open"),
     Field("idem", "text", "the key in Redis of the request's idempotency key", "step"),
     Field("by_client", "flag", "written by a client, who does not know the deadline of the settings", "step"),
     Field("run", "text", "the bulk run whose row the job is", "bulk/open"),
@@ -112,12 +112,12 @@ FIELDS = (
         "the provider's ids of further purchases of this job, joined by blanks",
         "submitted " + _GOING_ON,
     ),
-    Field("attached", "json", "the doubt that an operator ended by naming the provider's id", "attach"),
+    Field("attached", "json", "the error of the unconfirmed job whose id at the provider an operator named", "attach"),
     Field(
         "doubt", "count", "the submit that may have been accepted and is made again", "conclude sweep resubmit refused"
     ),
-    Field("again", "count", "submits that were repeated in doubt as the request allows", "conclude sweep refused"),
-    Field("resubmitted", "count", "submits that were repeated in doubt by an operator", "resubmit conclude refused"),
+    Field("again", "count", "unconfirmed submits that were repeated as the request allows", "conclude sweep refused"),
+    Field("resubmitted", "count", "unconfirmed submits that were repeated by an operator", "resubmit conclude refused"),
     # Polls
     Field("polls", "count", "polls that were answered", "polled"),
     Field("polled", "moment", "the last poll was answered", "polled"),
@@ -142,7 +142,7 @@ FIELDS = (
     Field("error", "json", "`contract.Failure`", _ENDING),
     Field("finished", "moment", "the end was recorded", _ENDING),
     Field("answered", "flag", "the job's own caller knows the end", "answered sweep give_up", _ENDED),
-    Field("given_up", "flag", "an operator ended the doubt as a failure", "give_up", ("failed",)),
+    Field("given_up", "flag", "an operator gave the unconfirmed job up", "give_up", ("failed",)),
     Field(
         "note",
         "text",
@@ -166,7 +166,7 @@ TRANSITIONS = (
     Transition("queued", "running", "submitted conclude refused sweep", "an earlier submit turns out to be accepted"),
     Transition("queued", "storing", "submitted", "an earlier submit turns out to have made the result"),
     Transition("queued", "failed", "conclude sweep", "the request can't be served, or its deadline passed"),
-    Transition("queued", "unconfirmed", "conclude sweep", "as above, and an earlier submit may have been accepted"),
+    Transition("queued", "unconfirmed", "conclude sweep", "it failed, and an earlier submit may have been accepted"),
     Transition("queued", "canceled", "cancel", "a cancel"),
     Transition("queued", "", "bulk/recall", "a row is taken back by its paused or canceled run"),
     Transition("submitting", "running", "submitted conclude refused sweep", "the provider accepted"),
@@ -195,8 +195,8 @@ TRANSITIONS = (
     Transition("unconfirmed", "canceled", "cancel", "a cancel"),
     Transition("following", "canceled", "cancel", "this caller cancels; the job goes on for the others"),
     Transition("succeeded", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
-    Transition("failed", "", "bulk/drop callbacks/tried", "as above"),
-    Transition("canceled", "", "bulk/drop callbacks/tried", "as above"),
+    Transition("failed", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
+    Transition("canceled", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
 )
 
 

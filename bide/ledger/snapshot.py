@@ -14,7 +14,7 @@ CLOCKS = ("queued", "lease", "due")
 
 @dataclass(frozen=True)
 class Poll:
-    """One poll that is remembered: when, how late it was, and what the provider said."""
+    """One poll that is remembered: when, how late it was, and what the provider answered."""
 
     at: float
     late_seconds: float
@@ -33,7 +33,7 @@ class Sight:
     #: How many jobs stand in line before it, and how many are in flight.
     ahead: int = 0
     in_flight: int = 0
-    #: When a sweeper last looked after the account.
+    #: When a process last swept or watched the account.
     swept_at: float = 0.0
     #: The last polls, the oldest first.
     polls: tuple[Poll, ...] = ()
@@ -80,8 +80,8 @@ def look(ledger: Health, record: Record) -> Sight:
 
 def _polls(record: Record, text: str) -> Iterator[Poll]:
     """From the text that `polled.lua` writes; a word that is left out is the one before."""
-    opened, said = record.number("created"), ""
+    opened, last_word = record.number("created"), ""
     for entry in filter(None, text.split(";")):
         after, late, word = entry.split(" ", 2)
-        said = word or said
-        yield Poll(opened + float(after), float(late), said)
+        last_word = word or last_word
+        yield Poll(opened + float(after), float(late), last_word)

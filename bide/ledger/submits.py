@@ -1,4 +1,4 @@
-"""The moves around a purchase: the intent before it, and what its answer means."""
+"""The scripts around a purchase: the intent before it, and what its answer means."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TOO_LATE = -2
 
 
 class Submits(Scripted):
-    """Moves of a worker that submits a job."""
+    """Scripts of a worker that submits a job."""
 
     def intend(self, record: Record, token: str) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
-        `HELD_BACK`: its account was paused or struck meanwhile, and the job stands in line again. `TOO_LATE`: the
-        deadline has passed, and the job is still this worker's to end.
+        `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job stands in line again.
+        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end.
         """
         script = scripts.job.Intend(id=record.job_id, token=token, lease_seconds=self.timing.lease_seconds)
         return int(self._run(record.account, script))
@@ -60,10 +60,10 @@ class Submits(Scripted):
     def refused(
         self, record: Record, token: str, *, attempt: int, reason: str, after_seconds: float | None
     ) -> Messages:
-        """Surely not accepted and worth another try: back in line while the account holds its submits.
+        """Surely not accepted and worth another try: back in line while the account's breaker is open.
 
-        Also takes the late answer of an attempt that was given up as unconfirmed. A job whose caller was told so has
-        failed then, since he may have ordered anew: he is told by the hint that this returns.
+        Also takes the late answer of an attempt that was given up as unconfirmed. A job whose caller knows that has
+        failed then, since the caller may have ordered anew: the hint that this returns tells it.
         """
         limits = self._limits(record.account)
         message = f"the provider did not accept it, as turned out after the doubt: {reason}"
@@ -84,7 +84,7 @@ class Submits(Scripted):
 
 
 def bought_before(error: str) -> str:
-    """A failure of which an earlier submit of the same job is not told: that one may have been accepted."""
+    """A failure of the last submit, as that of a job of which an earlier submit may have been accepted."""
     failure = Failure.model_validate_json(error or "{}") if error else None
     if failure is None or failure.code is FailureCode.SUBMISSION_UNKNOWN:
         return error

@@ -1,4 +1,4 @@
-"""A job's story for people: what happened, why it waits, when it is looked at next, and what of it was paid for."""
+"""A job's story for people: what happened, why it waits, when something happens next, and what of it was paid for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bide.contract import FailureCode, JobState
 from bide.ledger.records import Record
 from bide.ledger.snapshot import Sight
 
-#: Without a sweep for this long nobody looks after the account [seconds].
+#: Without a sweep for this long no worker runs for the account [seconds].
 UNSWEPT_SECONDS = 60.0
 
 #: A poll or a message that is later than this waits for a process that is not there [seconds].
@@ -29,8 +29,8 @@ class Event:
 def events(sight: Sight) -> list[Event]:
     """What happened, in order; of submits only the last has its time, and polls are remembered to the tenth."""
     created = sight.record.number("created")
-    told = [*_beginning(sight.record), *_polled(sight), *_end(sight)]
-    return sorted(told, key=lambda event: round(event.at - created, 1))
+    found = [*_beginning(sight.record), *_polled(sight), *_end(sight)]
+    return sorted(found, key=lambda event: round(event.at - created, 1))
 
 
 def _beginning(record: Record) -> Iterator[Event]:
@@ -66,8 +66,9 @@ def _end(sight: Sight) -> Iterator[Event]:
         tries = f"given up after {record.number('callback_tries'):.0f} tries: {record.text('callback_note')}"
         yield Event(sight.callback_failed_at, "callback", tries)
     elif record.text("callback_owed"):
-        said = record.text("callback_note") or "not tried yet"
-        yield Event(record.number("callback_owed"), "callback", f"owed since then: {said}".removesuffix(": delivered"))
+        outcome = record.text("callback_note") or "not tried yet"
+        what = f"owed since then: {outcome}".removesuffix(": delivered")
+        yield Event(record.number("callback_owed"), "callback", what)
 
 
 def _outcome(record: Record) -> str:
@@ -80,25 +81,25 @@ def _outcome(record: Record) -> str:
 
 
 def money(record: Record) -> str:
-    """Whether it was paid for, as far as anybody knows."""
+    """Whether it was paid for, as far as the ledger knows."""
     accepted, *others = [*filter(None, [record.text("pid")]), *record.other_ids] or [""]
-    doubts = int(record.number("again") + record.number("resubmitted"))
+    repeats = int(record.number("again") + record.number("resubmitted"))
     code = record.failure.code if record.text("error") else None
-    doubtful = record.text("state") in ("submitting", "unconfirmed") or code is FailureCode.SUBMISSION_UNKNOWN
+    unconfirmed = record.text("state") in ("submitting", "unconfirmed") or code is FailureCode.SUBMISSION_UNKNOWN
     left = record.text("state") == "canceled" and record.number("submits") > 0
     if others:
         times = "twice" if len(others) == 1 else f"{len(others) + 1} times"
         return f"bought {times}, as {' and '.join([accepted, *others])}"
     if accepted or record.text("submitted"):
         name = f"bought, as {accepted}" if accepted else "bought"
-        return f"{name}; {doubts} more submits of it may have been bought too" if doubts else name
-    if doubts:
-        return f"may have been bought, up to {doubts + doubtful} times"
-    return "may have been bought" if doubtful or left else "not bought"
+        return f"{name}; {repeats} more submits of it may have been bought too" if repeats else name
+    if repeats:
+        return f"may have been bought, up to {repeats + unconfirmed} times"
+    return "may have been bought" if unconfirmed or left else "not bought"
 
 
 def why(sight: Sight) -> list[str]:
-    """Why the job stands where it does, the weightiest reason first."""
+    """Why the job is where it is, the weightiest reason first."""
     state = sight.record.text("state")
     if state == JobState.UNCONFIRMED:
         return ["nobody knows whether its submit was accepted: it waits for an operator"]
@@ -112,30 +113,30 @@ def why(sight: Sight) -> list[str]:
 
 
 def _in_line(sight: Sight) -> list[str]:
-    stands, found = sight.standing, []
-    if stands.trouble:
-        found.append(f"its account: {stands.trouble}")
-    if stands.max_in_flight and sight.in_flight >= stands.max_in_flight:
-        found.append(f"all {stands.max_in_flight} places of its account are taken")
+    account, found = sight.standing, []
+    if account.trouble:
+        found.append(f"its account: {account.trouble}")
+    if account.max_in_flight and sight.in_flight >= account.max_in_flight:
+        found.append(f"all {account.max_in_flight} places of its account are taken")
     if sight.ahead:
         found.append(f"{sight.ahead} others are before it in line")
-    if stands.submits_per_second and not stands.trouble:
-        found.append(f"its account makes at most {stands.submits_per_second:g} submits a second")
+    if account.submits_per_second and not account.trouble:
+        found.append(f"its account makes at most {account.submits_per_second:g} submits a second")
     if sight.record.text("note"):
         found.append(f"last said: {sight.record.text('note')}")
     return found or ["it is its turn: a worker lets it in within seconds"]
 
 
 def _at_the_provider(sight: Sight) -> list[str]:
-    said, late = sight.record.text("note"), sight.now - sight.score
-    found = [f"the provider is at work on it{f' and last said: {said}' if said else ''}"]
+    note, late = sight.record.text("note"), sight.now - sight.score
+    found = [f"the provider is at work on it{f' and last said: {note}' if note else ''}"]
     if late > LATE_SECONDS:
         found.insert(0, f"its poll is {late:.0f} s late: is a poller running?")
     return found
 
 
 def _in_hand(sight: Sight) -> list[str]:
-    record, said = sight.record, sight.record.text("note")
+    record, note = sight.record, sight.record.text("note")
     if record.text("token"):
         return [
             {"queued": "a worker is about to submit it", "submitting": "a worker awaits the provider's answer"}.get(
@@ -144,7 +145,7 @@ def _in_hand(sight: Sight) -> list[str]:
         ]
     what = {"queued": "a worker is told to submit it", "storing": "a worker is told to fetch its result"}
     found = [what.get(record.text("state"), "its caller is being told how it ended")]
-    return [*found, f"last said: {said}"] if said and record.text("tries") else found
+    return [*found, f"last said: {note}"] if note and record.text("tries") else found
 
 
 def next_look(sight: Sight) -> tuple[float, str]:

@@ -1,4 +1,4 @@
-"""The moves that people ask for: cancel a job, and settle a submit of which nobody knows whether it was accepted."""
+"""The scripts that people ask for: cancel a job, and settle an unconfirmed submit."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
 from bide.ledger.scripted import Scripted, error_of
 
-#: What a job says that was given up.
+#: The message of a job that was given up.
 GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
 
-#: What a canceled job's caller is told.
+#: The message of a canceled job.
 CANCELED = "canceled on request; what the provider has accepted stands and is charged"
 
 
 class Settling(Scripted):
-    """Moves of one job by hand; each does nothing to a job that is not, or no longer, in the state for it."""
+    """Scripts of one job by hand; each does nothing to a job that is not, or no longer, in the state for it."""
 
     def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
-        """Cancel at once. The state the job was in ('' where there is none), and whom to tell."""
+        """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller."""
         script = scripts.job.Cancel(
             id=job_id,
             error=error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id),
@@ -33,7 +33,7 @@ class Settling(Scripted):
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
 
     def cancel_unknown(self, job_id: str) -> None:
-        """Cancel a job that nobody has opened yet: whoever opens it finds it canceled, and nothing is bought."""
+        """Cancel a job that is not opened yet: the worker that opens it finds it canceled, and nothing is bought."""
         failure = Failure(code=FailureCode.CANCELED, message=CANCELED, job_id=job_id)
         kept_seconds = self.timing.retention_seconds
         self._reach(lambda: self.server.set(canceled_key(job_id), failure.model_dump_json(), ex=kept_seconds))
@@ -66,10 +66,10 @@ class Settling(Scripted):
         done, hints = self._run(account, script)
         return bool(done), Messages(tuple(hint_of(account, hint) for hint in hints))
 
-    # What there is to settle
+    # What is to be settled
 
     def unconfirmed(self, account: AccountName) -> list[Record]:
-        """All jobs of an account that may have been accepted, the oldest doubt first."""
+        """All jobs of an account that may have been accepted, the longest unconfirmed first."""
         job_ids = self._reach(lambda: self.server.zrange(f"{prefix(account)}unconfirmed", 0, -1))
         records = (self.read(account, job_id) for job_id in job_ids)
         return [record for record in records if record]
@@ -77,7 +77,7 @@ class Settling(Scripted):
     def holders(self, account: AccountName) -> dict[str, str]:
         """Which job has which id at the provider, over all records of an account that there still are.
 
-        Looks at each of them: for people, not for machinery.
+        Reads each of them: for people, not for machinery.
         """
         at, found = f"{prefix(account)}job:", dict[str, str]()
         keys = self._reach(lambda: list(self.server.scan_iter(f"{_literal(at)}*", count=1000)))
@@ -91,16 +91,16 @@ class Settling(Scripted):
 
 
 def remarks(record: Record) -> list[str]:
-    """What a record says of doubts about its purchase, for people."""
+    """What people need to know of purchases that are unconfirmed, attached or further ones."""
     again = int(record.number("again")) + int(record.number("resubmitted"))
     others = record.other_ids
-    said = {
+    remarks = {
         f"submitted {again + 1} times after doubts: each may have been bought": again > 0,
         "the provider's id was attached by an operator": record.text("attached"),
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,
     }
-    return [text for text, true in said.items() if true]
+    return [text for text, true in remarks.items() if true]
 
 
 def _literal(text: str) -> str:

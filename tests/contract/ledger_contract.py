@@ -8,19 +8,19 @@ import redis
 from bide.contract import JobState
 from bide.ledger import Hint, Limits, Polled, Verb
 from bide.ledger.keys import idempotency_key, prefix
+from tests.contract.ledger_contract_breaker import BreakerContract
 from tests.contract.ledger_contract_callbacks import CallbacksContract
-from tests.contract.ledger_contract_calls import CallsContract
-from tests.contract.ledger_contract_doubts import DoubtsContract
 from tests.contract.ledger_contract_ends import EndsContract
-from tests.contract.ledger_contract_health import HealthContract
 from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_learning import LearningContract
+from tests.contract.ledger_contract_poll_now import PollNowContract
 from tests.contract.ledger_contract_purchases import PurchasesContract
 from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
 from tests.contract.ledger_contract_settling import SettlingContract
-from tests.contract.ledger_contract_sight import SightContract
+from tests.contract.ledger_contract_snapshot import SnapshotContract
 from tests.contract.ledger_contract_submits import SubmitsContract
+from tests.contract.ledger_contract_unconfirmed import UnconfirmedContract
 from tests.contract.ledger_contract_versions import VersionsContract
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of, taken
 
@@ -31,17 +31,17 @@ class LedgerContract(
     EndsContract,
     RepairsContract,
     SettlingContract,
-    DoubtsContract,
+    UnconfirmedContract,
     PurchasesContract,
     CallbacksContract,
-    CallsContract,
+    PollNowContract,
     IdsContract,
     LearningContract,
     VersionsContract,
-    HealthContract,
-    SightContract,
+    BreakerContract,
+    SnapshotContract,
 ):
-    """All of the contract; here: messages, records and the line. The bases hold the rest of a job's way."""
+    """All of the contract; here: messages, records and the line. The rest of a job's way is in the bases."""
 
     @pytest.fixture
     def server(self) -> redis.Redis:
@@ -162,7 +162,7 @@ class LedgerContract(
     # Taking steps
 
     def test_one_message_of_a_pair_takes_the_step(self, stage: Stage) -> None:
-        """Its twin finds the lease held."""
+        """Its twin finds the job leased."""
         assert stage.arrive("a").verb is Verb.SUBMIT
         assert stage.arrive("a").verb is Verb.STALE
         assert stage.clocks("a") == {"lease", "inflight"}
@@ -177,7 +177,7 @@ class LedgerContract(
         assert stage.resume("b").verb is Verb.SUBMIT
 
     def test_no_step_is_taken_while_a_submit_is_under_way(self, stage: Stage) -> None:
-        """Neither by a twin nor by a repetition of the message that holds the lease."""
+        """Neither by a twin nor by a repetition of the message whose worker has the lease."""
         _, token, _ = stage.submitting("a")
         assert stage.resume("a").verb is stage.resume("a", token=token).verb is Verb.STALE
 
@@ -211,7 +211,7 @@ class LedgerContract(
         assert stage.ledger.admit(ACCOUNT).hints == ()
 
     def test_bulk_messages_that_found_room_had_their_turn(self, stage: Stage) -> None:
-        """Whoever begins in the line after them begins no earlier, and none of them counts as told."""
+        """A run that comes into the line after them begins no earlier, and none of them counts as called up."""
         for name in "abc":
             stage.arrive(name, priority="bulk")
         assert stage.account("turn") == 3
@@ -247,7 +247,7 @@ class LedgerContract(
             assert len(stage.ledger.admit(ACCOUNT).hints) == 1
             let_in += 1
 
-    def test_a_rate_that_was_lower_once_holds_nobody_up(self, stage: Stage) -> None:
+    def test_a_rate_that_was_lower_once_keeps_no_job_back(self, stage: Stage) -> None:
         """An operator who raises the rate need not wait for what the old one had booked."""
         stage.limits[ACCOUNT] = Limits(submits_per_second=0.001)
         stage.arrive("a")
@@ -257,7 +257,7 @@ class LedgerContract(
         assert stage.resume("b").verb is Verb.SUBMIT
 
     def test_a_record_that_was_deleted_in_line_leaves_no_ghost(self, stage: Stage) -> None:
-        """Whoever deletes keys by hand costs no place, and the line goes on."""
+        """A key that is deleted by hand costs no place, and the line goes on."""
         stage.open("a")
         stage.open("b")
         stage.server.delete(f"{prefix(ACCOUNT)}job:a", f"{prefix(ACCOUNT)}body:a")

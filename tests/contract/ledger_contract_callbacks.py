@@ -1,4 +1,4 @@
-"""The ledger's contract about callbacks: each end of a job that asked for one is owed until it is told or given up."""
+"""The ledger's contract about callbacks: each end of a job is owed until its callback is delivered or given up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLAIM_SECONDS = 30
 
 
 class CallbacksContract:
-    """The move that ends a job owes the callback; nothing but a delivery, a new end or giving up takes it away."""
+    """The script that ends a job owes the callback; nothing but a delivery, a new end or giving up takes it away."""
 
     @pytest.fixture
     def callbacks(self, stage: Stage) -> Callbacks:
@@ -30,12 +30,12 @@ class CallbacksContract:
         "ending", ["succeeded", "failed", "canceled", "unconfirmed", "polled", "deadline", "buried"]
     )
     def test_every_end_owes_one(self, stage: Stage, callbacks: Callbacks, ending: str) -> None:
-        """Whoever ends the job: its worker, a poll, a cancel, or the sweeper; and only the end does."""
+        """Its worker, a poll, a cancel, or the sweeper may end the job; and only the end does."""
         end(stage, ending)
         assert [(owed.job_id, owed.number, owed.tries) for owed in claim(callbacks)] == [("a", 1, 0)]
         assert stage.state("a") in ("succeeded", "failed", "canceled", "unconfirmed")
 
-    def test_nobody_is_called_who_did_not_ask(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_caller_that_did_not_ask_is_not_called(self, stage: Stage, callbacks: Callbacks) -> None:
         """Nor is anybody while the job goes on; a field of that name inside the params asks for nothing."""
         stage.finished("a")
         stage.running("b", **CALLED)
@@ -50,7 +50,7 @@ class CallbacksContract:
         assert [owed.job_id for owed in claim(callbacks)] == ["a"]
 
     def test_the_answer_tells_that_callbacks_are_due(self, stage: Stage, callbacks: Callbacks) -> None:
-        """So that they are delivered at once; a claimed one is not told of again."""
+        """So that they are delivered at once; a claimed one is not reported again."""
         record, token = stage.storing("a", **CALLED)
         stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
         assert stage.ledger.answered(ACCOUNT, "a").callbacks == ACCOUNT
@@ -101,7 +101,7 @@ class CallbacksContract:
         assert callbacks.due(ACCOUNT)
         assert claim(callbacks) == [replace(owed, host="example.com:443", age_seconds=5)]
 
-    def test_what_was_told_meanwhile_is_not_put_off(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_what_was_delivered_meanwhile_is_not_put_off(self, stage: Stage, callbacks: Callbacks) -> None:
         """A claim that ran out, and another's delivery: nothing is owed any more, and no record comes of it."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
@@ -127,42 +127,42 @@ class CallbacksContract:
         assert [one.failed for one in callbacks.standing(ACCOUNT)] == [False]
 
     def test_what_can_not_be_replayed(self, stage: Stage, callbacks: Callbacks) -> None:
-        """A job that asked for no callback, one that goes on, one that nobody knows."""
+        """A job that asked for no callback, one that goes on, one that does not exist."""
         stage.finished("a")
         stage.running("b", **CALLED)
         assert not any(callbacks.replay(ACCOUNT, job_id) for job_id in ("a", "b", "nobody"))
         assert stage.server.exists(prefix(ACCOUNT) + "callbacks") == 0
 
-    def test_a_settled_job_is_told_of_again(self, stage: Stage, callbacks: Callbacks) -> None:
-        """The doubt is one end, what became of it another, with an id of its own; between them nothing is owed."""
+    def test_a_settled_job_is_called_about_again(self, stage: Stage, callbacks: Callbacks) -> None:
+        """Unconfirmed is one end, what became of it another, with an id of its own; between them nothing is owed."""
         stage.unconfirmed("a", **CALLED)
-        (doubt,) = claim(callbacks)
+        (unconfirmed,) = claim(callbacks)
         stage.ledger.resubmit(ACCOUNT, "a")
-        callbacks.tried(doubt, Outcome.AGAIN, seconds=1)
+        callbacks.tried(unconfirmed, Outcome.AGAIN, seconds=1)
         stage.clock.advance(3600)
         assert (claim(callbacks), stage.server.exists(prefix(ACCOUNT) + "callbacks")) == ([], 0)
         stage.ledger.cancel(ACCOUNT, "a")
         (settled,) = claim(callbacks)
-        assert (doubt.number, settled.number) == (1, 2)
-        assert named(stage, doubt) != named(stage, settled)
+        assert (unconfirmed.number, settled.number) == (1, 2)
+        assert named(stage, unconfirmed) != named(stage, settled)
 
-    def test_a_doubt_that_was_settled_untold_is_not_told(self, stage: Stage, callbacks: Callbacks) -> None:
-        """The job goes on, and its end will be told instead."""
+    def test_an_end_settled_before_its_callback_is_not_called_about(self, stage: Stage, callbacks: Callbacks) -> None:
+        """The job goes on, and its later end is called about instead."""
         stage.unconfirmed("a", **CALLED)
         stage.ledger.resubmit(ACCOUNT, "a")
         assert claim(callbacks) == []
         assert not stage.server.exists(prefix(ACCOUNT) + "callbacks")
 
     def test_an_old_attempt_does_not_settle_a_new_end(self, stage: Stage, callbacks: Callbacks) -> None:
-        """The doubt is delivered only after the job was settled: the end is still to be told."""
+        """The first end is delivered only after the job was settled: the second is still owed."""
         stage.unconfirmed("a", **CALLED)
-        (doubt,) = claim(callbacks)
+        (unconfirmed,) = claim(callbacks)
         stage.ledger.cancel(ACCOUNT, "a")
-        callbacks.tried(doubt, Outcome.DELIVERED)
+        callbacks.tried(unconfirmed, Outcome.DELIVERED)
         assert [owed.number for owed in claim(callbacks)] == [2]
 
-    def test_one_job_for_two_callers_is_told_once(self, stage: Stage, callbacks: Callbacks) -> None:
-        """The follower's request is the same, address and all; when it leaves early, nothing is told."""
+    def test_one_job_for_two_callers_is_called_about_once(self, stage: Stage, callbacks: Callbacks) -> None:
+        """The follower's request is the same, address and all; when it leaves early, nothing is called."""
         record, token = stage.storing("a", idempotency_key="k", **CALLED)
         stage.arrive("b", idempotency_key="k", **CALLED)
         stage.arrive("c", idempotency_key="k", **CALLED)

@@ -13,7 +13,7 @@ from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 class EndsContract:
     """Every caller is told, followers too; then the record leaves its clock."""
 
-    def test_only_the_holder_ends_a_job(self, stage: Stage) -> None:
+    def test_only_the_worker_with_the_lease_ends_a_job(self, stage: Stage) -> None:
         """A worker whose lease passed on ends nothing; saying it twice is saying it once."""
         record, token = stage.storing("a")
         assert not stage.ledger.conclude(record, "stranger", JobState.SUCCEEDED, result="{}")
@@ -38,7 +38,7 @@ class EndsContract:
         assert stage.resume("a").verb is Verb.STORE
 
     def test_an_end_makes_room(self, stage: Stage) -> None:
-        """Telling the caller lets the next in line in, should whoever ended the job have died before doing so."""
+        """Telling the caller lets the next in line in; the worker that ended the job may have died before that."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record, token, _ = stage.submitting("a")
         stage.arrive("b")
@@ -138,7 +138,7 @@ class EndsContract:
         assert stage.clocks("a") == {"unconfirmed"}
 
     def test_an_expired_follower_waits_no_more(self, stage: Stage) -> None:
-        """A follower whose record is gone keeps nobody on a clock."""
+        """A follower whose record is gone keeps no job on a clock."""
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.server.delete(f"{prefix(ACCOUNT)}job:b")
@@ -149,7 +149,7 @@ class EndsContract:
     # Cancelling
 
     def test_a_cancel_may_overtake_the_job(self, stage: Stage) -> None:
-        """Whoever takes the first step finds it canceled: no place taken, nothing bought, no key kept."""
+        """The worker that takes the first step finds it canceled: no place taken, nothing bought, no key kept."""
         stage.ledger.cancel_unknown("a")
         first = stage.arrive("a", token="t", idempotency_key="k")
         assert stage.arrive("a", token="t", idempotency_key="k") == first

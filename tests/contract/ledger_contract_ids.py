@@ -55,7 +55,7 @@ class IdsContract:
                 stage.ledger.cancel(ACCOUNT, "a")
         assert stage.ledger.open("a", request_of(OTHERS[0]), deadline_seconds=60).verb is Verb.CONFLICT
 
-    def test_an_id_is_looked_for_under_many_accounts(self, stage: Stage) -> None:
+    def test_an_id_is_searched_under_many_accounts(self, stage: Stage) -> None:
         """More accounts than one command takes arguments."""
         accounts = [str(AccountName("photogpt", f"account-{number}")) for number in range(MANY)]
         stage.server.sadd("bide:accounts", *accounts)
@@ -91,10 +91,10 @@ class IdsContract:
         [live] = runs.live("run")
         assert live.kind == "x"
 
-    def test_a_doubt_with_thousands_of_followers_is_settled(self, stage: Stage) -> None:
+    def test_an_unconfirmed_job_with_thousands_of_followers_is_settled(self, stage: Stage) -> None:
         """All of them are still waiting, and all hear of the end."""
         stage.unconfirmed("c")
-        doubters: dict[Any, Any] = {f"caller-{number}": json.dumps({"root_id": f"r{number}"}) for number in range(MANY)}
-        stage.server.hset(f"{prefix(ACCOUNT)}doubters:c", mapping=doubters)
+        waiting: dict[Any, Any] = {f"caller-{number}": json.dumps({"root_id": f"r{number}"}) for number in range(MANY)}
+        stage.server.hset(f"{prefix(ACCOUNT)}doubters:c", mapping=waiting)
         stage.ledger.cancel(ACCOUNT, "c")
-        assert stage.ledger.followers(ACCOUNT, "c") == doubters
+        assert stage.ledger.followers(ACCOUNT, "c") == waiting

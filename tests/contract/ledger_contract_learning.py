@@ -1,4 +1,4 @@
-"""The ledger's contract about what is learned of durations: kept for each operation, and nobody's news are lost."""
+"""The ledger's contract about what is learned of durations: kept for each operation, and no process's news are lost."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class LearningContract:
     """A compare-and-set for each operation, and the times that claims tell."""
 
     def test_what_is_learned_is_kept(self, stage: Stage) -> None:
-        """Several operations in one move; each is read back as it was written."""
-        held = stage.ledger.learn(ACCOUNT, [("images", "", "one"), ("videos", "", "two")])
+        """Several operations in one script; each is read back as it was written."""
+        models = stage.ledger.learn(ACCOUNT, [("images", "", "one"), ("videos", "", "two")])
 
-        assert held == ["one", "two"]
+        assert models == ["one", "two"]
         assert stage.ledger.duration_model(ACCOUNT) == {"images": "one", "videos": "two"}
 
     def test_news_made_of_old_knowledge_are_not_taken(self, stage: Stage) -> None:
-        """Whoever comes second is told what the first wrote, and nothing is overwritten."""
+        """The process that comes second gets what the first wrote, and nothing is overwritten."""
         stage.ledger.learn(ACCOUNT, [("images", "", "one")])
 
         assert stage.ledger.learn(ACCOUNT, [("images", "", "mine"), ("videos", "", "two")]) == ["one", "two"]
@@ -26,7 +26,7 @@ class LearningContract:
         assert stage.ledger.duration_model(ACCOUNT) == {"images": "one and mine", "videos": "two"}
 
     def test_learning_twice_is_learning_once(self, stage: Stage) -> None:
-        """A move that ran although its answer was lost says the same once more."""
+        """A script that ran although its answer was lost replies the same once more."""
         news = [("images", "", "one")]
         assert stage.ledger.learn(ACCOUNT, news) == stage.ledger.learn(ACCOUNT, news) == ["one"]
 
@@ -38,7 +38,7 @@ class LearningContract:
         assert stage.server.ttl(f"{prefix(ACCOUNT)}durations") == -1
 
     def test_a_claim_tells_a_jobs_times(self, stage: Stage) -> None:
-        """When it was accepted, with which estimate, and when it was last said to run: failed polls are not counted."""
+        """When it was accepted, with which estimate, and when it last ran: failed polls are not counted."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.submitted(
             record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2.0, estimate_seconds=12.5

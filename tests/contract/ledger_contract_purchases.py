@@ -15,7 +15,7 @@ LOST = '{"code":"lost","message":"gone","job_id":""}'
 
 
 class PurchasesContract:
-    """Attempt 1 in doubt, attempt 2 under way, then the id comes that attempt 1 has at the provider."""
+    """Attempt 1 unconfirmed, attempt 2 under way, then the id comes that attempt 1 has at the provider."""
 
     @pytest.mark.parametrize("end", ["refused", "failed", "unconfirmed", "died"])
     @pytest.mark.parametrize("by", ["request", "operator"])
@@ -86,7 +86,7 @@ class PurchasesContract:
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "p2")
 
     def test_an_attached_id_that_is_wrong_gives_way_to_one_that_is_known(self, stage: Stage) -> None:
-        """The provider does not know the operator's, and the worker's came late: no doubt is left."""
+        """The provider does not know the operator's, and the worker's came late: nothing is left unconfirmed."""
         record, token, attempt = stage.unconfirmed("a")
         stage.ledger.attach(ACCOUNT, "a", "p-9")
         stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p-true")

@@ -14,7 +14,7 @@ class RepairsContract:
     """A sweep finds whatever ran out, and never takes the living for dead."""
 
     def test_a_renewed_lease_stays(self, stage: Stage) -> None:
-        """Whoever renews in time is left alone; whoever lost the lease is told."""
+        """A worker that renews in time is left alone; a worker that lost the lease is told."""
         watched(stage)
         stage.arrive("a", token="t")
         for _ in range(4):
@@ -23,7 +23,7 @@ class RepairsContract:
             assert repairs(stage) == []
 
     def test_a_dead_submitter_leaves_the_job_unconfirmed(self, stage: Stage) -> None:
-        """The caller is told, the operators see it, nobody submits again."""
+        """The caller is told, the operators see it, no worker submits again."""
         watched(stage)
         stage.submitting("a")
         wait(stage, 11)
@@ -61,8 +61,8 @@ class RepairsContract:
         assert Failure.model_validate_json(stage.field("a", "error")).code is FailureCode.CRASHED
         assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
 
-    def test_whoever_can_not_be_told_does_not_keep_the_others_waiting(self, stage: Stage) -> None:
-        """A caller whose answer kills its workers is given up after three; the followers are told, then it rests."""
+    def test_a_caller_that_can_not_be_told_does_not_keep_the_others_waiting(self, stage: Stage) -> None:
+        """A caller whose answer kills its workers is given up after three; its followers are told, and it rests."""
         watched(stage)
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
@@ -79,7 +79,7 @@ class RepairsContract:
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_after_a_silence_the_living_may_speak_first(self, stage: Stage) -> None:
-        """While Redis was away nobody could renew: one lease's time to do so comes before the judgement."""
+        """While Redis was away no worker could renew: one lease's time to do so comes before the judgement."""
         watched(stage)
         stage.arrive("a", token="living")
         stage.arrive("b", token="dead")
@@ -93,7 +93,7 @@ class RepairsContract:
         assert [repair.job_id for repair in stage.ledger.sweep(ACCOUNT)[1]] == ["b", "b"]
 
     def test_a_change_of_sweeper_is_no_silence(self, stage: Stage) -> None:
-        """Where others looked after the account the dead are judged at once, however long nobody swept."""
+        """Where others watched the account the dead are judged at once, however long none swept."""
         watched(stage)
         stage.arrive("a")
         for _ in range(4):
@@ -101,8 +101,8 @@ class RepairsContract:
             stage.ledger.watch(ACCOUNT)
         assert repairs(stage) == ["worker died: queued", "told again"]
 
-    def test_looking_after_an_account_ends_no_silence(self, stage: Stage) -> None:
-        """Whoever comes first after one, sweeper or not, leaves the living their time to speak."""
+    def test_watching_an_account_ends_no_silence(self, stage: Stage) -> None:
+        """The process that comes first after one, sweeper or not, leaves the living their time to renew."""
         watched(stage)
         stage.arrive("a")
         stage.clock.advance(11)
@@ -145,7 +145,7 @@ class RepairsContract:
         stage.clock.advance(15)
         assert stage.ledger.sweep(ACCOUNT, backlog=["bide.poll"])[0].hints != ()
 
-    def test_a_backlog_holds_no_dead_workers_job_up(self, stage: Stage) -> None:
+    def test_a_backlog_keeps_no_dead_workers_job_back(self, stage: Stage) -> None:
         """The message was taken: it can't be among those that wait in the queue."""
         watched(stage)
         stage.storing("a")

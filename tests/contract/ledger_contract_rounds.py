@@ -131,7 +131,7 @@ class RoundsContract:
     # What the provider said
 
     def test_a_running_job_comes_up_again(self, stage: Stage) -> None:
-        """After the time given, with what was learnt; a job past its deadline is looked at once more, at once."""
+        """After the time given, with what was learnt; a job past its deadline is polled once more, at once."""
         stage.running("a")
         said = Polled("a", "running", 8, key="cursor", value="c1", note="60 %", seen=True, unknown_for=5.0)
         messages = stage.ledger.polled(ACCOUNT, [said])
@@ -144,7 +144,7 @@ class RoundsContract:
         assert stage.server.zscore(prefix(ACCOUNT) + "due", "a") == pytest.approx(stage.clock.now)
 
     def test_an_ended_job_goes_to_the_store_queue(self, stage: Stage) -> None:
-        """Its place is free; what is said twice is heard once."""
+        """Its place is free; what is reported twice counts once."""
         stage.running("a")
         (hint,) = stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value="[]")]).hints
         assert (hint.queue, hint.signature) == ("bide.store", '{"root_id":"r"}')
@@ -160,7 +160,7 @@ class RoundsContract:
 
     @pytest.mark.parametrize("kind", ["running", "trouble", "ended", "failed"])
     def test_what_does_not_run_is_not_polled(self, stage: Stage, kind: str) -> None:
-        """An answer that comes after a cancel, or about a job nobody knows, changes nothing."""
+        """An answer that comes after a cancel, or about a job that does not exist, changes nothing."""
         stage.running("a")
         stage.ledger.cancel(ACCOUNT, "a")
         stage.open("b")

@@ -1,4 +1,4 @@
-"""The ledger's contract about doubts that people settle: attach, resubmit, give up."""
+"""The ledger's contract about unconfirmed jobs that people settle: attach, resubmit, give up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOST = '{"code":"lost","message":"not found","job_id":""}'
 class SettlingContract:
     """An unconfirmed job waits for a person, however long; nothing else of it is lost meanwhile."""
 
-    def test_a_doubt_waits_for_ever(self, stage: Stage) -> None:
+    def test_an_unconfirmed_job_waits_for_ever(self, stage: Stage) -> None:
         """It stands on the list, on no clock, and its record, with the request, has no TTL."""
         stage.unconfirmed("a")
         stage.clock.advance(100 * 24 * 3600)
@@ -28,7 +28,7 @@ class SettlingContract:
         assert (record.job_id, record.request.params["prompt"]) == ("a", "a red fox")
 
     def test_the_list_begins_with_the_oldest(self, stage: Stage) -> None:
-        """By the time of the doubt."""
+        """By the time at which they became unconfirmed."""
         for job_id in ("c", "a", "b"):
             stage.unconfirmed(job_id)
             stage.clock.advance(1)
@@ -37,7 +37,7 @@ class SettlingContract:
     # Attach
 
     def test_an_attached_job_goes_on_to_its_result(self, stage: Stage) -> None:
-        """Polled at once under the provider's id, with time to end in; its caller, told of the doubt, is told again."""
+        """Polled at once under the provider's id, with time to end in; its caller, who knew, is told again."""
         stage.unconfirmed("a")
         stage.clock.advance(10_000)
         done, messages = stage.ledger.attach(ACCOUNT, "a", "p-9")
@@ -63,7 +63,7 @@ class SettlingContract:
         assert not stage.ledger.attach(ACCOUNT, "a", "p-8")[0]
         assert stage.field("a", "pid") == "p-9"
 
-    def test_a_mistyped_id_brings_the_doubt_back(self, stage: Stage) -> None:
+    def test_a_job_with_a_mistyped_id_is_unconfirmed_again(self, stage: Stage) -> None:
         """The provider does not know the id: the job is unconfirmed as before, and can be settled again."""
         stage.unconfirmed("a")
         stage.ledger.attach(ACCOUNT, "a", "p-mistyped")
@@ -76,7 +76,7 @@ class SettlingContract:
         assert stage.clocks("a") == {"unconfirmed"}
         assert stage.ledger.attach(ACCOUNT, "a", "p-9")[0]
 
-    def test_an_attached_id_that_nobody_could_ask_about_brings_the_doubt_back(self, stage: Stage) -> None:
+    def test_a_job_whose_attached_id_could_not_be_polled_is_unconfirmed_again(self, stage: Stage) -> None:
         """The provider was away until the deadline: the job may still have been paid for."""
         stage.unconfirmed("a")
         stage.ledger.attach(ACCOUNT, "a", "p-9")
@@ -84,7 +84,7 @@ class SettlingContract:
         stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=late, note=FailureCode.DEADLINE.value)])
         assert (stage.state("a"), stage.field("a", "error")) == ("unconfirmed", ERROR)
 
-    def test_a_doubt_outlives_a_deadline_in_line(self, stage: Stage) -> None:
+    def test_a_job_stays_unconfirmed_after_a_deadline_in_line(self, stage: Stage) -> None:
         """To be submitted again and never let in: the first submit may have been accepted."""
         stage.unconfirmed("a")
         stage.ledger.pause(ACCOUNT, reason="no credit", by="operator")
@@ -150,8 +150,8 @@ class SettlingContract:
         assert stage.ttl("job", "a") > 0
         assert not stage.ledger.attach(ACCOUNT, "a", "p")[0]
 
-    def test_giving_up_tells_whoever_was_not_told(self, stage: Stage) -> None:
-        """The doubt was recorded, its worker died before the caller heard of it."""
+    def test_giving_up_tells_the_caller_that_was_not_told(self, stage: Stage) -> None:
+        """The job was recorded as unconfirmed, its worker died before the caller heard of it."""
         record, token, _ = stage.submitting("a")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         [hint] = stage.ledger.give_up(ACCOUNT, "a")[1].hints
@@ -172,7 +172,7 @@ class SettlingContract:
     # All of them
 
     @pytest.mark.parametrize("state", ["", "queued", "submitting", "running", "storing", "succeeded"])
-    def test_only_a_doubt_is_settled(self, stage: Stage, state: str) -> None:
+    def test_only_an_unconfirmed_job_is_settled(self, stage: Stage, state: str) -> None:
         """Anything else is left as it is."""
         if state == "queued":
             stage.open("a")
@@ -188,7 +188,7 @@ class SettlingContract:
         assert state or not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
 
     def test_followers_hear_of_the_settled_end(self, stage: Stage) -> None:
-        """Another caller with the same key, who asked after the doubt, is told how it ended in the end."""
+        """Another caller with the same key, who asked while it was unconfirmed, is told how it ended in the end."""
         stage.unconfirmed("a", idempotency_key="k")
         assert stage.arrive("b", idempotency_key="k").verb is Verb.FOLLOW
         stage.ledger.attach(ACCOUNT, "a", "p-9")

@@ -1,4 +1,4 @@
-"""The ledger's contract about buying: intents, answers, refusals and doubts."""
+"""The ledger's contract about buying: intents, answers, refusals and unconfirmed submits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SubmitsContract:
         assert stage.ledger.intend(step.record, "t") == 0
 
     def test_no_intent_after_the_deadline(self, stage: Stage) -> None:
-        """The script that writes the intent looks at the deadline; the job stays its worker's, who ends it."""
+        """The script that writes the intent checks the deadline; the job stays its worker's, which ends it."""
         record = taken(stage.arrive("a", token="t", deadline_seconds=5), Verb.SUBMIT)
         stage.clock.advance(5)
         assert stage.ledger.intend(record, "t") == stage.ledger.intend(record, "t") == TOO_LATE
@@ -68,7 +68,7 @@ class SubmitsContract:
 
     @pytest.mark.parametrize(("outputs", "recorded"), [("", ""), ('[["image","http://x"]]', '[["image","http://x"]]')])
     def test_a_job_done_at_once_is_stored_and_makes_room(self, stage: Stage, outputs: str, recorded: str) -> None:
-        """It goes to the store queue, and the next in line is let in by the same move."""
+        """It goes to the store queue, and the next in line is let in by the same script."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record, token, attempt = stage.submitting("a")
         stage.arrive("b")
@@ -116,7 +116,7 @@ class SubmitsContract:
 
     # Refusals
 
-    def test_a_refused_job_waits_while_the_account_is_held(self, stage: Stage) -> None:
+    def test_a_refused_job_waits_while_the_breaker_is_open(self, stage: Stage) -> None:
         """Back in line; a round is scheduled for the end of the provider's Retry-After; then one goes ahead."""
         refuse(stage, "a", after_seconds=7)
         assert stage.clocks("a") == {"queued"}
@@ -135,8 +135,8 @@ class SubmitsContract:
         record = intended_again(stage, ahead.job_id, "t2")
         assert len(stage.ledger.submitted(record, "t2", attempt=1, provider_job_id="p").hints) == 3
 
-    def test_refusals_of_one_moment_are_one_strike(self, stage: Stage) -> None:
-        """Ten submits under way together, all refused, hold the account for the first second only."""
+    def test_refusals_of_one_moment_are_one_failure(self, stage: Stage) -> None:
+        """Ten submits under way together, all refused, open the breaker for the first second only."""
         under_way = [stage.submitting(f"j{number}") for number in range(10)]
         stage.clock.advance(0.2)
         for record, token, _ in under_way:
@@ -144,10 +144,10 @@ class SubmitsContract:
         assert stage.account("strikes") == 1
         assert stage.account("gate_until") == stage.clock.now + 1
 
-    def test_holds_double_and_obey_whoever_went_ahead(self, stage: Stage) -> None:
-        """The job that went ahead and was refused at once counts as a new strike, and its Retry-After is obeyed."""
+    def test_the_breaker_opens_for_twice_as_long_and_obeys_the_probe(self, stage: Stage) -> None:
+        """The job that went ahead and was refused at once counts as a new failure, and its Retry-After is obeyed."""
         refuse(stage, "a")
-        holds = []
+        open_seconds = []
         for after_seconds in (None, None, 90):
             stage.clock.now = stage.account("gate_until")
             stage.ledger.admit(ACCOUNT)
@@ -155,10 +155,10 @@ class SubmitsContract:
             stage.clock.advance(0.1)
             attempt, token = int(record.number("submits")) + 1, record.text("token")
             stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=after_seconds)
-            holds.append(round(stage.account("gate_until") - stage.clock.now, 3))
-        assert holds == [2, 4, 90]
+            open_seconds.append(round(stage.account("gate_until") - stage.clock.now, 3))
+        assert open_seconds == [2, 4, 90]
 
-    def test_an_answer_to_an_older_submit_opens_no_held_account(self, stage: Stage) -> None:
+    def test_an_answer_to_an_older_submit_does_not_close_the_breaker(self, stage: Stage) -> None:
         """What was on its way before the refusal says nothing about the time after it."""
         older = stage.submitting("a")
         refuse(stage, "b", after_seconds=60)
@@ -166,7 +166,7 @@ class SubmitsContract:
         assert stage.account("gate_until") == stage.clock.now + 60
 
     def test_a_refused_job_is_neither_first_nor_last_for_ever(self, stage: Stage) -> None:
-        """It lets others pass, about a hundred: it blocks nobody, and whoever comes much later stays behind it."""
+        """It lets others pass, about a hundred: it blocks no other, and a job that comes much later stays behind it."""
         stage.open("bad")
         for number in range(150):
             stage.open(f"j{number}")
@@ -182,8 +182,8 @@ class SubmitsContract:
         assert stage.ledger.refused(record, token, attempt=1, reason="429", after_seconds=None).round is None
         assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
 
-    def test_a_held_account_submits_nothing(self, stage: Stage) -> None:
-        """A refused key stops submits; a shorter hold does not end a longer one."""
+    def test_an_account_whose_breaker_is_open_submits_nothing(self, stage: Stage) -> None:
+        """A refused key stops submits; a shorter time does not end a longer one."""
         stage.ledger.hold(ACCOUNT, seconds=60, reason="401")
         stage.ledger.hold(ACCOUNT, seconds=10, reason="401")
         step = stage.arrive("a")
@@ -194,7 +194,7 @@ class SubmitsContract:
 
     # Doubts
 
-    def test_a_doubtful_submit_is_never_repeated_by_itself(self, stage: Stage) -> None:
+    def test_an_unconfirmed_submit_is_never_repeated_by_itself(self, stage: Stage) -> None:
         """It ends as unconfirmed, on the operators' list, and frees its place."""
         record, token, _ = stage.submitting("a")
         assert stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
@@ -203,7 +203,7 @@ class SubmitsContract:
         assert stage.ledger.intend(record, token) == 0
 
     def test_a_request_may_allow_one_repetition(self, stage: Stage) -> None:
-        """`on_unknown: resubmit` buys again once, whatever was refused in between, and holds the second doubt."""
+        """`on_unknown: resubmit` buys again once, whatever was refused in between; then it stays unconfirmed."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.refused(record, token, attempt=1, reason="429", after_seconds=None)
         for expected in ("queued", "unconfirmed"):
@@ -213,7 +213,7 @@ class SubmitsContract:
             stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
             assert stage.state("a") == expected
 
-    def test_only_a_submit_can_be_doubtful(self, stage: Stage) -> None:
+    def test_only_a_submit_can_be_unconfirmed(self, stage: Stage) -> None:
         """Before the intent nothing was bought, after the answer the purchase is known."""
         step = stage.arrive("a", token="t")
         assert step.record is not None
@@ -223,7 +223,7 @@ class SubmitsContract:
         assert (stage.state("a"), stage.state("b")) == ("queued", "storing")
 
     def test_a_submit_can_not_be_put_off(self, stage: Stage) -> None:
-        """Whoever has written the intent must say what came of it; putting off before that is fine."""
+        """A worker that has written the intent must say what came of it; putting off before that is fine."""
         record, token, _ = stage.submitting("a")
         assert not stage.ledger.put_off(record, token, seconds=1, note="").hints
         assert stage.clocks("a") == {"lease", "inflight"}

@@ -1,4 +1,4 @@
-"""Records of another version of bide: left to that version, wherever they stand, and said so."""
+"""Records of another version of bide: left to that version, wherever they stand, and reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bide.ledger.keys import prefix
 from bide.ledger.records import RECORD_VERSION
 from tests.contract.ledger_stage import ACCOUNT, Clock, Crew, Stage
 
-#: A job at each place where somebody might take it up.
+#: A job at each place where a process might take it up.
 PLACES: Mapping[str, Callable[[Stage], Any]] = {
     "in line": lambda stage: stage.open("a"),
     "submitting": lambda stage: stage.submitting("a"),
@@ -24,8 +24,8 @@ PLACES: Mapping[str, Callable[[Stage], Any]] = {
 class VersionsContract:
     """A deployment rolls: processes of two versions share one ledger for a while."""
 
-    def test_the_moves_know_the_version_that_is_written(self) -> None:
-        """One constant in two languages."""
+    def test_the_scripts_know_the_version_that_is_written(self) -> None:
+        """Their constant is made from Python's."""
         assert f"local VERSION = '{RECORD_VERSION}'" in scripts.account.Sweep.text()
 
     @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
@@ -54,7 +54,7 @@ class VersionsContract:
             crew.work()
         assert crew.told["a"] in ("succeeded", "unconfirmed")
 
-    def test_it_stands_in_nobodys_way(self, stage: Stage, clock: Clock) -> None:
+    def test_it_stands_in_no_ones_way(self, stage: Stage, clock: Clock) -> None:
         """Jobs behind it in line are let in, and jobs beside it are polled."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=2)
         stage.running("at the provider")
@@ -80,7 +80,7 @@ class VersionsContract:
         assert stage.ledger.sweep(ACCOUNT)[0].round is None
         assert stage.ledger.admit(ACCOUNT).round is None
 
-    def test_many_of_another_version_stand_in_nobodys_way(self, stage: Stage) -> None:
+    def test_many_of_another_version_stand_in_no_ones_way(self, stage: Stage) -> None:
         """Set aside once, behind all others of their kind, however many; ours that come later still pass them."""
         line = f"{prefix(ACCOUNT)}queued"
         for number in range(700):
@@ -94,7 +94,7 @@ class VersionsContract:
         before = stage.server.zrange(line, 0, -1, withscores=True)
         stage.open("b")
         assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
-        assert stage.server.zrange(line, 0, -1, withscores=True) == before, "nobody is set aside twice"
+        assert stage.server.zrange(line, 0, -1, withscores=True) == before, "none is set aside twice"
         assert len(before) == 700
 
     def test_what_was_set_aside_is_found_by_its_own_version(self, stage: Stage) -> None:

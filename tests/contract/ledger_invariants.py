@@ -1,4 +1,4 @@
-"""What must hold of a ledger's keys after every move, whatever happened before."""
+"""What must hold of a ledger's keys after every script, whatever happened before."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bide.ledger.keys import ACCOUNTS_KEY, prefix
 
 CLOCKS = ("queued", "lease", "due")
 
-#: Every key with its TTL, its type and what it holds.
+#: Every key with its TTL, its type and its content.
 READ_ALL = """
 local all, read = {}, { string = { 'GET' }, hash = { 'HGETALL' }, set = { 'SMEMBERS' }, zset = { 'ZRANGE', 0, -1 } }
 for _, key in ipairs(redis.call('KEYS', '*')) do
@@ -28,7 +28,7 @@ return all
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything Redis holds: members of sorted sets and sets, fields of hashes, keys that have no TTL."""
+    """All that is in Redis: members of sorted sets and sets, fields of hashes, keys that have no TTL."""
 
     members: dict[str, set[str]]
     hashes: dict[str, dict[str, str]]
@@ -56,8 +56,8 @@ class Account:
     def live(self, job_id: str) -> bool:
         """Whether anything is still to be done for one of the job's callers."""
         job = self.whole.hashes[f"{self.at}job:{job_id}"]
-        told = job.get("answered") == "1" and f"{self.at}followers:{job_id}" not in self.whole.hashes
-        return job["state"] != "following" and not told
+        callers_know = job.get("answered") == "1" and f"{self.at}followers:{job_id}" not in self.whole.hashes
+        return job["state"] != "following" and not callers_know
 
 
 def snapshot(server: redis.Redis) -> Snapshot:
@@ -90,7 +90,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
 def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
     state, standing = job["state"], account.standing(job_id)
     assert len(standing) == (1 if account.live(job_id) else 0), f"{job_id} is {job} and stands on {standing}"
-    assert job.get("token") or state != "submitting", f"nobody submits {job_id}"
+    assert job.get("token") or state != "submitting", f"no worker submits {job_id}"
     if state == "running":
         assert standing == ["due"], f"{job_id} runs and stands on {standing}"
     elif standing == ["queued"]:
@@ -105,7 +105,7 @@ def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
 
 
 def _owes_a_callback(job: dict[str, str]) -> bool:
-    """Nobody delivers any here, so that each stays owed."""
+    """No sender delivers any here, so that each stays owed."""
     return "callback" in job and job["state"] in (*FINAL_STATES, "unconfirmed")
 
 

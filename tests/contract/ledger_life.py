@@ -89,7 +89,7 @@ def profile(*, examples: int, steps: int) -> settings:
 
 
 @dataclass
-class Hold:
+class Lease:
     """A worker's idea of a step that it took; it may be wrong by now."""
 
     record: Record

@@ -1,4 +1,4 @@
-"""A machine that does to a ledger whatever life may do, in any order, and checks it after every move."""
+"""A machine that does to a ledger whatever life may do, in any order, and checks it after every step."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.contract.ledger_life import (
     ANSWERS,
     LIMITS,
     WORK,
-    Hold,
     Kind,
+    Lease,
     a_request,
     among,
     either,
@@ -40,7 +40,7 @@ MOST_TURNS, TURN_SECONDS = 90, 8
 
 
 class LedgerMachine(People):
-    """Subclasses say which server; `held` are the workers, `post` the messages under way."""
+    """Subclasses say which server; `leases` are those of the workers, `post` the messages under way."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class LedgerMachine(People):
         self.server = self.new_server()
         self.ledger = Ledger(self.server, limits=LIMITS.__getitem__, clock=self.clock)
         self.post: list[Hint | Round] = []
-        self.held: list[Hold] = []
+        self.leases: list[Lease] = []
         self.to_answer: list[tuple[AccountName, str, str]] = []
         self.claimed: list[tuple[AccountName, str]] = []
         self.sent: list[tuple[AccountName, str]] = []
@@ -125,84 +125,84 @@ class LedgerMachine(People):
     )
     def work(self, which: int, whats: list[str], seconds: float, repeated: bool) -> None:
         """Workers go on with their steps, whether they still have the leases or not; each script may run twice."""
-        for hold, what in zip((self.held * 2)[which % (len(self.held) or 1) :], whats, strict=False):
-            if hold not in self.held:
+        for lease, what in zip((self.leases * 2)[which % (len(self.leases) or 1) :], whats, strict=False):
+            if lease not in self.leases:
                 continue
-            self._work(hold, self.usual if what == "as usual" else what, seconds, repeated)
+            self._work(lease, self.usual if what == "as usual" else what, seconds, repeated)
             self.nothing_is_out_of_place()
 
-    def _work(self, hold: Hold, what: str, seconds: float, repeated: bool) -> None:
+    def _work(self, lease: Lease, what: str, seconds: float, repeated: bool) -> None:
         if what == "intend":
-            self._intend(hold)
+            self._intend(lease)
         elif what == "put off":
-            self._put_off(hold)
+            self._put_off(lease)
         elif what == "die":
-            self.held.remove(hold)
-        elif hold.verb is Verb.STORE:
-            self._conclude(hold, JobState.SUCCEEDED if what.startswith("accepted") else JobState.FAILED, repeated)
-        elif what == "invalid" and not hold.attempt:
-            self._conclude(hold, JobState.FAILED, repeated)
-        elif self._intend(hold):
-            self._hear(hold, what, seconds, repeated)
-        elif hold.too_late:
-            self._conclude(hold, JobState.FAILED, repeated)
+            self.leases.remove(lease)
+        elif lease.verb is Verb.STORE:
+            self._conclude(lease, JobState.SUCCEEDED if what.startswith("accepted") else JobState.FAILED, repeated)
+        elif what == "invalid" and not lease.attempt:
+            self._conclude(lease, JobState.FAILED, repeated)
+        elif self._intend(lease):
+            self._hear(lease, what, seconds, repeated)
+        elif lease.too_late:
+            self._conclude(lease, JobState.FAILED, repeated)
         else:
-            self.held.remove(hold)
+            self.leases.remove(lease)
 
-    def _intend(self, hold: Hold) -> bool:
-        if hold.verb is Verb.SUBMIT and not hold.attempt:
-            attempt, again = (self.ledger.intend(hold.record, hold.token) for _ in range(2))
+    def _intend(self, lease: Lease) -> bool:
+        if lease.verb is Verb.SUBMIT and not lease.attempt:
+            attempt, again = (self.ledger.intend(lease.record, lease.token) for _ in range(2))
             assert attempt == again
-            hold.too_late = attempt == TOO_LATE
+            lease.too_late = attempt == TOO_LATE
             if attempt > 0:
-                job_id = hold.record.job_id
+                job_id = lease.record.job_id
                 assert self.bought[job_id] <= self.allowed[job_id], f"{job_id} is bought again"
                 self.bought[job_id] += 1
-                hold.attempt = attempt
-        return hold.attempt > 0
+                lease.attempt = attempt
+        return lease.attempt > 0
 
-    def _hear(self, hold: Hold, what: str, seconds: float, repeated: bool) -> None:
+    def _hear(self, lease: Lease, what: str, seconds: float, repeated: bool) -> None:
         """The provider's answer to a submit; by now the job may have been given up."""
-        job_id = hold.record.job_id
+        job_id = lease.record.job_id
         self.bought[job_id] -= what in ("refused", "rejected", "invalid")
         if what.startswith("accepted"):
-            self._accepted(hold, seconds, at_once=what == "accepted, done at once", repeated=repeated)
+            self._accepted(lease, seconds, at_once=what == "accepted, done at once", repeated=repeated)
         elif what == "refused":
             after_seconds = seconds if seconds > 1 else None
-            said: dict[str, Any] = {"attempt": hold.attempt, "reason": "429", "after_seconds": after_seconds}
+            refusal: dict[str, Any] = {"attempt": lease.attempt, "reason": "429", "after_seconds": after_seconds}
             for _ in range(1 + repeated):
-                self._send(self.ledger.refused(hold.record, hold.token, **said))
-            self.held.remove(hold)
+                self._send(self.ledger.refused(lease.record, lease.token, **refusal))
+            self.leases.remove(lease)
         else:
-            self._conclude(hold, JobState.UNCONFIRMED if what == "doubtful" else JobState.FAILED, repeated)
+            self._conclude(lease, JobState.UNCONFIRMED if what == "doubtful" else JobState.FAILED, repeated)
 
-    def _accepted(self, hold: Hold, seconds: float, *, at_once: bool, repeated: bool) -> None:
-        record = self.ledger.read(hold.record.account, hold.record.job_id)
+    def _accepted(self, lease: Lease, seconds: float, *, at_once: bool, repeated: bool) -> None:
+        record = self.ledger.read(lease.record.account, lease.record.job_id)
         if record and record.text("state") in ("unconfirmed", "queued"):
             self.late.add(record.job_id)
         for _ in range(1 + repeated):
             messages = self.ledger.submitted(
-                hold.record,
-                hold.token,
-                attempt=hold.attempt,
-                provider_job_id=f"p-{hold.attempt}",
+                lease.record,
+                lease.token,
+                attempt=lease.attempt,
+                provider_job_id=f"p-{lease.attempt}",
                 first_poll_seconds=seconds,
                 outputs="" if at_once else None,
             )
             self._send(messages)
-        self.held.remove(hold)
+        self.leases.remove(lease)
 
-    def _conclude(self, hold: Hold, state: JobState, repeated: bool) -> None:
+    def _conclude(self, lease: Lease, state: JobState, repeated: bool) -> None:
         for _ in range(1 + repeated):
-            ended = self.ledger.conclude(hold.record, hold.token, state, error=ERROR, attempt=hold.attempt)
-        self.held.remove(hold)
+            ended = self.ledger.conclude(lease.record, lease.token, state, error=ERROR, attempt=lease.attempt)
+        self.leases.remove(lease)
         if ended:
-            self.to_answer.append((hold.record.account, hold.record.job_id, ""))
+            self.to_answer.append((lease.record.account, lease.record.job_id, ""))
 
-    def _put_off(self, hold: Hold) -> None:
-        self._send(self.ledger.put_off(hold.record, hold.token, seconds=4, note="later", ask_again=True))
-        if not hold.attempt:
-            self.held.remove(hold)
+    def _put_off(self, lease: Lease) -> None:
+        self._send(self.ledger.put_off(lease.record, lease.token, seconds=4, note="later", ask_again=True))
+        if not lease.attempt:
+            self.leases.remove(lease)
 
     @event(weight=2, which=some, again=either)
     def answered(self, which: int, again: bool) -> None:
@@ -250,7 +250,7 @@ class LedgerMachine(People):
 
     @event(weight=1, account=either_account, most=among(*range(1, 4)), hold_seconds=among(*[0] * 8, 5.0, 100.0))
     def admit(self, account: AccountName, most: int, hold_seconds: float) -> None:
-        """Somebody lets the line in, unless the provider refuses the account's key."""
+        """A worker lets the line in, unless the provider refuses the account's key."""
         if hold_seconds:
             self.ledger.hold(account, seconds=hold_seconds, reason="401")
         self._send(self.ledger.admit(account, most=most))
@@ -282,9 +282,9 @@ class LedgerMachine(People):
         self.clock.now = until
 
     def _renew(self) -> None:
-        """Whoever hears that its lease is gone may go on all the same."""
+        """A worker that hears that its lease is gone may go on all the same."""
         for account in ACCOUNTS:
-            leases = [(hold.record.job_id, hold.token) for hold in self.held if hold.record.account == account]
+            leases = [(lease.record.job_id, lease.token) for lease in self.leases if lease.record.account == account]
             assert set(self.ledger.renew(account, leases)) <= {job_id for job_id, _ in leases}
             self.ledger.reclaim(account, [job_id for name, job_id in self.claimed if name == account] + ["nobody"])
 
@@ -296,11 +296,11 @@ class LedgerMachine(People):
         note(f"{name}({', '.join(f'{argument}={value!r}' for argument, value in arguments.items())})")
         getattr(self, name)(**arguments)
 
-    # What must hold
+    # What must lease
 
     @invariant()
     def nothing_is_out_of_place(self) -> None:
-        """After every move."""
+        """After every step."""
         seen = snapshot(self.server)
         for account, limits in LIMITS.items():
             check_account(seen, account, max_in_flight=limits.max_in_flight, late=self.late)
@@ -341,7 +341,7 @@ class LedgerMachine(People):
         if step.record is not None and step.verb is Verb.ANSWER:
             self.to_answer.append((account, job_id, ""))
         elif step.record is not None:
-            self.held.append(Hold(step.record, token, step.verb))
+            self.leases.append(Lease(step.record, token, step.verb))
             if step.record.text("resubmit") == "1" and not step.record.number("submits"):
                 self.allowed[job_id] = max(self.allowed[job_id], 1)
         elif step.verb is Verb.FOLLOW:

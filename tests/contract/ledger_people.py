@@ -1,4 +1,4 @@
-"""What people and providers do to the ledger of the machine: cancel, call, settle doubts, also twice."""
+"""What people and providers do to the ledger of the machine: cancel, call, settle unconfirmed jobs, also twice."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class People(RuleBasedStateMachine):
 
     @event(weight=1, account=either_account, how=among("pause", "resume", "resume"))
     def steer(self, account: AccountName, how: str) -> None:
-        """An operator, or bide itself, pauses an account, and somebody resumes it, twice where an answer was lost."""
+        """An account is paused, by bide or an operator, and resumed; twice where an answer was lost."""
         for _ in range(2):
             if how == "pause":
                 self.ledger.pause(account, reason="no credit", by="bide")
@@ -54,10 +54,10 @@ class People(RuleBasedStateMachine):
     @event(weight=3, which=some, how=among("late", "attach", "resubmit", "give up"), again=either)
     def settle(self, which: int, how: str, again: bool) -> None:
         """An operator settles an unconfirmed job, or the answer to its submit comes after all."""
-        held = [one for one in self.sent if self.server.zscore(prefix(one[0]) + "unconfirmed", one[1])]
-        account, job_id = (held or self.sent)[which % len(held or self.sent)]
+        unconfirmed = [one for one in self.sent if self.server.zscore(prefix(one[0]) + "unconfirmed", one[1])]
+        account, job_id = (unconfirmed or self.sent)[which % len(unconfirmed or self.sent)]
         record = self.ledger.read(account, job_id)
-        if not held or record is None:
+        if not unconfirmed or record is None:
             self._settle_nothing(account, job_id, record)
         elif how == "late":
             self.late.add(job_id)

@@ -46,7 +46,7 @@ class Stage:
         self._numbers = itertools.count(1)
 
     def token(self) -> str:
-        """A token that nobody had before."""
+        """A token that no lease had before."""
         return f"token-{next(self._numbers)}"
 
     # Messages

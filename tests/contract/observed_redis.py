@@ -13,7 +13,7 @@ from bide.ledger import scripts as scripts_of
 from bide.ledger.schema import FIELDS, STATES, TRANSITIONS
 from bide.ledger.script import Script
 
-#: With more records than this a look at all of them takes too long.
+#: With more records than this reading all of them takes too long.
 MOST_RECORDS = 300
 
 _FIELDS = {field.name: field for field in FIELDS}

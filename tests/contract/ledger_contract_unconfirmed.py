@@ -1,4 +1,4 @@
-"""The ledger's contract about doubts that the provider ends itself: refusals and acceptances that come late."""
+"""The ledger's contract about unconfirmed jobs that the provider's own answer settles: it comes late."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.contract.ledger_contract_submits import intended_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 
 
-class DoubtsContract:
-    """An answer that comes after its lease was judged counts as long as nobody else has settled the doubt."""
+class UnconfirmedContract:
+    """An answer that comes after its lease was judged counts as long as the job is still unconfirmed."""
 
     # Refused late
 
     def test_a_late_refusal_brings_a_job_back_in_line(self, stage: Stage) -> None:
-        """Its caller knows of no doubt: off the operators' list, in line with the deadline it had, its account held."""
+        """Its caller never knew: off the operators' list, in line with the deadline it had, the breaker open."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         deadline = stage.field("a", "deadline")
@@ -33,21 +33,21 @@ class DoubtsContract:
         assert stage.field("a", "submits") == "2"
 
     def test_a_late_refusal_ends_a_job_whose_caller_was_told(self, stage: Stage) -> None:
-        """He may have ordered anew, so it is not bought: he is told that it was refused."""
+        """The caller may have ordered anew, so it is not bought: it is told that it was refused."""
         record, token, attempt = stage.unconfirmed("a", callback_url="https://example.com/")
         messages = stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None)
         assert [(hint.job_id, hint.queue) for hint in messages.hints] == [("a", "bide.store")]
         assert not stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None).hints
         assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
         assert (stage.account("strikes"), stage.field("a", "callback")) == (1, "2")
-        told = taken(stage.resume("a"), Verb.ANSWER).failure
-        assert (told.code, told.job_id) == (FailureCode.REJECTED, "a")
-        assert told.message == "the provider did not accept it, as turned out after the doubt: 429"
+        failure = taken(stage.resume("a"), Verb.ANSWER).failure
+        assert (failure.code, failure.job_id) == (FailureCode.REJECTED, "a")
+        assert failure.message == "the provider did not accept it, as turned out after the doubt: 429"
         stage.ledger.answered(ACCOUNT, "a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
-    def test_a_late_refusal_leaves_a_job_whose_first_submit_is_in_doubt(self, stage: Stage) -> None:
-        """Its caller knows of the doubt, and it is one still: for an operator, not bought a third time."""
+    def test_a_late_refusal_leaves_a_job_whose_first_submit_is_unconfirmed(self, stage: Stage) -> None:
+        """Its caller knows it as unconfirmed, and it still is: for an operator, not bought a third time."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -59,7 +59,7 @@ class DoubtsContract:
             assert (stage.field("a", "again"), stage.field("a", "answered")) == ("1", "1")
 
     def test_a_late_refusal_for_good_ends_a_job(self, stage: Stage) -> None:
-        """Its caller is told the provider's reason by whoever heard it; afterwards the record rests."""
+        """Its caller is told the provider's reason by the worker that heard it; afterwards the record rests."""
         record, token, attempt = stage.unconfirmed("a")
         for _ in range(2):
             assert stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
@@ -67,7 +67,7 @@ class DoubtsContract:
         stage.ledger.answered(ACCOUNT, "a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
-    def test_a_late_refusal_overtakes_the_news_of_the_doubt(self, stage: Stage) -> None:
+    def test_a_late_refusal_overtakes_the_news_that_it_is_unconfirmed(self, stage: Stage) -> None:
         """The caller was not told yet: the hint that is under way finds the job in line."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
@@ -96,8 +96,8 @@ class DoubtsContract:
         assert (stage.server.hgetall(f"{prefix(ACCOUNT)}job:a"), stage.clocks("a")) == (before, clocks)
 
     @pytest.mark.parametrize("by", ["request", "operator"])
-    def test_a_late_refusal_before_the_second_submit_leaves_no_doubt(self, stage: Stage, by: str) -> None:
-        """To be submitted again after what is no doubt any more: the job stands as if it had been refused in time."""
+    def test_a_late_refusal_before_the_second_submit_leaves_nothing_unconfirmed(self, stage: Stage, by: str) -> None:
+        """It was to be submitted again: the job stands in line as if the first submit had been refused in time."""
         if by == "request":
             record, token, attempt = stage.submitting("a", on_unknown="resubmit")
             stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
@@ -113,8 +113,8 @@ class DoubtsContract:
         stage.ledger.sweep(ACCOUNT)
         assert stage.state("a") == "failed", "its deadline passed, and nothing was bought"
 
-    def test_a_late_refusal_keeps_the_doubt_before_it(self, stage: Stage) -> None:
-        """The first submit may have been accepted, the second surely was not: one doubt is left, not none."""
+    def test_a_late_refusal_keeps_the_unconfirmed_submit_before_it(self, stage: Stage) -> None:
+        """The first submit may have been accepted, the second surely was not: one is left unconfirmed, not none."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -122,8 +122,8 @@ class DoubtsContract:
         refuse_late(stage, second, "t2", 2)
         assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
 
-    def test_an_operators_resubmit_of_a_counted_doubt_counts_once(self, stage: Stage) -> None:
-        """The request allowed another submit, its deadline came before, an operator took it up: one doubt, not two."""
+    def test_an_operators_resubmit_of_a_counted_submit_counts_once(self, stage: Stage) -> None:
+        """The request allowed another submit, its deadline came before, an operator took it up: one repeat, not two."""
         record, token, attempt = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         stage.clock.advance(10_000)
@@ -135,8 +135,8 @@ class DoubtsContract:
         assert found is not None
         assert (stage.clocks("a"), remarks(found)) == ({"queued"}, [])
 
-    def test_a_doubt_that_an_older_release_left_over_takes_nothing_back(self, stage: Stage) -> None:
-        """It did not clear the mark of the first doubt as it submitted again: that doubt is still one."""
+    def test_a_mark_that_an_older_release_left_over_takes_nothing_back(self, stage: Stage) -> None:
+        """It did not clear the first submit's mark as it submitted again: that submit is still unconfirmed."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -146,15 +146,15 @@ class DoubtsContract:
         assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
 
     def test_a_refusal_without_its_attempt_is_no_news(self, stage: Stage) -> None:
-        """A failure before anything was sent, by a worker that lost its lease, ends no doubt of another's."""
+        """A failure before anything was sent, by a worker that lost its lease, settles no submit of another's."""
         record, _, _ = stage.unconfirmed("a")
         assert not stage.ledger.conclude(record, "stranger", JobState.FAILED, error=ERROR)
         assert stage.clocks("a") == {"unconfirmed"}
 
-    # A doubt before the last submit
+    # Unconfirmed before the last submit
 
     @pytest.mark.parametrize("sent", [True, False])
-    def test_a_second_submit_that_is_refused_leaves_the_first_doubt(self, stage: Stage, sent: bool) -> None:
+    def test_a_second_submit_that_is_refused_leaves_the_first_unconfirmed(self, stage: Stage, sent: bool) -> None:
         """The first may have been accepted (and taken the credit): an operator hears of it, and so does the caller."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit", callback_url="https://example.com/")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
@@ -164,13 +164,13 @@ class DoubtsContract:
             assert ended is Concluded.DOUBTED
         assert stage.field("a", "callback") == "1"
         assert stage.clocks("a") == {"lease", "unconfirmed"}
-        told = taken(stage.resume("a"), Verb.ANSWER).failure
-        assert (told.code, told.message) == (
+        failure = taken(stage.resume("a"), Verb.ANSWER).failure
+        assert (failure.code, failure.message) == (
             FailureCode.SUBMISSION_UNKNOWN,
             "an earlier submit of it may have been accepted; this one was not: no",
         )
 
-    def test_workers_that_die_leave_the_first_doubt(self, stage: Stage) -> None:
+    def test_workers_that_die_leave_the_first_submit_unconfirmed(self, stage: Stage) -> None:
         """To be submitted again, and no worker comes that far: the first submit may still have been accepted."""
         stage.unconfirmed("a")
         stage.ledger.resubmit(ACCOUNT, "a")
@@ -185,7 +185,7 @@ class DoubtsContract:
 
     @pytest.mark.parametrize("state", ["unconfirmed", "queued"])
     def test_an_earlier_submit_that_was_accepted_settles_the_job(self, stage: Stage, state: str) -> None:
-        """The second is doubtful or refused, then the first one's id comes: the job goes on, and buys no more."""
+        """The second is unconfirmed or refused, then the first one's id comes: the job goes on, and buys no more."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -202,7 +202,7 @@ class DoubtsContract:
     # Followers
 
     @pytest.mark.parametrize("how", ["attach", "late answer", "late refusal", "resubmit", "cancel"])
-    def test_followers_who_were_told_of_a_doubt_hear_the_end(self, stage: Stage, how: str) -> None:
+    def test_followers_of_an_unconfirmed_job_hear_the_end(self, stage: Stage, how: str) -> None:
         """As the job's own caller does: their failure is replaced by what became of the job, once."""
         record, token, attempt = stage.submitting("a", idempotency_key="k")
         for name in "bc":
@@ -235,16 +235,16 @@ class DoubtsContract:
         assert (stage.ttl("followers", "a"), stage.ttl("doubters", "a")) == (-2, -2)
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
-    def test_a_follower_told_too_late_of_a_doubt_waits_on(self, stage: Stage) -> None:
-        """The doubt was taken up between its being told and the ledger's hearing of it."""
+    def test_a_follower_that_hears_unconfirmed_too_late_waits_on(self, stage: Stage) -> None:
+        """The job was taken up between its being told and the ledger's hearing of it."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.ledger.attach(ACCOUNT, "a", "p-9")
         stage.ledger.answered(ACCOUNT, "b", leader="a")
         assert stage.ledger.followers(ACCOUNT, "a").keys() == {"b"}
 
-    @pytest.mark.parametrize("told", ["unconfirmed", "succeeded"])
-    def test_a_follower_told_of_a_doubt_that_ended_meanwhile_waits_on(self, stage: Stage, told: str) -> None:
+    @pytest.mark.parametrize("known_state", ["unconfirmed", "succeeded"])
+    def test_a_follower_of_a_job_that_was_settled_meanwhile_waits_on(self, stage: Stage, known_state: str) -> None:
         """The end came between its being told and the ledger's hearing of it: it is told that, too."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
@@ -252,9 +252,9 @@ class DoubtsContract:
         stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
         record = taken(stage.resume("a", token="t"), Verb.STORE)
         stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
-        stage.ledger.answered(ACCOUNT, "b", leader="a", told=told)
+        stage.ledger.answered(ACCOUNT, "b", leader="a", told=known_state)
         hints = stage.ledger.answered(ACCOUNT, "a").hints
-        assert [hint.job_id for hint in hints] == (["b"] if told == "unconfirmed" else [])
+        assert [hint.job_id for hint in hints] == (["b"] if known_state == "unconfirmed" else [])
 
     def test_giving_up_is_no_news_for_followers_who_know(self, stage: Stage) -> None:
         """They were told `submission_unknown` already, as the job's own caller was."""
@@ -266,7 +266,7 @@ class DoubtsContract:
         assert [hint.job_id for hint in hints] == ["c"]
         assert stage.ttl("doubters", "a") == -2
 
-    def test_a_follower_who_knows_of_a_doubt_may_cancel(self, stage: Stage) -> None:
+    def test_a_follower_of_an_unconfirmed_job_may_cancel(self, stage: Stage) -> None:
         """It is told so with its own signature, and hears no more of the job."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k", signature="mine")

@@ -1,4 +1,4 @@
-"""The ledger's contract about accounts that are not well: holds, pauses, and one job ahead to find out."""
+"""The ledger's contract about an account's circuit breaker and pause: which jobs wait, and which one finds out."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 MOST_DOUBTS = 5
 
 
-class HealthContract:
-    """Who waits for what, and that waiting fails nobody."""
+class BreakerContract:
+    """What jobs wait for, and that no job fails by waiting."""
 
     # Pauses
 
     def test_a_paused_account_submits_nothing(self, stage: Stage) -> None:
-        """Whoever comes waits, for as long as it takes, and is let in once it is resumed."""
+        """A job that comes waits, for as long as it takes, and is let in once the account is resumed."""
         assert stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
         assert stage.arrive("a").verb is Verb.WAIT
         stage.clock.advance(1000)
@@ -38,7 +38,7 @@ class HealthContract:
         assert stage.ledger.sweep(ACCOUNT)[0].round is None
 
     def test_a_job_let_in_before_the_pause_goes_back_to_its_place(self, stage: Stage) -> None:
-        """Its message finds the account paused: nothing is bought, and nobody overtakes it meanwhile."""
+        """Its message finds the account paused: nothing is bought, and no other job overtakes it meanwhile."""
         for name in "abc":
             stage.open(name)
         (first, _) = stage.ledger.admit(ACCOUNT, most=2).hints
@@ -49,8 +49,8 @@ class HealthContract:
         stage.ledger.resume(ACCOUNT)
         assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b", "c"]
 
-    def test_jobs_let_in_before_a_strike_wait_with_the_others(self, stage: Stage) -> None:
-        """Their messages find the account held: one refusal is no reason to collect thirty."""
+    def test_jobs_let_in_before_a_failure_wait_with_the_others(self, stage: Stage) -> None:
+        """Their messages find the breaker open: one refusal is no reason to collect thirty."""
         for name in "abc":
             stage.open(name)
         assert len(stage.ledger.admit(ACCOUNT).hints) == 3
@@ -60,9 +60,9 @@ class HealthContract:
         assert [stage.resume(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
         assert stage.clocks("b") == {"queued"}
 
-    @pytest.mark.parametrize("why", ["paused", "struck"])
+    @pytest.mark.parametrize("why", ["paused", "open"])
     def test_a_job_whose_inputs_came_too_late_waits(self, stage: Stage, why: str) -> None:
-        """Paused or struck while they were fetched: it buys nothing, and goes back to its place, asked twice too."""
+        """Paused or its breaker opened meanwhile: the job buys nothing, and goes back to its place, asked twice too."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=2)
         record = taken(stage.arrive("a", token="t"), Verb.SUBMIT)
         if why == "paused":
@@ -118,15 +118,15 @@ class HealthContract:
         stage.ledger.sweep(ACCOUNT)
         assert stage.state("a") == "failed"
 
-    def test_resuming_ends_holds_too(self, stage: Stage) -> None:
-        """An operator knows better than a Retry-After; where nothing holds an account, nothing changes."""
+    def test_resuming_closes_the_breaker_too(self, stage: Stage) -> None:
+        """An operator knows better than a Retry-After; a well account stays as it is."""
         assert not stage.ledger.resume(ACCOUNT)
         refuse(stage, "a", after_seconds=300)
         assert stage.ledger.resume(ACCOUNT)
         assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a"]
         assert stage.ledger.standing(ACCOUNT).trouble == ""
 
-    def test_a_hold_is_news_once(self, stage: Stage) -> None:
+    def test_an_open_breaker_is_news_once(self, stage: Stage) -> None:
         """Each poll that hears of the refused key prolongs it; only the first, or another reason, is worth a line."""
         assert stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 401")
         stage.clock.advance(30)
@@ -138,7 +138,7 @@ class HealthContract:
     # One job ahead
 
     def test_one_job_at_a_time_finds_out(self, stage: Stage) -> None:
-        """After the hold one goes ahead; until its submit has come to something nobody else does, however long."""
+        """Half-open, one job goes ahead; until its submit has come to something no other does, however long."""
         refuse(stage, "a")
         for name in "bcd":
             stage.arrive(name)
@@ -164,10 +164,10 @@ class HealthContract:
         stage.clock.advance(1)
         assert stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=10).round is None
         crew = Crew(stage.ledger, stage.clock)
-        told = stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p", first_poll_seconds=300)
-        crew.send(told)
-        assert told.round is not None
-        assert told.round.countdown_seconds < 1
+        messages = stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p", first_poll_seconds=300)
+        crew.send(messages)
+        assert messages.round is not None
+        assert messages.round.countdown_seconds < 1
         for _ in range(2):
             stage.clock.advance(0.5)
             crew.work()
@@ -205,8 +205,8 @@ class HealthContract:
 
     # Doubts in a row
 
-    def test_doubts_in_a_row_stop_the_others(self, stage: Stage) -> None:
-        """A provider that answers nothing is asked by one job at a time: each further one would be one more doubt."""
+    def test_unconfirmed_submits_in_a_row_stop_the_others(self, stage: Stage) -> None:
+        """A provider that answers nothing gets one submit at a time: each further one would be unconfirmed, too."""
         for number in range(MOST_DOUBTS):
             assert stage.ledger.standing(ACCOUNT).trouble == ""
             stage.unconfirmed(f"j{number}")
@@ -224,14 +224,14 @@ class HealthContract:
         assert not stage.ledger.admit(ACCOUNT).hints
         assert stage.state("b") == "queued"
 
-    def test_an_accepted_submit_forgives_doubts(self, stage: Stage) -> None:
+    def test_an_accepted_submit_ends_the_count_of_unconfirmed_ones(self, stage: Stage) -> None:
         """Only those in a row count."""
         for number in range(MOST_DOUBTS + 2):
             stage.unconfirmed(f"j{number}")
             stage.running(f"ok{number}")
         assert stage.ledger.standing(ACCOUNT).trouble == ""
 
-    def test_a_doubt_that_is_reported_twice_counts_once(self, stage: Stage) -> None:
+    def test_an_unconfirmed_submit_that_is_reported_twice_counts_once(self, stage: Stage) -> None:
         """A script that runs twice, as a Redis client may have it."""
         for number in range(MOST_DOUBTS - 1):
             record, token, _ = stage.submitting(f"j{number}")

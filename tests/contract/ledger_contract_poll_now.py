@@ -1,4 +1,4 @@
-"""The ledger's contract about providers' calls: a job is looked at sooner, seldom enough, and nothing else changes."""
+"""The ledger's contract about providers' calls: a job is polled sooner, seldom enough, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bide.polling.durations import Sketch
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 
 
-class CallsContract:
+class PollNowContract:
     """`hasten` against every state that a job can be in."""
 
     @pytest.fixture
@@ -23,7 +23,7 @@ class CallsContract:
         return Calls(stage.server, clock=clock)
 
     def due(self, stage: Stage, job_id: str) -> float:
-        """How long until a job's next look [seconds]."""
+        """How long until a job's next poll [seconds]."""
         score: float | None = stage.server.zscore(f"{prefix(ACCOUNT)}due", job_id)
         assert score is not None
         return score - stage.clock.now
@@ -34,7 +34,7 @@ class CallsContract:
         stage.ledger.polled(ACCOUNT, outcomes)
         return [job.job_id for job in claim.jobs]
 
-    def test_a_call_pulls_the_next_look_forward(self, stage: Stage, calls: Calls) -> None:
+    def test_a_call_pulls_the_next_poll_forward(self, stage: Stage, calls: Calls) -> None:
         """The round that was planned in ten minutes runs now, and finds the job due."""
         planned = stage.running("a", first_poll_seconds=600).round
         stage.clock.advance(20)
@@ -50,7 +50,7 @@ class CallsContract:
         assert stage.state("a") == "storing"
 
     def test_a_call_stands_in_the_story(self, stage: Stage, calls: Calls) -> None:
-        """Whoever reads it sees why a poll came sooner than its plan, after the job's end as well."""
+        """An operator sees why a poll came sooner than its plan, after the job's end as well."""
         stage.running("a", first_poll_seconds=600)
         stage.clock.advance(20)
         calls.hasten(ACCOUNT, "a")
@@ -58,15 +58,15 @@ class CallsContract:
         record = stage.ledger.read(ACCOUNT, "a")
         assert record is not None
 
-        told = [
+        shown = [
             (event.at - record.number("created"), event.what, event.detail)
             for event in events(look(stage.ledger, record))
         ]
 
-        assert (20.0, "called", "the call that had the job looked at sooner") in told
+        assert (20.0, "called", "the call that had the job looked at sooner") in shown
 
-    def test_a_call_moves_no_other_job(self, stage: Stage, calls: Calls) -> None:
-        """Its neighbours are looked at in their time."""
+    def test_a_call_changes_no_other_job(self, stage: Stage, calls: Calls) -> None:
+        """Its neighbours are polled in their time."""
         stage.running("a", first_poll_seconds=600)
         stage.running("b", first_poll_seconds=600)
         calls.hasten(ACCOUNT, "b")
@@ -75,7 +75,7 @@ class CallsContract:
         assert self.due(stage, "a") == pytest.approx(600, abs=0.01)
 
     def test_a_call_changes_nothing_that_is_known(self, stage: Stage, calls: Calls) -> None:
-        """A lie costs one look, after which the job waits as before; state, polls and deadline are the provider's."""
+        """A lie costs one poll, after which the job waits as before; state, polls and deadline are the provider's."""
         stage.running("a", first_poll_seconds=600)
         before = stage.server.hgetall(f"{prefix(ACCOUNT)}job:a")
         stage.clock.advance(30)
@@ -86,7 +86,7 @@ class CallsContract:
         assert self.poll(stage, Polled("a", "running", 300)) == ["a"]
         assert (stage.state("a"), stage.field("a", "polls"), self.due(stage, "a")) == ("running", "1", 300)
 
-    def test_a_call_never_puts_a_look_off(self, stage: Stage, calls: Calls) -> None:
+    def test_a_call_never_puts_a_poll_off(self, stage: Stage, calls: Calls) -> None:
         """A job that is due already stays as due as it is."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(3)
@@ -94,26 +94,26 @@ class CallsContract:
         assert calls.hasten(ACCOUNT, "a")[0] is Hastened.NOTHING
         assert self.due(stage, "a") == pytest.approx(-1, abs=0.01)
 
-    def test_calls_in_a_row_bring_about_one_look(self, stage: Stage, calls: Calls) -> None:
-        """Doubled calls, and the move itself where a lost answer had it sent twice."""
+    def test_calls_in_a_row_bring_about_one_poll(self, stage: Stage, calls: Calls) -> None:
+        """Doubled calls, and the script itself where a lost answer had it sent twice."""
         stage.running("a", first_poll_seconds=600)
         outcomes = [calls.hasten(ACCOUNT, "a") for _ in range(50)]
 
         assert [outcome for outcome, _ in outcomes] == [Hastened.HASTENED] + 49 * [Hastened.REPEATED]
         assert [messages.round is None for _, messages in outcomes] == [False] + 49 * [True]
 
-    def test_a_flood_brings_about_a_few_looks_in_all(self, stage: Stage, calls: Calls) -> None:
+    def test_a_flood_brings_about_a_few_polls_in_all(self, stage: Stage, calls: Calls) -> None:
         """Whatever comes, for as long as it comes: no more than the bound, and no sooner than the gap."""
         stage.running("a", first_poll_seconds=600)
-        looks = []
+        polls = []
         for _ in range(200):
             calls.hasten(ACCOUNT, "a")
             if self.poll(stage, Polled("a", "running", 600)):
-                looks.append(stage.clock.now)
+                polls.append(stage.clock.now)
             stage.clock.advance(1)
 
-        gaps = [later - sooner for sooner, later in pairwise(looks)]
-        assert len(looks) == MOST_LOOKS
+        gaps = [later - sooner for sooner, later in pairwise(polls)]
+        assert len(polls) == MOST_LOOKS
         assert min(gaps) >= GAP_SECONDS
 
     def test_calls_for_many_jobs_schedule_one_round(self, stage: Stage, calls: Calls) -> None:
@@ -127,7 +127,7 @@ class CallsContract:
         assert [one for one in rounds if one] == rounds[:1]
         assert sorted(self.poll(stage)) == sorted(names)
 
-    def test_the_accounts_poll_rate_holds(self, stage: Stage, calls: Calls) -> None:
+    def test_the_accounts_poll_rate_is_kept(self, stage: Stage, calls: Calls) -> None:
         """A round that a call asks for comes no sooner than the rate allows the next poll."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=50, polls_per_second=0.1)
         for name in ("a", "b"):
@@ -181,7 +181,7 @@ class CallsContract:
         assert calls.hasten(ACCOUNT, "a")[0] is Hastened.HASTENED
 
     def test_a_success_without_a_result_keeps_its_time(self, stage: Stage, calls: Calls) -> None:
-        """The next look at it decides that there is no result: a call must not have that happen too soon."""
+        """The next poll of it decides that there is no result: a call must not have that happen too soon."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
         self.poll(stage, Polled("a", "running", 30, "empties", "1"))
@@ -215,7 +215,7 @@ class CallsContract:
         assert {name: stage.clocks(name) for name in names} == clocks
 
     def test_a_call_leaves_a_record_of_another_version_alone(self, stage: Stage, calls: Calls) -> None:
-        """It is that version's to move on."""
+        """Only that version takes it further."""
         stage.running("a", first_poll_seconds=600)
         stage.server.hset(f"{prefix(ACCOUNT)}job:a", "v", "99")
 
@@ -223,7 +223,7 @@ class CallsContract:
         assert self.due(stage, "a") == pytest.approx(600, abs=0.01)
 
     def test_a_round_that_was_never_sent_is_found_by_the_sweeper(self, stage: Stage, calls: Calls) -> None:
-        """Whoever took the call died before he published: the round counts as lost when it is late."""
+        """The process that took the call died before it published: the round counts as lost when it is late."""
         stage.running("a", first_poll_seconds=600)
         calls.hasten(ACCOUNT, "a")
         stage.clock.advance(stage.ledger.timing.lease_seconds / 2 + 1)
@@ -233,7 +233,7 @@ class CallsContract:
         assert messages.round.countdown_seconds == 0
 
     def test_what_is_learned_stays_true(self, stage: Stage, calls: Calls) -> None:
-        """The job ended just before the call, not at some time since the last look, which would teach shorter jobs."""
+        """The job ended just before the call, not at some time since the last poll, which would teach shorter jobs."""
         stage.running("a", first_poll_seconds=600)
         submitted = stage.clock.now
         stage.clock.advance(100)

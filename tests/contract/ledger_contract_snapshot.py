@@ -13,13 +13,13 @@ from bide.ledger.timeline import events, money, next_look, why
 from tests.contract.ledger_stage import ACCOUNT, Stage
 
 
-class SightContract:
+class SnapshotContract:
     """What a job and its account show."""
 
     # Polls
 
     def test_polls_are_remembered(self, stage: Stage) -> None:
-        """When, how late, and what the provider said, the same word again too."""
+        """When, how late, and what the provider answered, the same word again too."""
         stage.running("a")
         for seconds, late, note in [(2, 0.04, "queued"), (4, 1.5, "queued"), (8, 0.0, "half; done")]:
             poll(stage, "a", seconds, late, note)
@@ -96,7 +96,7 @@ class SightContract:
         assert next_look(sight(stage, "c")) == (stage.clock.now + 30, "its account may submit again")
 
     def test_why_nothing_moves(self, stage: Stage) -> None:
-        """Polls that are late and an account that nobody sweeps point at processes that are not there."""
+        """Polls that are late and an account that no process sweeps point at processes that are not there."""
         stage.running("a", first_poll_seconds=5)
         stage.ledger.sweep(ACCOUNT)
         assert next_look(sight(stage, "a")) == (stage.clock.now + 5, "poll")
@@ -128,7 +128,7 @@ class SightContract:
         ],
     )
     def test_money(self, fields: dict[str, str], said: str) -> None:
-        """What is known of the purchase; a doubt is never hidden."""
+        """What is known of the purchase; an unconfirmed submit is never hidden."""
         assert money(Record("a", ACCOUNT, fields)) == said
 
     # Lists
@@ -150,7 +150,7 @@ class SightContract:
         assert listed(stage, before=stage.clock.now - 5) == ["doubt", "runs"]
         assert [job.job_id for job in listing.search(Wanted(), most=1).jobs] == ["doubt"]
 
-    def test_jobs_that_are_over_are_found_by_a_look_at_all_records(self, stage: Stage) -> None:
+    def test_jobs_that_are_over_are_found_by_a_scan_of_all_records(self, stage: Stage) -> None:
         """The latest first, by code where one is given, with why they failed."""
         for name, code in {"a": FailureCode.REJECTED, "b": FailureCode.BAD_MEDIA}.items():
             record, token = stage.storing(name)

@@ -8,6 +8,7 @@ import fakeredis
 import pytest
 
 from bide.contract import FailureCode, JobState
+from bide.errors import LedgerAwayError
 from bide.ledger import Messages, Record, Step, Verb
 from tasks.steps.answer import answer, follow
 from tasks.steps.enter import Message
@@ -114,13 +115,14 @@ def test_a_message_without_request_and_record(state: str, headers: dict[str, str
         assert (outcome.failure.code, outcome.caller) == (code, None)
 
 
-def test_a_result_backend_that_is_away_answers_nothing() -> None:
-    """Its caller can't be reached either."""
+def test_a_result_backend_that_is_away_is_waited_for() -> None:
+    """Whether a job of that id ever began is not known: the message comes again."""
 
     def away() -> NoReturn:
         raise ConnectionError("away")
 
-    assert no_step(Message("a", result_state=away), Step(Verb.MISSING)) == Ignore("no_record")
+    with pytest.raises(LedgerAwayError):
+        no_step(Message("a", result_state=away), Step(Verb.MISSING))
 
 
 def test_a_late_message_is_ignored_with_the_state_of_its_job() -> None:

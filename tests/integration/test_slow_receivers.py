@@ -135,7 +135,7 @@ def test_what_waits_for_a_place_was_not_tried(tools: Toolbox) -> None:
 
 def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver) -> None:
     """Two hundred hosts that never answer hold no place of a receiver that is known to answer."""
-    known = [owe(tools, receiver.url())]
+    known = [owe(tools, receiver.url()) for _ in range(3)]
     called_within(tools, receiver, known)
     hosts = ADDRESSES[1:]
     with Tarpit(*hosts) as tarpit:
@@ -143,6 +143,25 @@ def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver
             owe(tools, tarpit.url(host))
         tools.callback_sender.deliver(ACCOUNT)
         eventually(lambda: tarpit.held >= 100, what="the tarpits hold what they can")
+        behind = [owe(tools, receiver.url()) for _ in range(5)]
+
+        assert called_within(tools, receiver, behind) < SOON_SECONDS
+
+
+def test_tarpits_with_a_good_history_leave_places_for_others(tools: Toolbox, receiver: Receiver) -> None:
+    """Receivers that answered quickly, and hang all at once, hold the places of others for less than a time-out."""
+    known = [owe(tools, receiver.url()) for _ in range(3)]
+    called_within(tools, receiver, known)
+    hosts = ADDRESSES[1:101]
+    with Tarpit(*hosts, answers=3) as tarpit:
+        for host in hosts * 3:
+            owe(tools, tarpit.url(host))
+        tools.callback_sender.deliver(ACCOUNT)
+        eventually(lambda: tarpit.trusted, what="all tarpits have answered", within_seconds=30)
+        for host in hosts * 6:
+            owe(tools, tarpit.url(host))
+        tools.callback_sender.deliver(ACCOUNT)
+        eventually(lambda: tarpit.held >= 150, what="the tarpits hold what they can")
         behind = [owe(tools, receiver.url()) for _ in range(5)]
 
         assert called_within(tools, receiver, behind) < SOON_SECONDS

@@ -1,4 +1,4 @@
-"""A server that means harm: it accepts every connection, and never answers one, or sends a little again and again."""
+"""A server that means harm: it accepts every connection, and answers none, or sends a little again and again."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ DRIP_SECONDS = 0.1
 
 
 class Tarpit:
-    """Listens on a port of its own, on all of `addresses`; `drip` is what each connection gets again and again."""
+    """Listens on a port of its own, on all of `addresses`; `drip` is what each connection gets again and again.
 
-    def __init__(self, *addresses: str, drip: bytes = b"") -> None:
+    Each address first answers `answers` calls at once, as a good receiver does.
+    """
+
+    def __init__(self, *addresses: str, drip: bytes = b"", answers: int = 0) -> None:
         self._addresses, self._drip = addresses or ("127.0.0.1",), drip
+        self._answers = dict.fromkeys(self._addresses, answers)
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._loop: asyncio.AbstractEventLoop
@@ -31,11 +35,27 @@ class Tarpit:
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as servers:
             for address in self._addresses:
-                server = await asyncio.start_server(self._hold, address, self.port, backlog=1024)
+                server = await asyncio.start_server(self._take, address, self.port, backlog=1024)
                 servers.push_async_callback(_close, server)
                 self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stop.wait()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether every address has given its answers."""
+        return not any(self._answers.values())
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        address = writer.get_extra_info("sockname")[0]
+        if not self._answers[address]:
+            await self._hold(reader, writer)
+            return
+        self._answers[address] -= 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
 
     async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.held += 1

@@ -20,6 +20,7 @@ from tests.integration.rig import CALLBACK_SECRET
 from tests.integration.servers import RedisServer, redis_server
 from tests.integration.tarpit import Tarpit
 from tests.integration.waiting import eventually
+from workers.services.receivers import LONGEST_PAUSE_SECONDS, QUICK_SECONDS
 from workers.toolbox import Toolbox
 
 pytestmark = pytest.mark.integration
@@ -51,14 +52,14 @@ def server(shared: RedisServer) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def tools(shared: RedisServer, server: redis.Redis) -> Iterator[Toolbox]:
-    """The toolbox of a process whose callbacks may go to this machine."""
+def tools(request: pytest.FixtureRequest, shared: RedisServer, server: redis.Redis) -> Iterator[Toolbox]:
+    """The toolbox of a process whose callbacks may go to this machine; its parameter is another time-out."""
     given = {
         "BIDE_BROKER_URL": shared.url,
         "BIDE_S3__BUCKET": "results",
         "BIDE_CALLBACKS__SECRET": CALLBACK_SECRET,
         "BIDE_CALLBACKS__ALLOWED_HOSTS": str([*ADDRESSES, "localhost"]).replace("'", '"'),
-        "BIDE_CALLBACKS__TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
+        "BIDE_CALLBACKS__TIMEOUT_SECONDS": str(getattr(request, "param", TIMEOUT_SECONDS)),
     }
     made = Toolbox(load(given, env_file=None), Celery(set_as_current=False))
     yield made
@@ -135,7 +136,7 @@ def test_what_waits_for_a_place_was_not_tried(tools: Toolbox) -> None:
 
 def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver) -> None:
     """Two hundred hosts that never answer hold no place of a receiver that is known to answer."""
-    known = [owe(tools, receiver.url())]
+    known = [owe(tools, receiver.url()) for _ in range(3)]
     called_within(tools, receiver, known)
     hosts = ADDRESSES[1:]
     with Tarpit(*hosts) as tarpit:
@@ -146,6 +147,31 @@ def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver
         behind = [owe(tools, receiver.url()) for _ in range(5)]
 
         assert called_within(tools, receiver, behind) < SOON_SECONDS
+
+
+@pytest.mark.parametrize("tools", [15.0], indirect=True)
+def test_tarpits_with_a_good_history_leave_places_for_others(tools: Toolbox, receiver: Receiver) -> None:
+    """Receivers that answered quickly, and hang all at once, hold the places of others for less than a time-out.
+
+    A process without a free place has some again after `QUICK_SECONDS`. What was put off comes again within
+    `LONGEST_PAUSE_SECONDS`.
+    """
+    known = [owe(tools, receiver.url()) for _ in range(3)]
+    called_within(tools, receiver, known)
+    hosts = ADDRESSES[1:101]
+    with Tarpit(*hosts, answers=3) as tarpit:
+        for host in hosts * 3:
+            owe(tools, tarpit.url(host))
+        tools.callback_sender.deliver(ACCOUNT)
+        eventually(lambda: tarpit.trusted, what="all tarpits have answered", within_seconds=30)
+        for host in hosts * 6:
+            owe(tools, tarpit.url(host))
+        tools.callback_sender.deliver(ACCOUNT)
+        eventually(lambda: tarpit.held >= 150, what="the tarpits hold what they can")
+        behind = [owe(tools, receiver.url()) for _ in range(5)]
+
+        within_seconds = QUICK_SECONDS + LONGEST_PAUSE_SECONDS + SOON_SECONDS
+        assert called_within(tools, receiver, behind) < within_seconds
 
 
 def test_a_new_receiver_is_called_beside_many_tarpits(tools: Toolbox, receiver: Receiver) -> None:

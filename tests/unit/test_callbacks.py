@@ -10,6 +10,7 @@ from typing import Any
 import fakeredis
 import pytest
 import redis
+import structlog
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
@@ -27,6 +28,7 @@ from workers.io.callback_check import check_callback, signing_secrets
 from workers.services.callback_sender import CallbackSender
 from workers.services.deliveries import delivery_of
 from workers.services.event_loop import EventLoop
+from workers.services.receivers import FIRST_PLACES
 
 NEW, OLD = (base64.b64encode(text * 3).decode() for text in (b"new-secret", b"old-secret"))
 DAY_SECONDS = 24 * 3600
@@ -52,7 +54,10 @@ class Hands:
     def callback_sender(self) -> CallbackSender:
         """One that posts to these receivers."""
         http: Any = self
-        return CallbackSender(self.ledger, self.callbacks, http, self.event_loop, settings=self.settings)
+        clock = self.stage.clock
+        return CallbackSender(
+            self.ledger, self.callbacks, http, self.event_loop, settings=self.settings, clock=lambda: clock.now
+        )
 
     def attempt(self, answer: Answer | NotDeliveredError) -> None:
         """Have the one callback that is due tried once, and what came of it recorded."""
@@ -172,6 +177,38 @@ def test_what_never_had_a_place_is_given_up(hands: Hands) -> None:
     callback_sender._handle(ACCOUNT)
     assert hands.standing() == [(True, 1, "example.com:443: too slow for all that is sent there")]
     assert hands.posted == []
+
+
+def test_an_outage_gives_up_nothing_untried(hands: Hands) -> None:
+    """After a day without a worker, callbacks that find no place at once are put off, and each is sent."""
+    job_ids = [f"job-{number}" for number in range(FIRST_PLACES + 3)]
+    for job_id in job_ids:
+        fail(hands.stage, job_id)
+    hands.stage.clock.advance(DAY_SECONDS + 3600)
+    callback_sender = hands.callback_sender()
+    callback_sender._handle(ACCOUNT)
+    assert [(failed, tries) for failed, tries, _ in hands.standing()] == [(False, 0)] * len(job_ids)
+    for _ in range(FIRST_PLACES):
+        callback_sender._handle(callback_sender._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
+    hands.stage.clock.advance(1)
+    callback_sender._handle(ACCOUNT)
+    for _ in range(3):
+        callback_sender._handle(callback_sender._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
+    assert len({posted["webhook-id"] for posted in hands.posted}) == len(job_ids)
+
+
+def test_giving_up_is_no_attempt(hands: Hands) -> None:
+    """The log line of a callback that is given up without an attempt counts those that were made."""
+    fail(hands.stage)
+    hands.attempt(NotDeliveredError("example.com: no connection"))
+    hands.stage.clock.advance(DAY_SECONDS + 1)
+    callback_sender = hands.callback_sender()
+    while callback_sender._receivers.pause_seconds("example.com:443") is None:
+        callback_sender._receivers.enter("example.com:443")
+    with structlog.testing.capture_logs() as lines:
+        callback_sender._handle(ACCOUNT)
+    [line] = [line for line in lines if line["event"] == "callback.attempt"]
+    assert (line["outcome"], line["attempt"]) == ("failed", 1)
 
 
 def test_a_record_that_can_not_be_read_is_given_up(hands: Hands) -> None:

@@ -11,9 +11,13 @@ from workers.services.receivers import (
     MOST_AT_ONCE,
     MOST_HOSTS,
     MOST_OF_DOMAIN,
+    MOST_OF_QUICK_DOMAIN,
+    MOST_PATIENT,
     MOST_PLACES,
     MOST_STUCK,
     MOST_UNPROVEN,
+    QUICK_ANSWERS,
+    QUICK_SECONDS,
     SHORTEST_PAUSE_SECONDS,
     Place,
     Receivers,
@@ -94,6 +98,69 @@ def test_names_that_cost_nothing_share_places(world: World, host: str) -> None:
     assert len(world.fill("new.org:443")) == FIRST_PLACES
 
 
+@pytest.mark.parametrize("host", ["{}.example.com:443", "127.0.0.1:{}", "2001:db8::{:x}:443"])
+def test_quick_hosts_of_one_domain_share_places(world: World, host: str) -> None:
+    """A good history on many ports or sub-domains takes no place of another domain's new or quick hosts."""
+    hosts = [host.format(number) for number in range(1, 400)]
+    for name in hosts:
+        world.answer(name, times=100)
+    world.answer("good.com:443", times=100)
+    assert len(world.fill(*hosts)) == MOST_OF_QUICK_DOMAIN
+    assert len(world.fill("good.com:443")) == MOST_PLACES
+    assert len(world.fill("new.org:443")) == FIRST_PLACES
+
+
+def test_one_quick_answer_is_no_history(world: World) -> None:
+    """Hosts are quick after several answers in a row; a slow one among them starts the count anew."""
+    hosts = [f"host-{number}.com:443" for number in range(100)]
+    for host in hosts:
+        world.answer(host, times=QUICK_ANSWERS - 1)
+        world.answer(host, seconds=6.0)
+        world.answer(host, times=QUICK_ANSWERS - 1)
+    places = world.fill(*hosts)
+    assert len(places) == MOST_UNPROVEN
+    for place in places:
+        world.receivers.leave(place, 0.03, answered=True)
+    for host in hosts:
+        world.answer(host)
+    assert len(world.fill(*hosts)) == MOST_AT_ONCE
+
+
+def test_a_refusal_is_no_quick_answer(world: World) -> None:
+    """Hosts that refuse connections gain no trust by it."""
+    hosts = [f"host-{number}.com:443" for number in range(100)]
+    for host in hosts * QUICK_ANSWERS:
+        world.receivers.leave(world.receivers.enter(host), 0.01, answered=False)
+    assert len(world.fill(*hosts)) == MOST_UNPROVEN
+
+
+def test_a_quick_host_that_takes_long_is_unproven_meanwhile(world: World) -> None:
+    """Its oldest attempt under way judges its next ones, before any has ended."""
+    hosts = [f"host-{number}.com:443" for number in range(100)]
+    for host in hosts:
+        world.answer(host, times=QUICK_ANSWERS)
+    oldest = [world.receivers.enter(host) for host in hosts]
+    world.now += QUICK_SECONDS + 0.1
+    assert len(world.fill(*hosts)) == MOST_UNPROVEN
+    for place in oldest:
+        world.receivers.leave(place, QUICK_SECONDS / 2, answered=True)
+    assert not world.receivers.full
+    assert world.receivers.pause_seconds(hosts[-1]) is None, "without the old attempt it is quick again"
+
+
+def test_some_places_are_never_held_for_long(world: World) -> None:
+    """Hosts of any number of domains may turn slow at once: only some of their attempts have the whole time-out."""
+    quick = [f"quick-{number}.com:443" for number in range(100)]
+    for host in quick:
+        world.answer(host, times=100)
+    new = [f"new-{number}.com:443" for number in range(100)]
+    places = world.fill(*new, *quick)
+    assert world.receivers.full
+    patient = [place for place in places if place.total_seconds > QUICK_SECONDS]
+    assert len(patient) == MOST_UNPROVEN + MOST_PATIENT < MOST_AT_ONCE
+    assert {place.total_seconds for place in patient} == {TIMEOUT_SECONDS}
+
+
 def test_a_host_that_timed_out_is_not_trusted_soon(world: World) -> None:
     """One that answers some calls and lets others hang takes no places of those that always answer."""
     mixed = [f"mixed-{number}.com:443" for number in range(100)]
@@ -159,7 +226,15 @@ def test_hosts_are_forgotten(world: World) -> None:
         ("http://example.com:8080", "example.com:8080", "example.com"),
         ("http://service/", "service:80", "service"),
         ("http://127.0.0.1:9000/", "127.0.0.1:9000", "127.0.0.1"),
-        ("http://[2001:db8::1]:9000/", "2001:db8::1:9000", "2001:db8::1"),
+        ("http://[2001:db8::1]:9000/", "2001:db8::1:9000", "2001:db8::"),
+        ("http://[2001:0db8:0:0:0:0:0:1]:9000/", "2001:db8::1:9000", "2001:db8::"),
+        ("http://example\u3002com/", "example.com:80", "example.com"),
+        ("http://b\u00fccher.example/", "xn--bcher-kva.example:80", "xn--bcher-kva.example"),
+        ("http://XN--bcher-kva.example:0080/", "xn--bcher-kva.example:80", "xn--bcher-kva.example"),
+        ("https://a.shop.co.uk/", "a.shop.co.uk:443", "shop.co.uk"),
+        ("https://a.shop.com.au/", "a.shop.com.au:443", "shop.com.au"),
+        ("https://a.abc.de/", "a.abc.de:443", "abc.de"),
+        ("https://co.uk/", "co.uk:443", "co.uk"),
     ],
 )
 def test_host_and_domain(url: str, host: str, domain: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -37,7 +38,7 @@ CLAIM_MARGIN_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Tried:
-    """One attempt that was made: its outcome, a note, and the receiver's wish for the next."""
+    """What came of a callback: its outcome, a note, and the receiver's wish for the next attempt."""
 
     owed: Owed
     outcome: Outcome
@@ -46,6 +47,8 @@ class Tried:
     duration_seconds: float = 0.0
     #: Whether the receiver answered at all.
     answered: bool = False
+    #: Whether there was an attempt: a callback may also be given up without one.
+    attempted: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,13 @@ class CallbackSender:
         event_loop: EventLoop,
         *,
         settings: CallbackSettings,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger, self._callbacks = ledger, callbacks
         self._http, self._event_loop = http, event_loop
-        self._settings = settings
+        self._settings, self._clock = settings, clock
+        #: Since when the sender has run and reached the ledger: before that, no callback could be tried.
+        self._serving_since = clock()
         self._inbox: queue.SimpleQueue[AccountName | Ended | None] = queue.SimpleQueue()
         self._receivers = Receivers(timeout_seconds=self._settings.timeout_seconds)
         #: Accounts whose callbacks are claimed next: when an attempt has ended, and at a time of `time.monotonic`.
@@ -101,6 +107,7 @@ class CallbackSender:
             try:
                 self._handle(item)
             except LedgerAwayError as error:
+                self._serving_since = self._clock()
                 log.warning("callback.ledger_away", reason=str(error))
             except Exception:
                 log.exception("callback.broke")  # its claim runs out, and the sweeper sends a message for it
@@ -159,15 +166,22 @@ class CallbackSender:
             return self._late(owed, seconds)
         if (delivery := delivery or self._delivery(owed)) is not None:
             place = self._receivers.enter(owed.host)
-            sent = self._event_loop.start(self._send(owed, delivery))
+            sent = self._event_loop.start(self._send(owed, delivery, place.total_seconds))
             sent.add_done_callback(lambda done: self._inbox.put(Ended(place, done.result())))
         return None
 
     def _late(self, owed: Owed, seconds: float) -> tuple[Owed, float] | None:
-        """A callback to put off; None where its time is over, and it is given up."""
-        if owed.age_seconds <= self._settings.give_up_seconds:
+        """A callback to put off; None where its time is over, and it is given up.
+
+        The time of a callback that was never tried runs only while this sender serves. So after an outage of bide all
+        that is owed is tried.
+        """
+        served_seconds = self._clock() - self._serving_since
+        waited_seconds = owed.age_seconds if owed.tries else min(owed.age_seconds, served_seconds)
+        if waited_seconds <= self._settings.give_up_seconds:
             return owed, seconds
-        self._record(Tried(owed, Outcome.AGAIN, f"{owed.host}: too slow for all that is sent there"))
+        note = f"{owed.host}: too slow for all that is sent there"
+        self._record(Tried(owed, Outcome.AGAIN, note, attempted=False))
         return None
 
     def _delivery(self, owed: Owed) -> Delivery | None:
@@ -177,21 +191,21 @@ class CallbackSender:
             delivery = delivery_of(record, owed.number) if record else None
         except ValueError:
             log.exception("callback.unreadable", job_id=owed.job_id)
-            self._record(Tried(owed, Outcome.FAILED, "the job's record can't be read"))
+            self._record(Tried(owed, Outcome.FAILED, "the job's record can't be read", attempted=False))
             return None
         if delivery is None:
             self._callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to send
         return delivery
 
-    async def _send(self, owed: Owed, delivery: Delivery) -> Tried:
+    async def _send(self, owed: Owed, delivery: Delivery, total_seconds: float) -> Tried:
         """One attempt; never raises."""
         began = time.monotonic()
-        tried = await self._outcome(owed, delivery)
+        tried = await self._outcome(owed, delivery, total_seconds)
         return replace(tried, duration_seconds=time.monotonic() - began)
 
-    async def _outcome(self, owed: Owed, delivery: Delivery) -> Tried:
+    async def _outcome(self, owed: Owed, delivery: Delivery, total_seconds: float) -> Tried:
         try:
-            return await self._post(owed, delivery)
+            return await self._post(owed, delivery, total_seconds)
         except BideError as error:
             wish = error.after_seconds if isinstance(error, NotDeliveredError) else None
             return Tried(owed, Outcome.AGAIN, str(error), wish)
@@ -199,7 +213,7 @@ class CallbackSender:
             log.exception("callback.not_sent", job_id=owed.job_id)
             return Tried(owed, Outcome.AGAIN, type(error).__name__)
 
-    async def _post(self, owed: Owed, delivery: Delivery) -> Tried:
+    async def _post(self, owed: Owed, delivery: Delivery, total_seconds: float) -> Tried:
         secrets = signing_secrets(self._settings)
         if not secrets:
             raise NotDeliveredError("can't be signed: BIDE_CALLBACKS__SECRET is not set")
@@ -211,7 +225,7 @@ class CallbackSender:
                 delivery.body.encode(),
                 headers=headers,
                 guarded=target.guarded,
-                total_seconds=self._settings.timeout_seconds,
+                total_seconds=total_seconds,
             )
         except BadMediaError as error:
             raise NotDeliveredError(refused_address(error)) from None
@@ -232,7 +246,7 @@ class CallbackSender:
             "job_id": owed.job_id,
             "account": str(owed.account),
             "outcome": outcome.value,
-            "attempt": owed.tries + 1,
+            "attempt": owed.tries + tried.attempted,
             "age_seconds": round(owed.age_seconds, 3),
             "duration_seconds": round(tried.duration_seconds, 4),
             "reason": tried.note,

@@ -121,7 +121,7 @@ def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str |
 
 def _refuse(tools: Toolbox, run_id: str, source: str, error: BideError) -> None:
     """End the run with the reason, unless it has begun, or its name belongs to another source."""
-    why = str(error)[:2000]
+    why = (error.redacted if isinstance(error, InvalidRequestError) else str(error))[:2000]
     log.error("bulk.refused", run=run_id, source=source, reason=why)
     known = tools.runs.read(run_id)
     if known is None:

@@ -18,7 +18,8 @@ def web_address(text: str) -> httpx.URL:
     url = _read(text)
     if url.scheme not in DEFAULT_PORTS:
         raise ValueError(f"{url.scheme or 'no scheme'}: only http and https addresses are fetched")
-    if not _PLAIN_HOST.fullmatch(host_of(url)) or not 0 < (url.port or DEFAULT_PORTS[url.scheme]) < 65536:
+    port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
+    if not _PLAIN_HOST.fullmatch(host_of(url)) or not 0 < port < 65536:
         raise ValueError("the address names no host and port that can be reached")
     return url
 

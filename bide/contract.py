@@ -12,7 +12,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+)
 
 from bide.errors import InvalidRequestError
 from bide.validation import readable, redacted
@@ -102,6 +111,13 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
 
+def _no_truth_value(value: object) -> object:
+    """Refuse true and false where a number is read leniently: pydantic would take true for 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004 - the error that pydantic reports
+    return value
+
+
 class GenerateRequest(Wire):
     """The one argument of the task `bide.generate`."""
 
@@ -112,7 +128,9 @@ class GenerateRequest(Wire):
     account: Name = "default"
     priority: Literal["interactive", "bulk"] = "interactive"
     idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
-    deadline_seconds: Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS, strict=False)] | None = None
+    deadline_seconds: (
+        Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS, strict=False), BeforeValidator(_no_truth_value)] | None
+    ) = None
     on_unknown: Literal["hold", "resubmit"] = "hold"
     output_prefix: Prefix | None = None
     callback_url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2048)] | None = None

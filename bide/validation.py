@@ -50,7 +50,7 @@ def _advice(problem: Any) -> str:
         "extra_forbidden": "is not a known field; check the spelling",
         "missing": "is required",
     }
-    return advice.get(problem["type"], str(problem["msg"]))
+    return advice.get(problem["type"], str(problem["msg"]).removeprefix("Value error, "))
 
 
 def _redacted_advice(problem: Any, raw: object) -> str:

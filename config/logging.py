@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -13,7 +14,7 @@ from typing import Any, Literal, TextIO, TypeVar, cast
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from bide.printable import printable
+from bide.printable import printable, printable_json
 
 T = TypeVar("T")
 
@@ -185,9 +186,15 @@ def _formatter(*, pretty: bool) -> logging.Formatter:
 def _last(*, pretty: bool) -> list[Processor]:
     as_text = structlog.processors.format_exc_info  # and so without the locals of any frame
     if not pretty:
-        return [as_text, _redaction, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        return [as_text, _redaction, structlog.processors.JSONRenderer(_json_line, ensure_ascii=False)]
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     return [as_text, _redaction, _for_a_terminal, console]
+
+
+def _json_line(event: EventDict, **options: Any) -> str:
+    """The event as JSON. What a terminal acts on is escaped, since logs are read on terminals; letters stay."""
+    line = json.dumps(event, **options)
+    return line if line.isprintable() else printable_json(line)
 
 
 #: Fields that keep their line breaks on a terminal: tracebacks and other programs' messages have some.

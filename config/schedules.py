@@ -21,6 +21,12 @@ SCHEDULES_FILE = Path(__file__).with_name("schedules.toml")
 #: A schedule's name begins the ids of its runs, which have 64 characters and end with `-20261122T0130Z`.
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,48}")
 
+#: The form of the time that ends the id of a schedule's run.
+RUN_TIME = "[0-9]{8}T[0-9]{4}Z"
+
+#: The form of a run id that some schedule of some file may use.
+SCHEDULED_RUN = re.compile(rf"{NAME.pattern}-{RUN_TIME}")
+
 #: The most that `max_jobs` can be: what a record in Redis counts exactly.
 MOST_JOBS = 10**9
 
@@ -129,11 +135,16 @@ class Schedule(BaseModel):
         """The run that is due then, as a message to `bide.bulk` has it."""
         return {"run_id": self.run_id(due), "source": self.source, "options": self.options.as_json()}
 
-    def sends(self, run: Mapping[str, Any]) -> bool:
-        """Whether a message is this schedule's, word for word and for a time at which the schedule is due."""
+    def owns(self, run_id: str) -> bool:
+        """Whether a run id has the form of this schedule's runs, whatever time it names."""
+        return re.fullmatch(rf"{re.escape(self.name)}-{RUN_TIME}", run_id) is not None
+
+    def sends(self, run: Mapping[str, Any], *, oldest: datetime, newest: datetime) -> bool:
+        """Whether a message is this schedule's: switched on, word for word, and due between these moments."""
         try:
             due = datetime.strptime(str(run.get("run_id")), f"{self.name}-%Y%m%dT%H%MZ").replace(tzinfo=UTC)
-            return self.run(due) == run and next(self.occurrences(after=due - timedelta(minutes=1)), None) == due
+            in_time = self.enabled and oldest <= due <= newest and self.run(due) == run
+            return in_time and next(self.occurrences(after=due - timedelta(minutes=1)), None) == due
         except (ValueError, OverflowError):  # no time, or one that no calendar has
             return False
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import closing, contextmanager
 from typing import IO
 
@@ -17,6 +16,13 @@ from bide.storage_errors import boto_errors, storage_error
 
 #: The largest template [bytes].
 MAX_TEMPLATE_BYTES = 1024 * 1024
+
+#: The largest source out of object storage, which is copied to the temporary disk [bytes]: a million rows of 16 KiB. A
+#: larger object would fill the disk that a worker's downloads need.
+MAX_SOURCE_BYTES = 16 * 1024**3
+
+#: The part of an object that is copied at once [bytes].
+_CHUNK_BYTES = 1024 * 1024
 
 #: The size up to which a file out of object storage is kept in memory [bytes].
 IN_MEMORY_BYTES = 8 * 1024 * 1024
@@ -44,14 +50,17 @@ def check_sent(source: str, *, what: str, buckets: Container[str]) -> None:
 
 
 @contextmanager
-def opened(source: str, storage: Storage | None) -> Iterator[IO[bytes]]:
-    """A path, `-` or `s3://bucket/key`, open for reading; raises `InvalidRequestError` and `StorageError`."""
+def opened(source: str, storage: Storage | None, *, max_bytes: int = MAX_SOURCE_BYTES) -> Iterator[IO[bytes]]:
+    """A path, `-` or `s3://bucket/key`, open for reading; raises `InvalidRequestError` and `StorageError`.
+
+    `max_bytes` bounds an object, which is copied first. A local file is read where it lies.
+    """
     if source == "-":
         yield sys.stdin.buffer
     elif source.startswith("s3://"):
         if storage is None:
             raise InvalidRequestError(f"{source}: no object store is known; set BIDE_S3__BUCKET")
-        with _fetched(source, storage) as file:
+        with _fetched(source, storage, max_bytes) as file:
             yield file
     else:
         with _local(source) as file:
@@ -60,11 +69,16 @@ def opened(source: str, storage: Storage | None) -> Iterator[IO[bytes]]:
 
 def template_text(source: str, storage: Storage | None) -> bytes:
     """A whole template; raises `InvalidRequestError` and `StorageError`."""
-    with opened(source, storage) as file:
+    with opened(source, storage, max_bytes=MAX_TEMPLATE_BYTES) as file:
         content = file.read(MAX_TEMPLATE_BYTES + 1)
     if len(content) > MAX_TEMPLATE_BYTES:
-        raise InvalidRequestError(f"{source}: is over the limit of {MAX_TEMPLATE_BYTES} bytes for a template")
+        raise _too_large(source, MAX_TEMPLATE_BYTES)
     return content
+
+
+def _too_large(source: str, max_bytes: int) -> InvalidRequestError:
+    what = "template" if max_bytes == MAX_TEMPLATE_BYTES else "source"
+    return InvalidRequestError(f"{source}: is over the limit of {max_bytes} bytes for a {what}")
 
 
 def _local(path: str) -> IO[bytes]:
@@ -86,14 +100,27 @@ def _open_regular(path: str, flags: int) -> int:
 
 
 @contextmanager
-def _fetched(uri: str, storage: Storage) -> Iterator[IO[bytes]]:
+def _fetched(uri: str, storage: Storage, max_bytes: int) -> Iterator[IO[bytes]]:
     """The whole object, on disk where it is large: its rows are read for longer than a store keeps a connection."""
     bucket, key = parse_uri(uri)
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES) as file:
         try:
-            with closing(storage.client.get_object(Bucket=bucket, Key=key)["Body"]) as body:
-                shutil.copyfileobj(body, file)
+            found = storage.client.get_object(Bucket=bucket, Key=key)
+            with closing(found["Body"]) as body:
+                if found["ContentLength"] > max_bytes or not _copied(body.read, file, max_bytes):
+                    raise _too_large(uri, max_bytes)
         except boto_errors() as error:
             raise storage_error(error, bucket=bucket, key=key) from error
         file.seek(0)
         yield file
+
+
+def _copied(read: Callable[[int], bytes], file: IO[bytes], max_bytes: int) -> bool:
+    """Copy what is read of an object; False where that exceeds the limit, whatever size its store declared."""
+    size = 0
+    while chunk := read(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > max_bytes:
+            return False
+        file.write(chunk)
+    return True

@@ -24,7 +24,8 @@ class Template:
             self._request = json.loads(content.decode("utf-8-sig"))
             if not isinstance(self._request, dict):
                 raise InvalidRequestError("template: must be one JSON object, a request")
-            self.columns = {_split(place)[0] for place in _places(self._request)}
+            self._places = [_split(place)[0] for place in _places(self._request)]
+            self.columns = frozenset(self._places)
         except UnicodeDecodeError:
             raise InvalidRequestError("template: is not UTF-8") from None
         except json.JSONDecodeError as error:
@@ -36,13 +37,17 @@ class Template:
     def check(self, columns: Sequence[str]) -> None:
         """Raise `InvalidRequestError` where the file lacks a column, or the template uses none.
 
-        The error names the file's columns by number, since their names are content of the file.
+        The error names the file's columns by number, since their names are content of the file. Where others read it,
+        the template's places have numbers, too: a message may name any object as a template.
         """
         if missing := sorted(self.columns - set(columns)):
             unused = [number for number, name in enumerate(columns, start=1) if name not in self.columns]
-            rest = f"; the template does not use column {few(unused)}" if unused else ""
+            places = [number for number, name in enumerate(self._places, start=1) if name in missing]
+            rest = f" in the first line, which names {len(columns)}"
+            rest += f"; the template does not use column {few(unused)}" if unused else ""
             raise InvalidRequestError(
-                f"template: there is no column {few(missing)} in the first line, which names {len(columns)}{rest}"
+                f"template: there is no column {few(missing)}{rest}",
+                redacted=f"template: there is no column for place {few(places)}{rest}",
             )
         if not self.columns:
             raise InvalidRequestError("template: has no {column} place, all rows would be the same")
@@ -97,7 +102,9 @@ def _json(column: str, row: Mapping[str, str]) -> Any:
     try:
         return json.loads(row[column])
     except (ValueError, RecursionError):
-        raise InvalidRequestError(f"column {few([column])}: is not JSON, as its place wants it") from None
+        rest = "is not JSON, as its place wants it"
+        number = list(row).index(column) + 1
+        raise InvalidRequestError(f"column {few([column])}: {rest}", redacted=f"column {number}: {rest}") from None
 
 
 def _number(text: str) -> Any:

@@ -51,9 +51,9 @@ def checked(request: Request, options: Options, uploads: Uploads | None) -> tupl
     return parsed, adapter
 
 
-def check_job_id(job_id: str) -> str:
+def check_job_id(job_id: object) -> str:
     """The job id, if its form is right; raises `InvalidRequestError`."""
-    if not JOB_ID.fullmatch(job_id):
+    if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
         raise InvalidRequestError("job_id: letters, digits and _.:- only, 128 at most")
     return job_id
 

@@ -70,6 +70,26 @@ def test_a_broken_message_stops_nobody(rig: Rig, caller: Caller, body: Any, head
     assert rig.worker.alive
 
 
+@pytest.mark.parametrize("place", ["callbacks", "errbacks"])
+def test_a_callback_that_can_not_be_sent_buys_nothing(rig: Rig, caller: Caller, place: str) -> None:
+    """Its message is rejected; before, the job was bought and its answer was an error of kombu's."""
+    marked = marker()
+    options = [
+        {"serializer": "nope"},
+        {"compression": "nope"},
+        {"countdown": "x"},
+        {"queue": 5},
+        {"exchange": {"a": 1}},
+    ]
+    for wrong in options:
+        signature = {"task": "some.where", "args": [], "kwargs": {}, "options": wrong}
+        push(rig, [[], {"request": image(marked)}, {place: [signature]}])
+
+    assert succeeded(caller.submit(image()))["state"] == "succeeded"
+    assert rig.purchases(marked) == []
+    assert rig.worker.alive
+
+
 @pytest.mark.parametrize("job_id", ["../../x", "a/b", "a\nb", "x" * 129, "{x}"])
 def test_an_id_that_is_no_key_is_refused(rig: Rig, caller: Caller, job_id: str) -> None:
     """The job id becomes part of object keys: one that would leave its folder is refused before anything is bought."""

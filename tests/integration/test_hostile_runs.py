@@ -93,7 +93,7 @@ def test_an_object_of_the_deployment_whose_columns_do_not_fit_stays_unread(rig: 
 
     ask(caller, run={"run_id": f"{marked}-run", "source": rows, "options": {"template": template}})
 
-    assert "no column animal in the first line, which names 1" in refused(rig, f"{marked}-run").text("note")
+    assert "no column for place 1 in the first line, which names 1" in refused(rig, f"{marked}-run").text("note")
     assert "planted-word" not in everything(rig)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +20,10 @@ from workers.scheduling.begin_run import begin_run
 from workers.toolbox import Toolbox
 
 SOURCE = "s3://memory/rows.jsonl"
+
+#: The worker's time.
+NOW = datetime(2026, 11, 30, 2, 31, tzinfo=UTC)
+
 ASKED = {"run_id": "r", "source": SOURCE}
 
 
@@ -39,9 +44,11 @@ class Tools:
     storage: Storage = field(default_factory=memory_storage)
     settings: FewSettings = field(default_factory=FewSettings)
 
-    def begin(self, message: dict[str, Any] = ASKED, schedules: Path = SCHEDULES_FILE) -> str | None:
+    def begin(
+        self, message: dict[str, Any] = ASKED, schedules: Path = SCHEDULES_FILE, *, now: datetime = NOW
+    ) -> str | None:
         """What a message that asks for the run does, in a worker with that file of schedules."""
-        return begin_run(cast("Toolbox", self), message, schedules=schedules)
+        return begin_run(cast("Toolbox", self), message, schedules=schedules, now=now)
 
     def write_source(self, count: int) -> None:
         """So many rows are to be bought."""

@@ -63,6 +63,24 @@ def test_a_source_that_vanished_between_two_intakes_ends_the_run(tools: Tools) -
     assert "rows.jsonl: NoSuchKey" in tools.run.text("note")
 
 
+def test_the_note_of_a_run_quotes_no_place_of_its_template(tools: Tools) -> None:
+    """Others read the note, and the template may be any object of the bucket."""
+    tools.storage.put("rows.csv", b"a\n1\n", content_type="")
+    tools.storage.put("template.json", b'{"provider": "{planted-word}"}', content_type="")
+    asked = {"run_id": "r", "source": "s3://memory/rows.csv", "options": {"template": "s3://memory/template.json"}}
+
+    assert tools.begin(asked) is None
+    assert "no column for place 1 in the first line" in tools.run.text("note")
+    assert "planted" not in tools.run.text("note")
+
+
+@pytest.mark.parametrize("template", ["-", "http://a/b"])
+def test_the_note_of_a_run_says_a_rule_in_its_own_words(tools: Tools, template: str) -> None:
+    """Without the prefix of the library that applied the rule."""
+    assert tools.begin({"run_id": "r", "source": SOURCE, "options": {"template": template}}) is None
+    assert tools.run.text("note").startswith("options: template: is ")
+
+
 def test_a_name_that_is_anothers_is_left_to_it(tools: Tools) -> None:
     """A run that was begun from another file goes on, whatever a message of its name wants."""
     tools.runs.create("r", rows=1, digest="of others", source="a file of theirs", options=Options())

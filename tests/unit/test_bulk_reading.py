@@ -170,7 +170,7 @@ def test_a_csv_of_excel_is_read() -> None:
     ("content", "problem"),
     [
         ("sku,animal,count,tags\n1,a,1\n", "line 2: line: has 3 fields, the first line names 4 columns"),
-        ("sku,animal,count,tags\n1,a,1,[\n", "line 2: column tags: is not JSON"),
+        ("sku,animal,count,tags\n1,a,1,[\n", "line 2: column 4: is not JSON"),
         ("sku,animal,count,tags\n1,a,many,[]\n", "line 2: params.numImages:"),
         ('sku,animal,count,tags\n1,"a,1,[]\n', "is not CSV"),
     ],

@@ -33,11 +33,11 @@ def complaints(rows: Iterator[RawRow]) -> str:
     try:
         intake = take_in(rows)
     except InvalidRequestError as error:
-        return str(error)
+        return error.redacted
     try:
         intake.check()
     except InvalidRequestError as error:
-        return str(error)
+        return error.redacted
     finally:
         intake.close()
     raise AssertionError("nothing is wrong with it")
@@ -109,26 +109,26 @@ def test_no_word_of_a_row_is_repeated(request_: Any, expected: str) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (f"{PLANTED},animal\n1,a\n", "no column tags in the first line, which names 2; "),
+        (f"{PLANTED},animal\n1,a\n", "no column for place 2 in the first line, which names 2; "),
         (f"{PLANTED},animal\n1,a\n", "the template does not use column 1"),
         (f"animal,{PLANTED},tags,{PLANTED}\n", "two have the same name: 2, 4"),
         (f"animal,tags\n{PLANTED}\n", "line 2: line: has 1 fields, the first line names 2 columns"),
-        (f"animal,tags\na,{PLANTED}\n", "line 2: column tags: is not JSON"),
-        (f"animal,tags\na,{'[' * 100_000}{PLANTED}\n", "line 2: column tags: is not JSON"),
+        (f"animal,tags\na,{PLANTED}\n", "line 2: column 2: is not JSON"),
+        (f"animal,tags\na,{'[' * 100_000}{PLANTED}\n", "line 2: column 2: is not JSON"),
         (f'animal,tags\na,"{PLANTED}\n', "is not CSV"),
         (f'animal,tags\na,"{PLANTED}"x\n', "is not CSV"),
-        (f'animal,tags\n"",""\n{PLANTED},{{}}\n,"{PLANTED}"\n', "line 4: column tags: is not JSON"),
+        (f'animal,tags\n"",""\n{PLANTED},{{}}\n,"{PLANTED}"\n', "line 4: column 2: is not JSON"),
         (f"animal,tags\n{PLANTED}".encode() + b"\xff,1\n", "file: is not UTF-8"),
         (PLANTED * (MAX_LINE_BYTES // 10), "file: has a line of over"),
         (f"animal,tags\n{PLANTED * (MAX_LINE_BYTES // 10)}", "file: has a line of over"),
-        (f"{PLANTED}\0{PLANTED}=1\0", "no column animal, tags in the first line, which names 1"),
+        (f"{PLANTED}\0{PLANTED}=1\0", "no column for place 1, 2 in the first line, which names 1"),
         ("," * 300_000 + "\n", "holds no rows"),
         (PLANTED + "," * 300_000 + "\n", "two have the same name: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 299990 more"),
     ],
     ids=lambda value: str(value[:40]),
 )
 def test_no_word_of_a_csv_is_repeated(content: str | bytes, expected: str) -> None:
-    """Columns are named where the template names them, and numbered where only the file does."""
+    """Columns of the file and places of the template are numbered."""
     message = of_csv(content)
 
     assert expected in message
@@ -190,11 +190,35 @@ def test_no_word_of_what_is_no_template_is_repeated(content: bytes, expected: st
 
 def test_a_templates_columns_are_named_up_to_a_length() -> None:
     """A file that is no template may hold a brace at its beginning and another at its end."""
-    message = of_csv(
-        "sku\n1\n", {"prompt": "{" + PLANTED * 1000 + "}", "rest": [f"{{{number}}}" for number in range(500)]}
-    )
+    wrong = {"prompt": "{" + PLANTED * 1000 + "}", "rest": [f"{{{number}}}" for number in range(500)]}
 
-    assert len(message) < 1500
+    message = of_csv("sku\n1\n", wrong)
+    with pytest.raises(InvalidRequestError) as shown:
+        Template(json.dumps(wrong).encode()).check(["sku"])
+
+    assert max(len(message), len(str(shown.value))) < 1500
+
+
+@pytest.mark.parametrize(
+    ("template", "head", "expected"),
+    [
+        ({"provider": f"{{{PLANTED}}}"}, "a", "template: there is no column for place 1 in the first line"),
+        ({"provider": "{a}", "params": {"x": f"{{{PLANTED}:json}}"}}, "a", "there is no column for place 2"),
+        ({"provider": f"{{{PLANTED}:json}}"}, PLANTED, "line 2: column 1: is not JSON, as its place wants it"),
+    ],
+)
+def test_no_place_of_a_template_is_repeated(template: Any, head: str, expected: str) -> None:
+    """A message may name any object of a bucket as its template."""
+    message = of_csv(f"{head}\n{PLANTED}\n", template)
+
+    assert expected in message
+    assert PLANTED not in message
+
+
+def test_the_command_names_the_columns_of_its_own_template() -> None:
+    """The person at the command may read the template, and mends it by its names."""
+    with pytest.raises(InvalidRequestError, match="there is no column animal, tags in the first line"):
+        Template(json.dumps(TEMPLATE).encode()).check(["sku"])
 
 
 _NAMES = st.one_of(st.just(PLANTED), st.sampled_from(sorted(GenerateRequest.model_fields)), st.sampled_from(("a", "")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +15,12 @@ from bide.bulk.runs import Runs
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, opened, template_text
 from bide.bulk.start import open_intake
 from bide.errors import InvalidRequestError
-from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import BulkSettings
-from config.schedules import load
 from tests.unit.beginnings import SOURCE, Tools
 from tests.unit.bulk_world import row
 
 #: A word that no message may carry out of a file.
 PLANTED = "planted-word"
-
-CRON = "30 2 * * *"
-
-#: A time at which the schedule is due.
-DUE = "20261130T0230Z"
 
 ELSEWHERE = [
     "rows.jsonl",
@@ -88,23 +80,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def asked(source: str = SOURCE, run_id: str = "r", **options: Any) -> dict[str, Any]:
     """A message."""
     return {"run_id": run_id, "source": source, "options": options}
-
-
-def schedules(folder: Path, **fields: Any) -> Path:
-    """The worker's own file, with one schedule in it."""
-    table = {"cron": CRON, "source": str(folder / "rows.csv"), **fields}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in table.items() if name != "options"]
-    options = table.get("options", {"template": str(folder / "template.json"), "window": 5})
-    lines += ["[schedules.nightly.options]", *(f"{name} = {json.dumps(value)}" for name, value in options.items())]
-    file = folder / "schedules.toml"
-    file.write_text("\n".join(["[schedules.nightly]", *lines]))
-    return file
-
-
-def scheduled(folder: Path, **changes: Any) -> dict[str, Any]:
-    """What beat sends for that schedule, with some of it changed."""
-    options = {"template": str(folder / "template.json"), "window": 5}
-    return {"run_id": f"nightly-{DUE}", "source": str(folder / "rows.csv"), "options": options, **changes}
 
 
 # Messages
@@ -217,72 +192,6 @@ def test_every_option_reaches_the_run(tools: Tools) -> None:
 
     options = tools.run.options
     assert (options.window, options.max_jobs, str(options.max_failures), options.budget) == (5, 2, "5%", None)
-
-
-# Schedules
-
-
-def test_a_schedule_of_this_worker_may_name_local_files(tools: Tools, folder: Path) -> None:
-    """The operator wrote its source and its template down."""
-    assert tools.begin(scheduled(folder), schedules(folder)) == f"nightly-{DUE}"
-
-
-@pytest.mark.parametrize("source", ["s3://elsewhere/rows.jsonl", "s3://elsewhere/../memory/rows.jsonl"])
-def test_a_schedule_of_this_worker_may_name_any_bucket(tools: Tools, folder: Path, source: str) -> None:
-    """A schedule of the file is not limited to the buckets that messages may name."""
-    message = scheduled(folder, source=source, options={})
-    file = schedules(folder, source=source, options={})
-    tools.storage.client.objects["../memory/rows.jsonl"] = (folder / "rows.jsonl").read_bytes()  # type: ignore[attr-defined]  # the double's own
-
-    assert tools.begin(message, file) == f"nightly-{DUE}"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        lambda folder: {"source": str(folder / "rows.jsonl")},
-        lambda folder: {"source": f"{folder}/./rows.csv"},
-        lambda _: {"source": "rows.csv"},
-        lambda folder: {"options": {"template": str(folder / "rows.jsonl"), "window": 5}},
-        lambda folder: {"options": {"template": str(folder / "template.json"), "window": 6}},
-        lambda _: {"options": {"window": 5}},
-        lambda folder: {"options": {"template": str(folder / "template.json"), "window": 5, "budget": 9}},
-        lambda _: {"run_id": "mine"},
-        lambda _: {"run_id": "nightly"},
-        lambda _: {"run_id": "nightly-20261130T0231Z"},
-        lambda _: {"run_id": "nightly-20261130T0230z"},
-        lambda _: {"run_id": "nightly-2026113T0230Z"},
-        lambda _: {"run_id": "nightly-99991231T0230Z-"},
-        lambda _: {"run_id": f"weekly-{DUE}"},
-    ],
-)
-def test_a_message_that_only_looks_like_a_schedules_is_refused(
-    tools: Tools, folder: Path, changes: Callable[[Path], dict[str, Any]]
-) -> None:
-    """Source, options and due time are those of the schedule, or the file stays shut."""
-    message = scheduled(folder, **changes(folder))
-
-    assert tools.begin(message, schedules(folder)) is None
-    known = tools.runs.read(message["run_id"])
-    assert known is not None
-    assert known.state == "canceled"
-
-
-def test_a_file_of_schedules_that_is_wrong_opens_nothing(tools: Tools, folder: Path) -> None:
-    """Nor does one that is not there."""
-    file = schedules(folder)
-    file.write_text(file.read_text() + "\nx = 1\n")
-    assert tools.begin(scheduled(folder), file) is None
-    assert tools.begin(scheduled(folder, run_id="nightly-20261129T0230Z"), folder / "none.toml") is None
-
-
-@pytest.mark.parametrize("place", ["source", "template"])
-def test_a_schedule_reads_no_standard_input(folder: Path, place: str) -> None:
-    """A worker has no standard input that a person types into."""
-    file = schedules(folder, **({"source": "-"} if place == "source" else {"options": {"template": "-"}}))
-
-    with pytest.raises(ConfigurationProblems, match="is standard input"):
-        load(file)
 
 
 # Local files

@@ -247,6 +247,7 @@ def test_a_private_address_is_not_called(hands: Hands) -> None:
             "is not a public address; list its host in BIDE_CALLBACKS__ALLOWED_HOSTS",
         ),
         ({"secret": NEW}, "https://user:pw@example.com/", "with a user name or password"),
+        ({"secret": NEW}, "https://example.com:0/", "names no host and port that can be reached"),
     ],
 )
 def test_what_could_never_be_sent_is_refused(told: dict[str, Any], url: str, says: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from bide.client.outputs import Presigner, object_store, presigned
-from bide.client.requests import UPLOAD_ABOVE_BYTES, Request, checked
+from bide.client.requests import UPLOAD_ABOVE_BYTES, Request, check_job_id, checked
 from bide.contract import GenerateRequest, JobResult
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.params import Params, cyberphotobooth, dreambooth, nextry, photogpt
@@ -123,6 +123,13 @@ def test_a_misspelt_option_is_refused() -> None:
     """A type checker finds it first; without a checker the client refuses it."""
     with pytest.raises(InvalidRequestError, match="deadline_second: is not a known field"):
         checked(FOX, {"deadline_second": 5}, None)  # type: ignore[typeddict-unknown-key]  # on purpose
+
+
+@pytest.mark.parametrize("job_id", [5, b"job", ["job"], {"job": 1}, "", "a/b", "a\n"])
+def test_a_job_id_of_another_form_is_refused(job_id: object) -> None:
+    """A number, too, as the request's other mistakes are."""
+    with pytest.raises(InvalidRequestError, match="job_id: letters"):
+        check_job_id(job_id)
 
 
 def test_inputs_travel_or_are_uploaded(tmp_path: Path) -> None:

@@ -120,6 +120,8 @@ def test_fills_in_what_may_be_left_out() -> None:
         ({"deadline_seconds": MAX_DEADLINE_SECONDS + 1}, "deadline_seconds: "),
         ({"deadline_seconds": float("nan")}, "deadline_seconds: "),
         ({"deadline_seconds": "soon"}, "deadline_seconds: "),
+        ({"deadline_seconds": True}, "deadline_seconds: must be a number, not true or false"),
+        ({"deadline_seconds": False}, "deadline_seconds: must be a number, not true or false"),
         ({"output_prefix": "/abs"}, "output_prefix: "),
         ({"output_prefix": "a/../b"}, "output_prefix: "),
         ({"output_prefix": "a//b"}, "output_prefix: "),

@@ -118,6 +118,7 @@ def test_hosts_written_as_numbers_are_judged_without_a_resolver(host: str) -> No
         "http://\uff11\uff12\uff17.0.0.1/",
         "http://exa mple.com/",
         "http://example.com:99999/",
+        "http://example.com:0/",
         "http://[::1/",
     ],
 )

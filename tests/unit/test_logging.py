@@ -65,6 +65,22 @@ def test_event_is_one_json_line(stream: io.StringIO) -> None:
     }
 
 
+def test_a_json_line_holds_nothing_that_a_terminal_acts_on(stream: io.StringIO) -> None:
+    """C1, direction marks and half a surrogate pair are escapes of JSON with the same value; other letters stay."""
+    configure("INFO", "json", stream=stream)
+    nasty = "\x1b]0;x\x07\x7f\x9b31m\u202eevil\u2028\u2066\ufeff"
+    structlog.get_logger("bide.test").info(
+        "job.failed", reason=f"{nasty} Füchse 狐 \U0001f98a", document={nasty: [nasty]}
+    )
+    logging.getLogger("foreign").warning("got %s", "\ud800")
+
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066\ufeff\ud800]", stream.getvalue())
+    assert "\\u009b31m\\u202eevil\\u2028\\u2066\\ufeff Füchse 狐 \U0001f98a" in stream.getvalue()
+    first, second = lines(stream)
+    assert (first["reason"], first["document"]) == (f"{nasty} Füchse 狐 \U0001f98a", {nasty: [nasty]})
+    assert second["event"] == "got \ud800"
+
+
 def test_a_line_names_the_module_that_wrote_it(stream: io.StringIO) -> None:
     """Loggers are made without a name."""
     configure("INFO", "json", stream=stream)

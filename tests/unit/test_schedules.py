@@ -205,6 +205,27 @@ def test_each_message_that_a_schedule_sends_is_known_for_its_own(cron: str, time
         datetime(2026, 10, 24, tzinfo=UTC),
     ):
         for due in islice(one.occurrences(after=begin), 400):
-            assert one.sends(json.loads(json.dumps(one.run(due))))
-            assert not one.sends(one.run(due + timedelta(minutes=1)))
-            assert not one.sends({**one.run(due), "source": "s3://uploads/others.jsonl"})
+            assert one.sends(json.loads(json.dumps(one.run(due))), oldest=due, newest=due)
+            later = due + timedelta(minutes=1)
+            assert not one.sends(one.run(later), oldest=due, newest=later)
+            assert not one.sends({**one.run(due), "source": "s3://uploads/others.jsonl"}, oldest=due, newest=due)
+
+
+def test_a_message_is_a_schedules_own_while_it_is_on_and_the_time_is_right() -> None:
+    """One that is switched off sends none, and none is sent before the oldest or after the newest time."""
+    moment, minute = datetime(2026, 11, 30, 1, 30, tzinfo=UTC), timedelta(minutes=1)
+    on, off = schedule(), schedule(enabled=False)
+    assert on.sends(on.run(moment), oldest=moment - minute, newest=moment + minute)
+    assert not off.sends(off.run(moment), oldest=moment - minute, newest=moment + minute)
+    assert not on.sends(on.run(moment), oldest=moment + minute, newest=moment + 2 * minute)
+    assert not on.sends(on.run(moment), oldest=moment - 2 * minute, newest=moment - minute)
+
+
+@pytest.mark.parametrize("cron", ["30 2 * * *", "*/7 * * * *"])
+def test_a_schedule_owns_each_id_of_its_form(cron: str) -> None:
+    """Whether the time is one of its own or not; a name that begins alike is another's."""
+    one = schedule(cron)
+    for run_id in (one.run_id(datetime(1999, 1, 1, tzinfo=UTC)), "nightly-20261130T0231Z", "nightly-99999999T9999Z"):
+        assert one.owns(run_id)
+    for run_id in ("nightly", "nightly-", "nightly-x-20261130T0230Z", "nightly-20261130T0230z", "x-20261130T0230Z"):
+        assert not one.owns(run_id)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from copy import deepcopy
-from datetime import datetime
 from typing import Any
 
-from celery.canvas import Signature
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
+
+from workers.celery_patches.signature_check import is_moment, is_signature
 
 #: Options that may come with the arguments. Celery copies them into the request, where other names would replace facts.
 EMBEDDED = frozenset({"callbacks", "errbacks", "chain", "chord"})
@@ -55,11 +54,11 @@ def _usable(headers: Mapping[str, Any]) -> bool:
         isinstance(headers.get("id"), str)
         and len(headers["id"]) <= MAX_ID_CHARACTERS
         and all(_is(str, headers.get(name)) for name in TEXT_HEADERS)
-        and all(map(_is_moment, (headers.get("eta"), headers.get("expires"))))
+        and all(map(is_moment, (headers.get("eta"), headers.get("expires"))))
         and _are_limits(headers.get("timelimit"))
         and all(_is(int, headers.get(name)) for name in ("retries", "group_index", "replaced_task_nesting"))
         and all(_are_signatures(headers.get(name)) for name in ("callbacks", "errbacks", "chain"))
-        and (headers.get("chord") is None or _is_signature(headers["chord"]))
+        and (headers.get("chord") is None or is_signature(headers["chord"]))
         and _is(dict, headers.get("headers"))
         and _is(dict, headers.get("stamps"))
         and _is(list, headers.get("stamped_headers"))
@@ -72,33 +71,8 @@ def _are_limits(value: Any) -> bool:
     )
 
 
-def _is_moment(value: Any) -> bool:
-    """None, or a time in ISO 8601 that exists in every time zone."""
-    if value is None:
-        return True
-    try:
-        return 1970 <= datetime.fromisoformat(value).year < 9999
-    except ValueError:
-        return False
-
-
 def _are_signatures(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(map(_is_signature, value)))
-
-
-def _is_signature(value: Any) -> bool:
-    """A signature as Celery writes it into a message: checked before the job is bought."""
-    shaped = (
-        isinstance(value, dict)
-        and isinstance(value.get("task"), str)
-        and isinstance(value.get("args", []), list)
-        and isinstance(value.get("kwargs", {}), dict)
-        and isinstance(value.get("options", {}), dict)
-    )
-    try:
-        return shaped and Signature.from_dict(deepcopy(value)) is not None
-    except Exception:  # Celery's groups, chords and chains raise many kinds for parts they lack
-        return False
+    return value is None or (isinstance(value, list) and all(map(is_signature, value)))
 
 
 def _is(kind: type | tuple[type, ...], value: Any) -> bool:

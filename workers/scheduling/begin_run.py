@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +20,57 @@ from bide.bulk.start import open_intake, start
 from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, StorageError
 from bide.settings.problems import ConfigurationProblems
 from bide.validation import redacted
-from config.schedules import SCHEDULES_FILE, RunOptions, load
+from config.schedules import SCHEDULED_RUN, SCHEDULES_FILE, RunOptions, Schedule, load
+from workers.scheduling.occurrences import is_sent
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
+
+#: Why a message under the id of a schedule's run is refused.
+NOT_OF_SCHEDULE = (
+    "run id: belongs to a schedule, which does not send this message now by this worker's config/schedules.toml; "
+    "take another name, or have workers and beat read the same file"
+)
 
 #: The fields of a message.
 _FIELDS = frozenset({"run_id", "source", "options"})
 
 
-def begin_run(tools: Toolbox, message: Mapping[str, Any], *, schedules: Path = SCHEDULES_FILE) -> str | None:
+@dataclass(frozen=True)
+class Origin:
+    """What this worker's file of schedules says of a message. Only an operator can write that file."""
+
+    #: The file would send this very message now.
+    scheduled: bool
+    #: The run id is one that a schedule of the file may use.
+    reserved: bool
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any], run_id: str, file: Path, *, now: datetime) -> Origin:
+        """A file that can't be read may have any schedule: then each id of that form is reserved."""
+        try:
+            schedules: tuple[Schedule, ...] = load(file)
+        except ConfigurationProblems:
+            return cls(scheduled=False, reserved=SCHEDULED_RUN.fullmatch(run_id) is not None)
+        return cls(
+            scheduled=any(is_sent(schedule, message, now=now) for schedule in schedules),
+            reserved=any(schedule.owns(run_id) for schedule in schedules),
+        )
+
+
+def begin_run(
+    tools: Toolbox, message: Mapping[str, Any], *, schedules: Path = SCHEDULES_FILE, now: datetime | None = None
+) -> str | None:
     """Begin the run `{"run_id", "source", "options"}`. Returns its id; None where it is refused, or begun elsewhere.
 
-    A refused run is recorded with the reason, so that beat does not send it again. Raises `InvalidRequestError` for a
-    message that names no run; `StorageError` and `LedgerAwayError` where another attempt may succeed.
+    A refused run is recorded with the reason, so that beat does not send it again. A message under the id of a schedule
+    that the schedule would not send is refused without a record, which would take that run's place.
+
+    Raises `InvalidRequestError` for a message that names no run; `StorageError` and `LedgerAwayError` where another
+    attempt may succeed.
     """
     run_id, source = _named(message)
+    origin = Origin.of(message, run_id, schedules, now=now or datetime.now(UTC))
     with tools.runs.intake_lease(run_id, seconds=tools.settings.timing.lease_seconds) as alone:
         if not alone:
             log.info("bulk.begins_elsewhere", run=run_id, source=source)
@@ -42,7 +79,10 @@ def begin_run(tools: Toolbox, message: Mapping[str, Any], *, schedules: Path = S
         if known is not None and known.state != "starting" and known.text("source") == source:
             log.info("bulk.joined", run=run_id, source=source, rows=known.number("rows"))
             return run_id
-        return _begin(tools, message, run_id, source, schedules)
+        if origin.reserved and not origin.scheduled:
+            log.error("bulk.refused", run=run_id, source=source, reason=NOT_OF_SCHEDULE)
+            return None
+        return _begin(tools, message, run_id, source, origin)
 
 
 def _named(message: Mapping[str, Any]) -> tuple[str, str]:
@@ -59,10 +99,11 @@ def _named(message: Mapping[str, Any]) -> tuple[str, str]:
     return run_id, source
 
 
-def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str, schedules: Path) -> str | None:
+def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str, origin: Origin) -> str | None:
     try:
         options, template = _options(message, tools)
-        _check_readable(tools, message, schedules, {"source": source, "template": template})
+        if not origin.scheduled:
+            _check_readable(tools, {"source": source, "template": template})
         with open_intake(source, template=template, storage=tools.storage) as intake:
             if options.budget is not None:
                 intake.check()
@@ -77,24 +118,12 @@ def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str,
     return run_id
 
 
-def _check_readable(tools: Toolbox, message: Mapping[str, Any], file: Path, named: Mapping[str, str | None]) -> None:
-    """Raise `InvalidRequestError` for a source that messages may not name, unless this worker's schedules have it."""
+def _check_readable(tools: Toolbox, named: Mapping[str, str | None]) -> None:
+    """Raise `InvalidRequestError` for a source that messages may not name."""
     buckets = {tools.storage.options.bucket, *tools.settings.bulk.source_buckets}
-    try:
-        for what, source in named.items():
-            if source is not None:
-                check_sent(source, what=what, buckets=buckets)
-    except InvalidRequestError:
-        if not _is_scheduled(message, file):
-            raise
-
-
-def _is_scheduled(message: Mapping[str, Any], file: Path) -> bool:
-    """Whether the message is one of a schedule in the file, which only an operator can write."""
-    try:
-        return any(schedule.sends(message) for schedule in load(file))
-    except ConfigurationProblems:
-        return False
+    for what, source in named.items():
+        if source is not None:
+            check_sent(source, what=what, buckets=buckets)
 
 
 def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str | None]:
@@ -121,7 +150,7 @@ def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str |
 
 def _refuse(tools: Toolbox, run_id: str, source: str, error: BideError) -> None:
     """End the run with the reason, unless it has begun, or its name belongs to another source."""
-    why = str(error)[:2000]
+    why = (error.redacted if isinstance(error, InvalidRequestError) else str(error))[:2000]
     log.error("bulk.refused", run=run_id, source=source, reason=why)
     known = tools.runs.read(run_id)
     if known is None:

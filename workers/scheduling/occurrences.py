@@ -42,6 +42,9 @@ RESEND_SECONDS, RESEND_CAP_SECONDS = 10.0, 600.0
 #: The time after which a run that no worker begins is given up.
 GIVE_UP = timedelta(days=1)
 
+#: The most that a worker's clock may be behind beat's: a run is begun this long before its time.
+CLOCK_SLACK = timedelta(minutes=1)
+
 #: The time for which a schedule's state outlives its last change: over a year, since some are due once a year.
 REMEMBERED = timedelta(days=400)
 
@@ -121,6 +124,12 @@ def decide(schedule: Schedule, state: State, *, now: datetime) -> Decision:
         ),
         starts,
     )
+
+
+def is_sent(schedule: Schedule, run: Mapping[str, Any], *, now: datetime) -> bool:
+    """Whether beat may send this run now: it is the schedule's, has come due, and has not been given up."""
+    late = GRACE if schedule.catch_up == "skip" else LOOK_BACK
+    return schedule.sends(run, oldest=now - late - GIVE_UP - CLOCK_SLACK, newest=now + CLOCK_SLACK)
 
 
 def _made_up(schedule: Schedule, late: list[datetime], in_time: list[datetime]) -> list[datetime]:

@@ -28,7 +28,7 @@ _END = re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n\s*(?:[-*]|\d+\.)\s+")
 def pages() -> Iterator[Path]:
     """The pages that people read; the changelog is a list."""
     yield from (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-    yield ROOT / "sandbox" / "README.md"
+    yield from (ROOT / "sandbox" / "README.md", ROOT / "workers" / "celery_patches" / "README.md")
 
 
 def sentences(text: str) -> list[str]:

@@ -71,7 +71,7 @@ def _print(ledger: Ledger, done: dict[AccountName, bool], outcomes: tuple[str, s
 
 
 def _account_json(ledger: Ledger, name: AccountName, changed: bool) -> dict[str, Any]:
-    stands = ledger.standing(name)
+    stands = ledger.account_state(name)
     return {
         "provider": name.provider,
         "account": name.account,

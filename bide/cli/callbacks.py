@@ -74,7 +74,7 @@ def _opened(broker: str | None) -> Iterator[tuple[Ledger, Callbacks]]:
 
 def _standing(ledger: Ledger, kept: Callbacks) -> Iterator[Callback]:
     for account in ledger.accounts():
-        yield from kept.standing(account)
+        yield from kept.unfinished(account)
 
 
 def _line(one: Callback) -> str:

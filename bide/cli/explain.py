@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bide.contract import Failure
     from bide.ledger import Ledger, Record
-    from bide.ledger.snapshot import Sight
+    from bide.ledger.snapshot import JobSnapshot
 
 
 @click.command()
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 @broker_option
 def explain(job_id: str, broker: str | None, as_json: bool) -> None:
     """Tell a job's story: what happened, why it waits, what comes next, what to do."""
-    from bide.ledger.snapshot import look  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+    from bide.ledger.snapshot import take_snapshot  # noqa: PLC0415 - Redis takes a while, and --help does not need it
 
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)
-        story = explained(look(ledger, record), replayed_as=replayed(ledger, [record.job_id]).get(record.job_id))
+        again_as = replayed(ledger, [record.job_id]).get(record.job_id)
+        story = explained(take_snapshot(ledger, record), replayed_as=again_as)
     if as_json:
         echo_json(story)
     else:
@@ -52,15 +53,15 @@ def _found(ledger: Ledger, job_id: str) -> Record:
     return record
 
 
-def explained(sight: Sight, *, replayed_as: str | None = None) -> dict[str, Any]:
+def explained(snapshot: JobSnapshot, *, replayed_as: str | None = None) -> dict[str, Any]:
     """The whole story as JSON; times are ISO 8601 in UTC."""
     from bide.cli.advice import remedy  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
     from bide.describe import describe  # noqa: PLC0415 - as above
     from bide.ledger import timeline  # noqa: PLC0415 - as above
 
-    record, stands = sight.record, sight.standing
+    record, stands = snapshot.record, snapshot.account_state
     failure = record.failure if record.text("error") and record.text("state") != "queued" else None
-    at, what = timeline.next_look(sight)
+    at, what = timeline.next_look(snapshot)
     metadata = record.request.metadata if record.request_json else {}
     to_do = remedy(record.state, failure.code if failure else None)
     if stands.paused and record.text("state") == "queued":
@@ -72,7 +73,7 @@ def explained(sight: Sight, *, replayed_as: str | None = None) -> dict[str, Any]
         "account": record.account.account,
         "operation": record.text("op"),
         "what": describe(record.request) if record.request_json else None,
-        "why": timeline.why(sight),
+        "why": timeline.why(snapshot),
         "next_at": _iso(at),
         "next": what or None,
         "to_do": to_do,
@@ -81,7 +82,7 @@ def explained(sight: Sight, *, replayed_as: str | None = None) -> dict[str, Any]
         "money": timeline.money(record),
         "provider_job_id": record.text("pid") or None,
         "polls": int(record.number("polls")),
-        "polls_are": _poll_timing(sight),
+        "polls_are": _poll_timing(snapshot),
         "deadline_at": _iso(record.number("deadline")),
         "metadata": metadata,
         "replay_of": metadata.get("replay_of"),
@@ -93,7 +94,7 @@ def explained(sight: Sight, *, replayed_as: str | None = None) -> dict[str, Any]
                 "what": event.what,
                 "detail": event.detail,
             }
-            for event in timeline.events(sight)
+            for event in timeline.events(snapshot)
         ],
     }
 
@@ -109,14 +110,14 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
     return f"`bide failed replay {record.job_id}` buys the same again, as a new job"
 
 
-def _poll_timing(sight: Sight) -> str | None:
+def _poll_timing(snapshot: JobSnapshot) -> str | None:
     """Why a job's polls are timed so, by the provider's own plan; the command does not know the worker's settings."""
     from bide.errors import BideError  # noqa: PLC0415 - as above
     from bide.polling.duration_model import DurationModel  # noqa: PLC0415 - as above
     from bide.polling.timing import why  # noqa: PLC0415 - as above
     from bide.providers import find  # noqa: PLC0415 - as above
 
-    record, duration_model = sight.record, DurationModel.from_text(sight.duration_model)
+    record, duration_model = snapshot.record, DurationModel.from_text(snapshot.duration_model)
     estimate = record.number("estimate") or None
     if duration_model.about(estimate) is None and record.text("state") != "running":
         return None  # nothing is known, and no poll is due

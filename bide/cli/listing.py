@@ -109,7 +109,7 @@ def search(ledger: Ledger, wanted: Wanted, *, most: int) -> Found:
 
 def _troubles(ledger: Ledger, wanted: Wanted) -> dict[str, str]:
     """The reasons why accounts do not submit, by account."""
-    stands = [ledger.standing(name) for name in ledger.accounts() if wanted.of(name)]
+    stands = [ledger.account_state(name) for name in ledger.accounts() if wanted.of(name)]
     return {str(each.account): each.trouble for each in stands if each.trouble}
 
 

@@ -26,7 +26,7 @@ _FIELDS = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class AccountState:
     """An account's breaker and pause at `now` [seconds since the epoch]; empty texts and zeros where it is well."""
 
     account: AccountName
@@ -58,7 +58,7 @@ class Standing:
         return ""
 
 
-class Health(Scripted):
+class CircuitBreaker(Scripted):
     """Blocks, pauses and resumes the submits of whole accounts; polls and downloads go on."""
 
     def hold(self, account: AccountName, *, seconds: float, reason: str) -> bool:
@@ -74,7 +74,7 @@ class Health(Scripted):
         """End the pause and close the breaker. False: there was no pause, and the breaker was closed."""
         return bool(self._run(account, scripts.account.Resume()))
 
-    def standing(self, account: AccountName) -> Standing:
+    def account_state(self, account: AccountName) -> AccountState:
         """The breaker and the pause of an account now."""
         pipeline = self.server.pipeline(transaction=False)
         pipeline.hmget(f"{prefix(account)}account", _FIELDS)
@@ -84,7 +84,7 @@ class Health(Scripted):
         now = float(seconds) if self._clock is None else self._clock()
         open_seconds = float(found["gate_until"] or 0) - now
         failures = int(found["strikes"] or 0)
-        return Standing(
+        return AccountState(
             account,
             now,
             paused=found["paused"],

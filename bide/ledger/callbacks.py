@@ -86,7 +86,7 @@ class Callbacks(Scripted):
         reply = self._run(account, scripts.callbacks.Claim(most=most, claim_seconds=seconds))
         return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3]), one[4]) for one in reply]
 
-    def put_off(self, account: AccountName, waiting: Sequence[tuple[Owed, float]]) -> None:
+    def postpone(self, account: AccountName, waiting: Sequence[tuple[Owed, float]]) -> None:
         """Give back callbacks that were claimed and not tried; each is due again after its seconds."""
         each = [scripts.callbacks.Waiting(owed.job_id, owed.host, seconds) for owed, seconds in waiting]
         self._run(account, scripts.callbacks.Postpone(waiting=each))
@@ -108,7 +108,7 @@ class Callbacks(Scripted):
         script = scripts.callbacks.Replay(id=job_id, retention_seconds=self.timing.retention_seconds)
         return bool(self._run(account, script))
 
-    def standing(self, account: AccountName, *, most: int = 1000) -> list[Callback]:
+    def unfinished(self, account: AccountName, *, most: int = 1000) -> list[Callback]:
         """The callbacks that failed, oldest first, then those that are still tried, next first."""
         entries = [*self._entries(account, UNDELIVERED, most), *self._entries(account, OWED, most)]
         pipeline = self.server.pipeline(transaction=False)

@@ -17,7 +17,7 @@ ANSWERING = "answering"
 
 
 @dataclass
-class Standing:
+class StateCount:
     """Jobs of one state."""
 
     jobs: int = 0
@@ -33,15 +33,15 @@ class Standing:
 class Census(Scripted):
     """Counts every live job, at most 50,000 of each clock; raises `LedgerAwayError`."""
 
-    def of(self, account: AccountName) -> dict[str, Standing]:
+    def of(self, account: AccountName) -> dict[str, StateCount]:
         """All states of live jobs, also those that none is in."""
         found = {
-            state: Standing() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)
+            state: StateCount() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)
         }
         for clock in ("queued", "lease", "due", "unconfirmed"):
             for state, jobs, oldest in self._count(account, clock):
                 ended = clock == "lease" and state in (*FINAL_STATES, "unconfirmed")
-                found.setdefault(ANSWERING if ended else state, Standing()).add(jobs, oldest)
+                found.setdefault(ANSWERING if ended else state, StateCount()).add(jobs, oldest)
         return found
 
     def _count(self, account: AccountName, clock: str) -> list[tuple[str, int, float]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from bide.contract import FailureCode, GenerateRequest, JobState
 from bide.ledger import scripts
-from bide.ledger.breaker import Health
+from bide.ledger.breaker import CircuitBreaker
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.records import (
     AccountName,
@@ -25,7 +25,7 @@ from bide.ledger.replies import claimed_of, hint_of, messages_of, pairs, round_o
 from bide.ledger.script import Key
 from bide.ledger.scripted import error_of
 from bide.ledger.submits import Submits, bought_before
-from bide.ledger.unconfirmed import Settling
+from bide.ledger.unconfirmed import UnconfirmedSubmits
 
 __all__ = ["ACCOUNTS_KEY", "Ledger", "idempotency_key", "prefix"]
 
@@ -40,7 +40,7 @@ LATE_IN_LINE = "the deadline passed while the job waited in line; nothing was bo
 LATE_BEFORE_RESUBMIT = "the deadline passed before it was submitted again; the first submit may have been accepted"
 
 
-class Ledger(Submits, Settling, Health):
+class Ledger(Submits, UnconfirmedSubmits, CircuitBreaker):
     """All scripts of all accounts on one Redis.
 
     Every method raises `LedgerAwayError` when Redis stays away.
@@ -127,8 +127,8 @@ class Ledger(Submits, Settling, Health):
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
         `attempt`: the submit that was refused, where one was. That counts also where its lease was lost meanwhile. It
-        leaves the job unconfirmed (`DOUBTED`) where an earlier submit of it may have been accepted. `note`: what people
-        need to know of this end.
+        leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted. `note`: what
+        people need to know of this end.
         """
         key, value = ("result", result) if result else ("error", error)
         script = scripts.job.Conclude(
@@ -145,7 +145,7 @@ class Ledger(Submits, Settling, Health):
         )
         return Concluded(int(self._run(record.account, script)))
 
-    def put_off(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
+    def postpone(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
         """Let go of a step that could not be done this time; its message comes again after `seconds`.
 
         A job that is not bought yet gives its place up until then.

@@ -1,7 +1,7 @@
 """A provider's own call has a job polled now instead of later, and changes nothing else.
 
 Calls can be forged, doubled and lost. So a call is never believed, only taken as a reason to poll. And calls bring few
-polls about: `MOST_LOOKS` for a job in all its life, `GAP_SECONDS` apart.
+polls about: `MOST_POLLS` for a job in all its life, `GAP_SECONDS` apart.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from bide.ledger.scripted import Scripted
 GAP_SECONDS = 5.0
 
 #: How many polls calls bring about for one job.
-MOST_LOOKS = 5
+MOST_POLLS = 5
 
 
-class Hastened(StrEnum):
+class PollNowOutcome(StrEnum):
     """What came of a call."""
 
-    HASTENED = "hastened"  # the job is polled now
+    POLLED_NOW = "hastened"  # the job is polled now
     NOTED = "noted"  # a poll is under way, another one follows it
     REPEATED = "repeated"  # a call has had its poll just now, or the job has had them all
     NOTHING = "nothing"  # no such job, not at the provider, or there is a reason not to poll sooner
 
 
-class Calls(Scripted):
+class ProviderCalls(Scripted):
     """Takes calls; each method raises `LedgerAwayError` when Redis stays away."""
 
-    def hasten(self, account: AccountName, job_id: str) -> tuple[Hastened, Messages]:
+    def poll_now(self, account: AccountName, job_id: str) -> tuple[PollNowOutcome, Messages]:
         """Poll this job now, if it is at the provider and calls have not had it polled too often."""
-        script = scripts.job.PollNow(id=job_id, gap_seconds=GAP_SECONDS, most=MOST_LOOKS)
+        script = scripts.job.PollNow(id=job_id, gap_seconds=GAP_SECONDS, most=MOST_POLLS)
         outcome, round_ = self._run(account, script)
-        return Hastened(outcome), Messages(round=round_of(account, round_))
+        return PollNowOutcome(outcome), Messages(round=round_of(account, round_))

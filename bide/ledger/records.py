@@ -84,7 +84,7 @@ class Concluded(Enum):
     NOT_OURS = 0  # another worker's to end
     ENDED = 1
     AGAIN = 2  # it may have been accepted, and is in line to be submitted again, as its request allows
-    DOUBTED = 3  # it was to fail, and is unconfirmed: an earlier submit of it may have been accepted
+    UNCONFIRMED = 3  # it was to fail, and is unconfirmed: an earlier submit of it may have been accepted
     BOUGHT = 4  # an earlier submit of it is known to have been accepted: it is polled
 
     def __bool__(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bide.ledger.breaker import Health, Standing
+from bide.ledger.breaker import AccountState, CircuitBreaker
 from bide.ledger.keys import prefix
 from bide.ledger.records import Record
 
@@ -22,11 +22,11 @@ class Poll:
 
 
 @dataclass(frozen=True)
-class Sight:
+class JobSnapshot:
     """What there is to know; times are in seconds since the epoch, 0 where there is none."""
 
     record: Record
-    standing: Standing
+    account_state: AccountState
     #: The clock the job stands on ('' for none), and its score there.
     clock: str = ""
     score: float = 0.0
@@ -45,10 +45,10 @@ class Sight:
 
     @property
     def now(self) -> float:
-        return self.standing.now
+        return self.account_state.now
 
 
-def look(ledger: Health, record: Record) -> Sight:
+def take_snapshot(ledger: CircuitBreaker, record: Record) -> JobSnapshot:
     """Read all of it; raises `LedgerAwayError`."""
     at, job_id = prefix(record.account), record.job_id
     pipeline = ledger.server.pipeline(transaction=False)
@@ -63,9 +63,9 @@ def look(ledger: Health, record: Record) -> Sight:
     clock, score = next(
         ((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0)
     )
-    return Sight(
+    return JobSnapshot(
         record,
-        ledger.standing(record.account),
+        ledger.account_state(record.account),
         clock=clock,
         score=float(score),
         ahead=int(ahead or 0),

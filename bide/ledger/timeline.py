@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bide.contract import FailureCode, JobState
 from bide.ledger.records import Record
-from bide.ledger.snapshot import Sight
+from bide.ledger.snapshot import JobSnapshot
 
 #: Without a sweep for this long no worker runs for the account [seconds].
 UNSWEPT_SECONDS = 60.0
@@ -26,10 +26,10 @@ class Event:
     detail: str = ""
 
 
-def events(sight: Sight) -> list[Event]:
+def events(snapshot: JobSnapshot) -> list[Event]:
     """What happened, in order; of submits only the last has its time, and polls are remembered to the tenth."""
-    created = sight.record.number("created")
-    found = [*_beginning(sight.record), *_polled(sight), *_end(sight)]
+    created = snapshot.record.number("created")
+    found = [*_beginning(snapshot.record), *_polled(snapshot), *_end(snapshot)]
     return sorted(found, key=lambda event: round(event.at - created, 1))
 
 
@@ -44,27 +44,27 @@ def _beginning(record: Record) -> Iterator[Event]:
         yield Event(record.number("submitted"), "accepted", f"by the provider as {record.text('pid')}{estimate}")
 
 
-def _polled(sight: Sight) -> Iterator[Event]:
-    missing = int(sight.record.number("polls")) - len(sight.polls)
-    if sight.polls and missing > 0:
-        yield Event(sight.polls[0].at, "polls", f"{missing} earlier ones are not kept")
-    for poll in sight.polls:
+def _polled(snapshot: JobSnapshot) -> Iterator[Event]:
+    missing = int(snapshot.record.number("polls")) - len(snapshot.polls)
+    if snapshot.polls and missing > 0:
+        yield Event(snapshot.polls[0].at, "polls", f"{missing} earlier ones are not kept")
+    for poll in snapshot.polls:
         yield Event(poll.at, "poll", f"{poll.late_seconds:.1f} s late: {poll.said}")
-    if calls := int(sight.record.number("calls")):
+    if calls := int(snapshot.record.number("calls")):
         last = f"the last of {calls} calls" if calls > 1 else "the call"
-        yield Event(sight.record.number("called_at"), "called", f"{last} that had the job looked at sooner")
+        yield Event(snapshot.record.number("called_at"), "called", f"{last} that had the job looked at sooner")
 
 
-def _end(sight: Sight) -> Iterator[Event]:
-    record = sight.record
+def _end(snapshot: JobSnapshot) -> Iterator[Event]:
+    record = snapshot.record
     if record.text("ended"):
         again = f"; fetching it failed {record.text('tries')} times" if record.text("tries") else ""
         yield Event(record.number("ended"), "made", f"the provider has the result{again}")
     if record.text("finished"):
         yield Event(record.number("finished"), record.text("state"), _outcome(record))
-    if sight.callback_failed_at:
+    if snapshot.callback_failed_at:
         tries = f"given up after {record.number('callback_tries'):.0f} tries: {record.text('callback_note')}"
-        yield Event(sight.callback_failed_at, "callback", tries)
+        yield Event(snapshot.callback_failed_at, "callback", tries)
     elif record.text("callback_owed"):
         outcome = record.text("callback_note") or "not tried yet"
         what = f"owed since then: {outcome}".removesuffix(": delivered")
@@ -98,45 +98,45 @@ def money(record: Record) -> str:
     return "may have been bought" if unconfirmed or left else "not bought"
 
 
-def why(sight: Sight) -> list[str]:
+def why(snapshot: JobSnapshot) -> list[str]:
     """Why the job is where it is, the weightiest reason first."""
-    state = sight.record.text("state")
+    state = snapshot.record.text("state")
     if state == JobState.UNCONFIRMED:
         return ["nobody knows whether its submit was accepted: it waits for an operator"]
-    if sight.record.state.final and not sight.clock:
+    if snapshot.record.state.final and not snapshot.clock:
         return ["it is over"]
-    reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[sight.clock or "lease"](sight)
-    silence = sight.now - sight.swept_at
-    if sight.swept_at and silence > UNSWEPT_SECONDS:
+    reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[snapshot.clock or "lease"](snapshot)
+    silence = snapshot.now - snapshot.swept_at
+    if snapshot.swept_at and silence > UNSWEPT_SECONDS:
         reasons.insert(0, f"no process has looked after its account for {silence:.0f} s: is a worker running?")
     return reasons
 
 
-def _in_line(sight: Sight) -> list[str]:
-    account, found = sight.standing, []
+def _in_line(snapshot: JobSnapshot) -> list[str]:
+    account, found = snapshot.account_state, []
     if account.trouble:
         found.append(f"its account: {account.trouble}")
-    if account.max_in_flight and sight.in_flight >= account.max_in_flight:
+    if account.max_in_flight and snapshot.in_flight >= account.max_in_flight:
         found.append(f"all {account.max_in_flight} places of its account are taken")
-    if sight.ahead:
-        found.append(f"{sight.ahead} others are before it in line")
+    if snapshot.ahead:
+        found.append(f"{snapshot.ahead} others are before it in line")
     if account.submits_per_second and not account.trouble:
         found.append(f"its account makes at most {account.submits_per_second:g} submits a second")
-    if sight.record.text("note"):
-        found.append(f"last said: {sight.record.text('note')}")
+    if snapshot.record.text("note"):
+        found.append(f"last said: {snapshot.record.text('note')}")
     return found or ["it is its turn: a worker lets it in within seconds"]
 
 
-def _at_the_provider(sight: Sight) -> list[str]:
-    note, late = sight.record.text("note"), sight.now - sight.score
+def _at_the_provider(snapshot: JobSnapshot) -> list[str]:
+    note, late = snapshot.record.text("note"), snapshot.now - snapshot.score
     found = [f"the provider is at work on it{f' and last said: {note}' if note else ''}"]
     if late > LATE_SECONDS:
         found.insert(0, f"its poll is {late:.0f} s late: is a poller running?")
     return found
 
 
-def _in_hand(sight: Sight) -> list[str]:
-    record, note = sight.record, sight.record.text("note")
+def _in_hand(snapshot: JobSnapshot) -> list[str]:
+    record, note = snapshot.record, snapshot.record.text("note")
     if record.text("token"):
         return [
             {"queued": "a worker is about to submit it", "submitting": "a worker awaits the provider's answer"}.get(
@@ -148,16 +148,16 @@ def _in_hand(sight: Sight) -> list[str]:
     return [*found, f"last said: {note}"] if note and record.text("tries") else found
 
 
-def next_look(sight: Sight) -> tuple[float, str]:
+def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
     """When something happens next of itself [seconds since the epoch, 0 for unknown], and what."""
-    if sight.clock == "due":
-        return sight.score, "poll"
-    if sight.clock == "queued" and not sight.standing.paused and sight.standing.held_seconds > 0:
-        return sight.now + sight.standing.held_seconds, "its account may submit again"
-    if sight.clock == "queued":
-        return sight.record.number("deadline"), "it fails if it still waits (deadline)"
-    if sight.clock == "lease" and sight.record.text("token"):
-        return sight.score, "the worker's lease ends unless it is renewed"
-    if sight.clock == "lease":
-        return sight.score, "told again if no worker took it"
-    return (sight.callback_at, "callback") if sight.callback_at else (0.0, "")
+    if snapshot.clock == "due":
+        return snapshot.score, "poll"
+    if snapshot.clock == "queued" and not snapshot.account_state.paused and snapshot.account_state.held_seconds > 0:
+        return snapshot.now + snapshot.account_state.held_seconds, "its account may submit again"
+    if snapshot.clock == "queued":
+        return snapshot.record.number("deadline"), "it fails if it still waits (deadline)"
+    if snapshot.clock == "lease" and snapshot.record.text("token"):
+        return snapshot.score, "the worker's lease ends unless it is renewed"
+    if snapshot.clock == "lease":
+        return snapshot.score, "told again if no worker took it"
+    return (snapshot.callback_at, "callback") if snapshot.callback_at else (0.0, "")

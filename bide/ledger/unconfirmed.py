@@ -18,7 +18,7 @@ GIVEN_UP = "given up by an operator; the provider may have accepted and charged 
 CANCELED = "canceled on request; what the provider has accepted stands and is charged"
 
 
-class Settling(Scripted):
+class UnconfirmedSubmits(Scripted):
     """Scripts of one job by hand; each does nothing to a job that is not, or no longer, in the state for it."""
 
     def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:

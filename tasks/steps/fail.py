@@ -15,7 +15,7 @@ from workers.toolbox import Toolbox
 OTHERWISE = {
     Concluded.NOT_OURS: "lease_lost",
     Concluded.AGAIN: "submit_again",
-    Concluded.DOUBTED: "unconfirmed",
+    Concluded.UNCONFIRMED: "unconfirmed",
     Concluded.BOUGHT: "bought_before",
 }
 
@@ -31,7 +31,7 @@ def fail(
         return lease_lost()
     tools.dispatcher.send(tools.ledger.admit(record.account))
     if not concluded:  # an earlier submit counts
-        unconfirmed = FailureCode.SUBMISSION_UNKNOWN.value if concluded is Concluded.DOUBTED else None
+        unconfirmed = FailureCode.SUBMISSION_UNKNOWN.value if concluded is Concluded.UNCONFIRMED else None
         note("warning", outcome=OTHERWISE[concluded], code=unconfirmed, reason=redacted(record, message))
         return Ignore(OTHERWISE[concluded])
     tally.count(record.account, FAILED_JOBS, code.value)

@@ -87,7 +87,7 @@ def _put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend
     """The inputs can't be had now: try again later."""
     note("warning", outcome="put_off", reason=redacted(record, reason))
     seconds = INPUTS_BACKOFF.delay(0)
-    return Suspend(tools.ledger.put_off(record, token, seconds=seconds, note=reason[:200]))
+    return Suspend(tools.ledger.postpone(record, token, seconds=seconds, note=reason[:200]))
 
 
 def _too_late(tools: Toolbox, record: Record, token: str) -> Outcome:

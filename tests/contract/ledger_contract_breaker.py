@@ -91,7 +91,7 @@ class BreakerContract:
         """Only the first pause is news; the account says why, since when and by whom."""
         assert stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
         assert not stage.ledger.pause(ACCOUNT, reason="lunch", by="operator")
-        stands = stage.ledger.standing(ACCOUNT)
+        stands = stage.ledger.account_state(ACCOUNT)
         assert (stands.paused, stands.paused_by) == ("no credit", "bide")
         assert stands.trouble == "paused by bide since 2023-11-14 22:13:20 UTC: no credit"
 
@@ -124,7 +124,7 @@ class BreakerContract:
         refuse(stage, "a", after_seconds=300)
         assert stage.ledger.resume(ACCOUNT)
         assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a"]
-        assert stage.ledger.standing(ACCOUNT).trouble == ""
+        assert stage.ledger.account_state(ACCOUNT).trouble == ""
 
     def test_an_open_breaker_is_news_once(self, stage: Stage) -> None:
         """Each poll that hears of the refused key prolongs it; only the first, or another reason, is worth a line."""
@@ -150,7 +150,7 @@ class BreakerContract:
         stage.clock.advance(5)
         assert not stage.ledger.admit(ACCOUNT).hints
         assert stage.arrive("e").verb is Verb.WAIT
-        assert stage.ledger.standing(ACCOUNT).probe == ahead.job_id
+        assert stage.ledger.account_state(ACCOUNT).probe == ahead.job_id
         assert len(stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p").hints) == 4
 
     def test_a_line_goes_on_once_the_provider_is_well(self, stage: Stage) -> None:
@@ -186,7 +186,7 @@ class BreakerContract:
         elif end == "failed":
             stage.ledger.conclude(record, "t", JobState.FAILED, error=ERROR)
         else:
-            stage.ledger.put_off(record, "t", seconds=60, note="inputs")
+            stage.ledger.postpone(record, "t", seconds=60, note="inputs")
         (other,) = stage.ledger.admit(ACCOUNT).hints
         assert other.job_id != ahead.job_id
 
@@ -208,9 +208,9 @@ class BreakerContract:
     def test_unconfirmed_submits_in_a_row_stop_the_others(self, stage: Stage) -> None:
         """A provider that answers nothing gets one submit at a time: each further one would be unconfirmed, too."""
         for number in range(MOST_DOUBTS):
-            assert stage.ledger.standing(ACCOUNT).trouble == ""
+            assert stage.ledger.account_state(ACCOUNT).trouble == ""
             stage.unconfirmed(f"j{number}")
-        stands = stage.ledger.standing(ACCOUNT)
+        stands = stage.ledger.account_state(ACCOUNT)
         assert (stands.held_seconds, stands.strikes) == (1, 1)
         assert "5 submits in a row" in stands.held_reason
         stage.arrive("a")
@@ -220,7 +220,7 @@ class BreakerContract:
         record = intended_again(stage, ahead.job_id, "t")
         stage.clock.advance(0.1)
         assert stage.ledger.conclude(record, "t", JobState.UNCONFIRMED, error=ERROR)
-        assert stage.ledger.standing(ACCOUNT).held_seconds == pytest.approx(2)
+        assert stage.ledger.account_state(ACCOUNT).held_seconds == pytest.approx(2)
         assert not stage.ledger.admit(ACCOUNT).hints
         assert stage.state("b") == "queued"
 
@@ -229,7 +229,7 @@ class BreakerContract:
         for number in range(MOST_DOUBTS + 2):
             stage.unconfirmed(f"j{number}")
             stage.running(f"ok{number}")
-        assert stage.ledger.standing(ACCOUNT).trouble == ""
+        assert stage.ledger.account_state(ACCOUNT).trouble == ""
 
     def test_an_unconfirmed_submit_that_is_reported_twice_counts_once(self, stage: Stage) -> None:
         """A script that runs twice, as a Redis client may have it."""
@@ -237,12 +237,12 @@ class BreakerContract:
             record, token, _ = stage.submitting(f"j{number}")
             for _ in range(2):
                 assert stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-        assert stage.ledger.standing(ACCOUNT).trouble == ""
+        assert stage.ledger.account_state(ACCOUNT).trouble == ""
 
     def test_a_sweep_notes_what_the_settings_allow(self, stage: Stage) -> None:
         """For people, whose commands do not know them."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=7, submits_per_second=0.5)
         stage.arrive("a")
         stage.ledger.sweep(ACCOUNT)
-        stands = stage.ledger.standing(ACCOUNT)
+        stands = stage.ledger.account_state(ACCOUNT)
         assert (stands.max_in_flight, stands.submits_per_second) == (7, 0.5)

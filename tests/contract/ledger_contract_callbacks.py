@@ -74,7 +74,7 @@ class CallbacksContract:
         for _ in range(2):
             callbacks.tried(owed, Outcome.DELIVERED)
         stage.clock.advance(3600)
-        assert (claim(callbacks), callbacks.standing(ACCOUNT)) == ([], [])
+        assert (claim(callbacks), callbacks.unfinished(ACCOUNT)) == ([], [])
 
     def test_a_failed_attempt_comes_again(self, stage: Stage, callbacks: Callbacks) -> None:
         """After its pause, with its attempts counted, and its record kept as long as it takes."""
@@ -85,7 +85,7 @@ class CallbacksContract:
         assert stage.ttl("job", "a") == stage.ttl("body", "a") == 604800
         stage.clock.advance(9)
         assert not callbacks.due(ACCOUNT)
-        (standing,) = callbacks.standing(ACCOUNT)
+        (standing,) = callbacks.unfinished(ACCOUNT)
         assert (standing.failed, standing.tries, standing.note) == (False, 1, "HTTP 503")
         stage.clock.advance(1)
         assert [owed.tries for owed in claim(callbacks)] == [1]
@@ -95,7 +95,7 @@ class CallbacksContract:
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
         assert owed.host == ""
-        callbacks.put_off(ACCOUNT, [(replace(owed, host="example.com:443"), 5)])
+        callbacks.postpone(ACCOUNT, [(replace(owed, host="example.com:443"), 5)])
         assert (callbacks.due(ACCOUNT), callbacks.due_in(ACCOUNT)) == (False, 5)
         stage.clock.advance(5)
         assert callbacks.due(ACCOUNT)
@@ -107,7 +107,7 @@ class CallbacksContract:
         (owed,) = claim(callbacks)
         callbacks.tried(owed, Outcome.DELIVERED)
         stage.server.delete(f"{prefix(ACCOUNT)}job:a")
-        callbacks.put_off(ACCOUNT, [(owed, 5)])
+        callbacks.postpone(ACCOUNT, [(owed, 5)])
         assert callbacks.due_in(ACCOUNT) is None
         assert not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
 
@@ -116,7 +116,7 @@ class CallbacksContract:
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
         callbacks.tried(owed, Outcome.FAILED, note="HTTP 410")
-        (standing,) = callbacks.standing(ACCOUNT)
+        (standing,) = callbacks.unfinished(ACCOUNT)
         assert (standing.failed, standing.job_id, standing.note) == (True, "a", "HTTP 410")
         assert stage.ttl_of(prefix(ACCOUNT) + "undelivered") == 604800
         assert claim(callbacks) == []
@@ -124,7 +124,7 @@ class CallbacksContract:
         assert callbacks.replay(ACCOUNT, "a")
         (again,) = claim(callbacks)
         assert (named(stage, again), again.tries, again.age_seconds) == (named(stage, owed), 0, 0)
-        assert [one.failed for one in callbacks.standing(ACCOUNT)] == [False]
+        assert [one.failed for one in callbacks.unfinished(ACCOUNT)] == [False]
 
     def test_what_can_not_be_replayed(self, stage: Stage, callbacks: Callbacks) -> None:
         """A job that asked for no callback, one that goes on, one that does not exist."""

@@ -27,14 +27,14 @@ class EndsContract:
         record, token, attempt = stage.submitting("a")
         stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]")
         assert stage.resume("a", token="t").verb is Verb.STORE
-        (hint,) = stage.ledger.put_off(record, "t", seconds=4, note="S3 away", ask_again=True).hints
+        (hint,) = stage.ledger.postpone(record, "t", seconds=4, note="S3 away", ask_again=True).hints
         assert (hint.queue, hint.countdown_seconds) == ("bide.store", 4)
         assert (stage.field("a", "outputs"), stage.field("a", "tries"), stage.field("a", "note")) == (
             "",
             "1",
             "S3 away",
         )
-        assert stage.ledger.put_off(record, "t", seconds=4, note="").hints == ()
+        assert stage.ledger.postpone(record, "t", seconds=4, note="").hints == ()
         assert stage.resume("a").verb is Verb.STORE
 
     def test_an_end_makes_room(self, stage: Stage) -> None:

@@ -8,7 +8,7 @@ from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Limits, Polled, Record
 from bide.ledger.keys import prefix
 from bide.ledger.listing import Job, Listing, Wanted
-from bide.ledger.snapshot import Sight, look
+from bide.ledger.snapshot import JobSnapshot, take_snapshot
 from bide.ledger.timeline import events, money, next_look, why
 from tests.contract.ledger_stage import ACCOUNT, Stage
 
@@ -24,7 +24,7 @@ class SnapshotContract:
         for seconds, late, note in [(2, 0.04, "queued"), (4, 1.5, "queued"), (8, 0.0, "half; done")]:
             poll(stage, "a", seconds, late, note)
         opened = number(stage, "a", "created")
-        assert [(one.at - opened, one.late_seconds, one.said) for one in sight(stage, "a").polls] == [
+        assert [(one.at - opened, one.late_seconds, one.said) for one in snapshot(stage, "a").polls] == [
             (2, 0.0, "queued"),
             (6, 1.5, "queued"),
             (14, 0.0, "half, done"),
@@ -35,7 +35,7 @@ class SnapshotContract:
         stage.running("a")
         for count in range(100):
             poll(stage, "a", 30, 0.3, "processing" if count < 50 else "a status word that is much too long 📷")
-        seen = sight(stage, "a")
+        seen = snapshot(stage, "a")
         assert len(str(stage.server.hget(f"{prefix(ACCOUNT)}body:a", "polls")).encode()) <= 200 + 32 + 4
         assert 4 <= len(seen.polls) <= 20
         assert {one.said for one in seen.polls} == {"a status word that is much too l"}
@@ -46,7 +46,7 @@ class SnapshotContract:
         """They lie beside its request: no key of their own, and the same end."""
         stage.running("a")
         poll(stage, "a", 2, 0.0, "done", kind="ended")
-        assert [event.detail for event in events(sight(stage, "a")) if event.what == "poll"] == ["0.0 s late: done"]
+        assert [event.detail for event in events(snapshot(stage, "a")) if event.what == "poll"] == ["0.0 s late: done"]
         assert stage.ttl("body", "a") == -1
         record = stage.resume("a", token="t").record
         assert record is not None
@@ -65,7 +65,7 @@ class SnapshotContract:
         stage.clock.advance(1)
         stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"outputs":[{"uri":"s3://b/k","size":5}]}')
         stage.ledger.answered(ACCOUNT, "a")
-        told = [(event.what, event.detail) for event in events(sight(stage, "a"))]
+        told = [(event.what, event.detail) for event in events(snapshot(stage, "a"))]
         assert told == [
             ("opened", "interactive, may take 1800 s"),
             ("submit", "attempt 1"),
@@ -74,8 +74,8 @@ class SnapshotContract:
             ("made", "the provider has the result"),
             ("succeeded", "downloaded and stored 1 object of 5 bytes: s3://b/k"),
         ]
-        assert why(sight(stage, "a")) == ["it is over"]
-        assert next_look(sight(stage, "a")) == (0.0, "")
+        assert why(snapshot(stage, "a")) == ["it is over"]
+        assert next_look(snapshot(stage, "a")) == (0.0, "")
 
     def test_why_a_job_waits_in_line(self, stage: Stage) -> None:
         """Its account, its capacity, its rate, and who is before it."""
@@ -83,25 +83,25 @@ class SnapshotContract:
         for name in "abc":
             stage.arrive(name)
         stage.ledger.sweep(ACCOUNT)
-        assert why(sight(stage, "c")) == [
+        assert why(snapshot(stage, "c")) == [
             "all 1 places of its account are taken",
             "1 others are before it in line",
             "its account makes at most 5 submits a second",
         ]
         stage.ledger.pause(ACCOUNT, reason="no credit", by="operator")
-        assert why(sight(stage, "c"))[0].startswith("its account: paused by operator since 2023")
+        assert why(snapshot(stage, "c"))[0].startswith("its account: paused by operator since 2023")
         stage.ledger.resume(ACCOUNT)
         stage.ledger.hold(ACCOUNT, seconds=30, reason="HTTP 401")
-        assert why(sight(stage, "c"))[0] == "its account: no submits for another 30 s: HTTP 401"
-        assert next_look(sight(stage, "c")) == (stage.clock.now + 30, "its account may submit again")
+        assert why(snapshot(stage, "c"))[0] == "its account: no submits for another 30 s: HTTP 401"
+        assert next_look(snapshot(stage, "c")) == (stage.clock.now + 30, "its account may submit again")
 
     def test_why_nothing_moves(self, stage: Stage) -> None:
         """Polls that are late and an account that no process sweeps point at processes that are not there."""
         stage.running("a", first_poll_seconds=5)
         stage.ledger.sweep(ACCOUNT)
-        assert next_look(sight(stage, "a")) == (stage.clock.now + 5, "poll")
+        assert next_look(snapshot(stage, "a")) == (stage.clock.now + 5, "poll")
         stage.clock.advance(105)
-        assert why(sight(stage, "a")) == [
+        assert why(snapshot(stage, "a")) == [
             "no process has looked after its account for 105 s: is a worker running?",
             "its poll is 100 s late: is a poller running?",
             "the provider is at work on it",
@@ -190,11 +190,11 @@ def poll(stage: Stage, job_id: str, seconds: float, late: float, note: str, *, k
     stage.ledger.polled(ACCOUNT, [Polled(job_id, kind, 5.0, note=note, late_seconds=late)])  # type: ignore[arg-type]  # as given
 
 
-def sight(stage: Stage, job_id: str) -> Sight:
+def snapshot(stage: Stage, job_id: str) -> JobSnapshot:
     """The job as people see it."""
     record = stage.ledger.read(ACCOUNT, job_id)
     assert record is not None
-    return look(stage.ledger, record)
+    return take_snapshot(stage.ledger, record)
 
 
 def number(stage: Stage, job_id: str, name: str) -> float:

@@ -225,11 +225,11 @@ class SubmitsContract:
     def test_a_submit_can_not_be_put_off(self, stage: Stage) -> None:
         """A worker that has written the intent must say what came of it; putting off before that is fine."""
         record, token, _ = stage.submitting("a")
-        assert not stage.ledger.put_off(record, token, seconds=1, note="").hints
+        assert not stage.ledger.postpone(record, token, seconds=1, note="").hints
         assert stage.clocks("a") == {"lease", "inflight"}
         step = stage.arrive("b", token="t")
         assert step.record is not None
-        (hint,) = stage.ledger.put_off(step.record, "t", seconds=9, note="inputs").hints
+        (hint,) = stage.ledger.postpone(step.record, "t", seconds=9, note="inputs").hints
         assert (hint.job_id, hint.queue, hint.countdown_seconds) == ("b", "bide.submit", 9)
 
     def test_what_is_put_off_before_it_is_bought_keeps_no_place(self, stage: Stage) -> None:
@@ -237,7 +237,7 @@ class SubmitsContract:
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record = taken(stage.arrive("a", token="t"), Verb.SUBMIT)
         stage.arrive("b")
-        messages = stage.ledger.put_off(record, "t", seconds=9, note="inputs")
+        messages = stage.ledger.postpone(record, "t", seconds=9, note="inputs")
         assert messages.round is not None
         assert messages.round.countdown_seconds == 0
         assert stage.clocks("a") == {"lease"}

@@ -161,7 +161,7 @@ class UnconfirmedContract:
         second = intended_again(stage, "a", "t2") if sent else taken(stage.resume("a", token="t2"), Verb.SUBMIT)
         for _ in range(2):  # its answer was lost on the way
             ended = stage.ledger.conclude(second, "t2", JobState.FAILED, error=ERROR, attempt=2 * sent)
-            assert ended is Concluded.DOUBTED
+            assert ended is Concluded.UNCONFIRMED
         assert stage.field("a", "callback") == "1"
         assert stage.clocks("a") == {"lease", "unconfirmed"}
         failure = taken(stage.resume("a"), Verb.ANSWER).failure

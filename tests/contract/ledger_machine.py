@@ -200,7 +200,7 @@ class LedgerMachine(People):
             self.to_answer.append((lease.record.account, lease.record.job_id, ""))
 
     def _put_off(self, lease: Lease) -> None:
-        self._send(self.ledger.put_off(lease.record, lease.token, seconds=4, note="later", ask_again=True))
+        self._send(self.ledger.postpone(lease.record, lease.token, seconds=4, note="later", ask_again=True))
         if not lease.attempt:
             self.leases.remove(lease)
 

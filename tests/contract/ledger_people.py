@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from bide.ledger import AccountName, Ledger, Messages, Record
 from bide.ledger.keys import prefix
-from bide.ledger.poll_now import Calls
+from bide.ledger.poll_now import ProviderCalls
 from tests.contract.ledger_life import among, either, either_account, event, some
 from tests.contract.ledger_stage import Clock
 
@@ -35,11 +35,11 @@ class People(RuleBasedStateMachine):
                 self.ledger.cancel_unknown(job_id)
 
     @event(weight=2, which=some)
-    def hasten(self, which: int) -> None:
+    def poll_now(self, which: int) -> None:
         """A provider calls about a job, wherever that is, twice where the answer to the first call was lost."""
-        calls = Calls(self.server, clock=self.clock)
+        calls = ProviderCalls(self.server, clock=self.clock)
         for account, job_id in self.sent[which : which + 1] * 2:
-            _, messages = calls.hasten(account, job_id)
+            _, messages = calls.poll_now(account, job_id)
             self._send(messages)
 
     @event(weight=1, account=either_account, how=among("pause", "resume", "resume"))

@@ -144,4 +144,4 @@ def called(receiver: Receiver, job_id: str, *, times: int = 1) -> list[Call]:
 def standing(rig: Rig, job_id: str) -> list[Callback]:
     """The callbacks of a job that are owed or were given up."""
     with rig.server() as server:
-        return [one for one in Callbacks(server).standing(ACCOUNT) if one.job_id == job_id]
+        return [one for one in Callbacks(server).unfinished(ACCOUNT) if one.job_id == job_id]

@@ -99,7 +99,7 @@ def called_within(tools: Toolbox, receiver: Receiver, job_ids: list[str], *, acc
 
 def standing(tools: Toolbox) -> list[Callback]:
     """What is owed or was given up."""
-    return tools.callbacks.standing(ACCOUNT)
+    return tools.callbacks.unfinished(ACCOUNT)
 
 
 def test_a_tarpit_delays_nobody_else(tools: Toolbox, receiver: Receiver) -> None:

@@ -68,11 +68,11 @@ class Hands:
 
     def standing(self) -> list[tuple[bool, int, str]]:
         """What is not delivered: given up?, tries, note."""
-        return [(one.failed, one.tries, one.note) for one in self.callbacks.standing(ACCOUNT)]
+        return [(one.failed, one.tries, one.note) for one in self.callbacks.unfinished(ACCOUNT)]
 
     def wait_seconds(self) -> float:
         """How long until the next attempt."""
-        [one] = self.callbacks.standing(ACCOUNT)
+        [one] = self.callbacks.unfinished(ACCOUNT)
         return one.at.timestamp() - self.stage.clock.now + 0.001
 
 

@@ -54,13 +54,13 @@ def test_list_of_nothing(run: Command) -> None:
 def test_replay_of_all_takes_the_given_up(callbacks: Callbacks, run: Command) -> None:
     """And no other."""
     assert run("callbacks", "replay", "--all").output == "1 callback will be sent within seconds\n"
-    assert [one.failed for one in callbacks.standing(ACCOUNT)] == [False, False]
+    assert [one.failed for one in callbacks.unfinished(ACCOUNT)] == [False, False]
 
 
 def test_replay_of_one(stage: Stage, callbacks: Callbacks, run: Command) -> None:
     """Also of one that was delivered; a job that has nothing to tell is named."""
     assert run("callbacks", "replay", "done").exit_code == 0
-    assert {one.job_id for one in callbacks.standing(ACCOUNT)} == {"gone", "later", "done"}
+    assert {one.job_id for one in callbacks.unfinished(ACCOUNT)} == {"gone", "later", "done"}
     stage.finished("silent")
     for job_id in ("silent", "nobody"):
         refused = run("callbacks", "replay", job_id)

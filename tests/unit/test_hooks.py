@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from bide.ledger import AccountName, Messages, Polled
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
-from bide.ledger.poll_now import MOST_LOOKS, Calls, Hastened
+from bide.ledger.poll_now import MOST_POLLS, PollNowOutcome, ProviderCalls
 from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
@@ -43,7 +43,7 @@ class Scene:
         self.stage.running("job-1", first_poll_seconds=600)
         self.sent: list[Messages] = []
         self.handler = Handler(
-            Calls(self.server, clock=self.clock),
+            ProviderCalls(self.server, clock=self.clock),
             hooks_of=lambda name: HOOKS_OF(*name),
             send=self.sent.append,
             providers={ACCOUNT.provider: ProviderSettings()},
@@ -203,14 +203,17 @@ def test_a_flood_brings_about_few_looks(scene: Scene) -> None:
         scene.stage.ledger.polled(ACCOUNT, [Polled("job-1", "running", 3600)])
         scene.clock.advance(60)
         scene.handler.take(ACCOUNT, "job-1")
-    assert looks == MOST_LOOKS
+    assert looks == MOST_POLLS
 
 
 def test_a_ledger_that_is_away_has_the_provider_come_back(scene: Scene) -> None:
     """503 with Retry-After, and the call is taken once the ledger is there again."""
     away = fakeredis.FakeServer()
     away.connected = False
-    here, scene.handler._calls = scene.handler._calls, Calls(fakeredis.FakeRedis(server=away, decode_responses=True))
+    here, scene.handler._calls = (
+        scene.handler._calls,
+        ProviderCalls(fakeredis.FakeRedis(server=away, decode_responses=True)),
+    )
 
     async def run() -> list[tuple[int, str]]:
         async with scene.asking() as ask:
@@ -351,4 +354,4 @@ def test_headers_are_few_and_small(scene: Scene, headers: bytes) -> None:
 
 def test_every_outcome_is_counted_by_itself() -> None:
     """No outcome of the move ends among the others."""
-    assert set(HOOKS.values) == {*(outcome.value for outcome in Hastened), "refused"}
+    assert set(HOOKS.values) == {*(outcome.value for outcome in PollNowOutcome), "refused"}

@@ -58,7 +58,7 @@ _STATES = {"queued": "in line", "lease": "being submitted or stored", "due": "at
 
 
 def _paused(tools: Toolbox, name: AccountName, queued: int) -> Iterator[Finding]:
-    stands, check = tools.ledger.standing(name), f"account {name}"
+    stands, check = tools.ledger.account_state(name), f"account {name}"
     look = "look at the account at the provider: its key, its credit, its limits"
     if stands.paused:
         yield problem(check, f"{stands.trouble}; {queued} jobs wait", f"{look}; then `bide resume {' '.join(name)}`")

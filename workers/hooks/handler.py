@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from bide.ledger import AccountName, Messages
-from bide.ledger.poll_now import Calls, Hastened
+from bide.ledger.poll_now import PollNowOutcome, ProviderCalls
 from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
 from workers.metrics.counted import HOOKS
@@ -21,7 +21,7 @@ class Handler:
 
     def __init__(
         self,
-        calls: Calls,
+        calls: ProviderCalls,
         *,
         hooks_of: Callable[[AccountName], Hooks],
         send: Callable[[Messages], None],
@@ -41,9 +41,10 @@ class Handler:
 
     def take(self, account: AccountName, job_id: str) -> None:
         """Have the job polled now; raises `LedgerAwayError`."""
-        outcome, messages = self._calls.hasten(account, job_id)
+        outcome, messages = self._calls.poll_now(account, job_id)
         self._tally.count(account, HOOKS, outcome.value)
-        say = log.info if outcome in (Hastened.HASTENED, Hastened.NOTED) else log.debug  # a flood fills no disk
+        effective = outcome in (PollNowOutcome.POLLED_NOW, PollNowOutcome.NOTED)
+        say = log.info if effective else log.debug  # a flood fills no disk
         say("hook.taken", account=str(account), job_id=job_id, outcome=outcome.value)
         self._send(messages)
 

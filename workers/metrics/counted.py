@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bide.contract import FINAL_STATES, FailureCode
-from bide.ledger.poll_now import Hastened
+from bide.ledger.poll_now import PollNowOutcome
 
 #: Stands for a value that no list has, so that no text of a request makes a new time series.
 OTHER = "other"
@@ -101,9 +101,9 @@ REPAIRS = Counter(
 )
 HOOKS = Counter(
     "hooks",
-    "Calls of providers about jobs, by what came of them; refused: not at an address that we gave out.",
+    "ProviderCalls of providers about jobs, by what came of them; refused: not at an address that we gave out.",
     "outcome",
-    (*(outcome.value for outcome in Hastened), "refused"),
+    (*(outcome.value for outcome in PollNowOutcome), "refused"),
 )
 #: Counted by the ledger, in the script that ends a job (`conclude` in `include/ending.lua`).
 ENDED_JOBS = Counter(

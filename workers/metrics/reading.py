@@ -14,8 +14,8 @@ from bide.bulk.record import Run
 from bide.bulk.runs import Runs
 from bide.contract import QUEUES
 from bide.ledger import AccountName, Ledger
-from bide.ledger.breaker import Standing as Health
-from bide.ledger.census import Census, Standing
+from bide.ledger.breaker import AccountState
+from bide.ledger.census import Census, StateCount
 from bide.ledger.keys import prefix
 from workers.health.checks import UnhealthyError, count_messages
 from workers.metrics.tally import metrics_key
@@ -32,8 +32,8 @@ class Account:
     """One account; ages in seconds."""
 
     name: AccountName
-    jobs: Mapping[str, Standing]
-    health: Health
+    jobs: Mapping[str, StateCount]
+    health: AccountState
     in_flight: int
     callbacks: int
     undelivered: int
@@ -89,7 +89,7 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
     return Account(
         name,
         jobs,
-        ledger.standing(name),
+        ledger.account_state(name),
         in_flight,
         callbacks,
         undelivered,

@@ -146,7 +146,7 @@ class CallbackSender:
         claimed = self._callbacks.claim(account, most=PAGE, seconds=seconds)
         waiting = [late for owed in claimed if (late := self._start(owed)) is not None]
         if waiting:
-            self._callbacks.put_off(account, waiting)
+            self._callbacks.postpone(account, waiting)
         self._plan(account, full=len(claimed) == PAGE)
 
     def _plan(self, account: AccountName, *, full: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bide.ledger import Ledger, Record
-from bide.ledger.snapshot import Poll, look
+from bide.ledger.snapshot import Poll, take_snapshot
 from config.logging import register_secrets
 from workers.telemetry.redaction import redact
 from workers.telemetry.step_log import StepLog
@@ -77,7 +77,7 @@ class Tracing:
 
     def _polls_of(self, record: Record) -> Iterator[Poll]:
         """The polls that the ledger remembers: the last dozen or so."""
-        for poll in look(self._ledger(), record).polls:
+        for poll in take_snapshot(self._ledger(), record).polls:
             yield Poll(poll.at, poll.late_seconds, redact(poll.said, record.request.params))
 
 

@@ -42,7 +42,7 @@ _ENCODED = {None: "", False: 0, True: 1}
 _INCLUDE = re.compile(r"--- include: (.+)\n")
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
+@dataclass_transform(kw_only_default=True)
 class Script:
     """A call of a Lua script, with its arguments; they may be secret, so that no `repr` shows them."""
 
@@ -52,12 +52,20 @@ class Script:
     #: The type of each field by its name.
     kinds: ClassVar[Mapping[str, Any]]
 
+    #: The names of the fields that are keys, of those that are one argument each, and of the last one if it is a list.
+    _keys: ClassVar[tuple[str, ...]]
+    _values: ClassVar[tuple[str, ...]]
+    _list: ClassVar[str]
+
     def __init_subclass__(cls) -> None:
         folder = cls.__module__.removesuffix(".scripts").rpartition(".")[2]
         cls.path = f"{folder}/{re.sub('(?<!^)(?=[A-Z])', '_', cls.__name__).lower()}"
-        dataclass(frozen=True, kw_only=True, repr=False)(cls)
+        dataclass(kw_only=True, repr=False, eq=False)(cls)  # frozen, each field would cost as much as sending it
         types = get_type_hints(cls)
         cls.kinds = {name: types[name] for name in cls.__annotations__}
+        cls._keys = tuple(name for name, kind in cls.kinds.items() if kind is Key)
+        cls._values = tuple(name for name, kind in cls.kinds.items() if kind in _VALUES)
+        cls._list = next((name for name in cls.kinds if name not in (*cls._keys, *cls._values)), "")
 
     @classmethod
     def file(cls) -> str:
@@ -74,23 +82,21 @@ class Script:
     @property
     def keys(self) -> list[str]:
         """The keys besides the prefix, in the order of the fields."""
-        return [getattr(self, name) for name, kind in self.kinds.items() if kind is Key]
+        return [self.__dict__[name] for name in self._keys]
 
     @property
     def arguments(self) -> list[str | float]:
         """The arguments, in the order of the fields."""
-        sent: list[Any] = []
-        for name, kind in self.kinds.items():
-            if kind is Key:
-                continue
-            value = getattr(self, name)
-            if kind in _VALUES:
-                sent.append(_sent(value))
-            elif row_of(kind):
-                sent += [_sent(each) for row in value for each in row]
-            else:
-                sent += [each for pair in value.items() for each in pair] if get_origin(kind) is Mapping else value
-        return sent
+        fields = self.__dict__
+        sent: list[Any] = [_sent(fields[name]) for name in self._values]
+        if not self._list:
+            return sent
+        kind, entries = self.kinds[self._list], fields[self._list]
+        if row_of(kind):
+            return sent + [_sent(each) for row in entries for each in row]
+        return sent + (
+            [each for pair in entries.items() for each in pair] if get_origin(kind) is Mapping else [*entries]
+        )
 
 
 @cache

@@ -105,7 +105,7 @@ class Ledger(Submits, UnconfirmedSubmits, CircuitBreaker):
                 record = Record(job_id, account, pairs(fields), request_json)
                 return Step(taken, record, now=float(now), signature=kept)
             case Verb.WAIT:
-                return Step(Verb.WAIT, round=round_of(account, rest[1:]))
+                return Step(Verb.WAIT, round=round_of(account, rest[1:]), signature=rest[0])
             case Verb.FOLLOW:
                 return Step(Verb.FOLLOW, other=rest[0], signature=rest[1] if len(rest) > 1 else None)
             case other:

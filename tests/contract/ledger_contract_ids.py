@@ -11,9 +11,9 @@ from bide.bulk.names import job_id, run_prefix
 from bide.bulk.record import LiveRow, Options
 from bide.bulk.runs import Runs
 from bide.bulk.scripts import OpenedRow
-from bide.ledger import AccountName, Verb
+from bide.ledger import AccountName, Polled, Verb
 from bide.ledger.keys import prefix
-from tests.contract.ledger_stage import ACCOUNT, Stage, request_of
+from tests.contract.ledger_stage import ACCOUNT, SIGNATURE, Stage, request_of
 
 #: Another account of the same provider, and an account of another provider.
 OTHERS = (AccountName("photogpt", "second"), AccountName("dreambooth", "default"))
@@ -98,3 +98,13 @@ class IdsContract:
         stage.server.hset(f"{prefix(ACCOUNT)}doubters:c", mapping=waiting)
         stage.ledger.cancel(ACCOUNT, "c")
         assert stage.ledger.followers(ACCOUNT, "c") == waiting
+
+    def test_a_step_has_the_callers_message_as_it_was_first(self, stage: Stage) -> None:
+        """Whatever message leads to the step: its links and chord are those of the caller, also of a follower."""
+        stage.running("a", idempotency_key="k")
+        stage.arrive("b", idempotency_key="k", signature="of b")
+        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
+        assert stage.arrive("b", idempotency_key="k", signature="forged").signature == "of b"
+        assert stage.resume("b").signature == "of b"
+        step = stage.arrive("a", idempotency_key="k", signature="forged")
+        assert (step.verb, step.signature) == (Verb.STORE, SIGNATURE)

@@ -19,6 +19,10 @@ class JobRequest(Request):
     The consumer's loop runs all of this. Any error but `InvalidTaskError` would end one worker after the other.
     """
 
+    # celery-types leaves these out
+    _request_dict: dict[str, Any]
+    _ignore_result: bool
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         try:
             super().__init__(*args, **kwargs)
@@ -26,6 +30,9 @@ class JobRequest(Request):
             raise InvalidTaskError(f"not a task message: {type(error).__name__}") from error
         if not (isinstance(self.args, list | tuple) and isinstance(self.kwargs, dict) and isinstance(self.id, str)):
             raise InvalidTaskError("args must be a list, kwargs an object, id a string")
+        # The tracer decides about the result before the step runs. The ledger knows what the caller wants, a message
+        # that another client sent for the job does not.
+        self._request_dict["ignore_result"] = self._ignore_result = False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.humaninfo()}>"

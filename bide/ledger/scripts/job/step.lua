@@ -7,7 +7,7 @@
 --   `retention_seconds` of its record, `lease_seconds`, `max_in_flight`, `submits_per_second`, `account_name`, and `take`:
 --   whether to take the step, not only to open the record.
 -- Reply: a verb of `Verb`, then what it needs: submit, store and answer have the record's fields, the request and the time;
---   wait has the state and a round; follow the other job and, while the caller waits, its signature; conflict the other job;
+--   wait has the signature and a round; follow the other job and, while the caller waits, its signature; conflict the other job;
 --   opened and stale the state; version the record's. The first three also have the signature, before the time.
 local state = get(id, 'state')
 local canceled_before = not state and request ~= '' and redis.call('GET', canceled)
@@ -95,7 +95,7 @@ if held ~= token then
     if free <= redis.call('ZRANK', QUEUED, id) then
       local round = {}
       if opens > 0 then round = ensure_round(opens) end
-      return { 'wait', state, unpack(round) }
+      return { 'wait', redis.call('HGET', body_key(id), 'signature') or '', unpack(round) }
     end
     admit(id, submits_per_second)
     if bulk_job then call_up(id) end

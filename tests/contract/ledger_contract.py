@@ -41,11 +41,7 @@ class LedgerContract(
     BreakerContract,
     SnapshotContract,
 ):
-    """All of the contract; here: messages, records and the line. The rest of a job's way is in the bases."""
-
-    @pytest.fixture
-    def server(self) -> redis.Redis:
-        raise NotImplementedError
+    """All of the contract, on the fixture `server` of the subclass; here: messages, records and the line."""
 
     @pytest.fixture
     def clock(self) -> Clock:

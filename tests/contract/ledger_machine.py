@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from collections import Counter
 from typing import Any, get_args
 
@@ -62,9 +63,9 @@ class LedgerMachine(People):
         self.allowed: Counter[str] = Counter()
         self.seqs: set[tuple[AccountName, int]] = set()
 
+    @abstractmethod
     def new_server(self) -> redis.Redis:
         """An empty server."""
-        raise NotImplementedError
 
     # Messages
 

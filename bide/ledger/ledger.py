@@ -167,10 +167,11 @@ class Ledger(Submits, UnconfirmedSubmits, CircuitBreaker):
         hint, round_ = reply
         return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
 
-    def answered(self, account: AccountName, job_id: str, *, leader: str = "", told: str = "") -> Messages:
+    def answered(self, account: AccountName, job_id: str, *, leader: str = "", known_state: str = "") -> Messages:
         """The caller of `job_id` knows how its job (or its `leader`) ended.
 
-        `told`: the state of the leader that it knows; where that is another by now, the caller is told again.
+        `known_state`: the state of the leader that this caller knows. Where the leader has another by now, the
+        caller gets a message again.
         """
         limits = self._limits(account)
         script = scripts.job.Answered(
@@ -180,7 +181,7 @@ class Ledger(Submits, UnconfirmedSubmits, CircuitBreaker):
             leader=leader,
             max_in_flight=limits.max_in_flight,
             submits_per_second=limits.submits_per_second,
-            known_state=told,
+            known_state=known_state,
         )
         return messages_of(account, self._run(account, script))
 

@@ -150,8 +150,8 @@ FIELDS = (
         "conclude polled postpone refused attach resubmit sweep give_up",
     ),
     # The callback
-    Field("callback", "count", "ends that the request's `callback_url` is to be told of", "bulk/open " + _ENDING),
-    Field("callback_owed", "moment", "since when the last of them is to be told", "callbacks/replay " + _ENDING),
+    Field("callback", "count", "ends of which the request's `callback_url` gets a callback", "bulk/open " + _ENDING),
+    Field("callback_owed", "moment", "since when the last of these callbacks is owed", "callbacks/replay " + _ENDING),
     Field("callback_tries", "count", "attempts to deliver it", "callbacks/tried"),
     Field("callback_host", "text", "host and port of the receiver, where it had no place free", "callbacks/postpone"),
     Field("callback_note", "text", "what became of the last attempt", "callbacks/tried"),

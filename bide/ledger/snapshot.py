@@ -18,7 +18,7 @@ class Poll:
 
     at: float
     late_seconds: float
-    said: str
+    answer: str
 
 
 @dataclass(frozen=True)

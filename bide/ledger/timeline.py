@@ -49,7 +49,7 @@ def _polled(snapshot: JobSnapshot) -> Iterator[Event]:
     if snapshot.polls and missing > 0:
         yield Event(snapshot.polls[0].at, "polls", f"{missing} earlier ones are not kept")
     for poll in snapshot.polls:
-        yield Event(poll.at, "poll", f"{poll.late_seconds:.1f} s late: {poll.said}")
+        yield Event(poll.at, "poll", f"{poll.late_seconds:.1f} s late: {poll.answer}")
     if calls := int(snapshot.record.number("calls")):
         last = f"the last of {calls} calls" if calls > 1 else "the call"
         yield Event(snapshot.record.number("called_at"), "called", f"{last} that had the job looked at sooner")

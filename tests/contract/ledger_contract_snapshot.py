@@ -24,7 +24,7 @@ class SnapshotContract:
         for seconds, late, note in [(2, 0.04, "queued"), (4, 1.5, "queued"), (8, 0.0, "half; done")]:
             poll(stage, "a", seconds, late, note)
         opened = number(stage, "a", "created")
-        assert [(one.at - opened, one.late_seconds, one.said) for one in snapshot(stage, "a").polls] == [
+        assert [(one.at - opened, one.late_seconds, one.answer) for one in snapshot(stage, "a").polls] == [
             (2, 0.0, "queued"),
             (6, 1.5, "queued"),
             (14, 0.0, "half, done"),
@@ -38,7 +38,7 @@ class SnapshotContract:
         seen = snapshot(stage, "a")
         assert len(str(stage.server.hget(f"{prefix(ACCOUNT)}body:a", "polls")).encode()) <= 200 + 32 + 4
         assert 4 <= len(seen.polls) <= 20
-        assert {one.said for one in seen.polls} == {"a status word that is much too l"}
+        assert {one.answer for one in seen.polls} == {"a status word that is much too l"}
         assert seen.polls[-1].at == stage.clock.now
         assert "earlier ones are not kept" in " ".join(event.detail for event in events(seen))
 

@@ -252,7 +252,7 @@ class UnconfirmedContract:
         stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
         record = taken(stage.resume("a", token="t"), Verb.STORE)
         stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
-        stage.ledger.answered(ACCOUNT, "b", leader="a", told=known_state)
+        stage.ledger.answered(ACCOUNT, "b", leader="a", known_state=known_state)
         hints = stage.ledger.answered(ACCOUNT, "a").hints
         assert [hint.job_id for hint in hints] == (["b"] if known_state == "unconfirmed" else [])
 

@@ -136,7 +136,7 @@ class Spans:
             for poll in self._polls_of(record):
                 attributes: dict[str, Any] = {
                     "bide.poll.late_seconds": poll.late_seconds,
-                    "bide.poll.said": without_secrets(poll.said),
+                    "bide.poll.said": without_secrets(poll.answer),
                 }
                 span.add_event("bide.poll", attributes, _nanoseconds(poll.at))
 

@@ -78,7 +78,7 @@ class Tracing:
     def _polls_of(self, record: Record) -> Iterator[Poll]:
         """The polls that the ledger remembers: the last dozen or so."""
         for poll in take_snapshot(self._ledger(), record).polls:
-            yield Poll(poll.at, poll.late_seconds, redact(poll.said, record.request.params))
+            yield Poll(poll.at, poll.late_seconds, redact(poll.answer, record.request.params))
 
 
 def _values(headers: str) -> list[str]:

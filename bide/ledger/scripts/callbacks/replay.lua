@@ -1,5 +1,5 @@
 --- include: base record callbacks
--- An operator has the last end of a job told anew, under the same webhook id, whether it was delivered or not.
+-- An operator has the callback of a job's last end sent again, under the same webhook id, whether it was delivered or not.
 -- Arguments: `id`, `retention_seconds`.
 -- Reply: 1, or 0 where there is no end to tell of, or nobody asked for a callback.
 if number(get(id, 'callback')) == 0 or not has_ended(get(id, 'state')) then return 0 end

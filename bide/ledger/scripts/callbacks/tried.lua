@@ -1,8 +1,8 @@
 --- include: base record followers callbacks
 -- A callback was tried: it is delivered, due again, or failed for good, which puts it on a list.
--- Arguments: `id`, `number_of_end` (the end that it told of), `outcome` (delivered, again or failed), `seconds` until the next
---   attempt, `note`, `retention_seconds`.
--- Reply: 1, or 0 where the job has ended anew meanwhile, and that is still to be told.
+-- Arguments: `id`, `number_of_end` (the end that the callback reported), `outcome` (delivered, again or failed), `seconds`
+--   until the next attempt, `note`, `retention_seconds`.
+-- Reply: 1, or 0 where the job has ended anew meanwhile: the callback of that end is still owed.
 if get(id, 'callback') ~= number_of_end then return 0 end
 redis.call('ZREM', CALLBACKS, id)
 if outcome == 'delivered' or not has_ended(get(id, 'state')) then

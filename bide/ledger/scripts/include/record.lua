@@ -15,7 +15,7 @@ local function account(field) return number(redis.call('HGET', ACCOUNT, field)) 
 -- nothing else.
 local function foreign(version) return version and version ~= VERSION end
 
--- Whether a job of this state is over, or unconfirmed: its callers can be told. A job that was taken up again has no end
+-- Whether a job of this state is over, or unconfirmed: its callers can get an answer. A job that was taken up again has no end
 -- yet, and one that has expired has none any more.
 local function has_ended(state) return FINAL[state] or state == 'unconfirmed' end
 

@@ -1,7 +1,7 @@
 --- include: base constants record clocks admission followers callbacks
--- A caller was told how the job ended. When all were, the record leaves its clock.
+-- A caller has its answer: how the job ended. When all have theirs, the record leaves its clock.
 -- Arguments: `id`, `retention_seconds`, `hint_seconds`, `leader` ('' where the caller is the job's own), `max_in_flight`,
---   `submits_per_second`, `known_state`: the state of the leader that its follower was told ('' where the worker does not
+--   `submits_per_second`, `known_state`: the state of the leader that its follower knows ('' where the worker does not
 --   say).
 -- Reply: hints, a round or {}, and how many of the account's callbacks are due.
 local hints, state = {}, get(id, 'state')
@@ -9,7 +9,7 @@ if leader ~= '' then
   local leading = get(leader, 'state')
   local news = leading and known_state ~= '' and known_state ~= leading -- which the follower has not heard: it waits on
   if leading == 'unconfirmed' and not news then note_unconfirmed_follower(leader, id, retention_seconds) end
-  -- An unconfirmed job may have been taken up while its follower was told: the follower waits on.
+  -- An unconfirmed job may have been taken up while its follower got its answer: the follower waits on.
   if not news and (not leading or has_ended(leading)) then unfollow(leader, id, retention_seconds) end
 elseif has_ended(state) then
   set(id, 'answered', 1, 'token', '')

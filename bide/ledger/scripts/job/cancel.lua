@@ -2,7 +2,7 @@
 -- A caller or an operator cancels the job. What the provider has accepted stands.
 -- Arguments: `id`, `error` of a canceled job, `hint_seconds`, `retention_seconds`.
 -- Reply: the state in which the job was ('' for no job, 'version' for a record of another version), then its hint, where
---   its caller is to be told.
+--   its caller is to get an answer.
 local state = get(id, 'state')
 if not state then return { '' } end
 if foreign(get(id, 'v')) then return { 'version' } end

@@ -1,5 +1,5 @@
 --- include: constants record clocks breaker unconfirmed ending
--- A worker that has the job's lease ends it; the lease stays until the caller has been told. A refusal may come late, for
+-- A worker that has the job's lease ends it; the lease stays until the caller has its answer. A refusal may come late, for
 -- an attempt that is unconfirmed, and so settles it.
 -- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,
 --   `lease_seconds`, `longest_block_seconds` of the breaker, `attempt` that was refused ('' for none), `unconfirmed_error`

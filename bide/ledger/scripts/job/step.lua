@@ -24,7 +24,7 @@ local function follow(leader)
   end
   redis.call('HSET', followers_key(leader), id, signature)
   redis.call('EXPIRE', job_key(id), math.ceil(math.max(number(get(leader, 'deadline')) - now, 0) + retention_seconds))
-  if get(leader, 'answered') == '1' then hinted(leader, STORE_QUEUE, lease_seconds) end -- this caller is told, too
+  if get(leader, 'answered') == '1' then hinted(leader, STORE_QUEUE, lease_seconds) end -- this caller gets an answer, too
   return { 'follow', leader, signature }
 end
 

@@ -126,7 +126,7 @@ class Pages:
     """Flower, as an operator sees it."""
 
     def __init__(self, rig: Rig) -> None:
-        [self._address] = {line for line in rig.flower.said().split() if line.startswith("http://127.0.0.1:")} or [""]
+        [self._address] = {line for line in rig.flower.output().split() if line.startswith("http://127.0.0.1:")} or [""]
         self._header = "Basic " + base64.b64encode(f"{FLOWER_USER}:{FLOWER_PASSWORD}".encode()).decode()
 
     def text(self, page: str) -> str:

@@ -92,7 +92,7 @@ def _provoke_tracebacks(rig: Rig, caller: Caller) -> None:
 
     job_ids = [caller.submit(request(""), ignore_result=False).id for _ in range(4)]
     rig.store.process.kill()
-    eventually(lambda: "job.store_put_off" in rig.worker.said(), what="a result is put off")
+    eventually(lambda: "job.store_put_off" in rig.worker.output(), what="a result is put off")
     rig.redis.restart()
     rig.store.process.start()
     ends(rig, job_ids)
@@ -129,7 +129,7 @@ def test_nothing_is_published(events: list[Place]) -> None:
 def test_nothing_is_logged(planted: PlantedRig) -> None:
     """In the logs of all processes, at the level that says the most, tracebacks and all."""
     processes = (planted.worker, planted.poller, planted.flower, planted.store.process)
-    logs = [Place(f"log of {each.name}", each.said()) for each in processes]
+    logs = [Place(f"log of {each.name}", each.output()) for each in processes]
 
     assert "Traceback" in logs[0].text
     assert strays(CANARIES, logs) == []
@@ -201,4 +201,4 @@ def test_a_process_that_can_not_start_tells_nothing(name: str, planted: PlantedR
         with pytest.raises(AssertionError, match=r"ended at once|not within"):
             process.start()
         process.kill()
-        assert strays(CANARIES, [Place(f"log of {name}", process.said())]) == []
+        assert strays(CANARIES, [Place(f"log of {name}", process.output())]) == []

@@ -240,9 +240,9 @@ def test_a_record_of_a_newer_version_is_told(caller: Caller, rig: Rig) -> None:
         [other] = submit(caller, f"{marked} other", jobs=1)
         assert ends(rig, [other]) == {"succeeded": 1}
         caller.submit(image(f"{marked} [fault:slow:2 operation=poll times=2]"), task_id=result.id)
-        eventually(lambda: '"version"' in rig.worker.said(), what="the log names its version")
+        eventually(lambda: '"version"' in rig.worker.output(), what="the log names its version")
         caller.app.send_task("bide.cancel", args=[result.id], queue="bide.control")
-        eventually(lambda: "cancel.other_version" in rig.worker.said(), what="a cancel says why it does nothing")
+        eventually(lambda: "cancel.other_version" in rig.worker.output(), what="a cancel says why it does nothing")
         now = server.hgetall(key)
         unchanged = {name for name in left if left[name] == now.get(name)}
         server.hset(key, "v", version)

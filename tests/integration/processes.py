@@ -87,7 +87,7 @@ class Process:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def said(self, *, since: int = 0) -> str:
+    def output(self, *, since: int = 0) -> str:
         """What it wrote, from an offset of its log on."""
         if not self._log.exists():
             return ""
@@ -101,8 +101,8 @@ class Process:
 
     def _serving(self) -> re.Match[str] | None:
         if not self.alive:
-            raise AssertionError(f"{self.name} ended at once:\n{self.said(since=self._started_at)}")
-        return re.search(self._ready, self.said(since=self._started_at))
+            raise AssertionError(f"{self.name} ended at once:\n{self.output(since=self._started_at)}")
+        return re.search(self._ready, self.output(since=self._started_at))
 
 
 def plain_environment() -> dict[str, str]:

@@ -133,7 +133,7 @@ class Rig:
         """Flower's, which is started where it does not run."""
         if not self.flower.alive:
             self.flower.start()
-        addresses: list[str] = re.findall(r"Visit me at (http://[\w.:]+)", self.flower.said())
+        addresses: list[str] = re.findall(r"Visit me at (http://[\w.:]+)", self.flower.output())
         return addresses[-1]
 
     def process(self, name: str, *, ready: str) -> Process:
@@ -184,7 +184,7 @@ class Rig:
 
     def logs(self) -> list[tuple[str, str]]:
         """What the processes wrote since the last call of `mark_logs`."""
-        said = {each.name: each.said(since=self._seen.get(each.name, 0)) for each in self._logging()}
+        said = {each.name: each.output(since=self._seen.get(each.name, 0)) for each in self._logging()}
         return [(f"log of {name}", text[-SHOWN_CHARACTERS:]) for name, text in said.items()]
 
     def mark_logs(self) -> None:

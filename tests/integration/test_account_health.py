@@ -41,7 +41,7 @@ def test_no_credit_pauses_and_a_person_mends_it(caller: Caller, rig: Rig) -> Non
     assert "insufficient credits" in story["why"][0]
     assert "bide resume photogpt mended" in story["to_do"]
     assert "insufficient credits" in told(rig, "jobs", "--account", "mended")["accounts"]["photogpt/mended"]
-    paused = [line for line in rig.worker.said().splitlines() if '"account.paused"' in line]
+    paused = [line for line in rig.worker.output().splitlines() if '"account.paused"' in line]
     assert sum('"photogpt/mended"' in line for line in paused) == 1
     assert len(rig.purchases(marked)) == 0
 

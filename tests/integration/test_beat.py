@@ -120,11 +120,11 @@ def test_two_beats_start_one_run(client: redis.Redis, file: Path, pair: list[Pro
     Runs(client).create(run_id, rows=1, digest="of the rows", source=run["source"], options=Options())
     Runs(client).begin(run_id)
     eventually(lambda: not Occurrences(client).pending(), what="the run is seen to have begun")
-    working, waiting = sorted(pair, key=lambda beat: "Acquired lock" not in beat.said())
-    assert "Acquired lock" not in waiting.said()
+    working, waiting = sorted(pair, key=lambda beat: "Acquired lock" not in beat.output())
+    assert "Acquired lock" not in waiting.output()
     working.kill()
     client.delete(CONTROL_QUEUE)
-    eventually(lambda: "Acquired lock" in waiting.said(), what="takes over", within_seconds=2 * BEAT_LOCK_SECONDS)
+    eventually(lambda: "Acquired lock" in waiting.output(), what="takes over", within_seconds=2 * BEAT_LOCK_SECONDS)
     eventually(lambda: (left := client.pttl(LOCK)) and left > 0, what="turns")
 
     assert sent(client) == []
@@ -221,6 +221,6 @@ def test_wrong_file_ends_beat_with_all_that_is_wrong(server: RedisServer, tmp_pa
         beat.start()
 
     assert beat.wait(5) == 1
-    assert "2 problems with the configuration" in beat.said()
-    assert "wrong.toml: schedules.a.cron: must have 5 fields, not 1" in beat.said()
-    assert "Traceback" not in beat.said()
+    assert "2 problems with the configuration" in beat.output()
+    assert "wrong.toml: schedules.a.cron: must have 5 fields, not 1" in beat.output()
+    assert "Traceback" not in beat.output()

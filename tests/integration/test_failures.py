@@ -113,8 +113,8 @@ def test_no_failure_tells_a_secret(submitted: dict[str, AsyncResult[Any]], rig: 
 
     for secret in ("bad-key", "key-of-", PIXEL[:40], "not-a-secret"):
         assert secret not in said
-        assert secret not in rig.worker.said()
-        assert secret not in rig.poller.said()
+        assert secret not in rig.worker.output()
+        assert secret not in rig.poller.output()
 
 
 @pytest.mark.parametrize("how", ["task", "revoke"])

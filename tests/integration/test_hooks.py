@@ -188,7 +188,7 @@ def test_no_secret_is_left_behind(hooked: HookedRig, service: Caller) -> None:
     """Neither the deployment's secret nor any job's address stands in Redis or in a log."""
     outcome = succeeded(service.submit(dream(marker())))
     proof = hooked.address(outcome["job_id"]).rpartition("/")[2]
-    kept = "".join([*map(str, values(hooked.server())), *(text for _, text in hooked.logs()), hooked.endpoint.said()])
+    kept = "".join([*map(str, values(hooked.server())), *(text for _, text in hooked.logs()), hooked.endpoint.output()])
 
     assert outcome["job_id"] in kept
     assert SECRET not in kept

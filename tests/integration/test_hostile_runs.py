@@ -50,7 +50,7 @@ def everything(rig: Rig) -> str:
     """All that Redis holds of runs, and what the worker has written."""
     with rig.server() as server:
         records: Any = [server.hgetall(key) for key in server.scan_iter("bide:run:*:record")]
-    return repr(records) + rig.worker.said()
+    return repr(records) + rig.worker.output()
 
 
 @pytest.mark.parametrize("source", ["/proc/self/environ", "/proc/self/cmdline", "/etc/passwd", "config/settings.py"])
@@ -115,11 +115,11 @@ def test_a_message_without_a_run_is_refused_in_one_line(rig: Rig, caller: Caller
     )
 
     assert max(map(len, lines)) < 1000
-    assert "Traceback" not in rig.worker.said(since=since)
+    assert "Traceback" not in rig.worker.output(since=since)
     with rig.server() as server:
         assert not list(server.scan_iter(f"*{huge[:200]}*"))
     assert succeeded(caller.submit(image(marked)))["state"] == "succeeded"
 
 
 def _refusals(rig: Rig, since: int) -> list[str]:
-    return [line for line in rig.worker.said(since=since).splitlines() if '"bulk.refused"' in line]
+    return [line for line in rig.worker.output(since=since).splitlines() if '"bulk.refused"' in line]

@@ -34,15 +34,15 @@ def test_an_id_is_bought_for_one_account(rig: Rig, caller: Caller) -> None:
     first, second, job_id, errors = marker(), marker(), str(uuid.uuid4()), f"errors-{marker()}"
     result = succeeded(caller.submit(image(first), task_id=job_id))
 
-    told = caller.app.signature("somebody.told", queue=errors)
-    caller.submit(image(second, account="small"), task_id=job_id, link_error=told)
+    errback = caller.app.signature("somebody.told", queue=errors)
+    caller.submit(image(second, account="small"), task_id=job_id, link_error=errback)
 
     with rig.server() as server:
         eventually(lambda: sent_to(server, errors), what="its error callback")
         server.delete(errors)
     assert caller.result_of(job_id).get() == result
     assert rig.purchases(second) == []
-    eventually(lambda: "belongs to another job" in rig.worker.said(), what="the line of the refusal")
+    eventually(lambda: "belongs to another job" in rig.worker.output(), what="the line of the refusal")
 
 
 def test_a_client_hears_of_an_id_in_use(rig: Rig, caller: Caller) -> None:
@@ -68,11 +68,11 @@ def test_a_forged_account_changes_nothing(rig: Rig, caller: Caller, account: obj
     eventually(lambda: rig.state(result.id) or None, what="a record")
 
     push(rig, NO_REQUEST, id=result.id, bide_account=account)
-    told = succeeded(result)
+    outcome = succeeded(result)
     push(rig, NO_REQUEST, id=result.id, bide_account=account)
     succeeded(caller.submit(image()))
 
-    assert caller.result_of(result.id).get() == told
+    assert caller.result_of(result.id).get() == outcome
     assert len(rig.purchases(marked)) == 1
 
 
@@ -95,9 +95,9 @@ def test_a_caller_whose_record_was_lost_is_told_what_is_not_known(rig: Rig, call
 
     push(rig, NO_REQUEST, id=result.id, bide_account="photogpt/default")
 
-    told = failure(result)
-    assert told["code"] == "submission_unknown"
-    assert "provider" in told["message"]
+    outcome = failure(result)
+    assert outcome["code"] == "submission_unknown"
+    assert "provider" in outcome["message"]
 
 
 def test_a_message_without_a_request_is_refused(rig: Rig, caller: Caller) -> None:
@@ -145,7 +145,7 @@ def test_a_cancel_of_what_is_no_id_leaves_nothing(rig: Rig, caller: Caller, job_
 
     with rig.server() as server:
         assert not [key for key in server.scan_iter("bide:canceled:*", count=1000) if len(key) > 200]
-    assert max(map(len, rig.worker.said().splitlines())) < 100_000
+    assert max(map(len, rig.worker.output().splitlines())) < 100_000
     assert rig.worker.alive
 
 
@@ -175,11 +175,11 @@ def test_a_forged_message_answers_the_caller_all_the_same(rig: Rig, caller: Call
         server.delete("bide.store", "bide.submit")
         push(rig, NO_REQUEST, id=result.id, ignore_result=True, bide_account="photogpt/default")
         rig.worker.start()
-        told = succeeded(result)
+        outcome = succeeded(result)
         eventually(lambda: sent_to(server, done), what="its link")
         server.delete(done)
 
-    assert caller.result_of(result.id).get() == told
+    assert caller.result_of(result.id).get() == outcome
     assert len(rig.purchases(marked)) == 1
 
 
@@ -188,12 +188,12 @@ def test_the_id_of_a_late_follower_is_taken(rig: Rig, caller: Caller) -> None:
     key, other, job_id = marker(), marker(), str(uuid.uuid4())
     request = image(key, idempotency_key=key)
     succeeded(caller.submit(request))
-    told = succeeded(caller.submit(request, task_id=job_id))
+    outcome = succeeded(caller.submit(request, task_id=job_id))
 
     caller.submit(image(other, account="small"), task_id=job_id)
     caller.submit(image(other), task_id=job_id)
     caller.app.send_task("bide.cancel", args=[job_id], queue="bide.control")
     succeeded(caller.submit(image()))
 
-    assert caller.result_of(job_id).get() == told
+    assert caller.result_of(job_id).get() == outcome
     assert rig.purchases(other) == []

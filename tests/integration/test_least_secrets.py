@@ -63,7 +63,7 @@ def test_process_needs_no_more(name: str, server: RedisServer, tmp_path: Path) -
         eventually(lambda: _ends_well(check, env), what=f"{name} is healthy")
     finally:
         process.kill()
-    assert "Traceback" not in process.said()
+    assert "Traceback" not in process.output()
 
 
 def _ends_well(command: list[str], env: dict[str, str]) -> bool:

@@ -50,7 +50,7 @@ def test_a_key_refused_for_a_while(caller: Caller, rig: Rig) -> None:
 
     assert succeeded(result)["polls"] >= 3
     assert len(rig.purchases(marked)) == 1
-    assert "account.refused" in rig.poller.said()
+    assert "account.refused" in rig.poller.output()
 
 
 @pytest.mark.parametrize("order", ["429 operation=submit times=2 retry_after=1", "503 operation=submit times=2"])

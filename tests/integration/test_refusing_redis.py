@@ -88,7 +88,7 @@ def alone(own_redis: RedisServer, tmp_path: Path) -> Deployment:
 
 def lines(process: Process, event: str) -> list[dict[str, Any]]:
     """The lines that a process has logged under that name."""
-    logged = [json.loads(line) for line in process.said().splitlines() if line.startswith("{")]
+    logged = [json.loads(line) for line in process.output().splitlines() if line.startswith("{")]
     return [line for line in logged if line["event"] == event]
 
 
@@ -109,7 +109,7 @@ def broadcast_ping(app: Celery) -> None:
 
 def works(process: Process) -> bool:
     """Whether it has written that it does."""
-    return bool(re.search(WORKS[process.name], process.said()))
+    return bool(re.search(WORKS[process.name], process.output()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -129,7 +129,7 @@ def test_processes_that_start_wait_for_writes(kind: str, alone: Deployment) -> N
         for process in processes:
             eventually(partial(works, process), what="it works", within_seconds=10)
             eventually(partial(alone.is_healthy, process.name), what="it is healthy")
-            assert "Traceback" not in process.said()
+            assert "Traceback" not in process.output()
 
 
 @pytest.mark.parametrize("kind", ["NOREPLICAS", "OOM"])
@@ -188,7 +188,7 @@ def test_processes_end_while_redis_refuses(alone: Deployment) -> None:
                 process.ask_to_end()
             for process in [*working, *waiting]:
                 assert process.wait(30) == 0
-            assert not any("Traceback" in process.said() for process in working)
+            assert not any("Traceback" in process.output() for process in working)
 
 
 def test_a_client_gets_the_reason(alone: Deployment) -> None:

@@ -117,7 +117,7 @@ def test_a_job_without_a_callers_trace_has_one_of_its_own(traced: TracedRig, cal
     spans = drawn(traced, str(result.id), JOB)
     assert len({each.trace_id for each in spans.values()}) == 1
     assert spans["bide.job"].parent_id == ""
-    lines = [json.loads(line) for line in traced.worker.said().splitlines() if f'"{result.id}"' in line]
+    lines = [json.loads(line) for line in traced.worker.output().splitlines() if f'"{result.id}"' in line]
     steps = [line for line in lines if line["event"] == "job.step" and line["outcome"] != "ignored"]
     outcomes = [(line["step"], line["outcome"]) for line in steps if line["outcome"] != "put_off"]  # on a busy machine
     assert outcomes == [("submit", "submitted"), ("store", "stored")]

@@ -54,7 +54,7 @@ def check_quiet(rig: AddressedRig) -> None:
     """Nothing went another way than over the address, and no password into the logs."""
     with rig.server() as plain:
         assert plain.dbsize() == 0
-    assert PASSWORD not in rig.worker.said() + rig.poller.said()
+    assert PASSWORD not in rig.worker.output() + rig.poller.output()
 
 
 def test_worker_over_tls(tmp_path: Path) -> None:

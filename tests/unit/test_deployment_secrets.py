@@ -79,10 +79,10 @@ def test_keys_of_providers_are_read_where_they_are_mounted(tmp_path: Path) -> No
 
     (folder / "photogpt").write_text("a-key\n")
     (folder / dotenv).write_text(f"BIDE_PROVIDERS__PHOTOGPT__API_KEY_FILE={folder}/photogpt\n")
-    told = load(
+    settings = load(
         {"BIDE_S3__BUCKET": "results", "BIDE_PROVIDERS__PHOTOGPT__MAX_IN_FLIGHT": "5"}, env_file=folder / dotenv
     )
-    account = told.account("photogpt")
+    account = settings.account("photogpt")
     assert (account.api_key.get_secret_value(), account.max_in_flight) == ("a-key", 5)
 
 

@@ -19,7 +19,7 @@ from tests.contract.ledger_stage import Clock, Stage, request_of
 from workers.accounts import Accounts
 from workers.toolbox import Toolbox
 
-TOLD = {
+SETTINGS = {
     "BIDE_S3__BUCKET": "results",
     "BIDE_PROVIDERS__PHOTOGPT__API_KEY": "key-of-photogpt",
     "BIDE_CALLBACKS__SECRET": "whsec_c2VjcmV0LW9mLXRoZS1yaWctMDEyMzQ1Njc4OQ==",
@@ -55,7 +55,7 @@ class Worker:
     """The beginning of a step, on a ledger in memory."""
 
     def __init__(self, accounts: Accounts | None = None) -> None:
-        self.tools = Toolbox(load(TOLD, env_file=None), Celery(set_as_current=False))
+        self.tools = Toolbox(load(SETTINGS, env_file=None), Celery(set_as_current=False))
         self.tools.accounts = accounts or self.tools.accounts
         self.stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
         self.tools.ledger = self.stage.ledger
@@ -133,7 +133,7 @@ class Broken(Accounts):
 
 def broken_worker() -> Worker:
     """A worker with that error."""
-    return Worker(Broken(load(TOLD, env_file=None)))
+    return Worker(Broken(load(SETTINGS, env_file=None)))
 
 
 def test_an_error_of_our_own_before_the_record_is_told() -> None:

@@ -142,11 +142,11 @@ def _moves(world: World) -> float:
     for prepared in seeder.prepared([f"moved-{stamp}-{number}" for number in range(TIMES)]):
         record, attempt = prepared
         ledger, job, token = seeder.ledger, record.job_id, record.text("token")
-        ledger.submitted(record, token, attempt=attempt, provider_job_id=job[::-1], outputs="[]")
-        ended = ledger.step(job, ACCOUNT, token=token).record
+        ledger.submits.submitted(record, token, attempt=attempt, provider_job_id=job[::-1], outputs="[]")
+        ended = ledger.jobs.step(job, ACCOUNT, token=token).record
         assert ended is not None
-        ledger.conclude(ended, token, JobState.SUCCEEDED, result=json.dumps({"job_id": job}))
-        ledger.answered(ACCOUNT, job)
+        ledger.jobs.conclude(ended, token, JobState.SUCCEEDED, result=json.dumps({"job_id": job}))
+        ledger.jobs.answered(ACCOUNT, job)
     return (time.process_time() - begun) / TIMES
 
 

@@ -139,7 +139,7 @@ def _taught(seeder: Seeder, latency_seconds: float, flight: Flight) -> PollTimin
     for number in range(_TAUGHT_JOBS):
         took = latency_of(f"taught-{number}", mean_seconds=latency_seconds)
         known = known.observed(took - _TAUGHT_WITHIN, took + _TAUGHT_WITHIN)
-    seeder.ledger.learn(ACCOUNT, [(OPERATION, "", known.to_text())])
+    seeder.ledger.accounts.learn(ACCOUNT, [(OPERATION, "", known.to_text())])
     found = known.about()
     table = poll_schedule(found[0], plan, shift=found[1]) if found else None
     return PollTiming(plan, lambda _: table)  # these jobs come without an estimate

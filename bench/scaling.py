@@ -28,7 +28,6 @@ from bench.sizes import ONE_POLLER
 from bench.table import written
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Ledger, Limits
-from bide.ledger.callbacks import Callbacks
 from bide.ledger.connection import connect
 from bide.polling.backoff import PollPlan
 from workers.embedded.environment import demo_environment
@@ -88,30 +87,32 @@ def _accept(ledger: Ledger, account: AccountName, job_id: str, *, outputs: str |
     signature = json.dumps(
         {"task": "bide.generate", "id": job_id, "options": {"root_id": job_id, "queue": "bide.submit"}}
     )
-    record = ledger.step(job_id, account, token="t" * 32, request=request, signature=signature).record
+    record = ledger.jobs.step(job_id, account, token="t" * 32, request=request, signature=signature).record
     assert record is not None
-    attempt = ledger.intend(record, "t" * 32)
-    ledger.submitted(record, "t" * 32, attempt=attempt, provider_job_id=job_id[::-1], outputs=outputs)
+    attempt = ledger.submits.intend(record, "t" * 32)
+    ledger.submits.submitted(record, "t" * 32, attempt=attempt, provider_job_id=job_id[::-1], outputs=outputs)
 
 
 def _finish(ledger: Ledger, account: AccountName, job_id: str) -> None:
     _accept(ledger, account, job_id, outputs="[]")
-    record = ledger.step(job_id, account, token="s" * 32).record
+    record = ledger.jobs.step(job_id, account, token="s" * 32).record
     assert record is not None
-    ledger.conclude(record, "s" * 32, JobState.SUCCEEDED, result=json.dumps({"job_id": job_id, "outputs": ["x" * 300]}))
-    ledger.answered(account, job_id)
+    ledger.jobs.conclude(
+        record, "s" * 32, JobState.SUCCEEDED, result=json.dumps({"job_id": job_id, "outputs": ["x" * 300]})
+    )
+    ledger.jobs.answered(account, job_id)
 
 
 def idle_prices(server: redis.Redis) -> tuple[float, float]:
     """Redis's CPU for a sweep of an idle account with all that belongs to it, and for a watch [seconds]."""
-    ledger, callbacks, account = Ledger(server), Callbacks(server), AccountName("photogpt", "idle")
+    ledger, account = Ledger(server), AccountName("photogpt", "idle")
 
     def swept() -> None:
-        ledger.sweep(account)
-        ledger.admit(account)
-        callbacks.due(account)
+        ledger.accounts.sweep(account)
+        ledger.accounts.admit(account)
+        ledger.callbacks.due(account)
 
-    return _price(server, swept), _price(server, lambda: ledger.watch(account))
+    return _price(server, swept), _price(server, lambda: ledger.accounts.watch(account))
 
 
 def _price(server: redis.Redis, call: Callable[[], object]) -> float:

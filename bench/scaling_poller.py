@@ -31,9 +31,9 @@ def main(url: str, accounts: tuple[str, ...], seconds: float) -> None:
     polls, until, before = 0, time.monotonic() + seconds, time.process_time()
     while time.monotonic() < until:
         for name in names:
-            claim = ledger.claim(name, seqs[name], batch=500)
+            claim = ledger.polls.claim(name, seqs[name], batch=500)
             again = [Polled(job.job_id, "running", AGAIN_SECONDS, note="working", seen=True) for job in claim.jobs]
-            messages = ledger.polled(name, again) if again else None
+            messages = ledger.polls.record(name, again) if again else None
             for each in (claim.round, messages.round if messages else None):
                 seqs[name] = each.seq if each else seqs[name]
             polls += len(again)

@@ -36,13 +36,13 @@ class Seeder:
                 provider=ACCOUNT.provider, operation="images.generation", params=workload.params(name)
             )
             signature = json.dumps({"root_id": name, "kwargsrepr": f"photogpt images.generation {name}"})
-            record = self.ledger.step(name, ACCOUNT, token=_TOKEN, request=request, signature=signature).record
+            record = self.ledger.jobs.step(name, ACCOUNT, token=_TOKEN, request=request, signature=signature).record
             assert record is not None
-            yield record, self.ledger.intend(record, _TOKEN)
+            yield record, self.ledger.submits.intend(record, _TOKEN)
 
     def accepted(self, prepared: tuple[Record, int], provider_job_id: str, *, first_poll_seconds: float) -> Messages:
         """The provider has accepted one of them."""
         record, attempt = prepared
-        return self.ledger.submitted(
+        return self.ledger.submits.submitted(
             record, _TOKEN, attempt=attempt, provider_job_id=provider_job_id, first_poll_seconds=first_poll_seconds
         )

@@ -61,7 +61,7 @@ def _note_answer(tools: Toolbox, caller: Caller) -> None:
     """The caller's result is stored: have the ledger note it."""
     reached("caller_told")
     try:
-        messages = tools.ledger.answered(
+        messages = tools.ledger.jobs.answered(
             caller.account, caller.job_id, leader=caller.leader, known_state=caller.leader_state
         )
     except Exception:  # the result is out; the sweeper has it stored once more

@@ -43,7 +43,7 @@ def poll(provider: str, account: str, seq: int) -> None:
 def _round(tools: Toolbox, name: AccountName, seq: int, line: StepLog) -> None:
     """Poll, and note on `line` what came of it; a round without due jobs leaves no line."""
     try:
-        claim = tools.ledger.claim(name, seq, batch=tools.settings.timing.poll_batch)
+        claim = tools.ledger.polls.claim(name, seq, batch=tools.settings.timing.poll_batch)
         line.silent = not claim.jobs
         if not claim.current:
             return
@@ -52,7 +52,7 @@ def _round(tools: Toolbox, name: AccountName, seq: int, line: StepLog) -> None:
             late_seconds = max(job.late_seconds for job in claim.jobs)
             line.note(outcome="polled", jobs=len(claim.jobs), late_seconds=round(late_seconds, 3))
             line.note(**_ask_about(tools, name, claim.jobs, claim.now))
-        tools.dispatcher.send(tools.ledger.admit(name))
+        tools.dispatcher.send(tools.ledger.accounts.admit(name))
     except LedgerAwayError as error:
         line.silent = False
         line.note("warning", outcome="ledger_away", reason=str(error))
@@ -75,7 +75,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             reached("poll_answered")
             waiting.difference_update(job.job_id for job, _ in answers)
             polled = [_judge(tools, name, adapter, pair, now) for pair in answers]
-            messages = tools.ledger.polled(name, polled)
+            messages = tools.ledger.polls.record(name, polled)
             reached("poll_recorded")
             _count(name, [job for job, _ in answers], polled)
             tools.dispatcher.send(messages)
@@ -128,6 +128,6 @@ def _count(name: AccountName, jobs: list[Claimed], polled: list[Polled]) -> None
 def _watch_account(tools: Toolbox, name: AccountName, answers: list[PollAnswer]) -> None:
     """A refused key stops the account's submits; polls go on slowly, so that a mended key is noticed."""
     refused = next((answer for answer in answers if isinstance(answer, AccountRefusedError)), None)
-    if refused and tools.ledger.hold(name, seconds=REFUSED_HOLD_SECONDS, reason=str(refused)[:200]):
+    if refused and tools.ledger.accounts.block_submits(name, seconds=REFUSED_HOLD_SECONDS, reason=str(refused)[:200]):
         # without the provider's words, which may quote any of the round's requests
         log.error("account.refused", account=str(name), reason="the provider refuses the key for polls")

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Limits
-from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
+from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.polling.backoff import PollPlan
 from bide.providers import find, installed
 from bide.providers.base import Account, Provider

@@ -11,7 +11,6 @@ from celery import Celery
 
 from bide.bulk.runs import Runs
 from bide.ledger import Ledger, Timing
-from bide.ledger.callbacks import Callbacks
 from bide.ledger.connection import connect
 from bide.settings.model import Settings
 from bide.storage import Storage, StorageOptions
@@ -42,7 +41,6 @@ class Toolbox:
         timing = _ledger_timing(settings)
         server = connect(settings.ledger_url, sentinel_master=settings.sentinel_master)
         self.ledger = Ledger(server, limits=self.accounts.limits, timing=timing)
-        self.callbacks = Callbacks(server, timing=timing)
 
     @cached_property
     def event_loop(self) -> EventLoop:
@@ -84,7 +82,7 @@ class Toolbox:
 
     @cached_property
     def callback_sender(self) -> CallbackSender:
-        return CallbackSender(self.ledger, self.callbacks, self.http, self.event_loop, settings=self.settings.callbacks)
+        return CallbackSender(self.ledger, self.http, self.event_loop, settings=self.settings.callbacks)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -99,7 +97,6 @@ class Toolbox:
         return Sweeper(
             self._app,
             self.ledger,
-            self.callbacks,
             self.runs,
             self.dispatcher,
             sweep_seconds=self.settings.timing.sweep_seconds,

@@ -28,9 +28,9 @@ MOST_PAGES = 20
 
 def with_candidates(tools: Toolbox) -> Iterator[dict[str, Any]]:
     """Every unconfirmed job, with the provider's jobs that it may be, the nearest in time first."""
-    for account in tools.ledger.accounts():
-        records = tools.ledger.unconfirmed(account)
-        taken = tools.ledger.holders(account) if records else {}
+    for account in tools.ledger.accounts.names():
+        records = tools.ledger.unconfirmed.records(account)
+        taken = tools.ledger.unconfirmed.holders(account) if records else {}
         for record in records:
             yield {**described(record), **_candidates(tools, record, taken)}
 

@@ -17,7 +17,7 @@ from bench.contenders.celery import READY, CeleryContender
 from bench.servers import ROOT, World
 from bide.contract import GENERATE_TASK, SUBMIT_QUEUE
 from bide.ledger import AccountName
-from bide.ledger.ledger import prefix
+from bide.ledger.keys import prefix
 
 #: Between two reads of the ledger's clock [seconds]; every poll stands on it for longer.
 _READ_SECONDS = 0.5

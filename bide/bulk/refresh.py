@@ -53,7 +53,7 @@ def _refresh_part(ledger: Ledger, storage: Storage, run_id: str, key: str) -> Co
 def _new_line(ledger: Ledger, run_id: str, line: dict[str, Any]) -> dict[str, Any] | None:
     """The new line of an unconfirmed row; None where its job has not ended, or its record is gone."""
     first = line.get("copy_of", line["row"])
-    record = ledger.find(job_id(run_id, first))
+    record = ledger.jobs.find(job_id(run_id, first))
     if record is None or not record.state.final:
         return None
     request = record.request_json.encode()

@@ -35,7 +35,10 @@ def _account(command: Callable[..., Any]) -> Callable[..., Any]:
 def pause(provider: str, account: str | None, reason: str, broker: str | None, as_json: bool) -> None:
     """Submit nothing more to a provider, or to one ACCOUNT of it, until `bide resume`."""
     with ledger_at(broker) as ledger:
-        done = {name: ledger.pause(name, reason=reason, by="operator") for name in _named(ledger, provider, account)}
+        done = {
+            name: ledger.accounts.pause(name, reason=reason, by="operator")
+            for name in _named(ledger, provider, account)
+        }
         _print(ledger, done, ("is paused: jobs wait in line", "was paused already"), as_json=as_json)
 
 
@@ -44,7 +47,7 @@ def pause(provider: str, account: str | None, reason: str, broker: str | None, a
 def resume(provider: str, account: str | None, broker: str | None, as_json: bool) -> None:
     """End the pause of a provider, or of one ACCOUNT of it, and any hold."""
     with ledger_at(broker) as ledger:
-        done = {name: ledger.resume(name) for name in _named(ledger, provider, account)}
+        done = {name: ledger.accounts.resume(name) for name in _named(ledger, provider, account)}
         outcomes = ("submits again, within seconds", "was neither paused nor held")
         _print(ledger, done, outcomes, as_json=as_json)
 
@@ -54,7 +57,7 @@ def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountNa
     from bide.ledger import AccountName  # noqa: PLC0415 - Redis takes a while, and --help does not need it
     from bide.providers import installed  # noqa: PLC0415 - as above
 
-    known = [name for name in ledger.accounts() if name.provider == provider]
+    known = [name for name in ledger.accounts.names() if name.provider == provider]
     if not known and provider not in (there := installed()):
         raise click.ClickException(f"there is no provider {provider!r}; there are {', '.join(sorted(there))}")
     if account:
@@ -71,12 +74,12 @@ def _print(ledger: Ledger, done: dict[AccountName, bool], outcomes: tuple[str, s
 
 
 def _account_json(ledger: Ledger, name: AccountName, changed: bool) -> dict[str, Any]:
-    stands = ledger.account_state(name)
+    stands = ledger.accounts.state(name)
     return {
         "provider": name.provider,
         "account": name.account,
         "changed": changed,
         "paused": bool(stands.paused),
         "reason": stands.paused or None,
-        "waiting": ledger.count(name)["queued"],
+        "waiting": ledger.accounts.count_clocks(name)["queued"],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from bide.ledger import Ledger
-    from bide.ledger.callbacks import Callback, Callbacks
+    from bide.ledger.callbacks import Callback
 
 
 @click.group()
@@ -28,8 +27,8 @@ def callbacks() -> None:
 @broker_option
 def list_(broker: str | None, failed_only: bool, as_json: bool) -> None:
     """List what was not delivered: the given up first, then those to be tried again."""
-    with _opened(broker) as (ledger, kept):
-        found = [one for one in _standing(ledger, kept) if one.failed or not failed_only]
+    with ledger_at(broker) as ledger:
+        found = [one for one in _undelivered(ledger) if one.failed or not failed_only]
     if as_json:
         echo_json([_as_json(one) for one in found])
         return
@@ -47,34 +46,28 @@ def replay(job_ids: Sequence[str], all_: bool, broker: str | None) -> None:
     """Have the callbacks of jobs sent anew, under their old webhook ids, whether they were delivered or not."""
     if all_ == bool(job_ids):
         raise click.UsageError("name jobs, or say --all")
-    with _opened(broker) as (ledger, kept):
+    with ledger_at(broker) as ledger:
         if all_:
             done = [
-                one.job_id for one in _standing(ledger, kept) if one.failed and kept.replay(one.account, one.job_id)
+                one.job_id
+                for one in _undelivered(ledger)
+                if one.failed and ledger.callbacks.replay(one.account, one.job_id)
             ]
         else:
-            done = [job_id for job_id in job_ids if _replayed(ledger, kept, job_id)]
+            done = [job_id for job_id in job_ids if _replayed(ledger, job_id)]
     echo(f"{len(done)} callback{'' if len(done) == 1 else 's'} will be sent within seconds")
 
 
-def _replayed(ledger: Ledger, kept: Callbacks, job_id: str) -> bool:
-    record = ledger.find(job_id)
-    if record is None or not kept.replay(record.account, job_id):
+def _replayed(ledger: Ledger, job_id: str) -> bool:
+    record = ledger.jobs.find(job_id)
+    if record is None or not ledger.callbacks.replay(record.account, job_id):
         raise click.ClickException(f"job {job_id} has no end to tell, or asked for no callback; nothing is sent for it")
     return True
 
 
-@contextmanager
-def _opened(broker: str | None) -> Iterator[tuple[Ledger, Callbacks]]:
-    from bide.ledger.callbacks import Callbacks  # noqa: PLC0415 - Redis takes a while, and --help does not need it
-
-    with ledger_at(broker) as ledger:
-        yield ledger, Callbacks(ledger.server)
-
-
-def _standing(ledger: Ledger, kept: Callbacks) -> Iterator[Callback]:
-    for account in ledger.accounts():
-        yield from kept.unfinished(account)
+def _undelivered(ledger: Ledger) -> Iterator[Callback]:
+    for account in ledger.accounts.names():
+        yield from ledger.callbacks.unfinished(account)
 
 
 def _line(one: Callback) -> str:

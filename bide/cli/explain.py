@@ -41,9 +41,9 @@ def explain(job_id: str, broker: str | None, as_json: bool) -> None:
 
 def _found(ledger: Ledger, job_id: str) -> Record:
     """The record of a job, or of the one whose result it waits for; raises `ClickException`."""
-    record = ledger.find(job_id)
+    record = ledger.jobs.find(job_id)
     if record and record.following:
-        record = ledger.read(record.account, record.following)
+        record = ledger.jobs.read(record.account, record.following)
     if record is None:
         run, _, row = job_id.rpartition(".")
         rows = f"; rows of a run that is over: `bide bulk results {run} --jsonl`" if run and row.isdigit() else ""

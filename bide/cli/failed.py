@@ -76,7 +76,7 @@ def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str 
 
 def _failed(ledger: Ledger, job_id: str) -> Record:
     """The record of a job that may be bought again; raises `ClickException` for any other."""
-    record = ledger.find(job_id)
+    record = ledger.jobs.find(job_id)
     if record is None:
         raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
     if reason := against(record):
@@ -101,7 +101,7 @@ def against(record: Record) -> str:
 def _coded(ledger: Ledger, codes: Sequence[str]) -> list[Record]:
     found = search(ledger, wanted_of(["failed"], codes), most=MOST)
     bought_again = replayed(ledger, [job.job_id for job in found.jobs])
-    records = (ledger.read(job.account, job.job_id) for job in found.jobs if job.job_id not in bought_again)
+    records = (ledger.jobs.read(job.account, job.job_id) for job in found.jobs if job.job_id not in bought_again)
     return [record for record in records if record and not against(record)]
 
 

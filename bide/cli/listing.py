@@ -104,12 +104,12 @@ def search(ledger: Ledger, wanted: Wanted, *, most: int) -> Found:
     """The jobs that are wanted."""
     from bide.ledger.listing import Listing  # noqa: PLC0415 - as above
 
-    return Listing(ledger.server).search(wanted, most=most)
+    return Listing(ledger.executor).search(wanted, most=most)
 
 
 def _troubles(ledger: Ledger, wanted: Wanted) -> dict[str, str]:
     """The reasons why accounts do not submit, by account."""
-    stands = [ledger.account_state(name) for name in ledger.accounts() if wanted.of(name)]
+    stands = [ledger.accounts.state(name) for name in ledger.accounts.names() if wanted.of(name)]
     return {str(each.account): each.trouble for each in stands if each.trouble}
 
 

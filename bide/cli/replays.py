@@ -21,5 +21,5 @@ def replayed(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, str]:
     pipeline = ledger.server.pipeline(transaction=False)
     for job_id in job_ids:
         pipeline.hget(idempotency_key(key_of(job_id)), "job")
-    found = ledger.execute(pipeline) if job_ids else []
+    found = ledger.executor.execute(pipeline) if job_ids else []
     return {old: new for old, new in zip(job_ids, found, strict=True) if new}

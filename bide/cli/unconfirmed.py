@@ -45,7 +45,9 @@ def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
         environment = {"BIDE_BROKER_URL": broker} if broker else stack_environment()
         become("workers.unconfirmed", *(["--json"] if as_json else []), environment=environment)
     with ledger_at(broker) as ledger:
-        found = [described(record) for account in ledger.accounts() for record in ledger.unconfirmed(account)]
+        found = [
+            described(record) for account in ledger.accounts.names() for record in ledger.unconfirmed.records(account)
+        ]
     show(found, as_json=as_json)
 
 
@@ -58,9 +60,9 @@ def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool)
     """It was accepted: say under which id, and it goes on to its result."""
     with ledger_at(broker) as ledger:
         record = _unconfirmed(ledger, job_id)
-        if holder := ledger.holders(record.account).get(provider_job_id):
+        if holder := ledger.unconfirmed.holders(record.account).get(provider_job_id):
             raise click.ClickException(f"{provider_job_id} is the provider's id of job {holder} already")
-        done, _ = ledger.attach(record.account, job_id, provider_job_id)
+        done, _ = ledger.unconfirmed.attach(record.account, job_id, provider_job_id)
         _print(done, ledger, job_id, f"goes on as {provider_job_id} at the provider; {SOON}", as_json=as_json)
 
 
@@ -71,7 +73,7 @@ def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool)
 def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
     """It was not accepted, or it may be bought twice: submit it again."""
     with ledger_at(broker) as ledger:
-        done, _ = ledger.resubmit(_unconfirmed(ledger, job_id).account, job_id)
+        done, _ = ledger.unconfirmed.resubmit(_unconfirmed(ledger, job_id).account, job_id)
         _print(done, ledger, job_id, f"is in line to be submitted again; {SOON}", as_json=as_json)
 
 
@@ -82,13 +84,13 @@ def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
 def give_up(job_id: str, broker: str | None, as_json: bool) -> None:
     """Look no further: it has failed, whether it was bought or not."""
     with ledger_at(broker) as ledger:
-        done, _ = ledger.give_up(_unconfirmed(ledger, job_id).account, job_id)
+        done, _ = ledger.unconfirmed.give_up(_unconfirmed(ledger, job_id).account, job_id)
         _print(done, ledger, job_id, "has failed; if the provider made it, it is paid for and lost", as_json=as_json)
 
 
 def _unconfirmed(ledger: Ledger, job_id: str) -> Record:
     """The record of an unconfirmed job; raises `ClickException` for any other."""
-    record = ledger.find(job_id)
+    record = ledger.jobs.find(job_id)
     if record is None:
         raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
     if record.fields["state"] != "unconfirmed":
@@ -101,7 +103,7 @@ def _unconfirmed(ledger: Ledger, job_id: str) -> Record:
 def _print(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool) -> None:
     if not done:
         raise click.ClickException(f"job {job_id} was settled by another operator just now")
-    record = ledger.find(job_id)
+    record = ledger.jobs.find(job_id)
     state = record.fields["state"] if record else None
     if as_json:
         echo_json({"job_id": job_id, "state": state}, indent=None)

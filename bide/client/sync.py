@@ -136,7 +136,7 @@ class Client:
     def _open(self, job_id: str, request: GenerateRequest, adapter: Provider) -> str:
         """Write the record, then send the message. Returns the id by which the job is known."""
         seconds = adapter.deadline_for(request.operation)
-        step = self._ledger.open(job_id, request, deadline_seconds=seconds, signature=signature_of(request))
+        step = self._ledger.jobs.open(job_id, request, deadline_seconds=seconds, signature=signature_of(request))
         if step.verb is Verb.FOLLOW:
             return step.other
         if step.verb is Verb.CONFLICT:
@@ -149,7 +149,7 @@ class Client:
 
     def _find(self, job_id: str) -> Record | None:
         """The record of a job; a follower's is that of the job that it follows."""
-        record = self._ledger.find(job_id)
+        record = self._ledger.jobs.find(job_id)
         if record is not None and record.following is not None:
-            return self._ledger.read(record.account, record.following)
+            return self._ledger.jobs.read(record.account, record.following)
         return record

@@ -14,9 +14,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from bide.ledger import scripts
+from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
 from bide.ledger.records import AccountName, Record
-from bide.ledger.scripted import Scripted
 
 #: Clock of the callbacks that are owed, and list of those that were given up.
 OWED, UNDELIVERED = "callbacks", "undelivered"
@@ -68,8 +68,11 @@ class Entry(NamedTuple):
     at: float
 
 
-class Callbacks(Scripted):
-    """Claims, records and lists callbacks; every method raises `LedgerAwayError` when Redis stays away."""
+class CallbackScripts:
+    """Claims, records and lists callbacks; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     def due(self, account: AccountName) -> bool:
         """Whether any callback of the account is to be sent now."""
@@ -78,18 +81,18 @@ class Callbacks(Scripted):
 
     def due_in(self, account: AccountName) -> float | None:
         """How long until the next of the account's callbacks is to be sent [seconds]; None where none is owed."""
-        first = self._reach(lambda: self.server.zrange(prefix(account) + OWED, 0, 0, withscores=True))
-        return float(first[0][1]) - self._now() if first else None
+        first = self._executor.reach(lambda server: server.zrange(prefix(account) + OWED, 0, 0, withscores=True))
+        return float(first[0][1]) - self._executor.now() if first else None
 
     def claim(self, account: AccountName, *, most: int, seconds: float) -> list[Owed]:
         """Claim callbacks that are due; one whose outcome is not recorded within `seconds` is due again."""
-        reply = self._run(account, scripts.callbacks.Claim(most=most, claim_seconds=seconds))
+        reply = self._executor.run(account, scripts.callbacks.Claim(most=most, claim_seconds=seconds))
         return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3]), one[4]) for one in reply]
 
     def postpone(self, account: AccountName, waiting: Sequence[tuple[Owed, float]]) -> None:
         """Give back callbacks that were claimed and not tried; each is due again after its seconds."""
         each = [scripts.callbacks.Waiting(owed.job_id, owed.host, seconds) for owed, seconds in waiting]
-        self._run(account, scripts.callbacks.Postpone(waiting=each))
+        self._executor.run(account, scripts.callbacks.Postpone(waiting=each))
 
     def tried(self, owed: Owed, outcome: Outcome, *, seconds: float = 0.0, note: str = "") -> None:
         """Record what came of an attempt; `seconds` until the next one (AGAIN)."""
@@ -99,33 +102,26 @@ class Callbacks(Scripted):
             outcome=outcome.value,
             seconds=seconds,
             note=note[:200],
-            retention_seconds=self.timing.retention_seconds,
         )
-        self._run(owed.account, script)
+        self._executor.run(owed.account, script)
 
     def replay(self, account: AccountName, job_id: str) -> bool:
         """Have the callback of a job's last end sent anew; False: it has no end, or it asked for no callback."""
-        script = scripts.callbacks.Replay(id=job_id, retention_seconds=self.timing.retention_seconds)
-        return bool(self._run(account, script))
+        script = scripts.callbacks.Replay(id=job_id)
+        return bool(self._executor.run(account, script))
 
     def unfinished(self, account: AccountName, *, most: int = 1000) -> list[Callback]:
         """The callbacks that failed, oldest first, then those that are still tried, next first."""
         entries = [*self._entries(account, UNDELIVERED, most), *self._entries(account, OWED, most)]
-        pipeline = self.server.pipeline(transaction=False)
+        pipeline = self._executor.pipeline()
         for entry in entries:
             pipeline.hmget(f"{prefix(account)}job:{entry.job_id}", "state", "callback_tries", "callback_note")
-        records = self._reach(pipeline.execute) if entries else []
+        records = self._executor.execute(pipeline) if entries else []
         return [_callback(account, entry, *fields) for entry, fields in zip(entries, records, strict=True) if fields[0]]
 
     def _entries(self, account: AccountName, name: str, most: int) -> Iterable[Entry]:
-        found = self._reach(lambda: self.server.zrange(prefix(account) + name, 0, most - 1, withscores=True))
+        found = self._executor.reach(lambda server: server.zrange(prefix(account) + name, 0, most - 1, withscores=True))
         return [Entry(job_id, name == UNDELIVERED, at) for job_id, at in found]
-
-    def _now(self) -> float:
-        if self._clock is not None:
-            return self._clock()
-        seconds, microseconds = self._reach(self.server.time)
-        return float(seconds) + float(microseconds) / 1e6
 
 
 def webhook_id(record: Record, number: int) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from bide.contract import FINAL_STATES
 from bide.ledger import scripts
+from bide.ledger.executor import Executor
 from bide.ledger.records import AccountName
-from bide.ledger.scripted import Scripted
 
 #: Jobs that one script counts (2 ms of Redis), and the most of one clock that are counted.
 PAGE, MOST_JOBS = 500, 50_000
@@ -30,25 +30,21 @@ class StateCount:
         self.oldest = min(filter(None, (self.oldest, oldest)), default=0.0)
 
 
-class Census(Scripted):
-    """Counts every live job, at most 50,000 of each clock; raises `LedgerAwayError`."""
+def count_jobs(executor: Executor, account: AccountName) -> dict[str, StateCount]:
+    """All states of live jobs, also those that none is in; at most 50,000 jobs of each clock are counted."""
+    found = {state: StateCount() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)}
+    for clock in ("queued", "lease", "due", "unconfirmed"):
+        for state, jobs, oldest in _count(executor, account, clock):
+            ended = clock == "lease" and state in (*FINAL_STATES, "unconfirmed")
+            found.setdefault(ANSWERING if ended else state, StateCount()).add(jobs, oldest)
+    return found
 
-    def of(self, account: AccountName) -> dict[str, StateCount]:
-        """All states of live jobs, also those that none is in."""
-        found = {
-            state: StateCount() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)
-        }
-        for clock in ("queued", "lease", "due", "unconfirmed"):
-            for state, jobs, oldest in self._count(account, clock):
-                ended = clock == "lease" and state in (*FINAL_STATES, "unconfirmed")
-                found.setdefault(ANSWERING if ended else state, StateCount()).add(jobs, oldest)
-        return found
 
-    def _count(self, account: AccountName, clock: str) -> list[tuple[str, int, float]]:
-        states: list[tuple[str, int, float]] = []
-        for offset in range(0, MOST_JOBS, PAGE):
-            counted, found = self._run(account, scripts.account.Census(clock=clock, offset=offset, page=PAGE))
-            states += [(state, int(jobs), float(oldest)) for state, jobs, oldest in found]
-            if int(counted) < PAGE:
-                break
-        return states
+def _count(executor: Executor, account: AccountName, clock: str) -> list[tuple[str, int, float]]:
+    states: list[tuple[str, int, float]] = []
+    for offset in range(0, MOST_JOBS, PAGE):
+        counted, found = executor.run(account, scripts.account.Census(clock=clock, offset=offset, page=PAGE))
+        states += [(state, int(jobs), float(oldest)) for state, jobs, oldest in found]
+        if int(counted) < PAGE:
+            break
+    return states

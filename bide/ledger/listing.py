@@ -5,14 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
+from operator import methodcaller
 
 from pydantic import ValidationError
 
 from bide.contract import FINAL_STATES, Failure, JobState
+from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
-from bide.ledger.reading import Readings
 from bide.ledger.records import AccountName
 
 #: Records that one search reads, at most, and at a time.
@@ -80,12 +80,15 @@ class Found:
     whole: bool
 
 
-class Listing(Readings):
+class Listing:
     """Searches, for people: machinery finds its jobs by their clocks."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     def search(self, wanted: Wanted, *, most: int) -> Found:
         """The oldest of them; where jobs that are over are wanted, the latest."""
-        names = [name for name in self.accounts() if wanted.of(name)]
+        names = [name for name in self._executor.accounts() if wanted.of(name)]
         find = self._recorded if wanted.states & FINAL_STATES else self._under_way
         some = list(islice(self._read(find(names, wanted)), MOST_RECORDS + 1))
         fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
@@ -104,7 +107,7 @@ class Listing(Readings):
 
     def _on(self, name: AccountName, clock: str) -> Iterator[tuple[AccountName, str]]:
         first = 0
-        while page := self._reach(partial(self.server.zrange, prefix(name) + clock, first, first + PAGE - 1)):
+        while page := self._executor.reach(methodcaller("zrange", prefix(name) + clock, first, first + PAGE - 1)):
             yield from ((name, job_id) for job_id in page)
             first += PAGE
 
@@ -112,7 +115,7 @@ class Listing(Readings):
         """All jobs there are records of."""
         known, cursor = {str(name): name for name in names}, 0
         while known:
-            cursor, keys = self._reach(partial(self.server.scan, cursor, "bide:{*}:job:*", count=PAGE))
+            cursor, keys = self._executor.reach(methodcaller("scan", cursor, "bide:{*}:job:*", count=PAGE))
             for account, _, job_id in (key.removeprefix("bide:{").partition("}:job:") for key in keys):
                 if account in known:
                     yield known[account], job_id
@@ -121,10 +124,10 @@ class Listing(Readings):
 
     def _read(self, found: Iterator[tuple[AccountName, str]]) -> Iterator[Job]:
         while page := list(islice(found, PAGE)):
-            pipeline = self.server.pipeline(transaction=False)
+            pipeline = self._executor.pipeline()
             for name, job_id in page:
                 pipeline.hmget(f"{prefix(name)}job:{job_id}", _FIELDS)
-            for (name, job_id), values in zip(page, self.execute(pipeline), strict=True):
+            for (name, job_id), values in zip(page, self._executor.execute(pipeline), strict=True):
                 if job := _job(name, job_id, dict(zip(_FIELDS, (value or "" for value in values), strict=True))):
                     yield job
 

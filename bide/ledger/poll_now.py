@@ -8,11 +8,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bide.ledger import scripts
-from bide.ledger.records import AccountName, Messages
-from bide.ledger.replies import round_of
-from bide.ledger.scripted import Scripted
-
 #: The least time between two polls of one job that calls bring about [seconds].
 GAP_SECONDS = 5.0
 
@@ -27,13 +22,3 @@ class PollNowOutcome(StrEnum):
     NOTED = "noted"  # a poll is under way, another one follows it
     REPEATED = "repeated"  # a call has had its poll just now, or the job has had them all
     NOTHING = "nothing"  # no such job, not at the provider, or there is a reason not to poll sooner
-
-
-class ProviderCalls(Scripted):
-    """Takes calls; each method raises `LedgerAwayError` when Redis stays away."""
-
-    def poll_now(self, account: AccountName, job_id: str) -> tuple[PollNowOutcome, Messages]:
-        """Poll this job now, if it is at the provider and calls have not had it polled too often."""
-        script = scripts.job.PollNow(id=job_id, gap_seconds=GAP_SECONDS, most=MOST_POLLS)
-        outcome, round_ = self._run(account, script)
-        return PollNowOutcome(outcome), Messages(round=round_of(account, round_))

@@ -59,7 +59,7 @@ class Timing:
     hint_seconds: float = 15.0
     claim_seconds: float = 10.0
     retention_seconds: int = 7 * 24 * 3600
-    hold_max_seconds: float = 60.0
+    longest_block_seconds: float = 60.0
     most_crashes: int = 3
 
 

@@ -8,23 +8,28 @@ A subclass of `Script` declares a script. It stands in the package of its Lua fi
 - `Sequence[str]`: a list; `Mapping`: a list of names and values by turns; `Sequence` of a named tuple: a list of tables
   with its fields. One of these three may stand as the last field.
 
+A field that is `BOUND` has the name of a field of `Limits` or `Timing`, which `bind` fills it from.
+
 The first line of a Lua file names what it uses of `scripts/include`: `--- include: record clocks`. Only that is sent.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any, ClassVar, NewType, dataclass_transform, get_args, get_origin, get_type_hints
 
 from bide.contract import POLL_QUEUE, STORE_QUEUE, SUBMIT_QUEUE
-from bide.ledger.records import RECORD_VERSION
+from bide.ledger.records import RECORD_VERSION, Limits, Timing
 
 #: A key of Redis that a script is given.
 Key = NewType("Key", str)
+
+#: The value of a field that `Script.bind` fills.
+BOUND: Any = None
 
 #: The include that is no file: names of the contract, and the version of a record.
 CONSTANTS = f"""\
@@ -57,6 +62,10 @@ class Script:
     _values: ClassVar[tuple[str, ...]]
     _list: ClassVar[str]
 
+    #: The names of the fields that an account's limits fill, and of those that the timing fills.
+    _limits: ClassVar[tuple[str, ...]]
+    _timing: ClassVar[tuple[str, ...]]
+
     def __init_subclass__(cls) -> None:
         folder = cls.__module__.removesuffix(".scripts").rpartition(".")[2]
         cls.path = f"{folder}/{re.sub('(?<!^)(?=[A-Z])', '_', cls.__name__).lower()}"
@@ -65,6 +74,9 @@ class Script:
         cls.kinds = {name: types[name] for name in cls.__annotations__}
         cls._keys = tuple(name for name, kind in cls.kinds.items() if kind is Key)
         cls._values = tuple(name for name, kind in cls.kinds.items() if kind in _VALUES)
+        bound = [name for name in cls.kinds if name in cls.__dict__]
+        cls._limits = tuple(field.name for field in fields(Limits) if field.name in bound)
+        cls._timing = tuple(field.name for field in fields(Timing) if field.name in bound)
         cls._list = next((name for name in cls.kinds if name not in (*cls._keys, *cls._values)), "")
 
     @classmethod
@@ -78,6 +90,13 @@ class Script:
         """All that Redis runs: the includes, the locals of keys and arguments, and the file."""
         own = cls.file()
         return "".join([_FIRST, *_with_includes(includes_of(own), {}).values(), *_locals(cls), own])
+
+    def bind(self, limits: Callable[[], Limits], timing: Timing) -> None:
+        """Fill the fields that are `BOUND`; `limits` is called where the script has one of them."""
+        if self._limits:
+            allowed = limits()
+            self.__dict__.update((name, getattr(allowed, name)) for name in self._limits)
+        self.__dict__.update((name, getattr(timing, name)) for name in self._timing)
 
     @property
     def keys(self) -> list[str]:

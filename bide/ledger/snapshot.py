@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from bide.ledger.breaker import AccountState, CircuitBreaker
+from bide.ledger.breaker import AccountState
 from bide.ledger.keys import prefix
+from bide.ledger.ledger import Ledger
 from bide.ledger.records import Record
 
 CLOCKS = ("queued", "lease", "due")
@@ -48,10 +49,10 @@ class JobSnapshot:
         return self.account_state.now
 
 
-def take_snapshot(ledger: CircuitBreaker, record: Record) -> JobSnapshot:
+def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
     """Read all of it; raises `LedgerAwayError`."""
     at, job_id = prefix(record.account), record.job_id
-    pipeline = ledger.server.pipeline(transaction=False)
+    pipeline = ledger.executor.pipeline()
     for clock in (*CLOCKS, "callbacks", "undelivered"):
         pipeline.zscore(at + clock, job_id)
     pipeline.zrank(f"{at}queued", job_id)
@@ -59,13 +60,13 @@ def take_snapshot(ledger: CircuitBreaker, record: Record) -> JobSnapshot:
     pipeline.hget(f"{at}account", "swept_at")
     pipeline.hget(f"{at}body:{job_id}", "polls")
     pipeline.hget(f"{at}durations", record.text("op"))
-    *scores, callback_at, failed_at, ahead, in_flight, swept_at, polls, known = ledger.execute(pipeline)
+    *scores, callback_at, failed_at, ahead, in_flight, swept_at, polls, known = ledger.executor.execute(pipeline)
     clock, score = next(
         ((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0)
     )
     return JobSnapshot(
         record,
-        ledger.account_state(record.account),
+        ledger.accounts.state(record.account),
         clock=clock,
         score=float(score),
         ahead=int(ahead or 0),

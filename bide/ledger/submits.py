@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from bide.contract import Failure, FailureCode
 from bide.ledger import scripts
+from bide.ledger.executor import Executor, error_of
 from bide.ledger.records import Messages, Record
 from bide.ledger.replies import messages_of
-from bide.ledger.scripted import Scripted, error_of
 
-#: What `Submits.intend` says where the job has to wait after all.
+#: What `SubmitScripts.intend` says where the job has to wait after all.
 HELD_BACK = -1
 
-#: What `Submits.intend` says where the job may not be bought any more.
+#: What `SubmitScripts.intend` says where the job may not be bought any more.
 TOO_LATE = -2
 
 
-class Submits(Scripted):
-    """Scripts of a worker that submits a job."""
+class SubmitScripts:
+    """Records submits and their answers; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     def intend(self, record: Record, token: str) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
@@ -24,8 +27,8 @@ class Submits(Scripted):
         `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job stands in line again.
         `TOO_LATE`: the deadline has passed, and the job is still this worker's to end.
         """
-        script = scripts.job.Intend(id=record.job_id, token=token, lease_seconds=self.timing.lease_seconds)
-        return int(self._run(record.account, script))
+        script = scripts.job.Intend(id=record.job_id, token=token)
+        return int(self._executor.run(record.account, script))
 
     def submitted(
         self,
@@ -43,19 +46,15 @@ class Submits(Scripted):
         Also takes the late answer of an attempt that was given up as unconfirmed: the job then goes on.
         """
         done = "" if outputs is None else outputs or "ask"
-        limits = self._limits(record.account)
         script = scripts.job.Submitted(
             id=record.job_id,
             attempt=str(attempt),
             provider_job_id=provider_job_id,
             first_poll_seconds=first_poll_seconds,
             outputs=done,
-            hint_seconds=self.timing.hint_seconds,
-            max_in_flight=limits.max_in_flight,
-            submits_per_second=limits.submits_per_second,
             estimate_seconds=str(estimate_seconds or ""),
         )
-        return messages_of(record.account, self._run(record.account, script))
+        return messages_of(record.account, self._executor.run(record.account, script))
 
     def refused(
         self, record: Record, token: str, *, attempt: int, reason: str, after_seconds: float | None
@@ -65,21 +64,17 @@ class Submits(Scripted):
         Also takes the late answer of an attempt that was given up as unconfirmed. A job whose caller knows that has
         failed then, since the caller may have ordered anew: the hint that this returns tells it.
         """
-        limits = self._limits(record.account)
         message = f"the provider did not accept it, as turned out after the doubt: {reason}"
         script = scripts.job.Refused(
             id=record.job_id,
             token=token,
             block_seconds=after_seconds or 0,
             reason=reason,
-            longest_block_seconds=max(self.timing.hold_max_seconds, min(after_seconds or 0, 300)),
-            max_in_flight=limits.max_in_flight,
-            submits_per_second=limits.submits_per_second,
+            longest_block_seconds=max(self._executor.timing.longest_block_seconds, min(after_seconds or 0, 300)),
             attempt=str(attempt),
             error=error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
-            hint_seconds=self.timing.hint_seconds,
         )
-        reply = self._run(record.account, script)
+        reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
 
 

@@ -152,8 +152,8 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
     """When something happens next of itself [seconds since the epoch, 0 for unknown], and what."""
     if snapshot.clock == "due":
         return snapshot.score, "poll"
-    if snapshot.clock == "queued" and not snapshot.account_state.paused and snapshot.account_state.held_seconds > 0:
-        return snapshot.now + snapshot.account_state.held_seconds, "its account may submit again"
+    if snapshot.clock == "queued" and not snapshot.account_state.paused and snapshot.account_state.open_seconds > 0:
+        return snapshot.now + snapshot.account_state.open_seconds, "its account may submit again"
     if snapshot.clock == "queued":
         return snapshot.record.number("deadline"), "it fails if it still waits (deadline)"
     if snapshot.clock == "lease" and snapshot.record.text("token"):

@@ -1,50 +1,31 @@
-"""The scripts that people ask for: cancel a job, and settle an unconfirmed submit."""
+"""The scripts by which an operator settles an unconfirmed submit."""
 
 from __future__ import annotations
 
 import re
 
-from bide.contract import Failure, FailureCode
+from bide.contract import FailureCode
 from bide.ledger import scripts
-from bide.ledger.keys import canceled_key, prefix
+from bide.ledger.executor import Executor, error_of
+from bide.ledger.jobs import JobScripts
+from bide.ledger.keys import prefix
 from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
-from bide.ledger.scripted import Scripted, error_of
 
 #: The message of a job that was given up.
 GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
 
-#: The message of a canceled job.
-CANCELED = "canceled on request; what the provider has accepted stands and is charged"
 
+class UnconfirmedScripts:
+    """Settles unconfirmed jobs by hand; each method does nothing to a job that is not, or no longer, unconfirmed."""
 
-class UnconfirmedSubmits(Scripted):
-    """Scripts of one job by hand; each does nothing to a job that is not, or no longer, in the state for it."""
-
-    def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
-        """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller."""
-        script = scripts.job.Cancel(
-            id=job_id,
-            error=error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id),
-            hint_seconds=self.timing.hint_seconds,
-            retention_seconds=self.timing.retention_seconds,
-        )
-        state, *rest = self._run(account, script)
-        return state, Messages((hint_of(account, rest),)) if rest else Messages()
-
-    def cancel_unknown(self, job_id: str) -> None:
-        """Cancel a job that is not opened yet: the worker that opens it finds it canceled, and nothing is bought."""
-        failure = Failure(code=FailureCode.CANCELED, message=CANCELED, job_id=job_id)
-        kept_seconds = self.timing.retention_seconds
-        self._reach(lambda: self.server.set(canceled_key(job_id), failure.model_dump_json(), ex=kept_seconds))
+    def __init__(self, executor: Executor, jobs: JobScripts) -> None:
+        self._executor, self._jobs = executor, jobs
 
     def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
-        limits = self._limits(account)
-        script = scripts.job.Resubmit(
-            id=job_id, max_in_flight=limits.max_in_flight, submits_per_second=limits.submits_per_second
-        )
-        done, round_ = self._run(account, script)
+        script = scripts.job.Resubmit(id=job_id)
+        done, round_ = self._executor.run(account, script)
         return bool(done), Messages(round=round_of(account, round_))
 
     def attach(self, account: AccountName, job_id: str, provider_job_id: str) -> tuple[bool, Messages]:
@@ -52,7 +33,7 @@ class UnconfirmedSubmits(Scripted):
 
         Where the provider turns out not to know that id, the job is unconfirmed again.
         """
-        done, round_ = self._run(account, scripts.job.Attach(id=job_id, provider_job_id=provider_job_id))
+        done, round_ = self._executor.run(account, scripts.job.Attach(id=job_id, provider_job_id=provider_job_id))
         return bool(done), Messages(round=round_of(account, round_))
 
     def give_up(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
@@ -60,18 +41,16 @@ class UnconfirmedSubmits(Scripted):
         script = scripts.job.GiveUp(
             id=job_id,
             error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, GIVEN_UP, job_id=job_id),
-            hint_seconds=self.timing.hint_seconds,
-            retention_seconds=self.timing.retention_seconds,
         )
-        done, hints = self._run(account, script)
+        done, hints = self._executor.run(account, script)
         return bool(done), Messages(tuple(hint_of(account, hint) for hint in hints))
 
     # What is to be settled
 
-    def unconfirmed(self, account: AccountName) -> list[Record]:
+    def records(self, account: AccountName) -> list[Record]:
         """All jobs of an account that may have been accepted, the longest unconfirmed first."""
-        job_ids = self._reach(lambda: self.server.zrange(f"{prefix(account)}unconfirmed", 0, -1))
-        records = (self.read(account, job_id) for job_id in job_ids)
+        job_ids = self._executor.reach(lambda server: server.zrange(f"{prefix(account)}unconfirmed", 0, -1))
+        records = (self._jobs.read(account, job_id) for job_id in job_ids)
         return [record for record in records if record]
 
     def holders(self, account: AccountName) -> dict[str, str]:
@@ -80,12 +59,12 @@ class UnconfirmedSubmits(Scripted):
         Reads each of them: for people, not for machinery.
         """
         at, found = f"{prefix(account)}job:", dict[str, str]()
-        keys = self._reach(lambda: list(self.server.scan_iter(f"{_literal(at)}*", count=1000)))
+        keys = self._executor.reach(lambda server: list(server.scan_iter(f"{_literal(at)}*", count=1000)))
         for first in range(0, len(keys), 1000):
-            pipeline = self.server.pipeline(transaction=False)
+            pipeline = self._executor.pipeline()
             for key in (some := keys[first : first + 1000]):
                 pipeline.hmget(key, "pid", "other_pid")
-            for key, held in zip(some, self._reach(pipeline.execute), strict=True):
+            for key, held in zip(some, self._executor.execute(pipeline), strict=True):
                 found |= {pid: key.removeprefix(at) for ids in held if ids for pid in ids.split()}
         return found
 

@@ -26,7 +26,7 @@ def answer(record: Record, caller: Caller | None = None) -> Answer | Fail:
 
 def follow(tools: Toolbox, message: Message, account: AccountName, leader: str) -> Answer | Fail | Suspend | Ignore:
     """Another caller asked for the same: one purchase by `leader`, one result for both."""
-    record = tools.ledger.read(account, leader)
+    record = tools.ledger.jobs.read(account, leader)
     note(leader=leader)
     if record is None:
         return without_record(message)

@@ -70,7 +70,7 @@ def enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
     except Exception as error:
         note("error", outcome="broke", exc_info=error)
         # A record decides by itself, and the sweeper comes for it; a hint without one tells nobody what was bought.
-        if tools.ledger.find(message.job_id) or not (message.args or message.kwargs):
+        if tools.ledger.jobs.find(message.job_id) or not (message.args or message.kwargs):
             return Ignore("broke")
         why = f"bide's own code broke ({type(error).__name__}); nothing was bought, the worker's log says more"
         return without_record(message, why, code=FailureCode.CRASHED, retryable=True)
@@ -120,7 +120,7 @@ def _enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
         request = GenerateRequest.parse(raw)
         account = _checked_account(tools, request)
     except InvalidRequestError as error:
-        if opened := tools.ledger.find(job_id):  # its record decides, and the step that buys checks it again
+        if opened := tools.ledger.jobs.find(job_id):  # its record decides, and the step that buys checks it again
             return _next_step(tools, job_id, opened.account)
         return without_record(message, str(error))
     return _open(tools, message, request, account)
@@ -146,7 +146,7 @@ def _open(tools: Toolbox, message: Message, request: GenerateRequest, account: A
     """Open the record of a first message; the record of a second one is there already, and decides."""
     token = uuid.uuid4().hex
     reached("before_record")
-    step = tools.ledger.step(
+    step = tools.ledger.jobs.step(
         message.job_id,
         account.name,
         token=token,
@@ -164,11 +164,11 @@ def _resume(tools: Toolbox, message: Message) -> Entered:
         entered = _next_step(tools, message.job_id, account)
         if entered.step.verb is not Verb.MISSING:
             return entered
-    if record := tools.ledger.find(message.job_id):
+    if record := tools.ledger.jobs.find(message.job_id):
         return _next_step(tools, message.job_id, record.account)
     return Entered(Step(Verb.MISSING), AccountName("", ""), "")
 
 
 def _next_step(tools: Toolbox, job_id: str, account: AccountName) -> Entered:
     token = uuid.uuid4().hex
-    return Entered(tools.ledger.step(job_id, account, token=token), account, token)
+    return Entered(tools.ledger.jobs.step(job_id, account, token=token), account, token)

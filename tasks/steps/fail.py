@@ -26,10 +26,10 @@ def fail(
     """Record the job's failure. `attempt`: the submit that was refused, where one was."""
     failure = failure_of(record, code, message)
     error = failure.model_dump_json()
-    concluded = tools.ledger.conclude(record, token, JobState.FAILED, error=error, attempt=attempt)
+    concluded = tools.ledger.jobs.conclude(record, token, JobState.FAILED, error=error, attempt=attempt)
     if concluded is Concluded.NOT_OURS:
         return lease_lost()
-    tools.dispatcher.send(tools.ledger.admit(record.account))
+    tools.dispatcher.send(tools.ledger.accounts.admit(record.account))
     if not concluded:  # an earlier submit counts
         unconfirmed = FailureCode.SUBMISSION_UNKNOWN.value if concluded is Concluded.UNCONFIRMED else None
         note("warning", outcome=OTHERWISE[concluded], code=unconfirmed, reason=redacted(record, message))

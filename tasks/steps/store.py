@@ -59,7 +59,7 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
         reached("document_uploaded")
         lease.check()
         wire = result.model_dump_json()
-        if not tools.ledger.conclude(record, token, JobState.SUCCEEDED, result=wire, note=_remark(left_out)):
+        if not tools.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result=wire, note=_remark(left_out)):
             return lease_lost()
     reached("end_recorded")
     _count(record, result)
@@ -150,7 +150,7 @@ def _try_later(tools: Toolbox, record: Record, token: str, now: float, reason: s
     log.warning("job.store_put_off", again_in_seconds=seconds, reason=redacted(record, reason))
     note(outcome="put_off", code=code.value, reason=redacted(record, reason))
     fresh = code is FailureCode.BAD_MEDIA and bool(record.text("pid"))  # only these addresses may have gone stale
-    return Suspend(tools.ledger.postpone(record, token, seconds=seconds, note=reason[:200], ask_again=fresh))
+    return Suspend(tools.ledger.jobs.postpone(record, token, seconds=seconds, note=reason[:200], ask_again=fresh))
 
 
 def _give_up(tools: Toolbox, record: Record, token: str, reason: str, code: FailureCode) -> Outcome:

@@ -87,7 +87,7 @@ def _put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend
     """The inputs can't be had now: try again later."""
     note("warning", outcome="put_off", reason=redacted(record, reason))
     seconds = INPUTS_BACKOFF.delay(0)
-    return Suspend(tools.ledger.postpone(record, token, seconds=seconds, note=reason[:200]))
+    return Suspend(tools.ledger.jobs.postpone(record, token, seconds=seconds, note=reason[:200]))
 
 
 def _too_late(tools: Toolbox, record: Record, token: str) -> Outcome:
@@ -109,10 +109,10 @@ class Purchase:
 
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        attempt = self.tools.ledger.intend(self.record, self.token)
+        attempt = self.tools.ledger.submits.intend(self.record, self.token)
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
-            return Suspend(self.tools.ledger.admit(self.record.account))
+            return Suspend(self.tools.ledger.accounts.admit(self.record.account))
         if attempt == TOO_LATE:
             return _too_late(self.tools, self.record, self.token)
         if not attempt:
@@ -166,7 +166,7 @@ class Purchase:
         until = time.monotonic() + ANSWER_PATIENCE_SECONDS
         while True:
             try:
-                return Suspend(self.tools.ledger.submitted(self.record, self.token, **accepted))
+                return Suspend(self.tools.ledger.submits.submitted(self.record, self.token, **accepted))
             except LedgerAwayError:
                 if time.monotonic() >= until:
                     raise
@@ -176,7 +176,7 @@ class Purchase:
     def _not_accepted(self, attempt: int, reason: str, *, after_seconds: float | None) -> Suspend:
         """The provider did not take the request this time: the ledger says when it is sent again."""
         self._note_outcome("not_accepted", reason=redacted(self.record, reason))
-        messages = self.tools.ledger.refused(
+        messages = self.tools.ledger.submits.refused(
             self.record, self.token, attempt=attempt, reason=reason[:200], after_seconds=after_seconds
         )
         return Suspend(messages)
@@ -194,7 +194,7 @@ class Purchase:
         """The account's other jobs would be refused as well: they wait until an operator has mended the account."""
         account = self.record.account
         with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
-            if self.tools.ledger.pause(account, reason=reason, by="bide"):
+            if self.tools.ledger.accounts.pause(account, reason=reason, by="bide"):
                 log.error(
                     "account.paused",
                     account=str(account),
@@ -208,11 +208,11 @@ class Purchase:
         self._note_outcome("unconfirmed", level="warning", code=code, reason=redacted(self.record, reason))
         failure = failure_of(self.record, FailureCode.SUBMISSION_UNKNOWN, reason)
         ledger, error = self.tools.ledger, failure.model_dump_json()
-        concluded = ledger.conclude(self.record, self.token, JobState.UNCONFIRMED, error=error)
+        concluded = ledger.jobs.conclude(self.record, self.token, JobState.UNCONFIRMED, error=error)
         if concluded:
             return Fail(failure, Caller.of(self.record))
         note(outcome=OTHERWISE[concluded])
-        return Suspend(ledger.admit(self.record.account))
+        return Suspend(ledger.accounts.admit(self.record.account))
 
     def _note_outcome(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
         tally.count(self.record.account, SUBMITS, outcome)

@@ -199,7 +199,7 @@ def _links(operator: Operator) -> list[str]:
 
 def _polls(rig: FlowerRig, job_id: str) -> int:
     with rig.server() as server:
-        record = Ledger(server).read(AccountName("photogpt", "default"), job_id)
+        record = Ledger(server).jobs.read(AccountName("photogpt", "default"), job_id)
     return int(record.fields.get("polls") or 0) if record else 0
 
 

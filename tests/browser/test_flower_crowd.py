@@ -75,5 +75,5 @@ def _polls(rig: FlowerRig, jobs: list[str]) -> list[int]:
     account = AccountName("photogpt", "default")
     with rig.server() as server:
         ledger = Ledger(server)
-        records = [ledger.read(account, job_id) for job_id in jobs]
+        records = [ledger.jobs.read(account, job_id) for job_id in jobs]
     return [int(record.fields.get("polls") or 0) if record else 0 for record in records]

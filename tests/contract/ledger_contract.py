@@ -56,18 +56,18 @@ class LedgerContract(
     def test_opening_twice_is_opening_once(self, stage: Stage) -> None:
         """A client that repeats itself, or a Redis client that does, finds the record it wrote."""
         assert stage.open("a").verb is stage.open("a").verb is Verb.OPENED
-        assert stage.ledger.count(ACCOUNT)["queued"] == 1
+        assert stage.ledger.accounts.count_clocks(ACCOUNT)["queued"] == 1
         assert stage.clocks("a") == {"queued"}
 
     def test_the_settings_say_how_long_a_job_of_a_client_may_take(self, stage: Stage) -> None:
         """A client opens with a default; the first worker that sees the request sets the deadline, once."""
         stage.open("j1")
-        stage.ledger.step("j1", ACCOUNT, token="t1", request=request_of(), deadline_seconds=60)
-        record = stage.ledger.read(ACCOUNT, "j1")
+        stage.ledger.jobs.step("j1", ACCOUNT, token="t1", request=request_of(), deadline_seconds=60)
+        record = stage.ledger.jobs.read(ACCOUNT, "j1")
         assert record is not None
         assert record.number("deadline") == record.number("created") + 60
-        stage.ledger.step("j1", ACCOUNT, token="t1", request=request_of(), deadline_seconds=90)
-        again = stage.ledger.read(ACCOUNT, "j1")
+        stage.ledger.jobs.step("j1", ACCOUNT, token="t1", request=request_of(), deadline_seconds=90)
+        again = stage.ledger.jobs.read(ACCOUNT, "j1")
         assert again is not None
         assert again.number("deadline") == record.number("deadline")
 
@@ -97,19 +97,19 @@ class LedgerContract(
         stage.arrive("a", signature="first")
         stage.arrive("a", signature="second")
         stage.limits[ACCOUNT] = Limits()
-        assert stage.ledger.admit(ACCOUNT).hints == (Hint(ACCOUNT, "a", "bide.submit", "first"),)
+        assert stage.ledger.accounts.admit(ACCOUNT).hints == (Hint(ACCOUNT, "a", "bide.submit", "first"),)
 
     def test_a_record_is_read_and_found(self, stage: Stage) -> None:
         """By account and id, or by id alone; with the request as it came."""
         stage.open("a", metadata={"order": "1"})
-        record = stage.ledger.read(ACCOUNT, "a")
+        record = stage.ledger.jobs.read(ACCOUNT, "a")
         assert record is not None
         assert record.state is JobState.QUEUED
         assert record.request.metadata == {"order": "1"}
-        assert stage.ledger.find("a") == record
-        assert stage.ledger.find("b") is None
-        assert stage.ledger.read(ACCOUNT, "b") is None
-        assert stage.ledger.accounts() == [ACCOUNT]
+        assert stage.ledger.jobs.find("a") == record
+        assert stage.ledger.jobs.find("b") is None
+        assert stage.ledger.jobs.read(ACCOUNT, "b") is None
+        assert stage.ledger.accounts.names() == [ACCOUNT]
 
     # One purchase for two callers
 
@@ -118,10 +118,10 @@ class LedgerContract(
         stage.open("a", idempotency_key="k")
         step = stage.arrive("b", idempotency_key="k")
         assert (step.verb, step.other) == (Verb.FOLLOW, "a")
-        assert stage.ledger.followers(ACCOUNT, "a") == {"b": '{"root_id":"r"}'}
+        assert stage.ledger.jobs.followers(ACCOUNT, "a") == {"b": '{"root_id":"r"}'}
         assert stage.clocks("b") == set()
         assert stage.ttl("job", "b") > 7 * 24 * 3600
-        following = stage.ledger.read(ACCOUNT, "b")
+        following = stage.ledger.jobs.read(ACCOUNT, "b")
         assert following is not None
         assert following.following == "a"
 
@@ -152,7 +152,7 @@ class LedgerContract(
         stage.open("a", idempotency_key="k")
         step = stage.open("b", idempotency_key="k")
         assert (step.verb, step.other) == (Verb.FOLLOW, "a")
-        assert stage.ledger.followers(ACCOUNT, "a") == {}
+        assert stage.ledger.jobs.followers(ACCOUNT, "a") == {}
         assert stage.ttl("job", "b") == -2
 
     # Taking steps
@@ -184,10 +184,10 @@ class LedgerContract(
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record, token, _ = stage.submitting("a")
         assert [stage.arrive(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
-        assert stage.ledger.admit(ACCOUNT).hints == ()
+        assert stage.ledger.accounts.admit(ACCOUNT).hints == ()
 
-        stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
+        stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR)
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["b"]
         assert [stage.resume(name).verb for name in "cb"] == [Verb.WAIT, Verb.SUBMIT]
 
     def test_bulk_gives_way_to_interactive(self, stage: Stage) -> None:
@@ -196,7 +196,7 @@ class LedgerContract(
         for name, priority in (("a", "bulk"), ("b", "bulk"), ("c", "interactive"), ("d", "interactive")):
             stage.arrive(name, priority=priority)
         stage.limits[ACCOUNT] = Limits()
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["c", "d", "a", "b"]
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["c", "d", "a", "b"]
 
     def test_bulk_messages_leave_places_to_interactive_ones(self, stage: Stage) -> None:
         """Also those that were sent by themselves, outside a run: a tenth of the places is not theirs."""
@@ -204,7 +204,7 @@ class LedgerContract(
         verbs = [stage.arrive(f"bulk-{number}", priority="bulk").verb for number in range(10)]
         assert verbs == [Verb.SUBMIT] * 9 + [Verb.WAIT]
         assert stage.arrive("now").verb is Verb.SUBMIT
-        assert stage.ledger.admit(ACCOUNT).hints == ()
+        assert stage.ledger.accounts.admit(ACCOUNT).hints == ()
 
     def test_bulk_messages_that_found_room_had_their_turn(self, stage: Stage) -> None:
         """A run that comes into the line after them begins no earlier, and none of them counts as called up."""
@@ -228,7 +228,7 @@ class LedgerContract(
         assert steps[2].round is not None
         assert steps[2].round.countdown_seconds == pytest.approx(0.5)
         stage.clock.advance(0.5)
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["c"]
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["c"]
 
     @pytest.mark.parametrize("rate", [3.0, 7.0, 0.3, 1000 / 3])
     def test_a_rate_that_does_not_divide_is_kept_over_time(self, stage: Stage, rate: float) -> None:
@@ -236,11 +236,11 @@ class LedgerContract(
         stage.limits[ACCOUNT] = Limits(max_in_flight=10_000, submits_per_second=rate)
         for number in range(60):
             stage.open(f"j{number}")
-        let_in = len(stage.ledger.admit(ACCOUNT).hints)
+        let_in = len(stage.ledger.accounts.admit(ACCOUNT).hints)
         assert let_in == min(max(1, int(rate)), 60)
         while let_in < 60:
             stage.clock.advance(1 / rate)
-            assert len(stage.ledger.admit(ACCOUNT).hints) == 1
+            assert len(stage.ledger.accounts.admit(ACCOUNT).hints) == 1
             let_in += 1
 
     def test_a_rate_that_was_lower_once_keeps_no_job_back(self, stage: Stage) -> None:
@@ -257,7 +257,7 @@ class LedgerContract(
         stage.open("a")
         stage.open("b")
         stage.server.delete(f"{prefix(ACCOUNT)}job:a", f"{prefix(ACCOUNT)}body:a")
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["b"]
         assert stage.clocks("a") == set()
         assert stage.ttl("job", "a") == -2
 
@@ -265,16 +265,16 @@ class LedgerContract(
         """From message to answer; afterwards every key of the job has a TTL."""
         stage.running("a", idempotency_key="k")
         stage.clock.advance(2)
-        claim = stage.ledger.claim(ACCOUNT, 1, batch=10)
+        claim = stage.ledger.polls.claim(ACCOUNT, 1, batch=10)
         assert [(job.job_id, job.provider_job_id, job.polls) for job in claim.jobs] == [("a", "p-a", 0)]
-        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value='[["image","http://x/1.png"]]')])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", value='[["image","http://x/1.png"]]')])
         record = taken(stage.resume("a", token="t"), Verb.STORE)
         assert record.outputs[0].url == "http://x/1.png"
-        assert stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"n":1}')
-        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result='{"n":1}')
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert stage.clocks("a") == set()
         assert {stage.ttl("job", "a"), stage.ttl("body", "a"), stage.ttl_of(idempotency_key("k"))} == {604800}
-        ended = stage.ledger.read(ACCOUNT, "a")
+        ended = stage.ledger.jobs.read(ACCOUNT, "a")
         assert ended is not None
         assert (ended.state, ended.text("result"), ended.number("polls")) == (JobState.SUCCEEDED, '{"n":1}', 1)
         assert stage.resume("a").verb is Verb.STALE

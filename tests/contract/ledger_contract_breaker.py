@@ -22,41 +22,41 @@ class BreakerContract:
 
     def test_a_paused_account_submits_nothing(self, stage: Stage) -> None:
         """A job that comes waits, for as long as it takes, and is let in once the account is resumed."""
-        assert stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        assert stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
         assert stage.arrive("a").verb is Verb.WAIT
         stage.clock.advance(1000)
-        assert not stage.ledger.admit(ACCOUNT).hints
-        assert not stage.ledger.sweep(ACCOUNT)[0].hints
-        assert stage.ledger.resume(ACCOUNT)
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a"]
+        assert not stage.ledger.accounts.admit(ACCOUNT).hints
+        assert not stage.ledger.accounts.sweep(ACCOUNT)[0].hints
+        assert stage.ledger.accounts.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["a"]
 
     def test_a_pause_asks_for_no_rounds(self, stage: Stage) -> None:
         """Nothing polls for a line that only a person can set going."""
-        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
         step = stage.arrive("a")
         assert step.round is None
-        assert stage.ledger.sweep(ACCOUNT)[0].round is None
+        assert stage.ledger.accounts.sweep(ACCOUNT)[0].round is None
 
     def test_a_job_let_in_before_the_pause_goes_back_to_its_place(self, stage: Stage) -> None:
         """Its message finds the account paused: nothing is bought, and no other job overtakes it meanwhile."""
         for name in "abc":
             stage.open(name)
-        (first, _) = stage.ledger.admit(ACCOUNT, most=2).hints
+        (first, _) = stage.ledger.accounts.admit(ACCOUNT, most=2).hints
         assert first.job_id == "a"
-        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
         assert [stage.resume(name).verb for name in "ba"] == [Verb.WAIT, Verb.WAIT]
         assert stage.clocks("a") == stage.clocks("b") == {"queued"}
-        stage.ledger.resume(ACCOUNT)
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b", "c"]
+        stage.ledger.accounts.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["a", "b", "c"]
 
     def test_jobs_let_in_before_a_failure_wait_with_the_others(self, stage: Stage) -> None:
         """Their messages find the breaker open: one refusal is no reason to collect thirty."""
         for name in "abc":
             stage.open(name)
-        assert len(stage.ledger.admit(ACCOUNT).hints) == 3
+        assert len(stage.ledger.accounts.admit(ACCOUNT).hints) == 3
         record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
-        stage.ledger.intend(record, "t")
-        stage.ledger.refused(record, "t", attempt=1, reason="HTTP 503", after_seconds=None)
+        stage.ledger.submits.intend(record, "t")
+        stage.ledger.submits.refused(record, "t", attempt=1, reason="HTTP 503", after_seconds=None)
         assert [stage.resume(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
         assert stage.clocks("b") == {"queued"}
 
@@ -66,74 +66,74 @@ class BreakerContract:
         stage.limits[ACCOUNT] = Limits(max_in_flight=2)
         record = taken(stage.arrive("a", token="t"), Verb.SUBMIT)
         if why == "paused":
-            stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+            stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
         else:
             refuse(stage, "other", after_seconds=5)
         stage.open("b")
-        assert stage.ledger.intend(record, "t") == stage.ledger.intend(record, "t") == HELD_BACK
+        assert stage.ledger.submits.intend(record, "t") == stage.ledger.submits.intend(record, "t") == HELD_BACK
         assert (stage.clocks("a"), stage.field("a", "submits")) == ({"queued"}, "")
-        assert stage.ledger.admit(ACCOUNT).hints == ()
-        stage.ledger.resume(ACCOUNT)
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b"]
+        assert stage.ledger.accounts.admit(ACCOUNT).hints == ()
+        stage.ledger.accounts.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["a", "b"]
         record = taken(stage.resume("a", token="t2"), Verb.SUBMIT)
-        assert stage.ledger.intend(record, "t2") == 1
+        assert stage.ledger.submits.intend(record, "t2") == 1
 
     def test_what_was_bought_goes_on_in_a_pause(self, stage: Stage) -> None:
         """Polls and downloads are no submits."""
         stage.running("a")
-        stage.ledger.pause(ACCOUNT, reason="no credit", by="operator")
+        stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="operator")
         stage.clock.advance(3)
-        messages, _, _ = stage.ledger.sweep(ACCOUNT)
+        messages, _, _ = stage.ledger.accounts.sweep(ACCOUNT)
         seq = messages.round.seq if messages.round else 1
-        assert [job.job_id for job in stage.ledger.claim(ACCOUNT, seq, batch=10).jobs] == ["a"]
+        assert [job.job_id for job in stage.ledger.polls.claim(ACCOUNT, seq, batch=10).jobs] == ["a"]
 
     def test_the_first_reason_stays(self, stage: Stage) -> None:
         """Only the first pause is news; the account says why, since when and by whom."""
-        assert stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
-        assert not stage.ledger.pause(ACCOUNT, reason="lunch", by="operator")
-        stands = stage.ledger.account_state(ACCOUNT)
+        assert stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
+        assert not stage.ledger.accounts.pause(ACCOUNT, reason="lunch", by="operator")
+        stands = stage.ledger.accounts.state(ACCOUNT)
         assert (stands.paused, stands.paused_by) == ("no credit", "bide")
         assert stands.trouble == "paused by bide since 2023-11-14 22:13:20 UTC: no credit"
 
     def test_an_account_can_be_paused_before_its_first_job(self, stage: Stage) -> None:
         """It stands in the registry then, so that everybody sees the pause."""
-        stage.ledger.pause(ACCOUNT, reason="not yet", by="operator")
+        stage.ledger.accounts.pause(ACCOUNT, reason="not yet", by="operator")
         assert stage.server.smembers(ACCOUNTS_KEY) == {str(ACCOUNT)}
 
     def test_a_pause_outlasts_an_accepted_submit(self, stage: Stage) -> None:
         """A submit under way that still goes through does not say that the next one will."""
         record, token, attempt = stage.submitting("a")
-        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
-        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2)
+        stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
+        stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2)
         assert stage.arrive("b").verb is Verb.WAIT
 
     def test_waiting_for_a_paused_account_ends_at_the_deadline(self, stage: Stage) -> None:
         """And not before."""
-        stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+        stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
         stage.arrive("a")
         stage.clock.advance(1799)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         assert stage.state("a") == "queued"
         stage.clock.advance(2)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         assert stage.state("a") == "failed"
 
     def test_resuming_closes_the_breaker_too(self, stage: Stage) -> None:
         """An operator knows better than a Retry-After; a well account stays as it is."""
-        assert not stage.ledger.resume(ACCOUNT)
+        assert not stage.ledger.accounts.resume(ACCOUNT)
         refuse(stage, "a", after_seconds=300)
-        assert stage.ledger.resume(ACCOUNT)
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a"]
-        assert stage.ledger.account_state(ACCOUNT).trouble == ""
+        assert stage.ledger.accounts.resume(ACCOUNT)
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["a"]
+        assert stage.ledger.accounts.state(ACCOUNT).trouble == ""
 
     def test_an_open_breaker_is_news_once(self, stage: Stage) -> None:
         """Each poll that hears of the refused key prolongs it; only the first, or another reason, is worth a line."""
-        assert stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 401")
+        assert stage.ledger.accounts.block_submits(ACCOUNT, seconds=60, reason="HTTP 401")
         stage.clock.advance(30)
-        assert not stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 401")
-        assert stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 403")
+        assert not stage.ledger.accounts.block_submits(ACCOUNT, seconds=60, reason="HTTP 401")
+        assert stage.ledger.accounts.block_submits(ACCOUNT, seconds=60, reason="HTTP 403")
         stage.clock.advance(61)
-        assert stage.ledger.hold(ACCOUNT, seconds=60, reason="HTTP 403")
+        assert stage.ledger.accounts.block_submits(ACCOUNT, seconds=60, reason="HTTP 403")
 
     # One job ahead
 
@@ -143,15 +143,15 @@ class BreakerContract:
         for name in "bcd":
             stage.arrive(name)
         stage.clock.advance(2)
-        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        (ahead,) = stage.ledger.accounts.admit(ACCOUNT).hints
         stage.clock.advance(5)
-        assert not stage.ledger.admit(ACCOUNT).hints
+        assert not stage.ledger.accounts.admit(ACCOUNT).hints
         record = intended_again(stage, ahead.job_id, "t")
         stage.clock.advance(5)
-        assert not stage.ledger.admit(ACCOUNT).hints
+        assert not stage.ledger.accounts.admit(ACCOUNT).hints
         assert stage.arrive("e").verb is Verb.WAIT
-        assert stage.ledger.account_state(ACCOUNT).probe == ahead.job_id
-        assert len(stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p").hints) == 4
+        assert stage.ledger.accounts.state(ACCOUNT).probe == ahead.job_id
+        assert len(stage.ledger.submits.submitted(record, "t", attempt=1, provider_job_id="p").hints) == 4
 
     def test_a_line_goes_on_once_the_provider_is_well(self, stage: Stage) -> None:
         """All are let in by rounds that follow at once; none waits for the accepted job's first poll."""
@@ -159,19 +159,19 @@ class BreakerContract:
         for number in range(60):
             stage.arrive(f"j{number}")
         stage.clock.advance(2)
-        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        (ahead,) = stage.ledger.accounts.admit(ACCOUNT).hints
         record = intended_again(stage, ahead.job_id, "t")
         stage.clock.advance(1)
-        assert stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=10).round is None
+        assert stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=10).round is None
         crew = Crew(stage.ledger, stage.clock)
-        messages = stage.ledger.submitted(record, "t", attempt=1, provider_job_id="p", first_poll_seconds=300)
+        messages = stage.ledger.submits.submitted(record, "t", attempt=1, provider_job_id="p", first_poll_seconds=300)
         crew.send(messages)
         assert messages.round is not None
         assert messages.round.countdown_seconds < 1
         for _ in range(2):
             stage.clock.advance(0.5)
             crew.work()
-        assert stage.ledger.count(ACCOUNT)["queued"] == 0
+        assert stage.ledger.accounts.count_clocks(ACCOUNT)["queued"] == 0
 
     @pytest.mark.parametrize("end", ["canceled", "failed", "put off"])
     def test_a_job_ahead_that_finds_out_nothing_leaves_its_turn(self, stage: Stage, end: str) -> None:
@@ -179,15 +179,15 @@ class BreakerContract:
         refuse(stage, "a")
         stage.arrive("b")
         stage.clock.advance(2)
-        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        (ahead,) = stage.ledger.accounts.admit(ACCOUNT).hints
         record = taken(stage.resume(ahead.job_id, token="t"), Verb.SUBMIT)
         if end == "canceled":
-            stage.ledger.cancel(ACCOUNT, ahead.job_id)
+            stage.ledger.jobs.cancel(ACCOUNT, ahead.job_id)
         elif end == "failed":
-            stage.ledger.conclude(record, "t", JobState.FAILED, error=ERROR)
+            stage.ledger.jobs.conclude(record, "t", JobState.FAILED, error=ERROR)
         else:
-            stage.ledger.postpone(record, "t", seconds=60, note="inputs")
-        (other,) = stage.ledger.admit(ACCOUNT).hints
+            stage.ledger.jobs.postpone(record, "t", seconds=60, note="inputs")
+        (other,) = stage.ledger.accounts.admit(ACCOUNT).hints
         assert other.job_id != ahead.job_id
 
     def test_a_job_ahead_whose_worker_died_leaves_its_turn(self, stage: Stage) -> None:
@@ -195,33 +195,33 @@ class BreakerContract:
         refuse(stage, "a")
         stage.arrive("b")
         stage.clock.advance(2)
-        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        (ahead,) = stage.ledger.accounts.admit(ACCOUNT).hints
         intended_again(stage, ahead.job_id, "t")
         for _ in range(4):
             stage.clock.advance(9)
-            stage.ledger.sweep(ACCOUNT)
+            stage.ledger.accounts.sweep(ACCOUNT)
         assert stage.state(ahead.job_id) == "unconfirmed"
-        assert len(stage.ledger.admit(ACCOUNT).hints) == 1
+        assert len(stage.ledger.accounts.admit(ACCOUNT).hints) == 1
 
     # Doubts in a row
 
     def test_unconfirmed_submits_in_a_row_stop_the_others(self, stage: Stage) -> None:
         """A provider that answers nothing gets one submit at a time: each further one would be unconfirmed, too."""
         for number in range(MOST_DOUBTS):
-            assert stage.ledger.account_state(ACCOUNT).trouble == ""
+            assert stage.ledger.accounts.state(ACCOUNT).trouble == ""
             stage.unconfirmed(f"j{number}")
-        stands = stage.ledger.account_state(ACCOUNT)
-        assert (stands.held_seconds, stands.strikes) == (1, 1)
-        assert "5 submits in a row" in stands.held_reason
+        stands = stage.ledger.accounts.state(ACCOUNT)
+        assert (stands.open_seconds, stands.failures) == (1, 1)
+        assert "5 submits in a row" in stands.open_reason
         stage.arrive("a")
         stage.arrive("b")
         stage.clock.advance(1)
-        (ahead,) = stage.ledger.admit(ACCOUNT).hints
+        (ahead,) = stage.ledger.accounts.admit(ACCOUNT).hints
         record = intended_again(stage, ahead.job_id, "t")
         stage.clock.advance(0.1)
-        assert stage.ledger.conclude(record, "t", JobState.UNCONFIRMED, error=ERROR)
-        assert stage.ledger.account_state(ACCOUNT).held_seconds == pytest.approx(2)
-        assert not stage.ledger.admit(ACCOUNT).hints
+        assert stage.ledger.jobs.conclude(record, "t", JobState.UNCONFIRMED, error=ERROR)
+        assert stage.ledger.accounts.state(ACCOUNT).open_seconds == pytest.approx(2)
+        assert not stage.ledger.accounts.admit(ACCOUNT).hints
         assert stage.state("b") == "queued"
 
     def test_an_accepted_submit_ends_the_count_of_unconfirmed_ones(self, stage: Stage) -> None:
@@ -229,20 +229,20 @@ class BreakerContract:
         for number in range(MOST_DOUBTS + 2):
             stage.unconfirmed(f"j{number}")
             stage.running(f"ok{number}")
-        assert stage.ledger.account_state(ACCOUNT).trouble == ""
+        assert stage.ledger.accounts.state(ACCOUNT).trouble == ""
 
     def test_an_unconfirmed_submit_that_is_reported_twice_counts_once(self, stage: Stage) -> None:
         """A script that runs twice, as a Redis client may have it."""
         for number in range(MOST_DOUBTS - 1):
             record, token, _ = stage.submitting(f"j{number}")
             for _ in range(2):
-                assert stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-        assert stage.ledger.account_state(ACCOUNT).trouble == ""
+                assert stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        assert stage.ledger.accounts.state(ACCOUNT).trouble == ""
 
     def test_a_sweep_notes_what_the_settings_allow(self, stage: Stage) -> None:
         """For people, whose commands do not know them."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=7, submits_per_second=0.5)
         stage.arrive("a")
-        stage.ledger.sweep(ACCOUNT)
-        stands = stage.ledger.account_state(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
+        stands = stage.ledger.accounts.state(ACCOUNT)
         assert (stands.max_in_flight, stands.submits_per_second) == (7, 0.5)

@@ -9,7 +9,7 @@ import pytest
 
 from bide.contract import JobState
 from bide.ledger import Polled
-from bide.ledger.callbacks import Callbacks, Outcome, Owed, webhook_id
+from bide.ledger.callbacks import CallbackScripts, Outcome, Owed, webhook_id
 from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage
 
@@ -23,19 +23,19 @@ class CallbacksContract:
     """The script that ends a job owes the callback; nothing but a delivery, a new end or giving up takes it away."""
 
     @pytest.fixture
-    def callbacks(self, stage: Stage) -> Callbacks:
-        return Callbacks(stage.server, clock=stage.clock)
+    def callbacks(self, stage: Stage) -> CallbackScripts:
+        return stage.ledger.callbacks
 
     @pytest.mark.parametrize(
         "ending", ["succeeded", "failed", "canceled", "unconfirmed", "polled", "deadline", "buried"]
     )
-    def test_every_end_owes_one(self, stage: Stage, callbacks: Callbacks, ending: str) -> None:
+    def test_every_end_owes_one(self, stage: Stage, callbacks: CallbackScripts, ending: str) -> None:
         """Its worker, a poll, a cancel, or the sweeper may end the job; and only the end does."""
         end(stage, ending)
         assert [(owed.job_id, owed.number, owed.tries) for owed in claim(callbacks)] == [("a", 1, 0)]
         assert stage.state("a") in ("succeeded", "failed", "canceled", "unconfirmed")
 
-    def test_a_caller_that_did_not_ask_is_not_called(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_caller_that_did_not_ask_is_not_called(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """Nor is anybody while the job goes on; a field of that name inside the params asks for nothing."""
         stage.finished("a")
         stage.running("b", **CALLED)
@@ -43,21 +43,21 @@ class CallbacksContract:
         assert not callbacks.due(ACCOUNT)
         assert claim(callbacks) == []
 
-    def test_a_job_canceled_before_it_came_owes_one(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_job_canceled_before_it_came_owes_one(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """The marker of an early cancel ends the job as it is opened."""
-        stage.ledger.cancel_unknown("a")
+        stage.ledger.jobs.cancel_unknown("a")
         stage.arrive("a", **CALLED)
         assert [owed.job_id for owed in claim(callbacks)] == ["a"]
 
-    def test_the_answer_tells_that_callbacks_are_due(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_the_answer_tells_that_callbacks_are_due(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """So that they are delivered at once; a claimed one is not reported again."""
         record, token = stage.storing("a", **CALLED)
-        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        assert stage.ledger.answered(ACCOUNT, "a").callbacks == ACCOUNT
+        stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.jobs.answered(ACCOUNT, "a").callbacks == ACCOUNT
         claim(callbacks)
-        assert stage.ledger.answered(ACCOUNT, "a").callbacks is None
+        assert stage.ledger.jobs.answered(ACCOUNT, "a").callbacks is None
 
-    def test_a_claimed_callback_comes_again(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_claimed_callback_comes_again(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """The callback of a killed sender is sent again, under the same id; until then no other sender claims it."""
         stage.finished("a", **CALLED)
         first = claim(callbacks)
@@ -67,7 +67,7 @@ class CallbacksContract:
         assert [named(stage, owed) for owed in again] == [named(stage, owed) for owed in first]
         assert again[0].age_seconds == CLAIM_SECONDS
 
-    def test_a_delivered_one_is_gone(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_delivered_one_is_gone(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """And what is heard of it a second time changes nothing."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
@@ -76,7 +76,7 @@ class CallbacksContract:
         stage.clock.advance(3600)
         assert (claim(callbacks), callbacks.unfinished(ACCOUNT)) == ([], [])
 
-    def test_a_failed_attempt_comes_again(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_failed_attempt_comes_again(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """After its pause, with its attempts counted, and its record kept as long as it takes."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
@@ -90,7 +90,7 @@ class CallbacksContract:
         stage.clock.advance(1)
         assert [owed.tries for owed in claim(callbacks)] == [1]
 
-    def test_what_is_put_off_was_not_tried(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_what_is_put_off_was_not_tried(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """It is due again after its pause, with as many attempts as before and the host that was found out."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
@@ -101,7 +101,7 @@ class CallbacksContract:
         assert callbacks.due(ACCOUNT)
         assert claim(callbacks) == [replace(owed, host="example.com:443", age_seconds=5)]
 
-    def test_what_was_delivered_meanwhile_is_not_put_off(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_what_was_delivered_meanwhile_is_not_put_off(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """A claim that ran out, and another's delivery: nothing is owed any more, and no record comes of it."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
@@ -111,7 +111,7 @@ class CallbacksContract:
         assert callbacks.due_in(ACCOUNT) is None
         assert not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
 
-    def test_a_given_up_one_stays_on_the_list(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_given_up_one_stays_on_the_list(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """For as long as records are kept; replayed it is owed as at first, under the same id."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
@@ -126,52 +126,54 @@ class CallbacksContract:
         assert (named(stage, again), again.tries, again.age_seconds) == (named(stage, owed), 0, 0)
         assert [one.failed for one in callbacks.unfinished(ACCOUNT)] == [False]
 
-    def test_what_can_not_be_replayed(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_what_can_not_be_replayed(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """A job that asked for no callback, one that goes on, one that does not exist."""
         stage.finished("a")
         stage.running("b", **CALLED)
         assert not any(callbacks.replay(ACCOUNT, job_id) for job_id in ("a", "b", "nobody"))
         assert stage.server.exists(prefix(ACCOUNT) + "callbacks") == 0
 
-    def test_a_settled_job_is_called_about_again(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_a_settled_job_is_called_about_again(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """Unconfirmed is one end, what became of it another, with an id of its own; between them nothing is owed."""
         stage.unconfirmed("a", **CALLED)
         (unconfirmed,) = claim(callbacks)
-        stage.ledger.resubmit(ACCOUNT, "a")
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         callbacks.tried(unconfirmed, Outcome.AGAIN, seconds=1)
         stage.clock.advance(3600)
         assert (claim(callbacks), stage.server.exists(prefix(ACCOUNT) + "callbacks")) == ([], 0)
-        stage.ledger.cancel(ACCOUNT, "a")
+        stage.ledger.jobs.cancel(ACCOUNT, "a")
         (settled,) = claim(callbacks)
         assert (unconfirmed.number, settled.number) == (1, 2)
         assert named(stage, unconfirmed) != named(stage, settled)
 
-    def test_an_end_settled_before_its_callback_is_not_called_about(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_an_end_settled_before_its_callback_is_not_called_about(
+        self, stage: Stage, callbacks: CallbackScripts
+    ) -> None:
         """The job goes on, and its later end is called about instead."""
         stage.unconfirmed("a", **CALLED)
-        stage.ledger.resubmit(ACCOUNT, "a")
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         assert claim(callbacks) == []
         assert not stage.server.exists(prefix(ACCOUNT) + "callbacks")
 
-    def test_an_old_attempt_does_not_settle_a_new_end(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_an_old_attempt_does_not_settle_a_new_end(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """The first end is delivered only after the job was settled: the second is still owed."""
         stage.unconfirmed("a", **CALLED)
         (unconfirmed,) = claim(callbacks)
-        stage.ledger.cancel(ACCOUNT, "a")
+        stage.ledger.jobs.cancel(ACCOUNT, "a")
         callbacks.tried(unconfirmed, Outcome.DELIVERED)
         assert [owed.number for owed in claim(callbacks)] == [2]
 
-    def test_one_job_for_two_callers_is_called_about_once(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_one_job_for_two_callers_is_called_about_once(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """The follower's request is the same, address and all; when it leaves early, nothing is called."""
         record, token = stage.storing("a", idempotency_key="k", **CALLED)
         stage.arrive("b", idempotency_key="k", **CALLED)
         stage.arrive("c", idempotency_key="k", **CALLED)
-        stage.ledger.cancel(ACCOUNT, "c")
+        stage.ledger.jobs.cancel(ACCOUNT, "c")
         assert claim(callbacks) == []
-        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
         assert [owed.job_id for owed in claim(callbacks)] == ["a"]
 
-    def test_an_expired_job_owes_nothing(self, stage: Stage, callbacks: Callbacks) -> None:
+    def test_an_expired_job_owes_nothing(self, stage: Stage, callbacks: CallbackScripts) -> None:
         """A callback whose record is gone is taken off the clock."""
         stage.finished("a", **CALLED)
         stage.server.delete(f"{prefix(ACCOUNT)}job:a")
@@ -183,34 +185,34 @@ def end(stage: Stage, ending: str) -> None:
     """End job `a` in one of all ways."""
     if ending == "polled":
         stage.running("a", **CALLED)
-        stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=ERROR)])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value=ERROR)])
     elif ending == "canceled":
         stage.running("a", **CALLED)
-        stage.ledger.cancel(ACCOUNT, "a")
+        stage.ledger.jobs.cancel(ACCOUNT, "a")
     elif ending == "deadline":
         stage.open("a", deadline_seconds=5.0, **CALLED)
         stage.clock.advance(6)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
     elif ending == "buried":
         stage.submitting("a", **CALLED)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         for _ in range(3):
             stage.clock.advance(11)
-            stage.ledger.sweep(ACCOUNT)
+            stage.ledger.accounts.sweep(ACCOUNT)
     elif ending == "succeeded":
         stage.finished("a", **CALLED)
     else:
         record, token, _ = stage.submitting("a", **CALLED)
-        assert stage.ledger.conclude(record, token, JobState(ending), error=ERROR)
+        assert stage.ledger.jobs.conclude(record, token, JobState(ending), error=ERROR)
 
 
-def claim(callbacks: Callbacks) -> list[Owed]:
+def claim(callbacks: CallbackScripts) -> list[Owed]:
     """Take all that is due."""
     return callbacks.claim(ACCOUNT, most=100, seconds=CLAIM_SECONDS)
 
 
 def named(stage: Stage, owed: Owed) -> str:
     """The webhook id of a callback."""
-    record = stage.ledger.read(ACCOUNT, owed.job_id)
+    record = stage.ledger.jobs.read(ACCOUNT, owed.job_id)
     assert record is not None
     return webhook_id(record, owed.number)

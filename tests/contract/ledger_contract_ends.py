@@ -16,25 +16,25 @@ class EndsContract:
     def test_only_the_worker_with_the_lease_ends_a_job(self, stage: Stage) -> None:
         """A worker whose lease passed on ends nothing; saying it twice is saying it once."""
         record, token = stage.storing("a")
-        assert not stage.ledger.conclude(record, "stranger", JobState.SUCCEEDED, result="{}")
-        assert stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        assert stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        assert not stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
+        assert not stage.ledger.jobs.conclude(record, "stranger", JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert not stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR)
         assert (stage.state("a"), stage.clocks("a")) == ("succeeded", {"lease"})
 
     def test_a_put_off_step_comes_again(self, stage: Stage) -> None:
         """With a hint after its time; where the addresses went stale they are asked for again."""
         record, token, attempt = stage.submitting("a")
-        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]")
+        stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]")
         assert stage.resume("a", token="t").verb is Verb.STORE
-        (hint,) = stage.ledger.postpone(record, "t", seconds=4, note="S3 away", ask_again=True).hints
+        (hint,) = stage.ledger.jobs.postpone(record, "t", seconds=4, note="S3 away", ask_again=True).hints
         assert (hint.queue, hint.countdown_seconds) == ("bide.store", 4)
         assert (stage.field("a", "outputs"), stage.field("a", "tries"), stage.field("a", "note")) == (
             "",
             "1",
             "S3 away",
         )
-        assert stage.ledger.postpone(record, "t", seconds=4, note="").hints == ()
+        assert stage.ledger.jobs.postpone(record, "t", seconds=4, note="").hints == ()
         assert stage.resume("a").verb is Verb.STORE
 
     def test_an_end_makes_room(self, stage: Stage) -> None:
@@ -42,24 +42,24 @@ class EndsContract:
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record, token, _ = stage.submitting("a")
         stage.arrive("b")
-        stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
-        assert [hint.job_id for hint in stage.ledger.answered(ACCOUNT, "a").hints] == ["b"]
+        stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR)
+        assert [hint.job_id for hint in stage.ledger.jobs.answered(ACCOUNT, "a").hints] == ["b"]
 
     def test_a_live_job_can_not_be_answered(self, stage: Stage) -> None:
         """A mistaken report changes nothing."""
         stage.running("a")
-        stage.ledger.answered(ACCOUNT, "a")
-        stage.ledger.answered(ACCOUNT, "nobody")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "nobody")
         assert stage.clocks("a") == {"due", "inflight"}
         assert stage.ttl("job", "nobody") == -2
 
     def test_an_ended_record_keeps_what_is_asked_for(self, stage: Stage) -> None:
         """What became of it, its request and its story; nothing that only served it on its way."""
         stage.running("a", idempotency_key="k", callback_url="https://example.com/hook")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value='[["image","http://x/1.png"]]', seen=True)])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", value='[["image","http://x/1.png"]]', seen=True)])
         record = taken(stage.resume("a", token="t"), Verb.STORE)
-        assert stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"n":1}')
-        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result='{"n":1}')
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         at = prefix(ACCOUNT)
         assert sorted(stage.server.hkeys(f"{at}job:a")) == sorted(
             [
@@ -80,7 +80,7 @@ class EndsContract:
             ]
         )
         assert set(stage.server.hkeys(f"{at}body:a")) == {"request", "polls"}
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert stage.ttl("job", "a") == stage.ttl("body", "a") == 604800
 
     # Followers
@@ -93,12 +93,12 @@ class EndsContract:
         for name in "bc":
             stage.arrive(name, idempotency_key="k")
         if ending == "succeeded":
-            crew.send(stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]"))
+            crew.send(stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]"))
         elif ending == "canceled":
-            crew.send(stage.ledger.cancel(ACCOUNT, "a")[1])
+            crew.send(stage.ledger.jobs.cancel(ACCOUNT, "a")[1])
         else:
-            stage.ledger.conclude(record, token, JobState(ending), error=ERROR)
-            crew.send(stage.ledger.answered(ACCOUNT, "a"))
+            stage.ledger.jobs.conclude(record, token, JobState(ending), error=ERROR)
+            crew.send(stage.ledger.jobs.answered(ACCOUNT, "a"))
         crew.work()
         assert {name: crew.told.get(name) for name in "bc"} == {"b": ending, "c": ending}
         assert stage.clocks("a") == ({"unconfirmed"} if ending == "unconfirmed" else set())
@@ -108,21 +108,21 @@ class EndsContract:
         """A lost hint to a follower is sent again."""
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
-        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        assert [hint.job_id for hint in stage.ledger.answered(ACCOUNT, "a").hints] == ["b"]
+        stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert [hint.job_id for hint in stage.ledger.jobs.answered(ACCOUNT, "a").hints] == ["b"]
         assert stage.clocks("a") == {"lease"}
         stage.clock.advance(15)
-        assert [hint.job_id for hint in stage.ledger.sweep(ACCOUNT)[0].hints] == ["b"]
-        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        assert [hint.job_id for hint in stage.ledger.accounts.sweep(ACCOUNT)[0].hints] == ["b"]
+        stage.ledger.jobs.answered(ACCOUNT, "b", leader="a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_a_late_message_of_a_follower_leaves_nothing_behind(self, stage: Stage) -> None:
         """Its caller knows already: it does not follow again."""
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
-        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        stage.ledger.answered(ACCOUNT, "a")
-        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "b", leader="a")
         assert stage.arrive("b", idempotency_key="k").verb is Verb.FOLLOW
         assert stage.ttl("followers", "a") == -2
 
@@ -142,15 +142,15 @@ class EndsContract:
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.server.delete(f"{prefix(ACCOUNT)}job:b")
-        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        assert stage.ledger.answered(ACCOUNT, "a").hints == ()
+        stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        assert stage.ledger.jobs.answered(ACCOUNT, "a").hints == ()
         assert (stage.clocks("a"), stage.ttl("followers", "a")) == (set(), -2)
 
     # Cancelling
 
     def test_a_cancel_may_overtake_the_job(self, stage: Stage) -> None:
         """The worker that takes the first step finds it canceled: no place taken, nothing bought, no key kept."""
-        stage.ledger.cancel_unknown("a")
+        stage.ledger.jobs.cancel_unknown("a")
         first = stage.arrive("a", token="t", idempotency_key="k")
         assert stage.arrive("a", token="t", idempotency_key="k") == first
         record = taken(first, Verb.ANSWER)
@@ -158,14 +158,14 @@ class EndsContract:
         assert (record.state, failure.code, failure.job_id) == (JobState.CANCELED, FailureCode.CANCELED, "a")
         assert stage.clocks("a") == {"lease"}
         assert stage.arrive("b", idempotency_key="k").verb is Verb.SUBMIT
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert stage.clocks("a") == set()
         assert stage.ttl("job", "a") > 0
         assert stage.server.ttl(idempotency_key("k")) == -1
 
     def test_a_cancel_may_overtake_a_client(self, stage: Stage) -> None:
         """The record is opened as canceled, and its caller told even where the client's message is lost."""
-        stage.ledger.cancel_unknown("a")
+        stage.ledger.jobs.cancel_unknown("a")
         assert stage.server.ttl(canceled_key("a")) > 0
         assert stage.open("a").verb is stage.open("a").verb is Verb.OPENED
         assert not stage.server.exists(canceled_key("a"))
@@ -182,7 +182,7 @@ class EndsContract:
             stage.open("a")
         else:
             getattr(stage, state)("a")
-        was, messages = stage.ledger.cancel(ACCOUNT, "a")
+        was, messages = stage.ledger.jobs.cancel(ACCOUNT, "a")
         assert (was, [hint.queue for hint in messages.hints]) == (state, ["bide.store"])
         assert stage.clocks("a") == {"lease"}
         failure = Failure.model_validate_json(stage.field("a", "error"))
@@ -191,24 +191,24 @@ class EndsContract:
     def test_a_repeated_cancel_says_so_and_tells_again(self, stage: Stage) -> None:
         """Until the caller knows; afterwards, and for jobs that ended otherwise, it does nothing."""
         stage.running("a")
-        first = stage.ledger.cancel(ACCOUNT, "a")[1]
-        assert stage.ledger.cancel(ACCOUNT, "a") == ("canceled", first)
-        stage.ledger.answered(ACCOUNT, "a")
-        assert stage.ledger.cancel(ACCOUNT, "a")[1].hints == ()
+        first = stage.ledger.jobs.cancel(ACCOUNT, "a")[1]
+        assert stage.ledger.jobs.cancel(ACCOUNT, "a") == ("canceled", first)
+        stage.ledger.jobs.answered(ACCOUNT, "a")
+        assert stage.ledger.jobs.cancel(ACCOUNT, "a")[1].hints == ()
         stage.finished("b")
-        state, messages = stage.ledger.cancel(ACCOUNT, "b")
+        state, messages = stage.ledger.jobs.cancel(ACCOUNT, "b")
         assert (state, messages.hints) == ("succeeded", ())
-        assert stage.ledger.cancel(ACCOUNT, "nobody")[0] == ""
+        assert stage.ledger.jobs.cancel(ACCOUNT, "nobody")[0] == ""
 
     def test_a_canceled_follower_leaves_the_job_running(self, stage: Stage) -> None:
         """Only its own caller is told, with its own signature, and its keys keep their TTL."""
         stage.running("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k", signature="mine")
-        state, messages = stage.ledger.cancel(ACCOUNT, "b")
+        state, messages = stage.ledger.jobs.cancel(ACCOUNT, "b")
         assert (state, messages.hints[0].signature) == ("following", "mine")
-        assert (stage.state("a"), stage.ledger.followers(ACCOUNT, "a")) == ("running", {})
+        assert (stage.state("a"), stage.ledger.jobs.followers(ACCOUNT, "a")) == ("running", {})
         assert stage.resume("b").verb is Verb.ANSWER
-        stage.ledger.answered(ACCOUNT, "b")
+        stage.ledger.jobs.answered(ACCOUNT, "b")
         assert stage.clocks("b") == set()
         assert (stage.ttl("job", "b"), stage.ttl("body", "b")) == (604800, -2)
 
@@ -216,7 +216,7 @@ class EndsContract:
         """A follower that cancels instead of being told keeps nothing on the clock."""
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
-        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        stage.ledger.answered(ACCOUNT, "a")
-        stage.ledger.cancel(ACCOUNT, "b")
+        stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
+        stage.ledger.jobs.cancel(ACCOUNT, "b")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)

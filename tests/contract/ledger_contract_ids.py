@@ -32,9 +32,9 @@ class IdsContract:
         stage.open("a")
         request, keys = request_of(other), set(stage.server.keys("*"))
         if by_client:
-            step = stage.ledger.open("a", request, deadline_seconds=60)
+            step = stage.ledger.jobs.open("a", request, deadline_seconds=60)
         else:
-            step = stage.ledger.step("a", other, token="t", request=request, deadline_seconds=60)
+            step = stage.ledger.jobs.step("a", other, token="t", request=request, deadline_seconds=60)
         assert (step.verb, step.other) == (Verb.CONFLICT, "a")
         assert set(stage.server.keys("*")) == keys
         assert stage.arrive("a").verb is Verb.SUBMIT
@@ -52,8 +52,8 @@ class IdsContract:
                 assert stage.arrive("a", idempotency_key="k").verb is Verb.FOLLOW
             case _:
                 stage.open("a")
-                stage.ledger.cancel(ACCOUNT, "a")
-        assert stage.ledger.open("a", request_of(OTHERS[0]), deadline_seconds=60).verb is Verb.CONFLICT
+                stage.ledger.jobs.cancel(ACCOUNT, "a")
+        assert stage.ledger.jobs.open("a", request_of(OTHERS[0]), deadline_seconds=60).verb is Verb.CONFLICT
 
     def test_an_id_is_searched_under_many_accounts(self, stage: Stage) -> None:
         """More accounts than one command takes arguments."""
@@ -72,7 +72,7 @@ class IdsContract:
 
     def test_a_row_is_not_opened_under_the_id_of_another_job(self, stage: Stage) -> None:
         """A job of another account that was named like a row before the run began keeps its id."""
-        stage.ledger.open(job_id("run", 1), request_of(OTHERS[0]), deadline_seconds=60)
+        stage.ledger.jobs.open(job_id("run", 1), request_of(OTHERS[0]), deadline_seconds=60)
         runs, note = Runs(stage.server, retention_seconds=3600), LiveRow.entry_of("c", 0, 10, 0, ACCOUNT)
         runs.create("run", rows=1, digest="d", source="s", options=Options())
         stage.server.hset(f"{run_prefix('run')}live", "1", note)
@@ -96,14 +96,14 @@ class IdsContract:
         stage.unconfirmed("c")
         waiting: dict[Any, Any] = {f"caller-{number}": json.dumps({"root_id": f"r{number}"}) for number in range(MANY)}
         stage.server.hset(f"{prefix(ACCOUNT)}doubters:c", mapping=waiting)
-        stage.ledger.cancel(ACCOUNT, "c")
-        assert stage.ledger.followers(ACCOUNT, "c") == waiting
+        stage.ledger.jobs.cancel(ACCOUNT, "c")
+        assert stage.ledger.jobs.followers(ACCOUNT, "c") == waiting
 
     def test_a_step_has_the_callers_message_as_it_was_first(self, stage: Stage) -> None:
         """Whatever message leads to the step: its links and chord are those of the caller, also of a follower."""
         stage.running("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k", signature="of b")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", seen=True)])
         assert stage.arrive("b", idempotency_key="k", signature="forged").signature == "of b"
         assert stage.resume("b").signature == "of b"
         step = stage.arrive("a", idempotency_key="k", signature="forged")

@@ -8,7 +8,8 @@ import pytest
 
 from bide.ledger import Limits, Polled
 from bide.ledger.keys import prefix
-from bide.ledger.poll_now import GAP_SECONDS, MOST_POLLS, PollNowOutcome, ProviderCalls
+from bide.ledger.poll_now import GAP_SECONDS, MOST_POLLS, PollNowOutcome
+from bide.ledger.polls import PollScripts
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import events
 from bide.polling.durations import Sketch
@@ -19,8 +20,8 @@ class PollNowContract:
     """`hasten` against every state that a job can be in."""
 
     @pytest.fixture
-    def calls(self, stage: Stage, clock: Clock) -> ProviderCalls:
-        return ProviderCalls(stage.server, clock=clock)
+    def calls(self, stage: Stage, clock: Clock) -> PollScripts:
+        return stage.ledger.polls
 
     def due(self, stage: Stage, job_id: str) -> float:
         """How long until a job's next poll [seconds]."""
@@ -30,11 +31,11 @@ class PollNowContract:
 
     def poll(self, stage: Stage, *outcomes: Polled) -> list[str]:
         """Run the round that is scheduled: the jobs it claims, which come to `outcomes`."""
-        claim = stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=50)
-        stage.ledger.polled(ACCOUNT, outcomes)
+        claim = stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=50)
+        stage.ledger.polls.record(ACCOUNT, outcomes)
         return [job.job_id for job in claim.jobs]
 
-    def test_a_call_pulls_the_next_poll_forward(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_pulls_the_next_poll_forward(self, stage: Stage, calls: PollScripts) -> None:
         """The round that was planned in ten minutes runs now, and finds the job due."""
         planned = stage.running("a", first_poll_seconds=600).round
         stage.clock.advance(20)
@@ -49,13 +50,13 @@ class PollNowContract:
         assert self.poll(stage, Polled("a", "ended", value="[]")) == ["a"]
         assert stage.state("a") == "storing"
 
-    def test_a_call_stands_in_the_story(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_stands_in_the_story(self, stage: Stage, calls: PollScripts) -> None:
         """An operator sees why a poll came sooner than its plan, after the job's end as well."""
         stage.running("a", first_poll_seconds=600)
         stage.clock.advance(20)
         calls.poll_now(ACCOUNT, "a")
         self.poll(stage, Polled("a", "ended", 0.0, note="done"))
-        record = stage.ledger.read(ACCOUNT, "a")
+        record = stage.ledger.jobs.read(ACCOUNT, "a")
         assert record is not None
 
         shown = [
@@ -65,7 +66,7 @@ class PollNowContract:
 
         assert (20.0, "called", "the call that had the job looked at sooner") in shown
 
-    def test_a_call_changes_no_other_job(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_changes_no_other_job(self, stage: Stage, calls: PollScripts) -> None:
         """Its neighbours are polled in their time."""
         stage.running("a", first_poll_seconds=600)
         stage.running("b", first_poll_seconds=600)
@@ -74,7 +75,7 @@ class PollNowContract:
         assert self.poll(stage) == ["b"]
         assert self.due(stage, "a") == pytest.approx(600, abs=0.01)
 
-    def test_a_call_changes_nothing_that_is_known(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_changes_nothing_that_is_known(self, stage: Stage, calls: PollScripts) -> None:
         """A lie costs one poll, after which the job waits as before; state, polls and deadline are the provider's."""
         stage.running("a", first_poll_seconds=600)
         before = stage.server.hgetall(f"{prefix(ACCOUNT)}job:a")
@@ -86,7 +87,7 @@ class PollNowContract:
         assert self.poll(stage, Polled("a", "running", 300)) == ["a"]
         assert (stage.state("a"), stage.field("a", "polls"), self.due(stage, "a")) == ("running", "1", 300)
 
-    def test_a_call_never_puts_a_poll_off(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_never_puts_a_poll_off(self, stage: Stage, calls: PollScripts) -> None:
         """A job that is due already stays as due as it is."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(3)
@@ -94,7 +95,7 @@ class PollNowContract:
         assert calls.poll_now(ACCOUNT, "a")[0] is PollNowOutcome.NOTHING
         assert self.due(stage, "a") == pytest.approx(-1, abs=0.01)
 
-    def test_calls_in_a_row_bring_about_one_poll(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_calls_in_a_row_bring_about_one_poll(self, stage: Stage, calls: PollScripts) -> None:
         """Doubled calls, and the script itself where a lost answer had it sent twice."""
         stage.running("a", first_poll_seconds=600)
         outcomes = [calls.poll_now(ACCOUNT, "a") for _ in range(50)]
@@ -102,7 +103,7 @@ class PollNowContract:
         assert [outcome for outcome, _ in outcomes] == [PollNowOutcome.POLLED_NOW] + 49 * [PollNowOutcome.REPEATED]
         assert [messages.round is None for _, messages in outcomes] == [False] + 49 * [True]
 
-    def test_a_flood_brings_about_a_few_polls_in_all(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_flood_brings_about_a_few_polls_in_all(self, stage: Stage, calls: PollScripts) -> None:
         """Whatever comes, for as long as it comes: no more than the bound, and no sooner than the gap."""
         stage.running("a", first_poll_seconds=600)
         polls = []
@@ -116,7 +117,7 @@ class PollNowContract:
         assert len(polls) == MOST_POLLS
         assert min(gaps) >= GAP_SECONDS
 
-    def test_calls_for_many_jobs_schedule_one_round(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_calls_for_many_jobs_schedule_one_round(self, stage: Stage, calls: PollScripts) -> None:
         """The account's rounds are as far apart as ever."""
         names = [f"job-{number}" for number in range(20)]
         stage.limits[ACCOUNT] = Limits(max_in_flight=50)
@@ -127,7 +128,7 @@ class PollNowContract:
         assert [one for one in rounds if one] == rounds[:1]
         assert sorted(self.poll(stage)) == sorted(names)
 
-    def test_the_accounts_poll_rate_is_kept(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_the_accounts_poll_rate_is_kept(self, stage: Stage, calls: PollScripts) -> None:
         """A round that a call asks for comes no sooner than the rate allows the next poll."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=50, polls_per_second=0.1)
         for name in ("a", "b"):
@@ -140,36 +141,36 @@ class PollNowContract:
         scheduled = stage.account("round_at") - stage.clock.now
         assert scheduled == pytest.approx(10, abs=0.1)
 
-    def test_a_call_during_a_poll_has_another_one_follow(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_during_a_poll_has_another_one_follow(self, stage: Stage, calls: PollScripts) -> None:
         """No second poll beside the first; but its answer, which may be older than the call, is not the last word."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
-        claim = stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=50)
+        claim = stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=50)
         assert [job.job_id for job in claim.jobs] == ["a"]
 
         outcome, messages = calls.poll_now(ACCOUNT, "a")
         assert (outcome, messages.round) == (PollNowOutcome.NOTED, None)
         assert self.due(stage, "a") == pytest.approx(10, abs=0.01)  # the claim
 
-        following = stage.ledger.polled(ACCOUNT, [Polled("a", "running", 300)]).round
+        following = stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 300)]).round
         assert following is not None
         assert following.countdown_seconds <= 0.5
         stage.clock.advance(following.countdown_seconds)
         assert self.poll(stage, Polled("a", "running", 300)) == ["a"]
         assert self.due(stage, "a") == 300
 
-    def test_a_poll_that_fails_uses_a_noted_call_up(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_poll_that_fails_uses_a_noted_call_up(self, stage: Stage, calls: PollScripts) -> None:
         """The pause that the provider asked for stands, and the poll after it comes after the call anyway."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
-        stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=50)
+        stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=50)
         calls.poll_now(ACCOUNT, "a")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "trouble", 60)])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "trouble", 60)])
 
         assert self.due(stage, "a") == 60
         assert stage.field("a", "called") == ""
 
-    def test_a_pause_that_the_provider_asked_for_stands(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_pause_that_the_provider_asked_for_stands(self, stage: Stage, calls: PollScripts) -> None:
         """Retry-After is obeyed, whatever calls; the next good answer ends that."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
@@ -180,7 +181,7 @@ class PollNowContract:
         self.poll(stage, Polled("a", "running", 60))
         assert calls.poll_now(ACCOUNT, "a")[0] is PollNowOutcome.POLLED_NOW
 
-    def test_a_success_without_a_result_keeps_its_time(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_success_without_a_result_keeps_its_time(self, stage: Stage, calls: PollScripts) -> None:
         """The next poll of it decides that there is no result: a call must not have that happen too soon."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
@@ -189,17 +190,17 @@ class PollNowContract:
         assert calls.poll_now(ACCOUNT, "a")[0] is PollNowOutcome.NOTHING
         assert self.due(stage, "a") == 30
 
-    def test_nor_does_a_noted_call_hurry_that(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_nor_does_a_noted_call_hurry_that(self, stage: Stage, calls: PollScripts) -> None:
         """The call came while the poll was under way that found no result."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
-        stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=50)
+        stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=50)
         assert calls.poll_now(ACCOUNT, "a")[0] is PollNowOutcome.NOTED
-        stage.ledger.polled(ACCOUNT, [Polled("a", "running", 30, "empties", "1")])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 30, "empties", "1")])
 
         assert self.due(stage, "a") == 30
 
-    def test_a_call_for_a_job_elsewhere_does_nothing(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_for_a_job_elsewhere_does_nothing(self, stage: Stage, calls: PollScripts) -> None:
         """Unknown, in line, submitting, storing, ended: no key is made and no clock moves."""
         stage.open("queued")
         stage.submitting("submitting")
@@ -214,7 +215,7 @@ class PollNowContract:
         assert {key: stage.ttl_of(key) for key in stage.server.keys("*")} == before
         assert {name: stage.clocks(name) for name in names} == clocks
 
-    def test_a_call_leaves_a_record_of_another_version_alone(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_call_leaves_a_record_of_another_version_alone(self, stage: Stage, calls: PollScripts) -> None:
         """Only that version takes it further."""
         stage.running("a", first_poll_seconds=600)
         stage.server.hset(f"{prefix(ACCOUNT)}job:a", "v", "99")
@@ -222,24 +223,24 @@ class PollNowContract:
         assert calls.poll_now(ACCOUNT, "a")[0] is PollNowOutcome.NOTHING
         assert self.due(stage, "a") == pytest.approx(600, abs=0.01)
 
-    def test_a_round_that_was_never_sent_is_found_by_the_sweeper(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_a_round_that_was_never_sent_is_found_by_the_sweeper(self, stage: Stage, calls: PollScripts) -> None:
         """The process that took the call died before it published: the round counts as lost when it is late."""
         stage.running("a", first_poll_seconds=600)
         calls.poll_now(ACCOUNT, "a")
         stage.clock.advance(stage.ledger.timing.lease_seconds / 2 + 1)
-        messages, _, _ = stage.ledger.sweep(ACCOUNT)
+        messages, _, _ = stage.ledger.accounts.sweep(ACCOUNT)
 
         assert messages.round is not None
         assert messages.round.countdown_seconds == 0
 
-    def test_what_is_learned_stays_true(self, stage: Stage, calls: ProviderCalls) -> None:
+    def test_what_is_learned_stays_true(self, stage: Stage, calls: PollScripts) -> None:
         """The job ended just before the call, not at some time since the last poll, which would teach shorter jobs."""
         stage.running("a", first_poll_seconds=600)
         submitted = stage.clock.now
         stage.clock.advance(100)
         calls.poll_now(ACCOUNT, "a")
         stage.clock.advance(0.4)
-        (job,) = stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=1).jobs
+        (job,) = stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=1).jobs
 
         assert job.ran - job.submitted == pytest.approx(100, abs=0.01)
         [half] = Sketch().observed(job.ran - submitted, stage.clock.now - submitted).quantiles_seconds(0.5)

@@ -23,21 +23,21 @@ class PurchasesContract:
         """However the second submit ends without being accepted: the job is polled as the first, to its end."""
         record, token, second = accepted_late(stage, by)
         if end == "refused":
-            stage.ledger.refused(second, "t2", attempt=2, reason="429", after_seconds=None)
+            stage.ledger.submits.refused(second, "t2", attempt=2, reason="429", after_seconds=None)
         elif end == "died":
-            stage.ledger.sweep(ACCOUNT)
+            stage.ledger.accounts.sweep(ACCOUNT)
             stage.clock.advance(60)
-            stage.ledger.sweep(ACCOUNT)
+            stage.ledger.accounts.sweep(ACCOUNT)
             stage.clock.advance(9)
-            stage.ledger.sweep(ACCOUNT)
+            stage.ledger.accounts.sweep(ACCOUNT)
             stage.clock.advance(9)
-            stage.ledger.sweep(ACCOUNT)
+            stage.ledger.accounts.sweep(ACCOUNT)
         else:
-            came_to = stage.ledger.conclude(second, "t2", JobState(end), error=ERROR, attempt=2)
+            came_to = stage.ledger.jobs.conclude(second, "t2", JobState(end), error=ERROR, attempt=2)
             assert (came_to, bool(came_to)) == (Concluded.BOUGHT, False)
         assert (stage.state("a"), stage.field("a", "pid"), stage.field("a", "other_pid")) == ("running", "p1", "")
         assert stage.clocks("a") == {"due", "inflight"}
-        stage.ledger.submitted(record, token, attempt=1, provider_job_id="p1")
+        stage.ledger.submits.submitted(record, token, attempt=1, provider_job_id="p1")
         assert stage.field("a", "other_pid") == "", "it is the same purchase"
 
         crew = Crew(stage.ledger, stage.clock)
@@ -50,49 +50,49 @@ class PurchasesContract:
     def test_the_second_may_be_accepted_after_all(self, stage: Stage) -> None:
         """Later than the job went on as the first, or even ended: its id is kept beside."""
         _, _, second = accepted_late(stage, "request")
-        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
-        stage.ledger.submitted(second, "t2", attempt=2, provider_job_id="p2")
+        stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.submits.submitted(second, "t2", attempt=2, provider_job_id="p2")
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "p2")
-        stage.ledger.cancel(ACCOUNT, "a")
-        stage.ledger.submitted(second, "t2", attempt=2, provider_job_id="p3")
+        stage.ledger.jobs.cancel(ACCOUNT, "a")
+        stage.ledger.submits.submitted(second, "t2", attempt=2, provider_job_id="p3")
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "p2 p3")
 
     def test_every_id_is_kept(self, stage: Stage) -> None:
         """Three submits, all accepted: operators see each of the ids, and whose they are."""
         record, token, second = accepted_late(stage, "request", pid="")
-        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
-        stage.ledger.answered(ACCOUNT, "a")
-        stage.ledger.resubmit(ACCOUNT, "a")
+        stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.answered(ACCOUNT, "a")
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         third = intended_again(stage, "a", "t3")
         for _ in range(2):
-            stage.ledger.submitted(record, token, attempt=1, provider_job_id="p1")
-            stage.ledger.submitted(second, "t2", attempt=2, provider_job_id="p2")
-        stage.ledger.submitted(third, "t3", attempt=3, provider_job_id="p3")
-        found = stage.ledger.read(ACCOUNT, "a")
+            stage.ledger.submits.submitted(record, token, attempt=1, provider_job_id="p1")
+            stage.ledger.submits.submitted(second, "t2", attempt=2, provider_job_id="p2")
+        stage.ledger.submits.submitted(third, "t3", attempt=3, provider_job_id="p3")
+        found = stage.ledger.jobs.read(ACCOUNT, "a")
         assert found is not None
         assert money(found) == "bought 3 times, as p3 and p1 and p2"
         assert "other purchases of it have the ids p1 and p2" in remarks(found)
-        assert stage.ledger.holders(ACCOUNT) == {"p1": "a", "p2": "a", "p3": "a"}
+        assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p1": "a", "p2": "a", "p3": "a"}
 
     def test_of_several_known_purchases_one_goes_on(self, stage: Stage) -> None:
         """The others stay known."""
         record, token, second = accepted_late(stage, "request", pid="")
-        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
-        stage.ledger.resubmit(ACCOUNT, "a")
+        stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         third = intended_again(stage, "a", "t3")
-        stage.ledger.submitted(record, token, attempt=1, provider_job_id="p1")
-        stage.ledger.submitted(second, "t2", attempt=2, provider_job_id="p2")
-        stage.ledger.refused(third, "t3", attempt=3, reason="429", after_seconds=None)
+        stage.ledger.submits.submitted(record, token, attempt=1, provider_job_id="p1")
+        stage.ledger.submits.submitted(second, "t2", attempt=2, provider_job_id="p2")
+        stage.ledger.submits.refused(third, "t3", attempt=3, reason="429", after_seconds=None)
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "p2")
 
     def test_an_attached_id_that_is_wrong_gives_way_to_one_that_is_known(self, stage: Stage) -> None:
         """The provider does not know the operator's, and the worker's came late: nothing is left unconfirmed."""
         record, token, attempt = stage.unconfirmed("a")
-        stage.ledger.attach(ACCOUNT, "a", "p-9")
-        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p-true")
-        hints = stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=LOST, note="lost")]).hints
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-true")
+        hints = stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value=LOST, note="lost")]).hints
         assert (hints, stage.clocks("a"), stage.field("a", "pid")) == ((), {"due", "inflight"}, "p-true")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=LOST, note="lost")])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value=LOST, note="lost")])
         assert stage.state("a") == "failed"
 
 
@@ -100,12 +100,12 @@ def accepted_late(stage: Stage, by: str, *, pid: str = "p1") -> tuple[Record, st
     """A job whose second submit is under way; the first one's record and token, the second's record."""
     if by == "request":
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
     else:
         record, token, _ = stage.unconfirmed("a")
-        stage.ledger.resubmit(ACCOUNT, "a")
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
     second = intended_again(stage, "a", "t2")
     if pid:
-        stage.ledger.submitted(record, token, attempt=1, provider_job_id=pid)
+        stage.ledger.submits.submitted(record, token, attempt=1, provider_job_id=pid)
         assert stage.field("a", "other_pid") == pid
     return record, token, second

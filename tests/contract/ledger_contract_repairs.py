@@ -19,7 +19,10 @@ class RepairsContract:
         stage.arrive("a", token="t")
         for _ in range(4):
             stage.clock.advance(6)
-            assert stage.ledger.renew(ACCOUNT, [("a", "t"), ("a", "stranger"), ("nobody", "t")]) == ["a", "nobody"]
+            assert stage.ledger.jobs.renew_leases(ACCOUNT, [("a", "t"), ("a", "stranger"), ("nobody", "t")]) == [
+                "a",
+                "nobody",
+            ]
             assert repairs(stage) == []
 
     def test_a_dead_submitter_leaves_the_job_unconfirmed(self, stage: Stage) -> None:
@@ -40,7 +43,7 @@ class RepairsContract:
         assert repairs(stage)[0] == "worker died while submitting; submitted again as its request allows"
         record = stage.resume("a", token="t2").record
         assert record is not None
-        assert stage.ledger.intend(record, "t2") == 2
+        assert stage.ledger.submits.intend(record, "t2") == 2
         wait(stage, 11)
         assert repairs(stage)[0] == "worker died while submitting: unconfirmed"
 
@@ -66,16 +69,16 @@ class RepairsContract:
         watched(stage)
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
-        stage.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
         for _ in range(2):
             wait(stage, 11)
-            stage.ledger.sweep(ACCOUNT)
+            stage.ledger.accounts.sweep(ACCOUNT)
             assert stage.resume("a").verb is Verb.ANSWER
         wait(stage, 11)
-        messages, mended, _ = stage.ledger.sweep(ACCOUNT)
+        messages, mended, _ = stage.ledger.accounts.sweep(ACCOUNT)
         assert mended[0].what == "caller could not be told"
         assert [hint.job_id for hint in messages.hints] == ["b"]
-        stage.ledger.answered(ACCOUNT, "b", leader="a")
+        stage.ledger.jobs.answered(ACCOUNT, "b", leader="a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_after_a_silence_the_living_may_speak_first(self, stage: Stage) -> None:
@@ -86,11 +89,11 @@ class RepairsContract:
         stage.clock.advance(60)
         assert repairs(stage) == []
         stage.clock.advance(3)
-        assert stage.ledger.renew(ACCOUNT, [("a", "living")]) == []
+        assert stage.ledger.jobs.renew_leases(ACCOUNT, [("a", "living")]) == []
         stage.clock.advance(3)
         assert repairs(stage) == []
         stage.clock.advance(5)
-        assert [repair.job_id for repair in stage.ledger.sweep(ACCOUNT)[1]] == ["b", "b"]
+        assert [repair.job_id for repair in stage.ledger.accounts.sweep(ACCOUNT)[1]] == ["b", "b"]
 
     def test_a_change_of_sweeper_is_no_silence(self, stage: Stage) -> None:
         """Where others watched the account the dead are judged at once, however long none swept."""
@@ -98,7 +101,7 @@ class RepairsContract:
         stage.arrive("a")
         for _ in range(4):
             stage.clock.advance(4)
-            stage.ledger.watch(ACCOUNT)
+            stage.ledger.accounts.watch(ACCOUNT)
         assert repairs(stage) == ["worker died: queued", "told again"]
 
     def test_watching_an_account_ends_no_silence(self, stage: Stage) -> None:
@@ -106,11 +109,11 @@ class RepairsContract:
         watched(stage)
         stage.arrive("a")
         stage.clock.advance(11)
-        stage.ledger.watch(ACCOUNT)
+        stage.ledger.accounts.watch(ACCOUNT)
         assert repairs(stage) == []
         for _ in range(2):
             stage.clock.advance(5)
-            stage.ledger.watch(ACCOUNT)
+            stage.ledger.accounts.watch(ACCOUNT)
         assert repairs(stage) == ["worker died: queued", "told again"]
 
     def test_sweeps_rarer_than_leases_still_judge(self, stage: Stage) -> None:
@@ -126,11 +129,11 @@ class RepairsContract:
         """Sooner at first, then rarer, for as long as it takes."""
         watched(stage)
         stage.open("a")
-        stage.ledger.admit(ACCOUNT)
+        stage.ledger.accounts.admit(ACCOUNT)
         waits = []
         for _ in range(6):
             before = stage.clock.now
-            while not stage.ledger.sweep(ACCOUNT)[0].hints:
+            while not stage.ledger.accounts.sweep(ACCOUNT)[0].hints:
                 stage.clock.advance(5)
             waits.append(stage.clock.now - before)
         assert waits == [15, 15, 30, 60, 120, 240]
@@ -139,24 +142,24 @@ class RepairsContract:
         """A queue with a backlog gets no second hints until much later."""
         watched(stage)
         stage.open("a")
-        stage.ledger.admit(ACCOUNT)
+        stage.ledger.accounts.admit(ACCOUNT)
         stage.clock.advance(15)
-        assert stage.ledger.sweep(ACCOUNT, backlog=["bide.submit"])[0].hints == ()
+        assert stage.ledger.accounts.sweep(ACCOUNT, backlog=["bide.submit"])[0].hints == ()
         stage.clock.advance(15)
-        assert stage.ledger.sweep(ACCOUNT, backlog=["bide.poll"])[0].hints != ()
+        assert stage.ledger.accounts.sweep(ACCOUNT, backlog=["bide.poll"])[0].hints != ()
 
     def test_a_backlog_keeps_no_dead_workers_job_back(self, stage: Stage) -> None:
         """The message was taken: it can't be among those that wait in the queue."""
         watched(stage)
         stage.storing("a")
         wait(stage, 11)
-        [hint] = stage.ledger.sweep(ACCOUNT, backlog=["bide.store"])[0].hints
+        [hint] = stage.ledger.accounts.sweep(ACCOUNT, backlog=["bide.store"])[0].hints
         assert (hint.job_id, hint.queue) == ("a", "bide.store")
 
     def test_a_client_that_died_before_its_message_is_no_loss(self, stage: Stage) -> None:
         """What was only opened gets a round, which lets it in."""
         stage.open("a")
-        messages, mended, _ = stage.ledger.sweep(ACCOUNT)
+        messages, mended, _ = stage.ledger.accounts.sweep(ACCOUNT)
         assert messages.round is not None
         assert [repair.what for repair in mended] == ["round scheduled"]
 
@@ -167,7 +170,7 @@ class RepairsContract:
             stage.open(f"long{number}", deadline_seconds=9000)
         stage.open("short", deadline_seconds=60)
         stage.clock.advance(61)
-        told = [hint.job_id for _ in range(3) for hint in stage.ledger.sweep(ACCOUNT, page=2)[0].hints]
+        told = [hint.job_id for _ in range(3) for hint in stage.ledger.accounts.sweep(ACCOUNT, page=2)[0].hints]
         assert told == ["short"]
         assert Failure.model_validate_json(stage.field("short", "error")).code is FailureCode.DEADLINE
         assert stage.clocks("short") == {"lease"}
@@ -176,10 +179,10 @@ class RepairsContract:
         """When it is late by more than a moment; a poller with a backlog gets a minute."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(4)
-        assert stage.ledger.sweep(ACCOUNT)[0].round is None
+        assert stage.ledger.accounts.sweep(ACCOUNT)[0].round is None
         stage.clock.advance(4)
-        assert stage.ledger.sweep(ACCOUNT, backlog=["bide.poll"])[0].round is None
-        again = stage.ledger.sweep(ACCOUNT)[0].round
+        assert stage.ledger.accounts.sweep(ACCOUNT, backlog=["bide.poll"])[0].round is None
+        again = stage.ledger.accounts.sweep(ACCOUNT)[0].round
         assert again is not None
         assert again.countdown_seconds == 0
 
@@ -187,22 +190,22 @@ class RepairsContract:
         """Nothing without a record is told, kept or counted."""
         watched(stage)
         stage.open("a")
-        stage.ledger.admit(ACCOUNT)
+        stage.ledger.accounts.admit(ACCOUNT)
         stage.limits[ACCOUNT] = Limits(max_in_flight=0)
         stage.open("b")
         stage.server.delete(*(f"{prefix(ACCOUNT)}job:{name}" for name in "ab"))
         stage.clock.advance(15)
-        assert stage.ledger.sweep(ACCOUNT)[0].hints == ()
-        assert sum(stage.ledger.count(ACCOUNT).values()) == 0
+        assert stage.ledger.accounts.sweep(ACCOUNT)[0].hints == ()
+        assert sum(stage.ledger.accounts.count_clocks(ACCOUNT).values()) == 0
 
     def test_a_page_is_a_page(self, stage: Stage) -> None:
         """Many repairs are spread over several sweeps."""
         watched(stage)
         for number in range(5):
             stage.open(f"j{number}")
-        stage.ledger.admit(ACCOUNT)
+        stage.ledger.accounts.admit(ACCOUNT)
         stage.clock.advance(15)
-        pages = [stage.ledger.sweep(ACCOUNT, page=2) for _ in range(4)]
+        pages = [stage.ledger.accounts.sweep(ACCOUNT, page=2) for _ in range(4)]
         assert [len(messages.hints) for messages, _, _ in pages] == [2, 2, 1, 0]
         assert [full for _, _, full in pages] == [True, True, False, False]
 
@@ -220,4 +223,4 @@ def wait(stage: Stage, seconds: int) -> None:
 
 def repairs(stage: Stage) -> list[str]:
     """What one sweep mends, leaving rounds aside."""
-    return [repair.what for repair in stage.ledger.sweep(ACCOUNT)[1] if repair.job_id]
+    return [repair.what for repair in stage.ledger.accounts.sweep(ACCOUNT)[1] if repair.job_id]

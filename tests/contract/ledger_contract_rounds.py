@@ -16,8 +16,8 @@ class RoundsContract:
         """The same message again finds the round begun, and schedules nothing."""
         stage.running("a")
         stage.clock.advance(2)
-        assert len(stage.ledger.claim(ACCOUNT, 1, batch=10).jobs) == 1
-        again = stage.ledger.claim(ACCOUNT, 1, batch=10)
+        assert len(stage.ledger.polls.claim(ACCOUNT, 1, batch=10).jobs) == 1
+        again = stage.ledger.polls.claim(ACCOUNT, 1, batch=10)
         assert (again.current, again.jobs, again.round) == (False, (), None)
 
     def test_a_superseded_round_does_nothing(self, stage: Stage) -> None:
@@ -26,19 +26,19 @@ class RoundsContract:
         messages = stage.running("b", first_poll_seconds=5)
         assert messages.round is not None
         assert messages.round.seq == 2
-        assert stage.ledger.claim(ACCOUNT, 1, batch=10).current is False
+        assert stage.ledger.polls.claim(ACCOUNT, 1, batch=10).current is False
         stage.clock.advance(5)
-        assert [job.job_id for job in stage.ledger.claim(ACCOUNT, 2, batch=10).jobs] == ["b"]
+        assert [job.job_id for job in stage.ledger.polls.claim(ACCOUNT, 2, batch=10).jobs] == ["b"]
 
     def test_a_superseded_round_stands_in_for_a_late_one(self, stage: Stage) -> None:
         """A poller so busy that the sweeper replaces its rounds still polls; the replacement finds the work done."""
         stage.running("a")
         stage.clock.advance(30)
-        messages, _, _ = stage.ledger.sweep(ACCOUNT)
+        messages, _, _ = stage.ledger.accounts.sweep(ACCOUNT)
         assert messages.round is not None
         stage.clock.advance(1)
-        assert len(stage.ledger.claim(ACCOUNT, 1, batch=10).jobs) == 1
-        assert stage.ledger.claim(ACCOUNT, messages.round.seq, batch=10).current is False
+        assert len(stage.ledger.polls.claim(ACCOUNT, 1, batch=10).jobs) == 1
+        assert stage.ledger.polls.claim(ACCOUNT, messages.round.seq, batch=10).current is False
 
     def test_later_polls_ride_with_the_scheduled_round(self, stage: Stage) -> None:
         """Only an earlier need schedules another one."""
@@ -50,10 +50,10 @@ class RoundsContract:
         for number in range(5):
             stage.running(f"j{number}")
         stage.clock.advance(3)
-        first = stage.ledger.claim(ACCOUNT, 1, batch=3)
+        first = stage.ledger.polls.claim(ACCOUNT, 1, batch=3)
         assert first.round is not None
         assert (len(first.jobs), first.round.countdown_seconds) == (3, 0)
-        assert len(stage.ledger.claim(ACCOUNT, first.round.seq, batch=3).jobs) == 2
+        assert len(stage.ledger.polls.claim(ACCOUNT, first.round.seq, batch=3).jobs) == 2
 
     def test_a_far_poll_takes_several_hops(self, stage: Stage) -> None:
         """No countdown reaches a minute; a hop that finds nothing due schedules the next."""
@@ -62,7 +62,7 @@ class RoundsContract:
         while one is not None:
             assert one.countdown_seconds < 60
             stage.clock.advance(one.countdown_seconds)
-            claim = stage.ledger.claim(ACCOUNT, one.seq, batch=10)
+            claim = stage.ledger.polls.claim(ACCOUNT, one.seq, batch=10)
             hops, one = hops + 1, claim.round
         assert hops == 5
         assert len(claim.jobs) == 1
@@ -71,27 +71,27 @@ class RoundsContract:
         """A poller that dies keeps its jobs for as long as a claim lasts, and no longer."""
         stage.running("a")
         stage.clock.advance(2)
-        stage.ledger.claim(ACCOUNT, 1, batch=10)
-        messages, _, _ = stage.ledger.sweep(ACCOUNT)
+        stage.ledger.polls.claim(ACCOUNT, 1, batch=10)
+        messages, _, _ = stage.ledger.accounts.sweep(ACCOUNT)
         assert messages.round is not None
         assert messages.round.countdown_seconds == Timing().claim_seconds
         stage.clock.advance(Timing().claim_seconds)
-        assert len(stage.ledger.claim(ACCOUNT, messages.round.seq, batch=10).jobs) == 1
+        assert len(stage.ledger.polls.claim(ACCOUNT, messages.round.seq, batch=10).jobs) == 1
 
     def test_a_living_poller_keeps_its_claims(self, stage: Stage) -> None:
         """A poll that takes long is not asked twice while its poller says that it waits; an ended job stays ended."""
         stage.running("a")
         stage.clock.advance(2)
-        stage.ledger.claim(ACCOUNT, 1, batch=10)
+        stage.ledger.polls.claim(ACCOUNT, 1, batch=10)
         stage.clock.advance(Timing().claim_seconds - 1)
-        stage.ledger.reclaim(ACCOUNT, ["a", "nobody"])
+        stage.ledger.polls.reclaim(ACCOUNT, ["a", "nobody"])
         stage.clock.advance(Timing().claim_seconds - 1)
-        messages, _, _ = stage.ledger.sweep(ACCOUNT)
+        messages, _, _ = stage.ledger.accounts.sweep(ACCOUNT)
         assert messages.round is not None
         assert messages.round.countdown_seconds == 1
-        stage.ledger.polled(ACCOUNT, [Polled("a", "ended")])
-        stage.ledger.reclaim(ACCOUNT, ["a"])
-        assert stage.ledger.count(ACCOUNT)["due"] == 0
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended")])
+        stage.ledger.polls.reclaim(ACCOUNT, ["a"])
+        assert stage.ledger.accounts.count_clocks(ACCOUNT)["due"] == 0
 
     def test_polls_keep_to_their_rate(self, stage: Stage) -> None:
         """No more polls than allowed, no job forgotten, and no rounds that come only to find that they may not poll."""
@@ -125,7 +125,7 @@ class RoundsContract:
         stage.running("a")
         stage.server.delete(f"{prefix(ACCOUNT)}job:a")
         stage.clock.advance(2)
-        assert stage.ledger.claim(ACCOUNT, 1, batch=10).jobs == ()
+        assert stage.ledger.polls.claim(ACCOUNT, 1, batch=10).jobs == ()
         assert stage.clocks("a") == set()
 
     # What the provider said
@@ -134,27 +134,27 @@ class RoundsContract:
         """After the time given, with what was learnt; a job past its deadline is polled once more, at once."""
         stage.running("a")
         said = Polled("a", "running", 8, key="cursor", value="c1", note="60 %", seen=True, unknown_for=5.0)
-        messages = stage.ledger.polled(ACCOUNT, [said])
+        messages = stage.ledger.polls.record(ACCOUNT, [said])
         assert messages.hints == ()
         stage.clock.advance(8)
-        (job,) = stage.ledger.claim(ACCOUNT, int(stage.account("seq")), batch=10).jobs
+        (job,) = stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=10).jobs
         assert (job.cursor, job.seen, job.polls, job.unknown_for, job.late_seconds) == ("c1", True, 1, 5.0, 0.0)
         stage.clock.advance(1800)
-        stage.ledger.polled(ACCOUNT, [Polled("a", "trouble", 300, note="502")])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "trouble", 300, note="502")])
         assert stage.server.zscore(prefix(ACCOUNT) + "due", "a") == pytest.approx(stage.clock.now)
 
     def test_an_ended_job_goes_to_the_store_queue(self, stage: Stage) -> None:
         """Its place is free; what is reported twice counts once."""
         stage.running("a")
-        (hint,) = stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value="[]")]).hints
+        (hint,) = stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", value="[]")]).hints
         assert (hint.queue, hint.signature) == ("bide.store", '{"root_id":"r"}')
-        assert stage.ledger.polled(ACCOUNT, [Polled("a", "ended", value="[]")]).hints == ()
+        assert stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", value="[]")]).hints == ()
         assert (stage.state("a"), stage.clocks("a")) == ("storing", {"lease"})
 
     def test_a_failed_job_ends(self, stage: Stage) -> None:
         """The error is kept, the caller told."""
         stage.running("a")
-        (hint,) = stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value='{"code":"lost"}')]).hints
+        (hint,) = stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value='{"code":"lost"}')]).hints
         assert hint.job_id == "a"
         assert (stage.state("a"), stage.field("a", "error")) == ("failed", '{"code":"lost"}')
 
@@ -162,9 +162,9 @@ class RoundsContract:
     def test_what_does_not_run_is_not_polled(self, stage: Stage, kind: str) -> None:
         """An answer that comes after a cancel, or about a job that does not exist, changes nothing."""
         stage.running("a")
-        stage.ledger.cancel(ACCOUNT, "a")
+        stage.ledger.jobs.cancel(ACCOUNT, "a")
         stage.open("b")
         said = [Polled(name, kind, 5, value="x") for name in ("a", "b", "nobody")]  # type: ignore[arg-type]  # of a list
-        assert stage.ledger.polled(ACCOUNT, said).hints == ()
+        assert stage.ledger.polls.record(ACCOUNT, said).hints == ()
         assert (stage.state("a"), stage.clocks("a"), stage.clocks("b")) == ("canceled", {"lease"}, {"queued"})
         assert stage.ttl("job", "nobody") == -2

@@ -21,10 +21,10 @@ class SettlingContract:
         """It stands on the list, on no clock, and its record, with the request, has no TTL."""
         stage.unconfirmed("a")
         stage.clock.advance(100 * 24 * 3600)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         assert stage.clocks("a") == {"unconfirmed"}
         assert (stage.ttl("job", "a"), stage.ttl("body", "a")) == (-1, -1)
-        [record] = stage.ledger.unconfirmed(ACCOUNT)
+        [record] = stage.ledger.unconfirmed.records(ACCOUNT)
         assert (record.job_id, record.request.params["prompt"]) == ("a", "a red fox")
 
     def test_the_list_begins_with_the_oldest(self, stage: Stage) -> None:
@@ -32,7 +32,7 @@ class SettlingContract:
         for job_id in ("c", "a", "b"):
             stage.unconfirmed(job_id)
             stage.clock.advance(1)
-        assert [record.job_id for record in stage.ledger.unconfirmed(ACCOUNT)] == ["c", "a", "b"]
+        assert [record.job_id for record in stage.ledger.unconfirmed.records(ACCOUNT)] == ["c", "a", "b"]
 
     # Attach
 
@@ -40,57 +40,62 @@ class SettlingContract:
         """Polled at once under the provider's id, with time to end in; its caller, who knew, is told again."""
         stage.unconfirmed("a")
         stage.clock.advance(10_000)
-        done, messages = stage.ledger.attach(ACCOUNT, "a", "p-9")
+        done, messages = stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         assert done
         assert messages.round is not None
         assert stage.clocks("a") == {"due", "inflight"}
         assert float(stage.field("a", "deadline")) == stage.clock.now + 1800
-        [job] = stage.ledger.claim(ACCOUNT, messages.round.seq, batch=5).jobs
+        [job] = stage.ledger.polls.claim(ACCOUNT, messages.round.seq, batch=5).jobs
         assert job.provider_job_id == "p-9"
-        [hint] = stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)]).hints
+        [hint] = stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", seen=True)]).hints
         record = taken(stage.resume("a", token="t"), Verb.STORE)
         assert (hint.signature, record.moment("submitted")) == ('{"root_id":"r"}', record.moment("intended"))
-        assert stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
-        stage.ledger.answered(ACCOUNT, "a")
+        assert stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result="{}")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert (stage.state("a"), stage.clocks("a")) == ("succeeded", set())
         assert stage.ttl("job", "a") > 0
 
     def test_attaching_twice_is_attaching_once(self, stage: Stage) -> None:
         """The same id again means that only the answer was lost; another id is refused, the job is settled."""
         stage.unconfirmed("a")
-        assert stage.ledger.attach(ACCOUNT, "a", "p-9")[0]
-        assert stage.ledger.attach(ACCOUNT, "a", "p-9") == (True, stage.ledger.attach(ACCOUNT, "a", "p-8")[1])
-        assert not stage.ledger.attach(ACCOUNT, "a", "p-8")[0]
+        assert stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")[0]
+        assert stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9") == (
+            True,
+            stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-8")[1],
+        )
+        assert not stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-8")[0]
         assert stage.field("a", "pid") == "p-9"
 
     def test_a_job_with_a_mistyped_id_is_unconfirmed_again(self, stage: Stage) -> None:
         """The provider does not know the id: the job is unconfirmed as before, and can be settled again."""
         stage.unconfirmed("a")
-        stage.ledger.attach(ACCOUNT, "a", "p-mistyped")
-        [hint] = stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=LOST, note=FailureCode.LOST.value)]).hints
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-mistyped")
+        [hint] = stage.ledger.polls.record(
+            ACCOUNT, [Polled("a", "failed", value=LOST, note=FailureCode.LOST.value)]
+        ).hints
         assert (hint.job_id, stage.state("a"), stage.field("a", "error")) == ("a", "unconfirmed", ERROR)
         assert stage.clocks("a") == {"lease", "unconfirmed"}
         assert stage.field("a", "pid") == ""
         taken(stage.resume("a", token="t"), Verb.ANSWER)
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert stage.clocks("a") == {"unconfirmed"}
-        assert stage.ledger.attach(ACCOUNT, "a", "p-9")[0]
+        assert stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")[0]
 
     def test_a_job_whose_attached_id_could_not_be_polled_is_unconfirmed_again(self, stage: Stage) -> None:
         """The provider was away until the deadline: the job may still have been paid for."""
         stage.unconfirmed("a")
-        stage.ledger.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         late = LOST.replace("lost", "deadline")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=late, note=FailureCode.DEADLINE.value)])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value=late, note=FailureCode.DEADLINE.value)])
         assert (stage.state("a"), stage.field("a", "error")) == ("unconfirmed", ERROR)
 
     def test_a_job_stays_unconfirmed_after_a_deadline_in_line(self, stage: Stage) -> None:
         """To be submitted again and never let in: the first submit may have been accepted."""
         stage.unconfirmed("a")
-        stage.ledger.pause(ACCOUNT, reason="no credit", by="operator")
-        assert stage.ledger.resubmit(ACCOUNT, "a")[0]
+        stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="operator")
+        assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0]
         stage.clock.advance(10_000)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         assert stage.state("a") == "unconfirmed"
         assert "unconfirmed" in stage.clocks("a")
         assert FailureCode.SUBMISSION_UNKNOWN.value in stage.field("a", "error")
@@ -98,18 +103,18 @@ class SettlingContract:
     def test_an_attached_job_that_was_seen_can_be_lost(self, stage: Stage) -> None:
         """The id was right: what the provider knew and forgot has failed like any other."""
         stage.unconfirmed("a")
-        stage.ledger.attach(ACCOUNT, "a", "p-9")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "running", 1.0, seen=True)])
-        stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=LOST, note=FailureCode.LOST.value)])
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 1.0, seen=True)])
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value=LOST, note=FailureCode.LOST.value)])
         assert stage.state("a") == "failed"
 
     def test_a_late_answer_beside_an_attached_id_is_kept(self, stage: Stage) -> None:
         """The worker was alive after all, and knows another id than the one that was attached."""
         record, token, attempt = stage.unconfirmed("a")
-        stage.ledger.attach(ACCOUNT, "a", "p-9")
-        stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p-true")
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-true")
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p-9", "p-true")
-        assert stage.ledger.holders(ACCOUNT) == {"p-9": "a", "p-true": "a"}
+        assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p-9": "a", "p-true": "a"}
 
     # Resubmit
 
@@ -117,25 +122,25 @@ class SettlingContract:
         """In line like any other, with time to end in; only where it is unconfirmed; and the record says so."""
         stage.unconfirmed("a")
         stage.clock.advance(10_000)
-        done, messages = stage.ledger.resubmit(ACCOUNT, "a")
+        done, messages = stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         assert done
         assert messages.round is not None
         assert stage.clocks("a") == {"queued"}
-        assert stage.ledger.sweep(ACCOUNT)[0].hints == ()
-        assert stage.ledger.resubmit(ACCOUNT, "a")[0], "its answer was lost on the way"
+        assert stage.ledger.accounts.sweep(ACCOUNT)[0].hints == ()
+        assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0], "its answer was lost on the way"
         record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
-        assert stage.ledger.intend(record, "t") == 2
-        assert stage.ledger.resubmit(ACCOUNT, "a")[0] is False
+        assert stage.ledger.submits.intend(record, "t") == 2
+        assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0] is False
         assert remarks(record) == ["submitted 2 times after doubts: each may have been bought"]
 
     def test_a_request_that_allows_it_says_so_too(self, stage: Stage) -> None:
         """`on_unknown: resubmit` leaves its mark for good, not only until the next poll."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         again = taken(stage.resume("a", token="t"), Verb.SUBMIT)
-        stage.ledger.submitted(again, "t", attempt=stage.ledger.intend(again, "t"), provider_job_id="p")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "running", 1.0, note="rendering")])
-        found = stage.ledger.read(ACCOUNT, "a")
+        stage.ledger.submits.submitted(again, "t", attempt=stage.ledger.submits.intend(again, "t"), provider_job_id="p")
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 1.0, note="rendering")])
+        found = stage.ledger.jobs.read(ACCOUNT, "a")
         assert found is not None
         assert remarks(found) == ["submitted 2 times after doubts: each may have been bought"]
 
@@ -144,28 +149,31 @@ class SettlingContract:
     def test_what_is_given_up_has_failed(self, stage: Stage) -> None:
         """Off the list, failed as `submission_unknown`, kept for a while; its caller knew already."""
         stage.unconfirmed("a")
-        assert stage.ledger.give_up(ACCOUNT, "a") == (True, stage.ledger.give_up(ACCOUNT, "a")[1])
+        assert stage.ledger.unconfirmed.give_up(ACCOUNT, "a") == (
+            True,
+            stage.ledger.unconfirmed.give_up(ACCOUNT, "a")[1],
+        )
         assert (stage.state("a"), stage.clocks("a")) == ("failed", set())
         assert "submission_unknown" in stage.field("a", "error")
         assert stage.ttl("job", "a") > 0
-        assert not stage.ledger.attach(ACCOUNT, "a", "p")[0]
+        assert not stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p")[0]
 
     def test_giving_up_tells_the_caller_that_was_not_told(self, stage: Stage) -> None:
         """The job was recorded as unconfirmed, its worker died before the caller heard of it."""
         record, token, _ = stage.submitting("a")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-        [hint] = stage.ledger.give_up(ACCOUNT, "a")[1].hints
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        [hint] = stage.ledger.unconfirmed.give_up(ACCOUNT, "a")[1].hints
         assert (hint.job_id, hint.queue, stage.clocks("a")) == ("a", "bide.store", {"lease"})
         assert stage.resume("a").verb is Verb.ANSWER
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert stage.ttl("job", "a") > 0
 
     def test_canceling_settles_too(self, stage: Stage) -> None:
         """It takes the job off the list, and the record gets its TTL."""
         stage.unconfirmed("a")
-        assert stage.ledger.cancel(ACCOUNT, "a")[0] == "unconfirmed"
+        assert stage.ledger.jobs.cancel(ACCOUNT, "a")[0] == "unconfirmed"
         assert stage.resume("a").verb is Verb.ANSWER
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert stage.clocks("a") == set()
         assert stage.ttl("job", "a") > 0
 
@@ -181,9 +189,9 @@ class SettlingContract:
         elif state:
             getattr(stage, state)("a")
         before = stage.clocks("a")
-        assert not stage.ledger.attach(ACCOUNT, "a", "p")[0]
-        assert not stage.ledger.resubmit(ACCOUNT, "a")[0]
-        assert not stage.ledger.give_up(ACCOUNT, "a")[0]
+        assert not stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p")[0]
+        assert not stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0]
+        assert not stage.ledger.unconfirmed.give_up(ACCOUNT, "a")[0]
         assert (stage.state("a"), stage.clocks("a")) == (state, before)
         assert state or not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
 
@@ -191,14 +199,14 @@ class SettlingContract:
         """Another caller with the same key, who asked while it was unconfirmed, is told how it ended in the end."""
         stage.unconfirmed("a", idempotency_key="k")
         assert stage.arrive("b", idempotency_key="k").verb is Verb.FOLLOW
-        stage.ledger.attach(ACCOUNT, "a", "p-9")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", seen=True)])
         record = taken(stage.resume("a", token="t"), Verb.STORE)
-        stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
-        assert [hint.job_id for hint in stage.ledger.answered(ACCOUNT, "a").hints] == ["b"]
+        stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result="{}")
+        assert [hint.job_id for hint in stage.ledger.jobs.answered(ACCOUNT, "a").hints] == ["b"]
 
     def test_holders_are_of_one_account(self, stage: Stage) -> None:
         """By the provider's ids; jobs without one are left out."""
         stage.running("a")
         stage.open("b")
-        assert stage.ledger.holders(ACCOUNT) == {"p-a": "a"}
+        assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p-a": "a"}

@@ -50,8 +50,8 @@ class SnapshotContract:
         assert stage.ttl("body", "a") == -1
         record = stage.resume("a", token="t").record
         assert record is not None
-        stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"outputs":[{"uri":"s3://b/k","size":5}]}')
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result='{"outputs":[{"uri":"s3://b/k","size":5}]}')
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert stage.ttl("body", "a") > 0
 
     # Timelines
@@ -63,8 +63,8 @@ class SnapshotContract:
         record = stage.resume("a", token="t").record
         assert record is not None
         stage.clock.advance(1)
-        stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result='{"outputs":[{"uri":"s3://b/k","size":5}]}')
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result='{"outputs":[{"uri":"s3://b/k","size":5}]}')
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         told = [(event.what, event.detail) for event in events(snapshot(stage, "a"))]
         assert told == [
             ("opened", "interactive, may take 1800 s"),
@@ -82,23 +82,23 @@ class SnapshotContract:
         stage.limits[ACCOUNT] = Limits(max_in_flight=1, submits_per_second=5)
         for name in "abc":
             stage.arrive(name)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         assert why(snapshot(stage, "c")) == [
             "all 1 places of its account are taken",
             "1 others are before it in line",
             "its account makes at most 5 submits a second",
         ]
-        stage.ledger.pause(ACCOUNT, reason="no credit", by="operator")
+        stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="operator")
         assert why(snapshot(stage, "c"))[0].startswith("its account: paused by operator since 2023")
-        stage.ledger.resume(ACCOUNT)
-        stage.ledger.hold(ACCOUNT, seconds=30, reason="HTTP 401")
+        stage.ledger.accounts.resume(ACCOUNT)
+        stage.ledger.accounts.block_submits(ACCOUNT, seconds=30, reason="HTTP 401")
         assert why(snapshot(stage, "c"))[0] == "its account: no submits for another 30 s: HTTP 401"
         assert next_look(snapshot(stage, "c")) == (stage.clock.now + 30, "its account may submit again")
 
     def test_why_nothing_moves(self, stage: Stage) -> None:
         """Polls that are late and an account that no process sweeps point at processes that are not there."""
         stage.running("a", first_poll_seconds=5)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         assert next_look(snapshot(stage, "a")) == (stage.clock.now + 5, "poll")
         stage.clock.advance(105)
         assert why(snapshot(stage, "a")) == [
@@ -142,7 +142,7 @@ class SnapshotContract:
         stage.clock.advance(10)
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         stage.open("waits")
-        listing = Listing(stage.server)
+        listing = Listing(stage.ledger.executor)
         assert listed(stage) == ["doubt", "runs", "waits"]
         assert listed(stage, states=frozenset({JobState.UNCONFIRMED})) == ["doubt"]
         assert listed(stage, provider="photogpt", account="default") == ["doubt", "runs", "waits"]
@@ -155,14 +155,14 @@ class SnapshotContract:
         for name, code in {"a": FailureCode.REJECTED, "b": FailureCode.BAD_MEDIA}.items():
             record, token = stage.storing(name)
             error = Failure(code=code, message=f"for {name}", job_id=name).model_dump_json()
-            stage.ledger.conclude(record, token, JobState.FAILED, error=error)
-            stage.ledger.answered(ACCOUNT, name)
+            stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=error)
+            stage.ledger.jobs.answered(ACCOUNT, name)
             stage.clock.advance(1)
         stage.running("runs")
         over = frozenset({JobState.FAILED})
         assert listed(stage, states=over) == ["b", "a"]
         assert listed(stage, states=over, codes=frozenset({"rejected"})) == ["a"]
-        [job] = Listing(stage.server).search(Wanted(over, codes=frozenset({"bad_media"})), most=5).jobs
+        [job] = Listing(stage.ledger.executor).search(Wanted(over, codes=frozenset({"bad_media"})), most=5).jobs
         assert job == Job(
             "b",
             ACCOUNT,
@@ -187,12 +187,12 @@ class SnapshotContract:
 def poll(stage: Stage, job_id: str, seconds: float, late: float, note: str, *, kind: str = "running") -> None:
     """The provider is asked once more after so many seconds."""
     stage.clock.advance(seconds)
-    stage.ledger.polled(ACCOUNT, [Polled(job_id, kind, 5.0, note=note, late_seconds=late)])  # type: ignore[arg-type]  # as given
+    stage.ledger.polls.record(ACCOUNT, [Polled(job_id, kind, 5.0, note=note, late_seconds=late)])  # type: ignore[arg-type]  # as given
 
 
 def snapshot(stage: Stage, job_id: str) -> JobSnapshot:
     """The job as people see it."""
-    record = stage.ledger.read(ACCOUNT, job_id)
+    record = stage.ledger.jobs.read(ACCOUNT, job_id)
     assert record is not None
     return take_snapshot(stage.ledger, record)
 
@@ -204,4 +204,4 @@ def number(stage: Stage, job_id: str, name: str) -> float:
 
 def listed(stage: Stage, **wanted: object) -> list[str]:
     """The ids of the jobs that are found."""
-    return [job.job_id for job in Listing(stage.server).search(Wanted(**wanted), most=100).jobs]  # type: ignore[arg-type]  # as given
+    return [job.job_id for job in Listing(stage.ledger.executor).search(Wanted(**wanted), most=100).jobs]  # type: ignore[arg-type]  # as given

@@ -20,7 +20,7 @@ class UnconfirmedContract:
     def test_a_late_refusal_brings_a_job_back_in_line(self, stage: Stage) -> None:
         """Its caller never knew: off the operators' list, in line with the deadline it had, the breaker open."""
         record, token, attempt = stage.submitting("a")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         deadline = stage.field("a", "deadline")
         stage.clock.advance(100)
         for _ in range(2):
@@ -35,24 +35,24 @@ class UnconfirmedContract:
     def test_a_late_refusal_ends_a_job_whose_caller_was_told(self, stage: Stage) -> None:
         """The caller may have ordered anew, so it is not bought: it is told that it was refused."""
         record, token, attempt = stage.unconfirmed("a", callback_url="https://example.com/")
-        messages = stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None)
+        messages = stage.ledger.submits.refused(record, token, attempt=attempt, reason="429", after_seconds=None)
         assert [(hint.job_id, hint.queue) for hint in messages.hints] == [("a", "bide.store")]
-        assert not stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None).hints
+        assert not stage.ledger.submits.refused(record, token, attempt=attempt, reason="429", after_seconds=None).hints
         assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
         assert (stage.account("strikes"), stage.field("a", "callback")) == (1, "2")
         failure = taken(stage.resume("a"), Verb.ANSWER).failure
         assert (failure.code, failure.job_id) == (FailureCode.REJECTED, "a")
         assert failure.message == "the provider did not accept it, as turned out after the doubt: 429"
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_a_late_refusal_leaves_a_job_whose_first_submit_is_unconfirmed(self, stage: Stage) -> None:
         """Its caller knows it as unconfirmed, and it still is: for an operator, not bought a third time."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
-        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         for _ in range(2):
             refuse_late(stage, second, "t2", 2)
             assert (stage.clocks("a"), stage.field("a", "error")) == ({"unconfirmed"}, ERROR)
@@ -62,15 +62,15 @@ class UnconfirmedContract:
         """Its caller is told the provider's reason by the worker that heard it; afterwards the record rests."""
         record, token, attempt = stage.unconfirmed("a")
         for _ in range(2):
-            assert stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
+            assert stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
         assert (stage.state("a"), stage.field("a", "error"), stage.clocks("a")) == ("failed", ERROR, {"lease"})
-        stage.ledger.answered(ACCOUNT, "a")
+        stage.ledger.jobs.answered(ACCOUNT, "a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_a_late_refusal_overtakes_the_news_that_it_is_unconfirmed(self, stage: Stage) -> None:
         """The caller was not told yet: the hint that is under way finds the job in line."""
         record, token, attempt = stage.submitting("a")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         refuse_late(stage, record, token, attempt)
         assert stage.resume("a").verb is Verb.WAIT
 
@@ -79,20 +79,20 @@ class UnconfirmedContract:
         """By an operator, by its caller, or by another submit: of that one the refusal says nothing."""
         record, token, attempt = stage.unconfirmed("a")
         if settled == "attached":
-            stage.ledger.attach(ACCOUNT, "a", "p-9")
+            stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         elif settled == "given up":
-            stage.ledger.give_up(ACCOUNT, "a")
+            stage.ledger.unconfirmed.give_up(ACCOUNT, "a")
         elif settled == "canceled":
-            stage.ledger.cancel(ACCOUNT, "a")
+            stage.ledger.jobs.cancel(ACCOUNT, "a")
         else:
-            stage.ledger.resubmit(ACCOUNT, "a")
+            stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
             again = intended_again(stage, "a", "t2")
             if settled == "running again":
-                stage.ledger.submitted(again, "t2", attempt=2, provider_job_id="p")
+                stage.ledger.submits.submitted(again, "t2", attempt=2, provider_job_id="p")
         before = stage.server.hgetall(f"{prefix(ACCOUNT)}job:a")
         clocks = stage.clocks("a")
         refuse_late(stage, record, token, attempt)
-        assert not stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
+        assert not stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
         assert (stage.server.hgetall(f"{prefix(ACCOUNT)}job:a"), stage.clocks("a")) == (before, clocks)
 
     @pytest.mark.parametrize("by", ["request", "operator"])
@@ -100,55 +100,55 @@ class UnconfirmedContract:
         """It was to be submitted again: the job stands in line as if the first submit had been refused in time."""
         if by == "request":
             record, token, attempt = stage.submitting("a", on_unknown="resubmit")
-            stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+            stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         else:
             record, token, attempt = stage.unconfirmed("a")
-            stage.ledger.resubmit(ACCOUNT, "a")
+            stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         for _ in range(2):
             refuse_late(stage, record, token, attempt)
-            found = stage.ledger.read(ACCOUNT, "a")
+            found = stage.ledger.jobs.read(ACCOUNT, "a")
             assert found is not None
             assert remarks(found) == []
         stage.clock.advance(10_000)
-        stage.ledger.sweep(ACCOUNT)
+        stage.ledger.accounts.sweep(ACCOUNT)
         assert stage.state("a") == "failed", "its deadline passed, and nothing was bought"
 
     def test_a_late_refusal_keeps_the_unconfirmed_submit_before_it(self, stage: Stage) -> None:
         """The first submit may have been accepted, the second surely was not: one is left unconfirmed, not none."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
-        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
         refuse_late(stage, second, "t2", 2)
         assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
 
     def test_an_operators_resubmit_of_a_counted_submit_counts_once(self, stage: Stage) -> None:
         """The request allowed another submit, its deadline came before, an operator took it up: one repeat, not two."""
         record, token, attempt = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         stage.clock.advance(10_000)
-        stage.ledger.sweep(ACCOUNT)
-        stage.ledger.answered(ACCOUNT, "a")
-        assert stage.ledger.resubmit(ACCOUNT, "a")[0]
+        stage.ledger.accounts.sweep(ACCOUNT)
+        stage.ledger.jobs.answered(ACCOUNT, "a")
+        assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0]
         refuse_late(stage, record, token, attempt)
-        found = stage.ledger.read(ACCOUNT, "a")
+        found = stage.ledger.jobs.read(ACCOUNT, "a")
         assert found is not None
         assert (stage.clocks("a"), remarks(found)) == ({"queued"}, [])
 
     def test_a_mark_that_an_older_release_left_over_takes_nothing_back(self, stage: Stage) -> None:
         """It did not clear the first submit's mark as it submitted again: that submit is still unconfirmed."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
         stage.server.hset(f"{prefix(ACCOUNT)}job:a", "doubt", 1)
-        stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
         refuse_late(stage, second, "t2", 2)
         assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
 
     def test_a_refusal_without_its_attempt_is_no_news(self, stage: Stage) -> None:
         """A failure before anything was sent, by a worker that lost its lease, settles no submit of another's."""
         record, _, _ = stage.unconfirmed("a")
-        assert not stage.ledger.conclude(record, "stranger", JobState.FAILED, error=ERROR)
+        assert not stage.ledger.jobs.conclude(record, "stranger", JobState.FAILED, error=ERROR)
         assert stage.clocks("a") == {"unconfirmed"}
 
     # Unconfirmed before the last submit
@@ -157,10 +157,10 @@ class UnconfirmedContract:
     def test_a_second_submit_that_is_refused_leaves_the_first_unconfirmed(self, stage: Stage, sent: bool) -> None:
         """The first may have been accepted (and taken the credit): an operator hears of it, and so does the caller."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit", callback_url="https://example.com/")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2") if sent else taken(stage.resume("a", token="t2"), Verb.SUBMIT)
         for _ in range(2):  # its answer was lost on the way
-            ended = stage.ledger.conclude(second, "t2", JobState.FAILED, error=ERROR, attempt=2 * sent)
+            ended = stage.ledger.jobs.conclude(second, "t2", JobState.FAILED, error=ERROR, attempt=2 * sent)
             assert ended is Concluded.UNCONFIRMED
         assert stage.field("a", "callback") == "1"
         assert stage.clocks("a") == {"lease", "unconfirmed"}
@@ -173,12 +173,12 @@ class UnconfirmedContract:
     def test_workers_that_die_leave_the_first_submit_unconfirmed(self, stage: Stage) -> None:
         """To be submitted again, and no worker comes that far: the first submit may still have been accepted."""
         stage.unconfirmed("a")
-        stage.ledger.resubmit(ACCOUNT, "a")
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         for number in range(3):
             taken(stage.resume("a", token=f"t{number}"), Verb.SUBMIT)
             for _ in range(3):
                 stage.clock.advance(9)
-                stage.ledger.sweep(ACCOUNT)
+                stage.ledger.accounts.sweep(ACCOUNT)
         assert stage.state("a") == "unconfirmed"
 
     # Accepted late
@@ -187,15 +187,15 @@ class UnconfirmedContract:
     def test_an_earlier_submit_that_was_accepted_settles_the_job(self, stage: Stage, state: str) -> None:
         """The second is unconfirmed or refused, then the first one's id comes: the job goes on, and buys no more."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
         if state == "unconfirmed":
-            stage.ledger.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
+            stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
         else:
             refuse_late(stage, second, "t2", 2)
         assert stage.state("a") == state
         for _ in range(2):
-            stage.ledger.submitted(record, token, attempt=1, provider_job_id="p1")
+            stage.ledger.submits.submitted(record, token, attempt=1, provider_job_id="p1")
             assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "")
             assert stage.clocks("a") == {"due", "inflight"}
 
@@ -208,8 +208,8 @@ class UnconfirmedContract:
         for name in "bc":
             stage.arrive(name, idempotency_key="k", signature=f"of {name}")
         crew = Crew(stage.ledger, stage.clock)
-        stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-        crew.send(stage.ledger.answered(ACCOUNT, "a"))
+        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        crew.send(stage.ledger.jobs.answered(ACCOUNT, "a"))
         crew.work()
         assert (crew.told, stage.clocks("a")) == ({"b": "unconfirmed", "c": "unconfirmed"}, {"unconfirmed"})
         assert stage.ttl("doubters", "a") == 604800
@@ -217,15 +217,15 @@ class UnconfirmedContract:
         crew.told.clear()
         match how:
             case "attach":
-                crew.send(stage.ledger.attach(ACCOUNT, "a", "p-9")[1])
+                crew.send(stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")[1])
             case "late answer":
-                crew.send(stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p"))
+                crew.send(stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p"))
             case "late refusal":
                 refuse_late(stage, record, token, attempt)
             case "resubmit":
-                crew.send(stage.ledger.resubmit(ACCOUNT, "a")[1])
+                crew.send(stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[1])
             case _:
-                crew.send(stage.ledger.cancel(ACCOUNT, "a")[1])
+                crew.send(stage.ledger.jobs.cancel(ACCOUNT, "a")[1])
         for _ in range(4):
             stage.clock.advance(9)
             crew.sweep()
@@ -239,21 +239,21 @@ class UnconfirmedContract:
         """The job was taken up between its being told and the ledger's hearing of it."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
-        stage.ledger.attach(ACCOUNT, "a", "p-9")
-        stage.ledger.answered(ACCOUNT, "b", leader="a")
-        assert stage.ledger.followers(ACCOUNT, "a").keys() == {"b"}
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.jobs.answered(ACCOUNT, "b", leader="a")
+        assert stage.ledger.jobs.followers(ACCOUNT, "a").keys() == {"b"}
 
     @pytest.mark.parametrize("known_state", ["unconfirmed", "succeeded"])
     def test_a_follower_of_a_job_that_was_settled_meanwhile_waits_on(self, stage: Stage, known_state: str) -> None:
         """The end came between its being told and the ledger's hearing of it: it is told that, too."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
-        stage.ledger.attach(ACCOUNT, "a", "p-9")
-        stage.ledger.polled(ACCOUNT, [Polled("a", "ended", seen=True)])
+        stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
+        stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", seen=True)])
         record = taken(stage.resume("a", token="t"), Verb.STORE)
-        stage.ledger.conclude(record, "t", JobState.SUCCEEDED, result="{}")
-        stage.ledger.answered(ACCOUNT, "b", leader="a", known_state=known_state)
-        hints = stage.ledger.answered(ACCOUNT, "a").hints
+        stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result="{}")
+        stage.ledger.jobs.answered(ACCOUNT, "b", leader="a", known_state=known_state)
+        hints = stage.ledger.jobs.answered(ACCOUNT, "a").hints
         assert [hint.job_id for hint in hints] == (["b"] if known_state == "unconfirmed" else [])
 
     def test_giving_up_is_no_news_for_followers_who_know(self, stage: Stage) -> None:
@@ -261,8 +261,8 @@ class UnconfirmedContract:
         stage.unconfirmed("a", idempotency_key="k")
         for name in "bc":
             stage.arrive(name, idempotency_key="k")
-        stage.ledger.answered(ACCOUNT, "b", leader="a")
-        hints = stage.ledger.give_up(ACCOUNT, "a")[1].hints
+        stage.ledger.jobs.answered(ACCOUNT, "b", leader="a")
+        hints = stage.ledger.unconfirmed.give_up(ACCOUNT, "a")[1].hints
         assert [hint.job_id for hint in hints] == ["c"]
         assert stage.ttl("doubters", "a") == -2
 
@@ -270,11 +270,11 @@ class UnconfirmedContract:
         """It is told so with its own signature, and hears no more of the job."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k", signature="mine")
-        stage.ledger.answered(ACCOUNT, "b", leader="a")
-        [hint] = stage.ledger.cancel(ACCOUNT, "b")[1].hints
+        stage.ledger.jobs.answered(ACCOUNT, "b", leader="a")
+        [hint] = stage.ledger.jobs.cancel(ACCOUNT, "b")[1].hints
         assert (hint.signature, stage.ttl("doubters", "a")) == ("mine", -2)
 
 
 def refuse_late(stage: Stage, record: Record, token: str, attempt: int) -> None:
     """The provider says that it did not take that submit, and has no time now."""
-    stage.ledger.refused(record, token, attempt=attempt, reason="429", after_seconds=None)
+    stage.ledger.submits.refused(record, token, attempt=attempt, reason="429", after_seconds=None)

@@ -42,7 +42,7 @@ class VersionsContract:
             crew.sweep()
             crew.work()
         assert stage.resume("a").verb is stage.arrive("a").verb is Verb.VERSION
-        assert stage.ledger.cancel(ACCOUNT, "a")[0] == Verb.VERSION
+        assert stage.ledger.jobs.cancel(ACCOUNT, "a")[0] == Verb.VERSION
         assert record(stage, "a") == before
         assert len(stage.clocks("a") - {"inflight"}) == 1
 
@@ -77,8 +77,8 @@ class VersionsContract:
         for name in "abc":
             stage.open(name, priority=kind)
             of_another_version(stage, name, True)
-        assert stage.ledger.sweep(ACCOUNT)[0].round is None
-        assert stage.ledger.admit(ACCOUNT).round is None
+        assert stage.ledger.accounts.sweep(ACCOUNT)[0].round is None
+        assert stage.ledger.accounts.admit(ACCOUNT).round is None
 
     def test_many_of_another_version_stand_in_no_ones_way(self, stage: Stage) -> None:
         """Set aside once, behind all others of their kind, however many; ours that come later still pass them."""
@@ -89,11 +89,11 @@ class VersionsContract:
         stage.server.hset(f"{prefix(ACCOUNT)}account", "order", 700)
         for name, priority in (("bulk", "bulk"), ("a", "interactive")):
             stage.open(name, priority=priority)
-        let_in = [hint.job_id for _ in range(3) for hint in stage.ledger.admit(ACCOUNT).hints]
+        let_in = [hint.job_id for _ in range(3) for hint in stage.ledger.accounts.admit(ACCOUNT).hints]
         assert set(let_in) == {"a", "bulk"}
         before = stage.server.zrange(line, 0, -1, withscores=True)
         stage.open("b")
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["b"]
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["b"]
         assert stage.server.zrange(line, 0, -1, withscores=True) == before, "none is set aside twice"
         assert len(before) == 700
 
@@ -102,10 +102,10 @@ class VersionsContract:
         for name in "abc":
             stage.open(name, priority="bulk" if name == "c" else "interactive")
             of_another_version(stage, name, True)
-        assert stage.ledger.admit(ACCOUNT).hints == ()
+        assert stage.ledger.accounts.admit(ACCOUNT).hints == ()
         for name in "abc":
             of_another_version(stage, name, False)
-        assert [hint.job_id for hint in stage.ledger.admit(ACCOUNT).hints] == ["a", "b", "c"]
+        assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["a", "b", "c"]
         assert stage.account("turn") == 1
 
     def test_the_sweeper_says_what_it_left_alone(self, stage: Stage, clock: Clock) -> None:
@@ -114,7 +114,7 @@ class VersionsContract:
         of_another_version(stage, "a", True)
         clock.advance(60)
 
-        _, repairs, _ = stage.ledger.sweep(ACCOUNT)
+        _, repairs, _ = stage.ledger.accounts.sweep(ACCOUNT)
 
         assert [(repair.job_id, repair.what) for repair in repairs] == [
             ("a", "left alone: another version of bide wrote its record")

@@ -93,7 +93,7 @@ class LedgerMachine(People):
         if how == "mistaken":
             request = request.model_copy(update={"params": {"prompt": "mistaken"}})
         if how == "opened":
-            self.ledger.open(job_id, request, deadline_seconds=1800)
+            self.ledger.jobs.open(job_id, request, deadline_seconds=1800)
         else:
             self._step(account, job_id, request)
         if (account, job_id) not in self.sent:
@@ -152,7 +152,7 @@ class LedgerMachine(People):
 
     def _intend(self, lease: Lease) -> bool:
         if lease.verb is Verb.SUBMIT and not lease.attempt:
-            attempt, again = (self.ledger.intend(lease.record, lease.token) for _ in range(2))
+            attempt, again = (self.ledger.submits.intend(lease.record, lease.token) for _ in range(2))
             assert attempt == again
             lease.too_late = attempt == TOO_LATE
             if attempt > 0:
@@ -172,17 +172,17 @@ class LedgerMachine(People):
             after_seconds = seconds if seconds > 1 else None
             refusal: dict[str, Any] = {"attempt": lease.attempt, "reason": "429", "after_seconds": after_seconds}
             for _ in range(1 + repeated):
-                self._send(self.ledger.refused(lease.record, lease.token, **refusal))
+                self._send(self.ledger.submits.refused(lease.record, lease.token, **refusal))
             self.leases.remove(lease)
         else:
             self._conclude(lease, JobState.UNCONFIRMED if what == "doubtful" else JobState.FAILED, repeated)
 
     def _accepted(self, lease: Lease, seconds: float, *, at_once: bool, repeated: bool) -> None:
-        record = self.ledger.read(lease.record.account, lease.record.job_id)
+        record = self.ledger.jobs.read(lease.record.account, lease.record.job_id)
         if record and record.text("state") in ("unconfirmed", "queued"):
             self.late.add(record.job_id)
         for _ in range(1 + repeated):
-            messages = self.ledger.submitted(
+            messages = self.ledger.submits.submitted(
                 lease.record,
                 lease.token,
                 attempt=lease.attempt,
@@ -195,13 +195,13 @@ class LedgerMachine(People):
 
     def _conclude(self, lease: Lease, state: JobState, repeated: bool) -> None:
         for _ in range(1 + repeated):
-            ended = self.ledger.conclude(lease.record, lease.token, state, error=ERROR, attempt=lease.attempt)
+            ended = self.ledger.jobs.conclude(lease.record, lease.token, state, error=ERROR, attempt=lease.attempt)
         self.leases.remove(lease)
         if ended:
             self.to_answer.append((lease.record.account, lease.record.job_id, ""))
 
     def _put_off(self, lease: Lease) -> None:
-        self._send(self.ledger.postpone(lease.record, lease.token, seconds=4, note="later", ask_again=True))
+        self._send(self.ledger.jobs.postpone(lease.record, lease.token, seconds=4, note="later", ask_again=True))
         if not lease.attempt:
             self.leases.remove(lease)
 
@@ -212,7 +212,7 @@ class LedgerMachine(People):
             if not again:
                 self.to_answer.remove(one)
             account, job_id, leader = one
-            self._send(self.ledger.answered(account, job_id, leader=leader))
+            self._send(self.ledger.jobs.answered(account, job_id, leader=leader))
 
     # Pollers
 
@@ -240,7 +240,7 @@ class LedgerMachine(People):
                 self.claimed.remove(one)
         value, note = (ERROR, "lost" if lost else "rejected") if kind == "failed" else ("", "")
         polled = Polled(job_id, kind, 7.0, value=value, note=note)
-        self._send(self.ledger.polled(account, [polled, Polled("nobody", kind)]))
+        self._send(self.ledger.polls.record(account, [polled, Polled("nobody", kind)]))
 
     # Everybody else
 
@@ -253,8 +253,8 @@ class LedgerMachine(People):
     def admit(self, account: AccountName, most: int, hold_seconds: float) -> None:
         """A worker lets the line in, unless the provider refuses the account's key."""
         if hold_seconds:
-            self.ledger.hold(account, seconds=hold_seconds, reason="401")
-        self._send(self.ledger.admit(account, most=most))
+            self.ledger.accounts.block_submits(account, seconds=hold_seconds, reason="401")
+        self._send(self.ledger.accounts.admit(account, most=most))
 
     @event(
         weight=1,
@@ -264,7 +264,7 @@ class LedgerMachine(People):
     def sweep(self, backlog: tuple[str, ...], page: int) -> None:
         """The sweeper comes by."""
         for account in ACCOUNTS:
-            self._send(self.ledger.sweep(account, backlog=backlog, page=page)[0])
+            self._send(self.ledger.accounts.sweep(account, backlog=backlog, page=page)[0])
 
     @event(
         weight=4,
@@ -286,8 +286,10 @@ class LedgerMachine(People):
         """A worker that hears that its lease is gone may go on all the same."""
         for account in ACCOUNTS:
             leases = [(lease.record.job_id, lease.token) for lease in self.leases if lease.record.account == account]
-            assert set(self.ledger.renew(account, leases)) <= {job_id for job_id, _ in leases}
-            self.ledger.reclaim(account, [job_id for name, job_id in self.claimed if name == account] + ["nobody"])
+            assert set(self.ledger.jobs.renew_leases(account, leases)) <= {job_id for job_id, _ in leases}
+            self.ledger.polls.reclaim(
+                account, [job_id for name, job_id in self.claimed if name == account] + ["nobody"]
+            )
 
     @rule()
     def whatever(self) -> None:
@@ -310,7 +312,7 @@ class LedgerMachine(People):
     def teardown(self) -> None:
         """All messages and workers are gone; with a crew that does everything right every job comes to its end."""
         for account in ACCOUNTS:
-            self.ledger.resume(account)
+            self.ledger.accounts.resume(account)
         crew = Crew(self.ledger, self.clock)
         for _ in range(MOST_TURNS):
             if self._all_ended():
@@ -322,7 +324,7 @@ class LedgerMachine(People):
         assert self._all_ended(), snapshot(self.server)
 
     def _all_ended(self) -> bool:
-        counts = [self.ledger.count(account) for account in ACCOUNTS]
+        counts = [self.ledger.accounts.count_clocks(account) for account in ACCOUNTS]
         return not any(count[clock] for count in counts for clock in CLOCKS)
 
     # How
@@ -331,7 +333,7 @@ class LedgerMachine(People):
         self.tokens += 1
         token = f"t{self.tokens}"
         step, again = (
-            self.ledger.step(job_id, account, token=token, request=request, signature=SIGNATURE if request else "")
+            self.ledger.jobs.step(job_id, account, token=token, request=request, signature=SIGNATURE if request else "")
             for _ in range(2)
         )
         assert again.verb is step.verb, "a script that runs twice gives the same answer"
@@ -346,12 +348,12 @@ class LedgerMachine(People):
             if step.record.text("resubmit") == "1" and not step.record.number("submits"):
                 self.allowed[job_id] = max(self.allowed[job_id], 1)
         elif step.verb is Verb.FOLLOW:
-            leader = self.ledger.read(account, step.other)
+            leader = self.ledger.jobs.read(account, step.other)
             if leader and (leader.state.final or leader.state is JobState.UNCONFIRMED):
                 self.to_answer.append((account, job_id, step.other))
 
     def _claim(self, account: AccountName, seq: int, *, batch: int) -> None:
-        claim = self.ledger.claim(account, seq, batch=batch)
+        claim = self.ledger.polls.claim(account, seq, batch=batch)
         assert len(claim.jobs) <= batch
         self.claimed += [(account, job.job_id) for job in claim.jobs]
         self._send(Messages(round=claim.round))

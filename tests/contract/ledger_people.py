@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from bide.ledger import AccountName, Ledger, Messages, Record
 from bide.ledger.keys import prefix
-from bide.ledger.poll_now import ProviderCalls
 from tests.contract.ledger_life import among, either, either_account, event, some
 from tests.contract.ledger_stage import Clock
 
@@ -29,17 +28,16 @@ class People(RuleBasedStateMachine):
     def cancel(self, which: int) -> None:
         """A caller or an operator cancels, twice where the first answer was lost."""
         for account, job_id in self.sent[which : which + 1] * 2:
-            state, messages = self.ledger.cancel(account, job_id)
+            state, messages = self.ledger.jobs.cancel(account, job_id)
             self._send(messages)
             if not state:
-                self.ledger.cancel_unknown(job_id)
+                self.ledger.jobs.cancel_unknown(job_id)
 
     @event(weight=2, which=some)
     def poll_now(self, which: int) -> None:
         """A provider calls about a job, wherever that is, twice where the answer to the first call was lost."""
-        calls = ProviderCalls(self.server, clock=self.clock)
         for account, job_id in self.sent[which : which + 1] * 2:
-            _, messages = calls.poll_now(account, job_id)
+            _, messages = self.ledger.polls.poll_now(account, job_id)
             self._send(messages)
 
     @event(weight=1, account=either_account, how=among("pause", "resume", "resume"))
@@ -47,22 +45,22 @@ class People(RuleBasedStateMachine):
         """An account is paused, by bide or an operator, and resumed; twice where an answer was lost."""
         for _ in range(2):
             if how == "pause":
-                self.ledger.pause(account, reason="no credit", by="bide")
+                self.ledger.accounts.pause(account, reason="no credit", by="bide")
             else:
-                self.ledger.resume(account)
+                self.ledger.accounts.resume(account)
 
     @event(weight=3, which=some, how=among("late", "attach", "resubmit", "give up"), again=either)
     def settle(self, which: int, how: str, again: bool) -> None:
         """An operator settles an unconfirmed job, or the answer to its submit comes after all."""
         unconfirmed = [one for one in self.sent if self.server.zscore(prefix(one[0]) + "unconfirmed", one[1])]
         account, job_id = (unconfirmed or self.sent)[which % len(unconfirmed or self.sent)]
-        record = self.ledger.read(account, job_id)
+        record = self.ledger.jobs.read(account, job_id)
         if not unconfirmed or record is None:
             self._settle_nothing(account, job_id, record)
         elif how == "late":
             self.late.add(job_id)
             attempt = int(record.number("submits"))
-            self._send(self.ledger.submitted(record, "", attempt=attempt, provider_job_id="found"))
+            self._send(self.ledger.submits.submitted(record, "", attempt=attempt, provider_job_id="found"))
         else:
             self._settle(account, job_id, how)
             if again:  # only the answer was lost
@@ -73,9 +71,11 @@ class People(RuleBasedStateMachine):
     def _settle(self, account: AccountName, job_id: str, how: str) -> None:
         ledger = self.ledger
         if how == "attach":
-            done, messages = ledger.attach(account, job_id, "found")
+            done, messages = ledger.unconfirmed.attach(account, job_id, "found")
         else:
-            done, messages = (ledger.resubmit if how == "resubmit" else ledger.give_up)(account, job_id)
+            done, messages = (ledger.unconfirmed.resubmit if how == "resubmit" else ledger.unconfirmed.give_up)(
+                account, job_id
+            )
         assert done
         self._send(messages)
 
@@ -86,9 +86,9 @@ class People(RuleBasedStateMachine):
         resubmitted = state == "queued" and "submitted again by an operator" in fields.get("note", "")
         attached = state == "running" and "attached" in fields and fields["pid"] == "found"
         ledger = self.ledger
-        assert ledger.resubmit(account, job_id)[0] is resubmitted
-        assert ledger.attach(account, job_id, "found")[0] is attached
-        assert ledger.give_up(account, job_id)[0] is (state == "failed" and "given_up" in fields)
+        assert ledger.unconfirmed.resubmit(account, job_id)[0] is resubmitted
+        assert ledger.unconfirmed.attach(account, job_id, "found")[0] is attached
+        assert ledger.unconfirmed.give_up(account, job_id)[0] is (state == "failed" and "given_up" in fields)
 
     @abstractmethod
     def _send(self, messages: Messages) -> None:

@@ -53,19 +53,19 @@ class Stage:
 
     def open(self, job_id: str, *, signature: str = "", **changes: Any) -> Step:
         """What `bide.Client` does before it sends a message."""
-        return self.ledger.open(job_id, request_of(**changes), deadline_seconds=1800, signature=signature)
+        return self.ledger.jobs.open(job_id, request_of(**changes), deadline_seconds=1800, signature=signature)
 
     def arrive(self, job_id: str, *, token: str = "", signature: str = SIGNATURE, **changes: Any) -> Step:
         """The caller's own message arrives."""
         request = request_of(**changes)
         token = token or self.token()
-        return self.ledger.step(
+        return self.ledger.jobs.step(
             job_id, AccountName.of(request), token=token, request=request, deadline_seconds=1800, signature=signature
         )
 
     def resume(self, job_id: str, *, token: str = "", account: AccountName = ACCOUNT) -> Step:
         """A hint arrives."""
-        return self.ledger.step(job_id, account, token=token or self.token())
+        return self.ledger.jobs.step(job_id, account, token=token or self.token())
 
     # Taking a job somewhere
 
@@ -73,33 +73,33 @@ class Stage:
         """A new job whose intent is written: record, token, attempt."""
         token = self.token()
         record = taken(self.arrive(job_id, token=token, **changes), Verb.SUBMIT)
-        return record, token, self.ledger.intend(record, token)
+        return record, token, self.ledger.submits.intend(record, token)
 
     def running(self, job_id: str, *, first_poll_seconds: float = 2.0, **changes: Any) -> Messages:
         """A new job that the provider accepted."""
         record, token, attempt = self.submitting(job_id, **changes)
-        return self.ledger.submitted(
+        return self.ledger.submits.submitted(
             record, token, attempt=attempt, provider_job_id=f"p-{job_id}", first_poll_seconds=first_poll_seconds
         )
 
     def storing(self, job_id: str, **changes: Any) -> tuple[Record, str]:
         """A new job that was done at once and whose result a worker brings home: record, token."""
         record, token, attempt = self.submitting(job_id, **changes)
-        self.ledger.submitted(record, token, attempt=attempt, provider_job_id=f"p-{job_id}", outputs="[]")
+        self.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id=f"p-{job_id}", outputs="[]")
         token = self.token()
         return taken(self.resume(job_id, token=token), Verb.STORE), token
 
     def finished(self, job_id: str, **changes: Any) -> None:
         """A new job that ended well, and whose own caller knows."""
         record, token = self.storing(job_id, **changes)
-        assert self.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}")
-        self.ledger.answered(ACCOUNT, job_id)
+        assert self.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
+        self.ledger.jobs.answered(ACCOUNT, job_id)
 
     def unconfirmed(self, job_id: str, **changes: Any) -> tuple[Record, str, int]:
         """A new job whose submit got no answer, and whose own caller knows: record, token, attempt."""
         record, token, attempt = self.submitting(job_id, **changes)
-        assert self.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-        self.ledger.answered(ACCOUNT, job_id)
+        assert self.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+        self.ledger.jobs.answered(ACCOUNT, job_id)
         return record, token, attempt
 
     # Looking
@@ -156,47 +156,49 @@ class Crew:
 
     def sweep(self) -> None:
         """Have every account swept."""
-        for account in self.ledger.accounts():
-            messages, _, _ = self.ledger.sweep(account)
+        for account in self.ledger.accounts.names():
+            messages, _, _ = self.ledger.accounts.sweep(account)
             self.send(messages)
-            self.send(self.ledger.admit(account))
+            self.send(self.ledger.accounts.admit(account))
 
     def run_round(self, one: Round) -> Claim:
         """Run one polling round: whatever it claims has ended."""
-        claim = self.ledger.claim(one.account, one.seq, batch=50)
+        claim = self.ledger.polls.claim(one.account, one.seq, batch=50)
         if claim.current:
             self.rounds_run += 1
             self.send(Messages(round=claim.round))
-            self.send(self.ledger.polled(one.account, [Polled(job.job_id, "ended") for job in claim.jobs]))
-            self.send(self.ledger.admit(one.account))
+            self.send(self.ledger.polls.record(one.account, [Polled(job.job_id, "ended") for job in claim.jobs]))
+            self.send(self.ledger.accounts.admit(one.account))
         return claim
 
     def follow_hint(self, one: Hint) -> None:
         """Take the step that a message leads to."""
         token = next(self._tokens)
-        step = self.ledger.step(one.job_id, one.account, token=token)
+        step = self.ledger.jobs.step(one.job_id, one.account, token=token)
         record = step.record
         if step.verb is Verb.SUBMIT and record:
             self._submit(record, token)
         elif step.verb is Verb.STORE and record:
-            if self.ledger.conclude(record, token, JobState.SUCCEEDED, result="{}"):
+            if self.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}"):
                 self._tell(one.account, one.job_id, "succeeded")
         elif step.verb is Verb.ANSWER and record:
             self._tell(one.account, one.job_id, record.state)
         elif step.verb is Verb.FOLLOW:
-            leader = self.ledger.read(one.account, step.other)
+            leader = self.ledger.jobs.read(one.account, step.other)
             if leader and leader.following is None and (leader.state.final or leader.state is JobState.UNCONFIRMED):
                 self._tell(one.account, one.job_id, leader.state, leader=step.other)
 
     def _submit(self, record: Record, token: str) -> None:
-        if (attempt := self.ledger.intend(record, token)) > 0:
+        if (attempt := self.ledger.submits.intend(record, token)) > 0:
             pid = f"p-{record.job_id}"
-            accepted = self.ledger.submitted(record, token, attempt=attempt, provider_job_id=pid, first_poll_seconds=2)
+            accepted = self.ledger.submits.submitted(
+                record, token, attempt=attempt, provider_job_id=pid, first_poll_seconds=2
+            )
             self.send(accepted)
 
     def _tell(self, account: AccountName, job_id: str, state: str, *, leader: str = "") -> None:
         self.told[job_id] = state
-        self.send(self.ledger.answered(account, job_id, leader=leader))
+        self.send(self.ledger.jobs.answered(account, job_id, leader=leader))
 
 
 def taken(step: Step, verb: Verb) -> Record:

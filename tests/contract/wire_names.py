@@ -132,7 +132,7 @@ def _in_line(stage: Stage) -> None:
     stage.open("opened", metadata={"order": "1"}, idempotency_key="k1", callback_url="https://example.com/hook")
     stage.open("bulk", priority="bulk", on_unknown="resubmit", deadline_seconds=60.0)
     stage.arrive("follower", idempotency_key="k1", metadata={"order": "1"}, callback_url="https://example.com/hook")
-    stage.ledger.cancel_unknown("unopened")
+    stage.ledger.jobs.cancel_unknown("unopened")
     stage.arrive("unopened")
 
 
@@ -141,40 +141,40 @@ def _under_way(stage: Stage) -> None:
     stage.running("running", first_poll_seconds=2)
     stage.storing("storing")
     stage.running("polled", first_poll_seconds=0)
-    claim = stage.ledger.claim(ACCOUNT, 1, batch=10)
+    claim = stage.ledger.polls.claim(ACCOUNT, 1, batch=10)
     outcomes = [Polled(job.job_id, "running", seconds=4, note="queued", seen=True) for job in claim.jobs]
-    stage.ledger.polled(ACCOUNT, outcomes)
+    stage.ledger.polls.record(ACCOUNT, outcomes)
 
 
 def _in_doubt(stage: Stage) -> None:
     stage.unconfirmed("doubt")
     stage.unconfirmed("attached", callback_url="https://example.com/hook")
-    stage.ledger.attach(ACCOUNT, "attached", "p-9")
+    stage.ledger.unconfirmed.attach(ACCOUNT, "attached", "p-9")
     stage.unconfirmed("resubmitted")
-    stage.ledger.resubmit(ACCOUNT, "resubmitted")
+    stage.ledger.unconfirmed.resubmit(ACCOUNT, "resubmitted")
     stage.unconfirmed("given-up")
-    stage.ledger.give_up(ACCOUNT, "given-up")
+    stage.ledger.unconfirmed.give_up(ACCOUNT, "given-up")
 
 
 def _ended(stage: Stage) -> None:
     stage.finished("finished", callback_url="https://example.com/hook")
     record, token, attempt = stage.submitting("rejected")
-    stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
-    stage.ledger.cancel(ACCOUNT, "running")
+    stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
+    stage.ledger.jobs.cancel(ACCOUNT, "running")
     record, token, attempt = stage.submitting("refused")
-    stage.ledger.refused(record, token, attempt=attempt, reason="HTTP 429", after_seconds=5)
-    stage.ledger.pause(ACCOUNT, reason="no credit", by="bide")
+    stage.ledger.submits.refused(record, token, attempt=attempt, reason="HTTP 429", after_seconds=5)
+    stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="bide")
 
 
 def _repaired(stage: Stage) -> None:
-    stage.ledger.resume(ACCOUNT)
+    stage.ledger.accounts.resume(ACCOUNT)
     crew = Crew(stage.ledger, stage.clock)
     for _ in range(4):
         stage.clock.advance(12)
         crew.sweep()
         crew.work()
     stage.running("learned", account=AccountName("dreambooth", "second"))
-    stage.ledger.learn(ACCOUNT, [("images.generation", "", "known")])
+    stage.ledger.accounts.learn(ACCOUNT, [("images.generation", "", "known")])
 
 
 def _of_a_run(stage: Stage) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bide.ledger import AccountName, Ledger
-from bide.ledger.ledger import ACCOUNTS_KEY, prefix
+from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from tests.contract.ledger_invariants import Snapshot, check_account, check_keys
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
@@ -44,7 +44,7 @@ def check_nothing_left(rig: Rig, marked: str) -> None:
     still = ("queued", "lease", "due", "inflight")
     eventually(lambda: not any(rig.counts()[name] for name in still), what="all clocks are empty")
     with rig.server() as server:
-        names = Ledger(server).accounts()
+        names = Ledger(server).accounts.names()
         whole = ledger_of(server)
         lasting = [key for key in server.scan_iter("bide:*", _type="string") if server.ttl(key) == -1]
     assert not lasting

@@ -14,7 +14,7 @@ from typing import Any
 
 from bide.crashpoints import Point
 from bide.ledger import Ledger, Record
-from bide.ledger.ledger import prefix
+from bide.ledger.keys import prefix
 from tests.faults.counting import check_nothing_left, check_results_expire
 from tests.faults.crash_stage import CASES, POLLER_POINTS, Case, CrashStage
 from tests.faults.kills import Order, Struck
@@ -145,7 +145,7 @@ def _cell(stage: CrashStage, caller: Caller, point: Point, case: Case, job_id: s
     answer = caller.result_of(job_id)
     result: Any = answer.get(timeout=1, propagate=False)
     with stage.server() as server:
-        record = Ledger(server).read(case.owner, job_id)
+        record = Ledger(server).jobs.read(case.owner, job_id)
     assert record is not None
     if answer.successful():
         end = str(result["state"])

@@ -74,7 +74,7 @@ def run(planted: PlantedRig, events: list[Place]) -> list[Place]:
         echoed = caller.submit(request("echo"), ignore_result=False).id
         assert ends(planted, [echoed, canceled]) == {"unauthorized": 1, "canceled": 1}
         with planted.server() as server:  # which the refused key has paused
-            assert Ledger(server).resume(AccountName("photogpt", "default"))
+            assert Ledger(server).accounts.resume(AccountName("photogpt", "default"))
         _provoke_tracebacks(planted, caller)
     return seen
 

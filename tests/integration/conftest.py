@@ -30,8 +30,8 @@ def rig(deployment: Rig) -> Iterator[Rig]:
     deployment.mark_logs()
     with deployment.server() as server:
         ledger = Ledger(server)
-        for account in ledger.accounts():
-            ledger.resume(account)
+        for account in ledger.accounts.names():
+            ledger.accounts.resume(account)
     yield deployment
     deployment.sandbox.clear_faults()
 

@@ -171,15 +171,15 @@ class Rig:
         totals: dict[str, int] = {}
         with self.server() as server:
             ledger = Ledger(server)
-            for account in ledger.accounts():
-                for name, number in ledger.count(account).items():
+            for account in ledger.accounts.names():
+                for name, number in ledger.accounts.count_clocks(account).items():
                     totals[name] = totals.get(name, 0) + number
         return totals
 
     def state(self, job_id: str, account: str = "default", provider: str = "photogpt") -> str:
         """The state in a job's record; '' where there is none."""
         with self.server() as server:
-            record = Ledger(server).read(AccountName(provider, account), job_id)
+            record = Ledger(server).jobs.read(AccountName(provider, account), job_id)
         return record.fields["state"] if record else ""
 
     def logs(self) -> list[tuple[str, str]]:

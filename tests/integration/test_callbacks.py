@@ -10,8 +10,8 @@ import pytest
 from bide.client import Client
 from bide.contract import CallbackEvent
 from bide.errors import JobFailed
-from bide.ledger import AccountName
-from bide.ledger.callbacks import Callback, Callbacks
+from bide.ledger import AccountName, Ledger
+from bide.ledger.callbacks import Callback
 from tests.integration.caller import Caller, failure, image, marker
 from tests.integration.receiver import Call, Receiver
 from tests.integration.rig import CALLBACK_SECRET, Rig
@@ -93,7 +93,7 @@ def test_a_receiver_that_wants_no_more(client: Client, rig: Rig) -> None:
         failed = eventually(lambda: [one for one in standing(rig, job_id) if one.failed], what="the callback failed")
         assert [one.note for one in failed] == ["HTTP 410"]
         with rig.server() as server:
-            assert Callbacks(server).replay(ACCOUNT, job_id)
+            assert Ledger(server).callbacks.replay(ACCOUNT, job_id)
         first, second = called(receiver, job_id, times=2)
     assert first == second
 
@@ -144,4 +144,4 @@ def called(receiver: Receiver, job_id: str, *, times: int = 1) -> list[Call]:
 def standing(rig: Rig, job_id: str) -> list[Callback]:
     """The callbacks of a job that are owed or were given up."""
     with rig.server() as server:
-        return [one for one in Callbacks(server).unfinished(ACCOUNT) if one.job_id == job_id]
+        return [one for one in Ledger(server).callbacks.unfinished(ACCOUNT) if one.job_id == job_id]

@@ -244,7 +244,9 @@ def test_what_waits_for_an_operator_is_found(rig: Rig, caller: Caller) -> None:
     failure(caller.submit(image(f"{marker()} [fault:accept_then_drop]")))
     settings = settings_of(rig)
     tools = Toolbox(settings, Celery(set_as_current=False))
-    tools.ledger.hold(AccountName("photogpt", "gated"), seconds=30, reason="HTTP 401: invalid credentials")
+    tools.ledger.accounts.block_submits(
+        AccountName("photogpt", "gated"), seconds=30, reason="HTTP 401: invalid credentials"
+    )
     tools.ledger.server.sadd(ACCOUNTS_KEY, "photogpt/gated")
 
     findings = list(check_work(settings, tools))

@@ -71,7 +71,7 @@ class HookedRig(Rig):
     def record(self, job_id: str) -> Record | None:
         """A job's record."""
         with self.server() as server:
-            return Ledger(server).read(ACCOUNT, job_id)
+            return Ledger(server).jobs.read(ACCOUNT, job_id)
 
     def due_seconds(self, job_id: str) -> float:
         """How long until a job's next look."""
@@ -124,7 +124,7 @@ def test_a_call_ends_the_wait(hooked: HookedRig, service: Caller) -> None:
 def learned(hooked: HookedRig) -> DurationModel:
     """What is known of how long such jobs take."""
     with hooked.server() as server:
-        return DurationModel.from_text(Ledger(server).duration_model(ACCOUNT).get("text2img", ""))
+        return DurationModel.from_text(Ledger(server).accounts.duration_models(ACCOUNT).get("text2img", ""))
 
 
 def test_a_failure_is_found_as_soon(service: Caller) -> None:

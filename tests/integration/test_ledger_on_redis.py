@@ -65,7 +65,7 @@ def test_the_servers_own_time_rules(shared: RedisServer) -> None:
     """Without a clock of its own the ledger goes by Redis, so that workers on wrong clocks agree."""
     with connect(shared.url) as client:
         client.flushall()
-        step = Ledger(client).step("a", ACCOUNT, token="t", request=request_of())
+        step = Ledger(client).jobs.step("a", ACCOUNT, token="t", request=request_of())
         seconds, _ = client.time()
     assert step.now == pytest.approx(seconds, abs=2)
 
@@ -74,11 +74,17 @@ def test_jobs_survive_a_restart(own: RedisServer) -> None:
     """The client waits until Redis is back, the scripts are sent anew, and the job goes on under its lease."""
     with connect(own.url) as client:
         ledger = Ledger(client)
-        record = ledger.step("a", ACCOUNT, token="t", request=request_of()).record
+        record = ledger.jobs.step("a", ACCOUNT, token="t", request=request_of()).record
         assert record is not None
         own.restart()
-        assert ledger.intend(record, "t") == 1
-        assert ledger.count(ACCOUNT) == {"queued": 0, "lease": 1, "due": 0, "unconfirmed": 0, "inflight": 1}
+        assert ledger.submits.intend(record, "t") == 1
+        assert ledger.accounts.count_clocks(ACCOUNT) == {
+            "queued": 0,
+            "lease": 1,
+            "due": 0,
+            "unconfirmed": 0,
+            "inflight": 1,
+        }
 
 
 def test_an_absent_redis_is_reported(own: RedisServer) -> None:
@@ -86,7 +92,11 @@ def test_an_absent_redis_is_reported(own: RedisServer) -> None:
     with redis.Redis.from_url(own.url, decode_responses=True, retry=None) as impatient:
         ledger = Ledger(impatient)
         own.kill()
-        for ask in (ledger.accounts, lambda: ledger.admit(ACCOUNT), lambda: ledger.read(ACCOUNT, "a")):
+        for ask in (
+            ledger.accounts.names,
+            lambda: ledger.accounts.admit(ACCOUNT),
+            lambda: ledger.jobs.read(ACCOUNT, "a"),
+        ):
             with pytest.raises(LedgerAwayError, match="does not answer"):
                 ask()
 
@@ -110,9 +120,11 @@ def run(ledger: Ledger, job_id: str) -> None:
     prompt = "a red fox in the snow, golden hour, shallow depth of field, 85 mm, highly detailed"
     request = request_of(params={"modelID": "m1", "prompt": prompt, "numImages": 1}, idempotency_key=f"order-{job_id}")
     signature = SIGNATURE.replace('"r"', f'"{job_id}","kwargsrepr":"photogpt images.generation a red fox in the..."')
-    step = ledger.step(job_id, ACCOUNT, token="0" * 32, request=request, signature=signature)
+    step = ledger.jobs.step(job_id, ACCOUNT, token="0" * 32, request=request, signature=signature)
     assert step.verb is Verb.SUBMIT
     assert step.record is not None
     assert step.record.state is JobState.QUEUED
-    attempt = ledger.intend(step.record, "0" * 32)
-    ledger.submitted(step.record, "0" * 32, attempt=attempt, provider_job_id=job_id[::-1], first_poll_seconds=600)
+    attempt = ledger.submits.intend(step.record, "0" * 32)
+    ledger.submits.submitted(
+        step.record, "0" * 32, attempt=attempt, provider_job_id=job_id[::-1], first_poll_seconds=600
+    )

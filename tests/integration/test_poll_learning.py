@@ -31,7 +31,7 @@ def test_polls_fall_after_learning(caller: Caller, rig: Rig) -> None:
     eventually(lambda: mean(polls_of(caller, 12)) < 0.75 * before, what="jobs take three quarters of the polls")
 
     with rig.server() as server:
-        texts = Ledger(server).duration_model(AccountName("photogpt", ACCOUNT))
+        texts = Ledger(server).accounts.duration_models(AccountName("photogpt", ACCOUNT))
     durations = DurationModel.from_text(texts["images.generation"]).durations
     half, most = durations.quantiles_seconds(0.5, 0.95)
     assert durations.jobs >= 24

@@ -84,8 +84,8 @@ def owe(tools: Toolbox, url: str, *, account: AccountName = ACCOUNT) -> str:
         params={"imageID": "i1"},
         callback_url=url,
     )
-    tools.ledger.cancel_unknown(job_id)
-    tools.ledger.open(job_id, request, deadline_seconds=1800)
+    tools.ledger.jobs.cancel_unknown(job_id)
+    tools.ledger.jobs.open(job_id, request, deadline_seconds=1800)
     return job_id
 
 
@@ -99,7 +99,7 @@ def called_within(tools: Toolbox, receiver: Receiver, job_ids: list[str], *, acc
 
 def standing(tools: Toolbox) -> list[Callback]:
     """What is owed or was given up."""
-    return tools.callbacks.unfinished(ACCOUNT)
+    return tools.ledger.callbacks.unfinished(ACCOUNT)
 
 
 def test_a_tarpit_delays_nobody_else(tools: Toolbox, receiver: Receiver) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName, Limits
-from bide.ledger.ledger import DEFAULT_DEADLINE_SECONDS
+from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.polling.backoff import PollPlan
 from bide.providers import find
 from config.settings import load

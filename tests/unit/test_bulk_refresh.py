@@ -26,13 +26,13 @@ def _world() -> World:
 
 def lose_answer(world: World, job_id: str) -> None:
     """Its submit gets no answer."""
-    step = world.ledger.step(job_id, ACCOUNT, token="t")
+    step = world.ledger.jobs.step(job_id, ACCOUNT, token="t")
     assert step.verb is Verb.SUBMIT
     assert step.record is not None
-    world.ledger.intend(step.record, "t")
+    world.ledger.submits.intend(step.record, "t")
     failure = Failure(code=FailureCode.SUBMISSION_UNKNOWN, message="no answer", job_id=job_id)
-    assert world.ledger.conclude(step.record, "t", JobState.UNCONFIRMED, error=failure.model_dump_json())
-    world.ledger.answered(ACCOUNT, job_id)
+    assert world.ledger.jobs.conclude(step.record, "t", JobState.UNCONFIRMED, error=failure.model_dump_json())
+    world.ledger.jobs.answered(ACCOUNT, job_id)
 
 
 def test_a_settled_doubt_replaces_its_line_and_its_copies(world: World) -> None:
@@ -40,7 +40,7 @@ def test_a_settled_doubt_replaces_its_line_and_its_copies(world: World) -> None:
     world.run_to_its_end()
     assert world.states() == ["unconfirmed", "succeeded", "succeeded", "unconfirmed"]
     before = world.summary()
-    world.ledger.give_up(ACCOUNT, "r.1")
+    world.ledger.unconfirmed.give_up(ACCOUNT, "r.1")
 
     assert refresh(world.runs, world.ledger, world.storage, "r") == {"failed": 2}
     assert refresh(world.runs, world.ledger, world.storage, "r") == {}
@@ -59,7 +59,7 @@ def test_a_settled_doubt_replaces_its_line_and_its_copies(world: World) -> None:
 def test_what_was_given_up_is_not_replayed(world: World) -> None:
     """It may have been bought: it takes more than a replay to buy it again."""
     world.run_to_its_end()
-    world.ledger.give_up(ACCOUNT, "r.1")
+    world.ledger.unconfirmed.give_up(ACCOUNT, "r.1")
     refresh(world.runs, world.ledger, world.storage, "r")
 
     assert failed_rows(world.storage, "r") == []
@@ -70,7 +70,7 @@ def test_a_doubt_that_stands_or_that_nobody_knows_stays(world: World) -> None:
     world.run_to_its_end()
     for change in (
         lambda: None,
-        lambda: world.ledger.attach(ACCOUNT, "r.1", "p-1"),
+        lambda: world.ledger.unconfirmed.attach(ACCOUNT, "r.1", "p-1"),
         lambda: world.server.delete("bide:run:r:record"),
         world.server.flushall,
     ):

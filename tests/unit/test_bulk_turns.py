@@ -52,7 +52,7 @@ def open_claimed(stage: Stage, run_id: str, *rows: int) -> int:
 
 def let_in(stage: Stage, most: int = 200) -> list[str]:
     """The jobs whose hints are under way."""
-    return [hint.job_id for hint in stage.ledger.admit(ACCOUNT, most=most).hints]
+    return [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT, most=most).hints]
 
 
 def test_runs_take_turns(stage: Stage) -> None:
@@ -91,8 +91,10 @@ def test_a_row_that_went_calls_up_others(stage: Stage) -> None:
 
     step = stage.resume(first, token="t")
     assert step.record is not None
-    attempt = stage.ledger.intend(step.record, "t")
-    messages = stage.ledger.submitted(step.record, "t", attempt=attempt, provider_job_id="p", first_poll_seconds=2)
+    attempt = stage.ledger.submits.intend(step.record, "t")
+    messages = stage.ledger.submits.submitted(
+        step.record, "t", attempt=attempt, provider_job_id="p", first_poll_seconds=2
+    )
     assert [hint.job_id for hint in messages.hints] == ["r.17"]
 
 

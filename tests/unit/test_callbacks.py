@@ -16,7 +16,6 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from bide.contract import CallbackEvent, Failure, FailureCode, JobState
 from bide.errors import InvalidRequestError, NotDeliveredError
-from bide.ledger.callbacks import Callbacks
 from bide.providers.base import Answer
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import CallbackSettings
@@ -40,7 +39,7 @@ class Hands:
     def __init__(self, told: CallbackSettings) -> None:
         server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
         self.stage = Stage(server, Clock())
-        self.ledger, self.callbacks = self.stage.ledger, Callbacks(server, clock=self.stage.clock)
+        self.ledger, self.callbacks = self.stage.ledger, self.stage.ledger.callbacks
         self.settings, self.event_loop = told, EventLoop("receivers")
         self.posted: list[dict[str, str]] = []
         self.answer: Answer | NotDeliveredError = Answer(200)
@@ -55,9 +54,7 @@ class Hands:
         """One that posts to these receivers."""
         http: Any = self
         clock = self.stage.clock
-        return CallbackSender(
-            self.ledger, self.callbacks, http, self.event_loop, settings=self.settings, clock=lambda: clock.now
-        )
+        return CallbackSender(self.ledger, http, self.event_loop, settings=self.settings, clock=lambda: clock.now)
 
     def attempt(self, answer: Answer | NotDeliveredError) -> None:
         """Have the one callback that is due tried once, and what came of it recorded."""
@@ -87,13 +84,13 @@ def hands() -> Iterator[Hands]:
 def fail(stage: Stage, job_id: str = "a", **changes: Any) -> None:
     """A job that asked for a callback, and failed."""
     record, token, _ = stage.submitting(job_id, **{**CALLED, **changes})
-    assert stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
+    assert stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR)
 
 
 def test_a_letter_says_how_the_job_ended(hands: Hands) -> None:
     """Type, time, the caller's metadata, and the failure, completed by what the record knows."""
     fail(hands.stage, metadata={"order": "1042"})
-    record = hands.ledger.read(ACCOUNT, "a")
+    record = hands.ledger.jobs.read(ACCOUNT, "a")
     assert record is not None
     delivery = delivery_of(record, 1)
     assert delivery is not None

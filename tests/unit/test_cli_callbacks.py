@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bide.ledger.callbacks import Callbacks, Outcome
+from bide.ledger.callbacks import CallbackScripts, Outcome
 from tests.contract.ledger_contract_callbacks import CALLED
 from tests.contract.ledger_stage import ACCOUNT, Stage
 from tests.unit.command import Command, memory_stage
@@ -25,9 +25,9 @@ def run(stage: Stage) -> Command:
 
 
 @pytest.fixture
-def callbacks(stage: Stage) -> Callbacks:
+def callbacks(stage: Stage) -> CallbackScripts:
     """One callback that was given up, one that is tried again, and one that was delivered."""
-    callbacks = Callbacks(stage.server, clock=stage.clock)
+    callbacks = stage.ledger.callbacks
     for name, outcome in {"gone": Outcome.FAILED, "later": Outcome.AGAIN, "done": Outcome.DELIVERED}.items():
         stage.finished(name, **CALLED)
         [owed] = callbacks.claim(ACCOUNT, most=10, seconds=600)
@@ -51,13 +51,13 @@ def test_list_of_nothing(run: Command) -> None:
     assert run("callbacks", "list").output == "no callback waits or failed\n"
 
 
-def test_replay_of_all_takes_the_given_up(callbacks: Callbacks, run: Command) -> None:
+def test_replay_of_all_takes_the_given_up(callbacks: CallbackScripts, run: Command) -> None:
     """And no other."""
     assert run("callbacks", "replay", "--all").output == "1 callback will be sent within seconds\n"
     assert [one.failed for one in callbacks.unfinished(ACCOUNT)] == [False, False]
 
 
-def test_replay_of_one(stage: Stage, callbacks: Callbacks, run: Command) -> None:
+def test_replay_of_one(stage: Stage, callbacks: CallbackScripts, run: Command) -> None:
     """Also of one that was delivered; a job that has nothing to tell is named."""
     assert run("callbacks", "replay", "done").exit_code == 0
     assert {one.job_id for one in callbacks.unfinished(ACCOUNT)} == {"gone", "later", "done"}

@@ -47,8 +47,8 @@ def fail(stage: Stage, job_id: str, code: FailureCode = FailureCode.REJECTED, **
     """A job that failed, whose caller knows."""
     record, token, _ = stage.submitting(job_id, **changes)
     error = Failure(code=code, message="no red foxes", job_id=job_id).model_dump_json()
-    assert stage.ledger.conclude(record, token, JobState.FAILED, error=error)
-    stage.ledger.answered(ACCOUNT, job_id)
+    assert stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=error)
+    stage.ledger.jobs.answered(ACCOUNT, job_id)
 
 
 # explain
@@ -58,7 +58,7 @@ def test_explain_tells_the_story(stage: Stage, run: Command) -> None:
     """Why, next, money, what to do, and a line for each thing that happened."""
     stage.running("a")
     stage.clock.advance(2)
-    stage.ledger.polled(ACCOUNT, [Polled("a", "running", 3.0, note="processing", late_seconds=0.4)])
+    stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 3.0, note="processing", late_seconds=0.4)])
     assert run("explain", "a").output.splitlines() == [
         "job a  running  photogpt/default",
         "  what       photogpt images.generation: a red fox",
@@ -87,7 +87,7 @@ def test_explain_says_what_to_do_about_a_failure(stage: Stage, run: Command) -> 
 
 def test_explain_says_that_the_account_is_paused(stage: Stage, run: Command) -> None:
     """And how the pause is ended."""
-    stage.ledger.pause(ACCOUNT, reason="HTTP 402: no credit", by="bide")
+    stage.ledger.accounts.pause(ACCOUNT, reason="HTTP 402: no credit", by="bide")
     stage.arrive("a")
     document = json.loads(run("explain", "a", "--json").output)
     assert document["why"][0] == "its account: paused by bide since 2023-11-14 22:13:20 UTC: HTTP 402: no credit"
@@ -123,7 +123,7 @@ def test_jobs_lists_what_is_not_over(stage: Stage, run: Command) -> None:
     """And what keeps accounts from submitting."""
     fail(stage, "gone")
     stage.running("a")
-    stage.ledger.pause(ACCOUNT, reason="lunch", by="operator")
+    stage.ledger.accounts.pause(ACCOUNT, reason="lunch", by="operator")
     shown = run("jobs").output.splitlines()
     assert shown[0] == "account photogpt/default: paused by operator since 2023-11-14 22:13:20 UTC: lunch"
     assert [line.split()[:4] for line in shown[1:]] == [["a", "running", "photogpt/default", "images.generation"]]
@@ -238,8 +238,8 @@ def test_a_replay_warns_of_what_was_paid_for(stage: Stage, run: Command) -> None
     """A job that the provider made, or may have made, is bought a second time."""
     stage.running("a")
     error = Failure(code=FailureCode.LOST, message="gone", job_id="a").model_dump_json()
-    stage.ledger.polled(ACCOUNT, [Polled("a", "failed", value=error)])
-    stage.ledger.answered(ACCOUNT, "a")
+    stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value=error)])
+    stage.ledger.jobs.answered(ACCOUNT, "a")
     assert "it was, or may have been, paid for already. Go on?" in run("failed", "replay", "a", typed="n\n").stderr
 
 

@@ -147,7 +147,7 @@ def test_an_error_of_our_own_before_the_record_is_told() -> None:
     assert "ZeroDivisionError" in came.message
     assert "nothing was bought" in came.message
     assert "red fox" not in came.message
-    assert worker.stage.ledger.find("a") is None
+    assert worker.stage.ledger.jobs.find("a") is None
 
 
 def test_an_error_of_our_own_with_a_record_is_not_told() -> None:

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from bide.ledger import AccountName, Messages, Polled
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
-from bide.ledger.poll_now import MOST_POLLS, PollNowOutcome, ProviderCalls
+from bide.ledger.poll_now import MOST_POLLS, PollNowOutcome
 from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
@@ -37,13 +37,14 @@ class Scene:
     """An endpoint over a ledger in memory with a job at the provider; `sent` are the messages that went out."""
 
     def __init__(self) -> None:
-        self.server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
+        self.redis = fakeredis.FakeServer(version=(7,))
+        self.server: redis.Redis = fakeredis.FakeRedis(server=self.redis, decode_responses=True)
         self.clock = Clock()
         self.stage = Stage(self.server, self.clock)
         self.stage.running("job-1", first_poll_seconds=600)
         self.sent: list[Messages] = []
         self.handler = Handler(
-            ProviderCalls(self.server, clock=self.clock),
+            self.stage.ledger,
             hooks_of=lambda name: HOOKS_OF(*name),
             send=self.sent.append,
             providers={ACCOUNT.provider: ProviderSettings()},
@@ -198,9 +199,9 @@ def test_a_flood_brings_about_few_looks(scene: Scene) -> None:
 
     looks = 0
     for _ in range(25):  # its deadline, which has a look of its own, is after 30 minutes
-        claim = scene.stage.ledger.claim(ACCOUNT, int(scene.stage.account("seq")), batch=10)
+        claim = scene.stage.ledger.polls.claim(ACCOUNT, int(scene.stage.account("seq")), batch=10)
         looks += len(claim.jobs)
-        scene.stage.ledger.polled(ACCOUNT, [Polled("job-1", "running", 3600)])
+        scene.stage.ledger.polls.record(ACCOUNT, [Polled("job-1", "running", 3600)])
         scene.clock.advance(60)
         scene.handler.take(ACCOUNT, "job-1")
     assert looks == MOST_POLLS
@@ -208,17 +209,12 @@ def test_a_flood_brings_about_few_looks(scene: Scene) -> None:
 
 def test_a_ledger_that_is_away_has_the_provider_come_back(scene: Scene) -> None:
     """503 with Retry-After, and the call is taken once the ledger is there again."""
-    away = fakeredis.FakeServer()
-    away.connected = False
-    here, scene.handler._calls = (
-        scene.handler._calls,
-        ProviderCalls(fakeredis.FakeRedis(server=away, decode_responses=True)),
-    )
+    scene.redis.connected = False
 
     async def run() -> list[tuple[int, str]]:
         async with scene.asking() as ask:
             first = await ask(scene.path())
-            scene.handler._calls = here
+            scene.redis.connected = True
             return [first, await ask(scene.path())]
 
     with capture_logs() as logs:

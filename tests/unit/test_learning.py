@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import fakeredis
 import pytest
 import redis
 
-from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Claimed, Ledger
 from bide.polling.backoff import PollPlan
 from bide.polling.duration_model import DurationModel
@@ -81,20 +81,21 @@ def test_two_processes_add_up(server: redis.Redis) -> None:
     assert first(one) > 19
 
 
-def test_one_move_a_round(server: redis.Redis) -> None:
+def test_one_script_a_round(server: redis.Redis) -> None:
     """However many jobs and operations a round found ended, and none where it found none."""
-    moves = []
+    commands: list[str] = []
 
-    class Counting(Ledger):
-        def learn(self, account: AccountName, news: object) -> list[str]:
-            moves.append(news)
-            return super().learn(account, news)  # type: ignore[arg-type]  # as it came
+    class Recorded(fakeredis.FakeRedis):
+        def execute_command(self, *args: Any, **options: Any) -> Any:
+            commands.append(args[0])
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # of redis-py
 
-    learner = Learner(Counting(server))
+    learner = Learner(Ledger(Recorded(connection_pool=server.connection_pool)))
     learner.learn(NAME, [], NOW)
+    assert commands == []
     learner.learn(NAME, [*ended(500), *ended(3, operation=VIDEOS)], NOW)
 
-    assert len(moves) == 1
+    assert commands.count("EVALSHA") == 1 + commands.count("SCRIPT LOAD")
     learner.refresh(NAME)
     assert jobs_known(server) == MOST_JOBS
 
@@ -125,17 +126,11 @@ def test_jobs_of_unknown_age_teach_nothing(server: redis.Redis) -> None:
     assert server.keys() == []
 
 
-def test_a_ledger_that_is_away_is_no_trouble(server: redis.Redis) -> None:
+def test_a_ledger_that_is_away_is_no_trouble() -> None:
     """What was learned is lost, and the plan's backoff rules."""
-
-    class Away(Ledger):
-        def learn(self, account: AccountName, news: object) -> list[str]:
-            raise LedgerAwayError("away")
-
-        def duration_model(self, account: AccountName) -> dict[str, str]:
-            raise LedgerAwayError("away")
-
-    learner = Learner(Away(server))
+    away = fakeredis.FakeServer()
+    away.connected = False
+    learner = Learner(Ledger(fakeredis.FakeRedis(server=away, decode_responses=True)))
     learner.refresh(NAME)
     learner.learn(NAME, ended(10), NOW)
 

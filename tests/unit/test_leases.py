@@ -23,9 +23,10 @@ class Ledger:
 
     def __init__(self, error: Exception) -> None:
         self._error = error
+        self.jobs = self.polls = self
         self.renewed, self.reclaimed = threading.Semaphore(0), threading.Semaphore(0)
 
-    def renew(self, account: AccountName, held: list[tuple[str, str]]) -> list[str]:
+    def renew_leases(self, account: AccountName, held: list[tuple[str, str]]) -> list[str]:
         self._fail(account)
         self.renewed.release()
         return [job_id for job_id, token in held if token == "stale"]

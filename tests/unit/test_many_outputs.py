@@ -100,14 +100,14 @@ def stored(outputs: str, again: list[str] = []) -> tuple[dict[str, Any], Record,
     """What the store step makes of a job that is done: its result, its record afterwards, its line."""
     stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
     record, token, attempt = stage.submitting("a")
-    stage.ledger.submitted(record, token, attempt=attempt, provider_job_id="p", outputs=outputs)
+    stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", outputs=outputs)
     step = stage.resume("a", token="s")
     tools: Any = Hands(stage, again)
     with StepLog("job.step") as line:
         outcome = store(tools, step.record or record, "s", now=stage.clock.now)
     assert isinstance(outcome, Answer)
     assert outcome.caller == Caller(ACCOUNT, "a")
-    after = stage.ledger.read(ACCOUNT, "a")
+    after = stage.ledger.jobs.read(ACCOUNT, "a")
     assert after is not None
     return outcome.result, after, line
 

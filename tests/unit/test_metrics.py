@@ -44,7 +44,7 @@ def test_jobs_are_shown_by_state_and_age(stage: Stage) -> None:
 def test_whoever_waits_for_his_answer_is_shown_once(stage: Stage) -> None:
     """An unconfirmed job is on the operators' list, and on a clock as well until its caller has the answer."""
     record, token, _ = stage.submitting("a")
-    assert stage.ledger.conclude(record, token, record.state.UNCONFIRMED, error='{"code":"submission_unknown"}')
+    assert stage.ledger.jobs.conclude(record, token, record.state.UNCONFIRMED, error='{"code":"submission_unknown"}')
     found = shown(stage)
     assert found.of_account("jobs", state="unconfirmed") == 1
     assert found.of_account("jobs", state="answering") == 1
@@ -55,9 +55,9 @@ def test_capacity_and_standing_of_an_account(stage: Stage) -> None:
     stage.limits[ACCOUNT] = Limits(max_in_flight=7)
     stage.open("a")
     assert shown(stage).samples("capacity") == []
-    stage.ledger.sweep(ACCOUNT)
-    stage.ledger.pause(ACCOUNT, reason="no credits", by="bide")
-    stage.ledger.hold(ACCOUNT, seconds=1000, reason="HTTP 503")
+    stage.ledger.accounts.sweep(ACCOUNT)
+    stage.ledger.accounts.pause(ACCOUNT, reason="no credits", by="bide")
+    stage.ledger.accounts.block_submits(ACCOUNT, seconds=1000, reason="HTTP 503")
     found = shown(stage)
     assert found.of_account("capacity") == 7
     assert found.of_account("account_paused") == 1

@@ -113,7 +113,7 @@ def test_no_key_is_left_without_an_owner(stage: Stage) -> None:
     tally = Tally()
     tally.count(ACCOUNT, SUBMITS, "submitted")
     tally.flush(stage.server)
-    assert stage.ledger.accounts() == [ACCOUNT]
+    assert stage.ledger.accounts.names() == [ACCOUNT]
     check_keys(snapshot(stage.server), [ACCOUNT])
 
 
@@ -123,10 +123,10 @@ def test_each_end_counts_once(stage: Stage) -> None:
     stage.open("b", idempotency_key="k")
     stage.arrive("follower", idempotency_key="k")
     for job_id in ("b", "b", "follower"):
-        stage.ledger.cancel(ACCOUNT, job_id)
+        stage.ledger.jobs.cancel(ACCOUNT, job_id)
     stage.unconfirmed("d")
     for _ in range(2):
-        stage.ledger.give_up(ACCOUNT, "d")
+        stage.ledger.unconfirmed.give_up(ACCOUNT, "d")
     found = shown(stage)
     ends = {state: found.of_account("ended_jobs_total", state=state) for state in sorted(FINAL_STATES)}
     assert ends == {"canceled": 1, "failed": 1, "succeeded": 1}

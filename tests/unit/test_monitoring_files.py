@@ -45,8 +45,8 @@ def samples() -> list[Sample]:
     stage.open("a")
     server.hset(f"{run_prefix('r')}record", mapping={"state": "running", "rows": 5})
     server.zadd(RUNS_KEY, {"r": 0})
-    for account in stage.ledger.accounts():
-        stage.ledger.sweep(account)
+    for account in stage.ledger.accounts.names():
+        stage.ledger.accounts.sweep(account)
     found = families(read(server, lambda: dict.fromkeys(QUEUES, 0)))
     return [one for metric in found for one in metric.samples]
 

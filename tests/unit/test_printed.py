@@ -18,7 +18,7 @@ from bide.cli.output import echo, echo_json, redraw
 from bide.contract import Failure, FailureCode, JobState
 from bide.errors import InvalidRequestError, JobFailed
 from bide.ledger import Polled
-from bide.ledger.callbacks import Callbacks, Outcome
+from bide.ledger.callbacks import Outcome
 from bide.printable import printable, printable_json
 from tests.contract.ledger_stage import ACCOUNT, Stage
 from tests.unit.command import Command, memory_stage
@@ -74,8 +74,8 @@ def fail(stage: Stage, job_id: str, state: JobState = JobState.FAILED) -> None:
     record, token, _ = stage.submitting(job_id, **nasty_request())
     code = FailureCode.REJECTED if state is JobState.FAILED else FailureCode.SUBMISSION_UNKNOWN
     error = Failure(code=code, message=NASTY, job_id=job_id).model_dump_json()
-    assert stage.ledger.conclude(record, token, state, error=error)
-    stage.ledger.answered(ACCOUNT, job_id)
+    assert stage.ledger.jobs.conclude(record, token, state, error=error)
+    stage.ledger.jobs.answered(ACCOUNT, job_id)
 
 
 #: What shows jobs.
@@ -96,10 +96,10 @@ def test_every_listing_of_jobs_is_quiet(stage: Stage, as_json: list[str], run: C
     """Prompts, metadata, the provider's words, notes and failures; JSON stays JSON with the same values."""
     stage.running("r", **nasty_request())
     stage.clock.advance(3)
-    stage.ledger.polled(ACCOUNT, [Polled("r", "running", 3.0, note=NASTY)])
+    stage.ledger.polls.record(ACCOUNT, [Polled("r", "running", 3.0, note=NASTY)])
     fail(stage, "f")
     fail(stage, "u", JobState.UNCONFIRMED)
-    kept = Callbacks(stage.server, clock=stage.clock)
+    kept = stage.ledger.callbacks
     for owed in kept.claim(ACCOUNT, most=10, seconds=5):
         kept.tried(owed, Outcome.FAILED, note=NASTY)
 

@@ -186,4 +186,4 @@ def test_a_call_shows_no_argument() -> None:
 def test_a_missing_or_unknown_argument_is_refused() -> None:
     """By Python, before Redis sees anything."""
     with pytest.raises(TypeError):
-        Claim(seq=1, batch=2)  # type: ignore[call-arg]  # what is tested
+        Claim(seq=1)  # type: ignore[call-arg]  # what is tested

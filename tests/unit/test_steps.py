@@ -34,7 +34,7 @@ class Tools:
 
 def read(stage: Stage, job_id: str) -> Record:
     """The job's record."""
-    record = stage.ledger.read(ACCOUNT, job_id)
+    record = stage.ledger.jobs.read(ACCOUNT, job_id)
     assert record is not None
     return record
 
@@ -48,7 +48,7 @@ def test_a_job_that_succeeded_is_answered_with_its_result(stage: Stage) -> None:
 def test_a_job_that_failed_fails_its_caller(stage: Stage) -> None:
     """With the failure of the record; the step's line has its code."""
     record, token, _ = stage.submitting("a")
-    assert stage.ledger.conclude(record, token, JobState.FAILED, error=ERROR)
+    assert stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR)
     with StepLog("job.step") as line:
         outcome = answer(read(stage, "a"))
     assert isinstance(outcome, Fail)

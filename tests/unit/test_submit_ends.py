@@ -76,7 +76,7 @@ def test_a_job_that_is_submitted_again_says_so(stage: Stage) -> None:
 
 def test_a_job_that_was_canceled_meanwhile_is_not_submitted_again(stage: Stage) -> None:
     """An operator who reads the log would look for a submit that never comes."""
-    outcome, line = unanswered(stage, lambda: stage.ledger.cancel(ACCOUNT, "a"), on_unknown="resubmit")
+    outcome, line = unanswered(stage, lambda: stage.ledger.jobs.cancel(ACCOUNT, "a"), on_unknown="resubmit")
     assert isinstance(outcome, Suspend)
     assert line.facts["outcome"] == "lease_lost"
 
@@ -92,7 +92,7 @@ def test_an_unconfirmed_job_is_answered(stage: Stage) -> None:
 def test_a_failure_after_an_unconfirmed_submit_is_unconfirmed(stage: Stage) -> None:
     """With code and reason; its caller hears of it by the message that the ledger has under way."""
     record, token, _ = stage.submitting("a", on_unknown="resubmit")
-    stage.ledger.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+    stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
     second = intended_again(stage, "a", "t2")
     tools: Any = Tools(stage)
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.ledger import AccountName, Limits, Messages
-from bide.ledger.callbacks import Callbacks
+from bide.ledger.callbacks import CallbackScripts
 from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from workers.metrics.counted import REPAIRS
@@ -54,8 +54,8 @@ class Tools:
     tally: Tally = field(default_factory=Tally)
 
     @property
-    def callbacks(self) -> Callbacks:
-        return Callbacks(self.stage.server, clock=self.stage.clock)
+    def callbacks(self) -> CallbackScripts:
+        return self.stage.ledger.callbacks
 
     @property
     def runs(self) -> Runs:
@@ -82,7 +82,6 @@ def sweeper_of(tools: Tools) -> Sweeper:
     return Sweeper(
         app,
         tools.stage.ledger,
-        tools.callbacks,
         tools.runs,
         dispatcher,
         sweep_seconds=tools.sweep_seconds,
@@ -96,7 +95,7 @@ def test_one_sweep_tells_more_than_a_page(stage: Stage, tools: Tools) -> None:
     stage.limits[ACCOUNT] = Limits(max_in_flight=len(jobs))
     for job_id in jobs:
         stage.open(job_id)
-    assert len(stage.ledger.admit(ACCOUNT, most=len(jobs)).hints) == len(jobs)
+    assert len(stage.ledger.accounts.admit(ACCOUNT, most=len(jobs)).hints) == len(jobs)
     stage.clock.advance(20)
     sweeper_of(tools).sweep()
     assert sorted(tools.dispatcher.job_ids) == sorted(jobs)

@@ -119,7 +119,7 @@ class Admitter:
                 together = some[at : at + OPENED_ROWS]
                 opened = [self._opening(run, account, live, texts[live.row]) for live in together]
                 self._runs.open(run.run_id, account, opened)
-            self._send(self._ledger.admit(account))
+            self._send(self._ledger.accounts.admit(account))
 
     def _opening(self, run: Run, account: AccountName, live: LiveRow, text: bytes) -> OpenedRow:
         request = parsed(text)

@@ -143,7 +143,7 @@ class Feeder:
 
     def _over(self, run_id: str, note: str) -> float:
         self._runs.finish(run_id, note=note[:1000])
-        for account in self._ledger.accounts():
+        for account in self._ledger.accounts.names():
             self._runs.leave(run_id, account)
         return IDLE_SECONDS
 

@@ -80,7 +80,7 @@ def check_sweep(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
         yield problem("sweep", "no process sweeps after lost work", remedy)
         return
     now = ledger.server.time()[0]
-    sweeps = {name: ledger.server.hget(f"{prefix(name)}account", "swept_at") for name in ledger.accounts()}
+    sweeps = {name: ledger.server.hget(f"{prefix(name)}account", "swept_at") for name in ledger.accounts.names()}
     ages = {str(name): max(0.0, now - float(at)) for name, at in sweeps.items() if at}
     late = {name: age for name, age in ages.items() if age > most}
     if late:

@@ -39,12 +39,12 @@ def check_queues(app: Celery) -> Iterator[Finding]:
 
 def check_work(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
     """What the ledger says of each account."""
-    for name in tools.ledger.accounts():
+    for name in tools.ledger.accounts.names():
         yield from _check_account(settings, tools, name)
 
 
 def _check_account(settings: Settings, tools: Toolbox, name: AccountName) -> Iterator[Finding]:
-    counts, check = tools.ledger.count(name), f"jobs of {name}"
+    counts, check = tools.ledger.accounts.count_clocks(name), f"jobs of {name}"
     live = {state: counts[state] for state in ("queued", "lease", "due") if counts[state]}
     under_way = ", ".join(f"{number} {_STATES[state]}" for state, number in live.items()) or "none under way"
     troubles = [*_paused(tools, name, counts["queued"]), *_late(settings, tools, name)]
@@ -58,7 +58,7 @@ _STATES = {"queued": "in line", "lease": "being submitted or stored", "due": "at
 
 
 def _paused(tools: Toolbox, name: AccountName, queued: int) -> Iterator[Finding]:
-    stands, check = tools.ledger.account_state(name), f"account {name}"
+    stands, check = tools.ledger.accounts.state(name), f"account {name}"
     look = "look at the account at the provider: its key, its credit, its limits"
     if stands.paused:
         yield problem(check, f"{stands.trouble}; {queued} jobs wait", f"{look}; then `bide resume {' '.join(name)}`")

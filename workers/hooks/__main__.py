@@ -17,8 +17,7 @@ from redis.retry import Retry
 
 from bide import redis_client
 from bide.errors import ConfigurationError
-from bide.ledger import AccountName
-from bide.ledger.poll_now import ProviderCalls
+from bide.ledger import AccountName, Ledger
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.webhooks.incoming import Hooks
@@ -74,7 +73,7 @@ def _handler(settings: Settings, server: redis.Redis) -> Handler:
     from workers.services.dispatcher import Dispatcher  # noqa: PLC0415 - slow to import, too
 
     return Handler(
-        ProviderCalls(server),
+        Ledger(server),
         hooks_of=_hooks_of(settings),
         send=Dispatcher(app).send,
         providers=settings.providers,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
-from bide.ledger import AccountName, Messages
-from bide.ledger.poll_now import PollNowOutcome, ProviderCalls
+from bide.ledger import AccountName, Ledger, Messages
+from bide.ledger.poll_now import PollNowOutcome
 from bide.settings.sections import ProviderSettings
 from bide.webhooks.incoming import Hooks
 from workers.metrics.counted import HOOKS
@@ -21,14 +21,14 @@ class Handler:
 
     def __init__(
         self,
-        calls: ProviderCalls,
+        ledger: Ledger,
         *,
         hooks_of: Callable[[AccountName], Hooks],
         send: Callable[[Messages], None],
         providers: dict[str, ProviderSettings],
         tally: Tally,
     ) -> None:
-        self._calls, self._hooks_of, self._send, self._tally = calls, hooks_of, send, tally
+        self._ledger, self._hooks_of, self._send, self._tally = ledger, hooks_of, send, tally
         self._providers = providers
 
     def knows(self, account: AccountName, job_id: str, proof: str) -> bool:
@@ -41,7 +41,7 @@ class Handler:
 
     def take(self, account: AccountName, job_id: str) -> None:
         """Have the job polled now; raises `LedgerAwayError`."""
-        outcome, messages = self._calls.poll_now(account, job_id)
+        outcome, messages = self._ledger.polls.poll_now(account, job_id)
         self._tally.count(account, HOOKS, outcome.value)
         effective = outcome in (PollNowOutcome.POLLED_NOW, PollNowOutcome.NOTED)
         say = log.info if effective else log.debug  # a flood fills no disk
@@ -50,7 +50,7 @@ class Handler:
 
     def flush(self) -> None:
         """Write what was counted."""
-        self._tally.flush(self._calls.server)
+        self._tally.flush(self._ledger.server)
 
     def _is_ours(self, account: AccountName) -> bool:
         options = self._providers.get(account.provider)

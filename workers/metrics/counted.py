@@ -101,7 +101,7 @@ REPAIRS = Counter(
 )
 HOOKS = Counter(
     "hooks",
-    "ProviderCalls of providers about jobs, by what came of them; refused: not at an address that we gave out.",
+    "Calls of providers about jobs, by what came of them; refused: not at an address that we gave out.",
     "outcome",
     (*(outcome.value for outcome in PollNowOutcome), "refused"),
 )

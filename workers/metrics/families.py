@@ -32,12 +32,12 @@ _GAUGES: tuple[tuple[str, str, Callable[[Account], float | None]], ...] = (
     (
         "account_held_seconds",
         "How much longer no submits are made, after a refusal.",
-        lambda it: it.health.held_seconds,
+        lambda it: it.health.open_seconds,
     ),
     (
         "account_strikes",
         "Submits in a row that failed; above 0 one job at a time goes ahead.",
-        lambda it: it.health.strikes,
+        lambda it: it.health.failures,
     ),
     (
         "account_unattended_seconds",

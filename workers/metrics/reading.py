@@ -15,7 +15,7 @@ from bide.bulk.runs import Runs
 from bide.contract import QUEUES
 from bide.ledger import AccountName, Ledger
 from bide.ledger.breaker import AccountState
-from bide.ledger.census import Census, StateCount
+from bide.ledger.census import StateCount
 from bide.ledger.keys import prefix
 from workers.health.checks import UnhealthyError, count_messages
 from workers.metrics.tally import metrics_key
@@ -68,7 +68,7 @@ def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) ->
     ledger = Ledger(server)
     seconds, microseconds = server.time()
     now = float(seconds) + float(microseconds) / 1e6
-    names = ledger.accounts()
+    names = ledger.accounts.names()
     accounts = tuple(_account(ledger, name, now) for name in names[:MOST_ACCOUNTS])
     return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server))
 
@@ -84,12 +84,12 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
     pipeline.hget(f"{at}account", "swept_at")
     pipeline.hgetall(metrics_key(name))
     in_flight, callbacks, undelivered, due, owed, swept_at, counted = pipeline.execute()
-    jobs = Census(ledger.server).of(name)
+    jobs = ledger.accounts.count_jobs(name)
     seen = float(swept_at or 0) or min((its.oldest for its in jobs.values() if its.jobs), default=now)
     return Account(
         name,
         jobs,
-        ledger.account_state(name),
+        ledger.accounts.state(name),
         in_flight,
         callbacks,
         undelivered,

@@ -13,7 +13,7 @@ import structlog
 
 from bide.errors import BadMediaError, BideError, LedgerAwayError, NotDeliveredError
 from bide.ledger import AccountName, Ledger
-from bide.ledger.callbacks import Callbacks, Outcome, Owed
+from bide.ledger.callbacks import Outcome, Owed
 from bide.polling.backoff import PollPlan, retry_after_seconds
 from bide.settings.sections import CallbackSettings
 from bide.webhooks.outgoing import Delivery
@@ -68,15 +68,13 @@ class CallbackSender:
     def __init__(
         self,
         ledger: Ledger,
-        callbacks: Callbacks,
         http: HttpClient,
         event_loop: EventLoop,
         *,
         settings: CallbackSettings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ledger, self._callbacks = ledger, callbacks
-        self._http, self._event_loop = http, event_loop
+        self._ledger, self._http, self._event_loop = ledger, http, event_loop
         self._settings, self._clock = settings, clock
         #: Since when the sender has run and reached the ledger: before that, no callback could be tried.
         self._serving_since = clock()
@@ -143,15 +141,15 @@ class CallbackSender:
             self._claim_after_attempt.add(account)
             return
         seconds = self._settings.timeout_seconds + CLAIM_MARGIN_SECONDS
-        claimed = self._callbacks.claim(account, most=PAGE, seconds=seconds)
+        claimed = self._ledger.callbacks.claim(account, most=PAGE, seconds=seconds)
         waiting = [late for owed in claimed if (late := self._start(owed)) is not None]
         if waiting:
-            self._callbacks.postpone(account, waiting)
+            self._ledger.callbacks.postpone(account, waiting)
         self._plan(account, full=len(claimed) == PAGE)
 
     def _plan(self, account: AccountName, *, full: bool) -> None:
         """When to claim for the account again: at once after a full page, else when its next callback is due."""
-        seconds = 0.0 if full else self._callbacks.due_in(account)
+        seconds = 0.0 if full else self._ledger.callbacks.due_in(account)
         if seconds is not None:
             self._claim_at[account] = time.monotonic() + (seconds if full else max(seconds, SHORTEST_PAUSE_SECONDS))
 
@@ -186,7 +184,7 @@ class CallbackSender:
 
     def _delivery(self, owed: Owed) -> Delivery | None:
         """What to send; None where there is nothing to send, or no way to, which is recorded."""
-        record = self._ledger.read(owed.account, owed.job_id)
+        record = self._ledger.jobs.read(owed.account, owed.job_id)
         try:
             delivery = delivery_of(record, owed.number) if record else None
         except ValueError:
@@ -194,7 +192,7 @@ class CallbackSender:
             self._record(Tried(owed, Outcome.FAILED, "the job's record can't be read", attempted=False))
             return None
         if delivery is None:
-            self._callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to send
+            self._ledger.callbacks.tried(owed, Outcome.DELIVERED)  # there is nothing, or by now something else, to send
         return delivery
 
     async def _send(self, owed: Owed, delivery: Delivery, total_seconds: float) -> Tried:
@@ -241,7 +239,7 @@ class CallbackSender:
         pause = _pause(owed.tries, tried.after_seconds)
         if outcome is Outcome.AGAIN and owed.age_seconds + pause > self._settings.give_up_seconds:
             outcome = Outcome.FAILED
-        self._callbacks.tried(owed, outcome, seconds=pause, note=tried.note)
+        self._ledger.callbacks.tried(owed, outcome, seconds=pause, note=tried.note)
         facts = {
             "job_id": owed.job_id,
             "account": str(owed.account),

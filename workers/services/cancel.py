@@ -25,18 +25,18 @@ class Canceler:
         if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
             log.warning("cancel.no_job_id", reason="a job id is letters, digits and _.:- only, 128 at most")
             return False
-        record = self._ledger.find(job_id)
+        record = self._ledger.jobs.find(job_id)
         if record is None and not known_only:
-            self._ledger.cancel_unknown(job_id)
-            record = self._ledger.find(job_id)  # opened in between, it has not seen the marker
+            self._ledger.jobs.cancel_unknown(job_id)
+            record = self._ledger.jobs.find(job_id)  # opened in between, it has not seen the marker
         if record is None:
             log.warning("cancel.unknown_job", job_id=job_id)
             return False
-        state, messages = self._ledger.cancel(record.account, job_id)
+        state, messages = self._ledger.jobs.cancel(record.account, job_id)
         if state == Verb.VERSION:
             log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
             return False
         self._dispatcher.send(messages)
-        self._dispatcher.send(self._ledger.admit(record.account))
+        self._dispatcher.send(self._ledger.accounts.admit(record.account))
         log.info("job.canceled", job_id=job_id, account=str(record.account), was=state)
         return True

@@ -98,7 +98,7 @@ class Learner:
             return
         known.read_at = time.monotonic()
         try:
-            texts = self._ledger.duration_model(name)
+            texts = self._ledger.accounts.duration_models(name)
         except LedgerAwayError as error:
             log.info("learning.not_read", account=str(name), reason=str(error))
             return
@@ -168,7 +168,7 @@ class Learner:
                     each.after_seconds, each.by_seconds, estimate_seconds=each.estimate_seconds
                 )
             changes.append((operation, before, duration_model.to_text()))
-        held = self._ledger.learn(name, changes)
+        held = self._ledger.accounts.learn(name, changes)
         for (operation, _, _), text in zip(changes, held, strict=True):
             _take(known, operation, text)
         return {change[0]: news[change[0]] for change, text in zip(changes, held, strict=True) if text != change[2]}

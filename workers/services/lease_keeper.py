@@ -71,13 +71,13 @@ class LeaseKeeper:
             by_account[lease.account].append(lease)
         for account, leases in by_account.items():
             with _going_on(account):
-                lost = set(self._ledger.renew(account, [(lease.job_id, lease.token) for lease in leases]))
+                lost = set(self._ledger.jobs.renew_leases(account, [(lease.job_id, lease.token) for lease in leases]))
                 for lease in leases:
                     lease.lost = lease.job_id in lost
         for account, job_ids in list(self._claims):
             with _going_on(account):
                 if waiting := list(job_ids):
-                    self._ledger.reclaim(account, waiting)
+                    self._ledger.polls.reclaim(account, waiting)
 
 
 @contextmanager

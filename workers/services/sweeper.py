@@ -20,7 +20,6 @@ from bide.bulk.runs import Runs
 from bide.contract import CONTROL_QUEUE, QUEUES, STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Ledger, Messages, Repair
-from bide.ledger.callbacks import Callbacks
 from bide.redis_errors import AWAY, is_away
 from workers.metrics.counted import FAILED_JOBS, REPAIRS, repaired
 from workers.metrics.tally import Tally
@@ -52,14 +51,13 @@ class Sweeper:
         self,
         app: Celery,
         ledger: Ledger,
-        callbacks: Callbacks,
         runs: Runs,
         dispatcher: Dispatcher,
         *,
         sweep_seconds: float,
         tally: Tally = process_tally,
     ) -> None:
-        self._app, self._ledger, self._callbacks, self._runs = app, ledger, callbacks, runs
+        self._app, self._ledger, self._runs = app, ledger, runs
         self._dispatcher, self._tally = dispatcher, tally
         self._name = uuid.uuid4().hex
         self._seconds = sweep_seconds
@@ -85,7 +83,7 @@ class Sweeper:
     def sweep(self) -> int:
         """Sweep all accounts once; how many things were mended. One that breaks does not stop the others."""
         backlog, mended = self._backlog(), 0
-        for account in self._ledger.accounts():
+        for account in self._ledger.accounts.names():
             try:
                 mended += self._sweep_account(account, backlog)
             except LedgerAwayError:
@@ -96,8 +94,8 @@ class Sweeper:
 
     def watch(self) -> None:
         """See that no account is left to itself, should the sweeping process be slow, or gone."""
-        for account in self._ledger.accounts():
-            self._ledger.watch(account)
+        for account in self._ledger.accounts.names():
+            self._ledger.accounts.watch(account)
 
     def _resend_overdue_runs(self) -> int:
         """Bulk runs whose next look is overdue: its message was lost, or its feeder."""
@@ -109,15 +107,15 @@ class Sweeper:
     def _sweep_account(self, account: AccountName, backlog: list[str]) -> int:
         mended: dict[str, list[str]] = defaultdict(list)
         for _ in range(MOST_PAGES):
-            messages, repairs, full = self._ledger.sweep(account, backlog=backlog, page=PAGE)
+            messages, repairs, full = self._ledger.accounts.sweep(account, backlog=backlog, page=PAGE)
             self._dispatcher.send(messages)
             for repair in repairs:
                 self._count(account, repair)
                 mended[repair.what].append(repair.job_id)
             if not full:
                 break
-        self._dispatcher.send(self._ledger.admit(account))
-        if CONTROL_QUEUE not in backlog and self._callbacks.due(account):
+        self._dispatcher.send(self._ledger.accounts.admit(account))
+        if CONTROL_QUEUE not in backlog and self._ledger.callbacks.due(account):
             self._dispatcher.send(Messages(callbacks=account))
         return _say(account, mended)
 

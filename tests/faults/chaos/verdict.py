@@ -135,7 +135,7 @@ def _held_back(contender: Contender) -> set[str]:
 def _states(contender: Contender, unanswered: list[str]) -> list[str]:
     """The states of the jobs whose callers have no answer, to find the reason by."""
     with contender.stage.server() as server:
-        found = {name: Ledger(server).find(name) for name in unanswered[:5]}
+        found = {name: Ledger(server).jobs.find(name) for name in unanswered[:5]}
     return [f"{name}: {dict(record.fields) if record else 'has no record'}" for name, record in found.items()]
 
 

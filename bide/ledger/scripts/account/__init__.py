@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bide.ledger.script import Script
+from bide.ledger.script import BOUND, Script
 
 
 class Admit(Script):
-    max_in_flight: int
-    submits_per_second: float
-    hint_seconds: float
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
+    hint_seconds: float = BOUND
     most: int
 
 
@@ -30,14 +30,14 @@ class Resume(Script):
 class Claim(Script):
     seq: int
     batch: int
-    claim_seconds: float
-    polls_per_second: float
-    max_in_flight: int
-    submits_per_second: float
+    claim_seconds: float = BOUND
+    polls_per_second: float = BOUND
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
 
 
 class Reclaim(Script):
-    claim_seconds: float
+    claim_seconds: float = BOUND
     ids: Sequence[str]
 
 
@@ -55,9 +55,9 @@ class Outcome(NamedTuple):
 
 
 class Polled(Script):
-    hint_seconds: float
-    max_in_flight: int
-    submits_per_second: float
+    hint_seconds: float = BOUND
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
     outcomes: Sequence[Outcome]
 
 
@@ -77,12 +77,12 @@ class Lease(NamedTuple):
 
 
 class Renew(Script):
-    lease_seconds: float
+    lease_seconds: float = BOUND
     leases: Sequence[Lease]
 
 
 class Watch(Script):
-    lease_seconds: float
+    lease_seconds: float = BOUND
 
 
 class Census(Script):
@@ -93,12 +93,12 @@ class Census(Script):
 
 class Sweep(Script):
     page: int
-    hint_seconds: float
-    lease_seconds: float
-    most_crashes: int
-    retention_seconds: float
-    max_in_flight: str
-    submits_per_second: str
+    hint_seconds: float = BOUND
+    lease_seconds: float = BOUND
+    most_crashes: int = BOUND
+    retention_seconds: float = BOUND
+    max_in_flight: str = BOUND
+    submits_per_second: str = BOUND
     crashed_error: str
     unconfirmed_error: str
     deadline_error: str

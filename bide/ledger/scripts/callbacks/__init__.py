@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bide.ledger.script import Script
+from bide.ledger.script import BOUND, Script
 
 
 class Claim(Script):
@@ -27,9 +27,9 @@ class Tried(Script):
     outcome: str
     seconds: float
     note: str
-    retention_seconds: float
+    retention_seconds: float = BOUND
 
 
 class Replay(Script):
     id: str
-    retention_seconds: float
+    retention_seconds: float = BOUND

@@ -1,6 +1,6 @@
 """The scripts that change one job. Each Lua file says what its keys and arguments mean, and what it replies."""
 
-from bide.ledger.script import Key, Script
+from bide.ledger.script import BOUND, Key, Script
 
 
 class Step(Script):
@@ -16,10 +16,10 @@ class Step(Script):
     bulk: bool
     resubmit: bool
     fingerprint: str
-    retention_seconds: float
-    lease_seconds: float
-    max_in_flight: int
-    submits_per_second: float
+    retention_seconds: float = BOUND
+    lease_seconds: float = BOUND
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
     account_name: str
     take: bool
 
@@ -27,7 +27,7 @@ class Step(Script):
 class Intend(Script):
     id: str
     token: str
-    lease_seconds: float
+    lease_seconds: float = BOUND
 
 
 class Submitted(Script):
@@ -36,9 +36,9 @@ class Submitted(Script):
     provider_job_id: str
     first_poll_seconds: float
     outputs: str
-    hint_seconds: float
-    max_in_flight: int
-    submits_per_second: float
+    hint_seconds: float = BOUND
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
     estimate_seconds: str
 
 
@@ -48,11 +48,11 @@ class Refused(Script):
     block_seconds: float
     reason: str
     longest_block_seconds: float
-    max_in_flight: int
-    submits_per_second: float
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
     attempt: str
     error: str
-    hint_seconds: float
+    hint_seconds: float = BOUND
 
 
 class Conclude(Script):
@@ -61,8 +61,8 @@ class Conclude(Script):
     ending: str
     field: str
     value: str
-    lease_seconds: float
-    longest_block_seconds: float
+    lease_seconds: float = BOUND
+    longest_block_seconds: float = BOUND
     attempt: str
     unconfirmed_error: str
     note: str
@@ -72,34 +72,34 @@ class Postpone(Script):
     id: str
     token: str
     seconds: float
-    hint_seconds: float
+    hint_seconds: float = BOUND
     note: str
     ask_again: bool
-    max_in_flight: int
-    submits_per_second: float
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
 
 
 class Answered(Script):
     id: str
-    retention_seconds: float
-    hint_seconds: float
+    retention_seconds: float = BOUND
+    hint_seconds: float = BOUND
     leader: str
-    max_in_flight: int
-    submits_per_second: float
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
     known_state: str
 
 
 class Cancel(Script):
     id: str
     error: str
-    hint_seconds: float
-    retention_seconds: float
+    hint_seconds: float = BOUND
+    retention_seconds: float = BOUND
 
 
 class Resubmit(Script):
     id: str
-    max_in_flight: int
-    submits_per_second: float
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
 
 
 class Attach(Script):
@@ -110,8 +110,8 @@ class Attach(Script):
 class GiveUp(Script):
     id: str
     error: str
-    hint_seconds: float
-    retention_seconds: float
+    hint_seconds: float = BOUND
+    retention_seconds: float = BOUND
 
 
 class PollNow(Script):

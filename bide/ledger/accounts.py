@@ -1,0 +1,118 @@
+"""The scripts of whole accounts: admission, sweep, breaker, pause, and the duration models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from bide.contract import FailureCode
+from bide.ledger import scripts
+from bide.ledger.breaker import FIELDS, AccountState, account_state
+from bide.ledger.census import StateCount, count_jobs
+from bide.ledger.executor import Executor, error_of
+from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.records import AccountName, Messages, Repair
+from bide.ledger.replies import messages_of
+
+#: How the sweeper ends a job whose worker died during its submit.
+DIED_SUBMITTING = "the worker died while submitting; the provider may have accepted"
+
+#: How the sweeper ends a job whose deadline passed in line, where it was not bought and where it may have been.
+LATE_IN_LINE = "the deadline passed while the job waited in line; nothing was bought"
+LATE_BEFORE_RESUBMIT = "the deadline passed before it was submitted again; the first submit may have been accepted"
+
+
+class AccountScripts:
+    """Admits, sweeps, blocks and counts by account; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def names(self) -> list[AccountName]:
+        """All accounts that ever had a job, in order."""
+        return self._executor.accounts()
+
+    def admit(self, account: AccountName, *, most: int = 200) -> Messages:
+        """Let the head of the line in, as far as there is room."""
+        script = scripts.account.Admit(most=most)
+        return messages_of(account, self._executor.run(account, script))
+
+    def count_clocks(self, account: AccountName) -> dict[str, int]:
+        """How many jobs stand on each clock and list."""
+        names = ("queued", "lease", "due", "unconfirmed")
+        pipeline = self._executor.pipeline()
+        for name in names:
+            pipeline.zcard(prefix(account) + name)
+        pipeline.scard(prefix(account) + "inflight")
+        return dict(zip((*names, "inflight"), self._executor.execute(pipeline), strict=True))
+
+    def count_jobs(self, account: AccountName) -> dict[str, StateCount]:
+        """How many live jobs are in which state, and how old the oldest is; at most 50,000 of each clock."""
+        return count_jobs(self._executor, account)
+
+    # Sweeping
+
+    def sweep(
+        self, account: AccountName, *, backlog: Iterable[str] = (), page: int = 200
+    ) -> tuple[Messages, list[Repair], bool]:
+        """Mend one page of what ran out on this account's clocks. `backlog`: queues that have messages waiting.
+
+        What to send, what was mended, and whether the page was full, so that more may wait.
+        """
+        script = _sweep(account, self._executor.timing.most_crashes, backlog, page)
+        hints, round_, repairs, full = self._executor.run(account, script)
+        return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs], bool(full)
+
+    def watch(self, account: AccountName) -> None:
+        """Note that a process is alive while another sweeps the account; if that one dies, it is no silence."""
+        self._executor.run(account, scripts.account.Watch())
+
+    # Breaker and pause
+
+    def block_submits(self, account: AccountName, *, seconds: float, reason: str) -> bool:
+        """Open the breaker for a while: the provider refuses the account. False: it was open for that already."""
+        return bool(self._executor.run(account, scripts.account.BlockSubmits(seconds=seconds, reason=reason)))
+
+    def pause(self, account: AccountName, *, reason: str, by: Literal["bide", "operator"]) -> bool:
+        """No submits of this account until it is resumed. False: it was paused already."""
+        self._executor.reach(lambda server: server.sadd(ACCOUNTS_KEY, str(account)))
+        return bool(self._executor.run(account, scripts.account.Pause(reason=reason[:300], by=by)))
+
+    def resume(self, account: AccountName) -> bool:
+        """End the pause and close the breaker. False: there was no pause, and the breaker was closed."""
+        return bool(self._executor.run(account, scripts.account.Resume()))
+
+    def state(self, account: AccountName) -> AccountState:
+        """The breaker and the pause of an account now."""
+        pipeline = self._executor.pipeline()
+        pipeline.hmget(f"{prefix(account)}account", FIELDS)
+        pipeline.time()
+        values, (seconds, _) = self._executor.execute(pipeline)
+        clock = self._executor.clock
+        return account_state(account, values, now=clock() if clock else float(seconds))
+
+    # Duration models
+
+    def learn(self, account: AccountName, news: Sequence[tuple[str, str, str]]) -> list[str]:
+        """Replace the duration models of some operations: (operation, what it was, what it is now).
+
+        Returns what holds now for each: another process's model, where that one was faster, to be built upon.
+        """
+        script = scripts.account.Learn(news=[scripts.account.Model(*each) for each in news])
+        return list(self._executor.run(account, script))
+
+    def duration_models(self, account: AccountName) -> dict[str, str]:
+        """The duration models of an account, by operation, as `bide.polling.duration_model` writes them."""
+        return dict(self._executor.reach(lambda server: server.hgetall(f"{prefix(account)}durations")))
+
+
+def _sweep(account: AccountName, most_crashes: int, backlog: Iterable[str], page: int) -> scripts.account.Sweep:
+    crashed = f"a step of this job killed its worker {most_crashes} times"
+    return scripts.account.Sweep(
+        page=page,
+        backlog=" ".join(backlog),
+        crashed_error=error_of(account, FailureCode.CRASHED, crashed),
+        unconfirmed_error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, DIED_SUBMITTING),
+        deadline_error=error_of(account, FailureCode.DEADLINE, LATE_IN_LINE),
+        deadline_unconfirmed_error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, LATE_BEFORE_RESUBMIT),
+    )

@@ -1,0 +1,72 @@
+"""What the parts of the ledger share: Redis, the scripts, the limits of accounts, and the timing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import redis
+
+from bide.contract import Failure, FailureCode
+from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.records import AccountName, Limits, Timing
+from bide.ledger.script import Script
+from bide.ledger.script_runner import Scripts
+from bide.redis_errors import away, is_away
+
+
+class Executor:
+    """Runs scripts of accounts and reads their keys; each method raises `LedgerAwayError` when Redis stays away.
+
+    `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
+    """
+
+    def __init__(
+        self,
+        server: redis.Redis,
+        *,
+        limits: Callable[[AccountName], Limits] = lambda _: Limits(),
+        timing: Timing | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.server, self.limits, self.timing, self.clock = server, limits, timing or Timing(), clock
+        self._scripts = Scripts(server)
+
+    def run(self, account: AccountName, script: Script) -> Any:
+        """What one script returns, run on the keys of `account`."""
+        script.bind(lambda: self.limits(account), self.timing)
+        now = "" if self.clock is None else repr(self.clock())
+        return self._scripts.run(prefix(account), script, now=now)
+
+    def reach(self, read: Callable[[redis.Redis], Any]) -> Any:
+        """What `read` returns, which is given the client."""
+        try:
+            return read(self.server)
+        except redis.RedisError as error:
+            if not is_away(error):
+                raise
+            raise away(error) from error
+
+    def pipeline(self) -> Any:
+        """A pipeline of reads, without a transaction."""
+        return self.server.pipeline(transaction=False)
+
+    def execute(self, pipeline: Any) -> list[Any]:
+        """What all the reads of a pipeline give."""
+        return list(self.reach(lambda _: pipeline.execute()))
+
+    def accounts(self) -> list[AccountName]:
+        """All accounts that ever had a job, in order."""
+        return sorted(map(AccountName.parse, self.reach(lambda server: server.smembers(ACCOUNTS_KEY))))
+
+    def now(self) -> float:
+        """The time by Redis's clock [seconds since the epoch]."""
+        if self.clock is not None:
+            return self.clock()
+        seconds, microseconds = self.reach(lambda server: server.time())
+        return float(seconds) + float(microseconds) / 1e6
+
+
+def error_of(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
+    """A failure as it stands in a record; without an id where the record itself says whose it is."""
+    return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()

@@ -1,0 +1,185 @@
+"""The scripts of one job: open it, take a step, end it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bide.contract import Failure, FailureCode, GenerateRequest, JobState
+from bide.ledger import scripts
+from bide.ledger.executor import Executor, error_of
+from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
+from bide.ledger.records import AccountName, Concluded, Messages, Record, Step, Verb
+from bide.ledger.replies import hint_of, messages_of, pairs, round_of
+from bide.ledger.script import Key
+from bide.ledger.submits import bought_before
+
+#: Job deadlines when neither the caller nor the settings give one [seconds].
+DEFAULT_DEADLINE_SECONDS = 1800.0
+
+#: The message of a canceled job.
+CANCELED = "canceled on request; what the provider has accepted stands and is charged"
+
+
+class JobScripts:
+    """Opens, reads, leases and ends jobs; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    # A message for a job
+
+    def open(self, job_id: str, request: GenerateRequest, *, deadline_seconds: float, signature: str = "") -> Step:
+        """Write the record, or find it: OPENED, FOLLOW, CONFLICT or VERSION."""
+        return self._step(job_id, AccountName.of(request), "", request, deadline_seconds, signature, take=False)
+
+    def step(
+        self,
+        job_id: str,
+        account: AccountName,
+        *,
+        token: str,
+        request: GenerateRequest | None = None,
+        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        signature: str = "",
+    ) -> Step:
+        """Open or find the record and take the step it allows, under a lease named `token`."""
+        return self._step(job_id, account, token, request, deadline_seconds, signature, take=True)
+
+    def _step(
+        self,
+        job_id: str,
+        account: AccountName,
+        token: str,
+        request: GenerateRequest | None,
+        deadline_seconds: float,
+        signature: str,
+        *,
+        take: bool,
+    ) -> Step:
+        key = request.idempotency_key if request else None
+        script = scripts.job.Step(
+            idempotency_key=Key(idempotency_key(key) if key else ""),
+            accounts=Key(ACCOUNTS_KEY),
+            canceled=Key(canceled_key(job_id)),
+            id=job_id,
+            token=token,
+            request=request.to_json() if request else "",
+            signature=signature,
+            operation=request.operation if request else "",
+            deadline_seconds=str((request and request.deadline_seconds) or deadline_seconds),
+            bulk=bool(request and request.priority == "bulk"),
+            resubmit=bool(request and request.on_unknown == "resubmit"),
+            fingerprint=request.fingerprint() if request else "",
+            account_name=str(account),
+            take=take,
+        )
+        verb, *rest = self._executor.run(account, script)
+        match Verb(verb):
+            case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
+                fields, request_json, kept, now = rest
+                record = Record(job_id, account, pairs(fields), request_json)
+                return Step(taken, record, now=float(now), signature=kept)
+            case Verb.WAIT:
+                return Step(Verb.WAIT, round=round_of(account, rest[1:]), signature=rest[0])
+            case Verb.FOLLOW:
+                return Step(Verb.FOLLOW, other=rest[0], signature=rest[1] if len(rest) > 1 else None)
+            case other:
+                return Step(other, other=rest[0] if rest else "")
+
+    # Ending
+
+    def conclude(
+        self,
+        record: Record,
+        token: str,
+        state: JobState,
+        *,
+        result: str = "",
+        error: str = "",
+        attempt: int = 0,
+        note: str = "",
+    ) -> Concluded:
+        """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
+
+        `attempt`: the submit that was refused, where one was. That counts also where its lease was lost meanwhile. It
+        leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted. `note`: what
+        people need to know of this end.
+        """
+        key, value = ("result", result) if result else ("error", error)
+        script = scripts.job.Conclude(
+            id=record.job_id,
+            token=token,
+            ending=state.value,
+            field=key,
+            value=value,
+            attempt=str(attempt or ""),
+            unconfirmed_error=bought_before(error) if state is JobState.FAILED else "",
+            note=note,
+        )
+        return Concluded(int(self._executor.run(record.account, script)))
+
+    def postpone(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
+        """Let go of a step that could not be done this time; its message comes again after `seconds`.
+
+        A job that is not bought yet gives its place up until then.
+        """
+        script = scripts.job.Postpone(id=record.job_id, token=token, seconds=seconds, note=note, ask_again=ask_again)
+        reply = self._executor.run(record.account, script)
+        if not reply:
+            return Messages()
+        hint, round_ = reply
+        return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
+
+    def answered(self, account: AccountName, job_id: str, *, leader: str = "", known_state: str = "") -> Messages:
+        """The caller of `job_id` knows how its job (or its `leader`) ended.
+
+        `known_state`: the state of the leader that this caller knows. Where the leader has another by now, the
+        caller gets a message again.
+        """
+        script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state)
+        return messages_of(account, self._executor.run(account, script))
+
+    def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
+        """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller."""
+        script = scripts.job.Cancel(id=job_id, error=error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id))
+        state, *rest = self._executor.run(account, script)
+        return state, Messages((hint_of(account, rest),)) if rest else Messages()
+
+    def cancel_unknown(self, job_id: str) -> None:
+        """Cancel a job that is not opened yet: the worker that opens it finds it canceled, and nothing is bought."""
+        failure = Failure(code=FailureCode.CANCELED, message=CANCELED, job_id=job_id)
+        kept_seconds = self._executor.timing.retention_seconds
+        self._executor.reach(
+            lambda server: server.set(canceled_key(job_id), failure.model_dump_json(), ex=kept_seconds)
+        )
+
+    # Leases
+
+    def renew_leases(self, account: AccountName, leases: Sequence[tuple[str, str]]) -> list[str]:
+        """Renew (job id, token) leases; returns the ids of those that are lost."""
+        each = [scripts.account.Lease(*lease) for lease in leases]
+        script = scripts.account.Renew(leases=each)
+        return list(self._executor.run(account, script))
+
+    # Reading
+
+    def read(self, account: AccountName, job_id: str) -> Record | None:
+        """One record with its request; None where there is none."""
+        pipeline = self._executor.pipeline()
+        pipeline.hgetall(f"{prefix(account)}job:{job_id}")
+        pipeline.hget(f"{prefix(account)}body:{job_id}", "request")
+        fields, request = self._executor.execute(pipeline)
+        return Record(job_id, account, fields, request or "") if fields else None
+
+    def followers(self, account: AccountName, job_id: str) -> dict[str, str]:
+        """Ids and signatures of the callers that wait for this job's result besides its own."""
+        return dict(self._executor.reach(lambda server: server.hgetall(f"{prefix(account)}followers:{job_id}")))
+
+    def find(self, job_id: str) -> Record | None:
+        """The record of a job whose account is not known."""
+        names = self._executor.accounts()
+        pipeline = self._executor.pipeline()
+        for name in names:
+            pipeline.exists(f"{prefix(name)}job:{job_id}")
+        found = self._executor.execute(pipeline) if names else []
+        return next((self.read(name, job_id) for name, there in zip(names, found, strict=True) if there), None)

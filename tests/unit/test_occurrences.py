@@ -20,8 +20,7 @@ from workers.scheduling.occurrences import (
     MOST_CATCH_UPS,
     MOST_MISSED,
     PENDING_KEY,
-    RESEND_CAP_SECONDS,
-    RESEND_SECONDS,
+    RESEND_BACKOFF,
     STATE_KEY,
     Missed,
     Occurrences,
@@ -232,7 +231,7 @@ def test_lost_message_is_sent_again(server: fakeredis.FakeRedis) -> None:
         gaps.append(waited)
         now += waited * SECOND
 
-    assert gaps == [0, RESEND_SECONDS, 2 * RESEND_SECONDS, 4 * RESEND_SECONDS]
+    assert gaps == [0, 10, 20, 40]
     assert deliver(occurrences, now + timedelta(hours=1), stage="begun") == []
     assert deliver(occurrences, now + timedelta(hours=2)) == []
     assert occurrences.pending() == {}
@@ -265,7 +264,7 @@ def test_run_whose_rows_are_being_read_is_not_sent_again(server: fakeredis.FakeR
 def test_run_that_no_worker_begins_is_given_up(server: fakeredis.FakeRedis) -> None:
     """After a day, with a few hundred messages at most; the sender records it."""
     occurrences, sent = advanced(server, schedule()), Sent()
-    step = timedelta(seconds=RESEND_CAP_SECONDS)
+    step = timedelta(seconds=RESEND_BACKOFF.cap_seconds)
     for turn in range(GIVE_UP // step + 2):
         occurrences.deliver(now=NOON + turn * step, stage=lambda _: "unknown", sender=sent)
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 import redis
 import structlog
 
+from bide.polling.backoff import Backoff
 from config.schedules import Schedule
 
 log = structlog.get_logger()
@@ -36,8 +37,8 @@ MOST_CATCH_UPS = 100
 #: The most missed times that are remembered of each schedule.
 MOST_MISSED = 20
 
-#: The delay until a run that has not begun is sent again: it doubles from the first figure to the second [seconds].
-RESEND_SECONDS, RESEND_CAP_SECONDS = 10.0, 600.0
+#: The delay until a run that has not begun is sent again: it doubles from ten seconds to ten minutes.
+RESEND_BACKOFF = Backoff(first_seconds=10.0, factor=2.0, cap_seconds=600.0)
 
 #: The time after which a run that no worker begins is given up.
 GIVE_UP = timedelta(days=1)
@@ -204,10 +205,9 @@ class Occurrences:
                     self._note_sent(run_id, entry, now)
 
     def _note_sent(self, run_id: str, entry: dict[str, Any], now: datetime) -> None:
-        wait = min(RESEND_SECONDS * 2 ** entry["sent"], RESEND_CAP_SECONDS)
         if entry["sent"]:
             log.warning("schedule.sent_again", run_id=run_id, sent=entry["sent"] + 1)
-        sent = {**entry, "sent": entry["sent"] + 1, "next_at": now.timestamp() + wait}
+        sent = {**entry, "sent": entry["sent"] + 1, "next_at": now.timestamp() + RESEND_BACKOFF.delay(entry["sent"])}
         self._server.hset(PENDING_KEY, run_id, json.dumps(sent))
 
 

@@ -1,10 +1,12 @@
-# One command sets everything up: every target that needs the environment makes it first.
+# One command sets everything up: every target that needs the environment makes it first. `make demo` and `make up`
+# install what a stack on this machine needs, all other targets what the tests need.
 # Python 3.11 or newer and make are enough; uv is used where it is on the PATH.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+EMBEDDED := $(VENV)/.embedded
 PEERS := .venv-arq/.installed
 
 .DEFAULT_GOAL := help
@@ -16,19 +18,17 @@ help: ## This list
 setup: $(STAMP) ## Make .venv with everything in it; again only when the dependencies changed
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "bide needs Python 3.11 or newer: make PYTHON=python3.12")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
-		uv pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[dev]' -c constraints.txt; \
-	else \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt; \
-	fi
-	@touch $(STAMP)
+	@$(PYTHON) deploy/environment.py dev
+	@touch $(STAMP) $(EMBEDDED)
 
-demo: setup ## See it work: all four providers, simulated, from submit to stored picture
+$(EMBEDDED): pyproject.toml constraints.txt
+	@$(PYTHON) deploy/environment.py embedded
+	@touch $(EMBEDDED)
+
+demo: $(EMBEDDED) ## See it work: all four providers, simulated, from submit to stored picture
 	@$(BIN)/bide demo
 
-up: setup ## Run it here with your own providers from .env, until Ctrl-C
+up: $(EMBEDDED) ## Run it here with your own providers from .env, until Ctrl-C
 	@$(BIN)/bide up
 
 check: setup ## Lint, format, types, floors and the sentences of the documentation

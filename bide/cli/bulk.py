@@ -13,6 +13,7 @@ import click
 from bide.cli.bulk_deployment import Deployment, deployed, local_environment
 from bide.cli.bulk_options import limits, run_options
 from bide.cli.bulk_show import line, table, watch
+from bide.cli.completion import complete_run
 from bide.cli.connection import broker_option, object_store
 from bide.cli.output import echo, echo_json, echo_json_text
 
@@ -59,7 +60,7 @@ def run(
 
 
 @bulk.command()
-@click.argument("old", metavar="RUN")
+@click.argument("old", metavar="RUN", shell_complete=complete_run)
 @click.option("--code", "codes", multiple=True, help="Only rows that failed with this code. Repeatable.")
 @click.option("--run-id", help="The new run's name; asked for twice, it is one run.")
 @click.option("--window", type=click.IntRange(1, 20_000), default=500, show_default=True, help="Rows alive at once.")
@@ -102,7 +103,7 @@ def list_runs(broker: str | None, as_json: bool) -> None:
 
 
 @bulk.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
 def status(run_id: str, broker: str | None, as_json: bool) -> None:
@@ -116,7 +117,7 @@ def status(run_id: str, broker: str | None, as_json: bool) -> None:
 
 
 @bulk.command("watch")
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 @broker_option
 def watch_run(run_id: str, broker: str | None) -> None:
     """Watch a run until it is over; leaving it (Ctrl-C) does not end it."""
@@ -125,7 +126,7 @@ def watch_run(run_id: str, broker: str | None) -> None:
 
 
 @bulk.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 @broker_option
 def pause(run_id: str, broker: str | None) -> None:
     """Buy nothing more for now; what is bought is brought home."""
@@ -136,7 +137,7 @@ def pause(run_id: str, broker: str | None) -> None:
 
 
 @bulk.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 @limits
 @broker_option
 def resume(run_id: str, broker: str | None, **options: Any) -> None:
@@ -153,7 +154,7 @@ def resume(run_id: str, broker: str | None, **options: Any) -> None:
 
 
 @bulk.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 @broker_option
 def cancel(run_id: str, broker: str | None) -> None:
     """End a run; what the providers have accepted is charged, and brought home."""
@@ -164,7 +165,7 @@ def cancel(run_id: str, broker: str | None) -> None:
 
 
 @bulk.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 @click.option("--jsonl", is_flag=True, help="Print the rows, a line each, instead of the summary.")
 @click.option("--state", "states", multiple=True, help="Only rows that ended so. Repeatable.")
 def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
@@ -195,7 +196,7 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
 
 
 @bulk.command()
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_run)
 @broker_option
 def refresh(run_id: str, broker: str | None) -> None:
     """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -91,8 +90,7 @@ def watch(read: Callable[[], Run]) -> Run:
         progress = run.progress()
         rests = run.over or (run.state == "paused" and not progress["in_flight"])
         if live:
-            width = shutil.get_terminal_size().columns
-            redraw(line(progress)[: width - 1], last=rests)
+            redraw(line(progress), last=rests)
         elif rests or time.monotonic() - shown_at >= LINE_SECONDS:
             echo(line(progress))
             shown_at = time.monotonic()

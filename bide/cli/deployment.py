@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from bide.cli.completion import complete_provider
 from bide.cli.connection import stack_environment
 
 #: The packages that each program needs besides this one, and the extra that brings them.
@@ -39,7 +40,7 @@ def up() -> None:
 
 
 @click.command()
-@click.argument("provider")
+@click.argument("provider", shell_complete=complete_provider)
 @click.argument("name", required=False)
 @click.option("--arg", "arguments", multiple=True, metavar="K=V", help="An argument of the catalog; may be repeated.")
 @click.option("--account", default="default", show_default=True, help="The account to ask as.")

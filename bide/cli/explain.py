@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, ledger_at
 from bide.cli.failed import against
 from bide.cli.output import echo, echo_json
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=complete_job)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
 def explain(job_id: str, broker: str | None, as_json: bool) -> None:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.advice import failure_line
-from bide.cli.connection import broker_option, connected
+from bide.cli.completion import complete_job, complete_operation, complete_provider
+from bide.cli.connection import broker_option, connected, ledger_at
 from bide.cli.output import echo, echo_json, echo_json_text
+from bide.cli.waiting import awaited
 
 if TYPE_CHECKING:
     from bide.client import Status
@@ -42,11 +44,13 @@ class Pair(click.ParamType[tuple[str, Any]]):
 
 
 @click.command()
-@click.argument("provider", required=False)
-@click.argument("operation", required=False)
+@click.argument("provider", required=False, shell_complete=complete_provider)
+@click.argument("operation", required=False, shell_complete=complete_operation)
 @click.option("-p", "--param", "params", type=Pair(), multiple=True, help="A parameter; JSON or text. Repeatable.")
 @click.option("-i", "--input", "inputs", type=Pair(plain=True), multiple=True, help="A picture: name=path or address.")
-@click.option("--json", "file", type=click.File(), metavar="FILE|-", help="A whole request; the options win over it.")
+@click.option(
+    "--request", "file", type=click.File(), metavar="FILE|-", help="A whole request; the options win over it."
+)
 @click.option("--account", help="The provider account to use.")
 @click.option("--idempotency-key", metavar="KEY", help="Submitting twice with one key buys once.")
 @click.option("--deadline", "deadline_seconds", type=float, metavar="SECONDS", help="The longest it may take.")
@@ -54,21 +58,27 @@ class Pair(click.ParamType[tuple[str, Any]]):
 @click.option("--priority", type=click.Choice(["interactive", "bulk"]), help="Bulk gives way to interactive.")
 @click.option("--prefix", "output_prefix", help="What the keys of the stored objects begin with.")
 @click.option("--metadata", type=Pair(), multiple=True, help="Comes back with the result. Repeatable.")
+@click.option("--callback-url", metavar="URL", help="Where the signed end of the job is posted.")
 @click.option("--wait", "waiting", is_flag=True, help="Wait for the result and print its addresses.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the job's id, with --wait its whole result.")
 @broker_option
-def submit(broker: str | None, file: Any, waiting: bool, **options: Any) -> None:
+def submit(broker: str | None, file: Any, waiting: bool, as_json: bool, **options: Any) -> None:
     """Submit a job and print its id."""
     request = _request(file, options)
     with connected(broker) as client:
         job_id = client.submit(request)
-        echo(job_id)
+        if not as_json:
+            echo(job_id)
+        elif not waiting:
+            echo_json({"job_id": job_id})
         if waiting:
             sys.stdout.flush()
-            _print_result(client.wait(job_id), as_json=False)
+            with ledger_at(broker) as ledger:
+                _print_result(awaited(client, ledger, job_id), as_json=as_json)
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=complete_job)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
 def status(job_id: str, as_json: bool, broker: str | None) -> None:
@@ -76,7 +86,7 @@ def status(job_id: str, as_json: bool, broker: str | None) -> None:
     with connected(broker) as client:
         found = client.status(job_id)
     if found is None:
-        raise _unknown(job_id)
+        raise unknown(job_id)
     if as_json:
         _print_status(found)
     else:
@@ -84,27 +94,27 @@ def status(job_id: str, as_json: bool, broker: str | None) -> None:
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=complete_job)
 @click.option("--timeout", type=float, metavar="SECONDS", help="Give up waiting after this; the job goes on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")
 @broker_option
 def wait(job_id: str, timeout: float | None, as_json: bool, broker: str | None) -> None:
     """Wait for a job and print where its objects lie."""
-    with connected(broker) as client:
+    with connected(broker) as client, ledger_at(broker) as ledger:
         if client.status(job_id) is None:
-            raise _unknown(job_id)
-        _print_result(client.wait(job_id, timeout_seconds=timeout), as_json=as_json)
+            raise unknown(job_id)
+        _print_result(awaited(client, ledger, job_id, timeout_seconds=timeout), as_json=as_json)
 
 
 @click.command()
-@click.argument("job_id", metavar="JOB")
+@click.argument("job_id", metavar="JOB", shell_complete=complete_job)
 @broker_option
 def cancel(job_id: str, broker: str | None) -> None:
     """Cancel a job; what its provider has accepted stands and is charged."""
     with connected(broker) as client:
         found = client.status(job_id)
         if found is None:
-            raise _unknown(job_id)
+            raise unknown(job_id)
         if found.state.final:
             raise click.ClickException(f"job {job_id} has ended already: {found.state}")
         client.cancel(job_id)
@@ -113,12 +123,14 @@ def cancel(job_id: str, broker: str | None) -> None:
 
 def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The request of the file; the options win over it."""
+    if (provider := options["provider"]) and Path(provider).is_file():
+        raise click.UsageError(f"{provider} is a file: give a request as --request {provider}")
     given = {name: value for name, value in options.items() if value not in (None, ())}
     request: dict[str, Any] = _read_json(file) if file else {}
     for name in ("params", "inputs", "metadata"):
         if name in given:
             if not isinstance(request.get(name) or {}, dict):
-                raise click.UsageError(f"--json: {name} must be a JSON object")
+                raise click.UsageError(f"--request: {name} must be a JSON object")
             given[name] = {**(request.get(name) or {}), **dict(given[name])}
     if "inputs" in given:
         given["inputs"] = {name: _input(name, value) for name, value in given["inputs"].items()}
@@ -133,9 +145,9 @@ def _read_json(file: Any) -> dict[str, Any]:
     try:
         request = json.load(file)
     except ValueError as error:
-        raise click.UsageError(f"--json: not JSON: {error}") from None
+        raise click.UsageError(f"--request: not JSON: {error}") from None
     if not isinstance(request, dict):
-        raise click.UsageError("--json: must be one JSON object")
+        raise click.UsageError("--request: must be one JSON object")
     return request
 
 
@@ -161,7 +173,7 @@ def _status_lines(found: Status) -> list[str]:
     rows = {
         "job": found.job_id,
         "state": found.state,
-        "what": f"{found.provider} {found.operation}",
+        "what": found.what,
         "provider's id": found.provider_job_id,
         "polls": found.polls or None,
         "created": _moment(found.created_at),
@@ -169,7 +181,8 @@ def _status_lines(found: Status) -> list[str]:
         "note": found.note,
         "failure": failure_line(found.failure) if found.failure else None,
     }
-    return [f"{name:14} {value}" for name, value in rows.items() if value]
+    lines = [f"{name:14} {value}" for name, value in rows.items() if value]
+    return [*lines, *(f"{'object':14} {uri}" for uri in found.outputs)]
 
 
 def _print_status(found: Status) -> None:
@@ -182,5 +195,6 @@ def _moment(at: datetime | None) -> str | None:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else None
 
 
-def _unknown(job_id: str) -> click.ClickException:
+def unknown(job_id: str) -> click.ClickException:
+    """The error for an id that has no record."""
     return click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")

@@ -23,6 +23,12 @@ STATES = ("queued", "submitting", "running", "storing", "unconfirmed", "succeede
 #: The most of a failure's message that a line shows [characters].
 REMARK_CHARACTERS = 100
 
+#: The most of a prompt that a line shows [characters].
+PROMPT_CHARACTERS = 32
+
+#: Time between two looks of `--watch` [seconds].
+WATCH_SECONDS = 2.0
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -48,32 +54,49 @@ codes_option = click.option("--code", "codes", multiple=True, help="Only those t
 @click.option("--state", "states", type=click.Choice((*STATES, "all")), multiple=True, help="Repeatable.")
 @click.option("--provider", default="", help="Only this provider's.")
 @click.option("--account", default="", help="Only accounts of this name.")
-@click.option("--older-than", type=Age(), metavar="AGE", help="Only those opened longer ago: 90s, 15m, 2h, 3d.")
+@click.option(
+    "--older-than",
+    "older_than_seconds",
+    type=Age(),
+    metavar="AGE",
+    help="Only those opened longer ago: 90s, 15m, 2h, 3d.",
+)
 @codes_option
 @limit_option
+@click.option("--watch", is_flag=True, help="Show them again every two seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
 def jobs(
     states: Sequence[str],
-    provider: str,
-    account: str,
-    older_than: float | None,
     codes: Sequence[str],
     limit: int,
+    watch: bool,
     broker: str | None,
     as_json: bool,
+    **filters: Any,
 ) -> None:
     """List jobs: all that are not over, the oldest first, or by --state or --code."""
+    if watch and as_json:
+        raise click.UsageError("--watch is for people; read --json as often as you like")
+    chosen = any((states, codes, *filters.values()))
     with ledger_at(broker) as ledger:
-        wanted = wanted_of(states, codes, provider=provider, account=account, older_than_seconds=older_than)
-        found = search(ledger, wanted, most=limit)
-        troubles = _troubles(ledger, wanted)
-    if as_json:
-        echo_json({"jobs": [job_json(job) for job in found.jobs], "whole": found.whole, "accounts": troubles})
-        return
+        while True:
+            wanted = wanted_of(states, codes, **filters)
+            found, troubles = search(ledger, wanted, most=limit), _troubles(ledger, wanted)
+            if as_json:
+                echo_json({"jobs": [job_json(job) for job in found.jobs], "whole": found.whole, "accounts": troubles})
+                return
+            if watch:
+                click.clear()
+            _show(found, troubles, limit=limit, chosen=chosen)
+            if not watch:
+                return
+            time.sleep(WATCH_SECONDS)
+
+
+def _show(found: Found, troubles: Mapping[str, str], *, limit: int, chosen: bool) -> None:
     for name, trouble in troubles.items():
         echo(f"account {name}: {trouble}")
-    chosen = any((states, codes, provider, account, older_than))
     nothing = "there are none" if chosen else "no job is under way; `bide failed list` shows what failed"
     echo(*(table(found.jobs) or [nothing]))
     if len(found.jobs) == limit or not found.whole:
@@ -129,6 +152,8 @@ def job_json(job: Job) -> dict[str, Any]:
         "message": job.message or None,
         "note": job.note or None,
         "run": job.run or None,
+        "what": job.what or None,
+        "outputs": list(job.outputs),
     }
 
 
@@ -141,12 +166,22 @@ def table(found: Sequence[Job], *, replayed_as: Mapping[str, str] | None = None)
 
 def _row(job: Job, replayed_as: str | None) -> tuple[str, ...]:
     named = (job.job_id, job.state.value, str(job.account), job.operation)
-    return (*named, _age(job), _polls(job), _remark(job, replayed_as))
+    return (*named, _age(job), _polls(job), _prompt(job), _remark(job, replayed_as))
 
 
 def _remark(job: Job, replayed_as: str | None) -> str:
-    remark = f"{job.code}: {job.message}" if job.code else job.note
+    remark = f"{job.code}: {job.message}" if job.code else _stored(job) or job.note
     return f"bought again as {replayed_as}" if replayed_as else shorten(remark, REMARK_CHARACTERS, placeholder=" …")
+
+
+def _stored(job: Job) -> str:
+    more = f" and {len(job.outputs) - 1} more" if len(job.outputs) > 1 else ""
+    return f"{job.outputs[0]}{more}" if job.outputs else ""
+
+
+def _prompt(job: Job) -> str:
+    """The beginning of the prompt, which `describe` puts behind a colon."""
+    return shorten(job.what.partition(": ")[2], PROMPT_CHARACTERS, placeholder=" …")
 
 
 def _polls(job: Job) -> str:

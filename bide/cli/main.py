@@ -14,6 +14,7 @@ from bide.cli.advice import explain_redis
 from bide.cli.bulk import bulk
 from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
+from bide.cli.describe import describe
 from bide.cli.doctor import doctor
 from bide.cli.explain import explain
 from bide.cli.failed import failed
@@ -21,6 +22,7 @@ from bide.cli.hooks import hooks
 from bide.cli.jobs import cancel, status, submit, wait
 from bide.cli.listing import jobs
 from bide.cli.metrics import metrics
+from bide.cli.objects import get, open_
 from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
@@ -31,11 +33,11 @@ from bide.printable import printable
 #: The help's sections, in the order in which a newcomer needs them.
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Try it": (demo, up),
-    "Jobs": (submit, status, wait, cancel, jobs, explain),
+    "Jobs": (submit, status, wait, cancel, jobs, explain, open_, get),
     "Bulk": (bulk,),
     "Unconfirmed and failed": (unconfirmed, failed),
     "Callbacks": (callbacks,),
-    "Providers": (providers, catalog),
+    "Providers": (providers, describe, catalog),
     "Schedules": (schedules,),
     "Operations": (
         doctor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -33,9 +34,10 @@ def echo_json_text(text: str) -> None:
     click.echo(printable_json(text))
 
 
-def redraw(line: str, *, last: bool) -> None:
-    """Print a line over the last one of a terminal."""
-    click.echo(f"\r\x1b[2K{printable(line)}", nl=last)
+def redraw(line: str, *, last: bool, err: bool = False) -> None:
+    """Print a line over the last one of a terminal, cut to its width."""
+    width = shutil.get_terminal_size().columns
+    click.echo(f"\r\x1b[2K{printable(line)[: width - 1]}", nl=last, err=err)
 
 
 class ProblemsError(click.ClickException):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, ledger_at, stack_environment
 from bide.cli.deployment import become
 from bide.cli.output import echo, echo_json, echo_paragraphs
@@ -27,7 +28,7 @@ HOW_TO_SETTLE = (
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-job_argument = click.argument("job_id", metavar="JOB")
+job_argument = click.argument("job_id", metavar="JOB", shell_complete=complete_job)
 
 
 @click.group()

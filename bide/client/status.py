@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bide.contract import Failure, JobState
+from bide.describe import describe
 from bide.ledger import Record
 from bide.ledger.unconfirmed import remarks
 
@@ -25,6 +26,10 @@ class Status:
     #: The provider's last message about the job, or the last decision about it.
     note: str
     failure: Failure | None
+    #: Provider, operation and the beginning of the prompt.
+    what: str = ""
+    #: The addresses of the stored objects, `s3://bucket/key`; () before the job has succeeded.
+    outputs: tuple[str, ...] = ()
 
 
 def status_of(record: Record, job_id: str) -> Status:
@@ -40,4 +45,6 @@ def status_of(record: Record, job_id: str) -> Status:
         deadline_at=record.moment("deadline"),
         note="; ".join(filter(None, [record.text("note"), *remarks(record)])),
         failure=record.failure if record.text("error") else None,
+        what=describe(record.request) if record.request_json else f"{record.account.provider} {record.text('op')}",
+        outputs=record.stored,
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from operator import methodcaller
 
 from pydantic import ValidationError
 
-from bide.contract import FINAL_STATES, Failure, JobState
+from bide.contract import FINAL_STATES, Failure, GenerateRequest, JobState
+from bide.describe import describe
 from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
-from bide.ledger.records import AccountName
+from bide.ledger.records import AccountName, stored_in
 
 #: Records that one search reads, at most, and at a time.
 MOST_RECORDS, PAGE = 200_000, 500
@@ -51,6 +52,9 @@ class Job:
     message: str = ""
     #: The bulk run whose row it is.
     run: str = ""
+    #: Provider, operation and the beginning of the prompt, and the addresses of the stored objects.
+    what: str = ""
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,20 +87,31 @@ class Found:
 class Listing:
     """Searches, for people: machinery finds its jobs by their clocks."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, executor: Executor, *, most_records: int = MOST_RECORDS) -> None:
+        self._executor, self._most_records = executor, most_records
 
     def search(self, wanted: Wanted, *, most: int) -> Found:
         """The oldest of them; where jobs that are over are wanted, the latest."""
         names = [name for name in self._executor.accounts() if wanted.of(name)]
         find = self._recorded if wanted.states & FINAL_STATES else self._under_way
-        some = list(islice(self._read(find(names, wanted)), MOST_RECORDS + 1))
+        some = list(islice(self._read(find(names, wanted)), self._most_records + 1))
         fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
         if wanted.states & FINAL_STATES:
             chosen = heapq.nlargest(most, fitting, key=lambda job: (job.finished or job.created, job.job_id))
         else:
             chosen = heapq.nsmallest(most, fitting, key=lambda job: (job.created, job.job_id))
-        return Found(tuple(chosen), whole=len(some) <= MOST_RECORDS)
+        return Found(tuple(self._detailed(chosen)), whole=len(some) <= self._most_records)
+
+    def _detailed(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """The jobs with what is long in their records: it is read of those that are shown."""
+        for page in (jobs[first : first + PAGE] for first in range(0, len(jobs), PAGE)):
+            pipeline = self._executor.pipeline()
+            for job in page:
+                pipeline.hget(f"{prefix(job.account)}body:{job.job_id}", "request")
+                pipeline.hget(f"{prefix(job.account)}job:{job.job_id}", "result")
+            found = self._executor.execute(pipeline)
+            for job, request, result in zip(page, found[::2], found[1::2], strict=True):
+                yield replace(job, what=_what(request), outputs=stored_in(result))
 
     def _under_way(self, names: Iterable[AccountName], wanted: Wanted) -> Iterator[tuple[AccountName, str]]:
         """Jobs under way, from the clocks of their states."""
@@ -151,6 +166,14 @@ def _job(name: AccountName, job_id: str, fields: dict[str, str]) -> Job | None:
         failure.message if failure else "",
         fields["run"],
     )
+
+
+def _what(request_json: str | None) -> str:
+    """What was asked for; '' where the request is no longer kept, or of another version."""
+    try:
+        return describe(GenerateRequest.model_validate_json(request_json)) if request_json else ""
+    except ValidationError:
+        return ""
 
 
 def _failure(text: str) -> Failure | None:

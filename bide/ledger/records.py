@@ -168,9 +168,19 @@ class Record:
         return GenerateRequest.model_validate_json(self.request_json)
 
     @property
+    def stored(self) -> tuple[str, ...]:
+        """The addresses of the job's objects, `s3://bucket/key`; () where it has not succeeded."""
+        return stored_in(self.text("result"))
+
+    @property
     def outputs(self) -> tuple[Media, ...]:
         """The recorded result addresses; () where the provider must be asked again."""
         return decode_media(self.text("outputs"))
+
+
+def stored_in(result: str) -> tuple[str, ...]:
+    """The addresses of the objects of a result, the JSON of a `JobResult`; () for none."""
+    return tuple(output["uri"] for output in json.loads(result or "{}").get("outputs", ()))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,12 @@ class Command:
 
     def __call__(self, *arguments: str, typed: str | None = None) -> Result:
         """Run it, with `typed` on its standard input."""
-        return CliRunner().invoke(main, arguments, input=typed, obj=Connections(self._ledger, self._client))
+        return CliRunner().invoke(main, arguments, input=typed, obj=self.connections)
+
+    @property
+    def connections(self) -> Connections:
+        """The context object that leads commands here."""
+        return Connections(self._ledger, self._client)
 
     @contextmanager
     def _ledger(self, _: str | None) -> Iterator[Ledger]:

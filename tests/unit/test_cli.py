@@ -132,7 +132,7 @@ def test_a_named_broker_is_never_mixed_with_a_running_stack(
         (["submit", "photogpt"], "OPERATION is missing"),
         (["submit", "photogpt", "images.generation", "-p", "prompt"], "is not of the form key=value"),
         (["submit", "nextry", "generate_image", "-i", "person=nowhere.png"], "there is no file nowhere.png"),
-        (["submit", "--json", "-"], "--json: not JSON"),
+        (["submit", "--request", "-"], "--request: not JSON"),
         (["submit", "a", "b", "--on-unknown", "hope"], "'hope' is not one of"),
     ],
 )

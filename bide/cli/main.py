@@ -19,6 +19,7 @@ from bide.cli.doctor import doctor
 from bide.cli.explain import explain
 from bide.cli.failed import failed
 from bide.cli.hooks import hooks
+from bide.cli.init import init
 from bide.cli.jobs import cancel, status, submit, wait
 from bide.cli.listing import jobs
 from bide.cli.metrics import metrics
@@ -32,7 +33,7 @@ from bide.printable import printable
 
 #: The help's sections, in the order in which a newcomer needs them.
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
-    "Try it": (demo, up),
+    "Try it": (demo, init, up),
     "Jobs": (submit, status, wait, cancel, jobs, explain, open_, get),
     "Bulk": (bulk,),
     "Unconfirmed and failed": (unconfirmed, failed),

@@ -62,10 +62,11 @@ class Client:
     ) -> list[str]:
         """Enqueue jobs; returns their ids, in the order of the requests. All are checked before the first is enqueued.
 
-        Raises the errors of `submit`, with a note that says how many jobs were enqueued. A second call with the same
-        `job_ids`, or with requests that have idempotency keys, buys nothing twice.
+        A bad request is named by its place, `requests[3]`. Any later error has a note with the ids of the jobs that
+        were enqueued before it. A second call with the same `job_ids`, or with requests that have idempotency keys,
+        buys nothing twice. Raises the errors of `submit`.
         """
-        ready = [checked(request, options, self._uploads) for request in requests]
+        ready = [self._checked(place, request, options) for place, request in enumerate(requests)]
         ids = [check_job_id(job_id) for job_id in job_ids or ()] or [str(uuid.uuid4()) for _ in ready]
         if len(ids) != len(ready):
             raise InvalidRequestError(f"job_ids: {len(ids)} ids for {len(ready)} requests")
@@ -74,7 +75,7 @@ class Client:
             for job_id, one in zip(ids, ready, strict=True):
                 known.append(self._open(job_id, *one))
         except BideError as error:
-            error.add_note(f"{len(known)} of {len(ready)} jobs were enqueued: {known}")
+            error.add_note(f"requests[{len(known)}] was not enqueued; {len(known)} of {len(ready)} jobs were: {known}")
             raise
         return known
 
@@ -132,6 +133,14 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _checked(self, place: int, request: Request, options: Options) -> tuple[GenerateRequest, Provider]:
+        try:
+            return checked(request, options, self._uploads)
+        except InvalidRequestError as error:
+            raise InvalidRequestError(
+                f"requests[{place}]: {error}", redacted=f"requests[{place}]: {error.redacted}"
+            ) from None
 
     def _open(self, job_id: str, request: GenerateRequest, adapter: Provider) -> str:
         """Write the record, then send the message. Returns the id by which the job is known."""

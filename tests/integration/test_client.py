@@ -136,7 +136,7 @@ def test_a_result_as_addresses(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_many_are_checked_before_the_first(client: Client, rig: Rig) -> None:
     """One wrong request among them, and nothing is enqueued; repeated under the same ids nothing is bought twice."""
     before, marked = rig.counts(), marker()
-    with pytest.raises(InvalidRequestError, match="modelID"):
+    with pytest.raises(InvalidRequestError, match=r"^requests\[1\]: .*modelID"):
         client.submit_many([image(marked), image(params={"modelID": ""})])
     assert rig.counts() == before
 
@@ -148,7 +148,7 @@ def test_many_are_checked_before_the_first(client: Client, rig: Rig) -> None:
 
     with pytest.raises(IdempotencyConflictError) as refused:
         client.submit_many([requests[0], image("another")], job_ids=ids[:2])
-    assert refused.value.__notes__ == [f"1 of 2 jobs were enqueued: ['{ids[0]}']"]
+    assert refused.value.__notes__ == [f"requests[1] was not enqueued; 1 of 2 jobs were: ['{ids[0]}']"]
 
 
 def test_a_large_picture_under_a_key_is_one_job(picture: Path, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

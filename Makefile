@@ -10,7 +10,7 @@ EMBEDDED := $(VENV)/.embedded
 PEERS := .venv-arq/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check rooms test test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
+.PHONY: help setup demo up check rooms test test-pythons test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ rooms: setup ## The rooms of the code, who imports whom, and every circle
 
 test: setup ## Unit, contract and integration tests
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole" tests/integration tests/contract tests/unit
+
+test-pythons: ## The unit tests on each Python that this machine has; an environment each
+	@for version in 3.11 3.12 3.13; do \
+		if ! "python$$version" -c '' 2>/dev/null; then echo "python$$version: not on this machine"; continue; fi; \
+		test -x .venv-$$version/bin/python || "python$$version" -m venv .venv-$$version; \
+		.venv-$$version/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt && \
+		.venv-$$version/bin/python -m pytest -q tests/unit || exit 1; \
+	done
 
 test-all: test ## All tests, also whole stacks and sessions, those that open a browser, and those that kill
 	$(BIN)/python -m pytest -m whole tests/integration

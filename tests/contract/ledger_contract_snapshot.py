@@ -175,6 +175,7 @@ class SnapshotContract:
             "",
             "bad_media",
             "for b",
+            what="photogpt images.generation: a red fox",
         )
 
     def test_a_follower_is_no_job_of_its_own(self, stage: Stage) -> None:

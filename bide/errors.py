@@ -68,7 +68,11 @@ class PollFailedError(TryLaterError):
 
 
 class DownloadError(TryLaterError):
-    """A result could not be fetched this time."""
+    """A result could not be fetched this time. `stale`: its address is refused, a fresh one may help."""
+
+    def __init__(self, message: str, *, after_seconds: float | None = None, stale: bool = False) -> None:
+        super().__init__(message, after_seconds=after_seconds)
+        self.stale = stale
 
 
 class NotDeliveredError(TryLaterError):

@@ -118,12 +118,17 @@ class JobScripts:
         )
         return Concluded(int(self._executor.run(record.account, script)))
 
-    def postpone(self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False) -> Messages:
+    def postpone(
+        self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False, home: str = ""
+    ) -> Messages:
         """Let go of a step that could not be done this time; its message comes again after `seconds`.
 
-        A job that is not bought yet gives its place up until then.
+        A job that is not bought yet gives its place up until then. `ask_again`: the provider is asked for fresh
+        addresses. `home`: the outputs that are stored already, as `tasks.steps.home` writes them; '' for no news.
         """
-        script = scripts.job.Postpone(id=record.job_id, token=token, seconds=seconds, note=note, ask_again=ask_again)
+        script = scripts.job.Postpone(
+            id=record.job_id, token=token, seconds=seconds, note=note, ask_again=ask_again, home=home
+        )
         reply = self._executor.run(record.account, script)
         if not reply:
             return Messages()

@@ -136,6 +136,7 @@ FIELDS = (
     Field(
         "outputs", "json", "the result's addresses: [role, address, fallback addresses ...] each", "submitted polled"
     ),
+    Field("home", "json", "the outputs that are stored already, by their number", "postpone", ("storing",)),
     Field("asked", "count", "how often the provider was asked for fresh addresses", "postpone"),
     # The end
     Field("result", "json", "`contract.JobResult`", "conclude"),

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import fakeredis
@@ -14,18 +10,12 @@ import pytest
 from bide.ledger import Record
 from bide.ledger.records import MAX_ADDRESSES_BYTES, decode_media, encode_media
 from bide.providers.base import MAX_FALLBACKS, Media
-from bide.providers.base import Answer as HttpAnswer
-from config.settings import load
+from tasks.steps.home import MAX_OUTPUTS
 from tasks.steps.outcome import Answer, Caller
-from tasks.steps.store import MAX_OUTPUTS, store
+from tasks.steps.store import store
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
-from tests.contract.test_media import PNG
-from tests.unit.memory_store import MemoryStorage
-from workers.accounts import Accounts
-from workers.io.media import from_bytes
+from tests.unit.store_hands import Hands
 from workers.telemetry.step_log import StepLog
-
-SETTINGS = {"BIDE_S3__BUCKET": "results", "BIDE_PROVIDERS__PHOTOGPT__API_KEY": "key"}
 
 
 def media(count: int, *, url: str = "https://example.com/{}.png", copies: int = 0) -> tuple[Media, ...]:
@@ -70,39 +60,13 @@ def test_copies_without_end_are_not_remembered() -> None:
     assert len(kept.fallback_urls) == MAX_FALLBACKS
 
 
-class Hands:
-    """As much of a toolbox as the store step takes: every address leads to a picture."""
-
-    def __init__(self, stage: Stage, again: list[str]) -> None:
-        self.ledger, self.storage, self.leases = stage.ledger, MemoryStorage(), self
-        self.http, self.event_loop, self.fetcher = self, self, self
-        self.accounts = Accounts(load(SETTINGS, env_file=None))
-        self.again = again
-
-    @contextmanager
-    def holding(self, *_: Any) -> Iterator[Any]:
-        yield SimpleNamespace(check=lambda: None)
-
-    def output(self, one: Media, _: Any) -> Any:
-        assert one.url
-        return from_bytes(PNG, max_bytes=len(PNG))
-
-    def call(self, *_: Any, **__: Any) -> HttpAnswer:
-        images = [{"url": url} for url in self.again]
-        body = {"status": "OK", "result": {"status": "success", "images": images}}
-        return HttpAnswer(200, {}, json.dumps(body).encode())
-
-    def run(self, answer: HttpAnswer) -> HttpAnswer:
-        return answer
-
-
 def stored(outputs: str, again: list[str] = []) -> tuple[dict[str, Any], Record, StepLog]:  # noqa: B006 - only read
     """What the store step makes of a job that is done: its result, its record afterwards, its line."""
     stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
     record, token, attempt = stage.submitting("a")
     stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", outputs=outputs)
     step = stage.resume("a", token="s")
-    tools: Any = Hands(stage, again)
+    tools: Any = Hands(stage, again=again)
     with StepLog("job.step") as line:
         outcome = store(tools, step.record or record, "s", now=stage.clock.now)
     assert isinstance(outcome, Answer)

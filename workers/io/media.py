@@ -28,6 +28,9 @@ TELL_AT_ONCE_BYTES = 1024 * 1024
 
 MAX_REDIRECTS = 5
 
+#: The answers to a signed address that has expired: S3 and Azure say 403, Google 400, others 401, 404 or 410.
+STALE_STATUSES = frozenset({400, 401, 403, 404, 410})
+
 Spool = SpooledTemporaryFile[bytes]
 
 
@@ -134,7 +137,8 @@ def _check_head(reply: Reply, max_bytes: int) -> int | None:
     """Refuse what the head alone rules out; the length it declares [bytes], if it does."""
     if reply.status != 200:
         wish = retry_after_seconds(reply.headers.get("retry-after"))
-        raise DownloadError(f"{reply.where}: HTTP {reply.status}", after_seconds=wish)
+        stale = reply.status in STALE_STATUSES
+        raise DownloadError(f"{reply.where}: HTTP {reply.status}", after_seconds=wish, stale=stale)
     encoding = reply.headers.get("content-encoding", "identity")
     if encoding.lower() not in ("identity", ""):
         raise BadMediaError(f"the answer is packed ({encoding}), which was not asked for")

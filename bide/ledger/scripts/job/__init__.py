@@ -75,6 +75,7 @@ class Postpone(Script):
     hint_seconds: float = BOUND
     note: str
     ask_again: bool
+    home: str
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
 

@@ -1,0 +1,163 @@
+"""Brings the outputs of a result home, one by one: what is stored stays stored, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from bide.contract import Output, object_key
+from bide.errors import BadMediaError, BideError, TryLaterError
+from bide.ledger import Record
+from bide.providers.base import Media, Succeeded, Ticket
+from workers.services.lease_keeper import Lease
+from workers.toolbox import Toolbox
+
+T = TypeVar("T")
+
+#: The most outputs of one job that are stored: ten times what any provider makes, and a step of minutes, not of days.
+MAX_OUTPUTS = 1000
+
+#: How often a request is made at once that fails for a reason which may pass, before the whole step is put off.
+TRIES_AT_ONCE = 3
+
+#: A request that took this long is not made again at once: a worker's thread has other jobs, too [seconds].
+SLOW_SECONDS = 15.0
+
+
+@dataclass
+class Home:
+    """Which outputs of a job are stored, by their number, and why the others are not."""
+
+    #: How many outputs there are to store, and how many there are besides.
+    wanted: int = 0
+    left_out: int = 0
+    stored: dict[int, Output] = field(default_factory=dict)
+    #: From where each of them came: a digest, for a step that goes on later.
+    sources: dict[int, str] = field(default_factory=dict)
+    troubles: list[BideError] = field(default_factory=list)
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """All outputs, in order; raises the weightiest trouble where one is missing."""
+        if self.troubles:
+            raise next(
+                (trouble for trouble in self.troubles if not isinstance(trouble, BadMediaError)), self.troubles[0]
+            )
+        return tuple(self.stored[number] for number in range(self.wanted))
+
+    @property
+    def stale(self) -> bool:
+        """Whether the provider is to be asked for fresh addresses: one of them is refused, or gives no picture."""
+        return any(isinstance(it, BadMediaError) or getattr(it, "stale", False) for it in self.troubles)
+
+    def to_json(self) -> str:
+        """What is stored, for the record."""
+        return json.dumps(
+            {number: [self.sources[number], output.model_dump(mode="json")] for number, output in self.stored.items()},
+            separators=(",", ":"),
+        )
+
+
+def bring_home(tools: Toolbox, record: Record, lease: Lease, home: Home) -> None:
+    """Store all outputs that are not stored yet, and enter them into `home`.
+
+    Raises `LeaseLostError`, `StorageError`, and the errors of asking the provider.
+    """
+    before = dict(_before(record))
+    found = _media(tools, record)
+    home.wanted, home.left_out = min(len(found), MAX_OUTPUTS), max(len(found) - MAX_OUTPUTS, 0)
+    for number, media in enumerate(found[:MAX_OUTPUTS]):
+        lease.check()
+        source = _source(media)
+        if before.get(number, ("",))[0] == source:
+            output = before[number][1]
+        else:
+            try:
+                output = _bring_one(tools, record, number, media)
+            except (TryLaterError, BadMediaError) as trouble:
+                home.troubles.append(trouble)
+                continue
+        home.stored[number], home.sources[number] = output, source
+
+
+def key_of(record: Record, name: str) -> str:
+    """The key of one of the job's objects."""
+    created = record.moment("created") or datetime.now(UTC)
+    return object_key(record.job_id, name, created_at=created, prefix=record.request.output_prefix)
+
+
+def metadata_of(record: Record) -> dict[str, str]:
+    """The metadata of the job's objects."""
+    own = {"bide-job": record.job_id, "bide-provider": record.account.provider, "bide-operation": record.text("op")}
+    callers = {name: str(value) for name, value in record.request.metadata.items() if name and name not in own}
+    return own | callers  # ours first: what S3 has no room for is left out from the end
+
+
+def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
+    """The result's parts: as recorded, or asked for again where they came inline or their addresses went stale."""
+    if record.text("outputs"):
+        return record.outputs
+    account = tools.accounts.get(record.account)
+    adapter, credentials = account.adapter, account.credentials
+    ticket = Ticket(record.text("op"), record.text("pid"), record.text("cursor"), seen=True)
+    call = adapter.poll_call(ticket, credentials)
+    answer = _persistently(lambda: tools.event_loop.run(tools.http.call(call, buys=False)))
+    outcome = adapter.poll_outcome(answer, ticket, credentials)
+    if isinstance(outcome, Succeeded) and (outcome.outputs or not adapter.operations[ticket.operation].has_outputs):
+        return outcome.outputs
+    raise TryLaterError(f"the provider reported success, and then {type(outcome).__name__.lower()} without a result")
+
+
+def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Output:
+    account = tools.accounts.get(record.account)
+    with _persistently(lambda: tools.fetcher.output(media, account)) as fetched:
+        key = key_of(record, f"{number}.{fetched.ext}")
+        tools.storage.put(
+            key,
+            fetched.file,
+            content_type=fetched.content_type,
+            sha256=fetched.sha256,
+            metadata={"sha256": fetched.sha256, **metadata_of(record)},
+        )
+        return Output(
+            uri=tools.storage.uri(key),
+            bucket=tools.storage.options.bucket,
+            key=key,
+            content_type=fetched.content_type,
+            size=fetched.size,
+            sha256=fetched.sha256,
+            width=fetched.width,
+            height=fetched.height,
+            role=media.role,
+        )
+
+
+def _persistently(ask: Callable[[], T]) -> T:
+    """What `ask` returns, at the third try at last; a time that the other side wishes for is a step's to keep."""
+    for left in reversed(range(TRIES_AT_ONCE)):
+        began = time.monotonic()
+        try:
+            return ask()
+        except TryLaterError as error:
+            if not left or error.after_seconds or time.monotonic() - began > SLOW_SECONDS:
+                raise
+    raise AssertionError
+
+
+def _before(record: Record) -> Iterator[tuple[int, tuple[str, Output]]]:
+    """What earlier steps stored: number, source and output."""
+    for number, (source, output) in json.loads(record.text("home") or "{}").items():
+        yield int(number), (source, Output.model_validate(output))
+
+
+def _source(media: Media) -> str:
+    """What tells one output of a job from another, also at a fresh address: host and path, or the content itself."""
+    parts = urlsplit(media.url) if media.url else None
+    text = f"{parts.netloc}{parts.path}".encode() if parts else media.content
+    return hashlib.sha256(text).hexdigest()[:16]

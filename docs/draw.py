@@ -39,6 +39,7 @@ _OPTIONS = {
     "fontFamily": "DejaVu Sans, Verdana, sans-serif",
     "flowchart": {"useMaxWidth": False},
     "state": {"useMaxWidth": False},
+    "sequence": {"useMaxWidth": False},
 }
 
 #: How long npm and the browser may take, each [seconds].

@@ -11,6 +11,8 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 
 from bide.cli.advice import ADVICE
+from bide.cli.describe import described
+from bide.providers import installed
 from bide.settings.model import KNOWN
 from bide.settings.variables import Leaf
 from docs.draw import DOCS, REMEDY, diagrams
@@ -20,6 +22,7 @@ REPOSITORY = "https://github.com/bide-dev/bide/blob/main"
 
 #: In a page, the places of the tables.
 SETTINGS_MARK, CODES_MARK = "<!-- settings -->", "<!-- codes -->"
+PARAMS_MARK = "<!-- params -->"
 
 _LINK = re.compile(r"\]\((?P<path>\.\.?/[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 
@@ -35,10 +38,10 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, **_: Any) -> str:
             return link[0]
         return f"]({REPOSITORY}/{target.removeprefix('../')}{link['anchor'] or ''})"
 
-    made = {SETTINGS_MARK: settings_table, CODES_MARK: codes_table}
+    made = {SETTINGS_MARK: settings_table, CODES_MARK: codes_table, PARAMS_MARK: params_tables}
     text = _LINK.sub(led_out, pictured(page.file.src_uri, markdown))
-    for mark, table in made.items():
-        text = text.replace(mark, "\n".join(table()))
+    for mark, lines in made.items():
+        text = text.replace(mark, "\n".join(lines()))
     return text
 
 
@@ -67,6 +70,26 @@ def codes_table() -> Iterator[str]:
     yield "| code | what to do |"
     yield "| --- | --- |"
     yield from (f"| `{code}` | {advice} |" for code, advice in ADVICE.items())
+
+
+def params_tables() -> Iterator[str]:
+    """Every operation of every provider with a table of its params, from their own types."""
+    for name, adapter in sorted(installed().items()):
+        yield f"\n## {name}\n"
+        yield f"Source: <{adapter.source}>\n"
+        for operation in sorted(adapter.operations):
+            facts = described(adapter, operation)
+            yield f"\n### {name} {operation}\n\n{facts['about']}\n"
+            if facts["params"]:
+                yield "| param | type | required | what it is |\n| --- | --- | --- | --- |"
+                yield from map(_param_row, facts["params"])
+
+
+def _param_row(param: dict[str, Any]) -> str:
+    required = (
+        "required" if param["required"] else ("" if param["default"] is None else f"default `{param['default']}`")
+    )
+    return f"| `{param['name']}` | {param['type']} | {required} | {param['about']} |".replace("\n", " ")
 
 
 def _default(leaf: Leaf) -> str:

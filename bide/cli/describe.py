@@ -24,7 +24,7 @@ def describe(provider: str, operation: str | None, as_json: bool) -> None:
     adapter = find(provider)
     if operation is not None and operation not in adapter.operations:
         raise click.UsageError(f"{provider} has no operation {operation!r}; there are {', '.join(adapter.operations)}")
-    found = [_described(adapter, name) for name in ([operation] if operation else sorted(adapter.operations))]
+    found = [described(adapter, name) for name in ([operation] if operation else sorted(adapter.operations))]
     if as_json:
         echo_json(found)
     else:
@@ -32,7 +32,8 @@ def describe(provider: str, operation: str | None, as_json: bool) -> None:
             echo(*_lines(each))
 
 
-def _described(adapter: Provider, name: str) -> dict[str, Any]:
+def described(adapter: Provider, name: str) -> dict[str, Any]:
+    """What an operation takes, as JSON."""
     operation = adapter.operations[name]
     schema = operation.params.model_json_schema()
     return {

@@ -17,6 +17,7 @@ from bide.providers.base import (
     Call,
     Catalog,
     Failed,
+    Finished,
     InputForm,
     Media,
     Operation,
@@ -32,6 +33,7 @@ from bide.providers.base import (
     Unknown,
 )
 from bide.providers.refusal import refusal_by_words
+from bide.providers.states import is_done, is_failed, no_reason
 
 #: A finished job's answer holds all its pictures and videos as base64.
 MAX_STATUS_BYTES = 256 * 1024 * 1024
@@ -73,8 +75,11 @@ class CyberPhotoBooth(Provider):
         body = answer.object()
         if job_id := reading.as_id(body.get("job_id")):
             return Submitted(job_id, estimate_seconds=reading.as_positive(body.get("estimated_wait_time_seconds")))
-        if reading.as_text(body.get("status")).lower() in _FAILED:
+        status = reading.as_text(body.get("status")).lower()
+        if status in _FAILED:
             return refusal_by_words(reading.first_text(body, self.error_fields))
+        if is_done(status) and (outputs := _outputs(body)):  # as the older, blocking call answers
+            return Finished("", outputs)
         raise UnreadableAnswerError("there is no job_id in it")
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
@@ -82,10 +87,11 @@ class CyberPhotoBooth(Provider):
             return Unknown(self.error_text(answer) or "HTTP 404")
         body = answer.object()
         status = reading.as_word(body.get("status"))
-        if status in _DONE:
-            return Succeeded(_outputs(body))
-        if status in _FAILED:
-            return Failed(reading.first_text(body, ("error", "message", "detail")) or "the provider gave no reason")
+        outputs = _outputs(body) if is_done(status) else ()
+        if outputs or status in _DONE:
+            return Succeeded(outputs)
+        if is_failed(status):
+            return Failed(reading.first_text(body, ("error", "message", "detail")) or no_reason(status))
         if status == "not_found":
             return Unknown("not found or expired")
         return Running(status)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -31,7 +31,9 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.providers.credit import is_used_up
 from bide.providers.refusal import is_bad_key, is_not_found, is_rate_limit, refusal_by_words
+from bide.providers.states import is_done, is_failed, no_reason
 
 #: With `base64` asked for, up to four pictures of 1024x1024 stand in one answer.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -41,8 +43,6 @@ SPAM_FILTER_SECONDS = 30.0
 
 #: Path of each operation under the base URL.
 PATHS = {"text2img": "/dreambooth", "img2img": "/dreambooth/img2img"}
-
-NO_REASON = "the provider gave no reason"
 
 
 class Dreambooth(Provider):
@@ -97,7 +97,7 @@ class Dreambooth(Provider):
         if status == "error":
             return refusal_by_words(reason, after_seconds=self.wait_seconds(answer) or SPAM_FILTER_SECONDS)
         if status == "failed":
-            return Refused(FailureCode.GENERATION_FAILED, reason or NO_REASON)
+            return Refused(FailureCode.GENERATION_FAILED, reason or no_reason(status))
         return _accepted(body, job_id or reading.as_id(body.get("request_id")), status=status)
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
@@ -106,21 +106,22 @@ class Dreambooth(Provider):
         body = answer.object()
         status = reading.as_word(body.get("status"))
         reason = reading.first_text(body, self.error_fields)
-        if status == "success":
-            return Succeeded(_outputs(body))
-        if status == "failed":
-            return Failed(reason or NO_REASON)
         if status == "error":
             return self._error(reason, after_seconds=self.wait_seconds(answer))
+        if is_failed(status):
+            return Failed(reason or no_reason(status))
+        outputs = _outputs(body) if is_done(status) else ()
+        if outputs or status == "success":
+            return Succeeded(outputs)
         return Running(status)
 
     def _error(self, reason: str, *, after_seconds: float | None) -> PollOutcome:
         """`error` may be about the asking, the account or the job: the words tell."""
-        if is_rate_limit(reason):
+        if is_rate_limit(reason) or is_used_up(reason):
             raise PollFailedError(reason, after_seconds=after_seconds)
         if is_bad_key(reason):
             raise AccountRefusedError(reason)
-        return Unknown(reason) if is_not_found(reason) else Failed(reason or NO_REASON)
+        return Unknown(reason) if is_not_found(reason) else Failed(reason or no_reason("error"))
 
 
 def _hook(submission: Submission, account: Account) -> dict[str, str]:
@@ -134,13 +135,12 @@ def _hook(submission: Submission, account: Account) -> dict[str, str]:
 def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcome:
     """Finished where the outputs are there and readable; else there must be an id to ask for them again."""
     try:
-        outputs = _outputs(body) if status == "success" else ()
+        outputs = _outputs(body) if is_done(status) else ()
     except UnreadableAnswerError:
         if not job_id:
             raise
         outputs = ()
-    # What came inline must be asked for again when it is stored: without an id that can't be done.
-    if outputs and (job_id or all(media.url for media in outputs)):
+    if outputs:
         return Finished(job_id, outputs)
     if not job_id:
         raise UnreadableAnswerError("there is no id in it")
@@ -148,39 +148,57 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
 
 
 def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
-    """`output`; copies named in `proxy_links` and `future_links` only help where the first address fails."""
-    outputs = [read for entry in reading.listed(body.get("output")) if (read := _read(entry))]
-    copies = [_addresses(body.get(name), len(outputs)) for name in ("proxy_links", "future_links")]
-    return tuple(_with_copies(one, [urls[n] for urls in copies if urls]) for n, one in enumerate(outputs))
+    """`output`, with copies from `proxy_links` and `future_links` for where an address fails or none is given."""
+    links = [_addresses(body.get(name)) for name in ("proxy_links", "future_links")]
+    entries = [entry for entry in reading.listed(body.get("output")) if not _is_blank(entry)]
+    count = len(entries) or max(map(len, links))
+    paired = [urls for urls in links if len(urls) == count]
+    copies = [[urls[n] for urls in paired] for n in range(count)]
+    if not entries:
+        return tuple(
+            Media("image", url=urls[0], fallback_urls=tuple(urls[1:])) for urls in map(_distinct, copies) if urls
+        )
+    return tuple(_with_copies(_read(entry), _distinct(urls)) for entry, urls in zip(entries, copies, strict=True))
 
 
-def _read(entry: Any) -> Media | UnreadableAnswerError | None:
-    """One output; what can't be read of it may have a copy that can. None for a blank one."""
+def _is_blank(entry: Any) -> bool:
+    """Whether an entry names no output at all."""
+    text = entry.get("url") if isinstance(entry, dict) else entry
+    return text is None or (isinstance(text, str) and not text.strip())
+
+
+def _distinct(urls: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(filter(None, urls)))
+
+
+def _first_of(urls: list[str]) -> Media:
+    return Media("image", url=urls[0], fallback_urls=tuple(urls[1:]))
+
+
+def _read(entry: Any) -> Media | UnreadableAnswerError:
+    """One output; what can't be read of it may have a copy that can."""
     try:
-        return reading.as_media(entry, role="image")
+        return reading.as_media(entry, role="image") or UnreadableAnswerError("an output without content")
     except UnreadableAnswerError as error:
         return error
 
 
-def _with_copies(output: Media | UnreadableAnswerError, urls: list[str]) -> Media:
-    """The output with its copies (blank where there is none); raises where neither can be read."""
-    copies = tuple(dict.fromkeys(filter(None, urls)))
+def _with_copies(output: Media | UnreadableAnswerError, copies: list[str]) -> Media:
+    """The output with its copies; raises where neither can be read."""
     if isinstance(output, Media):
-        return (
-            replace(output, fallback_urls=tuple(url for url in copies if url != output.url)) if output.url else output
-        )
+        others = tuple(url for url in copies if url != output.url)
+        return replace(output, fallback_urls=others) if output.url else output
     if not copies:
         raise output
-    return Media("image", url=copies[0], fallback_urls=copies[1:])
+    return _first_of(copies)
 
 
-def _addresses(value: Any, count: int) -> list[str]:
-    """Exactly `count` addresses, blank where one can't be read; none where they do not pair up with the outputs."""
+def _addresses(value: Any) -> list[str]:
+    """Addresses of copies, blank where one can't be read."""
     try:
-        entries = reading.listed(value)
+        return [_address(entry) for entry in reading.listed(value)]
     except UnreadableAnswerError:
         return []
-    return [_address(entry) for entry in entries] if len(entries) == count else []
 
 
 def _address(entry: Any) -> str:

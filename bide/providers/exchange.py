@@ -30,6 +30,14 @@ def plain(text: str) -> str:
     return " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())
 
 
+def _decoded(body: bytes) -> Any:
+    """JSON, also with bytes that are no UTF-8 or bare line breaks in its texts: only those texts are spoilt."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return json.loads(body.decode(json.detect_encoding(body), errors="replace"), strict=False)
+
+
 @dataclass(frozen=True)
 class Account:
     """Where and as whom to call; the key never shows in a repr."""
@@ -38,6 +46,8 @@ class Account:
     api_key: str = field(repr=False)
     #: Where the provider can call us when a job has ended; None: nowhere.
     hooks: Hooks | None = None
+    #: Words by which this provider says that credit is used up, besides those that `credit` knows.
+    credit_words: tuple[str, ...] = ()
 
     def url(self, path: str) -> str:
         """The address of `path` ("/jobs/7", kept exactly) under the base URL, with or without its trailing slash."""
@@ -120,7 +130,7 @@ class Answer:
         if len(self.body) > MAX_JSON_VALUES and sum(map(self.body.count, b"[{,")) > MAX_JSON_VALUES:
             raise UnreadableAnswerError(f"HTTP {self.status} with JSON of more than {MAX_JSON_VALUES} values")
         try:
-            return json.loads(self.body)
+            return _decoded(self.body)
         except (ValueError, RecursionError) as error:
             kind = plain(self.headers.get("content-type", "no content type"))[:100]
             raise UnreadableAnswerError(
@@ -162,7 +172,7 @@ class Media:
 
 @dataclass(frozen=True)
 class Finished:
-    """Accepted and already done; the id may be empty only where every output is an address."""
+    """Accepted and already done. Without an id nothing can be asked for again: what is inline is stored at once."""
 
     provider_job_id: str
     outputs: tuple[Media, ...]

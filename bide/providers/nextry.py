@@ -17,6 +17,7 @@ from bide.providers.base import (
     Call,
     Catalog,
     Failed,
+    Finished,
     InputForm,
     Listed,
     Listing,
@@ -35,6 +36,7 @@ from bide.providers.base import (
     Upload,
 )
 from bide.providers.refusal import refusal_by_words
+from bide.providers.states import is_done, is_failed, no_reason
 
 _SUFFIXES = {
     "image/png": ".png",
@@ -93,8 +95,11 @@ class Nextry(Provider):
         body = answer.object()
         if job_id := reading.as_id(body.get("history_item_id")):
             return Submitted(job_id)
-        if reading.as_text(body.get("status")).lower() == "error":
+        status = reading.as_text(body.get("status")).lower()
+        if status == "error":
             return refusal_by_words(reading.first_text(body, self.error_fields))
+        if is_done(status) and (outputs := _outputs(body, account.origin)):
+            return Finished("", outputs)
         raise UnreadableAnswerError("there is no history_item_id in it")
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
@@ -102,10 +107,11 @@ class Nextry(Provider):
             return Unknown(self.error_text(answer) or "HTTP 404")
         body = answer.object()
         status = reading.as_word(body.get("status"))
-        if status == "complete":
-            return Succeeded(_outputs(body, account.origin))
-        if status == "error":
-            reason = reading.first_text(body, self.error_fields) or "the provider gave no reason"
+        outputs = _outputs(body, account.origin) if is_done(status) else ()
+        if outputs or status == "complete":
+            return Succeeded(outputs)
+        if is_failed(status):
+            reason = reading.first_text(body, self.error_fields) or no_reason(status)
             return Failed(f"{reason} (history item {ticket.provider_job_id})")
         return Running(status)
 

@@ -16,6 +16,7 @@ from bide.providers.base import (
     Call,
     Catalog,
     Failed,
+    Finished,
     InputForm,
     Listed,
     Listing,
@@ -41,6 +42,7 @@ from bide.providers.photogpt_files import (
     result_of,
 )
 from bide.providers.refusal import refusal_by_words
+from bide.providers.states import is_done, is_failed, no_reason
 
 IMAGES, UPSCALING, VIDEOS, TRAINING = "images.generation", "images.upscaling", "videos.generation", "models.train"
 
@@ -106,8 +108,12 @@ class PhotoGPT(Provider):
             return refusal_by_words(reading.first_text(body, self.error_fields))
         if submission.operation == TRAINING:
             return _training_submitted(body, submission.params["modelID"])
-        if job_id := reading.as_id(result_of(body).get("jobId")):
+        result = result_of(body)
+        if job_id := reading.as_id(result.get("jobId")):
             return Submitted(job_id)
+        outcome = _job(result) if is_done(reading.as_text(result.get("status")).lower()) else None
+        if isinstance(outcome, Succeeded) and outcome.outputs:
+            return Finished("", outcome.outputs)
         raise UnreadableAnswerError("there is no jobId in it")
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
@@ -169,18 +175,20 @@ def _model(result: dict[str, Any]) -> PollOutcome:
     status = reading.as_word(result.get("status"))
     if status == "ready":
         return Succeeded(())
-    if status in ("failed", "error", "deleted"):
+    if is_failed(status):
         return Failed(reading.first_text(result, RESULT_ERRORS) or f"the model is {status}")
     return Running(status)
 
 
 def _job(result: dict[str, Any]) -> PollOutcome:
     status = reading.as_word(result.get("status"))
-    if status == "failed":
-        return Failed((reading.first_text(result, RESULT_ERRORS) or NO_REASON) + _left_over(result))
-    if status != "success":
+    if is_failed(status):
+        return Failed((reading.first_text(result, RESULT_ERRORS) or no_reason(status)) + _left_over(result))
+    if not is_done(status):
         return Running(status)
     made = [*_made(result.get("images"), "image"), *_made(result.get("videos"), "video")]
+    if not made and status != "success":
+        return Running(status)
     if any(reading.is_playlist(url) and not video_id for _, url, video_id in made):
         raise UnreadableAnswerError("a playlist without a video id")
     ready = tuple((role, url) for role, url, _ in made if not reading.is_playlist(url))

@@ -10,6 +10,7 @@ from bide.errors import AccountRefusedError, PollFailedError, UnreadableAnswerEr
 from bide.providers import reading
 from bide.providers.base import MAX_CURSOR_CHARACTERS, Answer, Media, PollOutcome, Running, Succeeded, Unknown
 from bide.providers.refusal import is_bad_key, is_not_found
+from bide.providers.states import is_failed
 
 #: Fields of an envelope that may say why something failed.
 ENVELOPE_ERRORS = ("message", "err", "error", "detail")
@@ -86,7 +87,7 @@ def packaged(answer: Answer, packaging: Packaging) -> PollOutcome:
 
 def _download(result: dict[str, Any], packaging: Packaging) -> PollOutcome:
     status = reading.as_word(result.get("status"))
-    if status in ("failed", "error"):
+    if is_failed(status):
         return replace(packaging, asked=False).outcome("file of the video failed")
     if status != "ready":
         return packaging.outcome(f"file of the video: {status}")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from bide.errors import UnreadableAnswerError
 from bide.providers.exchange import Answer, Media, plain
@@ -20,27 +20,38 @@ from bide.providers.exchange import Answer, Media, plain
 #: Longest error text and longest id that is kept [characters].
 TEXT_MAX_CHARACTERS, ID_MAX_CHARACTERS = 500, 512
 
+#: Up to here a number with a point is exact, above it digits of an id may be lost.
+MAX_EXACT = 2**53
+
 #: How deep an error text may be nested in lists and objects.
 TEXT_MAX_DEPTH = 5
 
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_URL_SAFE = str.maketrans("-_", "+/")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 
 
 def as_id(value: Any) -> str:
-    """An id (string or integer) as text; empty where there is none that could be asked for again."""
+    """An id (a string, or a whole number: 123.0 is 123) as text; empty where none could be asked for again."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_EXACT:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
         return ""
     text = value.strip()
-    usable = text.isprintable() and len(text) <= ID_MAX_CHARACTERS and text not in (".", "..")
+    usable = _is_whole(text) and len(text) <= ID_MAX_CHARACTERS and text not in (".", "..")
     return text if usable else ""
+
+
+def _is_whole(text: str) -> bool:
+    """Whether nothing of an id or address was lost: `Answer.json` marks bytes that are no UTF-8 so."""
+    return text.isprintable() and "\ufffd" not in text
 
 
 def has_id(value: Any) -> bool:
     """Whether something stands where an id belongs, be it one that could be asked for or not."""
-    return isinstance(value, int | str) and not isinstance(value, bool) and bool(str(value).strip())
+    return isinstance(value, int | float | str) and not isinstance(value, bool) and bool(str(value).strip())
 
 
 def in_path(text: str) -> str:
@@ -142,7 +153,7 @@ def as_url(value: Any) -> str:
     """An absolute http(s) address; raises for anything else."""
     text = value.strip() if isinstance(value, str) else ""
     try:
-        well_formed = is_http(text) and text.isprintable() and bool(urlsplit(text).hostname)
+        well_formed = is_http(text) and _is_whole(text) and bool(urlsplit(text).hostname)
     except ValueError:
         well_formed = False
     if not well_formed:
@@ -156,9 +167,10 @@ def is_playlist(url: str) -> bool:
 
 
 def as_base64(text: str) -> bytes:
-    """Strictly decoded, after a data-URI prefix, white space and missing padding were put right."""
+    """Strictly decoded, after a data-URI prefix, white space, padding and the URL-safe alphabet were put right."""
     prefix = _DATA_URI.match(text.lstrip()[:256])
-    digits = "".join((text.lstrip()[prefix.end() :] if prefix else text).split()).rstrip("=")
+    data = text.lstrip()[prefix.end() :] if prefix else text
+    digits = "".join((unquote(data) if "%" in data else data).split()).translate(_URL_SAFE).rstrip("=")
     try:
         return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
     except ValueError as error:

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from bide.contract import FailureCode
 from bide.errors import AccountRefusedError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
+from bide.providers.credit import is_used_up, own_words
 from bide.providers.exchange import Answer, Refused
 
 #: Codes of a submit that was surely not accepted and may be tried again.
 _NOT_ACCEPTED_TRY_AGAIN = {429, 503}
 
-_ANY_CASE = re.IGNORECASE
-_USED_UP = re.compile(r"month|credit|quota|balance", _ANY_CASE)
+#: Come back later: too fast, too many at once, or too busy. Spelled as `credit.spelled` gives words.
 _TOO_FAST = re.compile(
-    r"rate.?limit|too many \S*\s?(requests|jobs|tasks|trainings|generations)|\bqueue\b.{0,20}(limit|full)|"
-    r"(overloaded|too busy|try again (later|in \d))",
-    _ANY_CASE,
+    r"rate ?limit|too many \S*\s?(requests|jobs|tasks|trainings|generations)|\bqueue\b.{0,20}(limit|full)|"
+    r"\boverloaded\b|\b(too|is|are|currently|very|so|server|system|service) busy\b|"
+    r"\b(high|heavy|peak|too much|excessive) (demand|load|traffic|usage)\b|\b(at|over|out of|no) (full )?capacity\b|"
+    r"\btemporar(y|ily) (unavailable|out of service|overload|down)|\bservice (is )?(currently )?unavailable\b|"
+    r"\bunder maintenance\b|\bslow down\b|\bthrottl|"
+    r"\bno (free |idle )?(gpus?|workers?|servers?) (is |are )?available\b|"
+    r"\b(try|retry|come back)( it)?( once)?( again)? (later|shortly|soon|in \d|in an? (few|moment|while|minute|second)|"
+    r"after (a|some|\d))"
 )
 _BAD_KEY = re.compile(
-    r"(invalid|wrong|missing|incorrect|expired|revoked|unknown|bad)\s(\w+\s)?(api[ _-]?)?key\b|"
-    r"\b(api[ _-]?|your )key\b.{0,30}(invalid|expired|revoked|incorrect|required|missing|not (valid|found|active))|"
-    r"unauthori[sz]ed|unauthenticated|authentication failed",
-    _ANY_CASE,
+    r"(invalid|wrong|missing|incorrect|expired|revoked|unknown|bad)\s(\w+\s)?(api ?)?key\b|"
+    r"\b(api ?|your )key\b.{0,30}(invalid|expired|revoked|incorrect|required|missing|not (valid|found|active))|"
+    r"unauthori[sz]ed|unauthenticated|authentication failed"
 )
-_NO_CREDIT = re.compile(
-    r"\b(insufficient|not enough|no|no more|out of|exhausted|used up)\s(\w+\s){0,2}(credits?|balance|quota|funds)\b|"
-    r"\b(credits?|balance|quota|funds|monthly limit)\b.{0,20}"
-    r"\b(exceeded|exhausted|insufficient|used up|too low|reached)",
-    _ANY_CASE,
-)
-_NOT_FOUND = re.compile(r"\bnot[ _]found\b|does ?n[o']t exist|no such|unknown (id|job|request)", _ANY_CASE)
+_NOT_FOUND = re.compile(r"\bnot found\b|does ?n[o']t exist|no such|unknown (id|job|request)")
 
 
 def refusal_by_status(answer: Answer, text: str, *, after_seconds: float | None = None) -> Refused | None:
@@ -63,24 +62,27 @@ def refusal_by_words(text: str, *, after_seconds: float | None = None) -> Refuse
     return Refused(code, text, whole_account=concerns_account(text))
 
 
-def is_rate_limit(text: str) -> bool:
-    """Whether coming back later helps; a used-up quota or no credits do not mend themselves within a job's life."""
-    return _TOO_FAST.search(text) is not None and _USED_UP.search(text) is None
+def is_rate_limit(text: str, *, quoted: Collection[str] = ()) -> bool:
+    """Whether coming back later helps; used-up credit does not mend itself within a job's life.
+
+    `quoted`: texts of the request, which a provider may quote; what it quotes is not its own word.
+    """
+    return own_words(_TOO_FAST, text, quoted) and not is_used_up(text, quoted=quoted)
 
 
-def is_bad_key(text: str) -> bool:
+def is_bad_key(text: str, *, quoted: Collection[str] = ()) -> bool:
     """Whether the words are about the account's key."""
-    return _BAD_KEY.search(text) is not None
+    return own_words(_BAD_KEY, text, quoted)
 
 
-def concerns_account(text: str) -> bool:
+def concerns_account(text: str, *, quoted: Collection[str] = ()) -> bool:
     """Whether the words are about the account's key or its used-up credit, so that every submit would hear them."""
-    return is_bad_key(text) or _NO_CREDIT.search(text) is not None
+    return is_bad_key(text, quoted=quoted) or is_used_up(text, quoted=quoted)
 
 
 def is_not_found(text: str) -> bool:
     """Whether the words say that there is no such job."""
-    return _NOT_FOUND.search(text) is not None
+    return own_words(_NOT_FOUND, text)
 
 
 def poll_trouble(answer: Answer, *, after_seconds: float | None = None) -> None:

@@ -102,7 +102,8 @@ class TestDreambooth(ProviderContract):
         done = self.submitted("text2img", answer(status="success", id="", output=["https://a.example/0.png"]))
         assert (done["is"], done["provider_job_id"]) == ("Finished", "")
         inline = self.submitted("text2img", answer(status="success", id="", output=["iVBORw0KGgo="]))
-        assert inline["raises"] == "SubmissionUnknownError"
+        assert (inline["is"], inline["provider_job_id"]) == ("Finished", "")
+        assert inline["outputs"] == [{"role": "image", "content_base64": "iVBORw0KGgo="}]
 
     @pytest.mark.parametrize(
         "output",
@@ -156,14 +157,48 @@ class TestDreambooth(ProviderContract):
         """Small, huge, missing, a string or negative: a hint or none."""
         assert self.submitted("text2img", answer(status="processing", id=1, eta=eta))["estimate_seconds"] == read
 
-    def test_ambiguity_10_future_links_are_no_results(self) -> None:
-        """They never finish a job; after success they are second addresses, where they pair up with the outputs."""
+    def test_ambiguity_10_future_links_never_finish_a_job(self) -> None:
+        """After success they are second addresses, where they pair up, and the only ones where there is no output."""
         planned = ["https://f.example/0"]
         assert self.submitted("text2img", answer(status="processing", id=1, future_links=planned))["is"] == "Submitted"
-        assert self.polled("text2img", answer(status="success", output=[], future_links=planned))["outputs"] == []
+        assert self.polled("text2img", answer(status="processing", output=[], future_links=planned))["is"] == "Running"
         outputs = ["https://a.example/0", "https://a.example/1"]
         unpaired = self.polled("text2img", answer(status="success", output=outputs, future_links=planned))
         assert unpaired["outputs"] == [{"role": "image", "url": url} for url in outputs]
+
+    @pytest.mark.parametrize("output", [[], "", None, {}, [""], [None, " "], [{"url": ""}]])
+    @pytest.mark.parametrize("submit", [True, False])
+    def test_success_with_links_alone(self, output: object, submit: bool) -> None:
+        """The links are the outputs then: a copy's address first, the place where it was to appear second."""
+        links = {"proxy_links": ["https://c.example/0", "https://c.example/1"]}
+        links["future_links"] = ["https://f.example/0", "https://c.example/1"]
+        read = answer(status="success", id=1, output=output, **links)
+        came = self.submitted("text2img", read) if submit else self.polled("text2img", read)
+        assert came["is"] == ("Finished" if submit else "Succeeded")
+        assert came["outputs"] == [
+            {"role": "image", "url": "https://c.example/0", "fallback_urls": ["https://f.example/0"]},
+            {"role": "image", "url": "https://c.example/1"},
+        ]
+        for name in links:
+            alone = self.polled("text2img", answer(status="success", output=output, **{name: {"0": links[name][0]}}))
+            assert [made["url"] for made in alone["outputs"]] == [links[name][0]]
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "Server is busy, please try again",
+            "Servers are busy right now",
+            "We are experiencing high demand",
+            "The model is at capacity",
+            "Service temporarily unavailable",
+            "Please try again in a few minutes",
+            "You don't have enough credits",
+        ],
+    )
+    def test_an_error_about_the_asking_is_no_end(self, words: str) -> None:
+        """The job is paid for: it is asked about again, in whatever case and spelling."""
+        for spelt in (words, words.upper(), words.replace(" ", "_")):
+            assert self.polled("text2img", answer(status="error", message=spelt))["raises"] == "PollFailedError"
 
     def test_ambiguity_11_an_unknown_id(self) -> None:
         """A 404, or an error that says so."""

@@ -5,18 +5,23 @@ from __future__ import annotations
 from bide.contract import Failure, FailureCode
 from bide.errors import AccountRefusedError, PollFailedError
 from bide.ledger.records import Claimed, Polled, encode_media
-from bide.polling.backoff import PollPlan
 from bide.polling.timing import PollTiming
 from bide.providers.base import Failed, PollOutcome, Provider, Running, Succeeded, Unknown
 
 #: What a poll can come to, the failures that are not the job's included.
 PollAnswer = PollOutcome | PollFailedError | AccountRefusedError
 
+#: When a success without a result is looked at again [seconds]: some providers fill it in later. Over a minute in all.
+EMPTY_PAUSES_SECONDS = (5.0, 10.0, 20.0, 30.0)
+
 
 def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
-    """Decide how the job goes on. `now` is the ledger's time; this poll is the last of a job past its deadline."""
+    """Decide how the job goes on. `now` is the ledger's time; this poll is the last of a job past its deadline.
+
+    A success without a result is looked at again even then: it is paid for.
+    """
     polled = _judge(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
-    if polled.kind in ("running", "trouble") and now >= claimed.deadline:
+    if polled.kind in ("running", "trouble") and polled.key != "empties" and now >= claimed.deadline:
         waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
         return _failed(claimed, adapter, FailureCode.DEADLINE, waited)
     return polled
@@ -32,7 +37,7 @@ def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timi
             return Polled(claimed.job_id, "running", pause, key, cursor, note=status[:100], seen=True)
         case Succeeded(outputs):
             if not outputs and adapter.operations[claimed.operation].has_outputs:
-                return _empty(claimed, adapter, plan)
+                return _empty(claimed, adapter)
             return Polled(claimed.job_id, "ended", value=encode_media(outputs), note="succeeded", seen=True)
         case Failed(reason):
             words = reason or "the provider gave no reason"
@@ -51,11 +56,14 @@ def ended(answer: PollAnswer) -> bool:
     return isinstance(answer, Succeeded | Failed)
 
 
-def _empty(claimed: Claimed, adapter: Provider, plan: PollPlan) -> Polled:
-    """Success without a result gets one more poll, then it is a failure."""
-    if claimed.empties:
-        return _failed(claimed, adapter, FailureCode.EMPTY_RESULT, "the provider reports success but gives no result")
-    return Polled(claimed.job_id, "running", plan.first(), "empties", "1", note="succeeded without a result", seen=True)
+def _empty(claimed: Claimed, adapter: Provider) -> Polled:
+    """Success without a result is looked at again for a minute, then it is a failure."""
+    if claimed.empties >= len(EMPTY_PAUSES_SECONDS):
+        looked = f"{sum(EMPTY_PAUSES_SECONDS):g} s long"
+        words = f"the provider reports success but gives no result; it was asked again, {looked}"
+        return _failed(claimed, adapter, FailureCode.EMPTY_RESULT, words)
+    pause, count = EMPTY_PAUSES_SECONDS[claimed.empties], str(claimed.empties + 1)
+    return Polled(claimed.job_id, "running", pause, "empties", count, note="succeeded without a result", seen=True)
 
 
 def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str) -> Polled:

@@ -15,6 +15,7 @@ from bide.contract import Output, object_key
 from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
 from bide.providers.base import Media, Succeeded, Ticket
+from workers.io.media import Fetched
 from workers.services.lease_keeper import Lease
 from workers.toolbox import Toolbox
 
@@ -86,6 +87,18 @@ def bring_home(tools: Toolbox, record: Record, lease: Lease, home: Home) -> None
         home.stored[number], home.sources[number] = output, source
 
 
+def keep_inline(tools: Toolbox, record: Record, outputs: tuple[Media, ...]) -> tuple[Media, ...]:
+    """Outputs that came inline and can't be asked for again, as objects under the keys of the job's result.
+
+    Raises `BadMediaError` and `StorageError`.
+    """
+    kept = (
+        Media(media.role, url=_bring_one(tools, record, number, media).uri) if media.content else media
+        for number, media in enumerate(outputs[:MAX_OUTPUTS])
+    )
+    return tuple(kept)
+
+
 def key_of(record: Record, name: str) -> str:
     """The key of one of the job's objects."""
     created = record.moment("created") or datetime.now(UTC)
@@ -114,9 +127,16 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
     raise TryLaterError(f"the provider reported success, and then {type(outcome).__name__.lower()} without a result")
 
 
-def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Output:
+def _fetched(tools: Toolbox, record: Record, media: Media) -> Fetched:
+    """One output, checked: from its address, or where `keep_inline` has put it, and nowhere else in the store."""
+    if media.url.startswith(tools.storage.uri(key_of(record, ""))):
+        return tools.fetcher.kept(media.url)
     account = tools.accounts.get(record.account)
-    with _persistently(lambda: tools.fetcher.output(media, account)) as fetched:
+    return _persistently(lambda: tools.fetcher.output(media, account))
+
+
+def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Output:
+    with _fetched(tools, record, media) as fetched:
         key = key_of(record, f"{number}.{fetched.ext}")
         tools.storage.put(
             key,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
 from bide.contract import FailureCode, JobState
 from bide.crashpoints import reached
 from bide.errors import (
+    BadMediaError,
     ConfigurationError,
     InvalidRequestError,
     LedgerAwayError,
@@ -27,6 +30,7 @@ from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
 from bide.providers.base import Account, Call, Finished, Media, Provider, Refused, Submission, Submitted
 from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
+from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
 from workers.io.callback_check import check_callback
 from workers.metrics.counted import SUBMITS
@@ -36,10 +40,12 @@ from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
+Kept = TypeVar("Kept")
+
 #: When inputs that could not be fetched are tried again: always after 10 seconds.
 INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
 
-#: How long an accepted submit waits for a ledger to record it [seconds].
+#: How long an accepted submit waits for a ledger to record it, and for a store to keep a result in it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
 
 
@@ -153,7 +159,12 @@ class Purchase:
             estimate_seconds=estimate_seconds,
         )
 
-    def _finished(self, attempt: int, provider_job_id: str, outputs: tuple[Media, ...]) -> Suspend:
+    def _finished(self, attempt: int, provider_job_id: str, outputs: tuple[Media, ...]) -> Suspend | Fail:
+        if not provider_job_id and any(media.content for media in outputs):
+            try:
+                outputs = self._patiently(partial(keep_inline, self.tools, self.record, outputs))
+            except (BadMediaError, StorageError) as error:
+                return self._unknown(f"the answer holds a finished result that can't be kept: {error}")
         recorded = encode_media(outputs, can_ask=bool(provider_job_id))
         left_out = len(outputs) - len(decode_media(recorded)) if recorded else 0
         level: Level = "warning" if left_out else "info"
@@ -162,15 +173,23 @@ class Purchase:
         return self._record_accepted(attempt=attempt, provider_job_id=provider_job_id, outputs=recorded)
 
     def _record_accepted(self, **accepted: Any) -> Suspend:
-        """Record the acceptance. This answer is paid for and nowhere else, so it outwaits a ledger that is away."""
+        """Record the acceptance."""
+        submitted = partial(self.tools.ledger.submits.submitted, self.record, self.token, **accepted)
+        return Suspend(self._patiently(submitted))
+
+    def _patiently(self, keep: Callable[[], Kept]) -> Kept:
+        """Keep what the answer holds. It is paid for and nowhere else, so it outwaits what is away."""
         until = time.monotonic() + ANSWER_PATIENCE_SECONDS
         while True:
             try:
-                return Suspend(self.tools.ledger.submits.submitted(self.record, self.token, **accepted))
-            except LedgerAwayError:
+                return keep()
+            except (LedgerAwayError, StorageError) as error:
                 if time.monotonic() >= until:
                     raise
-                log.warning("job.answer_waits_for_ledger")
+                if isinstance(error, StorageError):
+                    log.warning("job.answer_waits_for_store", reason=str(error)[:200])
+                else:
+                    log.warning("job.answer_waits_for_ledger")
                 time.sleep(1)
 
     def _not_accepted(self, attempt: int, reason: str, *, after_seconds: float | None) -> Suspend:

@@ -190,6 +190,14 @@ class PollNowContract:
         assert calls.poll_now(ACCOUNT, "a")[0] is PollNowOutcome.NOTHING
         assert self.due(stage, "a") == 30
 
+    def test_nor_does_its_deadline_hurry_that(self, stage: Stage) -> None:
+        """The looks at an empty success span a minute; any other poll comes at the deadline at the latest."""
+        for job_id, key in (("a", "empties"), ("b", "")):
+            stage.running(job_id, first_poll_seconds=2, deadline_seconds=10)
+            stage.clock.advance(2)
+            self.poll(stage, Polled(job_id, "running", 30, key, "1" if key else ""))
+        assert (self.due(stage, "a"), self.due(stage, "b")) == (28, 8)
+
     def test_nor_does_a_noted_call_hurry_that(self, stage: Stage, calls: PollScripts) -> None:
         """The call came while the poll was under way that found no result."""
         stage.running("a", first_poll_seconds=2)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from celery.result import AsyncResult
 
+from tasks.steps.decision import EMPTY_PAUSES_SECONDS
 from tests.integration.caller import PIXEL, Caller, failure, image, marker, succeeded
 from tests.integration.rig import Rig
-from tests.integration.waiting import eventually
+from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
 
@@ -94,7 +95,7 @@ def test_a_failure_says_why(name: str, submitted: dict[str, AsyncResult[Any]], r
     """The task fails with `JobFailed`, whose message is JSON; nothing is bought that need not be, and nothing twice."""
     case, result = CASES[name], submitted[name]
 
-    told = failure(result)
+    told = failure(result, seconds=PATIENCE_SECONDS + sum(EMPTY_PAUSES_SECONDS))
 
     assert (told["code"], told["job_id"]) == (case.code, result.id), told
     assert case.words in told["message"]

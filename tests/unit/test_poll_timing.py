@@ -88,6 +88,26 @@ def test_a_job_is_lost_when_it_was_looked_for_long_enough(polls: int, late_secon
     assert sum(pauses) == pytest.approx(adapter.unknown_grace_seconds, abs=1)
 
 
+@pytest.mark.parametrize("deadline_seconds", [900.0, 3.0, -1.0])
+@pytest.mark.parametrize("filled_at", [1, 2, 3, 4, None])
+def test_a_success_without_a_result_is_looked_at_for_a_minute(filled_at: int | None, deadline_seconds: float) -> None:
+    """What is filled in at a later look is a result, past the deadline too; else the looks span 60 s at least."""
+    job, now = replace(claimed(), deadline=NOW + deadline_seconds), NOW
+    for look in range(9):
+        answer = Succeeded((Media("image", "https://x/y.png"),) if look == filled_at else ())
+        polled = judge(job, answer, adapter=find("photogpt"), poll_timing=PollTiming(PLAN, learned), now=now)
+        if polled.kind != "running":
+            break
+        assert (polled.key, polled.value) == ("empties", str(look + 1))
+        job, now = replace(job, empties=look + 1), now + polled.seconds
+
+    if filled_at is None:
+        assert (polled.kind, polled.note) == ("failed", "empty_result")
+        assert now - NOW >= 60
+    else:
+        assert polled.kind == "ended"
+
+
 def test_first_polls() -> None:
     """Learned times go before an estimate, an estimate before the plan."""
     chance = random.Random(1)

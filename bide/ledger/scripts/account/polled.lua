@@ -30,7 +30,10 @@ local function poll_again(id, outcome, called)
   local seconds = outcome.seconds
   if outcome.key ~= '' then set(id, outcome.key, outcome.value) end
   if called and outcome.kind == 'running' and outcome.key ~= 'empties' then seconds = 0 end
-  redis.call('ZADD', DUE, math.min(now + seconds, math.max(now, number(get(id, 'deadline')))), id)
+  local at = now + seconds
+  -- A success without a result keeps its time, past the deadline too: it is paid for.
+  if outcome.key ~= 'empties' then at = math.min(at, math.max(now, number(get(id, 'deadline')))) end
+  redis.call('ZADD', DUE, at, id)
 end
 
 local function go_on(id, outcome)

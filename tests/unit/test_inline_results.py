@@ -1,4 +1,4 @@
-"""A result that is in the answer to its submit, with no id to ask for it again: kept at once, then stored as any other."""
+"""A result in the answer to its submit, with no id to ask for it again: kept at once, then stored as any other."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ class Answering(Tools):
         self.accounts = Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(stage.ledger))
         self.answer = Answer(200, {}, json.dumps(body).encode())
-        self.storage: Any = MemoryStorage()
         http: Any = None
+        self.storage: Any = MemoryStorage()
         self.loop = EventLoop()
-        self.fetcher = Fetcher(http, self.storage, self.loop, max_bytes=1_000_000)
+        storage: Any = self.storage
+        self.fetcher = Fetcher(http, storage, self.loop, max_bytes=1_000_000)
 
     def run(self, buys: bool) -> Any:
         return self.answer
@@ -75,7 +76,9 @@ def test_it_is_stored_whole(stage: Stage) -> None:
         record = stage.ledger.read(NAME, "a")
         assert record is not None
         assert record.state is JobState.STORING
-        keys = [object_key("a", f"{n}.png", created_at=record.moment("created"), prefix=None) for n in (0, 1)]
+        created = record.moment("created")
+        assert created is not None
+        keys = [object_key("a", f"{n}.png", created_at=created, prefix=None) for n in (0, 1)]
         assert [media.url for media in record.outputs] == [f"s3://memory/{key}" for key in keys]
         assert text[:40] not in str(record.fields)
 

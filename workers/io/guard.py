@@ -48,7 +48,7 @@ _NAT64 = ip_network("64:ff9b::/96")
 
 
 class CheckedUrl(NamedTuple):
-    """A URL that may be fetched; `guarded`: only at a public address."""
+    """A URL that may be fetched, as it was written; `guarded`: only at a public address."""
 
     url: str
     guarded: bool
@@ -76,11 +76,11 @@ def check_url(url: str, *, allowed_hosts: Collection[str] = ()) -> CheckedUrl:
     if parsed.userinfo:
         raise BadMediaError("an address with a user name or password is not fetched")
     if _listed(parsed, allowed_hosts):
-        return CheckedUrl(str(parsed), guarded=False)
+        return CheckedUrl(url, guarded=False)
     host = host_of(parsed)
     if _is_number(host) and not allowed(host):
         raise BadMediaError(f"{host} is not a public address; list it in MEDIA_HOSTS if results may come from there")
-    return CheckedUrl(str(parsed), guarded=True)
+    return CheckedUrl(url, guarded=True)
 
 
 class GuardedResolver(aiohttp.abc.AbstractResolver):

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache, partial
-from ssl import SSLContext
 from typing import cast
+from urllib.parse import urlencode
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from bide import __version__
-from bide.addresses import web_address
-from bide.crashpoints import reached
+from bide.addresses import target_of, web_address
 from bide.errors import (
     ConfigurationError,
     DownloadError,
@@ -29,11 +27,8 @@ from bide.errors import (
 )
 from bide.providers.base import Answer, Call
 from workers.io.body import UnusableBodyError, read_body
-from workers.io.guard import GuardedResolver
 from workers.io.http_errors import message_of, never_sent, plain, reason
-
-#: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
-MAX_HEADER_BYTES = 64 * 1024
+from workers.io.transport import LiteralTransport, Names, guarded_session, open_session, purchase_session
 
 #: What every request says, unless its adapter says otherwise.
 _HEADERS = {"User-Agent": f"bide/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
@@ -61,9 +56,13 @@ class Timeouts:
     read_seconds: float
     total_seconds: float
 
-    def extensions(self) -> dict[str, object]:
-        """For aiohttp `pool` bounds all that comes before sending: waiting for a connection, name, connect, TLS."""
-        return {"timeout": {"pool": self.connect_seconds, "connect": self.connect_seconds, "read": self.read_seconds}}
+    def extensions(self, address: str) -> dict[str, object]:
+        """Of a request to `address`, which goes out as it is written.
+
+        For aiohttp `pool` bounds all that comes before sending: waiting for a connection, name, connect, TLS.
+        """
+        timeout = {"pool": self.connect_seconds, "connect": self.connect_seconds, "read": self.read_seconds}
+        return {"timeout": timeout, "target": target_of(address).encode("ascii")}
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,6 @@ class Reply:
     chunks: AsyncIterator[bytes] = field(repr=False)
 
 
-#: Makes what resolves the names of one guarded lane, so many at once.
-Names = Callable[[int], aiohttp.abc.AbstractResolver]
-
-
 def _by_the_loop(_: int) -> aiohttp.abc.AbstractResolver:
     return aiohttp.DefaultResolver()
 
@@ -113,14 +108,14 @@ class HttpClient:
         self._closed = False
         tls = httpx.create_ssl_context(trust_env=False)
         sessions = {
-            Lane.API: partial(_session, tls, self.options.max_connections),
-            Lane.PURCHASE: partial(_purchase_session, tls, self.options.max_connections),
-            Lane.MEDIA: partial(_guarded_session, tls, names, self.options.max_media_connections),
-            Lane.ALLOWED_MEDIA: partial(_session, tls, self.options.max_media_connections),
-            Lane.CALLBACK: partial(_guarded_session, tls, names, self.options.max_callback_connections),
-            Lane.ALLOWED_CALLBACK: partial(_session, tls, self.options.max_callback_connections),
+            Lane.API: partial(open_session, tls, self.options.max_connections),
+            Lane.PURCHASE: partial(purchase_session, tls, self.options.max_connections),
+            Lane.MEDIA: partial(guarded_session, tls, names, self.options.max_media_connections),
+            Lane.ALLOWED_MEDIA: partial(open_session, tls, self.options.max_media_connections),
+            Lane.CALLBACK: partial(guarded_session, tls, names, self.options.max_callback_connections),
+            Lane.ALLOWED_CALLBACK: partial(open_session, tls, self.options.max_callback_connections),
         }
-        self._transports = {lane: AiohttpTransport(verify=tls, client=opened) for lane, opened in sessions.items()}
+        self._transports = {lane: LiteralTransport(verify=tls, client=opened) for lane, opened in sessions.items()}
 
     async def call(self, call: Call, *, buys: bool) -> Answer:
         """Send one API request and read its answer, whatever its status.
@@ -152,7 +147,7 @@ class HttpClient:
 
         Raises `DownloadError`. The total time-out is the caller's, since a download may take several requests.
         """
-        request = httpx.Request("GET", url, headers=_HEADERS, extensions=self.options.media.extensions())
+        request = httpx.Request("GET", url, headers=_HEADERS, extensions=self.options.media.extensions(url))
         lane = Lane.MEDIA if guarded else Lane.ALLOWED_MEDIA
         try:
             response = await self._transports[lane].handle_async_request(request)
@@ -173,7 +168,7 @@ class HttpClient:
         timeouts = replace(self.options.media, total_seconds=total_seconds)
         lane = Lane.CALLBACK if guarded else Lane.ALLOWED_CALLBACK
         request = httpx.Request(
-            "POST", url, headers={**_HEADERS, **headers}, content=content, extensions=timeouts.extensions()
+            "POST", url, headers={**_HEADERS, **headers}, content=content, extensions=timeouts.extensions(url)
         )
         try:
             async with asyncio.timeout(total_seconds):
@@ -195,11 +190,11 @@ class HttpClient:
         try:
             return httpx.Request(
                 call.method,
-                url.copy_merge_params(call.query) if call.query else url,
+                url,
                 headers=_headers(call),
                 content=None if call.json is None else json.dumps(call.json, separators=(",", ":")).encode(),
                 files=_parts(call.form),
-                extensions=timeouts.extensions(),
+                extensions=timeouts.extensions(_with_query(call)),
             )
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:  # such as half a surrogate pair
             raise ConfigurationError(f"{plain(url)}: no request can be made of it ({type(error).__name__})") from None
@@ -228,49 +223,18 @@ def _callable_url(url: str) -> httpx.URL:
     return parsed
 
 
+def _with_query(call: Call) -> str:
+    if not call.query:
+        return call.url
+    return f"{call.url}{'&' if '?' in call.url else '?'}{urlencode(call.query)}"
+
+
 def _headers(call: Call) -> dict[str, str]:
     if not all(value.isascii() and value.isprintable() for value in call.headers.values()):
         raise ConfigurationError(
             "a header can't be sent: is there a line break or a letter beyond ASCII in the API key?"
         )
     return {**_HEADERS, **call.headers, **({} if call.json is None else {"Content-Type": "application/json"})}
-
-
-def _session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
-    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit))
-
-
-def _purchase_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:
-    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, force_close=True), _send_once)
-
-
-def _guarded_session(tls: SSLContext, names: Names, limit: int) -> aiohttp.ClientSession:
-    return _opened(aiohttp.TCPConnector(ssl=tls, limit=limit, resolver=GuardedResolver(names(limit))))
-
-
-def _opened(connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        middlewares=middlewares,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-    )
-
-
-async def _send_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from repeating a GET that lost its connection: the first may have bought.
-
-    It would, even on a connection opened for this request; of the error raised here it makes nothing.
-    """
-    reached("request_half_sent")
-    try:
-        return await send(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientPayloadError(f"connection lost: {type(error).__name__}") from error
 
 
 def _parts(

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import Self
-from urllib.parse import urljoin
 
+from bide.addresses import redirected
 from bide.crashpoints import reached
 from bide.errors import BadMediaError, DownloadError
 from bide.polling.backoff import retry_after_seconds
@@ -117,7 +117,7 @@ async def _follow(client: HttpClient, url: str, *, max_bytes: int, allowed_hosts
 
 def _redirected(url: str, reply: Reply) -> str:
     try:
-        return urljoin(url, reply.headers["location"])
+        return redirected(url, reply.headers["location"])
     except (KeyError, ValueError):
         raise DownloadError(f"{reply.where}: HTTP {reply.status} without a usable address") from None
 

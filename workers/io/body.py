@@ -13,7 +13,7 @@ class UnusableBodyError(Exception):
 async def read_body(pieces: AsyncIterable[bytes], headers: Mapping[str, str], *, limit_bytes: int) -> bytes:
     """The whole body; refused as soon as it is known to be over the limit, packed or unpacked.
 
-    Gzip and deflate, which nobody asked for, are undone; what another encoding means is left to the reader of the body.
+    Gzip and deflate, which nobody asked for, are undone where the bytes are packed indeed: a label decides nothing.
     """
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit_bytes:
@@ -23,18 +23,22 @@ async def read_body(pieces: AsyncIterable[bytes], headers: Mapping[str, str], *,
         body += piece
         if len(body) > limit_bytes:
             raise _over(limit_bytes)
-    encoding = headers.get("content-encoding", "").strip().lower()
-    return _unpacked(bytes(body), limit_bytes) if body and encoding in ("gzip", "x-gzip", "deflate") else bytes(body)
+    return _unpacked(bytes(body), headers.get("content-encoding", "").strip().lower(), limit_bytes)
 
 
-def _unpacked(body: bytes, limit_bytes: int) -> bytes:
+def _unpacked(body: bytes, label: str, limit_bytes: int) -> bytes:
     """Servers say "deflate" of streams with and without the zlib frame, so both are tried."""
-    for wbits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):
+    if body.startswith(b"\x1f\x8b"):
+        try:
+            return _inflated(body, zlib.MAX_WBITS | 16, limit_bytes)
+        except zlib.error:
+            raise UnusableBodyError("the answer can't be unpacked") from None
+    for wbits in (zlib.MAX_WBITS, -zlib.MAX_WBITS) if label == "deflate" else ():
         try:
             return _inflated(body, wbits, limit_bytes)
         except zlib.error:
             continue
-    raise UnusableBodyError("the answer can't be unpacked")
+    return body
 
 
 def _inflated(body: bytes, wbits: int, limit_bytes: int) -> bytes:

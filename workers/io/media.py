@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
 from types import TracebackType
@@ -19,6 +21,7 @@ from bide.providers.base import MAX_FALLBACKS, Media
 from workers.io.guard import check_url
 from workers.io.http import HttpClient, Reply
 from workers.io.sniff import EndsEarlyError, Kind, identify
+from workers.io.wrapping import inside
 
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
 SPOOL_BYTES = 8 * 1024 * 1024
@@ -30,6 +33,12 @@ MAX_REDIRECTS = 5
 
 #: The answers to a signed address that has expired: S3 and Azure say 403, Google 400, others 401, 404 or 410.
 STALE_STATUSES = frozenset({400, 401, 403, 404, 410})
+
+#: How often a file may be wrapped: packed, as text, in an answer.
+MOST_WRAPPINGS = 3
+
+#: Last byte and size of a part that begins with the first byte.
+_PART = re.compile(r"bytes 0-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
 
 Spool = SpooledTemporaryFile[bytes]
 
@@ -67,7 +76,7 @@ async def download(client: HttpClient, media: Media, *, max_bytes: int, allowed_
     addresses, else `BadMediaError`.
     """
     if not media.url:
-        return from_bytes(media.content, max_bytes=max_bytes)
+        return await asyncio.to_thread(from_bytes, media.content, max_bytes=max_bytes)
     troubles: list[DownloadError | BadMediaError] = []
     for url in (media.url, *media.fallback_urls[:MAX_FALLBACKS]):
         try:
@@ -83,8 +92,9 @@ def from_bytes(content: bytes, *, max_bytes: int) -> Fetched:
         raise _over(max_bytes)
     spool = Spool(max_size=SPOOL_BYTES)
     try:
-        spool.write(content)
-        return Fetched(spool, len(content), hashlib.sha256(content).hexdigest(), *identify(spool, len(content)))
+        size, sha256 = _written([content], spool, max_bytes, _over)
+        spool, size, sha256 = _unwrapped(spool, size, sha256, max_bytes)
+        return Fetched(spool, size, sha256, *identify(spool, size))
     except BaseException:
         spool.close()
         raise
@@ -127,7 +137,11 @@ async def _receive(reply: Reply, max_bytes: int) -> Fetched:
     spool = Spool(max_size=SPOOL_BYTES)
     try:
         size, sha256 = await _spool(reply, spool, max_bytes)
-        return Fetched(spool, size, sha256, *await _tell(spool, size, reply, declared))
+        _check_length(reply, declared, size)
+        with _blamed(reply, declared):
+            label = reply.headers.get("content-encoding", "")
+            spool, size, sha256 = await asyncio.to_thread(_unwrapped, spool, size, sha256, max_bytes, label)
+            return Fetched(spool, size, sha256, *await _tell(spool, size))
     except BaseException:
         spool.close()
         raise
@@ -135,17 +149,44 @@ async def _receive(reply: Reply, max_bytes: int) -> Fetched:
 
 def _check_head(reply: Reply, max_bytes: int) -> int | None:
     """Refuse what the head alone rules out; the length it declares [bytes], if it does."""
-    if reply.status != 200:
+    if not _has_file(reply):
         wish = retry_after_seconds(reply.headers.get("retry-after"))
         stale = reply.status in STALE_STATUSES
         raise DownloadError(f"{reply.where}: HTTP {reply.status}", after_seconds=wish, stale=stale)
-    encoding = reply.headers.get("content-encoding", "identity")
-    if encoding.lower() not in ("identity", ""):
-        raise BadMediaError(f"the answer is packed ({encoding}), which was not asked for")
     declared = _declared_bytes(reply.headers)
     if declared is not None and declared > max_bytes:
         raise _over(max_bytes)
     return declared
+
+
+def _check_length(reply: Reply, declared: int | None, size: int) -> None:
+    if declared is not None and declared != size:
+        raise DownloadError(f"{reply.where}: {size} of {declared} bytes came")
+
+
+def _has_file(reply: Reply) -> bool:
+    """Whether the code leaves room for a whole file: of 2xx all but those without a body and those with a part."""
+    if reply.status == 206:
+        part = _PART.fullmatch(reply.headers.get("content-range", "").strip())
+        return part is not None and int(part[1]) + 1 == int(part[2])
+    return 200 <= reply.status < 300 and reply.status not in (204, 205)
+
+
+@contextmanager
+def _blamed(reply: Reply, declared: int | None) -> Iterator[None]:
+    """Put a bad file down to its answer, so that it is asked for again, where it may come whole another time.
+
+    A missing end without a declared length is the connection's; what is no file under another code than 200 is a word
+    about the file.
+    """
+    try:
+        yield
+    except BadMediaError as error:
+        if reply.status != 200:
+            raise DownloadError(f"{reply.where}: HTTP {reply.status}, and {error}", stale=True) from None
+        if declared is None and isinstance(error, EndsEarlyError):
+            raise DownloadError(f"{reply.where}: the connection ended, and {error}") from None
+        raise
 
 
 def _declared_bytes(headers: Mapping[str, str]) -> int | None:
@@ -169,18 +210,41 @@ async def _spool(reply: Reply, spool: Spool, max_bytes: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-async def _tell(spool: Spool, size: int, reply: Reply, declared: int | None) -> Kind:
-    """The file's kind; without a declared length a missing end is put down to the connection, so it is tried again."""
-    if declared is not None and declared != size:
-        raise DownloadError(f"{reply.where}: {size} of {declared} bytes came")
-    try:
-        if size <= TELL_AT_ONCE_BYTES:
-            return identify(spool, size)
-        return await asyncio.to_thread(identify, spool, size)
-    except EndsEarlyError as error:
-        if declared is not None:
+def _unwrapped(spool: Spool, size: int, sha256: str, max_bytes: int, label: str = "") -> tuple[Spool, int, str]:
+    """The file itself where `spool`, which is closed then, only wraps it; its size and SHA-256."""
+    for _ in range(MOST_WRAPPINGS):
+        pieces = inside(spool, label)
+        if pieces is None:
+            break
+        inner = Spool(max_size=SPOOL_BYTES)
+        try:
+            size, sha256 = _written(pieces, inner, max_bytes, _unpacked_over)
+        except BaseException:
+            inner.close()
             raise
-        raise DownloadError(f"{reply.where}: the connection ended, and {error}") from None
+        finally:
+            spool.close()
+        spool = inner
+    return spool, size, sha256
+
+
+def _written(
+    pieces: Iterable[bytes], spool: Spool, max_bytes: int, over: Callable[[int], BadMediaError]
+) -> tuple[int, str]:
+    """Write pieces that are here already; their size [bytes] and SHA-256 (hex)."""
+    size, digest = 0, hashlib.sha256()
+    for piece in pieces:
+        size += len(piece)
+        if size > max_bytes:
+            raise over(max_bytes)
+        digest.update(piece)
+        spool.write(piece)
+    return size, digest.hexdigest()
+
+
+async def _tell(spool: Spool, size: int) -> Kind:
+    """The file's kind; a large one is read whole, so a thread does it."""
+    return identify(spool, size) if size <= TELL_AT_ONCE_BYTES else await asyncio.to_thread(identify, spool, size)
 
 
 def _kind(error: Exception) -> str:
@@ -191,3 +255,7 @@ def _kind(error: Exception) -> str:
 
 def _over(max_bytes: int) -> BadMediaError:
     return BadMediaError(f"over the limit of {max_bytes} bytes (BIDE_MEDIA__MAX_BYTES)")
+
+
+def _unpacked_over(max_bytes: int) -> BadMediaError:
+    return BadMediaError(f"unpacked it is {_over(max_bytes)}")

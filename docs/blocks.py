@@ -1,4 +1,4 @@
-"""Writes the parts of pages that follow from the ledger's schema: `python docs/blocks.py`. A test compares them.
+"""Writes the parts of pages that follow from tables in the code: `python docs/blocks.py`. A test compares them.
 After a change of the state diagram run `python docs/draw.py`, too: the site shows a picture of it.
 
 A part stands between two comments of its name, `<!-- states -->` and `<!-- /states -->`.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bide.ledger.schema import AT_PROVIDER, EVERY, FIELDS, OWN, diagram
+from bide.providers.credit import FOR_LONG, PHRASES
 
 DOCS = Path(__file__).parent
 
@@ -38,8 +39,18 @@ def _rows() -> Iterator[str]:
         yield f"| `{field.name}` | {field.kind} | {field.meaning} | {writers} | {in_states} |"
 
 
+def credit() -> str:
+    """The table of words for used-up credit."""
+    rows = [f"| {words} | {source} |" for phrase in (*PHRASES, FOR_LONG) for words, source in phrase.seen]
+    return "\n".join(["| words, for example | seen at |", "| --- | --- |", *rows])
+
+
 #: The generated parts, by the page that has each and the name of its comments.
-BLOCKS = {(DOCS / "architecture.md", "states"): states, (DOCS / "reference" / "ledger.md", "fields"): fields}
+BLOCKS = {
+    (DOCS / "architecture.md", "states"): states,
+    (DOCS / "reference" / "ledger.md", "fields"): fields,
+    (DOCS / "reference" / "providers.md", "credit"): credit,
+}
 
 
 def between(name: str) -> re.Pattern[str]:

@@ -33,6 +33,8 @@ class AccountContext:
     base_url: str
     api_key: SecretStr
     hooks: Hooks | None = field(repr=False)
+    #: Phrases by which the provider says that credit is used up, besides those that every adapter knows.
+    credit_words: tuple[str, ...]
     #: From the settings; None is left to the adapter, operation by operation [seconds].
     own_deadline_seconds: float | None
     own_poll_first_seconds: float | None
@@ -45,7 +47,7 @@ class AccountContext:
         if not self.base_url:
             variable = f"BIDE_PROVIDERS__{self.name.provider.upper()}__BASE_URL"
             raise InvalidRequestError(f"account: {self.name} has no address; set {variable}")
-        return Account(self.base_url.rstrip("/"), self.api_key.get_secret_value(), self.hooks)
+        return Account(self.base_url.rstrip("/"), self.api_key.get_secret_value(), self.hooks, self.credit_words)
 
     def poll_plan(self, operation: str) -> PollPlan:
         """How often jobs of an operation are polled while nothing is known of their durations."""
@@ -114,6 +116,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         base_url=own.base_url or adapter.default_base_url or "",
         api_key=own.api_key,
         hooks=_hooks_of(settings.hooks, name),
+        credit_words=own.credit_words,
         own_deadline_seconds=own.deadline_seconds,
         own_poll_first_seconds=own.poll_first_seconds,
         own_poll_factor=own.poll_factor,

@@ -100,8 +100,8 @@ PHRASES = (
         rf"\b{_PLAN}{_some(4)} {_ENDED}|"
         rf"\b(expired|inactive|lapsed|unpaid|no active|no valid|not{_some(2)} (active|valid)){_some(1)} {_PLAN}\b",
         (
-            ("Your subscription has expired.", "reported by users of dreambooth, whose plans are monthly"),
-            ("No active subscription", "as above"),
+            ("Your subscription has expired.", "the usual words; plans of dreambooth run for a month"),
+            ("No active subscription", "the usual words"),
         ),
     ),
     Phrase(
@@ -143,17 +143,23 @@ PHRASES = (
 )
 
 #: Used up for a day or longer, whatever else the words say of a rate.
-_FOR_LONG = re.compile(
+FOR_LONG = Phrase(
     rf"\b{_LONG}{_some(3)} {_LIMIT}\b|\b{_LIMIT} (for|of) (the|this) (day|week|month|year)\b|"
-    r"\btoo many \w+ (this|per) (day|week|month|year)\b"
+    r"\btoo many \w+ (this|per) (day|week|month|year)\b",
+    (
+        ("Monthly limit exceeded", "answers of dreambooth; tests/contract/samples/dreambooth has one"),
+        ("You have exceeded your daily quota", "the usual words"),
+    ),
 )
-_USED_UP = re.compile("|".join(f"(?:{phrase.pattern})" for phrase in PHRASES))
 
 #: A limit on how fast or how many at once: it passes by itself.
 _PACE = re.compile(
     r"\bper (second|minute|hour)\b|/ ?(s|sec|min|minute|hour)\b|\brate limit|\bconcurren|\bsimultaneous|"
     r"\bin parallel\b|\bat (once|a time|the same time)\b|\bqueued?\b|\bretry in \d"
 )
+
+_USED_UP = re.compile("|".join(f"(?:{phrase.pattern})" for phrase in PHRASES))
+_USED_UP_FOR_LONG = re.compile(FOR_LONG.pattern)
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GAPS = re.compile(r"[\s_-]+")
@@ -173,7 +179,7 @@ def own_words(pattern: re.Pattern[str], text: str, quoted: Collection[str] = ())
 
 def is_used_up(text: str, *, more: Collection[str] = (), quoted: Collection[str] = ()) -> bool:
     """Whether the words say that the account's credit is used up. `more`: phrases from the settings."""
-    if own_words(_FOR_LONG, text, quoted) or own_words(_phrases(more), text, quoted):
+    if own_words(_USED_UP_FOR_LONG, text, quoted) or own_words(_phrases(more), text, quoted):
         return True
     return own_words(_USED_UP, text, quoted) and not own_words(_PACE, text, quoted)
 

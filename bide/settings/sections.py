@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 from bide.contract import MAX_DEADLINE_SECONDS
 from bide.settings.addresses import HookUrl, MediaHost, WebUrl
@@ -74,6 +74,10 @@ Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(_listed)]
 Buckets = Annotated[
     tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$")], ...], BeforeValidator(_listed)
 ]
+Phrases = Annotated[
+    tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=200)], ...],
+    BeforeValidator(_listed),
+]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
@@ -113,6 +117,10 @@ class AccountSettings(Section):
     deadline_seconds: Deadline | None = Field(
         None, description="the longest a job may take in all, a week at most [seconds]"
     )
+    credit_words: Phrases | None = Field(
+        None,
+        description='a JSON list of phrases for used-up credit, of 5 letters or more, such as ["no coins left"]',
+    )
 
 
 class ProviderSettings(AccountSettings):
@@ -139,6 +147,7 @@ class EffectiveAccount:
     poll_cap_seconds: float | None = None
     poll_learn: bool = True
     deadline_seconds: float | None = None
+    credit_words: tuple[str, ...] = ()
 
 
 class TimingSettings(Section):

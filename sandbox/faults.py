@@ -15,6 +15,9 @@ PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
 
 Value = str | float
 
+#: A status that no provider documents.
+ODD_WORD = "reticulating"
+
 
 class Stage(StrEnum):
     """When a fault takes hold."""
@@ -72,13 +75,16 @@ FAULTS: dict[str, Fault] = {
     "accept_then_504": _accepted(),
     "accept_then_hang": _accepted("seconds", 3600.0),
     "accept_then_garbage": _accepted(),
-    "unknown_status": _polled(),
+    "unknown_status": Fault(Stage.ANSWER, (POLL,), POLL, "word", ODD_WORD),
     "not_found": _polled(MEDIA),
     "fail": _fate("message", "the model ran out of memory"),
     "never_finishes": _fate(),
     "not_found_first": _fate("polls", 2.0),
     "empty_result": _fate(),
     "empty_once": _fate(),
+    "empty_first": _fate("looks", 2.0),
+    "links_alone": _fate(),
+    "no_id": _fate(),
     "expired": _fate(),
     "eta": _fate("seconds", 0.0),
     "hook_lies": _fate("seconds", 1.0),
@@ -97,4 +103,8 @@ FAULTS: dict[str, Fault] = {
     "pixel_bomb": _file("edge", 100_000.0),
     "wrong_type": _file(),
     "404_once": _file(),
+    "labelled": _file("label", "aws-chunked"),
+    "base64_file": _file(),
+    "code": _file("code", 203.0),
+    "signed": _file(),
 }

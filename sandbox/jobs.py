@@ -98,7 +98,7 @@ class Job:
     fates: dict[str, Value] = field(default_factory=dict)
     orders: list[Rule] = field(default_factory=list)
     polls: int = 0
-    was_empty: bool = False
+    empty_looks: int = 0
 
     def observe(self, now: float) -> Phase:
         """What a poll shows; counts the polls."""
@@ -106,10 +106,15 @@ class Job:
         if self.polls <= float(self.fates.get("not_found_first", 0)):
             return Phase.MISSING
         phase = self.glance(now)
-        if phase is Phase.DONE and "empty_once" in self.fates and not self.was_empty:
-            self.was_empty = True
+        if phase is Phase.DONE and self.empty_looks < self._empties_first:
+            self.empty_looks += 1
             return Phase.EMPTY
         return phase
+
+    @property
+    def _empties_first(self) -> float:
+        """How many looks at the finished job show no result."""
+        return float(self.fates.get("empty_first", "empty_once" in self.fates))
 
     def glance(self, now: float) -> Phase:
         """How it stands, without counting as a poll."""

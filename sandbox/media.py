@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import zlib
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -14,6 +15,9 @@ from sandbox.rules import Rule
 from sandbox.trouble import drip, hang_up
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+
+#: A query as stores sign it: other letters for the same octets are another query.
+_SIGNATURE = "X-Amz-Credential=AK%2F20261130%2Fs3&X-Amz-Date=12%3A00&X-Amz-Signature=%7Ea%27b%2cc%3D%3D&v="
 
 _ENDLESS_PIECE = bytes(64 * 1024)
 
@@ -147,6 +151,30 @@ async def _missing_once(rule: Rule, request: web.Request, whole: web.Response) -
     return no_such_file()
 
 
+async def _labelled(rule: Rule, _request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """The plain file under a Content-Encoding that means nothing."""
+    headers = {"Content-Type": whole.headers["Content-Type"], "Content-Encoding": str(rule.value)}
+    return web.Response(body=_content(whole), headers=headers)
+
+
+async def _base64_file(_rule: Rule, _request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """A text file: dreambooth's addresses end in `.base64` then."""
+    text = b"data:image/png;base64," + base64.urlsafe_b64encode(_content(whole))
+    return web.Response(body=text, headers={"Content-Type": "text/plain"})
+
+
+async def _code(rule: Rule, _request: web.Request, whole: web.Response) -> web.StreamResponse:
+    return web.Response(body=_content(whole), status=int(rule.number), headers={"Content-Type": "image/png"})
+
+
+async def _signed(_rule: Rule, request: web.Request, whole: web.Response) -> web.StreamResponse:
+    """Sends the client on to an address that is signed as it is written, and refuses it in any other spelling."""
+    signed = f"{request.path}?{_SIGNATURE}"
+    if not request.query_string:
+        return web.Response(status=307, headers={"Location": f"http://{request.host}{signed}"})
+    return whole if request.raw_path == signed else web.Response(status=403, text="SignatureDoesNotMatch")
+
+
 _Spoil = Callable[[Rule, web.Request, web.Response], Awaitable[web.StreamResponse]]
 
 _SPOIL: dict[str, _Spoil] = {
@@ -163,6 +191,10 @@ _SPOIL: dict[str, _Spoil] = {
     "pixel_bomb": _pixel_bomb,
     "wrong_type": _wrong_type,
     "404_once": _missing_once,
+    "labelled": _labelled,
+    "base64_file": _base64_file,
+    "code": _code,
+    "signed": _signed,
     "not_found": _missing,
     "slow_body": drip,
 }

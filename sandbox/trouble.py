@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from sandbox.answers import page
+from sandbox.faults import ODD_WORD
 from sandbox.rules import Rule
 
 #: A provider's own way to refuse: code and text to an answer.
@@ -106,6 +107,11 @@ def _body(response: web.Response) -> bytes:
     return response.body if isinstance(response.body, bytes) else b""
 
 
+async def _odd_word(rule: Rule, _request: web.Request, response: web.Response) -> web.StreamResponse:
+    body = _body(response).replace(ODD_WORD.encode(), str(rule.value).encode())
+    return web.Response(body=body, status=response.status, content_type="application/json")
+
+
 _Spoil = Callable[[Rule, web.Request, web.Response], Awaitable[web.StreamResponse]]
 
 _SPOIL: dict[str, _Spoil] = {
@@ -114,5 +120,6 @@ _SPOIL: dict[str, _Spoil] = {
     "accept_then_hang": _hang,
     "accept_then_garbage": _garbage,
     "half_json": _half,
+    "unknown_status": _odd_word,
     "slow_body": drip,
 }

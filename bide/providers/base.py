@@ -31,7 +31,6 @@ from bide.errors import (
 )
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
-from bide.providers.credit import is_used_up
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     MAX_FALLBACKS,
@@ -56,7 +55,7 @@ from bide.providers.exchange import (
 )
 from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.reading import as_text, error_text
-from bide.providers.refusal import concerns_account, is_rate_limit, poll_trouble, refusal_by_status
+from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
 from bide.validation import readable, redacted
 
 __all__ = [
@@ -226,9 +225,7 @@ class Provider(ABC):
             except UnreadableAnswerError as error:
                 raise SubmissionUnknownError(f"the answer to the submit can't be read: {error}") from error
         if isinstance(outcome, Refused):
-            if answer.status < 300 and _spoilt_names(answer):
-                raise SubmissionUnknownError("the answer to the submit refuses it, and names of its fields are spoilt")
-            weighed = _weighed(outcome, answer, submission, account)
+            weighed = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
             return replace(weighed, message=_hidden(outcome.message, account))
         return outcome
 
@@ -276,35 +273,6 @@ class Provider(ABC):
 def _checker(params: type[Params]) -> TypeAdapter[Any]:
     in_place: Any = GenericAlias(dict, (str, params))
     return TypeAdapter(in_place)
-
-
-def _weighed(refused: Refused, answer: Answer, submission: Submission, account: Account) -> Refused:
-    """The refusal by the provider's own words: what it quotes of the request, which may speak of credits, too, is none.
-
-    Used-up credit is no reason to come back, whatever the code, unless the provider says when.
-    """
-    quoted, text, code = tuple(_texts(submission.params)), refused.message, answer.status
-    if is_used_up(text, more=account.credit_words, quoted=quoted):
-        again = refused.again and refused.after_seconds is not None
-        return replace(refused, again=again, whole_account=not again)
-    again = refused.again and (code >= 300 or not is_rate_limit(text) or is_rate_limit(text, quoted=quoted))
-    by_code = code in (401, 402) or not concerns_account(text)
-    whole = refused.whole_account and (by_code or concerns_account(text, quoted=quoted))
-    return replace(refused, again=again, whole_account=whole)
-
-
-def _spoilt_names(answer: Answer) -> bool:
-    """Whether a field's name can't be read: it may have been the one that names an accepted job."""
-    return not all(name.isprintable() and "\ufffd" not in name for name in answer.object())
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts of a request's params."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for entry in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(entry)
 
 
 def _hidden(text: str, account: Account) -> str:

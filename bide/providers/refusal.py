@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from bide.contract import FailureCode
 from bide.errors import AccountRefusedError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
@@ -60,6 +62,37 @@ def refusal_by_words(text: str, *, after_seconds: float | None = None) -> Refuse
         return Refused(FailureCode.REJECTED, text, again=True, after_seconds=after_seconds)
     code = FailureCode.UNAUTHORIZED if is_bad_key(text) else FailureCode.REJECTED
     return Refused(code, text, whole_account=concerns_account(text))
+
+
+def weigh(refused: Refused, answer: Answer, params: Mapping[str, Any], *, credit_words: Collection[str]) -> Refused:
+    """The refusal by the provider's own words: what it quotes of the request, which may speak of credits, too, is none.
+
+    Used-up credit is no reason to come back, whatever the code, unless the provider says when. Raises
+    `SubmissionUnknownError` where a spoilt name of a field may have been that of an accepted job's id.
+    """
+    if answer.status < 300 and _has_spoilt_names(answer):
+        raise SubmissionUnknownError("the answer to the submit refuses it, and names of its fields are spoilt")
+    quoted, text, code = tuple(_texts(params)), refused.message, answer.status
+    if is_used_up(text, more=credit_words, quoted=quoted):
+        again = refused.again and refused.after_seconds is not None
+        return replace(refused, again=again, whole_account=not again)
+    again = refused.again and (code >= 300 or not is_rate_limit(text) or is_rate_limit(text, quoted=quoted))
+    by_code = code in (401, 402) or not concerns_account(text)
+    whole = refused.whole_account and (by_code or concerns_account(text, quoted=quoted))
+    return replace(refused, again=again, whole_account=whole)
+
+
+def _has_spoilt_names(answer: Answer) -> bool:
+    return not all(name.isprintable() and "\ufffd" not in name for name in answer.object())
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts of a request's params."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for entry in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(entry)
 
 
 def is_rate_limit(text: str, *, quoted: Collection[str] = ()) -> bool:

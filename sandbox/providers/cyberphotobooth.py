@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.answers import RefusedError, json_object, raw_json, reply, unprocessable
-from sandbox.faults import CATALOG, MEDIA, POLL, SUBMIT
+from sandbox.faults import CATALOG, MEDIA, ODD_WORD, POLL, SUBMIT
 from sandbox.jobs import Draft, Job, Phase
 from sandbox.pictures import Order
 from sandbox.provider import Provider, long_film_url, origin, seconds
@@ -36,7 +36,7 @@ _STATUS = {
     Phase.RUNNING: "processing",
     Phase.FAILED: "failed",
     Phase.MISSING: "not_found",
-    Phase.ODD: "reticulating",
+    Phase.ODD: ODD_WORD,
 }
 
 _SEXES = {"man", "woman", "boy", "girl"}

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.answers import RefusedError, json_object, reply
-from sandbox.faults import MEDIA, POLL, SUBMIT
+from sandbox.faults import MEDIA, ODD_WORD, POLL, SUBMIT
 from sandbox.jobs import Draft, Job, Phase
 from sandbox.pictures import Order
 from sandbox.provider import Provider, long_film_url, origin
@@ -83,12 +83,19 @@ class Dreambooth(Provider):
         async def answer(job: Job) -> web.Response:
             if hook:
                 self.world.hooks.promise(job, str(hook), body)
+            if "no_id" in job.fates:
+                return await self._nameless(job)
             if at_once and job.fates.keys() <= {"empty_result", "hook_lost", "hook_repeated"}:
                 return await self._finished(request, job, full=True)
             return reply(self._queued(request, job))
 
         job_id = str(uuid.uuid4().int % 90_000_000 + 10_000_000)
         return await self.submit(request, draft, job_id, answer, at_once=at_once)
+
+    async def _nameless(self, job: Job) -> web.Response:
+        """Finished at once, with the pictures in it and no id to ask again."""
+        files = [await self.world.gallery.base64(self._order(job, n)) for n in range(job.details["samples"])]
+        return reply({"status": "success", "id": "", "output": [content.decode() for content in files]})
 
     def _queued(self, request: web.Request, job: Job) -> dict[str, Any]:
         """Which of the documented variants a job gets depends on its digest."""
@@ -123,7 +130,7 @@ class Dreambooth(Provider):
                 case Phase.QUEUED | Phase.RUNNING:
                     return reply({"status": "processing", "id": "", "messege": "Request processing", "output": ""})
                 case Phase.ODD:
-                    return reply({"status": "reticulating", "id": "", "output": ""})
+                    return reply({"status": ODD_WORD, "id": "", "output": ""})
             if job is None or phase is Phase.EMPTY:
                 return reply({"status": "success", "id": int(job_id), "output": []})
             return await self._finished(request, job)
@@ -144,6 +151,8 @@ class Dreambooth(Provider):
     async def _finished(self, request: web.Request, job: Job, *, full: bool = False) -> web.Response:
         """Success; the fetch answer has no more than id and output."""
         output = self._links(request, job)
+        if "links_alone" in job.fates:
+            return reply({"status": "success", "id": int(job.id), "output": [], "future_links": output})
         if "empty_result" in job.fates:
             output = []
         elif job.details["base64"]:

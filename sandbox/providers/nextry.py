@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from sandbox.answers import RefusedError, json_object, reply, unprocessable
-from sandbox.faults import CATALOG, MEDIA, POLL, SUBMIT
+from sandbox.faults import CATALOG, MEDIA, ODD_WORD, POLL, SUBMIT
 from sandbox.jobs import Draft, Job, Phase
 from sandbox.provider import Provider
 
@@ -41,7 +41,7 @@ _FILE_KINDS = {"stock": ("png", 512), "preview": ("webp", 256)}
 _GENERATE = f"{ROOT}/generation/generate_image_v2"
 _HISTORY = f"{ROOT}/user/generation-history"
 
-_STATUS = {Phase.DONE: "complete", Phase.EMPTY: "complete", Phase.FAILED: "error", Phase.ODD: "reticulating"}
+_STATUS = {Phase.DONE: "complete", Phase.EMPTY: "complete", Phase.FAILED: "error", Phase.ODD: ODD_WORD}
 
 
 class Nextry(Provider):

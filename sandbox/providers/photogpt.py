@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.answers import RefusedError, json_object, reply
-from sandbox.faults import CATALOG, MEDIA, POLL, SUBMIT
+from sandbox.faults import CATALOG, MEDIA, ODD_WORD, POLL, SUBMIT
 from sandbox.jobs import Draft, Job, Phase
 from sandbox.provider import origin
 from sandbox.providers.photogpt_part import FILES, ROOT, PhotoGPTPart, ok, subject_of
@@ -29,10 +29,10 @@ _STATUS = {
     Phase.DONE: "success",
     Phase.EMPTY: "success",
     Phase.FAILED: "failed",
-    Phase.ODD: "reticulating",
+    Phase.ODD: ODD_WORD,
 }
 
-_MODEL_STATUS = {Phase.DONE: "ready", Phase.EMPTY: "ready", Phase.FAILED: "failed", Phase.ODD: "reticulating"}
+_MODEL_STATUS = {Phase.DONE: "ready", Phase.EMPTY: "ready", Phase.FAILED: "failed", Phase.ODD: ODD_WORD}
 
 #: Jobs on one page of the list, and the longest span it covers.
 _PAGE = 100

@@ -309,3 +309,14 @@ def test_keys_are_in_no_repr() -> None:
     """What is logged of a call shows neither headers nor body."""
     call = Call("POST", "https://example.com", headers={"Authorization": "SECRET"}, json={"key": "SECRET"})
     assert "SECRET" not in repr(call)
+
+
+@pytest.mark.parametrize("buys", [False, True], ids=["poll", "purchase"])
+@pytest.mark.parametrize("label", ["gzip", "x-gzip", "deflate", "br", "aws-chunked", "UTF-8", "none", "gzip, gzip"])
+def test_a_label_on_a_plain_answer_means_nothing(label: str, buys: bool) -> None:
+    """The bytes decide: a submit is not in doubt for what an edge writes above its answer."""
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b'{"ok": 1}', headers={"Content-Encoding": label})
+
+    assert ask(handler, buys=buys).json() == {"ok": 1}

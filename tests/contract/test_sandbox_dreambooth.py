@@ -70,6 +70,22 @@ class TestDreambooth(SandboxTests):
 
         assert picture(base64.b64decode(body["output"][1]))[0] == "PNG"
 
+    def test_success_in_odd_places(self, http: httpx.Client) -> None:
+        """Links alone, nothing at the first two looks, an undocumented word, and a picture without an id."""
+        links = self.done(http, self.submit(http, prompt="fox [fault:links_alone]")["id"])
+        assert (links["output"], len(links["future_links"])) == ([], 2)
+
+        late = self.submit(http, prompt="fox [fault:empty_first:2]")["id"]
+        looks = [self.done(http, late)["output"] for _ in range(3)]
+        assert [len(look) for look in looks] == [0, 0, 2]
+
+        canceled = self.submit(http, prompt="fox [fault:unknown_status:canceled]")["id"]
+        assert self.done(http, canceled)["status"] == "canceled"
+
+        nameless = self.submit(http, prompt="fox [fault:no_id]", samples=1)
+        assert (nameless["status"], nameless["id"]) == ("success", "")
+        assert picture(base64.b64decode(nameless["output"][0]))[0] == "PNG"
+
     def test_img2img_needs_a_url(self, http: httpx.Client) -> None:
         """The start picture is an address."""
         refused = self.submit(http, "/img2img", init_image=PICTURE)

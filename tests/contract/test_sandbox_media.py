@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 
 import httpx
@@ -111,3 +112,26 @@ class TestMedia(SandboxTests):
         assert http.get("/_sandbox/video").status_code == 400
         assert http.get("/_sandbox/video?bytes=-1").status_code == 400
         assert len(http.get("/_sandbox/video?bytes=100000").content) == 100_000
+
+    def test_a_label_that_means_nothing(self, http: httpx.Client) -> None:
+        """The plain file, and a Content-Encoding to order."""
+        answer = http.get(self.url(http, "fox [fault:labelled:base64]"))
+        assert answer.headers["content-encoding"] == "base64"
+        assert picture(answer.content)[1] == (512, 512)
+
+    def test_a_text_file_and_a_code(self, http: httpx.Client) -> None:
+        """The file as a data URI in the URL-safe alphabet; the file under 203."""
+        text = http.get(self.url(http, "fox [fault:base64_file]")).text
+        assert picture(base64.urlsafe_b64decode(text.partition(",")[2]))[1] == (512, 512)
+        assert http.get(self.url(http, "fox [fault:code]")).status_code == 203
+        assert http.get(self.url(http, "fox [fault:code:201]")).status_code == 201
+
+    def test_a_signed_address_is_refused_in_another_spelling(self, http: httpx.Client) -> None:
+        """Httpx decodes some of its escapes, as clients do."""
+        leading = http.get(self.url(http, "fox [fault:signed]"))
+        assert leading.status_code == 307
+        literal = httpx.Request("GET", leading.headers["location"])
+        path = leading.headers["location"].partition(http.base_url.host)[2].partition("/")[2]
+        literal.url = literal.url.copy_with(raw_path=f"/{path}".encode())
+        assert picture(http.send(literal).content)[1] == (512, 512)
+        assert http.get(leading.headers["location"].replace("%2c", "%2C")).status_code == 403

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from bide.contract import FailureCode
+from bide.ledger import AccountName
 from bide.providers import find, installed
 from bide.providers.base import Account, Answer, Refused, Submission
 from bide.providers.credit import FOR_LONG, PHRASES, is_used_up
 from bide.providers.refusal import concerns_account, is_rate_limit
 from bide.settings.problems import ConfigurationProblems
 from config.settings import load
-from workers.accounts import AccountName, Accounts
+from workers.accounts import Accounts
 
 USED_UP = (
     "You don't have enough credits",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -108,8 +109,9 @@ def _body(response: web.Response) -> bytes:
 
 
 async def _odd_word(rule: Rule, _request: web.Request, response: web.Response) -> web.StreamResponse:
-    body = _body(response).replace(ODD_WORD.encode(), str(rule.value).encode())
-    return web.Response(body=body, status=response.status, content_type="application/json")
+    word = str(rule.value)
+    body = re.sub(ODD_WORD, lambda _: word, _body(response).decode(), flags=re.IGNORECASE)  # PhotoGPT varies the case
+    return web.Response(text=body, status=response.status, content_type="application/json")
 
 
 _Spoil = Callable[[Rule, web.Request, web.Response], Awaitable[web.StreamResponse]]

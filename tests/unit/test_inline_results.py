@@ -73,7 +73,7 @@ def test_it_is_stored_whole(stage: Stage) -> None:
     tools: Any = Answering(stage, {"status": "success", "id": "", "output": [text, f"data:image/png;base64,{text}"]})
     try:
         bought(tools, stage)
-        record = stage.ledger.read(NAME, "a")
+        record = stage.ledger.jobs.read(NAME, "a")
         assert record is not None
         assert record.state is JobState.STORING
         created = record.moment("created")
@@ -120,6 +120,6 @@ def test_a_store_that_is_away_is_waited_for(stage: Stage, monkeypatch: pytest.Mo
         bought(tools, stage)
     finally:
         tools.loop.stop()
-    record = stage.ledger.read(NAME, "a")
+    record = stage.ledger.jobs.read(NAME, "a")
     assert record is not None
     assert record.state is JobState.STORING

@@ -32,7 +32,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
-from bide.providers.refusal import refusal_by_words
+from bide.providers.refusal import check_busy, refusal_by_words
 from bide.providers.states import is_done, is_failed, no_reason
 
 #: A finished job's answer holds all its pictures and videos as base64.
@@ -91,7 +91,9 @@ class CyberPhotoBooth(Provider):
         if outputs or status in _DONE:
             return Succeeded(outputs)
         if is_failed(status):
-            return Failed(reading.first_text(body, ("error", "message", "detail")) or no_reason(status))
+            reason = reading.first_text(body, ("error", "message", "detail"))
+            check_busy(status, reason, after_seconds=self.wait_seconds(answer))
+            return Failed(reason or no_reason(status))
         if status == "not_found":
             return Unknown("not found or expired")
         return Running(status)

@@ -35,7 +35,7 @@ from bide.providers.base import (
     Unknown,
     Upload,
 )
-from bide.providers.refusal import refusal_by_words
+from bide.providers.refusal import check_busy, refusal_by_words
 from bide.providers.states import is_done, is_failed, no_reason
 
 _SUFFIXES = {
@@ -111,8 +111,9 @@ class Nextry(Provider):
         if outputs or status == "complete":
             return Succeeded(outputs)
         if is_failed(status):
-            reason = reading.first_text(body, self.error_fields) or no_reason(status)
-            return Failed(f"{reason} (history item {ticket.provider_job_id})")
+            reason = reading.first_text(body, self.error_fields)
+            check_busy(status, reason, after_seconds=self.wait_seconds(answer))
+            return Failed(f"{reason or no_reason(status)} (history item {ticket.provider_job_id})")
         return Running(status)
 
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:

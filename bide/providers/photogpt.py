@@ -41,7 +41,7 @@ from bide.providers.photogpt_files import (
     refused_poll,
     result_of,
 )
-from bide.providers.refusal import refusal_by_words
+from bide.providers.refusal import check_busy, refusal_by_words
 from bide.providers.states import is_done, is_failed, no_reason
 
 IMAGES, UPSCALING, VIDEOS, TRAINING = "images.generation", "images.upscaling", "videos.generation", "models.train"
@@ -183,7 +183,9 @@ def _model(result: dict[str, Any]) -> PollOutcome:
 def _job(result: dict[str, Any]) -> PollOutcome:
     status = reading.as_word(result.get("status"))
     if is_failed(status):
-        return Failed((reading.first_text(result, RESULT_ERRORS) or no_reason(status)) + _left_over(result))
+        reason = reading.first_text(result, RESULT_ERRORS)
+        check_busy(status, reason)
+        return Failed((reason or no_reason(status)) + _left_over(result))
     if not is_done(status):
         return Running(status)
     made = [*_made(result.get("images"), "image"), *_made(result.get("videos"), "video")]

@@ -103,6 +103,12 @@ def is_rate_limit(text: str, *, quoted: Collection[str] = ()) -> bool:
     return own_words(_TOO_FAST, text, quoted) and not is_used_up(text, quoted=quoted)
 
 
+def check_busy(status: str, reason: str, *, after_seconds: float | None = None) -> None:
+    """Raise `PollFailedError` where a poll's "error" is about the asking: a busy server ends no paid job."""
+    if status == "error" and is_rate_limit(reason):
+        raise PollFailedError(reason, after_seconds=after_seconds)
+
+
 def is_bad_key(text: str, *, quoted: Collection[str] = ()) -> bool:
     """Whether the words are about the account's key."""
     return own_words(_BAD_KEY, text, quoted)

@@ -113,6 +113,14 @@ def test_a_word_of_failure_is_the_end(name: str, word: str) -> None:
     assert "too red" in polled(name, status=word, error="too red", message="too red")["reason"]
 
 
+@pytest.mark.parametrize("words", ["Server is busy, please try again", "Service temporarily unavailable"])
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_busy_server_is_no_end(name: str, words: str) -> None:
+    """An "error" to a poll may be about the asking; a job that "failed" has failed, whatever the reason."""
+    assert polled(name, status="error", message=words, error=words)["raises"] == "PollFailedError"
+    assert polled(name, status="failed", message=words, error=words)["is"] == "Failed"
+
+
 @pytest.mark.parametrize("word", AT_WORK)
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_other_words_are_those_of_a_job_at_work(name: str, word: str) -> None:

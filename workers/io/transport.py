@@ -7,6 +7,7 @@ other letters on the way, and a signature over the address as it was written fai
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from ssl import SSLContext
 
 import aiohttp
@@ -36,7 +37,7 @@ class LiteralTransport(AiohttpTransport):
         with map_aiohttp_exceptions():
             response = await self.client.request(
                 request.method,
-                _literal(request),
+                _literal(request.url.scheme, request.url.netloc, request.extensions["target"]),
                 headers=request.headers,
                 data=request.content or None,
                 allow_redirects=False,
@@ -49,10 +50,10 @@ class LiteralTransport(AiohttpTransport):
         return httpx.Response(response.status, headers=headers, stream=stream, request=request)
 
 
-def _literal(request: httpx.Request) -> URL:
+@lru_cache(maxsize=1024)
+def _literal(scheme: str, netloc: bytes, target: bytes) -> URL:
     """Scheme, host and port as httpx reads them; path and query are one text, since aiohttp drops an empty query."""
-    url, target = request.url, request.extensions["target"]
-    return URL.build(scheme=url.scheme, authority=url.netloc.decode("ascii"), path=target.decode("ascii"), encoded=True)
+    return URL.build(scheme=scheme, authority=netloc.decode("ascii"), path=target.decode("ascii"), encoded=True)
 
 
 def open_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:

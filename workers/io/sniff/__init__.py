@@ -44,5 +44,5 @@ def _read(form: Form, file: IO[bytes], size_bytes: int) -> Kind:
 
 
 def _unjudged(form: Form, reason: str) -> Kind:
-    warning = f"{form.name} that could not be checked: {reason}"
+    warning = f"the {form.name} could not be checked: {reason}"
     return Kind(form.content_type, form.ext, warning=warning)

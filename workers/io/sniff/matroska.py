@@ -45,12 +45,14 @@ class _Segment:
     has_sound: bool = False
     has_tracks: bool = False
     has_clusters: bool = False
+    blocks: int = 0
     duration: float = 0.0
     #: The time of the last block, and the longest time between two.
     last: int = 0
     gap: int = 0
 
-    def note_time(self, time: int) -> None:
+    def note_block(self, time: int) -> None:
+        self.blocks += 1
         self.gap = max(self.gap, time - self.last)
         self.last = max(self.last, time)
 
@@ -133,6 +135,7 @@ def _read_part(pieces: Pieces, segment: _Segment, *, live: bool) -> bool:
 def _read_cluster(pieces: Pieces, segment: _Segment, cluster: Element) -> bool:
     """Read the blocks of a cluster, which ends with the next part where it has no length; False as `_read_part`."""
     end, time = pieces.size_bytes if cluster.end is None else cluster.end, 0
+    before = segment.blocks
     if end > pieces.size_bytes:
         raise EndsEarlyError
     while pieces.at < end:
@@ -145,19 +148,20 @@ def _read_cluster(pieces: Pieces, segment: _Segment, cluster: Element) -> bool:
             return block.name in _IN_SEGMENT or cluster.end is not None
         if block.name == _TIME:
             time = number(pieces, block)
-            segment.note_time(time)
         elif block.name == _SIMPLE_BLOCK:
-            segment.note_time(time + _block_time(pieces))
+            segment.note_block(time + _block_time(pieces))
         elif block.name == _BLOCK_GROUP:
             _read_group(pieces, segment, block, time)
         pieces.go(block.end)
+    if segment.blocks == before and cluster.end is None:
+        raise EndsEarlyError
     return True
 
 
 def _read_group(pieces: Pieces, segment: _Segment, group: Element, time: int) -> None:
     for block in inside(pieces, group):
         if block.name == _BLOCK:
-            segment.note_time(time + _block_time(pieces))
+            segment.note_block(time + _block_time(pieces))
 
 
 def _block_time(pieces: Pieces) -> int:

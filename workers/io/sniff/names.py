@@ -35,7 +35,6 @@ _RIFF = {
 #: Formats by how their files begin. What has no reader is stored with a warning; sound is no video.
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": Form("PNG", "image/png", "png", png.read),
-    b"\xff\xd8\xff": Form("JPEG", "image/jpeg", "jpg", jpeg.read),
     b"GIF87a": Form("GIF", "image/gif", "gif", gif.read),
     b"GIF89a": Form("GIF", "image/gif", "gif", gif.read),
     b"\0\0\0\x0cjP  \r\n\x87\n": Form("JPEG 2000", "image/jp2", "jp2"),
@@ -52,7 +51,6 @@ _SIGNATURES = {
     b"\0\0\1\xb3": Form("MPEG", "video/mpeg", "mpg"),
     b"ID3": Form("MP3", "audio/mpeg", "mp3"),
     b"fLaC": Form("FLAC", "audio/flac", "flac"),
-    b"FORM": Form("AIFF", "audio/aiff", "aiff"),
     b"MThd": Form("MIDI", "audio/midi", "mid"),
     b"#!AMR": Form("AMR", "audio/amr", "amr"),
     b"caff": Form("CAF", "audio/x-caf", "caf"),
@@ -97,17 +95,21 @@ def form_of(head: bytes, size_bytes: int) -> Form:
         raise BadMediaError(f"{name}, which is not taken: see docs/formats.md for what is")
     if what := _no_media(head, size_bytes):
         raise BadMediaError(f"neither a picture nor a video but {what}")
-    return Form(f"a file of an unknown format (it starts with {head[:8].hex(' ')})", "application/octet-stream", "bin")
+    return Form(f"file of an unknown format (it starts with {head[:8].hex(' ')})", "application/octet-stream", "bin")
 
 
 def _known(head: bytes) -> Form | None:
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12])
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        return Form("AIFF", "audio/aiff", "aiff")
     if head[4:8] in boxed.FIRST_BOXES:
         return _boxed(head)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         webm = b"webm" in head[:64]
         return Form("WebM", "video/webm", "webm", matroska.read) if webm else _MATROSKA
+    if head.startswith(b"\xff\xd8") and head[2:].lstrip(b"\0")[:1] == b"\xff":
+        return Form("JPEG", "image/jpeg", "jpg", jpeg.read)
     if head.startswith(b"OggS"):
         return Form("Ogg", "video/ogg", "ogv") if b"theora" in head[:256] else Form("Ogg", "audio/ogg", "ogg")
     found = next((form for signature, form in _SIGNATURES.items() if head.startswith(signature)), None)
@@ -155,8 +157,10 @@ def _no_media(head: bytes, size_bytes: int) -> str | None:
         return "nothing (0 bytes)"
     if found := text.described(head):
         return found
+    if named := next((what for signature, what in _NO_MEDIA.items() if head.startswith(signature)), None):
+        return named
     if len(set(head)) == 1:
         return f"an unknown kind of file: {size_bytes} bytes that begin with nothing but {head[:1].hex()}"
     if size_bytes < _LEAST_BYTES:
         return f"an unknown kind of file of {size_bytes} bytes"
-    return next((what for signature, what in _NO_MEDIA.items() if head.startswith(signature)), None)
+    return None

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from bide.errors import BadMediaError
-from tests.unit.media import box, kind_of, picture
+from tests.media import box, kind_of, picture
 from workers.io.sniff import EndsEarlyError, Kind
 
 

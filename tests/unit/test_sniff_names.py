@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from bide.errors import BadMediaError
-from tests.unit.media import kind_of, picture, png, real
+from tests.media import kind_of, picture, png, real
 from workers.io.sniff import Kind
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from bide.errors import BadMediaError
-from tests.unit.media import box, element, extent_of, full_box, kind_of, real
+from tests.media import box, element, extent_of, full_box, kind_of, real
 from workers.io.sniff import EndsEarlyError
 
 MP4 = ["apple_meta.mp4", "index_first.mp4", "mdat0.mp4", "fragments.mp4", "fragments_with_index.mp4"]

@@ -16,8 +16,8 @@ from tasks.steps.outcome import Answer, Fail, Suspend
 from tasks.steps.store import BAD_MEDIA_TRIES, store
 from tests.contract.ledger_stage import ACCOUNT, Stage, taken
 from tests.contract.test_media import PNG
+from tests.media import picture
 from tests.unit.command import Command, memory_stage
-from tests.unit.media import picture
 from tests.unit.test_many_outputs import Hands, media
 from workers.io.media import Fetched, from_bytes
 from workers.telemetry.step_log import StepLog

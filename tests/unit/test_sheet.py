@@ -104,7 +104,7 @@ def test_every_orientation_is_turned_as_pillow_turns_it() -> None:
         original = encoded(Image.linear_gradient("L").resize((40, 20)).rotate(30), "PNG", exif=exif)
         wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(original))).convert("RGB")
         found = Image.open(io.BytesIO(shrink(original))).convert("RGB")
-        assert max(high for _, high in ImageChops.difference(wanted, found).getextrema()) < 40
+        assert max(ImageChops.difference(wanted, found).tobytes()) < 40
 
 
 def test_large_photograph_is_read_at_a_fraction() -> None:

@@ -75,6 +75,12 @@ def test_what_is_surely_no_media_is_refused_by_name(name: str, content: bytes) -
         kind_of(content)
 
 
+def test_a_prologue_without_end_is_read_in_no_time() -> None:
+    """What may stand in a declaration can be read in one way only."""
+    with pytest.raises(BadMediaError, match="HTML or XML"):
+        kind_of(b"<!DOCTYPE svg " + b"[]" * 3000)
+
+
 UNREAD = {
     "image/jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
     "image/vnd.adobe.photoshop": b"8BPS\0\1" + bytes(40),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -39,7 +40,7 @@ def test_bytes_between_segments_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 1}, {"subsampling": 2}], ids=str)
-def test_a_jpeg_cut_anywhere_is_found(options: dict[str, object]) -> None:
+def test_a_jpeg_cut_anywhere_is_found(options: dict[str, Any]) -> None:
     """At every byte: in a segment, between two, and in the pixels."""
     whole = picture("JPEG", (9, 9), **options)
     for length in range(3, len(whole)):
@@ -182,7 +183,7 @@ def test_bytes_behind_the_end_do_no_harm(name: str, tail: bytes) -> None:
 
 @pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exif": b"Exif\0\0"}], ids=str)
-def test_a_webp_without_a_length_is_as_long_as_its_chunks(options: dict[str, object], length: int) -> None:
+def test_a_webp_without_a_length_is_as_long_as_its_chunks(options: dict[str, Any], length: int) -> None:
     """A writer that could not go back left it open; a cut file is found all the same."""
     whole = with_length(picture("WEBP", **options), length)
     assert extent_of(whole) == (37, 21)

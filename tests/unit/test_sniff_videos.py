@@ -66,6 +66,18 @@ def test_the_tables_find_a_cut_that_no_box_shows() -> None:
             kind_of(without_length[:length])
 
 
+def test_an_index_without_a_length_is_cut_inside() -> None:
+    """It goes on to the file's end, and one of its boxes goes further."""
+    whole = real("turned_48x64.mp4")
+    index = whole.index(b"moov") - 4
+    content = whole[:index] + bytes(4) + whole[index + 4 :]
+    assert extent_of(content) == (48, 64)
+    track = content.index(b"trak") - 4
+    for length in range(index + 8, track + int.from_bytes(content[track : track + 4], "big")):
+        with pytest.raises(EndsEarlyError):
+            kind_of(content[:length])
+
+
 def test_large_offsets_are_read() -> None:
     """Tables of 64 bits, as in videos over 4 GiB."""
     whole = real("index_first.mp4")

@@ -18,7 +18,8 @@ from tests.contract.ledger_stage import ACCOUNT, Stage, taken
 from tests.contract.test_media import PNG
 from tests.media import picture
 from tests.unit.command import Command, memory_stage
-from tests.unit.test_many_outputs import Hands, media
+from tests.unit.store_hands import Hands
+from tests.unit.test_many_outputs import media
 from workers.io.media import Fetched, from_bytes
 from workers.telemetry.step_log import StepLog
 
@@ -29,13 +30,9 @@ FRESH = "https://example.com/fresh.tiff?sig=1"
 class Deliveries(Hands):
     """A toolbox whose addresses lead to these files in turn."""
 
-    def __init__(self, stage: Stage, contents: Sequence[bytes], again: list[str] = []) -> None:  # noqa: B006 - only read
-        super().__init__(stage, again)
+    def __init__(self, stage: Stage, contents: Sequence[bytes], again: Sequence[str] = ()) -> None:
+        super().__init__(stage, again=again)
         self.contents = list(contents)
-        self.dispatcher = self
-
-    def send(self, _: Any) -> None:
-        """Messages go nowhere."""
 
     def output(self, one: Media, _: Any) -> Fetched:
         """The next file, whatever address is asked for."""
@@ -86,6 +83,18 @@ def test_what_can_not_be_judged_is_stored_with_a_warning(stage: Stage) -> None:
     assert remark in end["detail"]
 
 
+def test_a_warning_outlives_the_step_that_stored_the_file(stage: Stage) -> None:
+    """What is stored stays stored while another output is fetched anew, and is still unchecked at the end."""
+    storing(stage, encode_media(media(2)))
+    outcome, _ = step_of(stage, Deliveries(stage, [UNKNOWN, b"<html>busy</html>"]))
+    assert isinstance(outcome, Suspend)
+    stage.clock.advance(60)
+    outcome, line = step_of(stage, Deliveries(stage, [PNG], [each.url for each in media(2)]))
+    assert isinstance(outcome, Answer)
+    assert line.facts["outputs_unchecked"] == 1
+    assert read(stage).remark.startswith("not checked: output 0: the file of an unknown format")
+
+
 def test_a_whole_result_says_nothing_of_the_kind(stage: Stage) -> None:
     """Also where an earlier note stands in its record."""
     storing(stage, encode_media(media(1)))
@@ -123,7 +132,7 @@ def test_many_addresses_are_shown_in_part(stage: Stage) -> None:
     """A person sees the first of them, a program all."""
     storing(stage, encode_media(media(9)))
     for _ in range(BAD_MEDIA_TRIES + 1):
-        step_of(stage, Deliveries(stage, [b""], [each.url for each in media(9)]))
+        step_of(stage, Deliveries(stage, [b""] * 9, [each.url for each in media(9)]))
         stage.clock.advance(100)
     command = Command(stage)
     assert len(json.loads(command("explain", "a", "--json").output)["not_stored"]) == 9

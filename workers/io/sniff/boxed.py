@@ -18,7 +18,7 @@ _OUTERMOST = frozenset(
 )
 
 #: The first box of a file that is one of these.
-FIRST_BOXES = frozenset(b"ftyp styp moov mdat moof free skip wide pnot uuid sidx".split())
+FIRST_BOXES = frozenset(b"ftyp styp moov mdat moof free skip wide pnot uuid sidx pdin prft emsg".split())
 
 _MAX_BRANDS_BYTES = 4096
 
@@ -43,6 +43,8 @@ def read(pieces: Pieces) -> Kind:
     """Raises `BadMediaError` or `UnknownFormError`."""
     found = _outermost(pieces)
     if found.beyond and found.beyond.name in (b"ftyp", b"styp", b"moov", b"meta"):
+        raise EndsEarlyError
+    if found.moov and found.moov.open and any(box.end > found.moov.end for box in boxes(pieces, *found.moov[1:3])):
         raise EndsEarlyError
     brand = brand_of(found.brands)
     if found.meta and (brand.still or not found.moov):
@@ -93,6 +95,8 @@ def _still(pieces: Pieces, found: _Outermost, meta: Box) -> Kind:
 
 def _movie(pieces: Pieces, found: _Outermost, moov: Box) -> Kind:
     movie, brand = read_movie(pieces, moov), brand_of(found.brands)
+    if not movie.tracks and moov.open:
+        raise EndsEarlyError
     if not movie.tracks:
         raise BadMediaError(f"the {brand.name} holds no video")
     if not found.fragment_has_data:

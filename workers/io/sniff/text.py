@@ -28,7 +28,7 @@ _BEGINNINGS = (
 )
 
 #: What may stand before the first element of XML.
-_PROLOGUE = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<!doctype\s(?:[^\[>]|\[.*?\])*>", re.DOTALL | re.IGNORECASE)
+_PROLOGUE = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->|<!doctype\s(?:[^\[>]|\[[^\]]*\])*>", re.DOTALL | re.IGNORECASE)
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 

@@ -108,6 +108,13 @@ def element(name: int, content: bytes = b"", *, length: int | None = -1) -> byte
     return identifier + b"\x01" + (len(content) if length < 0 else length).to_bytes(7, "big") + content
 
 
+def webm(picture: bytes, *, kind: int = 1, length: int | None = -1, clusters: bytes = b"") -> bytes:
+    """A WebM of one track."""
+    track = element(0xAE, element(0x83, bytes([kind])) + element(0xE0, picture))
+    head = element(0x1A45DFA3, element(0x4282, b"webm"))
+    return head + element(0x18538067, element(0x1654AE6B, track) + clusters, length=length)
+
+
 # WebP
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import IO, Any, cast
 
 import pytest
 from PIL import Image
@@ -23,7 +23,7 @@ from tests.media import (
     riff,
     with_length,
 )
-from workers.io.sniff import EndsEarlyError
+from workers.io.sniff import EndsEarlyError, identify
 
 SIDEWAYS = [5, 6, 7, 8]
 
@@ -223,10 +223,39 @@ def frame(data: bytes, size: tuple[int, int] = (37, 21)) -> bytes:
     return b"\x2c" + struct.pack("<HHHHB", 0, 0, *size, 0) + b"\x08" + b"".join(pieces) + b"\0"
 
 
-def test_a_large_gif_is_taken() -> None:
-    """One of 64 MiB is read in well under a second, and the pieces that may be read grow with the file."""
-    pixels = frame(bytes(1024 * 1024))
-    assert extent_of(gif(*[pixels] * 64)) == (37, 21)
+class Repeated(io.RawIOBase):
+    """A file that holds a head, then one block many times, then a tail; nothing of it lies in memory."""
+
+    def __init__(self, head: bytes, block: bytes, count: int, tail: bytes) -> None:
+        self._head, self._block, self._tail, self._at = head, block, tail, 0
+        self._blocks_end = len(head) + len(block) * count
+        self.size_bytes = self._blocks_end + len(tail)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        assert whence == 0
+        self._at = offset
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        head = self._head[self._at : self._at + size]
+        at = self._at + len(head)
+        skipped = (at - len(self._head)) % len(self._block)
+        wanted = max(min(size - len(head), self._blocks_end - at), 0)
+        blocks = (self._block * (wanted // len(self._block) + 2))[skipped : skipped + wanted]
+        at += wanted
+        tail = self._tail[at - self._blocks_end :][: size - len(head) - wanted] if at >= self._blocks_end else b""
+        self._at = at + len(tail)
+        return head + blocks + tail
+
+
+@pytest.mark.parametrize("mebibytes", [1, 244, 300, 511])
+def test_a_large_gif_is_taken(mebibytes: int) -> None:
+    """Its data come in pieces of 255 bytes, of which there may be as many as fit."""
+    whole = gif(frame(b""))
+    head, tail = whole[:-2], whole[-2:]
+    file = Repeated(head, b"\xff" + bytes(range(1, 256)), mebibytes * 4096, tail)
+    kind = identify(cast("IO[bytes]", file), file.size_bytes)
+    assert (kind.ext, kind.width, kind.height, kind.warning) == ("gif", 37, 21, "")
 
 
 def test_a_gif_of_very_many_pieces_is_stored_with_a_warning() -> None:

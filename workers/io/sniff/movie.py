@@ -100,8 +100,10 @@ def _track(pieces: Pieces, box: Box, movie_matrix: Matrix) -> Iterator[Track]:
 
 
 def _enabled(pieces: Pieces, header: Box | None) -> bool:
-    pieces.go(header.start if header else 0)
-    return header is not None and bool(pieces.big(4) & 1)
+    if header is None:
+        return False
+    pieces.go(header.start)
+    return bool(pieces.big(4) & 1)
 
 
 def _handler(pieces: Pieces, media: Box) -> bytes:

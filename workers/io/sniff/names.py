@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeVar
 
 from bide.errors import BadMediaError
 from workers.io.sniff import boxed, gif, jpeg, matroska, png, text, webp
 from workers.io.sniff.brands import brand_of, brands_of
 from workers.io.sniff.kind import Kind
 from workers.io.sniff.pieces import Pieces
+
+T = TypeVar("T")
 
 #: How much of a file `form_of` wants to see [bytes].
 HEAD_BYTES = 4096
@@ -27,16 +29,16 @@ class Form(NamedTuple):
     read: Callable[[Pieces], Kind] | None = None
 
 
-_RIFF = {
-    b"WEBP": Form("WebP", "image/webp", "webp", webp.read),
-    b"WAVE": Form("WAV", "audio/wav", "wav"),
-}
-
-#: Formats by how their files begin. What has no reader is stored with a warning; sound is no video.
-_SIGNATURES = {
+#: Formats with a reader, by how their files begin.
+_READ = {
     b"\x89PNG\r\n\x1a\n": Form("PNG", "image/png", "png", png.read),
     b"GIF87a": Form("GIF", "image/gif", "gif", gif.read),
     b"GIF89a": Form("GIF", "image/gif", "gif", gif.read),
+    b"\x1a\x45\xdf\xa3": Form("MKV", "video/x-matroska", "mkv", matroska.read),
+}
+
+#: Formats without a reader: pictures and videos are stored with a warning, sound is no video.
+_UNREAD = {
     b"\0\0\0\x0cjP  \r\n\x87\n": Form("JPEG 2000", "image/jp2", "jp2"),
     b"\xff\x4f\xff\x51": Form("JPEG 2000", "image/jp2", "j2k"),
     b"8BPS": Form("PSD", "image/vnd.adobe.photoshop", "psd"),
@@ -89,34 +91,41 @@ _PACKETS = ((188, 0), (192, 4), (204, 0))
 
 def form_of(head: bytes, size_bytes: int) -> Form:
     """The format of the file that begins so; raises `BadMediaError` for what is no media or not taken."""
-    if known := _known(head):
-        return known
+    if form := _signed(head):
+        return form
+    if what := _no_media(head):
+        raise BadMediaError(f"neither a picture nor a video but {what}")
     if name := _not_taken(head):
         raise BadMediaError(f"{name}, which is not taken: see docs/formats.md for what is")
-    if what := _no_media(head, size_bytes):
-        raise BadMediaError(f"neither a picture nor a video but {what}")
-    return Form(f"file of an unknown format (it starts with {head[:8].hex(' ')})", "application/octet-stream", "bin")
+    return _told_by_more(head) or _unknown(head, size_bytes)
 
 
-def _known(head: bytes) -> Form | None:
-    if head.startswith(b"RIFF"):
-        return _RIFF.get(head[8:12])
-    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
-        return Form("AIFF", "audio/aiff", "aiff")
-    if head[4:8] in boxed.FIRST_BOXES:
-        return _boxed(head)
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        webm = b"webm" in head[:64]
-        return Form("WebM", "video/webm", "webm", matroska.read) if webm else _MATROSKA
+def _signed(head: bytes) -> Form | None:
+    """A format with a signature that no text begins with."""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return Form("WebP", "image/webp", "webp", webp.read)
     if head.startswith(b"\xff\xd8") and head[2:].lstrip(b"\0")[:1] == b"\xff":
         return Form("JPEG", "image/jpeg", "jpg", jpeg.read)
+    if head.startswith(b"\x1a\x45\xdf\xa3") and b"webm" in head[:64]:
+        return Form("WebM", "video/webm", "webm", matroska.read)
+    return _starting(_READ, head)
+
+
+def _told_by_more(head: bytes) -> Form | None:
+    """A format that is told by more than how it begins, or whose beginning might be that of a text."""
+    if head[4:8] in boxed.FIRST_BOXES:
+        return _boxed(head)
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+        return Form("WAV", "audio/wav", "wav")
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        return Form("AIFF", "audio/aiff", "aiff")
     if head.startswith(b"OggS"):
         return Form("Ogg", "video/ogg", "ogv") if b"theora" in head[:256] else Form("Ogg", "audio/ogg", "ogg")
-    found = next((form for signature, form in _SIGNATURES.items() if head.startswith(signature)), None)
-    return found or _framed_sound(head)
+    return _starting(_UNREAD, head) or _framed_sound(head)
 
 
-_MATROSKA = Form("MKV", "video/x-matroska", "mkv", matroska.read)
+def _starting(known: Mapping[bytes, T], head: bytes) -> T | None:
+    return next((found for signature, found in known.items() if head.startswith(signature)), None)
 
 
 def _boxed(head: bytes) -> Form:
@@ -143,7 +152,7 @@ def _not_taken(head: bytes) -> str | None:
         return "a BMP picture"
     if any(_in_packets(head, *packets) for packets in _PACKETS):
         return "an MPEG-TS video"
-    return next((name for signature, name in _NOT_TAKEN.items() if head.startswith(signature)), None)
+    return _starting(_NOT_TAKEN, head)
 
 
 def _in_packets(head: bytes, step: int, first: int) -> bool:
@@ -152,15 +161,13 @@ def _in_packets(head: bytes, step: int, first: int) -> bool:
     return len(begins) > 1 and set(begins) == {0x47}
 
 
-def _no_media(head: bytes, size_bytes: int) -> str | None:
-    if not head:
-        return "nothing (0 bytes)"
-    if found := text.described(head):
-        return found
-    if named := next((what for signature, what in _NO_MEDIA.items() if head.startswith(signature)), None):
-        return named
-    if len(set(head)) == 1:
-        return f"an unknown kind of file: {size_bytes} bytes that begin with nothing but {head[:1].hex()}"
-    if size_bytes < _LEAST_BYTES:
-        return f"an unknown kind of file of {size_bytes} bytes"
-    return None
+def _no_media(head: bytes) -> str | None:
+    return (text.described(head) or _starting(_NO_MEDIA, head)) if head else "nothing (0 bytes)"
+
+
+def _unknown(head: bytes, size_bytes: int) -> Form:
+    """The form of a file of no known format; raises `BadMediaError` where it can hold nothing."""
+    if len(set(head)) == 1 or size_bytes < _LEAST_BYTES:
+        begins = f"{size_bytes} bytes that begin with {head[:8].hex(' ')}"
+        raise BadMediaError(f"neither a picture nor a video but an unknown kind of file: {begins}")
+    return Form(f"file of an unknown format (it starts with {head[:8].hex(' ')})", "application/octet-stream", "bin")

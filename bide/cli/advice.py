@@ -16,7 +16,7 @@ ADVICE = {
     FailureCode.DEADLINE: "give it more time (--deadline); look at the provider's own list before buying it again",
     FailureCode.LOST: "the provider no longer knows it and may have charged for it: ask the provider, or submit again",
     FailureCode.EMPTY_RESULT: "the provider says it is done and gives nothing: ask the provider, or submit again",
-    FailureCode.BAD_MEDIA: "what the provider delivered is no whole picture or video: ask it, or submit again",
+    FailureCode.BAD_MEDIA: "what came is no whole picture or video that is taken: `bide explain` has its address",
     FailureCode.STORAGE: "the object store did not take it: check bucket, keys and address in BIDE_S3__...",
     FailureCode.SUBMISSION_UNKNOWN: "do not submit it again: see `bide unconfirmed list --candidates`",
     FailureCode.CANCELED: "it was canceled; what the provider had accepted stands and is charged",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from bide.ledger.snapshot import JobSnapshot
 
 
+#: Addresses of results that were not stored are shown up to this number.
+MOST_ADDRESSES = 4
+
+
 @click.command()
 @click.argument("job_id", metavar="JOB", shell_complete=complete_job)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -88,6 +92,7 @@ def explained(snapshot: JobSnapshot, *, replayed_as: str | None = None) -> dict[
         "metadata": metadata,
         "replay_of": metadata.get("replay_of"),
         "failure": failure.model_dump(mode="json") if failure else None,
+        "not_stored": [media.url for media in record.outputs] if failure else [],
         "timeline": [
             {
                 "at": _iso(event.at),
@@ -139,12 +144,19 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
         "money": story["money"],
         "polls": story["polls_are"],
         "to do": story["to_do"],
+        "not stored": _few(story["not_stored"]),
         "again": f"bought again as job {story['replayed_as']}" if story["replayed_as"] else story["replay"],
     }
     yield from (f"  {name.strip():10} {value}" for name, value in rows.items() if value)
     yield ""
     for event in story["timeline"]:
         yield f"{_clock(event['at'])}  {event['seconds']:+9.1f} s  {event['what']:9}  {event['detail']}".rstrip()
+
+
+def _few(addresses: list[str]) -> str:
+    """The first of some addresses, for a person."""
+    more = f" and {len(addresses) - MOST_ADDRESSES} more (--json)" if len(addresses) > MOST_ADDRESSES else ""
+    return f"{', '.join(addresses[:MOST_ADDRESSES])}{more}"
 
 
 def _next(story: dict[str, Any]) -> str | None:

@@ -98,12 +98,13 @@ class JobScripts:
         error: str = "",
         attempt: int = 0,
         note: str = "",
+        outputs: str = "",
     ) -> Concluded:
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
         `attempt`: the submit that was refused, where one was. That counts also where its lease was lost meanwhile. It
         leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted. `note`: what
-        people need to know of this end.
+        people need to know of this end. `outputs`: the addresses of a result that was refused, so that it can be found.
         """
         key, value = ("result", result) if result else ("error", error)
         script = scripts.job.Conclude(
@@ -115,6 +116,7 @@ class JobScripts:
             attempt=str(attempt or ""),
             unconfirmed_error=bought_before(error) if state is JobState.FAILED else "",
             note=note,
+            outputs=outputs,
         )
         return Concluded(int(self._executor.run(record.account, script)))
 

@@ -121,6 +121,10 @@ class Messages:
     callbacks: AccountName | None = None
 
 
+#: How a note begins that says what is missing of a stored result, or could not be checked.
+LEFT_OUT, UNCHECKED = "the provider named", "not checked:"
+
+
 @dataclass(frozen=True)
 class Record:
     """A job's record as read: strings in Redis, values here."""
@@ -171,6 +175,11 @@ class Record:
     def stored(self) -> tuple[str, ...]:
         """The addresses of the job's objects, `s3://bucket/key`; () where it has not succeeded."""
         return stored_in(self.text("result"))
+
+    @property
+    def remark(self) -> str:
+        """What there is to say of a result that was stored: '' for most, whose note is an earlier one."""
+        return note if (note := self.text("note")).startswith((LEFT_OUT, UNCHECKED)) else ""
 
     @property
     def outputs(self) -> tuple[Media, ...]:

@@ -134,7 +134,10 @@ FIELDS = (
     # The result
     Field("ended", "moment", "the provider reported the result", "submitted polled"),
     Field(
-        "outputs", "json", "the result's addresses: [role, address, fallback addresses ...] each", "submitted polled"
+        "outputs",
+        "json",
+        "the result's addresses: [role, address, fallback addresses ...] each; kept also where it was refused",
+        "submitted polled conclude",
     ),
     Field("home", "json", "the outputs that are stored already, by their number", "postpone", ("storing",)),
     Field("asked", "count", "how often the provider was asked for fresh addresses", "postpone"),

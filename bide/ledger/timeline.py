@@ -77,7 +77,8 @@ def _outcome(record: Record) -> str:
     outputs = json.loads(record.text("result") or "{}").get("outputs", [])
     size = sum(each.get("size", 0) for each in outputs)
     count = f"{len(outputs)} object{'' if len(outputs) == 1 else 's'}"
-    return f"downloaded and stored {count} of {size} bytes: {', '.join(each['uri'] for each in outputs)}"
+    remark = f"; {record.remark}" if record.remark else ""
+    return f"downloaded and stored {count} of {size} bytes: {', '.join(each['uri'] for each in outputs)}{remark}"
 
 
 def money(record: Record) -> str:

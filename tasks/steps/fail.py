@@ -21,12 +21,17 @@ OTHERWISE = {
 
 
 def fail(
-    tools: Toolbox, record: Record, token: str, code: FailureCode, message: str, *, attempt: int = 0
+    tools: Toolbox, record: Record, token: str, code: FailureCode, message: str, *, attempt: int = 0, outputs: str = ""
 ) -> Fail | Ignore:
-    """Record the job's failure. `attempt`: the submit that was refused, where one was."""
+    """Record the job's failure. `attempt`: the submit that was refused, where one was.
+
+    `outputs`: the addresses of a result that is not stored; the record keeps them, so that a paid one can be found.
+    """
     failure = failure_of(record, code, message)
     error = failure.model_dump_json()
-    concluded = tools.ledger.jobs.conclude(record, token, JobState.FAILED, error=error, attempt=attempt)
+    concluded = tools.ledger.jobs.conclude(
+        record, token, JobState.FAILED, error=error, attempt=attempt, outputs=outputs
+    )
     if concluded is Concluded.NOT_OURS:
         return lease_lost()
     tools.dispatcher.send(tools.ledger.accounts.admit(record.account))

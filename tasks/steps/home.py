@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from bide.contract import Output, object_key
 from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
+from bide.ledger.records import encode_media
 from bide.providers.base import Media, Succeeded, Ticket
 from workers.io.media import Fetched
 from workers.services.lease_keeper import Lease
@@ -41,7 +42,11 @@ class Home:
     stored: dict[int, Output] = field(default_factory=dict)
     #: From where each of them came: a digest, for a step that goes on later.
     sources: dict[int, str] = field(default_factory=dict)
+    #: Why outputs that are stored could not be checked.
+    warnings: dict[int, str] = field(default_factory=dict)
     troubles: list[BideError] = field(default_factory=list)
+    #: The addresses of all outputs as they were last given, for the record.
+    addresses: str = ""
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -60,7 +65,10 @@ class Home:
     def to_json(self) -> str:
         """What is stored, for the record."""
         return json.dumps(
-            {number: [self.sources[number], output.model_dump(mode="json")] for number, output in self.stored.items()},
+            {
+                number: [self.sources[number], output.model_dump(mode="json"), self.warnings.get(number, "")]
+                for number, output in self.stored.items()
+            },
             separators=(",", ":"),
         )
 
@@ -72,19 +80,22 @@ def bring_home(tools: Toolbox, record: Record, lease: Lease, home: Home) -> None
     """
     before = dict(_before(record))
     found = _media(tools, record)
+    home.addresses = encode_media(found, can_ask=False) if found else ""
     home.wanted, home.left_out = min(len(found), MAX_OUTPUTS), max(len(found) - MAX_OUTPUTS, 0)
     for number, media in enumerate(found[:MAX_OUTPUTS]):
         lease.check()
         source = _source(media)
         if before.get(number, ("",))[0] == source:
-            output = before[number][1]
+            _, output, warning = before[number]
         else:
             try:
-                output = _bring_one(tools, record, number, media)
+                output, warning = _bring_one(tools, record, number, media)
             except (TryLaterError, BadMediaError) as trouble:
                 home.troubles.append(trouble)
                 continue
         home.stored[number], home.sources[number] = output, source
+        if warning:
+            home.warnings[number] = warning
 
 
 def keep_inline(tools: Toolbox, record: Record, outputs: tuple[Media, ...]) -> tuple[Media, ...]:
@@ -93,7 +104,7 @@ def keep_inline(tools: Toolbox, record: Record, outputs: tuple[Media, ...]) -> t
     Raises `BadMediaError` and `StorageError`.
     """
     kept = (
-        Media(media.role, url=_bring_one(tools, record, number, media).uri) if media.content else media
+        Media(media.role, url=_bring_one(tools, record, number, media)[0].uri) if media.content else media
         for number, media in enumerate(outputs[:MAX_OUTPUTS])
     )
     return tuple(kept)
@@ -130,12 +141,13 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
 def _fetched(tools: Toolbox, record: Record, media: Media) -> Fetched:
     """One output, checked: from its address, or where `keep_inline` has put it, and nowhere else in the store."""
     if media.url.startswith(tools.storage.uri(key_of(record, ""))):
-        return tools.fetcher.kept(media.url)
+        return tools.fetcher.kept(media)
     account = tools.accounts.get(record.account)
     return _persistently(lambda: tools.fetcher.output(media, account))
 
 
-def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Output:
+def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> tuple[Output, str]:
+    """One output, stored, and why it could not be checked ('' where it was)."""
     with _fetched(tools, record, media) as fetched:
         key = key_of(record, f"{number}.{fetched.ext}")
         tools.storage.put(
@@ -145,7 +157,7 @@ def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Out
             sha256=fetched.sha256,
             metadata={"sha256": fetched.sha256, **metadata_of(record)},
         )
-        return Output(
+        output = Output(
             uri=tools.storage.uri(key),
             bucket=tools.storage.options.bucket,
             key=key,
@@ -156,6 +168,7 @@ def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> Out
             height=fetched.height,
             role=media.role,
         )
+        return output, fetched.warning
 
 
 def _persistently(ask: Callable[[], T]) -> T:
@@ -170,10 +183,10 @@ def _persistently(ask: Callable[[], T]) -> T:
     raise AssertionError
 
 
-def _before(record: Record) -> Iterator[tuple[int, tuple[str, Output]]]:
-    """What earlier steps stored: number, source and output."""
-    for number, (source, output) in json.loads(record.text("home") or "{}").items():
-        yield int(number), (source, Output.model_validate(output))
+def _before(record: Record) -> Iterator[tuple[int, tuple[str, Output, str]]]:
+    """What earlier steps stored: number, then source, output, and why it could not be checked."""
+    for number, (source, output, warning) in json.loads(record.text("home") or "{}").items():
+        yield int(number), (source, Output.model_validate(output), warning)
 
 
 def _source(media: Media) -> str:

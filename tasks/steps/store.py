@@ -18,6 +18,7 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Record
+from bide.ledger.records import LEFT_OUT, UNCHECKED
 from bide.polling.backoff import Backoff
 from bide.providers import find
 from tasks.steps.fail import fail, lease_lost, redacted
@@ -39,6 +40,9 @@ BAD_MEDIA_TRIES = 3
 
 #: The most stored outputs that a failure names.
 MOST_NAMED = 5
+
+#: How much a record says of outputs that are missing or unchecked [characters].
+MAX_REMARK = 1000
 
 #: How long a paid result is fetched for, even when its deadline has passed meanwhile [seconds].
 FETCH_AT_LEAST_SECONDS = 900.0
@@ -85,10 +89,12 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
         reached("document_uploaded")
         lease.check()
         wire = result.model_dump_json()
-        if not tools.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result=wire, note=_remark(home.left_out)):
+        if not tools.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result=wire, note=_remark(home)):
             return lease_lost()
     reached("end_recorded")
     _count(record, result)
+    if unchecked := _unchecked(home):
+        note("warning", outputs_unchecked=len(unchecked), reason=unchecked[0])
     if home.left_out:
         note("warning", outputs_left_out=home.left_out)
     return Answer(result.to_wire(), Caller.of(record))
@@ -108,13 +114,17 @@ def _stored(tools: Toolbox, record: Record, lease: Lease, home: Home) -> JobResu
     return result
 
 
-def _remark(left_out: int) -> str:
-    """What the record says of a result that is not whole."""
-    if not left_out:
-        return ""
-    return (
-        f"the provider named {MAX_OUTPUTS + left_out} outputs: the first {MAX_OUTPUTS} are stored, {left_out} are not"
-    )
+def _remark(home: Home) -> str:
+    """What the record says of a result that is not whole, or could not be checked."""
+    named = f"{LEFT_OUT} {MAX_OUTPUTS + home.left_out} outputs: the first {MAX_OUTPUTS} are stored"
+    left_out = [f"{named}, {home.left_out} are not"] if home.left_out else []
+    unchecked = _unchecked(home)
+    return "; ".join([*left_out, *([f"{UNCHECKED} {'; '.join(unchecked)}"] if unchecked else [])])[:MAX_REMARK]
+
+
+def _unchecked(home: Home) -> list[str]:
+    """Which outputs could not be checked, and why."""
+    return [f"output {number}: {warning}" for number, warning in sorted(home.warnings.items())]
 
 
 def _bad_media(tools: Toolbox, record: Record, token: str, now: float, trouble: Trouble) -> Outcome:
@@ -147,7 +157,7 @@ def _try_later(tools: Toolbox, record: Record, token: str, now: float, trouble: 
 
 def _give_up(tools: Toolbox, record: Record, token: str, trouble: Trouble) -> Outcome:
     tally.count(record.account, STORES, "failed")
-    return fail(tools, record, token, trouble.code, trouble.last_words)
+    return fail(tools, record, token, trouble.code, trouble.last_words, outputs=trouble.home.addresses)
 
 
 def _count(record: Record, result: JobResult) -> None:

@@ -17,6 +17,7 @@ from bide.errors import BadMediaError, DownloadError, InvalidRequestError
 from bide.providers.base import InputForm, Media
 from bide.storage import Storage, StorageOptions
 from tests.contract.web import Handler, http_client, serving
+from tests.media import real
 from workers.io.http import HttpOptions, Timeouts
 from workers.io.inputs import InputFetcher
 from workers.io.media import Fetched, download, from_bytes
@@ -292,6 +293,47 @@ def test_inline_content_is_checked_alike() -> None:
         from_bytes(b"", max_bytes=100)
     with pytest.raises(BadMediaError, match="limit of 100 bytes"):
         from_bytes(PNG, max_bytes=100)
+
+
+def test_a_live_video_that_is_cut_is_tried_again() -> None:
+    """Sent in chunks, without a length, and its connection ends in the middle: its clusters show it."""
+    whole = real("live.webm")
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(whole if request.path == "/whole" else whole[: len(whole) // 2])
+        return response
+
+    with fetch(handler, "/whole") as fetched:
+        assert (fetched.ext, fetched.width, fetched.height) == ("webm", 64, 48)
+    with pytest.raises(DownloadError, match="the connection ended, and the file ends early"):
+        fetch(handler, "/half")
+
+
+def test_what_can_not_be_judged_comes_with_a_warning() -> None:
+    """Its bytes, its digest, no size."""
+    strange = bytes(range(256))
+    with fetch(always(strange, content_type="image/png")) as fetched:
+        assert (fetched.read(), fetched.width, fetched.content_type) == (strange, None, "application/octet-stream")
+        assert "could not be checked" in fetched.warning
+
+
+@pytest.mark.parametrize("inline", [False, True], ids=["fetched", "inline"])
+def test_sound_is_taken_where_an_output_is_declared_as_sound(inline: bool) -> None:
+    """By its role, wherever it lies; any other output without pictures is refused."""
+    sound = real("audio_only.mp4")
+
+    async def main(role: str) -> str:
+        async with serving(always(sound)) as host, client_of() as client:
+            media = Media(role, content=sound) if inline else Media(role, f"http://{host}/")
+            with await download(client, media, max_bytes=100_000, allowed_hosts=[host]) as fetched:
+                return fetched.content_type
+
+    assert asyncio.run(main("audio")) == "audio/mp4"
+    with pytest.raises(BadMediaError, match="no video"):
+        asyncio.run(main("video"))
 
 
 def test_memory_stays_flat_for_a_large_video() -> None:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from bide.bulk.sheet.page import Run, render
 from bide.bulk.sheet.pictures import EDGE_PIXELS, MAX_PIXELS, Preview, shrink, video_seconds
 from bide.bulk.sheet.rows import LONGEST_TEXT, Row, Rows
+from tests.media import real
+from workers.io.sniff import identify
 
 
 def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
@@ -64,6 +67,44 @@ def test_photograph_is_turned_upright() -> None:
     small = Image.open(io.BytesIO(shrink(encoded(Image.new("RGB", (640, 320)), "JPEG", exif=exif))))
 
     assert small.size == (EDGE_PIXELS // 2, EDGE_PIXELS)
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("note", ["EXIF", "XMP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "MPO"])
+def test_thumbnail_and_figure_are_turned_alike(file_format: str, orientation: int, note: str) -> None:
+    """As browsers do: by EXIF, and not by what other notes say."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    options: dict[str, Any] = {"exif": exif} if note == "EXIF" else {"xmp": XMP, "pnginfo": text}
+    original = encoded(Image.new("RGB", (64, 32)), file_format, **options)
+    kind = identify(io.BytesIO(original), len(original))
+
+    assert Image.open(io.BytesIO(shrink(original))).size == (kind.width, kind.height)
+    assert (kind.width, kind.height) == ((32, 64) if note == "EXIF" and orientation > 4 else (64, 32))
+
+
+def test_avif_that_turns_itself_is_turned_in_its_thumbnail() -> None:
+    """By a property of its own instead of EXIF."""
+    original = real("turned_20x30.avif")
+
+    assert Image.open(io.BytesIO(shrink(original))).size == (20, 30)
+
+
+def test_every_orientation_is_turned_as_pillow_turns_it() -> None:
+    """Mirrored, too."""
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        original = encoded(Image.linear_gradient("L").resize((40, 20)).rotate(30), "PNG", exif=exif)
+        wanted = ImageOps.exif_transpose(Image.open(io.BytesIO(original))).convert("RGB")
+        found = Image.open(io.BytesIO(shrink(original))).convert("RGB")
+        assert max(ImageChops.difference(wanted, found).tobytes()) < 40
 
 
 def test_large_photograph_is_read_at_a_fraction() -> None:

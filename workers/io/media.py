@@ -26,8 +26,8 @@ from workers.io.wrapping import inside
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
 SPOOL_BYTES = 8 * 1024 * 1024
 
-#: Largest file whose kind is read on the event loop [bytes]. A larger one is read whole, so a thread does it.
-TELL_AT_ONCE_BYTES = 1024 * 1024
+#: The role of an output that is taken without pictures: an adapter gives it to sound.
+SOUND_ROLE = "audio"
 
 MAX_REDIRECTS = 5
 
@@ -45,7 +45,7 @@ Spool = SpooledTemporaryFile[bytes]
 
 @dataclass(frozen=True)
 class Fetched:
-    """A whole picture or video, in a file that vanishes when it is closed; use it as a context manager."""
+    """A picture or video, in a file that vanishes when it is closed; use it as a context manager."""
 
     file: Spool = field(repr=False)
     size: int
@@ -54,6 +54,8 @@ class Fetched:
     ext: str
     width: int | None
     height: int | None
+    #: Why the file could not be checked; '' for one that was, and is whole.
+    warning: str = ""
 
     def read(self) -> bytes:
         """All of it, in memory."""
@@ -75,36 +77,43 @@ async def download(client: HttpClient, media: Media, *, max_bytes: int, allowed_
     `allowed_hosts`: see `guard.check_url`. Raises `DownloadError` where trying again may help with any of the
     addresses, else `BadMediaError`.
     """
+    sound = media.role == SOUND_ROLE
     if not media.url:
-        return await asyncio.to_thread(from_bytes, media.content, max_bytes=max_bytes)
+        return await asyncio.to_thread(from_bytes, media.content, max_bytes=max_bytes, sound=sound)
     troubles: list[DownloadError | BadMediaError] = []
     for url in (media.url, *media.fallback_urls[:MAX_FALLBACKS]):
         try:
-            return await _fetch(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts)
+            return await _fetch(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts, sound=sound)
         except (DownloadError, BadMediaError) as trouble:
             troubles.append(trouble)
     raise next((trouble for trouble in troubles if isinstance(trouble, DownloadError)), troubles[0])
 
 
-def from_bytes(content: bytes, *, max_bytes: int) -> Fetched:
-    """Check inline content as a download is checked; raises `BadMediaError`."""
+def from_bytes(content: bytes, *, max_bytes: int, sound: bool = False) -> Fetched:
+    """Check inline content as a download is checked; raises `BadMediaError`. `sound`: see `identify`."""
     if len(content) > max_bytes:
         raise _over(max_bytes)
     spool = Spool(max_size=SPOOL_BYTES)
     try:
         size, sha256 = _written([content], spool, max_bytes, _over)
         spool, size, sha256 = _unwrapped(spool, size, sha256, max_bytes)
-        return Fetched(spool, size, sha256, *identify(spool, size))
+        return _fetched(spool, size, sha256, identify(spool, size, sound=sound))
     except BaseException:
         spool.close()
         raise
 
 
-async def _fetch(client: HttpClient, url: str, *, max_bytes: int, allowed_hosts: Collection[str]) -> Fetched:
+def _fetched(spool: Spool, size: int, sha256: str, kind: Kind) -> Fetched:
+    return Fetched(spool, size, sha256, kind.content_type, kind.ext, kind.width, kind.height, kind.warning)
+
+
+async def _fetch(
+    client: HttpClient, url: str, *, max_bytes: int, allowed_hosts: Collection[str], sound: bool
+) -> Fetched:
     total_seconds = client.options.media.total_seconds
     try:
         async with asyncio.timeout(total_seconds):
-            return await _follow(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts)
+            return await _follow(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts, sound=sound)
     except (DownloadError, BadMediaError):
         raise
     except TimeoutError:
@@ -115,12 +124,14 @@ async def _fetch(client: HttpClient, url: str, *, max_bytes: int, allowed_hosts:
         raise DownloadError(f"the download broke: {_kind(error)}") from error
 
 
-async def _follow(client: HttpClient, url: str, *, max_bytes: int, allowed_hosts: Collection[str]) -> Fetched:
+async def _follow(
+    client: HttpClient, url: str, *, max_bytes: int, allowed_hosts: Collection[str], sound: bool
+) -> Fetched:
     for _ in range(MAX_REDIRECTS + 1):
         target = check_url(url, allowed_hosts=allowed_hosts)
         async with client.stream(target.url, guarded=target.guarded) as reply:
             if reply.status not in (301, 302, 303, 307, 308):
-                return await _receive(reply, max_bytes)
+                return await _receive(reply, max_bytes, sound=sound)
             url = _redirected(target.url, reply)
     raise DownloadError(f"more than {MAX_REDIRECTS} redirects")
 
@@ -132,7 +143,7 @@ def _redirected(url: str, reply: Reply) -> str:
         raise DownloadError(f"{reply.where}: HTTP {reply.status} without a usable address") from None
 
 
-async def _receive(reply: Reply, max_bytes: int) -> Fetched:
+async def _receive(reply: Reply, max_bytes: int, *, sound: bool) -> Fetched:
     declared = _check_head(reply, max_bytes)
     spool = Spool(max_size=SPOOL_BYTES)
     try:
@@ -141,7 +152,8 @@ async def _receive(reply: Reply, max_bytes: int) -> Fetched:
         with _blamed(reply, declared):
             label = reply.headers.get("content-encoding", "")
             spool, size, sha256 = await asyncio.to_thread(_unwrapped, spool, size, sha256, max_bytes, label)
-            return Fetched(spool, size, sha256, *await _tell(spool, size))
+            kind = await asyncio.to_thread(identify, spool, size, sound=sound)  # a small file may take long, too
+            return _fetched(spool, size, sha256, kind)
     except BaseException:
         spool.close()
         raise
@@ -240,11 +252,6 @@ def _written(
         digest.update(piece)
         spool.write(piece)
     return size, digest.hexdigest()
-
-
-async def _tell(spool: Spool, size: int) -> Kind:
-    """The file's kind; a large one is read whole, so a thread does it."""
-    return identify(spool, size) if size <= TELL_AT_ONCE_BYTES else await asyncio.to_thread(identify, spool, size)
 
 
 def _kind(error: Exception) -> str:

@@ -11,7 +11,7 @@ from bide.storage import Storage
 from workers.accounts import AccountContext
 from workers.io.http import HttpClient
 from workers.io.inputs import InputFetcher
-from workers.io.media import Fetched, download, from_bytes
+from workers.io.media import SOUND_ROLE, Fetched, download, from_bytes
 from workers.services.event_loop import EventLoop
 
 #: How long a provider may fetch an input of ours [seconds]: a day, since it may start late.
@@ -30,9 +30,10 @@ class Fetcher:
         work = download(self._http, media, max_bytes=self._max_bytes, allowed_hosts=account.media_hosts)
         return self._event_loop.run(work)
 
-    def kept(self, uri: str) -> Fetched:
+    def kept(self, media: Media) -> Fetched:
         """An output that was stored before its step; raises `StorageError` or `BadMediaError`."""
-        return from_bytes(self._storage.get(uri, max_bytes=self._max_bytes), max_bytes=self._max_bytes)
+        content = self._storage.get(media.url, max_bytes=self._max_bytes)
+        return from_bytes(content, max_bytes=self._max_bytes, sound=media.role == SOUND_ROLE)
 
     def inputs(
         self, request: GenerateRequest, operation: Operation, record: Record, account: AccountContext

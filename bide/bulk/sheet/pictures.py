@@ -8,7 +8,7 @@ import threading
 from base64 import b64encode
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from bide.bulk import objects
 from bide.contract import Output
@@ -28,6 +28,17 @@ DRAFT_GAIN = 4
 
 #: A video's length lies within so much of its beginning or of its end [bytes].
 VIDEO_EDGE_BYTES = 128 * 1024
+
+#: How a picture of each orientation is turned upright; 1 is.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 #: Decoding takes memory; two at a time use both cores of a small machine and stay within some hundred MB.
 _DECODERS = threading.Semaphore(2)
@@ -75,11 +86,22 @@ def shrink(content: bytes) -> bytes:
         if original.width * original.height > MAX_PIXELS:
             raise ValueError("too many pixels to decode")
         original.thumbnail((EDGE_PIXELS, EDGE_PIXELS), reducing_gap=2.0)
-        small = ImageOps.exif_transpose(original)
+        small = _upright(original)
         small = small.convert("RGBA" if small.has_transparency_data else "RGB")
     file = io.BytesIO()
     small.save(file, "WEBP", quality=QUALITY, method=2)
     return file.getvalue()
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """The picture as browsers show it, and as its width and height were recorded.
+
+    Pillow's own `exif_transpose` also follows XMP and text chunks of PNG, which they do not.
+    """
+    exif = Image.Exif()
+    exif.load(picture.info.get("exif", b""))
+    turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _data_uri(webp: bytes) -> str:

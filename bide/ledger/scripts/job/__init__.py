@@ -66,6 +66,7 @@ class Conclude(Script):
     attempt: str
     unconfirmed_error: str
     note: str
+    outputs: str
 
 
 class Postpone(Script):

@@ -3,7 +3,8 @@
 -- an attempt that is unconfirmed, and so settles it.
 -- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,
 --   `lease_seconds`, `longest_block_seconds` of the breaker, `attempt` that was refused ('' for none), `unconfirmed_error`
---   (what a failure means where an earlier submit may have been accepted), `note` ('' for none).
+--   (what a failure means where an earlier submit may have been accepted), `note` ('' for none), `outputs` (the addresses of
+--   a result that was not stored, '' for none).
 -- Reply: a number of `Concluded`.
 local MOST_UNCONFIRMED = 5
 local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT = 0, 1, 2, 3, 4
@@ -36,5 +37,6 @@ if unbought and maybe_bought_before(id) then
 end
 conclude(id, ending, field, value)
 if note ~= '' then set(id, 'note', note) end
+if outputs ~= '' then set(id, 'outputs', outputs) end
 leased(id, token, lease_seconds)
 return ENDED

@@ -16,6 +16,7 @@ from bide.contract import BULK_TASK, CONTROL_QUEUE, GENERATE_TASK, NOTIFY_TASK, 
 from bide.crashpoints import reached
 from bide.ledger import AccountName, Hint, Messages, Round
 from config.celery import FAIL_FAST
+from workers.celery_patches.request import WANTS_NO_RESULT
 
 log = structlog.get_logger()
 
@@ -144,6 +145,7 @@ def signature_of(request: Any, description: str) -> str:
         "errbacks": request.errbacks,
         "reply_to": request.reply_to,
         "replaced_task_nesting": request.replaced_task_nesting,
+        "ignore_result": getattr(request, WANTS_NO_RESULT, False) or None,
         "kwargsrepr": description,
         "headers": _carried(request.headers or {}),
     }

@@ -33,6 +33,7 @@ def up(stack: Stack) -> int:
     settings = load({**os.environ, **servers})
     env = {**os.environ, **servers, **_process_environment(stack, variables, settings)}
     flower = wait_ready(stack, start_processes(stack, env))
+    stack.supervise()
     say("flower", flower)
     say("logs", str(stack.folder / "logs"))
     stack.publish({"environment": servers, "flower": flower})

@@ -6,6 +6,7 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis
 from celery.app.amqp import AMQP, Queues
 from celery.app.backends import BACKEND_ALIASES
 from celery.app.routes import Router
@@ -36,9 +37,9 @@ PATIENT_SECONDS = 10
 BEAT_LOOP_SECONDS = 5
 BEAT_LOCK_SECONDS = 5 * BEAT_LOOP_SECONDS
 
-#: Beat retries a Redis that restarts for about as long as its lock lives. RedBeat's own retries are shorter.
-BEAT_BACKOFF = ExponentialBackoff(cap=2.0, base=0.2)
-BEAT_RETRIES = 15
+#: Beat retries a Redis that restarts for about as long as its lock lives. RedBeat's own retries are shorter. One that
+#: takes connections and does not answer is left to beat's next turn, which says so.
+BEAT_RETRY = Retry(ExponentialBackoff(cap=2.0, base=0.2), 15, supported_errors=(redis.ConnectionError,))
 
 
 #: Options of a message that say where it goes.
@@ -231,7 +232,7 @@ def _redbeat_redis(settings: Settings) -> dict[str, Any]:
     url = settings.ledger_url
     options: dict[str, Any] = {"socket_timeout": ANSWER_SECONDS}
     if url.scheme != "sentinel":
-        options |= {"socket_connect_timeout": CONNECT_SECONDS, "retry": Retry(BEAT_BACKOFF, BEAT_RETRIES)}
+        options |= {"socket_connect_timeout": CONNECT_SECONDS, "retry": BEAT_RETRY}
         return {"redbeat_redis_url": str(url), "redbeat_redis_options": options}
     nodes = [urlsplit(node) for node in url.split(";")]
     options |= {

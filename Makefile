@@ -10,7 +10,7 @@ EMBEDDED := $(VENV)/.embedded
 PEERS := .venv-arq/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up check rooms test test-pythons test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
+.PHONY: help setup demo up wheel check rooms test test-pythons test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,16 @@ demo: $(EMBEDDED) ## See it work: all four providers, simulated, from submit to 
 
 up: $(EMBEDDED) ## Run it here with your own providers from .env, until Ctrl-C
 	@$(BIN)/bide up
+
+wheel: ## Build dist/bide-*.whl, which other services install
+	@rm -rf build/lib build/bdist.* dist/bide-*.whl
+	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
+		uv build --quiet --wheel --out-dir dist; \
+	else \
+		test -x build/venv/bin/pip || $(PYTHON) -m venv build/venv && \
+		build/venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .; \
+	fi
+	@echo dist/bide-*.whl
 
 check: setup ## Lint, format, types, floors and the sentences of the documentation
 	$(BIN)/ruff check

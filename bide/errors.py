@@ -3,6 +3,7 @@
 BideError
 ├── InvalidRequestError     the request can't be served as written: mend it, nothing was bought
 ├── IdempotencyConflictError  the key (or job id) belongs to another request: nothing was bought
+├── UnknownJobError         bide has neither a record nor a result of the job: check the id, or wait again
 ├── ConfigurationError      the set-up is wrong: an operator mends it
 ├── TryLaterError           nothing happened or nothing changed: come back later
 │   ├── LedgerAwayError     Redis does not answer, or refuses writes; nothing is known to have changed
@@ -41,6 +42,10 @@ class InvalidRequestError(BideError):
 
 class IdempotencyConflictError(BideError):
     """This idempotency key or job id was used with another request."""
+
+
+class UnknownJobError(BideError):
+    """A client waited for a job of which bide has neither a record nor a result; the message says what that means."""
 
 
 class ConfigurationError(BideError):

@@ -6,16 +6,19 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis
 from celery.app.amqp import AMQP, Queues
 from celery.app.backends import BACKEND_ALIASES
+from celery.app.routes import Router
 from kombu import Queue
 from kombu.transport import TRANSPORT_ALIASES
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from bide.contract import QUEUES
 from bide.settings.addresses import AMQP_SCHEMES, ServerUrl
 from bide.settings.model import Settings
-from config.queues import DECLARED, DEFAULT_QUEUE, ROUTES
+from config.queues import DECLARED, EXCHANGE, ROUTES
 from config.schedules import SCHEDULES_FILE
 
 #: Redis is near: a server that does not answer within these is away [seconds].
@@ -34,10 +37,13 @@ PATIENT_SECONDS = 10
 BEAT_LOOP_SECONDS = 5
 BEAT_LOCK_SECONDS = 5 * BEAT_LOOP_SECONDS
 
-#: Beat retries a Redis that restarts for about as long as its lock lives. RedBeat's own retries are shorter.
-BEAT_BACKOFF = ExponentialBackoff(cap=2.0, base=0.2)
-BEAT_RETRIES = 15
+#: Beat retries a Redis that restarts for about as long as its lock lives. RedBeat's own retries are shorter. One that
+#: takes connections and does not answer is left to beat's next turn, which says so.
+BEAT_RETRY = Retry(ExponentialBackoff(cap=2.0, base=0.2), 15, supported_errors=(redis.ConnectionError,))
 
+
+#: Options of a message that say where it goes.
+DESTINATION = frozenset({"queue", "exchange", "exchange_type", "routing_key"})
 
 #: The transport that replaces kombu's, by the scheme of the address. It is an alias, since an address may contain it.
 TRANSPORTS = {"redis": "bide", "rediss": "bide", "unix": "bide", "sentinel": "bide-sentinel"}
@@ -59,17 +65,40 @@ class DeclaredQueues(Queues):
         return self.new_missing(name)
 
 
+class CallerRouter(Router):
+    """Routes tasks to where workers have them: bide's to their own queues, and no task of a caller's to one of those.
+
+    `chord(...).apply_async(queue="bide.submit")` gives the queue of its jobs to the body, too.
+    """
+
+    def route(
+        self, options: dict[str, Any], name: Any, args: Any = (), kwargs: Any = None, task_type: Any = None
+    ) -> dict[str, Any]:
+        """The options of a message with its queue; Celery names a `map` out of a message by the task's signature."""
+        task = name["task"] if isinstance(name, dict) else name
+        if task in ROUTES or _leads_to_bide(options):
+            options = {key: value for key, value in options.items() if key not in DESTINATION}
+        return super().route(options, task, args, kwargs, task_type)
+
+
+def _leads_to_bide(options: dict[str, Any]) -> bool:
+    return options.get("queue") in QUEUES or options.get("exchange") in (EXCHANGE.name, *QUEUES)
+
+
 class Amqp(AMQP):
     """For `Celery(amqp=Amqp)`: without it a caller's callback in a queue of its own can't be sent."""
 
     queues_cls = DeclaredQueues
+
+    def Router(self, queues: Any = None, create_missing: Any = None) -> Router:  # noqa: N802 - Celery's name
+        return CallerRouter(self.routes, queues or self.queues, create_missing, app=self.app)
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """The whole configuration of the Celery app."""
     return {
         **_messages(),
-        **_tasks(),
+        **_tasks(settings),
         **_worker(settings),
         **_broker(settings),
         **_results(settings),
@@ -88,11 +117,12 @@ def _messages() -> dict[str, Any]:
     }
 
 
-def _tasks() -> dict[str, Any]:
+def _tasks(settings: Settings) -> dict[str, Any]:
     return {
         "task_queues": DECLARED,
         "task_routes": ROUTES,
-        "task_default_queue": DEFAULT_QUEUE,
+        # each task of bide has a route: this is for tasks of callers, whose signatures name no queue
+        "task_default_queue": settings.worker.default_queue,
         "task_create_missing_queues": False,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -202,7 +232,7 @@ def _redbeat_redis(settings: Settings) -> dict[str, Any]:
     url = settings.ledger_url
     options: dict[str, Any] = {"socket_timeout": ANSWER_SECONDS}
     if url.scheme != "sentinel":
-        options |= {"socket_connect_timeout": CONNECT_SECONDS, "retry": Retry(BEAT_BACKOFF, BEAT_RETRIES)}
+        options |= {"socket_connect_timeout": CONNECT_SECONDS, "retry": BEAT_RETRY}
         return {"redbeat_redis_url": str(url), "redbeat_redis_options": options}
     nodes = [urlsplit(node) for node in url.split(";")]
     options |= {

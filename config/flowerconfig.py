@@ -48,9 +48,18 @@ def _require_authentication() -> None:
         )
 
 
+def _port(flower: FlowerSettings) -> int:
+    """The port: Flower's own variable, bide's, or `PORT`, by which platforms and honcho give each process one."""
+    if own := os.environ.get("FLOWER_PORT"):
+        return int(own)
+    if "port" in flower.model_fields_set:
+        return flower.port
+    return int(os.environ.get("PORT") or flower.port)
+
+
 _flower = _settings()
 address = flower_options.address or _flower.address
-port = int(os.environ.get("FLOWER_PORT") or os.environ.get("PORT") or _flower.port)
+port = _port(_flower)
 basic_auth = _credentials(_flower)
 _require_authentication()
 filter_repeats()

@@ -23,9 +23,6 @@ EXCHANGE = Exchange("bide", type="direct")
 #: No priorities: on Redis each queue is then the one list of its own name, which foreign clients push to.
 DECLARED = tuple(Queue(name, EXCHANGE, routing_key=name) for name in QUEUES)
 
-#: The queue of a task that is not in `TASKS`.
-DEFAULT_QUEUE = CONTROL_QUEUE
-
 
 class TaskOptions(TypedDict):
     """The options of a task, for `@app.task(**options)`: Celery would swallow a misspelt one."""

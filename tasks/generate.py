@@ -22,6 +22,7 @@ from tasks.steps.outcome import Answer, Caller, Fail, Ignore, Outcome, Suspend
 from tasks.steps.store import store
 from tasks.steps.submit import submit
 from workers.app import app
+from workers.celery_patches.request import WANTS_NO_RESULT
 from workers.lifecycle import process
 from workers.services.dispatcher import restore_caller, signature_of
 from workers.telemetry.step_log import StepLog
@@ -125,7 +126,7 @@ def _message_of(task: Any, args: Any, kwargs: Any) -> Message:
         args,
         kwargs,
         headers=request.headers,
-        signature=partial(signature_of, request),
+        signature=partial(signature_of, request, ignore_result=getattr(request, WANTS_NO_RESULT, False)),
         result_state=partial(task.backend.get_state, request.id),
         restore_caller=partial(restore_caller, request),
     )

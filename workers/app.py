@@ -38,3 +38,10 @@ def _log(**_: Any) -> None:
     checked = settings()
     bide_logging.register_secrets(checked.secrets())
     bide_logging.configure(checked.log.level, checked.log.format)
+
+
+@app.on_after_finalize.connect
+def _keep_results_of_maps(**_: Any) -> None:
+    """Have a caller's `map` behind a job keep its result: Celery sends it with the options of this app's own."""
+    for name in ("celery.map", "celery.starmap"):
+        app.tasks[name].ignore_result = False

@@ -197,4 +197,7 @@ def _moment(at: datetime | None) -> str | None:
 
 def unknown(job_id: str) -> click.ClickException:
     """The error for an id that has no record."""
-    return click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
+    return click.ClickException(
+        f"nothing is known of a job {job_id!r}: never submitted here, forgotten since, "
+        "or sent as a message that no worker has taken yet"
+    )

@@ -7,7 +7,11 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self, Unpack, overload
 
+import redis.asyncio
+
 from bide.client.outputs import PresignedResult, Uploads
+from bide.client.presence import UNKNOWN_SECONDS
+from bide.client.record_states import RecordStates
 from bide.client.requests import Options, Request
 from bide.client.result_waiter import ResultWaiter
 from bide.client.status import Status
@@ -36,13 +40,18 @@ class AsyncClient:
             sentinel_master=sentinel_master,
         )
         post = self._client._post
-        server = connect_async(
-            result_url or results_at(broker_url, ledger_url or broker_url),
-            sentinel_master=sentinel_master,
-            socket_timeout=10,
-            socket_connect_timeout=3,
+
+        def connected(url: str) -> redis.asyncio.Redis:
+            return connect_async(url, sentinel_master=sentinel_master, socket_timeout=10, socket_connect_timeout=3)
+
+        self._states = RecordStates(connected(ledger_url or broker_url))
+        self._waiter = ResultWaiter(
+            connected(result_url or results_at(broker_url, ledger_url or broker_url)),
+            key=post.key,
+            read=post.read,
+            states=self._states.read,
+            result=self.result,
         )
-        self._waiter = ResultWaiter(server, key=post.key, read=post.read)
 
     async def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
         """Enqueue a job, like `Client.submit`."""
@@ -54,13 +63,15 @@ class AsyncClient:
         """Enqueue jobs, like `Client.submit_many`."""
         return await asyncio.to_thread(self._client.submit_many, list(requests), job_ids=job_ids, **options)
 
-    async def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> JobResult:
+    async def wait(
+        self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
+    ) -> JobResult:
         """Wait for a job's result, like `Client.wait`; thousands of waits may go on at once."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                return await self._waiter.wait(job_id)
+                return await self._waiter.wait(job_id, unknown_seconds=unknown_seconds)
         except TimeoutError:
-            raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on") from None
+            raise await asyncio.to_thread(self._client._timed_out, job_id, timeout_seconds) from None
 
     @overload
     async def result(self, job_id: str) -> JobResult | None: ...
@@ -85,6 +96,7 @@ class AsyncClient:
     async def close(self) -> None:
         """Give the connections back; waits that go on are canceled."""
         await self._waiter.close()
+        await self._states.close()
         await asyncio.to_thread(self._client.close)
 
     async def __aenter__(self) -> Self:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery import Celery
-from celery.states import READY_STATES, SUCCESS
+from celery.states import PENDING, READY_STATES, SUCCESS
 from kombu.exceptions import OperationalError
 
 from bide.contract import BULK_TASK, CANCEL_TASK, CONTROL_QUEUE, GENERATE_TASK, SUBMIT_QUEUE, GenerateRequest, JobResult
@@ -81,6 +81,10 @@ class Post:
     def result(self, job_id: str) -> JobResult | None:
         """A job's result; None before its end. Raises `JobFailed` for a bad end."""
         return _outcome(self._app.backend.get_task_meta(job_id))
+
+    def has_state(self, job_id: str) -> bool:
+        """Whether Celery has a state of a job: its end, or RETRY after its first step."""
+        return bool(self._app.backend.get_task_meta(job_id)["status"] != PENDING)
 
     def key(self, job_id: str) -> str:
         """The key under which Celery keeps the result of a job."""

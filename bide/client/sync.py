@@ -11,10 +11,11 @@ from typing import Self, Unpack, overload
 
 from bide.client.outputs import PresignedResult, Uploads, presigned
 from bide.client.post import Post, signature_of
+from bide.client.presence import UNKNOWN_SECONDS, Presence, unknown
 from bide.client.requests import Options, Request, check_job_id, checked
 from bide.client.status import Status, status_of
 from bide.contract import GenerateRequest, JobResult, JobState
-from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, JobFailed
+from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, JobFailed, LedgerAwayError
 from bide.ledger import Ledger, Record, Verb
 from bide.ledger.connection import connect
 from bide.providers.base import Provider
@@ -79,15 +80,21 @@ class Client:
             raise
         return known
 
-    def wait(self, job_id: str, *, timeout_seconds: float | None = None) -> JobResult:
-        """Wait for a job's result; raises `JobFailed` for a bad end, `TimeoutError` after `timeout_seconds`."""
+    def wait(
+        self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
+    ) -> JobResult:
+        """Wait for a job's result; raises `JobFailed` for a bad end, `TimeoutError` after `timeout_seconds`.
+
+        Raises `UnknownJobError` where bide has neither a record nor a result of the job for `unknown_seconds`. The job
+        may be one that was sent as a message and that no worker has taken yet: wait for it with longer ones.
+        """
         until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
-        pause = WAIT_FIRST_SECONDS
+        pause, presence = WAIT_FIRST_SECONDS, Presence(job_id, unknown_seconds)
         # Not `AsyncResult.get`: it subscribes, serves one waiter per job and process, and outlives a time-out.
-        while (result := self._post.result(job_id)) is None:
+        while (result := self._post.result(job_id) or self._look(job_id, presence)) is None:
             left = until - time.monotonic()
             if left <= 0:
-                raise TimeoutError(f"job {job_id} has not ended within {timeout_seconds:g} s; it goes on")
+                raise self._timed_out(job_id, timeout_seconds)
             time.sleep(min(pause, left))
             pause = min(1.5 * pause, WAIT_MOST_SECONDS)
         return result
@@ -104,13 +111,10 @@ class Client:
         With `presign_seconds` each output has a `url` at which anyone can fetch it for so long. That needs `uploads`;
         without them it raises `ConfigurationError`. Raises `JobFailed` for a bad end.
         """
-        record = self._find(job_id)
-        if record is None or not (record.state.final or record.state is JobState.UNCONFIRMED):
-            return None
-        if record.state is not JobState.SUCCEEDED:
-            raise JobFailed(record.failure.model_dump_json())
-        result = JobResult.model_validate_json(record.text("result"))
-        return result if presign_seconds is None else presigned(result, self._uploads, seconds=presign_seconds)
+        result = _end_of(self._find(job_id))
+        if result is None or presign_seconds is None:
+            return result
+        return presigned(result, self._uploads, seconds=presign_seconds)
 
     def status(self, job_id: str) -> Status | None:
         """A job's status out of the ledger; None for a job that was never submitted, or whose record has expired."""
@@ -156,9 +160,43 @@ class Client:
         self._post.submit(job_id, request)
         return job_id
 
+    def _look(self, job_id: str, presence: Presence) -> JobResult | None:
+        """Look for a job of which Celery has no state; the result, where its caller asked Celery to keep none."""
+        if not presence.is_due:
+            return None
+        if self._post.has_state(job_id):
+            presence.note(known=True)
+            return None
+        try:
+            record = self._find(job_id)
+        except LedgerAwayError:  # an outage does not end a wait
+            presence.note(known=True)
+            return None
+        presence.note(known=record is not None)
+        return _end_of(record)
+
+    def _timed_out(self, job_id: str, seconds: float | None) -> TimeoutError:
+        """The error of a wait that ends after `seconds`; its text says whether the job goes on."""
+        try:
+            known = self._post.has_state(job_id) or self._find(job_id) is not None
+        except LedgerAwayError as error:
+            return TimeoutError(f"job {job_id} has not ended within {seconds:g} s; {error}")
+        if known:
+            return TimeoutError(f"job {job_id} has not ended within {seconds:g} s; it goes on")
+        return TimeoutError(f"{unknown(job_id)} (after {seconds:g} s)")
+
     def _find(self, job_id: str) -> Record | None:
         """The record of a job; a follower's is that of the job that it follows."""
         record = self._ledger.jobs.find(job_id)
         if record is not None and record.following is not None:
             return self._ledger.jobs.read(record.account, record.following)
         return record
+
+
+def _end_of(record: Record | None) -> JobResult | None:
+    """The result in a job's record; None before its end. Raises `JobFailed` for a bad end."""
+    if record is None or not (record.state.final or record.state is JobState.UNCONFIRMED):
+        return None
+    if record.state is not JobState.SUCCEEDED:
+        raise JobFailed(record.failure.model_dump_json())
+    return JobResult.model_validate_json(record.text("result"))

@@ -63,6 +63,12 @@ def _long(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _of_a_caller(queue: str) -> str:
+    if queue.startswith("bide."):
+        raise ValueError("begins with bide., as bide's own queues do")
+    return queue
+
+
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PerSecond = Annotated[float, Field(ge=0)]
 Price = Annotated[float, Field(ge=0, le=1e9, strict=True)]
@@ -78,6 +84,7 @@ Phrases = Annotated[
     tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=200)], ...],
     BeforeValidator(_listed),
 ]
+CallerQueue = Annotated[str, Field(min_length=1), AfterValidator(_of_a_caller)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
@@ -168,6 +175,9 @@ class TimingSettings(Section):
 
 class WorkerSettings(Section):
     concurrency: Count = Field(32, description="the number of steps that one worker takes at once")
+    default_queue: CallerQueue = Field(
+        "celery", description="the queue of callers' callbacks that name none: task_default_queue of their app"
+    )
 
 
 class BulkSettings(Section):

@@ -108,11 +108,18 @@ def refuse_invalid(job_id: str, message: str) -> Fail:
     return refuse(job_id, FailureCode.INVALID_REQUEST, message)
 
 
+def id_in_use(message: Message) -> Ignore:
+    """Refuse another request under the id of a known job. The result of that id belongs to the known job."""
+    refusal = refuse_invalid(message.job_id, "id: belongs to another job of this deployment; take a new id")
+    return Ignore("id_in_use", refusal=refusal.failure)
+
+
 def _enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
     job_id = message.job_id
     if not (isinstance(job_id, str) and JOB_ID.fullmatch(job_id)):
         shown = job_id[:128].encode(errors="replace").decode() if isinstance(job_id, str) else ""
         return refuse_invalid(shown, "id: a job id is letters, digits and _.:- only, 128 at most")
+    request: GenerateRequest | None = None
     try:
         raw = _argument(message.args, message.kwargs or {})
         if raw is None:
@@ -120,9 +127,12 @@ def _enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
         request = GenerateRequest.parse(raw)
         account = _checked_account(tools, request)
     except InvalidRequestError as error:
-        if opened := tools.ledger.jobs.find(job_id):  # its record decides, and the step that buys checks it again
-            return _next_step(tools, job_id, opened.account)
-        return without_record(message, str(error))
+        opened = tools.ledger.jobs.find(job_id)
+        if opened is None:
+            return without_record(message, str(error))
+        if request is not None and request.fingerprint() != opened.text("fp"):
+            return id_in_use(message)
+        return _next_step(tools, job_id, opened.account)  # its record decides, and the step that buys checks it again
     return _open(tools, message, request, account)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bide.ledger import Step, Verb
-from tasks.steps.enter import Message, refuse_invalid, without_record
+from tasks.steps.enter import Message, id_in_use, without_record
 from tasks.steps.outcome import Fail, Ignore
 from workers.services.dispatcher import ACCOUNT_HEADER
 from workers.telemetry.step_log import note
@@ -15,15 +15,9 @@ def no_step(message: Message, step: Step) -> Fail | Ignore:
         case Verb.CONFLICT if step.other != message.job_id:
             return without_record(message, "idempotency_key: was used with another request; take a new key")
         case Verb.CONFLICT:
-            return _id_in_use(message)
+            return id_in_use(message)
         case Verb.MISSING:
             ours = ACCOUNT_HEADER in (message.headers or {})
             return without_record(message, "" if ours else "request: is required")
     note("info" if step.verb is Verb.STALE else "warning", outcome="ignored", state=step.other or None)
     return Ignore(step.verb.value)
-
-
-def _id_in_use(message: Message) -> Ignore:
-    """Refuse another request under the id of a known job. The result of that id belongs to the known job."""
-    refusal = refuse_invalid(message.job_id, "id: belongs to another job of this deployment; take a new id")
-    return Ignore("id_in_use", refusal=refusal.failure)

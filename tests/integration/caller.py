@@ -20,8 +20,8 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgG
 class Caller:
     """Sends tasks by name and waits for results."""
 
-    def __init__(self, url: str) -> None:
-        self.app = Celery("somebody", broker=url, backend=url, set_as_current=False)
+    def __init__(self, url: str, *, app: Celery | None = None) -> None:
+        self.app = app or Celery("somebody", broker=url, backend=url, set_as_current=False)
 
     def __enter__(self) -> Self:
         return self

@@ -202,16 +202,47 @@ def test_a_killed_parent_takes_its_children_along(bide: Callable[..., Run], depl
     wait_for(lambda: not processes_in(deployment))
 
 
+def pid_of(folder: Path, words: str) -> int | None:
+    """The process in `folder` whose command line has these words."""
+    return next((pid for pid, command in processes_in(folder).items() if words in command), None)
+
+
 @pytest.mark.whole
-def test_a_child_that_dies_is_reported_and_ends_the_stack(bide: Callable[..., Run], deployment: Path) -> None:
-    """The message has its name, how it ended and its last words."""
-    run = bide("up")
-    run.hears("for clients")
-    [beat] = [pid for pid, command in processes_in(deployment).items() if " beat " in command]
-    os.kill(beat, signal.SIGKILL)
-    assert run.ends() == 1
-    assert re.search(r"beat was killed by signal 9; the end of \S+/logs/beat.log:\n", run.text())
+@pytest.mark.parametrize("command", [("up",), ("demo", "--keep")], ids=" ".join)
+def test_a_child_that_ends_is_started_again(
+    bide: Callable[..., Run], deployment: Path, command: tuple[str, ...]
+) -> None:
+    """Whichever it is, in one line each; the broker keeps its data, Flower its address. Ctrl-C stays the right end."""
+    run = bide(*command)
+    run.hears("for clients" if command == ("up",) else "Ctrl-C ends it all")
+    flower = run.hears(r"flower +(http://\S+)")[1]
+    children = {"beat": " beat ", "worker": "worker-", "poller": "poller-", "flower": " flower ", "objects": "nanio"}
+    children |= {"broker": "valkey-server"} | ({"sandbox": "-m sandbox"} if "demo" in command else {})
+    before = {name: pid_of(deployment, words) for name, words in children.items()}
+    for pid in before.values():
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+
+    for name, words in children.items():
+        run.hears(rf"{name} +was killed by signal 9; it is started again in 1 s, its log is \S+/logs/{name}.log\n")
+        wait_for(lambda words=words, name=name: pid_of(deployment, words) not in (None, before[name]))  # type: ignore[misc]  # bound
+    wait_for(lambda: _is_there(flower))
+    if "demo" in command:
+        submitted = bide("submit", "photogpt", "images.upscaling", "-p", "imageID=i1", "--wait")
+        assert submitted.output(code=0).rstrip().endswith(".png")
+    run.process.send_signal(signal.SIGINT)
+    assert run.ends() == 0
     assert processes_in(deployment) == {}
+
+
+def _is_there(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address).close()
+    except urllib.error.HTTPError:  # it asks for a password
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def test_a_client_finds_the_stack_and_a_second_one_is_refused(bide: Callable[..., Run]) -> None:

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -12,6 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.integration.processes import plain_environment
+from tests.integration.servers import free_port
+from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -82,6 +87,41 @@ def test_flowers_own_environment_goes_first(tmp_path: Path) -> None:
         page = urllib.request.urlopen(f"{address_of(process)}/tasks", timeout=10).read().decode()
 
     assert re.findall(r'data-column="(\w+)"', page) == ["uuid", "state"]
+
+
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [
+        ("FLOWER_PORT", ("BIDE_FLOWER__PORT", "PORT")),
+        ("BIDE_FLOWER__PORT", ("PORT",)),
+        ("PORT", ()),
+    ],
+)
+def test_flowers_port_is_the_one_that_was_set_for_it(tmp_path: Path, first: str, others: tuple[str, ...]) -> None:
+    """`PORT`, which platforms and honcho give to every process, counts where no other is set."""
+    port = free_port()
+
+    with flower(tmp_path, **{name: str(free_port()) for name in others}, **{first: str(port)}) as process:
+        assert address_of(process) == f"http://127.0.0.1:{port}"
+
+
+def test_honcho_leaves_flowers_port_alone(tmp_path: Path) -> None:
+    """It gives every process of the Procfile a `PORT`."""
+    port = free_port()
+    own = {"BIDE_BROKER_URL": "redis://127.0.0.1:1/0", "BIDE_S3__BUCKET": "results", "BIDE_FLOWER__PORT": str(port)}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "honcho", "start", "flower"],
+            cwd=ROOT, env={**plain_environment(), **own}, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            found = eventually(
+                lambda: re.search(r"Visit me at (\S+)", (tmp_path / "log").read_text()), what="Flower listens"
+            )
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+    assert found[1] == f"http://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_a_message_without_a_request_is_refused(rig: Rig, caller: Caller) -> Non
         {"compression": "application/x-gzip"},
         {"bide_account": "photogpt/nobody"},
         {"eta": "2999-01-01T00:00:00+00:00", "expires": "2000-01-01T00:00:00+00:00", "timelimit": [1, 1]},
-        {"argsrepr": "x", "kwargsrepr": "x", "ignore_result": True, "retries": 99},
+        {"argsrepr": "x", "kwargsrepr": "x", "retries": 99},
         {"headers": {"task": "bide.bulk", "id": "another"}},
         {"CC": ["another"], "BCC": ["another"], "x-delay": 1000},
         {"stamps": {"a": "b"}, "stamped_headers": ["a"]},

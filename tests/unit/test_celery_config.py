@@ -14,6 +14,7 @@ import redbeat.schedulers
 import redis
 from celery import Celery, Task
 from celery.app.defaults import SETTING_KEYS
+from celery.app.routes import Router
 from celery.backends.redis import SentinelBackend
 from celery.concurrency import get_implementation
 from celery.concurrency.thread import TaskPool
@@ -158,7 +159,7 @@ def test_redis_list_has_the_name_of_its_queue() -> None:
         (GENERATE["name"], "bide.submit"),
         (POLL["name"], "bide.poll"),
         (CANCEL["name"], "bide.control"),
-        ("x", "bide.control"),
+        ("x", "celery"),
     ],
 )
 def test_tasks_go_to_their_queues(task: str, queue: str) -> None:
@@ -174,6 +175,50 @@ def test_no_queue_of_bide_is_made_up() -> None:
         made.amqp.router.route({"queue": "bide.sumbit"}, "x")
     assert made.amqp.router.route({"queue": "callers.own"}, "x")["queue"].name == "callers.own"
     assert "callers.own" not in made.amqp.queues.consume_from
+
+
+def test_tasks_of_callers_go_to_the_queue_of_their_app() -> None:
+    """A deployment whose callers have another `task_default_queue` says so once."""
+    made = app(BIDE_WORKER__DEFAULT_QUEUE="orders")
+
+    assert made.amqp.router.route({}, "x")["queue"].name == "orders"
+    assert made.amqp.router.route({"queue": "other"}, "x")["queue"].name == "other"
+    assert made.amqp.router.route({}, GENERATE["name"])["queue"].name == "bide.submit"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"queue": "bide.submit"},
+        {"exchange": "bide", "routing_key": "bide.control"},
+        {"exchange": "bide.store", "routing_key": "bide.store", "exchange_type": "direct"},
+    ],
+    ids=str,
+)
+def test_no_task_of_a_caller_goes_to_bides_workers(options: dict[str, str]) -> None:
+    """They do not have it: its message would be dropped, with a line in their log."""
+    routed = app().amqp.router.route({**options, "priority": 3}, "x")
+
+    assert routed.pop("queue").name == "celery"
+    assert routed == {"priority": 3}
+
+
+@pytest.mark.parametrize("options", [{"queue": "orders"}, {"exchange": "e", "routing_key": "k"}], ids=str)
+def test_no_task_of_bide_goes_elsewhere(options: dict[str, str]) -> None:
+    """No other worker has it."""
+    routed = app().amqp.router.route(dict(options), GENERATE["name"])
+
+    assert routed.pop("queue").name == "bide.submit"
+    assert routed == {}
+
+
+def test_a_map_out_of_a_message_is_routed_as_its_task() -> None:
+    """Celery names it by a signature there, at which its own router breaks."""
+    router, name = app().amqp.router, {"task": "x", "args": []}
+
+    assert router.route({}, name)["queue"].name == "celery"  # type: ignore[arg-type]  # what Celery does
+    with pytest.raises(TypeError):
+        Router.route(router, {}, name)  # type: ignore[arg-type]  # as above
 
 
 # Addresses

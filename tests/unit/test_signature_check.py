@@ -60,6 +60,7 @@ UNSENDABLE: list[dict[str, Any]] = [
 MISLEADING: list[dict[str, Any]] = [
     {"eta": "nonsense"},
     {"priority": "high"},
+    {"queue": "bide.sumbit"},
     {"routing_key": 5},
     {"shadow": ["x"]},
     {"link": {"task": 5}},
@@ -75,6 +76,7 @@ SENDABLE: list[dict[str, Any]] = [
     {"countdown": 0.5, "expires": 60},
     {"eta": "2026-12-01T10:00:00+00:00", "expires": "2026-12-02T10:00:00+01:00"},
     {"queue": "mine"},
+    {"queue": "bide.submit"},
     {"exchange": "", "routing_key": "mine"},
     {"priority": 3, "delivery_mode": "transient"},
     {"delivery_mode": 2, "task_id": "one", "shadow": "shown"},

@@ -43,6 +43,9 @@ DIGESTS: dict[str, dict[str, str]] = {
         "celery.worker.strategy:proto1_to_proto2": "fbfafc92b26e",
     },
     "request": {
+        "celery.app.trace:TraceInfo.handle_error_state": "ed8778d6563a",
+        "celery.app.trace:get_actual_ignore_result": "f9255b9b54b7",
+        "celery.backends.base:Backend.mark_as_done": "f676ff3ac363",
         "celery.worker.request:Request.__init__": "c212241f7633",
         "celery.worker.request:Request.__repr__": "654a358579aa",
         "celery.worker.request:Request.info": "12fae6669e72",
@@ -114,6 +117,10 @@ DIGESTS: dict[str, dict[str, str]] = {
         "celery.app.amqp:Queues.__getitem__": "2edcac65c0c7",
         "celery.app.amqp:Queues.__missing__": "a8af375611bf",
         "celery.app.amqp:Queues.new_missing": "773fbfe1c382",
+        "celery.app.amqp:AMQP.Router": "72f16c69319d",
+        "celery.app.routes:MapRoute.__call__": "74a35e92b76c",
+        "celery.app.routes:Router.route": "267ced8bcad1",
+        "celery.canvas:_basemap.apply_async": "e4c878027ad0",
     },
     "flower_log": {
         "flower.events:Events.run": "e283f1873d2e",

@@ -12,6 +12,9 @@ from bide.describe import LINE_CHARACTERS, describe_raw
 if TYPE_CHECKING:
     from celery.worker.request import _InfoDict  # the stubs' own
 
+#: What the request of a message has in place of `ignore_result`.
+WANTS_NO_RESULT = "bide_wants_no_result"
+
 
 class JobRequest(Request):
     """A received job. Celery's own event would show the raw arguments, pictures and all.
@@ -30,8 +33,9 @@ class JobRequest(Request):
             raise InvalidTaskError(f"not a task message: {type(error).__name__}") from error
         if not (isinstance(self.args, list | tuple) and isinstance(self.kwargs, dict) and isinstance(self.id, str)):
             raise InvalidTaskError("args must be a list, kwargs an object, id a string")
-        # The tracer decides about the result before the step runs. The ledger knows what the caller wants, a message
-        # that another client sent for the job does not.
+        # The tracer decides about the result before the step runs. The message that opens the record says what the
+        # caller wants, and the ledger keeps that; a later message, which another client may have sent, does not count.
+        self._request_dict[WANTS_NO_RESULT] = self._ignore_result is True
         self._request_dict["ignore_result"] = self._ignore_result = False
 
     def __repr__(self) -> str:

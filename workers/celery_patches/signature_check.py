@@ -15,6 +15,8 @@ from dateutil.parser import isoparse  # type: ignore[import-untyped]  # dateutil
 from kombu.compression import get_encoder
 from kombu.serialization import dumps
 
+from bide.contract import QUEUES
+
 #: The longest delay of a callback [seconds]: some 30 years, within every calendar.
 MAX_DELAY_SECONDS = 10**9
 
@@ -95,6 +97,11 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _queue(value: Any) -> bool:
+    """A queue of the caller's, or one that bide has: no other of bide's names is declared."""
+    return _text(value) and (value in QUEUES or not value.startswith("bide."))
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, int | float) and -MAX_DELAY_SECONDS <= value <= MAX_DELAY_SECONDS
 
@@ -134,7 +141,7 @@ def _signatures(value: Any) -> bool:
 #: The options of a signature that Celery or kombu reads, each with its rule; None stands for an option left out.
 _OPTIONS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
-        ("queue", "exchange", "routing_key", "exchange_type", "task_id", "group_id", "reply_to", "root_id", "parent_id",
+        ("exchange", "routing_key", "exchange_type", "task_id", "group_id", "reply_to", "root_id", "parent_id",
          "shadow", "route_name", "argsrepr", "kwargsrepr", "origin"),
         _text,
     ),
@@ -143,6 +150,7 @@ _OPTIONS: dict[str, Callable[[Any], bool]] = {
          "confirm_timeout", "expiration", "replaced_task_nesting"),
         _number,
     ),
+    "queue": _queue,
     **dict.fromkeys(("link", "link_error", "chain", "chord"), _signatures),
     "eta": _moment,
     "expires": _expiry,

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
     log_start: int
+    #: By the monotonic clock [seconds].
+    started_at: float
 
     @property
     def alive(self) -> bool:
@@ -39,6 +42,11 @@ class Child:
 
     def last_words(self, lines: int = 12) -> str:
         return "\n".join(self.output().splitlines()[-lines:])
+
+    def how_it_ended(self) -> str:
+        """What became of it, once it is not alive."""
+        code = self.process.returncode
+        return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
     def ask_to_end(self) -> None:
         """Let it finish in good order; idempotent."""
@@ -65,9 +73,9 @@ def spawn(name: str, command: Sequence[str], *, env: Mapping[str, str], folder: 
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - one system call, and no thread runs yet
+            preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - one system call of libc, which takes no lock
         )
-    return Child(name, process, log, start)
+    return Child(name, process, log, start, time.monotonic())
 
 
 def _die_with(parent: int) -> None:

@@ -43,6 +43,8 @@ def demo(stack: Stack, *, keep: bool) -> int:
         jobs = _submit(stack, client)
         say("starting", ", ".join(child.name for child in processes))
         flower = wait_ready(stack, processes)
+        if keep:
+            stack.supervise()
         stack.publish({"environment": servers, "flower": flower})
         say("flower", f"{flower}  user {access.user}, password {access.password}")
         _watch(stack, client, jobs, bulk)

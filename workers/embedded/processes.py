@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from honcho.environ import parse_procfile
 
@@ -56,12 +57,13 @@ def start_processes(stack: Stack, env: Mapping[str, str]) -> list[Child]:
 
 
 def wait_ready(stack: Stack, processes: list[Child]) -> str:
-    """Wait until all serve; returns Flower's address."""
+    """Wait until all serve; returns Flower's address, which stays its own."""
     address = ""
     for child in processes:
         found = stack.wait_for(child, READY[child.name])
         if child.name == "flower":
             address = found[1]
+            stack.pin(child.name, env={"BIDE_FLOWER__PORT": str(urlsplit(address).port)})
     return address
 
 

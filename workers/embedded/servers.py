@@ -94,9 +94,14 @@ def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: floa
     """Start the simulated providers and return their common address."""
     port_file = stack.folder / "sandbox.port"
     port_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--latency", f"{latency_seconds:g}", "--seed", "0"]
-    child = stack.start("sandbox", [*command, "--port-file", str(port_file)], env, serves=True)
+
+    def command(port: str) -> list[str]:
+        options = ["--latency", f"{latency_seconds:g}", "--seed", "0", "--port-file", str(port_file)]
+        return [sys.executable, "-m", "sandbox", "--port", port, *options]
+
+    child = stack.start("sandbox", command("0"), env, serves=True)
     found = stack.wait_for(child, rf"http://{HOST}:(\d+)")
+    stack.pin("sandbox", command=command(found[1]))
     return f"http://{HOST}:{found[1]}"
 
 

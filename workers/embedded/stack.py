@@ -9,12 +9,14 @@ import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from workers.embedded.attention import Attention
 from workers.embedded.child import Child, spawn
+from workers.embedded.restarts import Restarts
 
 #: How long a child may take until it serves [seconds]; a busy laptop needs a good part of it.
 READY_SECONDS = 60.0
@@ -34,10 +36,16 @@ class ChildDiedError(StackError):
     """A child ended by itself."""
 
     def __init__(self, child: Child) -> None:
-        code = child.process.returncode
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        super().__init__(f"{child.name} {how}; the end of {child.log}:\n{child.last_words()}")
+        super().__init__(f"{child.name} {child.how_it_ended()}; the end of {child.log}:\n{child.last_words()}")
         self.child = child
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a child is started."""
+
+    command: Sequence[str]
+    env: Mapping[str, str] = field(repr=False)
 
 
 class Stack:
@@ -48,6 +56,8 @@ class Stack:
         self.folder = root / ".bide" / name
         self._servers: list[Child] = []
         self._processes: list[Child] = []
+        self._launches: dict[str, Launch] = {}
+        self._restarts: Restarts | None = None
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -74,12 +84,18 @@ class Stack:
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str], *, serves: bool) -> Child:
         """Start a child; one that `serves` the others ends after them. Raises `StackError` where it can't be run."""
         self.attention.check()
-        try:
-            child = spawn(name, command, env=env, folder=self.root, log=self.folder / "logs" / f"{name}.log")
-        except OSError as error:
-            raise StackError(f"{name} can't be started: {command[0]}: {error.strerror}") from error
+        child = self._spawn(name, Launch(command, env))
         (self._servers if serves else self._processes).append(child)
         return child
+
+    def pin(self, name: str, *, command: Sequence[str] = (), env: Mapping[str, str] | None = None) -> None:
+        """Change how a child is started again: it keeps the port that the system has chosen for it."""
+        launch = self._launches[name]
+        self._launches[name] = Launch(command or launch.command, {**launch.env, **(env or {})})
+
+    def supervise(self) -> None:
+        """From now on start children that end again; before, the end of one is the end of the stack."""
+        self._restarts = Restarts()
 
     def forget(self, server: Child) -> None:
         """Take a server that has ended from the list: another one takes its place."""
@@ -99,11 +115,16 @@ class Stack:
         return found
 
     def check(self) -> None:
-        """Raise `ChildDiedError` if one is gone, `Stopped` if a signal came."""
+        """Raise `Stopped` if a signal came. Start children that ended again, or raise `ChildDiedError`."""
         self.attention.check()
-        for child in (*self._servers, *self._processes):
-            if not child.alive:
-                raise ChildDiedError(child)
+        for wave in (self._servers, self._processes):
+            for index, child in enumerate(wave):
+                if child.alive:
+                    continue
+                if self._restarts is None:
+                    raise ChildDiedError(child)
+                if self._restarts.is_due(child):
+                    wave[index] = self._spawn(child.name, self._launches[child.name])
 
     def publish(self, state: Mapping[str, object]) -> None:
         """Write down, for this user only, how to reach the stack."""
@@ -114,6 +135,14 @@ class Stack:
         for wave in (self._processes, self._servers):
             self._end(wave)
             wave.clear()
+
+    def _spawn(self, name: str, launch: Launch) -> Child:
+        self._launches[name] = launch
+        log = self.folder / "logs" / f"{name}.log"
+        try:
+            return spawn(name, launch.command, env=launch.env, folder=self.root, log=log)
+        except OSError as error:
+            raise StackError(f"{name} can't be started: {launch.command[0]}: {error.strerror}") from error
 
     def _end(self, wave: list[Child]) -> None:
         until = time.monotonic() + GRACE_SECONDS

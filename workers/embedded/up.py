@@ -19,6 +19,9 @@ from workers.embedded.terminal import out, say
 #: Variables whose values stay in the file that only this user can read.
 _SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
+#: Other variables by which Flower learns its port.
+_FLOWER_PORTS = ("FLOWER_PORT", "PORT")
+
 #: Other variables by which Flower learns who may log in.
 _FLOWER_AUTHENTICATION = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH", "FLOWER_UNIX_SOCKET")
 
@@ -30,6 +33,7 @@ def up(stack: Stack) -> int:
     settings = load({**os.environ, **servers})
     env = {**os.environ, **servers, **_process_environment(stack, variables, settings)}
     flower = wait_ready(stack, start_processes(stack, env))
+    stack.supervise()
     say("flower", flower)
     say("logs", str(stack.folder / "logs"))
     stack.publish({"environment": servers, "flower": flower})
@@ -53,7 +57,7 @@ def _start_missing(stack: Stack, variables: Set[str]) -> dict[str, str]:
 def _process_environment(stack: Stack, variables: Set[str], settings: Settings) -> dict[str, str]:
     """What the processes need besides: a port and a password for Flower, and what the Procfile asks the shell for."""
     env = {"BIDE_POLLER__CONCURRENCY": str(settings.poller.concurrency)}
-    if "BIDE_FLOWER__PORT" not in variables:
+    if "BIDE_FLOWER__PORT" not in variables and not any(os.environ.get(name) for name in _FLOWER_PORTS):
         env["BIDE_FLOWER__PORT"] = "0"
     if settings.flower.password is None and not any(os.environ.get(name) for name in _FLOWER_AUTHENTICATION):
         access = generate_access(stack)

@@ -130,6 +130,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
                 acquire_distributed_beat_lock(SimpleNamespace(scheduler=self))
             wait: float = super().tick(**options)
         except LockError:  # it ran out while Redis was away, and may be another beat's by now
+            log.warning("schedules.lock_lost", reason="it ran out while Redis did not answer; beat waits for it")
             self.lock = None
             return 0.0
         except redis.RedisError as error:

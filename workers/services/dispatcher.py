@@ -130,8 +130,11 @@ class Dispatcher:
         self._app.amqp.send_task_message(producer, NOTIFY_TASK, message, queue=CONTROL_QUEUE, retry_policy=FAIL_FAST)
 
 
-def signature_of(request: Any, description: str) -> str:
-    """What to keep of a caller's message, as JSON: a celery request context, without its arguments."""
+def signature_of(request: Any, description: str, *, ignore_result: bool) -> str:
+    """What to keep of a caller's message, as JSON: a celery request context, without its arguments.
+
+    `ignore_result` is what the message says; the request context has it no more.
+    """
     kept = {
         "root_id": request.root_id,
         "parent_id": request.parent_id,
@@ -144,6 +147,7 @@ def signature_of(request: Any, description: str) -> str:
         "errbacks": request.errbacks,
         "reply_to": request.reply_to,
         "replaced_task_nesting": request.replaced_task_nesting,
+        "ignore_result": ignore_result or None,
         "kwargsrepr": description,
         "headers": _carried(request.headers or {}),
     }

@@ -1,4 +1,4 @@
-"""A wire to a server, which can be cut; one to the broker reads each command, doubles messages, drops some."""
+"""A wire to a server: it can be cut, or swallow all. One to the broker reads commands, doubles messages, drops some."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Wire:
         self._random = Random(seed)
         #: What happens to messages that pass now.
         self.doubling, self.drop_share = False, 0.0
+        #: Whether all that comes is swallowed, while the connections stay.
+        self.swallows = False
         self.counts: Counter[str] = Counter()
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -72,8 +74,8 @@ class Wire:
             writer.transport.abort()
             return
         self._writers |= {writer, back}
-        forwards = self._commands(reader, back) if self._reads else _copy(reader, back)
-        there_and_back = [asyncio.create_task(forwards), asyncio.create_task(_copy(there, writer))]
+        forwards = self._commands(reader, back) if self._reads else self._copy(reader, back)
+        there_and_back = [asyncio.create_task(forwards), asyncio.create_task(self._copy(there, writer))]
         try:
             await asyncio.wait(there_and_back, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -93,6 +95,15 @@ class Wire:
         except (asyncio.IncompleteReadError, OSError):
             return
 
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while piece := await reader.read(_PIECE_BYTES):
+                if not self.swallows:
+                    writer.write(piece)
+                    await writer.drain()
+        except OSError:
+            return
+
     def _meddled(self, command: list[bytes]) -> list[bytes]:
         """A put of one message as the put of two, or of none: Redis answers each with the queue's length."""
         if command[0].upper() not in _PUTS or len(command) != 3:
@@ -105,15 +116,6 @@ class Wire:
             return command
         self.counts["doubled"] += 1
         return [*command, _TAG.sub(b'"delivery_tag": "%s"' % str(uuid.uuid4()).encode(), command[2])]
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while piece := await reader.read(_PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-    except OSError:
-        return
 
 
 async def _command(reader: asyncio.StreamReader) -> list[bytes]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import quote
 
-from bide import __version__
+from bide import __version__, storage_digests
 from bide.crashpoints import reached
 from bide.errors import ConfigurationError, InvalidRequestError, StorageError
+from bide.storage_digests import Checksum
 from bide.storage_errors import boto_errors, http_status, storage_error
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ class StorageOptions:
     #: Tries of one request, the first one included.
     max_attempts: int = 4
     max_connections: int = 64
+    #: The digest that goes with each object and each part; some stores refuse `x-amz-checksum-sha256`.
+    checksum: Checksum = "sha256"
 
 
 class Storage:
@@ -74,20 +75,21 @@ class Storage:
         content_type: str,
         sha256: str | None = None,
         metadata: Mapping[str, str] | None = None,
-    ) -> None:
-        """Store an object whole or not at all; doing it twice is harmless.
+        in_parts: bool | None = None,
+    ) -> str:
+        """Store an object whole or not at all; doing it twice is harmless. Returns its version, '' where it has none.
 
-        A file is read from its start at every call and left open. The store checks `sha256` (hex; None: it is
-        computed). `metadata` passes through `header_safe`.
+        A file is read from its start at every call and left open. The digest of the options goes with it; `sha256` is
+        that of the content (hex; None: it is computed). `metadata` passes through `header_safe`. `in_parts` None: a
+        large object goes up in parts.
         """
         file = BytesIO(content) if isinstance(content, bytes) else content
         size = file.seek(0, 2)
         about = {"ContentType": content_type, "Metadata": header_safe(metadata or {})}
         with _errors(self.options.bucket, key):
-            if size > PART_BYTES:
-                self._put_in_parts(key, file, size, about)
-            else:
-                self._put_whole(key, file, sha256, about)
+            if size > PART_BYTES if in_parts is None else in_parts:
+                return self._put_in_parts(key, file, size, about)
+            return self._put_whole(key, file, sha256, about)
 
     def get(self, uri: str, *, max_bytes: int) -> bytes:
         """The content of `s3://bucket/key`, in any bucket that the access keys may read."""
@@ -121,6 +123,18 @@ class Storage:
                 return False
         return True
 
+    def remove(self, key: str, version: str = "") -> None:
+        """Remove an object, for good where `version` names what a put has made of it."""
+        with _errors(self.options.bucket, key):
+            named: dict[str, Any] = {"VersionId": version} if version else {}
+            self.client.delete_object(Bucket=self.options.bucket, Key=key, **named)
+
+    def renew(self) -> None:
+        """Have the next call look for the access keys anew: boto3 reads most of them once."""
+        with self._lock:
+            self._client = None
+            self.__dict__.pop("_public_client", None)
+
     def check(self) -> None:
         """Check that the bucket is there; raises `ConfigurationError` where an operator must act, or `StorageError`."""
         try:
@@ -147,30 +161,35 @@ class Storage:
         public = self.options.public_endpoint_url
         return _connect(replace(self.options, endpoint_url=public)) if public else self.client
 
-    def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: Mapping[str, Any]) -> None:
+    def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: Mapping[str, Any]) -> str:
         file.seek(0)
         body = file.read()
-        digest = bytes.fromhex(sha256) if sha256 else hashlib.sha256(body).digest()
+        digest = storage_digests.of_body(self.options.checksum, body, sha256=sha256)
         reached("half_uploaded")
-        self.client.put_object(Bucket=self.options.bucket, Key=key, Body=body, ChecksumSHA256=_base64(digest), **about)
+        stored = self.client.put_object(Bucket=self.options.bucket, Key=key, Body=body, **digest, **about)  # type: ignore[arg-type]  # the stubs want each argument by name
+        return stored.get("VersionId", "")
 
-    def _put_in_parts(self, key: str, file: IO[bytes], size: int, about: Mapping[str, Any]) -> None:
+    def _put_in_parts(self, key: str, file: IO[bytes], size: int, about: Mapping[str, Any]) -> str:
         """Upload part by part, so that memory holds one; a failed upload is aborted, since its parts cost money."""
         where: dict[str, Any] = {"Bucket": self.options.bucket, "Key": key}
-        upload = self.client.create_multipart_upload(**where, ChecksumAlgorithm="SHA256", **about)
+        upload = self.client.create_multipart_upload(
+            **where, **storage_digests.of_upload(self.options.checksum), **about
+        )
         where["UploadId"] = upload["UploadId"]
         try:
             parts = [self._put_part(where, number, part) for number, part in enumerate(_parts(file, size), start=1)]
-            self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+            stored = self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
         except BaseException:
             self._abort(where)
             raise
+        return stored.get("VersionId", "")
 
     def _put_part(self, where: Mapping[str, Any], number: int, body: bytes) -> CompletedPartTypeDef:
-        digest = _base64(hashlib.sha256(body).digest())
+        digest: dict[str, Any] = storage_digests.of_body(self.options.checksum, body)
         reached("half_uploaded")
-        taken = self.client.upload_part(**where, PartNumber=number, Body=body, ChecksumSHA256=digest)
-        return {"PartNumber": number, "ETag": taken["ETag"], "ChecksumSHA256": digest}
+        taken = self.client.upload_part(**where, PartNumber=number, Body=body, **digest)
+        part = {"PartNumber": number, "ETag": taken["ETag"], **storage_digests.of_part(self.options.checksum, digest)}
+        return cast("CompletedPartTypeDef", part)
 
     def _abort(self, where: Mapping[str, Any]) -> None:
         """Abort an upload; an error of the abort is dropped, since the caller must see why the upload failed."""
@@ -248,7 +267,3 @@ def _parts(file: IO[bytes], size: int) -> Iterator[bytes]:
     file.seek(0)
     while part := file.read(part_bytes):
         yield part
-
-
-def _base64(digest: bytes) -> str:
-    return b64encode(digest).decode("ascii")

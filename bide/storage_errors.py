@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
 _KEYS = "check the access keys that boto3 finds (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
-_CHECKSUM = "the store may not know x-amz-checksum-sha256, which goes with every object: it must"
+_CHECKSUM = (
+    "the store may refuse the digest of an object, x-amz-checksum-sha256 unless BIDE_S3__CHECKSUM says otherwise: "
+    "`bide doctor` finds the value that it takes"
+)
 
 #: The remedy for each of S3's error codes that another attempt does not cure.
 _REMEDIES = {
@@ -25,6 +28,7 @@ _REMEDIES = {
     "NotImplemented": _CHECKSUM,
     "InvalidRequest": _CHECKSUM,
     "InvalidArgument": _CHECKSUM,
+    "MalformedXML": _CHECKSUM,
 }
 
 #: Error codes below 500 that another attempt cures: of the transfer, the load, the clock, renewed keys.
@@ -53,6 +57,9 @@ _OPERATOR_CURES = {
     "InvalidRegionError": "correct BIDE_S3__REGION",
 }
 
+#: botocore's errors of a connection that was not opened.
+_NO_CONNECTION = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "ProxyConnectionError", "SSLError"})
+
 
 @functools.cache
 def boto_errors() -> tuple[type[BotoCoreError], type[ClientError]]:
@@ -76,7 +83,7 @@ def storage_error(error: BotoCoreError | ClientError, *, bucket: str, key: str) 
         )
     status = http_status(error)
     passes = code in _PASSING or status in (408, 409, 429) or (status >= 500 and status != 501)
-    remedy = "" if passes else _REMEDIES.get(code, "the store refuses this")
+    remedy = "" if passes else _REMEDIES.get(code) or (_CHECKSUM if _on_digests(error) else "the store refuses this")
     return StorageError(f"{where}: {code}, HTTP {status}" + (f"; {remedy}" if remedy else ""), permanent=not passes)
 
 
@@ -90,7 +97,17 @@ def error_code(error: BotoCoreError | ClientError, *, about_bucket: bool) -> str
     return plain.get(code, code)
 
 
-def http_status(error: BotoCoreError | ClientError) -> int:
-    """The HTTP status of the store's answer; 0 where no answer came."""
+def _on_digests(error: BotoCoreError | ClientError) -> bool:
+    """Whether the store's words are about the digest of an object. They are not shown: they may quote keys."""
+    return "checksum" in str(getattr(error, "response", {}).get("Error", {}).get("Message", "")).lower()
+
+
+def unreached(error: StorageError) -> bool:
+    """Whether no connection to the store could be opened: nothing can have been stored."""
+    return type(error.__cause__).__name__ in _NO_CONNECTION
+
+
+def http_status(error: BaseException | None) -> int:
+    """The HTTP status of the store's answer, by an error of boto3; 0 where no answer came."""
     response = getattr(error, "response", None) or {}
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

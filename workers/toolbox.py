@@ -26,13 +26,17 @@ from workers.services.fetcher import Fetcher
 from workers.services.learner import Learner
 from workers.services.lease_keeper import LeaseKeeper
 from workers.services.poll_timings import PollTimings
+from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
+
+#: How long the object store may be silent in a test [seconds].
+PROBE_READ_SECONDS = 10.0
 
 
 class Toolbox:
     """What tasks reach for. `http` lives on the loop of `event_loop`, all else may be used from any thread.
 
-    A service is made when it is first reached for: a poller never opens object storage.
+    A service is made when it is first reached for. Object storage is connected to at its first use: by a poller never.
     """
 
     def __init__(self, settings: Settings, app: Celery) -> None:
@@ -53,6 +57,10 @@ class Toolbox:
     @cached_property
     def storage(self) -> Storage:
         return Storage(_storage_options(self.settings))
+
+    @cached_property
+    def store_check(self) -> StoreCheck:
+        return StoreCheck(lambda: Storage(_probe_options(self.settings)), on_return=self.storage.renew)
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -105,6 +113,7 @@ class Toolbox:
     def open(self) -> None:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
+        _ = self.storage, self.store_check
 
     def close(self) -> None:
         """End what was opened; the process is stopping."""
@@ -113,6 +122,8 @@ class Toolbox:
             self.sweeper.stop()
         if "callback_sender" in opened:
             self.callback_sender.stop()
+        if "store_check" in opened:
+            self.store_check.stop()
         if "leases" in opened:
             self.leases.stop()
         if "http" in opened:
@@ -159,7 +170,15 @@ def _storage_options(settings: Settings) -> StorageOptions:
         public_endpoint_url=settings.s3.public_endpoint_url,
         region=settings.s3.region,
         addressing_style=settings.s3.addressing_style,
+        checksum=settings.s3.checksum,
         connect_timeout_seconds=settings.timing.connect_timeout_seconds,
         read_timeout_seconds=settings.timing.read_timeout_seconds,
         max_connections=2 * settings.worker.concurrency,
     )
+
+
+def _probe_options(settings: Settings) -> StorageOptions:
+    """The store for tests of it, which are to end soon."""
+    options = _storage_options(settings)
+    read_seconds = min(PROBE_READ_SECONDS, options.read_timeout_seconds)
+    return replace(options, read_timeout_seconds=read_seconds, max_attempts=2, max_connections=2)

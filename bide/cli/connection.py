@@ -8,11 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from bide.settings.reader import FILE_SUFFIX, PREFIX, env_file, merge, read_env_file, read_secret
+from bide.settings.reader import (
+    FILE_SUFFIX,
+    PREFIX,
+    env_file,
+    export_store_variables,
+    merge,
+    read_env_file,
+    read_secret,
+)
 
 if TYPE_CHECKING:
     from bide.client import Client
@@ -21,6 +29,11 @@ if TYPE_CHECKING:
 
 #: The files of stacks that run in this folder; a real one goes before a demo.
 STACK_FILES = (Path(".bide/up/stack.json"), Path(".bide/demo/stack.json"))
+
+#: The values of BIDE_S3__ADDRESSING_STYLE.
+ADDRESSING_STYLES: tuple[Literal["auto", "path", "virtual"], ...] = ("auto", "path", "virtual")
+
+Value = TypeVar("Value", bound=str)
 
 #: The longest a broker may take to answer at first [seconds].
 HELLO_SECONDS = 3.0
@@ -154,13 +167,30 @@ def object_store(environment: Mapping[str, str]) -> Storage | None:
     if not bucket:
         return None
     from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - as Celery above
+    from bide.storage_digests import CHECKSUMS  # noqa: PLC0415 - as Celery above
 
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        if name in environment:
-            os.environ.setdefault(name, environment[name])
+    export_store_variables(environment)
     endpoint = environment.get("BIDE_S3__ENDPOINT_URL")
-    style = environment.get("BIDE_S3__ADDRESSING_STYLE") or ("path" if endpoint else "auto")
-    return Storage(StorageOptions(bucket, endpoint, environment.get("BIDE_S3__REGION"), style))
+    options = StorageOptions(
+        bucket,
+        endpoint_url=endpoint,
+        public_endpoint_url=environment.get("BIDE_S3__PUBLIC_ENDPOINT_URL"),
+        region=environment.get("BIDE_S3__REGION"),
+        addressing_style=_one_of("BIDE_S3__ADDRESSING_STYLE", ADDRESSING_STYLES, environment),
+        checksum=_one_of("BIDE_S3__CHECKSUM", CHECKSUMS, environment) or "sha256",
+    )
+    return Storage(options)
+
+
+def _one_of(name: str, values: tuple[Value, ...], environment: Mapping[str, str]) -> Value | None:
+    """The value of a variable, None where it is not set; raises `ClickException` for one that there is not."""
+    given = environment.get(name)
+    if given is None:
+        return None
+    for value in values:
+        if value == given.lower():
+            return value
+    raise click.ClickException(f"{name}: {given} is none of {', '.join(values)}")
 
 
 def _secrets(values: Mapping[str, str]) -> dict[str, str]:

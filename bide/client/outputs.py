@@ -12,7 +12,7 @@ from bide.errors import ConfigurationError
 class Uploads(Protocol):
     """A store for large inputs, such as `bide.storage.Storage`."""
 
-    def put(self, key: str, body: Any, *, content_type: str, metadata: Mapping[str, str] | None = None) -> None:
+    def put(self, key: str, body: Any, *, content_type: str, metadata: Mapping[str, str] | None = None) -> object:
         """Store `body` under `key`."""
         ...
 
@@ -63,6 +63,7 @@ def object_store(
     public_endpoint_url: str | None = None,
     region: str | None = None,
     addressing_style: Literal["auto", "path", "virtual"] | None = None,
+    checksum: Literal["sha256", "md5", "none"] = "sha256",
 ) -> Uploads:
     """The deployment's bucket, for `Client(uploads=...)`; keys come by boto3's own chain.
 
@@ -74,4 +75,13 @@ def object_store(
         raise ConfigurationError("object storage needs boto3: pip install 'bide[s3]'") from None
     from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - as above
 
-    return Storage(StorageOptions(bucket, endpoint_url, public_endpoint_url, region, addressing_style))
+    return Storage(
+        StorageOptions(
+            bucket,
+            endpoint_url=endpoint_url,
+            public_endpoint_url=public_endpoint_url,
+            region=region,
+            addressing_style=addressing_style,
+            checksum=checksum,
+        )
+    )

@@ -18,6 +18,10 @@ PREFIX = "BIDE_"
 #: The end of a variable's name whose value is the path of a file with the secret.
 FILE_SUFFIX = "_FILE"
 
+#: What begins the names of boto3's own variables, and the ones of them that are one set of access keys.
+STORE_PREFIX = "AWS_"
+ACCESS_KEYS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
+
 Source = Literal["environment", ".env", "file"]
 
 
@@ -62,6 +66,17 @@ def read_secret(path: Path) -> str | None:
         return path.read_text(encoding="utf-8").strip() or None
     except (OSError, ValueError):
         return None
+
+
+def export_store_variables(values: Mapping[str, str | None]) -> None:
+    """Give this process the `AWS_...` variables of `.env` that its environment lacks: boto3 looks only there.
+
+    A set of access keys is taken whole or not at all. An empty variable of the environment stays: it keeps keys away.
+    """
+    decided = ACCESS_KEYS if ACCESS_KEYS & os.environ.keys() else frozenset()
+    for name, value in values.items():
+        if name.startswith(STORE_PREFIX) and value and name not in decided:
+            os.environ.setdefault(name, value)
 
 
 def _variables(given: Mapping[str, str | None], source: Source) -> dict[str, Variable]:

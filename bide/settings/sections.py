@@ -42,6 +42,10 @@ def _priced(value: object) -> object:
     raise ValueError("is not a JSON object")
 
 
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -88,6 +92,7 @@ CallerQueue = Annotated[str, Field(min_length=1), AfterValidator(_of_a_caller)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
+Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -99,6 +104,7 @@ class S3Settings(Section):
         default_factory=lambda data: "path" if data.get("endpoint_url") else "auto", description="auto, path or virtual"
     )
     public_endpoint_url: WebUrl | None = Field(None, description="the address under which others reach the store")
+    checksum: Checksum = Field("sha256", description="sha256, md5 or none; `bide doctor` finds the one the store takes")
 
 
 class MediaSettings(Section):

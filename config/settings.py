@@ -17,7 +17,7 @@ from bide.settings.checks import cross_checks
 from bide.settings.environment import EnvironmentReader, VariableSource
 from bide.settings.model import KNOWN, Settings, in_force
 from bide.settings.problems import ConfigurationProblems, problems_of
-from bide.settings.reader import Variable, env_file
+from bide.settings.reader import Variable, env_file, export_store_variables, read_env_file
 from bide.settings.variables import variable_name
 
 #: The file that is read besides the environment, which wins.
@@ -55,8 +55,10 @@ def _build(variables: Mapping[str, Variable]) -> Settings:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read at the first call."""
-    return load()
+    """The settings of this process, read at the first call; also for boto3, which reads its variables by itself."""
+    loaded = load()
+    export_store_variables(read_env_file(ENV_FILE))
+    return loaded
 
 
 def show(environ: Mapping[str, str] | None = None, env_file: Path | None = ENV_FILE) -> Iterator[str]:

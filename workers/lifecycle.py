@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Collection
 from typing import Any
 
 from celery import Celery
 from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown
 
+from bide.contract import SUBMIT_QUEUE
 from config.settings import settings
 from workers.app import app
+from workers.services.presence import Presence
 from workers.telemetry.tracing import Tracing
 from workers.toolbox import Toolbox
 
@@ -26,6 +29,7 @@ class Process:
         self._app = app
         self._lock = threading.Lock()
         self._toolbox: Toolbox | None = None
+        self._presence: Presence | None = None
         self.tracing = Tracing(lambda: self.toolbox.ledger)
 
     @property
@@ -38,17 +42,31 @@ class Process:
                 self._toolbox = made
             return self._toolbox
 
-    def start(self) -> None:
-        """Begin what a worker does beside its tasks."""
+    def start(self, node: str, queues: Collection[str]) -> None:
+        """Begin what the worker `node` does beside its tasks; `queues` are those that it consumes."""
         gc.freeze()  # what is there now stays: no collection need look through it
         gc.set_threshold(*GARBAGE_THRESHOLDS)
-        self.toolbox.sweeper.start()
+        tools = self.toolbox
+        if SUBMIT_QUEUE in queues:
+            tools.store_check.start()
+        self._presence = Presence(tools.ledger.server, node, queues, store_refusal=lambda: tools.store_check.refusal)
+        self._presence.start()
+        tools.sweeper.start()
+
+    @property
+    def store_refusal(self) -> str:
+        """Why the object store of this process takes nothing; '' where it does."""
+        made = self._toolbox
+        return made.store_check.refusal if made is not None else ""
 
     def stop(self) -> None:
         """End all of it, the traces last."""
         with self._lock:
             made, self._toolbox = self._toolbox, None
+            presence, self._presence = self._presence, None
         try:
+            if presence is not None:
+                presence.stop()
             if made is not None:
                 made.close()
         finally:
@@ -67,6 +85,7 @@ def _equip_worker(**_: Any) -> None:
 
     cache_code()
     register_revoke(lambda job_id: process.toolbox.canceler.cancel(job_id, known_only=True))
+    HeartbeatStep.store_refusal = staticmethod(lambda: process.store_refusal)  # type: ignore[method-assign]  # meant so
     app.steps["consumer"].add(HeartbeatStep)
 
 
@@ -76,8 +95,8 @@ def _start_traces(**_: Any) -> None:
 
 
 @worker_ready.connect
-def _start(**_: Any) -> None:
-    process.start()
+def _start(sender: Any, **_: Any) -> None:
+    process.start(sender.hostname, [queue.name for queue in sender.task_consumer.queues])
 
 
 @worker_shutdown.connect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bide.cli.connection import read_environment, stack_environment
+from bide.cli.connection import stack_environment
 from bide.cli.deployment import become
 
 
@@ -14,5 +14,4 @@ from bide.cli.deployment import become
 def doctor(flower: str | None, as_json: bool) -> None:
     """Say what is wrong with this set-up, and how to mend it."""
     arguments = [*([f"--flower={flower}"] if flower else []), *(["--json"] if as_json else [])]
-    store_keys = {name: value for name, value in read_environment().items() if name.startswith("AWS_")}
-    become("workers.doctor", *arguments, environment={**store_keys, **stack_environment()})
+    become("workers.doctor", *arguments, environment=stack_environment())

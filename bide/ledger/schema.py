@@ -60,7 +60,7 @@ _ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
 _ENDING = "step cancel conclude polled refused sweep give_up"
 
 #: Scripts that put a job in line.
-_LINING_UP = "step bulk/open intend conclude refused resubmit sweep"
+_LINING_UP = "step bulk/open intend hold_back conclude refused resubmit sweep"
 
 #: Scripts that let a job go on as an earlier purchase of it.
 _GOING_ON = "conclude refused sweep polled"

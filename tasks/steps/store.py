@@ -83,6 +83,7 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
         except InvalidRequestError as error:  # the account's settings went away meanwhile
             return _try_later(tools, record, token, now, Trouble(error, FailureCode.INVALID_REQUEST, home))
         except StorageError as error:
+            tools.store_check.doubt()
             return _try_later(tools, record, token, now, Trouble(error, FailureCode.STORAGE, home))
         except (TryLaterError, AccountRefusedError) as error:
             return _try_later(tools, record, token, now, Trouble(error, FailureCode.BAD_MEDIA, home))

@@ -45,6 +45,9 @@ Kept = TypeVar("Kept")
 #: When inputs that could not be fetched are tried again: always after 10 seconds.
 INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
 
+#: How long an account submits nothing after a job met an object store that takes nothing; then one job tries [seconds].
+STORE_HOLD_SECONDS = 3.0
+
 #: How long an accepted submit waits for a ledger to record it, and for a store to keep a result in it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
 
@@ -56,6 +59,8 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
     if now >= record.number("deadline"):
         return _too_late(tools, record, token)
     with tools.leases.holding(record, token) as lease:
+        if refusal := tools.store_check.wait():
+            return _wait_for_store(tools, record, token, refusal)
         try:
             purchase = _prepare(tools, record, token)
         except InvalidRequestError as error:
@@ -66,6 +71,13 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
             return _put_off(tools, record, token, str(error))
         lease.check()
         return purchase.make()
+
+
+def _wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend:
+    """Nothing is bought that could not be stored: the job waits in line, and with it the account's others."""
+    note("warning", outcome="held_back", reason=refusal)
+    reason = refusal[:300]
+    return Suspend(tools.ledger.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
 
 
 def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:

@@ -39,6 +39,7 @@ class Tools:
         self.ledger, self.accounts = stage.ledger, Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(stage.ledger))
         self.http, self.event_loop, self.leases, self.dispatcher = self, self, self, self
+        self.store_check = SimpleNamespace(wait=lambda: "")
         self.meanwhile = meanwhile
         self.sent: list[Messages] = []
 

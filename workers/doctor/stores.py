@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import uuid
-from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bide.errors import BideError
+from bide.errors import BideError, StorageError
 from bide.storage import Storage
-from bide.storage_errors import boto_errors, error_code
+from bide.storage_digests import CHECKSUMS, Checksum
 from workers.doctor.findings import Finding, ok, problem, warning
+from workers.io.store_probe import ProbeFailure, probe
 
-#: Where the probes go, and what is in them.
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+
+#: Where the probes go, and what is in them; `DAMAGED` has the same length.
 PREFIX, CONTENT = "bide-doctor/", b"a probe of bide doctor; it may be deleted"
+DAMAGED = CONTENT.swapcase()
 
 #: Signatures of requests are refused when clocks are a quarter of an hour apart; warned of long before [seconds].
 SKEW_SECONDS = 60.0
 
+_RIGHTS = "give the access keys s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on this bucket"
+
 
 def check_store(storage: Storage) -> Iterator[Finding]:
-    """The bucket, the rights that results need, checksums, parts of large objects, and the store's clock."""
+    """The bucket, uploads of each kind with the digest that the settings name, damage, and the store's clock."""
     bucket, key = storage.options.bucket, f"{PREFIX}{uuid.uuid4()}"
     try:
         storage.check()
@@ -31,60 +38,97 @@ def check_store(storage: Storage) -> Iterator[Finding]:
         yield problem("object store", str(error), "correct BIDE_S3__... or the access keys, or create the bucket")
         return
     yield ok("object store", f"the bucket {bucket} is there")
-    try:
-        storage.put(key, CONTENT, content_type="text/plain", metadata={"bide-probe": "doctor"})
-        whole = storage.get(storage.uri(key), max_bytes=len(CONTENT)) == CONTENT
-    except BideError as error:
-        yield problem("store rights", str(error), "give the access keys s3:PutObject and s3:GetObject on this bucket")
+    failure = probe(storage, key)
+    if failure is not None:
+        yield from _refused(storage, key, failure)
         return
-    if whole:
-        yield ok("store rights", "an object was put and read back")
-    else:
-        yield problem("store rights", "an object came back changed", "look at what stands between here and the store")
-    yield from _check_checksums(storage, key)
-    yield from _check_parts(storage, key)
-    yield from _check_clock_and_remove(storage, key)
+    yield ok("store rights", "an object was put and read back")
+    yield ok("large objects", "an upload in parts was completed and read back")
+    yield _digest(storage, key)
+    yield _check_damage(storage, key)
+    yield from _check_removed(storage, key)
+    yield from _check_clock(storage)
 
 
-def _check_checksums(storage: Storage, key: str) -> Iterator[Finding]:
-    """A put with the digest of other bytes must be refused."""
-    wrong = b64encode(hashlib.sha256(b"other bytes").digest()).decode()
-    try:
-        storage.client.put_object(Bucket=storage.options.bucket, Key=key, Body=CONTENT, ChecksumSHA256=wrong)
-    except boto_errors():
-        yield ok("store checksums", "an object that does not match its SHA-256 is refused")
-    else:
-        yield warning(
-            "store checksums",
-            "the store takes an object that does not match its SHA-256: damage on the way would go unnoticed",
-            "take a store, or a version of it, that checks x-amz-checksum-sha256; keep TLS on the way to it",
+def _refused(storage: Storage, key: str, failure: ProbeFailure) -> Iterator[Finding]:
+    """What the store does not take, and the value of BIDE_S3__CHECKSUM with which it takes more."""
+    own = storage.options.checksum
+    failures = {each: _with(storage, key, each) for each in CHECKSUMS if each != own}
+    better = [each for each, left in failures.items() if left is None]
+    if not failure.in_parts:
+        better += [each for each, left in failures.items() if left is not None and left.in_parts]
+    if better:
+        yield problem(
+            "checksum setting",
+            f"the store refuses objects with BIDE_S3__CHECKSUM={own}: {failure.answer}",
+            f"set BIDE_S3__CHECKSUM={better[0]} for all processes, and start them again: the store takes that",
         )
-
-
-def _check_parts(storage: Storage, key: str) -> Iterator[Finding]:
-    """Videos go up in parts."""
-    where: dict[str, Any] = {"Bucket": storage.options.bucket, "Key": key}
-    digest = b64encode(hashlib.sha256(CONTENT).digest()).decode()
-    try:
-        upload = storage.client.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")
-        where["UploadId"] = upload["UploadId"]
-        storage.client.upload_part(**where, PartNumber=1, Body=CONTENT, ChecksumSHA256=digest)
-        storage.client.abort_multipart_upload(**where)
-    except boto_errors() as error:
-        code = error_code(error, about_bucket=False) or type(error).__name__
-        remedy = "give the access keys s3:PutObject and s3:AbortMultipartUpload, or take a store that knows parts"
-        yield problem("large objects", f"an upload in parts is refused ({code}): no video over 8 MiB is stored", remedy)
+        left_over = failures[better[0]]
+        if left_over is None:
+            return
+        failure = left_over
+    if failure.in_parts:
+        words = f"no file over 8 MiB is stored: {failure.answer}"
+        yield problem("large objects", words, f"{_RIGHTS}, or take a store that knows uploads in parts")
     else:
-        yield ok("large objects", "an upload in parts was begun and aborted")
+        between = "look at what stands between here and the store, and at its own log"
+        yield problem("store rights", str(failure), _RIGHTS if failure.refused else between)
 
 
-def _check_clock_and_remove(storage: Storage, key: str) -> Iterator[Finding]:
+def _digest(storage: Storage, key: str) -> Finding:
+    """The digest that goes with objects; a stronger one that the store takes, too, is worth a warning."""
+    own = storage.options.checksum
+    for stronger in CHECKSUMS[: CHECKSUMS.index(own)]:
+        if _with(storage, key, stronger) is None:
+            words = f"BIDE_S3__CHECKSUM={own}, and the store takes {stronger}, too"
+            return warning("checksum setting", words, f"set BIDE_S3__CHECKSUM={stronger} for all processes")
+    return ok("checksum setting", f"BIDE_S3__CHECKSUM={own} is the strongest that the store takes")
+
+
+def _with(storage: Storage, key: str, checksum: Checksum) -> ProbeFailure | None:
+    """What the store does not take with another digest."""
+    return probe(Storage(replace(storage.options, checksum=checksum)), key)
+
+
+def _check_damage(storage: Storage, key: str) -> Finding:
+    """An object whose bytes change on the way must be refused, by its digest or by the signature of its request."""
     try:
-        answer = storage.client.delete_object(Bucket=storage.options.bucket, Key=key)
-    except boto_errors() as error:
-        code = error_code(error, about_bucket=False) or type(error).__name__
-        yield ok("probe", f"{key} stays, since it may not be deleted ({code}); bide itself deletes nothing")
-        return
+        with _damaging(storage):
+            version = storage.put(key, CONTENT, content_type="text/plain")
+    except StorageError:
+        return ok("store checksums", "an object that was changed on its way is refused")
+    with suppress(StorageError):
+        storage.remove(key, version)
+    return warning(
+        "store checksums",
+        "the store takes an object that was changed on its way: damage would go unnoticed",
+        "take a store, or a version of it, that checks the digests of objects; keep TLS on the way to it",
+    )
+
+
+@contextmanager
+def _damaging(storage: Storage) -> Iterator[None]:
+    """Puts of the block arrive with other bytes than those that were digested and signed."""
+
+    def damage(request: AWSPreparedRequest, **_: object) -> None:
+        request.body = DAMAGED
+
+    events = storage.client.meta.events
+    events.register("before-send.s3.PutObject", damage)
+    try:
+        yield
+    finally:
+        events.unregister("before-send.s3.PutObject", damage)
+
+
+def _check_removed(storage: Storage, key: str) -> Iterator[Finding]:
+    with suppress(StorageError):
+        if storage.exists(key):
+            yield ok("probe", f"{key} stays, since it may not be deleted; bide needs no right to delete")
+
+
+def _check_clock(storage: Storage) -> Iterator[Finding]:
+    answer = storage.client.head_bucket(Bucket=storage.options.bucket)
     date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
     if not date:
         return

@@ -50,6 +50,8 @@ def judge(heartbeat: Heartbeat, *, now: float, patience_seconds: float, count: C
         raise UnhealthyError(f"{heartbeat.node}: its loop has not turned for {still:.0f} s")
     if heartbeat.refused:
         raise UnhealthyError(f"{heartbeat.node} takes nothing: {heartbeat.refused}")
+    if heartbeat.store_refused:
+        raise UnhealthyError(f"{heartbeat.node} submits nothing: {heartbeat.store_refused}")
     idle = now - max(heartbeat.taken_at, heartbeat.free_since)
     busy = f"{heartbeat.node}: {heartbeat.running} of {heartbeat.threads} threads busy"
     if idle > patience_seconds and (messages := count(heartbeat.queues)):

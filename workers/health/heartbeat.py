@@ -31,6 +31,8 @@ class Heartbeat:
     free_since: float
     #: Why Redis refuses the worker's commands; '' where it does not.
     refused: str = ""
+    #: Why the object store takes nothing, so that no job is submitted; '' where it does.
+    store_refused: str = ""
 
     def write(self) -> None:
         """Replace this worker's file; a reader finds the old or the new one, and never half."""

@@ -26,6 +26,11 @@ class HeartbeatStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
+    @staticmethod
+    def store_refusal() -> str:
+        """Why the object store of this process takes nothing. What equips the worker puts its own function here."""
+        return ""
+
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
         self._queues: tuple[str, ...] = ()
@@ -66,6 +71,7 @@ class HeartbeatStep(bootsteps.StartStopStep):
                 taken_at=self._taken_at,
                 free_since=self._free_since,
                 refused=refusals.reason(),
+                store_refused=self.store_refusal(),
             )
         )
 

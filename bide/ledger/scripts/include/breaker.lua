@@ -17,6 +17,12 @@ local function probe_under_way()
   return not foreign(version) and (state == 'queued' or state == 'submitting')
 end
 
+-- Something that is no matter of one job keeps the account's submits back: the breaker opens for a while.
+local function open_breaker(seconds, reason)
+  redis.call('HSET', ACCOUNT, 'gate_until', stamp(math.max(account('gate_until'), now + seconds)), 'gate_reason', reason,
+    'strikes', math.max(1, account('strikes')), 'struck_at', stamp(now))
+end
+
 -- A submit failed in a way that the next one would, too: the breaker opens for `seconds`, or (0) for twice as long at each
 -- failure in a row. Submits that were on their way at the last failure are part of it.
 local function count_failure(id, seconds, longest, reason)

@@ -30,6 +30,15 @@ class Intend(Script):
     lease_seconds: float = BOUND
 
 
+class HoldBack(Script):
+    id: str
+    token: str
+    seconds: float
+    reason: str
+    max_in_flight: int
+    submits_per_second: float
+
+
 class Submitted(Script):
     id: str
     attempt: str

@@ -1,0 +1,55 @@
+"""Notes in Redis every few seconds that this process runs, and whether its object store takes objects."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+
+import redis
+import structlog
+
+from bide.ledger.processes import NOTE_SECONDS, RunningProcess, forget, note
+
+log = structlog.get_logger()
+
+
+class Presence:
+    """A thread of its own; a Redis that is away is asked again the next time."""
+
+    def __init__(
+        self, server: redis.Redis, node: str, queues: Collection[str], store_refusal: Callable[[], str]
+    ) -> None:
+        self._server, self._node, self._queues = server, node, tuple(sorted(queues))
+        self._store_refusal = store_refusal
+        self._noted: RunningProcess | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+
+    def start(self) -> None:
+        """Note this process now, and again every few seconds."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take the note away; the process is stopping."""
+        self._stop.set()
+        self._thread.join(timeout=NOTE_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            self._note()
+            if self._stop.wait(NOTE_SECONDS):
+                break
+        if self._noted is not None:
+            try:
+                forget(self._server, self._noted)
+            except redis.RedisError:
+                return  # the note ends by itself
+
+    def _note(self) -> None:
+        process = RunningProcess(self._node, self._queues, self._store_refusal())
+        try:
+            note(self._server, process, before=self._noted)
+        except redis.RedisError as error:
+            log.warning("presence.not_noted", reason=type(error).__name__)
+        else:
+            self._noted = process

@@ -15,10 +15,11 @@ from bide.cli.output import echo, echo_json
 from bide.cli.replays import replayed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bide.contract import Failure
     from bide.ledger import Ledger, Record
+    from bide.ledger.processes import RunningProcess
     from bide.ledger.snapshot import JobSnapshot
 
 
@@ -32,12 +33,13 @@ MOST_ADDRESSES = 4
 @broker_option
 def explain(job_id: str, broker: str | None, as_json: bool) -> None:
     """Tell a job's story: what happened, why it waits, what comes next, what to do."""
-    from bide.ledger.snapshot import take_snapshot  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+    from bide.ledger.processes import running  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+    from bide.ledger.snapshot import take_snapshot  # noqa: PLC0415 - as above
 
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)
         again_as = replayed(ledger, [record.job_id]).get(record.job_id)
-        story = explained(take_snapshot(ledger, record), replayed_as=again_as)
+        story = explained(take_snapshot(ledger, record), running(ledger.server), replayed_as=again_as)
     if as_json:
         echo_json(story)
     else:
@@ -58,19 +60,19 @@ def _found(ledger: Ledger, job_id: str) -> Record:
     return record
 
 
-def explained(snapshot: JobSnapshot, *, replayed_as: str | None = None) -> dict[str, Any]:
-    """The whole story as JSON; times are ISO 8601 in UTC."""
-    from bide.cli.advice import remedy  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
+def explained(
+    snapshot: JobSnapshot, processes: Sequence[RunningProcess], *, replayed_as: str | None = None
+) -> dict[str, Any]:
+    """The whole story as JSON; times are ISO 8601 in UTC. `processes` are those that run."""
+    from bide.cli.obstacles import obstacles  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
     from bide.describe import describe  # noqa: PLC0415 - as above
     from bide.ledger import timeline  # noqa: PLC0415 - as above
 
-    record, stands = snapshot.record, snapshot.account_state
+    record = snapshot.record
     failure = record.failure if record.text("error") and record.text("state") != "queued" else None
     at, what = timeline.next_look(snapshot)
+    missing = obstacles(snapshot, processes)
     metadata = record.request.metadata if record.request_json else {}
-    to_do = remedy(record.state, failure.code if failure else None)
-    if stands.paused and record.text("state") == "queued":
-        to_do = f"mend the account, then `bide resume {' '.join(record.account)}`: the job goes on by itself"
     return {
         "job_id": record.job_id,
         "state": record.text("state"),
@@ -81,7 +83,8 @@ def explained(snapshot: JobSnapshot, *, replayed_as: str | None = None) -> dict[
         "why": timeline.why(snapshot),
         "next_at": _iso(at),
         "next": what or None,
-        "to_do": to_do,
+        "to_do": _to_do(snapshot, failure, missing),
+        "obstacles": missing,
         "replayed_as": replayed_as,
         "replay": None if replayed_as else _replay(record, failure),
         "money": timeline.money(record),
@@ -103,6 +106,19 @@ def explained(snapshot: JobSnapshot, *, replayed_as: str | None = None) -> dict[
             for event in timeline.events(snapshot)
         ],
     }
+
+
+def _to_do(snapshot: JobSnapshot, failure: Failure | None, missing: list[str]) -> str:
+    """What a person does about the job: about its account, the processes and the store, else by its state."""
+    from bide.cli.advice import remedy  # noqa: PLC0415 - as above
+
+    record, to_do = snapshot.record, list(missing)
+    if snapshot.account_state.paused and record.text("state") == "queued":
+        to_do.insert(0, f"mend the account, then `bide resume {' '.join(record.account)}`: the job goes on by itself")
+    by_state = remedy(record.state, failure.code if failure else None)
+    if not to_do or not by_state.startswith("nothing"):
+        to_do.append(by_state)
+    return "; ".join(to_do)
 
 
 def _replay(record: Record, failure: Failure | None) -> str | None:
@@ -151,6 +167,8 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     yield ""
     for event in story["timeline"]:
         yield f"{_clock(event['at'])}  {event['seconds']:+9.1f} s  {event['what']:9}  {event['detail']}".rstrip()
+    if story["obstacles"]:  # once more, where a long story has pushed it out of sight
+        yield from ("", f"to do: {story['to_do']}")
 
 
 def _few(addresses: list[str]) -> str:

@@ -14,6 +14,7 @@ from bide.cli.connection import Connections
 from bide.cli.main import main
 from bide.client import Client
 from bide.ledger import Ledger
+from bide.ledger.processes import RunningProcess, note
 from tests.contract.ledger_stage import Clock, Stage
 
 
@@ -21,6 +22,19 @@ def memory_stage() -> Stage:
     """A stage whose Redis lies in memory."""
     server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
     return Stage(server, Clock())
+
+
+#: The processes of a deployment.
+WORKER = RunningProcess("worker-1@here", ("bide.control", "bide.store", "bide.submit"))
+POLLER = RunningProcess("poller-2@here", ("bide.poll",))
+
+
+def attended_stage() -> Stage:
+    """A stage of whose Redis a worker and a poller have noted that they run."""
+    stage = memory_stage()
+    for process in (WORKER, POLLER):
+        note(stage.server, process)
+    return stage
 
 
 class Command:

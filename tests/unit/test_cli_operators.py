@@ -10,7 +10,7 @@ from bide.cli.advice import ADVICE, STATE_ADVICE, remedy
 from bide.contract import Failure, FailureCode, GenerateRequest, JobState
 from bide.ledger import Polled
 from tests.contract.ledger_stage import ACCOUNT, Stage
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command, attended_stage
 
 
 class Buyer:
@@ -33,8 +33,8 @@ def buyer() -> Buyer:
 
 @pytest.fixture
 def stage() -> Stage:
-    """The ledger of the commands."""
-    return memory_stage()
+    """The ledger of the commands, beside which a worker and a poller run."""
+    return attended_stage()
 
 
 @pytest.fixture

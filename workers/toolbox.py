@@ -13,11 +13,12 @@ from bide.bulk.runs import Runs
 from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect
 from bide.settings.model import Settings
-from bide.storage import Storage, StorageOptions
+from bide.storage import Storage
 from workers.accounts import Accounts
 from workers.bulk.feeder import Feeder
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.names import OwnThreads
+from workers.io.store_options import probe_options, storage_options
 from workers.services.callback_sender import CallbackSender
 from workers.services.cancel import Canceler
 from workers.services.dispatcher import Dispatcher
@@ -28,9 +29,6 @@ from workers.services.lease_keeper import LeaseKeeper
 from workers.services.poll_timings import PollTimings
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
-
-#: How long the object store may be silent in a test [seconds].
-PROBE_READ_SECONDS = 10.0
 
 
 class Toolbox:
@@ -56,11 +54,11 @@ class Toolbox:
 
     @cached_property
     def storage(self) -> Storage:
-        return Storage(_storage_options(self.settings))
+        return Storage(storage_options(self.settings))
 
     @cached_property
     def store_check(self) -> StoreCheck:
-        return StoreCheck(lambda: Storage(_probe_options(self.settings)), on_return=self.storage.renew)
+        return StoreCheck(lambda: Storage(probe_options(self.settings)), on_return=self.storage.renew)
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -161,24 +159,3 @@ def _http_options(settings: Settings) -> HttpOptions:
         purchase=Timeouts(connect_, timing.submit_timeout_seconds, timing.submit_timeout_seconds),
         media=Timeouts(connect_, read, media.download_seconds),
     )
-
-
-def _storage_options(settings: Settings) -> StorageOptions:
-    return StorageOptions(
-        bucket=settings.s3.bucket,
-        endpoint_url=settings.s3.endpoint_url,
-        public_endpoint_url=settings.s3.public_endpoint_url,
-        region=settings.s3.region,
-        addressing_style=settings.s3.addressing_style,
-        checksum=settings.s3.checksum,
-        connect_timeout_seconds=settings.timing.connect_timeout_seconds,
-        read_timeout_seconds=settings.timing.read_timeout_seconds,
-        max_connections=2 * settings.worker.concurrency,
-    )
-
-
-def _probe_options(settings: Settings) -> StorageOptions:
-    """The store for tests of it, which are to end soon."""
-    options = _storage_options(settings)
-    read_seconds = min(PROBE_READ_SECONDS, options.read_timeout_seconds)
-    return replace(options, read_timeout_seconds=read_seconds, max_attempts=2, max_connections=2)

@@ -79,7 +79,7 @@ FIELDS = (
         "deadline",
         "moment",
         "the job ends in failure if it has not ended by then",
-        "step bulk/open admit answered submitted postpone callbacks/tried attach resubmit " + _GOING_ON,
+        "step bulk/open admit answered submitted hold_back postpone callbacks/tried attach resubmit " + _GOING_ON,
     ),
     Field("bulk", "flag", "gives way to interactive jobs", "step bulk/open"),
     Field("resubmit", "flag", "an unconfirmed submit may be repeated (`on_unknown: resubmit`)", "step bulk/open"),

@@ -32,16 +32,8 @@ class SubmitScripts:
 
     def hold_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
         """Put a job that may not be submitted now back to its place in line; the account submits nothing meanwhile."""
-        limits = self._limits(record.account)
-        script = scripts.job.HoldBack(
-            id=record.job_id,
-            token=token,
-            seconds=seconds,
-            reason=reason,
-            max_in_flight=limits.max_in_flight,
-            submits_per_second=limits.submits_per_second,
-        )
-        reply = self._run(record.account, script)
+        script = scripts.job.HoldBack(id=record.job_id, token=token, seconds=seconds, reason=reason)
+        reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
 
     def submitted(

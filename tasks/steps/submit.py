@@ -77,7 +77,7 @@ def _wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) ->
     """Nothing is bought that could not be stored: the job waits in line, and with it the account's others."""
     note("warning", outcome="held_back", reason=refusal)
     reason = refusal[:300]
-    return Suspend(tools.ledger.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
+    return Suspend(tools.ledger.submits.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
 
 
 def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:

@@ -11,6 +11,7 @@ from bide.ledger.keys import idempotency_key, prefix
 from tests.contract.ledger_contract_breaker import BreakerContract
 from tests.contract.ledger_contract_callbacks import CallbacksContract
 from tests.contract.ledger_contract_ends import EndsContract
+from tests.contract.ledger_contract_hold_back import HoldBackContract
 from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
@@ -39,6 +40,7 @@ class LedgerContract(
     LearningContract,
     VersionsContract,
     BreakerContract,
+    HoldBackContract,
     SnapshotContract,
 ):
     """All of the contract, on the fixture `server` of the subclass; here: messages, records and the line."""

@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 
-from bide.contract import POLL_QUEUE, QUEUES
+from bide.contract import POLL_QUEUE, QUEUES, SUBMIT_QUEUE
 from bide.ledger.keys import prefix
+from bide.ledger.processes import running
 from bide.settings.model import Settings
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.services.sweeper import LOCK_KEY
@@ -70,6 +71,20 @@ def _check_agreement(app: Celery, nodes: int) -> Iterator[Finding]:
     elif "visibility_timeout" in ours:
         seconds, mutex = ours["visibility_timeout"], ours["unacked_mutex_expire"]
         yield ok("timeouts", f"agree in all processes: visibility {seconds} s, mutex of redelivery {mutex} s")
+
+
+def check_worker_stores(tools: Toolbox) -> Iterator[Finding]:
+    """The workers' own tests of the object store: they may have other keys and settings than this command."""
+    workers = [process for process in running(tools.ledger.server) if SUBMIT_QUEUE in process.queues]
+    refusing = [process for process in workers if process.store_refusal]
+    for process in refusing:
+        words = f"nothing is submitted: {process.store_refusal}"
+        remedy = (
+            "mend what is said of the object store above; if that is well here, give this worker the same variables"
+        )
+        yield problem(f"store of {process.node}", words, remedy)
+    if workers and not refusing:
+        yield ok("stores of workers", f"take test objects of {', '.join(process.node for process in workers)}")
 
 
 def check_sweep(settings: Settings, tools: Toolbox) -> Iterator[Finding]:

@@ -7,9 +7,11 @@ from collections.abc import Set
 
 from bide.settings.environment import EnvironmentReader
 from bide.settings.model import KNOWN, Settings
+from bide.settings.reader import export_store_variables, read_env_file
 from config.settings import ENV_FILE, load
 from workers.embedded.callbacks import calling_here, secret_file, signing
 from workers.embedded.environment import unproxied
+from workers.embedded.missing import say_what_is_missing
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
 from workers.embedded.servers import start_broker, start_objects
@@ -30,8 +32,11 @@ def up(stack: Stack) -> int:
     """Run until a signal ends it; raises `ConfigurationProblems` before the processes are started."""
     variables = set(EnvironmentReader(KNOWN, os.environ, ENV_FILE).variables)
     servers = _start_missing(stack, variables)
-    settings = load({**os.environ, **servers})
-    env = {**os.environ, **servers, **_process_environment(stack, variables, settings)}
+    os.environ.update(servers)
+    settings = load()
+    export_store_variables(read_env_file(ENV_FILE))
+    say_what_is_missing(settings)
+    env = {**os.environ, **_process_environment(stack, variables, settings)}
     flower = wait_ready(stack, start_processes(stack, env))
     stack.supervise()
     say("flower", flower)

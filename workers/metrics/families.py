@@ -65,6 +65,8 @@ def families(snapshot: Snapshot | None) -> Iterator[Metric]:
     accounts = snapshot.accounts if snapshot else ()
     left_out = f"Accounts beyond the first {MOST_ACCOUNTS}, of which nothing is shown."
     yield GaugeMetricFamily("bide_accounts_left_out", left_out, value=snapshot.left_out if snapshot else 0)
+    refused = "Workers that submit nothing, since their object store takes no test object."
+    yield GaugeMetricFamily("bide_stores_refused", refused, value=snapshot.refused_stores if snapshot else 0)
     yield from _jobs(snapshot)
     for name, text, value in _GAUGES:
         yield _gauge(name, text, value, accounts)

@@ -17,6 +17,7 @@ from bide.ledger import AccountName, Ledger
 from bide.ledger.breaker import AccountState
 from bide.ledger.census import StateCount
 from bide.ledger.keys import prefix
+from bide.ledger.processes import running
 from workers.health.checks import UnhealthyError, count_messages
 from workers.metrics.tally import metrics_key
 
@@ -54,13 +55,17 @@ class Bulk:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Everything, at `now` [seconds since the epoch]. `queues` is None while the broker does not answer."""
+    """Everything, at `now` [seconds since the epoch]. `queues` is None while the broker does not answer.
+
+    `refused_stores` counts the workers whose object store takes no test object.
+    """
 
     now: float
     accounts: tuple[Account, ...]
     left_out: int
     queues: Mapping[str, int] | None
     bulk: Bulk
+    refused_stores: int = 0
 
 
 def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) -> Snapshot:
@@ -70,7 +75,8 @@ def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) ->
     now = float(seconds) + float(microseconds) / 1e6
     names = ledger.accounts.names()
     accounts = tuple(_account(ledger, name, now) for name in names[:MOST_ACCOUNTS])
-    return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server))
+    refused = sum(bool(process.store_refusal) for process in running(server))
+    return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server), refused)
 
 
 def _account(ledger: Ledger, name: AccountName, now: float) -> Account:

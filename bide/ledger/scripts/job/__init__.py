@@ -35,8 +35,8 @@ class HoldBack(Script):
     token: str
     seconds: float
     reason: str
-    max_in_flight: int
-    submits_per_second: float
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
 
 
 class Submitted(Script):

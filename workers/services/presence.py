@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from time import monotonic
 
 import redis
 import structlog
@@ -11,6 +13,9 @@ import structlog
 from bide.ledger.processes import NOTE_SECONDS, RunningProcess, forget, note
 
 log = structlog.get_logger()
+
+#: How often the thread looks whether there is something new to note [seconds].
+LOOK_SECONDS = 0.5
 
 
 class Presence:
@@ -22,6 +27,7 @@ class Presence:
         self._server, self._node, self._queues = server, node, tuple(sorted(queues))
         self._store_refusal = store_refusal
         self._noted: RunningProcess | None = None
+        self._noted_at = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
 
@@ -35,18 +41,20 @@ class Presence:
         self._thread.join(timeout=NOTE_SECONDS)
 
     def _run(self) -> None:
-        while True:
-            self._note()
-            if self._stop.wait(NOTE_SECONDS):
-                break
+        self._note()
+        while not self._stop.wait(LOOK_SECONDS):
+            if monotonic() - self._noted_at >= NOTE_SECONDS or self._current() != self._noted:
+                self._note()
         if self._noted is not None:
-            try:
+            with suppress(redis.RedisError):  # the note ends by itself, too
                 forget(self._server, self._noted)
-            except redis.RedisError:
-                return  # the note ends by itself
+
+    def _current(self) -> RunningProcess:
+        return RunningProcess(self._node, self._queues, self._store_refusal())
 
     def _note(self) -> None:
-        process = RunningProcess(self._node, self._queues, self._store_refusal())
+        process = self._current()
+        self._noted_at = monotonic()
         try:
             note(self._server, process, before=self._noted)
         except redis.RedisError as error:

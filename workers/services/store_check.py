@@ -34,12 +34,13 @@ PREFIX = "bide-probe/"
 class StoreCheck:
     """The latest test of this process's object store; shared by all threads.
 
-    `open_storage` gives a store that has no connection yet: a test reads the access keys anew, so that mended ones are
-    found. `on_return` is called when a store that refused takes objects again.
+    `open_storage` gives a store that has no connection yet. After a refusal a test reads the access keys anew by it, so
+    that mended ones are found. `on_return` is called when a store that refused takes objects again.
     """
 
     def __init__(self, open_storage: Callable[[], Storage], *, on_return: Callable[[], None] = lambda: None) -> None:
         self._open, self._on_return = open_storage, on_return
+        self._store: Storage | None = None
         self._key = f"{PREFIX}{uuid.uuid4()}"  # one for all tests: what may not be removed stays once
         self._changed = threading.Condition()
         self._asked = threading.Event()
@@ -105,12 +106,16 @@ class StoreCheck:
             self._asked.wait(AGAIN_SECONDS if self._refusal else None)
 
     def _test(self) -> str:
+        store, self._store = self._store or self._open(), None
         try:
-            failure = probe(self._open(), self._key)
+            failure = probe(store, self._key)
         except Exception as error:  # whatever it is, nothing is bought on it
             log.exception("store.check_broke")
             return f"the test of the object store broke: {type(error).__name__}"
-        return f"the object store does not take a test object: {failure.answer}" if failure else ""
+        if failure:
+            return f"the object store does not take a test object: {failure.answer}"
+        self._store = store
+        return ""
 
     def _record(self, refusal: str, began_at: float) -> None:
         now = monotonic()

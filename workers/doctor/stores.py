@@ -44,7 +44,6 @@ def check_store(storage: Storage) -> Iterator[Finding]:
         return
     yield ok("store rights", "an object was put and read back")
     yield ok("large objects", "an upload in parts was completed and read back")
-    yield _digest(storage, key)
     yield _check_damage(storage, key)
     yield from _check_removed(storage, key)
     yield from _check_clock(storage)
@@ -75,35 +74,37 @@ def _refused(storage: Storage, key: str, failure: ProbeFailure) -> Iterator[Find
         yield problem("store rights", str(failure), _RIGHTS if failure.refused else between)
 
 
-def _digest(storage: Storage, key: str) -> Finding:
-    """The digest that goes with objects; a stronger one that the store takes, too, is worth a warning."""
+def _check_damage(storage: Storage, key: str) -> Finding:
+    """An object whose bytes change on the way must be refused, by its digest or by the signature of its request."""
     own = storage.options.checksum
-    for stronger in CHECKSUMS[: CHECKSUMS.index(own)]:
-        if _with(storage, key, stronger) is None:
-            words = f"BIDE_S3__CHECKSUM={own}, and the store takes {stronger}, too"
-            return warning("checksum setting", words, f"set BIDE_S3__CHECKSUM={stronger} for all processes")
-    return ok("checksum setting", f"BIDE_S3__CHECKSUM={own} is the strongest that the store takes")
+    if _refuses_damage(storage, key):
+        return ok("store checksums", f"an object that was changed on its way is refused (BIDE_S3__CHECKSUM={own})")
+    words = f"with BIDE_S3__CHECKSUM={own} the store takes an object that was changed on its way"
+    for other in CHECKSUMS:
+        if other != own and _with(storage, key, other) is None and _refuses_damage(_other(storage, other), key):
+            return warning("store checksums", words, f"set BIDE_S3__CHECKSUM={other}: with that the store refuses it")
+    remedy = "take a store, or a version of it, that checks the digests of objects; keep TLS on the way to it"
+    return warning("store checksums", f"{words}: damage would go unnoticed", remedy)
 
 
 def _with(storage: Storage, key: str, checksum: Checksum) -> ProbeFailure | None:
     """What the store does not take with another digest."""
-    return probe(Storage(replace(storage.options, checksum=checksum)), key)
+    return probe(_other(storage, checksum), key)
 
 
-def _check_damage(storage: Storage, key: str) -> Finding:
-    """An object whose bytes change on the way must be refused, by its digest or by the signature of its request."""
+def _other(storage: Storage, checksum: Checksum) -> Storage:
+    return Storage(replace(storage.options, checksum=checksum))
+
+
+def _refuses_damage(storage: Storage, key: str) -> bool:
     try:
         with _damaging(storage):
             version = storage.put(key, CONTENT, content_type="text/plain")
     except StorageError:
-        return ok("store checksums", "an object that was changed on its way is refused")
+        return True
     with suppress(StorageError):
         storage.remove(key, version)
-    return warning(
-        "store checksums",
-        "the store takes an object that was changed on its way: damage would go unnoticed",
-        "take a store, or a version of it, that checks the digests of objects; keep TLS on the way to it",
-    )
+    return False
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from bide.storage import PART_BYTES, Storage
 from bide.storage_digests import CHECKSUMS, Checksum
 from tests.contract import odd_stores
 from tests.contract.odd_stores import Proxy, Rule
-from tests.contract.stores import BUCKET, bucket_at, moto, nanio, set_keys, storage_at
+from tests.contract.stores import BUCKET, moto, nanio, set_keys, storage_at
 from workers.doctor.findings import Finding, Level
 from workers.doctor.stores import check_store
 from workers.io.store_probe import probe
@@ -188,11 +188,12 @@ def test_keys_that_may_not_delete_leave_one_object(server: Storage) -> None:
 def test_a_probe_leaves_no_version() -> None:
     """Neither objects nor markers of deleted ones pile up in a bucket with versions."""
     with moto() as url:
-        storage = bucket_at(url)
-        storage.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        storage = storage_at(url, "versions")  # moto's servers share their buckets
+        storage.client.create_bucket(Bucket="versions")
+        storage.client.put_bucket_versioning(Bucket="versions", VersioningConfiguration={"Status": "Enabled"})
         assert [probe(storage, "probe/1") for _ in range(2)] == [None, None]
         list(check_store(storage))
-        left = storage.client.list_object_versions(Bucket=BUCKET)
+        left = storage.client.list_object_versions(Bucket="versions")
     assert (left.get("Versions", []), left.get("DeleteMarkers", [])) == ([], [])
 
 

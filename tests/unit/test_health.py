@@ -74,6 +74,15 @@ def test_idle_worker_without_messages_is_healthy() -> None:
     assert judged(heartbeat(taken_at=NOW - 3600, free_since=NOW - 3600)) == "worker-1@here: 0 of 4 threads busy"
 
 
+def test_worker_whose_store_refuses_says_so_and_is_healthy() -> None:
+    """A restart would not mend the store, and the worker has other work than submits."""
+    line = judged(heartbeat(store_refused="the object store does not take a test object: AccessDenied"))
+    assert line == (
+        "worker-1@here: 0 of 4 threads busy; it submits nothing: "
+        "the object store does not take a test object: AccessDenied"
+    )
+
+
 # Unhealthy
 
 

@@ -50,15 +50,13 @@ def judge(heartbeat: Heartbeat, *, now: float, patience_seconds: float, count: C
         raise UnhealthyError(f"{heartbeat.node}: its loop has not turned for {still:.0f} s")
     if heartbeat.refused:
         raise UnhealthyError(f"{heartbeat.node} takes nothing: {heartbeat.refused}")
-    if heartbeat.store_refused:
-        raise UnhealthyError(f"{heartbeat.node} submits nothing: {heartbeat.store_refused}")
     idle = now - max(heartbeat.taken_at, heartbeat.free_since)
     busy = f"{heartbeat.node}: {heartbeat.running} of {heartbeat.threads} threads busy"
     if idle > patience_seconds and (messages := count(heartbeat.queues)):
         raise UnhealthyError(
             f"{busy}, {messages} messages wait in {', '.join(heartbeat.queues)}, none taken for {idle:.0f} s"
         )
-    return busy
+    return f"{busy}; it submits nothing: {heartbeat.store_refused}" if heartbeat.store_refused else busy
 
 
 def count_messages(queues: Sequence[str]) -> int:

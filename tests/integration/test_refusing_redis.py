@@ -45,11 +45,12 @@ class Deployment:
         self.environment = {**plain_environment(), **settings, "TMPDIR": str(folder)}
 
     @contextmanager
-    def processes(self, ready: Mapping[str, str]) -> Iterator[list[Process]]:
-        """Processes of the Procfile, not started, by what they write when they are."""
+    def processes(self, ready: Mapping[str, str], *, logs: str = "") -> Iterator[list[Process]]:
+        """Processes of the Procfile, not started, by what they write when they are; `logs` is a folder for that."""
+        folder = self.folder / logs
+        folder.mkdir(exist_ok=True)
         made = [
-            Process.of_procfile(name, env=self.environment, ready=word, folder=self.folder)
-            for name, word in ready.items()
+            Process.of_procfile(name, env=self.environment, ready=word, folder=folder) for name, word in ready.items()
         ]
         try:
             yield made
@@ -181,7 +182,7 @@ def test_processes_end_while_redis_refuses(alone: Deployment) -> None:
     with alone.processes(WORKS) as working:
         for process in working:
             process.start()
-        with refusing(alone.redis, "NOREPLICAS"), alone.processes(WAITS) as waiting:
+        with refusing(alone.redis, "NOREPLICAS"), alone.processes(WAITS, logs="late") as waiting:
             for process in waiting:
                 process.start()
             for process in [*working, *waiting]:

@@ -84,6 +84,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
     assert account.on("unconfirmed") == {job_id for job_id, job in jobs.items() if job["state"] == "unconfirmed"}
     assert account.on("inflight") == {job_id for job_id, job in jobs.items() if _takes_a_place(account, job_id, job)}
     assert len(account.on("inflight") - set(late)) <= max_in_flight
+    assert account.on("recent") >= {job_id for job_id, job in jobs.items() if job["state"] != "following"}
     assert account.on("callbacks") >= {job_id for job_id, job in jobs.items() if _owes_a_callback(job)}
 
 
@@ -116,7 +117,7 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
         account = Account(prefix(name), whole)
         kept |= {
             account.at + each
-            for each in (*CLOCKS, "unconfirmed", "inflight", "told", "account", "durations", "metrics", "callbacks")
+            for each in (*CLOCKS, "unconfirmed", "inflight", "told", "account", "durations", "metrics", "callbacks", "recent")
         }
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from math import isfinite
@@ -47,30 +47,19 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """One job of the list, with what its request says to people."""
+    """One job of the list, and what its request says to people. The record comes without the request, which may be large."""
 
     place: Place
     record: Record
+    #: The whole prompt, '' where there is none.
+    prompt: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
-    @cached_property
-    def _request(self) -> Mapping[str, Any]:
-        try:
-            request = json.loads(self.record.request_json)
-        except ValueError:
-            return {}
-        return request if isinstance(request, dict) else {}
-
-    @property
-    def prompt(self) -> str:
-        """The whole prompt, '' where there is none."""
-        params = self._request.get("params")
-        return prompt_of(params) if isinstance(params, dict) else ""
-
-    @property
-    def metadata(self) -> Mapping[str, Any]:
-        """The metadata of the request."""
-        metadata = self._request.get("metadata")
-        return metadata if isinstance(metadata, dict) else {}
+    @classmethod
+    def read(cls, name: AccountName, job_id: str, time: str, fields: Sequence[str], request: str) -> Found:
+        """From a reply of `account/recent.lua`."""
+        params, metadata = _about(request)
+        return cls(Place(float(time), job_id), Record(job_id, name, pairs(fields)), prompt_of(params), metadata)
 
 
 @dataclass(frozen=True)
@@ -167,13 +156,24 @@ class RecentJobs:
         while True:
             script = _script(wanted, behind, most)
             last_time, last_id, rows = self._executor.run(name, script)
-            for job_id, time, fields, request in rows:
-                place = Place(float(time), job_id)
-                yield place, 0, Found(place, Record(job_id, name, pairs(fields), request))
+            for row in rows:
+                found = Found.read(name, *row)
+                yield found.place, 0, found
             if not last_id:
                 return
             behind = Place(float(last_time), last_id)
             yield behind, EXAMINED_AT_ONCE, None
+
+
+def _about(request: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Params and metadata of a request's JSON; empty where it is none."""
+    try:
+        found = json.loads(request)
+    except ValueError:
+        return {}, {}
+    parts = [found.get(name) if isinstance(found, dict) else None for name in ("params", "metadata")]
+    params, metadata = (part if isinstance(part, dict) else {} for part in parts)
+    return params, metadata
 
 
 def _script(wanted: Wanted, behind: Place | None, most: int) -> scripts.account.Recent:

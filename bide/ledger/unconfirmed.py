@@ -36,9 +36,7 @@ class UnconfirmedScripts:
         done, round_ = self._executor.run(account, script)
         return bool(done), Messages(round=round_of(account, round_))
 
-    def attach(
-        self, account: AccountName, job_id: str, provider_job_id: str, *, by: str = ""
-    ) -> tuple[bool, Messages]:
+    def attach(self, account: AccountName, job_id: str, provider_job_id: str, *, by: str = "") -> tuple[bool, Messages]:
         """An operator names the provider's id of an unconfirmed job: it goes on. False: it is not unconfirmed.
 
         Where the provider turns out not to know that id, the job is unconfirmed again.

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bide.bulk.sheet.writer import PAGE_ROWS, write_sheet
+from bide.bulk.sheet.rows import PAGE_ROWS
+from bide.bulk.sheet.writer import write_sheet
 from tests.browser.chromium import Page
 from tests.integration.sheet_stage import HOSTILE, RUN, Line, Stage, line, picture, stage
 

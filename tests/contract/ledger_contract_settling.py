@@ -54,7 +54,9 @@ class SettlingContract:
         settled = [(event.at, event.detail) for event in _timeline(stage, "a") if event.what == "settled"]
         now = stage.clock.now
         assert settled == [(now - 5, "submitted again by anna\\n0 forged by bob"), (now, "attached as p-9 by bert")]
-        assert [event.detail for event in _timeline(stage, "b") if event.what == "settled"] == [f"given up by {'c' * 64}"]
+        assert [event.detail for event in _timeline(stage, "b") if event.what == "settled"] == [
+            f"given up by {'c' * 64}"
+        ]
         stage.unconfirmed("d")
         unconfirmed.give_up(ACCOUNT, "d")
         assert (stage.field("d", "settled"), stage.field("d", "note")) == ("", "given up by an operator")

@@ -117,7 +117,17 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
         account = Account(prefix(name), whole)
         kept |= {
             account.at + each
-            for each in (*CLOCKS, "unconfirmed", "inflight", "told", "account", "durations", "metrics", "callbacks", "recent")
+            for each in (
+                *CLOCKS,
+                "unconfirmed",
+                "inflight",
+                "told",
+                "account",
+                "durations",
+                "metrics",
+                "callbacks",
+                "recent",
+            )
         }
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":

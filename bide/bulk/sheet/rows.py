@@ -17,6 +17,9 @@ LONGEST_TEXT = 1000
 #: Of a request without a prompt, what is shown of its parameters: values up to this length [characters].
 SHORT_VALUE = 60
 
+#: Rows on one page: some 3 MB of HTML, as the thumbnails lie in it.
+PAGE_ROWS = 200
+
 SUCCEEDED = "succeeded"
 
 _TABLE = """

@@ -16,15 +16,12 @@ from typing import Any
 from bide.bulk import objects
 from bide.bulk.sheet.page import Run, assets_digest, in_order, render
 from bide.bulk.sheet.pictures import Preview, preview
-from bide.bulk.sheet.rows import SUCCEEDED, Row, Rows
+from bide.bulk.sheet.rows import PAGE_ROWS, SUCCEEDED, Row, Rows
 from bide.bulk.summary import MAX_SUMMARY_BYTES
 from bide.errors import StorageError
 from bide.storage import Storage
 
 INDEX = "index.html"
-
-#: Rows on one page: some 3 MB of HTML, as the thumbnails lie in it.
-PAGE_ROWS = 200
 
 #: Originals that are fetched at once.
 FETCHERS = 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bide.contract import GenerateRequest
 
@@ -33,7 +34,7 @@ def _name(value: object) -> str:
     return value if isinstance(value, str) and NAME.fullmatch(value) else "?"
 
 
-def prompt_of(params: dict[str, object]) -> str:
+def prompt_of(params: Mapping[str, object]) -> str:
     """The whole prompt in one line, wherever its provider has it; '' where there is none."""
     nested = params.get("params")
     places = [params, nested if isinstance(nested, dict) else {}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -16,7 +16,7 @@ from bide.describe import prompt_of
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
-from bide.ledger.listing import MOST_RECORDS, PAGE
+from bide.ledger.listing import MOST_RECORDS, PAGE, recorded
 from bide.ledger.records import AccountName, Record
 from bide.ledger.replies import pairs
 
@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """One job of the list, and what its request says to people. The record comes without the request, which may be large."""
+    """One job of the list, and what its request says to people. The record comes without the request itself."""
 
     place: Place
     record: Record
@@ -134,18 +134,18 @@ class RecentJobs:
         return Page(tuple(jobs))
 
     def complete(self) -> int:
-        """Put jobs on the list that an earlier release opened, at most `MOST_RECORDS`. Returns how many were missing."""
-        known, missing = {str(name): name for name in self._executor.accounts()}, 0
-        for keys in self._executor.reach(lambda server: _pages(server.scan_iter("bide:{*}:job:*", count=PAGE))):
+        """Put jobs on the list that an earlier release opened. Returns how many were missing."""
+        found = islice(recorded(self._executor, self._executor.accounts()), MOST_RECORDS)
+        missing = 0
+        while page := list(islice(found, PAGE)):
             pipeline = self._executor.pipeline()
-            for key in keys:
-                pipeline.hmget(key, "state", "created")
+            for name, job_id in page:
+                pipeline.hmget(f"{prefix(name)}job:{job_id}", "state", "created")
             values = self._executor.execute(pipeline)
             pipeline = self._executor.pipeline()
-            for key, (state, created) in zip(keys, values, strict=True):
-                account, _, job_id = key.removeprefix("bide:{").partition("}:job:")
-                if account in known and created and state != "following":
-                    pipeline.zadd(f"{prefix(known[account])}recent", {job_id: float(created)}, nx=True)
+            for (name, job_id), (state, created) in zip(page, values, strict=True):
+                if created and state != "following":
+                    pipeline.zadd(f"{prefix(name)}recent", {job_id: float(created)}, nx=True)
             missing += sum(self._executor.execute(pipeline))
         return missing
 
@@ -189,13 +189,6 @@ def _script(wanted: Wanted, behind: Place | None, most: int) -> scripts.account.
         run=wanted.run,
         words=wanted.plain_words,
     )
-
-
-def _pages(keys: Iterable[str]) -> Iterator[list[str]]:
-    """The first `MOST_RECORDS` keys, a page at a time."""
-    rest = islice(keys, MOST_RECORDS)
-    while page := list(islice(rest, PAGE)):
-        yield page
 
 
 def _joined(names: frozenset[str]) -> str:

@@ -12,6 +12,7 @@ from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 
 CLOCKS = ("queued", "lease", "due")
+LISTS = ("unconfirmed", "inflight", "told", "callbacks", "recent")
 
 #: Every key with its TTL, its type and its content.
 READ_ALL = """
@@ -115,20 +116,7 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
     kept = {ACCOUNTS_KEY}
     for name in names:
         account = Account(prefix(name), whole)
-        kept |= {
-            account.at + each
-            for each in (
-                *CLOCKS,
-                "unconfirmed",
-                "inflight",
-                "told",
-                "account",
-                "durations",
-                "metrics",
-                "callbacks",
-                "recent",
-            )
-        }
+        kept |= {account.at + each for each in (*CLOCKS, *LISTS, "account", "durations", "metrics")}
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":
                 followed = "leader" in job  # has its TTL from the beginning

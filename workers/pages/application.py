@@ -1,4 +1,4 @@
-"""The web application: its addresses, what each request passes on its way in, and what each answer has on its way out."""
+"""The web application: its addresses, what a request passes on its way in, and what each answer has on its way out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import redis
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -84,7 +85,7 @@ class Application:
         except StorageError as error:
             log.warning("pages.store_away", reason=str(error))
             return self._sorry(request, 502, "the object store does not answer, or refuses our keys: see `bide doctor`")
-        except (BideError, ValueError) as error:
+        except (BideError, ValueError, redis.RedisError) as error:
             log.exception("pages.broke", path=request.path)
             return self._sorry(request, 500, f"this page can't be made: {type(error).__name__}; the log says more")
 

@@ -1,4 +1,4 @@
-"""Evidence for unconfirmed jobs: the providers' own lists, read by a process of its own that has the providers' keys."""
+"""Evidence for unconfirmed jobs: the providers' own lists, read by a process of its own."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Live:
         """End all connections."""
         for listener in self._listeners:
             listener.end()
-        if self._watching:
+        if self._watching is not None:
             self._watching.cancel()
 
     @asynccontextmanager
@@ -105,7 +105,7 @@ class Live:
             yield listener
         finally:
             self._listeners.discard(listener)
-            if not self._listeners and self._watching:
+            if not self._listeners and self._watching is not None:
                 self._watching.cancel()
 
     async def _watch(self) -> None:

@@ -18,7 +18,7 @@ SIGNED_SECONDS = 600
 #: The largest page of a contact sheet that is passed on [bytes]; one has some 3 MB.
 MAX_SHEET_BYTES = 32 * 1024 * 1024
 
-#: Pages of contact sheets, and the other files of a run that people may have: its input may hold addresses of callbacks.
+#: Pages of contact sheets, and the other files of a run that people may have. Its input may hold callback addresses.
 _SHEET = re.compile(r"(index|page-\d{4,}|problems|problems-\d{4,})\.html")
 _FILE = re.compile(r"summary\.json|results-\d{5,}\.jsonl")
 

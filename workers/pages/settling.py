@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,8 @@ class SettlingPages:
     async def index(self, request: web.Request) -> web.Response:
         """All unconfirmed jobs, the oldest first; with the providers' jobs beside them, where they are asked for."""
         jobs = await self._site.reads.shared("unconfirmed", self._unconfirmed)
-        evidence, trouble = {}, ""
+        evidence: Mapping[str, Any] = {}
+        trouble = ""
         asked = "candidates" in request.query
         if asked and jobs:
             try:
@@ -125,8 +126,6 @@ class SettlingPages:
         form, action = form_of(request), ACTIONS[request.match_info["action"]]
         provider_job_id = form.get("provider_job_id", "").strip()
         try:
-            if form.get("sure") != "yes":
-                raise RefusedError("nothing was done: say that you are sure")
             await self._site.reads.own(self._settle, request, action, provider_job_id)
         except RefusedError as error:
             return await self._question(request, provider_job_id, refused=str(error))
@@ -154,6 +153,8 @@ class SettlingPages:
 
     def _settle(self, request: web.Request, action: Action, provider_job_id: str) -> None:
         record, user = self._record(request.match_info["job_id"]), request[USER]
+        if form_of(request).get("sure") != "yes":
+            raise RefusedError("nothing was done: say that you are sure")
         if record is None or record.state is not JobState.UNCONFIRMED:
             raise RefusedError("there is nothing to settle: the job is not, or no longer, unconfirmed")
         if action.name == "attach":

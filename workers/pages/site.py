@@ -31,7 +31,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 USER = web.RequestKey("user", str)
 
 #: The fields of a form that was checked.
-FORM = web.RequestKey("form", dict)
+FORM: web.RequestKey[Mapping[str, str]] = web.RequestKey("form", dict)
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def redirect(address: str) -> web.Response:
 
 
 def onward(url: str) -> web.Response:
-    """The way to an object. The address goes out byte for byte: a signature holds it, and `HTTPFound` would rewrite it."""
+    """The way to an object. The signed address goes out byte for byte, which `HTTPFound` would rewrite."""
     return web.Response(status=302, headers={"Location": url})
 
 

@@ -54,7 +54,8 @@ class Answered:
     @property
     def token(self) -> str:
         """The token of its form."""
-        return re.findall(r'name="token" value="(\w+)"', self.text)[0]
+        [token] = re.findall(r'name="token" value="(\w+)"', self.text)
+        return str(token)
 
     @property
     def jobs(self) -> list[str]:

@@ -8,13 +8,12 @@ import re
 import pytest
 
 from bide.settings.sections import FlowerSettings
-from tests.contract.ledger_stage import ACCOUNT
 from tests.unit.pages_world import ANNA, BERT, World, basic
 from workers.pages.access import NO_LOGIN, is_loopback, users_of
 
 #: One address of each kind.
 PATHS = (
-    *("/", "/jobs/a", "/jobs/a/thumbnail", "/jobs/a/objects/0", "/jobs/a/attach", "/unconfirmed", "/runs", "/runs/r"),
+    *("/", "/jobs/a", "/jobs/a/objects/0/thumbnail", "/jobs/a/objects/0", "/jobs/a/attach", "/unconfirmed", "/runs", "/runs/r"),
     *("/accounts", "/accounts/photogpt/default/pause", "/objects/runs/r/index.html", "/events", "/static/pages.css"),
     "/nowhere",
 )
@@ -92,8 +91,10 @@ def test_pages_without_a_login_answer_to_no_foreign_name(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "loopback"),
-    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.9.9.9", True), ("0.0.0.0", False), ("::", False)]
-    + [("10.0.0.1", False), ("example.com", False), ("", False)],
+    [
+        *((host, True) for host in ("127.0.0.1", "::1", "localhost", "127.9.9.9")),
+        *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "example.com", "")),
+    ],
 )
 def test_loopback_is_known(host: str, loopback: bool) -> None:
     """Only there may the pages listen without a login."""
@@ -112,10 +113,9 @@ def test_a_button_needs_its_token(world: World) -> None:
             own = (await ask("/jobs/a/resubmit")).token
             others = [(await ask("/jobs/a/give-up")).token, (await ask("/jobs/b/resubmit")).token]
             others.append((await ask("/jobs/a/resubmit", user=BERT)).token)
-            answers = []
-            for token in ("", own[:-1], own.upper(), "ü", *others):
-                answers.append(await ask("/jobs/a/resubmit", form={"token": token, "sure": "yes"}))
-            answers.append(await ask("/jobs/a/resubmit", form={"sure": "yes"}))
+            tokens = ("", own[:-1], own.upper(), "ü", *others)
+            forms = [{"sure": "yes"}, *({"token": token, "sure": "yes"} for token in tokens)]
+            answers = [await ask("/jobs/a/resubmit", form=form) for form in forms]
             return [(answer.status, answer.words) for answer in answers]
 
     answers = asyncio.run(run())
@@ -156,7 +156,7 @@ def test_a_proxy_may_have_another_name() -> None:
 def test_only_buttons_take_a_form(world: World, path: str) -> None:
     """All else is read-only."""
     assert world.ask(path, form={"token": world.site.guard.token("anna", path)}).status == 405
-    assert world.server.hgetall(f"bide:{{{ACCOUNT}}}:job:a")["state"] == "unconfirmed"  # type: ignore[index]  # redis's types are of both clients
+    assert world.stage.state("a") == "unconfirmed"
 
 
 # Headers

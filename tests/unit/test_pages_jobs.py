@@ -40,7 +40,7 @@ def test_the_list_shows_what_people_look_for(world: World) -> None:
         assert words in answer.words, words
     assert "may have been bought" in answer.words
     assert "nextry/main · images.generation" in answer.words
-    assert '<img src="/jobs/a/thumbnail"' in answer.text
+    assert '<img src="/jobs/a/objects/0/thumbnail"' in answer.text
     assert "/?metadata=tenant%3Dacme" in answer.hrefs
 
 
@@ -178,7 +178,7 @@ def test_a_jobs_page_is_what_explain_prints(world: World) -> None:
     ):
         assert words in answer.words, words
     assert {"/jobs/a/objects/0", "/jobs/a/objects/1"} <= set(answer.hrefs)
-    assert "640 × 480 · 12 kB" in answer.words
+    assert "640 × 480 · 12 kB" in answer.words  # noqa: RUF001 - as it is set
     assert "/jobs/a/attach" not in answer.hrefs
 
 
@@ -245,7 +245,7 @@ def test_a_record_of_a_later_version_is_shown(world: World) -> None:
         "sha256": "0",
         "x": 1,
     }
-    world.server.hset(f"{at}job:a", mapping={"v": "9", "result": json.dumps({"outputs": [output], "mood": "calm"})})
+    world.server.hset(f"{at}job:a", mapping={"v": "9", "result": json.dumps({"outputs": [output], "weather": 1})})
     world.server.hset(f"{at}body:a", "request", "no JSON")
     assert world.ask("/").jobs == ["a"]
 

@@ -35,18 +35,18 @@ async def listening(world: World) -> AsyncIterator[Any]:
     """A browser that listens; gives a function that waits for the next event."""
     async with world.serving() as (_, server):
         url = f"http://{server.host}:{server.port}/events"
-        async with aiohttp.ClientSession() as session:
-            async with session.get(url, headers={"Authorization": basic(ANNA)}) as answer:
-                assert answer.status == 200
-                assert answer.content_type == "text/event-stream"
+        logged_in = aiohttp.ClientSession(headers={"Authorization": basic(ANNA)})
+        async with logged_in as session, session.get(url) as answer:
+            assert answer.status == 200
+            assert answer.content_type == "text/event-stream"
 
-                async def event() -> list[str]:
-                    while True:
-                        line = (await answer.content.readline()).decode()
-                        if line.startswith("data: "):
-                            return line.removeprefix("data: ").split()
+            async def event() -> list[str]:
+                while True:
+                    line = (await answer.content.readline()).decode()
+                    if line.startswith("data: "):
+                        return line.removeprefix("data: ").split()
 
-                yield event
+            yield event
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,7 @@ def test_one_reader_serves_all_and_ends_with_the_last(world: World, monkeypatch:
     """However many browsers look."""
     looks = 0
 
-    def counted(ledger: Any) -> dict[str, Any]:
+    def counted(_: Any) -> dict[str, Any]:
         nonlocal looks
         looks += 1
         return {"jobs": looks}
@@ -170,11 +170,11 @@ def test_a_silent_connection_is_kept_open(world: World, monkeypatch: pytest.Monk
     async def run() -> bytes:
         async with world.serving() as (_, server):
             url = f"http://{server.host}:{server.port}/events"
-            async with aiohttp.ClientSession() as session:
-                async with session.get(url, headers={"Authorization": basic(ANNA)}) as answer:
-                    while not (line := await answer.content.readline()).startswith(b":"):
-                        pass
-                    return line
+            logged_in = aiohttp.ClientSession(headers={"Authorization": basic(ANNA)})
+            async with logged_in as session, session.get(url) as answer:
+                while not (line := await answer.content.readline()).startswith(b":"):
+                    pass
+                return line
 
     assert asyncio.run(run()) == b": still here\n"
 
@@ -217,10 +217,14 @@ def test_who_asks_at_once_shares_a_read() -> None:
 def test_a_browser_that_leaves_ends_no_read_of_others() -> None:
     """What it had begun goes on for those who wait as well."""
 
+    def slow() -> int:
+        time.sleep(0.1)
+        return 7
+
     async def run() -> int:
         reads = Reads()
         try:
-            first = asyncio.create_task(reads.shared("a", lambda: time.sleep(0.1) or 7))
+            first = asyncio.create_task(reads.shared("a", slow))
             await asyncio.sleep(0.02)
             second = asyncio.create_task(reads.shared("a", lambda: 8))
             await asyncio.sleep(0)

@@ -145,7 +145,7 @@ def test_an_unknown_run_is_not_found(world: World, run: str) -> None:
 
 def test_a_job_without_a_picture_has_no_thumbnail(world: World) -> None:
     """Nor has one that is not known."""
-    for path in ("/jobs/a/thumbnail", "/jobs/b/thumbnail"):
+    for path in ("/jobs/a/objects/0/thumbnail", "/jobs/b/objects/0/thumbnail"):
         assert world.ask(path).status == 404
 
 

@@ -125,7 +125,7 @@ def test_evidence_stands_beside_the_job(world: World, monkeypatch: pytest.Monkey
 
     answer = world.ask("/unconfirmed?candidates=yes", "/unconfirmed?candidates=yes")
 
-    assert "p<9> · done · +2 s after the submit · 3 credits" in answer.words
+    assert "m1 p<9> done · 2 s after the submit · 3 credits" in answer.words
     assert "/jobs/a/attach?provider_job_id=p%3C9%3E" in answer.hrefs
     assert count.read_text() == "x"
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bide.cli.explain import explained
 from bide.cli.replays import replayed
-from bide.contract import FINAL_STATES, JOB_ID, FailureCode, JobState
+from bide.contract import FINAL_STATES, JOB_ID, FailureCode, JobState, Output
 from bide.describe import prompt_of
 from bide.ledger import Record
 from bide.ledger.recent import Place
@@ -18,6 +18,9 @@ from bide.ledger.snapshot import take_snapshot
 from workers.pages import rows
 from workers.pages.filters import Filters, read
 from workers.pages.site import Site, onward
+
+#: The address of one output of a job.
+OBJECT = r"/jobs/{job_id}/objects/{number:\d{1,6}}"
 
 #: The longest prompt that a page shows [characters].
 LONGEST_PROMPT = 4000
@@ -50,8 +53,8 @@ class JobPages:
         return [
             web.get("/", self.index),
             web.get("/jobs/{job_id}", self.job),
-            web.get("/jobs/{job_id}/thumbnail", self.thumbnail),
-            web.get(r"/jobs/{job_id}/objects/{number:\d{1,6}}", self.object),
+            web.get(OBJECT, self.object),
+            web.get(f"{OBJECT}/thumbnail", self.thumbnail),
         ]
 
     async def index(self, request: web.Request) -> web.Response:
@@ -113,9 +116,8 @@ class JobPages:
         }
 
     async def thumbnail(self, request: web.Request) -> web.Response:
-        """A small picture of a job's first output."""
-        output = await self._site.reads.own(self._site.objects.of_job, request.match_info["job_id"], 0)
-        thumbnail = await self._site.thumbnails.of(output) if output else None
+        """A small picture of one output."""
+        thumbnail = await self._site.thumbnails.of(await self._output(request))
         if thumbnail is None:
             raise web.HTTPNotFound(text="there is no thumbnail")
         headers = {"Cache-Control": "private, max-age=86400, immutable"}
@@ -123,9 +125,13 @@ class JobPages:
 
     async def object(self, request: web.Request) -> web.Response:
         """On to the signed address of one output."""
+        output = await self._output(request)
+        signed = await self._site.reads.own(self._site.objects.sign, output.uri)
+        return onward(signed.url)
+
+    async def _output(self, request: web.Request) -> Output:
         number = int(request.match_info["number"])
         output = await self._site.reads.own(self._site.objects.of_job, request.match_info["job_id"], number)
         if output is None:
             raise web.HTTPNotFound(text="the job has no such object, or is forgotten")
-        signed = await self._site.reads.own(self._site.objects.sign, output.uri)
-        return onward(signed.url)
+        return output

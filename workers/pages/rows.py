@@ -9,7 +9,7 @@ from typing import Any
 
 from bide.bulk.names import RUN_ID
 from bide.bulk.sheet.rows import PAGE_ROWS
-from bide.contract import Output
+from bide.contract import JobState, Output
 from bide.ledger import Record
 from bide.ledger.recent import Found
 from bide.ledger.timeline import money
@@ -58,7 +58,7 @@ def row_of(found: Found, prices: Prices) -> Row:
         created=record.number("created"),
         finished=record.number("finished"),
         polls=int(record.number("polls")),
-        remark=cut(failure.message if failure else record.text("note"), SHORT),
+        remark=cut(failure.message if failure else _note(record), SHORT),
         code=failure.code.value if failure else "",
         money=paid(record, prices),
         run=record.text("run"),
@@ -66,6 +66,11 @@ def row_of(found: Found, prices: Prices) -> Row:
         kind=kind_of(outputs[0]) if outputs else "",
         outputs=len(outputs),
     )
+
+
+def _note(record: Record) -> str:
+    """What last happened, where that says more than the state."""
+    return "" if record.text("state") == JobState.SUCCEEDED else record.text("note")
 
 
 def outputs_of(record: Record) -> list[Output]:

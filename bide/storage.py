@@ -8,7 +8,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -43,6 +43,7 @@ class StorageOptions:
 
     bucket: str
     endpoint_url: str | None = None
+    _: KW_ONLY
     #: The address at which others, such as providers, reach the store; None: `endpoint_url`.
     public_endpoint_url: str | None = None
     region: str | None = None

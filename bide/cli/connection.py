@@ -160,7 +160,10 @@ def object_store(environment: Mapping[str, str]) -> Storage | None:
             os.environ.setdefault(name, environment[name])
     endpoint = environment.get("BIDE_S3__ENDPOINT_URL")
     style = environment.get("BIDE_S3__ADDRESSING_STYLE") or ("path" if endpoint else "auto")
-    return Storage(StorageOptions(bucket, endpoint, environment.get("BIDE_S3__REGION"), style))
+    public, region = environment.get("BIDE_S3__PUBLIC_ENDPOINT_URL"), environment.get("BIDE_S3__REGION")
+    return Storage(
+        StorageOptions(bucket, endpoint, public_endpoint_url=public, region=region, addressing_style=style)  # type: ignore[arg-type]  # the workers check the variable
+    )
 
 
 def _secrets(values: Mapping[str, str]) -> dict[str, str]:

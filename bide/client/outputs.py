@@ -74,4 +74,12 @@ def object_store(
         raise ConfigurationError("object storage needs boto3: pip install 'bide[s3]'") from None
     from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - as above
 
-    return Storage(StorageOptions(bucket, endpoint_url, public_endpoint_url, region, addressing_style))
+    return Storage(
+        StorageOptions(
+            bucket,
+            endpoint_url,
+            public_endpoint_url=public_endpoint_url,
+            region=region,
+            addressing_style=addressing_style,
+        )
+    )

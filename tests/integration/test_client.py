@@ -108,7 +108,7 @@ def test_a_large_picture_is_uploaded(picture: Path, rig: Rig, monkeypatch: pytes
     """With `uploads` it goes to object storage first, and the provider gets it from there."""
     for name, value in rig.store.environment().items():
         monkeypatch.setenv(name, value)
-    storage = Storage(StorageOptions(BUCKET, rig.store.url, REGION, addressing_style="path"))
+    storage = Storage(StorageOptions(BUCKET, rig.store.url, region=REGION, addressing_style="path"))
     with Client(rig.redis.url, uploads=storage) as client:
         job_id = client.submit(fabric(marker(), picture))
         result = client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)
@@ -155,7 +155,7 @@ def test_a_large_picture_under_a_key_is_one_job(picture: Path, rig: Rig, monkeyp
     """A client that tries again with the same picture and key gets its job, though the picture is uploaded twice."""
     for name, value in rig.store.environment().items():
         monkeypatch.setenv(name, value)
-    storage = Storage(StorageOptions(BUCKET, rig.store.url, REGION, addressing_style="path"))
+    storage = Storage(StorageOptions(BUCKET, rig.store.url, region=REGION, addressing_style="path"))
     request = {**fabric(marker(), picture), "idempotency_key": marker()}
     with Client(rig.redis.url, uploads=storage) as client:
         first, second = client.submit(request), client.submit(request)

@@ -82,10 +82,10 @@ class Browser:
     def _sent(self, request: urllib.request.Request) -> Answer:
         try:
             with self._opener.open(request, timeout=90) as answer:
-                return Answer(answer.status, answer.read(), answer.headers)
+                return Answer(answer.status, answer.read(), dict(answer.headers))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, error.read(), error.headers)
+                return Answer(error.code, error.read(), dict(error.headers))
 
 
 @pytest.fixture(scope="module", name="browser")
@@ -128,7 +128,9 @@ def test_a_thumbnail_is_made_of_the_original(browser: Browser, caller: Caller, r
     os.kill(child, signal.SIGKILL)
     other = caller.submit(image(marker()))
     succeeded(other)
-    eventually(lambda: browser.get(f"/jobs/{other.id}/objects/0/thumbnail").status == 200, what="a new process makes it")
+    eventually(
+        lambda: browser.get(f"/jobs/{other.id}/objects/0/thumbnail").status == 200, what="a new process makes it"
+    )
 
 
 def test_the_list_finds_a_job_and_follows_it(browser: Browser, caller: Caller, rig: Rig) -> None:
@@ -138,7 +140,12 @@ def test_the_list_finds_a_job_and_follows_it(browser: Browser, caller: Caller, r
         result = caller.submit(image(f"{word} in the snow", metadata={"tenant": word}))
         eventually(lambda: "jobs" in next(events), what="the stream says that there are news")
         succeeded(result)
-    for query in (f"prompt={word}", f"tenant={word}", f"metadata=tenant%3D{word}", f"state=succeeded&prompt=SNOW+{word}"):
+    for query in (
+        f"prompt={word}",
+        f"tenant={word}",
+        f"metadata=tenant%3D{word}",
+        f"state=succeeded&prompt=SNOW+{word}",
+    ):
         page = browser.get(f"/?{query}")
         assert re.findall(r'<p class="small id">([^<]+)</p>', page.text) == [result.id], query
     assert rig.state(result.id) == "succeeded"
@@ -191,12 +198,14 @@ def test_no_secret_is_on_a_page(browser: Browser, caller: Caller, rig: Rig) -> N
         ({}, False),
     ],
 )
-def test_the_pages_require_a_login(environ: dict[str, str], refused: bool, own_redis: RedisServer, tmp_path: Path) -> None:
+def test_the_pages_require_a_login(
+    environ: dict[str, str], refused: bool, own_redis: RedisServer, tmp_path: Path
+) -> None:
     """Without users they do not start on an address that others reach, and say what to set."""
     process = pages(own_redis, tmp_path, **environ)
     try:
         if refused:
-            with pytest.raises(AssertionError, match="without a login: set BIDE_FLOWER__USER and BIDE_FLOWER__PASSWORD"):
+            with pytest.raises(AssertionError, match="without a login: set BIDE_FLOWER__USER and"):
                 process.start()
             assert "Traceback" not in process.output()
         else:

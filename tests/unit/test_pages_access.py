@@ -13,7 +13,16 @@ from workers.pages.access import NO_LOGIN, is_loopback, users_of
 
 #: One address of each kind.
 PATHS = (
-    *("/", "/jobs/a", "/jobs/a/objects/0/thumbnail", "/jobs/a/objects/0", "/jobs/a/attach", "/unconfirmed", "/runs", "/runs/r"),
+    *(
+        "/",
+        "/jobs/a",
+        "/jobs/a/objects/0/thumbnail",
+        "/jobs/a/objects/0",
+        "/jobs/a/attach",
+        "/unconfirmed",
+        "/runs",
+        "/runs/r",
+    ),
     *("/accounts", "/accounts/photogpt/default/pause", "/objects/runs/r/index.html", "/events", "/static/pages.css"),
     "/nowhere",
 )

@@ -60,7 +60,7 @@ class ObjectStore:
     def open(self) -> Storage:
         """For this process; boto3 looks for the keys in its environment."""
         os.environ.update(self.environment)
-        return Storage(StorageOptions(BUCKET, self.endpoint_url, REGION, addressing_style="path"))
+        return Storage(StorageOptions(BUCKET, self.endpoint_url, region=REGION, addressing_style="path"))
 
 
 def start_broker(stack: Stack, env: Mapping[str, str]) -> str:

@@ -39,9 +39,10 @@ def write_sheet(storage: Storage, run_id: str, *, on_page: Callable[[int, int], 
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bide-sheet-")))
-        rows = stack.enter_context(Rows(folder))
+        summary = _summary(storage, run_id)
+        rows = stack.enter_context(Rows(folder, metadata=summary.get("sheet_metadata") or ()))
         _read(storage, run_id, rows)
-        run = _run(storage, run_id, rows)
+        run = _run(storage, run_id, rows, summary)
         fetchers = stack.enter_context(ThreadPoolExecutor(FETCHERS, "sheet"))
         total = len(run.problem_pages) + len(run.pages)
         for done, (name, page) in enumerate(_contents(run, rows), start=1):
@@ -61,8 +62,7 @@ def _read(storage: Storage, run_id: str, rows: Rows) -> None:
                 raise StorageError(f"{storage.uri(part)}, line {number}: {error}", permanent=True) from None
 
 
-def _run(storage: Storage, run_id: str, rows: Rows) -> Run:
-    summary = _summary(storage, run_id)
+def _run(storage: Storage, run_id: str, rows: Rows, summary: Mapping[str, Any]) -> Run:
     counts = rows.counts()
     total = sum(counts.values())
     problems = total - counts.get(SUCCEEDED, 0)

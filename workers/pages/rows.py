@@ -70,7 +70,8 @@ def row_of(found: Found, prices: Prices) -> Row:
 
 def _note(record: Record) -> str:
     """What last happened, where that says more than the state."""
-    return "" if record.text("state") == JobState.SUCCEEDED else record.text("note")
+    state, note = record.text("state"), record.text("note")
+    return "" if state in (JobState.SUCCEEDED, note) else note
 
 
 def outputs_of(record: Record) -> list[Output]:

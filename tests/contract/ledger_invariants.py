@@ -85,7 +85,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
     assert account.on("unconfirmed") == {job_id for job_id, job in jobs.items() if job["state"] == "unconfirmed"}
     assert account.on("inflight") == {job_id for job_id, job in jobs.items() if _takes_a_place(account, job_id, job)}
     assert len(account.on("inflight") - set(late)) <= max_in_flight
-    assert account.on("recent") >= {job_id for job_id, job in jobs.items() if job["state"] != "following"}
+    assert account.on("recent") >= {job_id for job_id, job in jobs.items() if "leader" not in job}  # a caller is no job
     assert account.on("callbacks") >= {job_id for job_id, job in jobs.items() if _owes_a_callback(job)}
 
 

@@ -110,4 +110,4 @@ class Visitor:
 
     def text(self) -> str:
         """All words that can be seen."""
-        return str(self.tab.evaluate("document.body.innerText"))
+        return str(self.tab.evaluate("document.body?.innerText ?? ''"))

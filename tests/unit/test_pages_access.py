@@ -7,9 +7,10 @@ import re
 
 import pytest
 
+from bide.settings.addresses import is_loopback
 from bide.settings.sections import FlowerSettings
 from tests.unit.pages_world import ANNA, BERT, World, basic
-from workers.pages.access import NO_LOGIN, is_loopback, users_of
+from workers.pages.access import NO_LOGIN, users_of
 
 #: One address of each kind.
 PATHS = (
@@ -78,6 +79,7 @@ def test_users_are_flowers() -> None:
         assert users_of(ours, environ).name_of(basic("operator:hush")) == "operator"
         assert not users_of(FlowerSettings(), environ)
         assert users_of(FlowerSettings(), environ).name_of(basic(":")) is None
+    assert both.passwords == ("a", "b:c")
 
 
 # Without a login

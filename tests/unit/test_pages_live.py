@@ -239,15 +239,19 @@ def test_a_browser_that_leaves_ends_no_read_of_others() -> None:
 
 
 def test_answers_are_kept_for_few_questions() -> None:
-    """Filters are many: memory holds the latest."""
+    """Filters are many: memory holds the latest, and none that is no longer fresh."""
+    now = [0.0]
 
-    async def run() -> int:
-        reads = Reads()
+    async def run() -> tuple[int, int]:
+        reads = Reads(clock=lambda: now[0])
         try:
             for number in range(500):
                 await reads.shared(number, lambda: 1)
-            return len(reads._kept)
+            most = len(reads._kept)
+            now[0] = 2.0
+            await reads.shared("later", lambda: 1)
+            return most, len(reads._kept)
         finally:
             reads.close()
 
-    assert asyncio.run(run()) == 64
+    assert asyncio.run(run()) == (64, 1)

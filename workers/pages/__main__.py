@@ -15,12 +15,13 @@ from bide.bulk.runs import Runs
 from bide.errors import LedgerAwayError
 from bide.ledger import Ledger
 from bide.ledger.connection import connect
+from bide.settings.addresses import is_loopback
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.storage import Storage, StorageOptions
 from config import logging as bide_logging
 from config.settings import settings as read_settings
-from workers.pages.access import Guard, Users, is_loopback, users_of
+from workers.pages.access import Guard, Users, users_of
 from workers.pages.application import LIMITS, Application, keep_quiet
 from workers.pages.reads import Reads
 from workers.pages.site import Site, environment
@@ -49,7 +50,7 @@ def main() -> int:
             "BIDE_FLOWER__PASSWORD (or FLOWER_BASIC_AUTH), or let them listen on 127.0.0.1\n"
         )
         return 1
-    bide_logging.register_secrets((*settings.secrets(), *filter(None, (os.environ.get("FLOWER_BASIC_AUTH"),))))
+    bide_logging.register_secrets((*settings.secrets(), *users.passwords))
     bide_logging.configure(settings.log.level, settings.log.format)
     try:
         asyncio.run(_serve(settings, users))

@@ -6,13 +6,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import secrets
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from bide.settings.addresses import is_loopback
 from bide.settings.sections import FlowerSettings
 
 #: Flower's own variable: names and passwords, `anna:secret,bert:secret`.
@@ -46,7 +46,10 @@ class Users:
     """Those who may log in, by `name:password`; nobody has to where there are none."""
 
     def __init__(self, credentials: Iterable[str]) -> None:
-        self._digests = {_digest(each): each.partition(":")[0] for each in credentials}
+        given = [each.partition(":") for each in credentials]
+        self._digests = {_digest("".join(each)): each[0] for each in given}
+        #: What logs must not show.
+        self.passwords = tuple(filter(None, (password for _, _, password in given)))
 
     def __bool__(self) -> bool:
         return bool(self._digests)
@@ -70,14 +73,6 @@ def users_of(flower: FlowerSettings, environ: Mapping[str, str]) -> Users:
     if own := [each for each in environ.get(FLOWER_USERS, "").split(",") if each]:
         return Users(own)
     return Users([f"{flower.user}:{flower.password.get_secret_value()}"] if flower.password else [])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on, or the host of a request, is this machine alone."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

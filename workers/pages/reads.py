@@ -22,6 +22,7 @@ class Reads:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="pages")
+        #: Each answer, or the read that is under way, and until when it is fresh.
         self._kept: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
         self._clock = clock
 
@@ -38,12 +39,12 @@ class Reads:
     ) -> T:
         """The value of a coroutine that others with the same key may have begun."""
         now = self._clock()
-        at, under_way = self._kept.get(key, (now, None))
-        if under_way is None or (under_way.done() and now - at >= fresh_seconds):
+        self._kept = {each: kept for each, kept in self._kept.items() if kept[0] > now or not kept[1].done()}
+        _, under_way = self._kept.get(key, (now, None))
+        if under_way is None:
             under_way = asyncio.ensure_future(begin())
             under_way.add_done_callback(_take_error)
-            self._kept.pop(key, None)
-            self._kept[key] = (now, under_way)
+            self._kept[key] = (now + fresh_seconds, under_way)
             while len(self._kept) > MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))
         value: T = await asyncio.shield(under_way)

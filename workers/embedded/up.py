@@ -37,7 +37,8 @@ def up(stack: Stack) -> int:
     for name, address in opened.items():
         say(name, address)
     say("logs", str(stack.folder / "logs"))
-    stack.publish({"environment": {**servers, "BIDE_PAGES__URL": opened["pages"]}, **opened})
+    pages = settings.pages.url or opened["pages"]
+    stack.publish({"environment": {**servers, "BIDE_PAGES__URL": pages}, **opened})
     _tell_clients(stack, servers)
     return until_stopped(stack, 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bide.contract import GenerateRequest
 
@@ -33,9 +34,14 @@ def _name(value: object) -> str:
     return value if isinstance(value, str) and NAME.fullmatch(value) else "?"
 
 
-def _prompt(params: dict[str, object]) -> str:
+def prompt_of(params: Mapping[str, object]) -> str:
+    """The whole prompt in one line, wherever its provider has it; '' where there is none."""
     nested = params.get("params")
     places = [params, nested if isinstance(nested, dict) else {}]
     found = (text for place in places for name in ("prompt", "Prompt") if isinstance(text := place.get(name), str))
-    words = " ".join(next(found, "").split())
+    return " ".join(next(found, "").split())
+
+
+def _prompt(params: dict[str, object]) -> str:
+    words = prompt_of(params)
     return words if len(words) <= PROMPT_CHARACTERS else words[: PROMPT_CHARACTERS - 1] + "…"

@@ -21,5 +21,10 @@ def printable_json(text: str) -> str:
     return _ACTING.sub(lambda found: found[0] if found[0] in "\t\r\n" else f"\\u{ord(found[0]):04x}", text)
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: `1 row`, `2 rows`, `0 rows`."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
@@ -42,6 +42,7 @@ class StorageOptions:
 
     bucket: str
     endpoint_url: str | None = None
+    _: KW_ONLY
     #: The address at which others, such as providers, reach the store; None: `endpoint_url`.
     public_endpoint_url: str | None = None
     region: str | None = None

@@ -6,12 +6,12 @@ command line (`FLOWER_ADDRESS`, `--address`) go before this file.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 
 from celery import current_app
 from tornado.options import options as flower_options
 
+from bide.settings.addresses import is_loopback
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import FlowerSettings
 from config.flower_log import filter_repeats
@@ -26,13 +26,6 @@ def _settings() -> FlowerSettings:
         raise SystemExit(str(problems)) from None
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _credentials(flower: FlowerSettings) -> list[str]:
     if credentials := list(filter(None, flower_options.basic_auth or ())):
         return credentials
@@ -41,7 +34,7 @@ def _credentials(flower: FlowerSettings) -> list[str]:
 
 def _require_authentication() -> None:
     """Flower shows every request and can stop every worker: without a password it stays on this machine."""
-    if not (basic_auth or flower_options.auth or flower_options.unix_socket or _is_loopback(address)):
+    if not (basic_auth or flower_options.auth or flower_options.unix_socket or is_loopback(address)):
         raise SystemExit(
             f"Flower would listen on {address} without authentication: set BIDE_FLOWER__USER and BIDE_FLOWER__PASSWORD "
             "(or FLOWER_BASIC_AUTH), or let it listen on 127.0.0.1"

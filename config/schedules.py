@@ -86,6 +86,9 @@ class RunOptions(BaseModel):
         None, description='the failures after which the run pauses: 10, or "5%"'
     )
     budget: float | None = Field(None, gt=0, description="the money that the run may spend")
+    sheet_metadata: list[str] | None = Field(
+        None, description='a list of names of metadata that the contact sheet shows, such as ["sku"]'
+    )
 
     def as_json(self) -> dict[str, JsonValue]:
         """The options that are set."""

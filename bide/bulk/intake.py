@@ -18,7 +18,7 @@ from bide.bulk.reading import RawRow
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
-from bide.printable import printable
+from bide.printable import counted, printable
 from bide.providers import find
 
 #: Problems that an error lists; the others are counted.
@@ -74,7 +74,9 @@ class Intake:
             listed = "\n".join(f"  {printable(str(problem))}" for problem in self.problems)
             more = self.problem_count - len(self.problems)
             rest = f"\n  and {more} more" if more else ""
-            raise InvalidRequestError(f"{self.problem_count} rows can't be bought, so none was:\n{listed}{rest}")
+            raise InvalidRequestError(
+                f"{counted(self.problem_count, 'row')} can't be bought, so none was:\n{listed}{rest}"
+            )
         if not self.rows:
             raise InvalidRequestError("the file holds no rows")
 

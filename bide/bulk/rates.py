@@ -10,6 +10,7 @@ from bide.bulk.intake import Intake
 from bide.bulk.money import amount, millionths
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
+from bide.printable import counted
 
 
 def prices(environment: Mapping[str, str], providers: Iterable[str]) -> dict[str, int]:
@@ -53,7 +54,8 @@ class Estimate:
         """The estimate as a person reads it."""
         repeated = self.rows - self.jobs
         return [
-            f"{self.rows} rows, {self.jobs} jobs" + (f" ({repeated} rows repeat others)" if repeated else ""),
+            f"{counted(self.rows, 'row')}, {counted(self.jobs, 'job')}"
+            + (f" ({counted(repeated, 'row repeats another', 'rows repeat others')})" if repeated else ""),
             *(f"  {account}: {jobs}" for account, jobs in self.accounts.items()),
             f"at the set rates: {self.seconds:.0f} s at least" if self.seconds else "no SUBMITS_PER_SECOND is set",
             f"cost: {self.cost:g} at most" if self.cost else "cost: no PRICES are set",

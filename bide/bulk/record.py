@@ -69,6 +69,8 @@ class Options:
     prices: Mapping[str, int] = field(default_factory=dict)
     #: The run whose failed rows these are.
     replay_of: str = ""
+    #: The names of metadata that the contact sheet shows of each row.
+    sheet_metadata: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, str | int]:
         """The options as fields of the record; a limit that is not set is left out."""
@@ -79,6 +81,7 @@ class Options:
             "budget": self.budget,
             "prices": json.dumps(dict(self.prices)),
             "replay_of": self.replay_of or None,
+            "sheet_metadata": json.dumps(self.sheet_metadata) if self.sheet_metadata else None,
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -117,6 +120,7 @@ class Run:
             budget=self.number("budget") if "budget" in self.fields else None,
             prices=json.loads(self.fields.get("prices") or "{}"),
             replay_of=self.text("replay_of"),
+            sheet_metadata=tuple(json.loads(self.text("sheet_metadata") or "[]")),
         )
 
     @property

@@ -58,4 +58,5 @@ def _new_line(ledger: Ledger, run_id: str, line: dict[str, Any]) -> dict[str, An
         return None
     request = record.request_json.encode()
     ended = EndedRow(run_id, first, record.state.value, "o", request, record, record.account)
-    return {**line, **ended.line(), "row": line["row"], "request": line["request"]}
+    names: tuple[str, ...] = ("row", "request", "spent")  # its money was counted when the run ended, once
+    return {**line, **ended.line(), **{name: line[name] for name in names if name in line}}

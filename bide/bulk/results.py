@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bide.bulk import objects
+from bide.bulk.money import amount
 from bide.bulk.names import job_id, results_prefix
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import AccountName, Record
@@ -38,14 +39,19 @@ class EndedRow:
     request_json: bytes
     record: Record | None = None
     account: AccountName | None = None
+    #: What all that the row may buy costs [millionths]; 0 where no price is known.
+    price: int = 0
 
     def lines(self, copies: list[int]) -> list[str]:
-        """The row's line, and a line for each row that repeats it."""
+        """The row's line, and a line for each row that repeats it: those were bought with it, and cost nothing more."""
         line = self.line()
-        return [dumped(line), *(dumped({**line, "row": row, "copy_of": self.row}) for row in copies)]
+        copied = {**line, "copy_of": self.row, "spent": line["spent"] and 0.0}
+        return [dumped(line), *(dumped({**copied, "row": row}) for row in copies)]
 
-    def charged(self, price: int) -> int:
-        """The most that the row has cost, in the unit of `price`, which covers all that it may buy."""
+    @property
+    def charged(self) -> int:
+        """The most that the row has cost [millionths]."""
+        price = self.price
         if self.record is None:
             return price if self.kind == "o" else 0  # its record is gone, so that it may have been bought
         fields = self.record
@@ -68,6 +74,8 @@ class EndedRow:
             "request": _shown(self.request_json),
             "outputs": result.get("outputs", []),
             "error": None if succeeded else self._failure().model_dump(mode="json"),
+            "provider_job_id": (self.record.text("pid") or None) if self.record else None,
+            "spent": amount(self.charged) if self.price else None,
             "polls": int(self.record.number("polls")) if self.record else 0,
             "submitted_at": submitted,
             "finished_at": finished,

@@ -93,6 +93,7 @@ def summarize(storage: Storage, run: Run) -> dict[str, Any]:
         "parts": run.number("part") - 1,
         "source": run.text("source"),
         "replay_of": run.text("replay_of") or None,
+        "sheet_metadata": list(run.options.sheet_metadata),
         "started_at": begun.isoformat() if begun else None,
         "finished_at": ended.isoformat(),
         "seconds": round((ended - begun).total_seconds(), 3) if begun else None,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.bulk_deployment import Deployment, deployed, local_environment
-from bide.cli.bulk_options import limits, run_options
-from bide.cli.bulk_show import line, table, watch
+from bide.cli.bulk_options import limits, run_options, sheet_metadata_option
+from bide.cli.bulk_show import line, sheet_lines, table, watch
 from bide.cli.completion import complete_run
 from bide.cli.connection import broker_option, object_store
 from bide.cli.output import echo, echo_json, echo_json_text
+from bide.printable import counted
 
 if TYPE_CHECKING:
     from bide.bulk.intake import Intake
@@ -35,6 +36,7 @@ def bulk() -> None:
 @click.option("--run-id", help="The run's name. The same name with the same file joins the run.")
 @click.option("--window", type=click.IntRange(1, 20_000), default=500, show_default=True, help="Rows alive at once.")
 @limits
+@sheet_metadata_option
 @click.option("--dry-run", is_flag=True, help="Check all rows, say what would be done, and stop.")
 @click.option("--wait", "waiting", is_flag=True, help="Watch it until it is over.")
 @broker_option
@@ -65,6 +67,7 @@ def run(
 @click.option("--run-id", help="The new run's name; asked for twice, it is one run.")
 @click.option("--window", type=click.IntRange(1, 20_000), default=500, show_default=True, help="Rows alive at once.")
 @limits
+@sheet_metadata_option
 @click.option("--wait", "waiting", is_flag=True, help="Watch it until it is over.")
 @broker_option
 def replay(
@@ -83,7 +86,7 @@ def replay(
             raise click.ClickException(f"run {old} has no failed rows" + (" with these codes" if codes else ""))
         with closing(take_in(replays.rows_of(storage, old, rows))) as intake:
             name = run_id or replays.replay_id(old, codes)
-            source = f"{len(rows)} failed rows of {old}"
+            source = f"{counted(len(rows), 'failed row')} of {old}"
             given = {**options, "replay_of": old}
             _begin(deployment, intake, run_id=name, source=source, waiting=waiting, given=given)
 
@@ -171,10 +174,11 @@ def cancel(run_id: str, broker: str | None) -> None:
 def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     """Show what came of a run, as it lies in object storage."""
     from bide.bulk import results as parts  # noqa: PLC0415 - as above
-    from bide.bulk.names import check_run_id, sheet_key, summary_key  # noqa: PLC0415 - as above
+    from bide.bulk.names import check_run_id, summary_key  # noqa: PLC0415 - as above
     from bide.bulk.summary import MAX_SUMMARY_BYTES  # noqa: PLC0415 - as above
 
-    storage = object_store(local_environment())
+    environment = local_environment()
+    storage = object_store(environment)
     if storage is None:
         raise click.ClickException("no object store is known: set BIDE_S3__BUCKET")
     check_run_id(run_id)
@@ -190,9 +194,10 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     summary = storage.get(storage.uri(summary_key(run_id)), max_bytes=MAX_SUMMARY_BYTES).decode()
     echo_json_text(summary)
     if count := json.loads(summary)["unconfirmed"]:
-        advice = f"{count} rows are unconfirmed: `bide unconfirmed` settles them, then `bide bulk refresh {run_id}`"
-        echo(advice, err=True)
-    echo(f"contact sheet: {storage.uri(sheet_key(run_id))}", err=True)
+        rows = counted(count, "row is", "rows are")
+        what = "it" if count == 1 else "them"
+        echo(f"{rows} unconfirmed: `bide unconfirmed` settles {what}, then `bide bulk refresh {run_id}`", err=True)
+    echo(*sheet_lines(storage, run_id, environment), err=True)
 
 
 @bulk.command()
@@ -235,7 +240,8 @@ def _begin(
     begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
     deployment.post.feed_run(run_id)
     echo(run_id)
-    echo(f"{'began' if begun else 'joined'}: {intake.rows} rows, {intake.jobs} jobs", err=True)
+    counts = f"{counted(intake.rows, 'row')}, {counted(intake.jobs, 'job')}"
+    echo(f"{'began' if begun else 'joined'}: {counts}", err=True)
     if not begun and any(given.get(name) is not None for name in ("budget", "max_jobs", "max_failures")):
         echo("it keeps the limits it began with; pause it, and resume it with others", err=True)
     if waiting:
@@ -251,6 +257,8 @@ def _watch(deployment: Deployment, run_id: str) -> None:
         return
     if advice := _advice(run):
         echo(advice, err=True)
+    if run.over:
+        echo(*sheet_lines(deployment.storage, run_id, deployment.environment))
     if run.ended[_OK] < run.number("rows"):
         sys.exit(1)
 
@@ -258,8 +266,8 @@ def _watch(deployment: Deployment, run_id: str) -> None:
 def _advice(run: Run) -> str:
     if run.state == "paused":
         return f"paused: {run.text('note')}; `bide bulk resume {run.run_id}` goes on"
-    if run.ended["failed"]:
-        return f"`bide bulk replay {run.run_id}` buys the failed rows again"
+    if failed := run.ended["failed"]:
+        return f"`bide bulk replay {run.run_id}` buys the failed row{'' if failed == 1 else 's'} again"
     return run.text("note")
 
 

@@ -24,6 +24,12 @@ def limits(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+#: The option that says what the contact sheet shows besides pictures and prompts.
+sheet_metadata_option = click.option(
+    "--sheet-metadata", multiple=True, metavar="NAME", help="Metadata that the contact sheet shows. Repeatable."
+)
+
+
 def run_options(given: dict[str, Any]) -> Options:
     """The options of a run, as the command line gives them; raises `InvalidRequestError`."""
     from bide.bulk.money import millionths  # noqa: PLC0415 - takes a while, and --help does not need it
@@ -31,7 +37,9 @@ def run_options(given: dict[str, Any]) -> Options:
 
     budget, failures = given.get("budget"), given.get("max_failures")
     others = {
-        name: given[name] for name in ("window", "max_jobs", "prices", "replay_of") if given.get(name) is not None
+        name: given[name]
+        for name in ("window", "max_jobs", "prices", "replay_of", "sheet_metadata")
+        if given.get(name) is not None
     }
     return Options(
         budget=None if budget is None else millionths(budget, what="--budget"),

@@ -11,6 +11,7 @@ from bide.cli.output import echo, redraw
 
 if TYPE_CHECKING:
     from bide.bulk.record import Run
+    from bide.storage import Storage
 
 #: Time between two reads of a run's record [seconds].
 READ_SECONDS = 0.5
@@ -19,6 +20,9 @@ READ_SECONDS = 0.5
 LINE_SECONDS = 10.0
 
 BAR_CHARACTERS = 24
+
+#: How long the signed address of a contact sheet is good [seconds].
+SIGNED_SECONDS = 24 * 3600
 
 
 def line(progress: Mapping[str, Any]) -> str:
@@ -73,6 +77,27 @@ def table(progress: Mapping[str, Any]) -> list[str]:
         "ended": progress["finished"],
     }
     return [f"{name:12} {value}" for name, value in rows.items() if value]
+
+
+def sheet_lines(storage: Storage, run_id: str, environment: Mapping[str, str]) -> list[str]:
+    """Where a run's contact sheet is opened: by the pages, where they are known, else by a signed address."""
+    from bide.bulk.names import sheet_key  # noqa: PLC0415 - takes a while, and --help does not need it
+    from bide.errors import StorageError  # noqa: PLC0415 - as above
+
+    key = sheet_key(run_id)
+    try:
+        if not storage.exists(key):
+            return ["it has no contact sheet"]
+        if pages := environment.get("BIDE_PAGES__URL"):
+            return [f"contact sheet: {pages.rstrip('/')}/objects/{key}"]
+        signed = storage.presign(storage.uri(key), expires_seconds=SIGNED_SECONDS)
+    except StorageError:
+        return [f"contact sheet: {storage.uri(key)}"]
+    return [
+        f"contact sheet: {storage.uri(key)}",
+        f"for a browser, {duration(SIGNED_SECONDS)} long: {signed}",
+        "its pictures lead to their originals at `bide pages`: set BIDE_PAGES__URL",
+    ]
 
 
 def duration(seconds: float) -> str:

@@ -21,6 +21,7 @@ _NEEDED = {
     "workers.unconfirmed": (("httpx",), "worker"),
     "workers.doctor": (("httpx", "boto3", "structlog"), "worker"),
     "workers.hooks": (("aiohttp", "structlog"), "worker"),
+    "workers.pages": (("aiohttp", "jinja2", "structlog"), "worker"),
     "workers.metrics": (("prometheus_client", "structlog"), "worker"),
     "workers.scheduling": (("redbeat", "cronsim", "structlog"), "worker"),
 }

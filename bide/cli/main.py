@@ -25,6 +25,7 @@ from bide.cli.listing import jobs
 from bide.cli.metrics import metrics
 from bide.cli.objects import get, open_
 from bide.cli.output import PrintableErrors, ProblemsError
+from bide.cli.pages import pages
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.unconfirmed import unconfirmed
@@ -43,6 +44,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Operations": (
         doctor,
         metrics,
+        pages,
         hooks,
         pause,
         resume,

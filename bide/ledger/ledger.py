@@ -11,6 +11,7 @@ from bide.ledger.callbacks import CallbackScripts
 from bide.ledger.executor import Executor
 from bide.ledger.jobs import JobScripts
 from bide.ledger.polls import PollScripts
+from bide.ledger.recent import RecentJobs
 from bide.ledger.records import AccountName, Limits, Timing
 from bide.ledger.submits import SubmitScripts
 from bide.ledger.unconfirmed import UnconfirmedScripts
@@ -37,4 +38,5 @@ class Ledger:
         self.polls = PollScripts(self.executor)
         self.accounts = AccountScripts(self.executor)
         self.callbacks = CallbackScripts(self.executor)
+        self.recent = RecentJobs(self.executor)
         self.unconfirmed = UnconfirmedScripts(self.executor, self.jobs)

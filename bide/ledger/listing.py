@@ -93,10 +93,11 @@ class Listing:
     def search(self, wanted: Wanted, *, most: int) -> Found:
         """The oldest of them; where jobs that are over are wanted, the latest."""
         names = [name for name in self._executor.accounts() if wanted.of(name)]
-        find = self._recorded if wanted.states & FINAL_STATES else self._under_way
-        some = list(islice(self._read(find(names, wanted)), self._most_records + 1))
+        over = wanted.states & FINAL_STATES
+        found = recorded(self._executor, names) if over else self._under_way(names, wanted)
+        some = list(islice(self._read(found), self._most_records + 1))
         fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
-        if wanted.states & FINAL_STATES:
+        if over:
             chosen = heapq.nlargest(most, fitting, key=lambda job: (job.finished or job.created, job.job_id))
         else:
             chosen = heapq.nsmallest(most, fitting, key=lambda job: (job.created, job.job_id))
@@ -126,17 +127,6 @@ class Listing:
             yield from ((name, job_id) for job_id in page)
             first += PAGE
 
-    def _recorded(self, names: Iterable[AccountName], _: Wanted) -> Iterator[tuple[AccountName, str]]:
-        """All jobs there are records of."""
-        known, cursor = {str(name): name for name in names}, 0
-        while known:
-            cursor, keys = self._executor.reach(methodcaller("scan", cursor, "bide:{*}:job:*", count=PAGE))
-            for account, _, job_id in (key.removeprefix("bide:{").partition("}:job:") for key in keys):
-                if account in known:
-                    yield known[account], job_id
-            if not cursor:
-                return
-
     def _read(self, found: Iterator[tuple[AccountName, str]]) -> Iterator[Job]:
         while page := list(islice(found, PAGE)):
             pipeline = self._executor.pipeline()
@@ -145,6 +135,18 @@ class Listing:
             for (name, job_id), values in zip(page, self._executor.execute(pipeline), strict=True):
                 if job := _job(name, job_id, dict(zip(_FIELDS, (value or "" for value in values), strict=True))):
                     yield job
+
+
+def recorded(executor: Executor, names: Iterable[AccountName]) -> Iterator[tuple[AccountName, str]]:
+    """All jobs of these accounts that there are records of, in no order."""
+    known, cursor = {str(name): name for name in names}, 0
+    while known:
+        cursor, keys = executor.reach(methodcaller("scan", cursor, "bide:{*}:job:*", count=PAGE))
+        for account, _, job_id in (key.removeprefix("bide:{").partition("}:job:") for key in keys):
+            if account in known:
+                yield known[account], job_id
+        if not cursor:
+            return
 
 
 def _job(name: AccountName, job_id: str, fields: dict[str, str]) -> Job | None:

@@ -148,6 +148,12 @@ FIELDS = (
     Field("answered", "flag", "the job's own caller knows the end", "answered sweep give_up", _ENDED),
     Field("given_up", "flag", "an operator gave the unconfirmed job up", "give_up", ("failed",)),
     Field(
+        "settled",
+        "text",
+        "when an operator of a known name settled the unconfirmed job, how, and who: a line for each time",
+        "attach resubmit give_up",
+    ),
+    Field(
         "note",
         "text",
         "what last happened, for people",

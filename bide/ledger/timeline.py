@@ -29,7 +29,7 @@ class Event:
 def events(snapshot: JobSnapshot) -> list[Event]:
     """What happened, in order; of submits only the last has its time, and polls are remembered to the tenth."""
     created = snapshot.record.number("created")
-    found = [*_beginning(snapshot.record), *_polled(snapshot), *_end(snapshot)]
+    found = [*_beginning(snapshot.record), *_polled(snapshot), *_settled(snapshot.record), *_end(snapshot)]
     return sorted(found, key=lambda event: round(event.at - created, 1))
 
 
@@ -53,6 +53,12 @@ def _polled(snapshot: JobSnapshot) -> Iterator[Event]:
     if calls := int(snapshot.record.number("calls")):
         last = f"the last of {calls} calls" if calls > 1 else "the call"
         yield Event(snapshot.record.number("called_at"), "called", f"{last} that had the job looked at sooner")
+
+
+def _settled(record: Record) -> Iterator[Event]:
+    for line in record.text("settled").splitlines():
+        at, _, what = line.partition(" ")
+        yield Event(float(at), "settled", what)
 
 
 def _end(snapshot: JobSnapshot) -> Iterator[Event]:

@@ -11,36 +11,46 @@ from bide.ledger.jobs import JobScripts
 from bide.ledger.keys import prefix
 from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
+from bide.printable import printable
 
 #: The message of a job that was given up.
 GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
 
 
+#: The most of an operator's name that a record keeps [characters].
+LONGEST_NAME = 64
+
+
 class UnconfirmedScripts:
-    """Settles unconfirmed jobs by hand; each method does nothing to a job that is not, or no longer, unconfirmed."""
+    """Settles unconfirmed jobs by hand; each method does nothing to a job that is not, or no longer, unconfirmed.
+
+    `by` is the operator's name, '' where it is not known: the record keeps it.
+    """
 
     def __init__(self, executor: Executor, jobs: JobScripts) -> None:
         self._executor, self._jobs = executor, jobs
 
-    def resubmit(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
+    def resubmit(self, account: AccountName, job_id: str, *, by: str = "") -> tuple[bool, Messages]:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
-        script = scripts.job.Resubmit(id=job_id)
+        script = scripts.job.Resubmit(id=job_id, by=_named(by))
         done, round_ = self._executor.run(account, script)
         return bool(done), Messages(round=round_of(account, round_))
 
-    def attach(self, account: AccountName, job_id: str, provider_job_id: str) -> tuple[bool, Messages]:
+    def attach(self, account: AccountName, job_id: str, provider_job_id: str, *, by: str = "") -> tuple[bool, Messages]:
         """An operator names the provider's id of an unconfirmed job: it goes on. False: it is not unconfirmed.
 
         Where the provider turns out not to know that id, the job is unconfirmed again.
         """
-        done, round_ = self._executor.run(account, scripts.job.Attach(id=job_id, provider_job_id=provider_job_id))
+        script = scripts.job.Attach(id=job_id, provider_job_id=provider_job_id, by=_named(by))
+        done, round_ = self._executor.run(account, script)
         return bool(done), Messages(round=round_of(account, round_))
 
-    def give_up(self, account: AccountName, job_id: str) -> tuple[bool, Messages]:
+    def give_up(self, account: AccountName, job_id: str, *, by: str = "") -> tuple[bool, Messages]:
         """An operator looks no further: an unconfirmed job has failed. False: it is not unconfirmed."""
         script = scripts.job.GiveUp(
             id=job_id,
             error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, GIVEN_UP, job_id=job_id),
+            by=_named(by),
         )
         done, hints = self._executor.run(account, script)
         return bool(done), Messages(tuple(hint_of(account, hint) for hint in hints))
@@ -80,6 +90,11 @@ def remarks(record: Record) -> list[str]:
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,
     }
     return [text for text, true in remarks.items() if true]
+
+
+def _named(by: str) -> str:
+    """A name that breaks no line of the record, nor fills it."""
+    return printable(by)[:LONGEST_NAME]
 
 
 def _literal(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
@@ -39,6 +40,14 @@ class ServerUrl(str):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_after_validator_function(cls, handler(str))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on, or the host of a request, is this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def masked(address: str) -> str:

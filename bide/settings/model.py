@@ -21,6 +21,7 @@ from bide.settings.sections import (
     LogSettings,
     MediaSettings,
     MetricsSettings,
+    PagesSettings,
     PollerSettings,
     ProviderSettings,
     S3Settings,
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     flower: FlowerSettings = FlowerSettings()
     metrics: MetricsSettings = MetricsSettings()
     hooks: HookSettings = HookSettings()
+    pages: PagesSettings = PagesSettings()
 
     def account(self, provider: str, account: str = "default") -> EffectiveAccount:
         """The settings of one account; its own win over those of its provider.

@@ -231,6 +231,16 @@ class HookSettings(Section):
     port: Port = Field(9809, description="the port that `bide hooks` listens on")
 
 
+class PagesSettings(Section):
+    """The pages for people; who may log in is set for Flower, and is the same here."""
+
+    address: str = Field("127.0.0.1", min_length=1, description="the address that `bide pages` listens on")
+    port: Port = Field(9810, description="the port that `bide pages` listens on")
+    url: WebUrl | None = Field(
+        None, description="the address at which people open `bide pages`, such as https://bide.example.com; for links"
+    )
+
+
 class FlowerSettings(Section):
     address: str = Field("127.0.0.1", description="the address Flower listens on")
     port: Port = Field(5555, description="the port Flower listens on")

@@ -13,11 +13,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bide.bulk.sheet.writer import PAGE_ROWS, write_sheet
+from bide.bulk.sheet.rows import PAGE_ROWS
+from bide.bulk.sheet.writer import write_sheet
 from tests.browser.chromium import Page
+from tests.browser.contrast import contrasts, too_faint
 from tests.integration.sheet_stage import HOSTILE, RUN, Line, Stage, line, picture, stage
 
 pytestmark = pytest.mark.browser
+
+#: Elements whose words must be read.
+WORDS = (
+    *(".kind", "h1", "dt", "dd", ".codes li", ".filter label span", ".filter b", ".prompt", ".small", ".id", ".tag"),
+    *(".failed .reason b", ".unconfirmed .reason b", ".canceled .reason b", ".reason > span", ".more", ".small a"),
+)
 
 #: The tiles that are seen, by row.
 SEEN = "[...document.querySelectorAll('.tile')].filter(it => it.offsetParent).map(it => it.id)"
@@ -156,10 +164,10 @@ def test_fits_every_width(tab: Page, small: Stage, width: int) -> None:
 def test_words_stand_out_in_light_and_dark(tab: Page, small: Stage, dark: bool) -> None:
     """Every text has the contrast that WCAG asks for (4.5 to 1), in both schemes."""
     tab.open(small.page.as_uri(), dark=dark)
-    pairs = tab.evaluate(_COLOURS)
+    found = contrasts(tab, WORDS)
 
-    assert len(pairs) > 5
-    assert {name: round(_contrast(ink, paper), 2) for name, ink, paper in pairs if _contrast(ink, paper) < 4.5} == {}
+    assert len(found) > 5
+    assert too_faint(found) == {}
 
 
 def test_everything_has_a_name(tab: Page, small: Stage) -> None:
@@ -194,37 +202,3 @@ def test_large_run_is_turned_page_by_page(tab: Page, large: Stage) -> None:
     )
     assert len(states) == PAGE_ROWS
     assert set(states) == {"failed", "unconfirmed", "canceled"}
-
-
-#: Ink and paper of the texts that there are, each with a name: the paper is the nearest one that is not see-through.
-_COLOURS = """
-(() => {
-  const paint = colour => {
-    const canvas = new OffscreenCanvas(1, 1).getContext("2d");
-    canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const under = it => {
-    const layers = [];
-    for (; it; it = it.parentElement) layers.push(paint(getComputedStyle(it).backgroundColor));
-    return layers.reverse().reduce((base, [r, g, b, a]) =>
-      base.map((value, at) => value * (1 - a / 255) + [r, g, b][at] * a / 255), [255, 255, 255]);
-  };
-  const names = [".kind", "h1", "dt", "dd", ".codes li", ".filter label span", ".filter b", ".prompt", ".small",
-    ".failed .reason b", ".unconfirmed .reason b", ".canceled .reason b", ".reason > span", ".more", ".small a"];
-  return names.map(name => [name, document.querySelector(name)]).filter(pair => pair[1]).map(([name, it]) =>
-    [name, paint(getComputedStyle(it).color).slice(0, 3), under(it)]);
-})()
-"""
-
-
-def _contrast(one: list[float], other: list[float]) -> float:
-    """As WCAG 2 defines it."""
-    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(colour: list[float]) -> float:
-    parts = [value / 255 for value in colour]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in parts]
-    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -16,6 +16,7 @@ from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
 from tests.contract.ledger_contract_purchases import PurchasesContract
+from tests.contract.ledger_contract_recent import RecentContract
 from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
 from tests.contract.ledger_contract_settling import SettlingContract
@@ -30,6 +31,7 @@ class LedgerContract(
     SubmitsContract,
     RoundsContract,
     EndsContract,
+    RecentContract,
     RepairsContract,
     SettlingContract,
     UnconfirmedContract,

@@ -7,6 +7,8 @@ import pytest
 from bide.contract import FailureCode, JobState
 from bide.ledger import Polled, Verb
 from bide.ledger.keys import prefix
+from bide.ledger.snapshot import take_snapshot
+from bide.ledger.timeline import Event, events
 from bide.ledger.unconfirmed import remarks
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 
@@ -33,6 +35,31 @@ class SettlingContract:
             stage.unconfirmed(job_id)
             stage.clock.advance(1)
         assert [record.job_id for record in stage.ledger.unconfirmed.records(ACCOUNT)] == ["c", "a", "b"]
+
+    def test_the_record_keeps_who_settled_it(self, stage: Stage) -> None:
+        """Each time, in the note and in the timeline; a name breaks no line. Without a name the record keeps none."""
+        for job_id in ("a", "b"):
+            stage.unconfirmed(job_id)
+        unconfirmed = stage.ledger.unconfirmed
+        for _ in range(2):
+            unconfirmed.resubmit(ACCOUNT, "a", by="anna\n0 forged by bob")
+        assert stage.field("a", "note") == "submitted again by anna\\n0 forged by bob"
+        stage.clock.advance(5)
+        record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
+        stage.ledger.submits.intend(record, "t")
+        stage.ledger.jobs.conclude(record, "t", JobState.UNCONFIRMED, error=ERROR)
+        unconfirmed.attach(ACCOUNT, "a", "p-9", by="bert")
+        unconfirmed.give_up(ACCOUNT, "b", by="c" * 1000)
+
+        settled = [(event.at, event.detail) for event in _timeline(stage, "a") if event.what == "settled"]
+        now = stage.clock.now
+        assert settled == [(now - 5, "submitted again by anna\\n0 forged by bob"), (now, "attached as p-9 by bert")]
+        assert [event.detail for event in _timeline(stage, "b") if event.what == "settled"] == [
+            f"given up by {'c' * 64}"
+        ]
+        stage.unconfirmed("d")
+        unconfirmed.give_up(ACCOUNT, "d")
+        assert (stage.field("d", "settled"), stage.field("d", "note")) == ("", "given up by an operator")
 
     # Attach
 
@@ -210,3 +237,9 @@ class SettlingContract:
         stage.running("a")
         stage.open("b")
         assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p-a": "a"}
+
+
+def _timeline(stage: Stage, job_id: str) -> list[Event]:
+    record = stage.ledger.jobs.read(ACCOUNT, job_id)
+    assert record is not None
+    return events(take_snapshot(stage.ledger, record))

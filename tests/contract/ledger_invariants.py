@@ -12,6 +12,7 @@ from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 
 CLOCKS = ("queued", "lease", "due")
+LISTS = ("unconfirmed", "inflight", "told", "callbacks", "recent")
 
 #: Every key with its TTL, its type and its content.
 READ_ALL = """
@@ -84,6 +85,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
     assert account.on("unconfirmed") == {job_id for job_id, job in jobs.items() if job["state"] == "unconfirmed"}
     assert account.on("inflight") == {job_id for job_id, job in jobs.items() if _takes_a_place(account, job_id, job)}
     assert len(account.on("inflight") - set(late)) <= max_in_flight
+    assert account.on("recent") >= {job_id for job_id, job in jobs.items() if "leader" not in job}  # a caller is no job
     assert account.on("callbacks") >= {job_id for job_id, job in jobs.items() if _owes_a_callback(job)}
 
 
@@ -114,10 +116,7 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
     kept = {ACCOUNTS_KEY}
     for name in names:
         account = Account(prefix(name), whole)
-        kept |= {
-            account.at + each
-            for each in (*CLOCKS, "unconfirmed", "inflight", "told", "account", "durations", "metrics", "callbacks")
-        }
+        kept |= {account.at + each for each in (*CLOCKS, *LISTS, "account", "durations", "metrics")}
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":
                 followed = "leader" in job  # has its TTL from the beginning

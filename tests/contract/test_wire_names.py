@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import pytest
 from tests.contract.wire_names import wire
 
 RELEASED: dict[str, Any] = json.loads(Path(__file__).with_name("wire_names.json").read_text())
+
+#: Keys in Redis that came after that release; none of its scripts knows them.
+NEW_KEYS = re.compile(r"bide:\{[^}]+\}:recent")
 
 
 @pytest.fixture(scope="module")
@@ -39,5 +43,6 @@ def test_keys_and_objects_have_their_names(current: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("moment", list(RELEASED["redis"]))
 def test_the_ledger_writes_the_same_bytes(current: dict[str, Any], moment: str) -> None:
-    """A deploy goes through both ways: each version reads what the other wrote."""
-    assert current["redis"][moment] == RELEASED["redis"][moment]
+    """A deploy goes through both ways: each version reads what the other wrote, and leaves alone what it has not."""
+    written = {key: value for key, value in current["redis"][moment].items() if not NEW_KEYS.fullmatch(key)}
+    assert written == RELEASED["redis"][moment]

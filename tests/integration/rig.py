@@ -136,6 +136,13 @@ class Rig:
         addresses: list[str] = re.findall(r"Visit me at (http://[\w.:]+)", self.flower.output())
         return addresses[-1]
 
+    @cached_property
+    def pages(self) -> Process:
+        """Not started: what it says when it serves holds its address."""
+        pages = self.process("pages", ready=r"pages at (http://\S+)")
+        self._stack.callback(pages.kill)
+        return pages
+
     def process(self, name: str, *, ready: str) -> Process:
         """A line of the Procfile with the environment of this deployment."""
         return Process.of_procfile(name, env=self.environment(), ready=ready, folder=self._folder)
@@ -144,6 +151,7 @@ class Rig:
         """All that the processes are told."""
         providers = {f"BIDE_PROVIDERS__{name}": value for name, value in {**KEYS, **self._addresses()}.items()}
         flower = {"BIDE_FLOWER__USER": FLOWER_USER, "BIDE_FLOWER__PASSWORD": FLOWER_PASSWORD, "PORT": "0"}
+        flower |= {"BIDE_PAGES__PORT": "0"}
         own = {"BIDE_BROKER_URL": self.redis.url, "BIDE_LOG__FORMAT": "json"}
         own |= {"BIDE_CALLBACKS__SECRET": CALLBACK_SECRET, "BIDE_CALLBACKS__ALLOWED_HOSTS": '["127.0.0.1"]'}
         return {**plain_environment(), **own, **CLOCKS, **self.store.environment(), **providers, **flower}
@@ -192,4 +200,4 @@ class Rig:
         self._seen = {each.name: each.written_bytes for each in self._logging()}
 
     def _logging(self) -> list[Process]:
-        return [each for name in ("worker", "poller", "flower") if (each := vars(self).get(name))]
+        return [each for name in ("worker", "poller", "flower", "pages") if (each := vars(self).get(name))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,38 @@ def test_a_run_from_its_file_to_its_replay(rig: Rig, bulk: Bulk, tmp_path: Path)
     assert bought(rig, marked)[f"{marked} 2"] == 2
     assert bought(rig, marked).total() == 6
     assert "joined" in bide("replay", f"{marked}-run").stderr
+
+
+def test_a_watched_run_ends_with_its_sheet(
+    rig: Rig, bulk: Bulk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row in the singular; its sheet, by a signed address, has what was chosen, the job's id and its price."""
+    monkeypatch.setenv("BIDE_PROVIDERS__PHOTOGPT__PRICES", '{"images.generation": 0.02}')
+    marked = marker()
+    run_id = f"{marked}-run"
+    file = written(tmp_path, rows(marked, 1, metadata={"sku": "fox-17", "hidden": "not chosen"}))
+
+    watched = bide("run", file, "--run-id", run_id, "--sheet-metadata", "sku", "--sheet-metadata", "none", "--wait")
+
+    assert watched.exit_code == 0, watched.output
+    assert watched.stderr.startswith("began: 1 row, 1 job\n")
+    address, signed, advice = watched.stdout.splitlines()[-3:]
+    assert address == f"contact sheet: {bulk.storage.uri(f'runs/{run_id}/index.html')}"
+    assert signed.startswith("for a browser, 24.0 h long: http")
+    assert "set BIDE_PAGES__URL" in advice
+    with urllib.request.urlopen(signed.split()[-1]) as opened:
+        page = opened.read().decode()
+    assert all(words in page for words in (f">{run_id}.1</span> · 0.02", "<i>sku</i> fox-17"))
+    assert "not chosen" not in page
+    [line] = bulk.lines(run_id)
+    [purchase] = rig.purchases(marked)
+    assert (line["provider_job_id"], line["spent"]) == (str(purchase["id"]), 0.02)
+
+    monkeypatch.setenv("BIDE_PAGES__URL", "https://bide.example.com/")
+    assert (
+        f"contact sheet: https://bide.example.com/objects/runs/{run_id}/index.html\n" in bide("results", run_id).stderr
+    )
+    assert "1 row, 1 job\n" in bide("run", file, "--dry-run").stdout
 
 
 def test_an_unconfirmed_row_that_ends_later_reaches_the_results(rig: Rig, bulk: Bulk, tmp_path: Path) -> None:

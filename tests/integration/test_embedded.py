@@ -197,7 +197,7 @@ def test_a_killed_parent_takes_its_children_along(bide: Callable[..., Run], depl
     """SIGKILL leaves no time to tidy up: the system ends the children."""
     run = bide("up")
     run.hears("for clients")
-    assert len(processes_in(deployment)) == 7  # itself, broker, objects, worker, poller, beat, flower
+    assert len(processes_in(deployment)) == 8  # itself, broker, objects, worker, poller, beat, flower, pages
     run.process.kill()
     wait_for(lambda: not processes_in(deployment))
 
@@ -266,8 +266,9 @@ def test_secrets_are_kept_to_this_user(bide: Callable[..., Run], deployment: Pat
     env = json.loads((deployment / ".bide/up/stack.json").read_text())["environment"]
     assert env["AWS_SECRET_ACCESS_KEY"] not in run.text()
     assert (deployment / ".bide/up/callbacks.secret").read_text().strip() not in run.text() + json.dumps(env)
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(flower)
+    for address in (flower, run.hears(r"pages +(http://\S+)")[1]):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address)
 
 
 def test_what_the_environment_names_is_not_brought_along(bide: Callable[..., Run], deployment: Path) -> None:

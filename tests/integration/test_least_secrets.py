@@ -24,6 +24,7 @@ READY = {
     "beat": r"beat: Starting",
     "flower": r"Visit me at ",
     "metrics": r"metrics at http",
+    "pages": r"pages at http",
     "hooks": r"hooks at http",
 }
 
@@ -46,7 +47,7 @@ def environment(name: str, server: RedisServer, folder: Path) -> dict[str, str]:
         (folder / "providers/env").write_text("BIDE_PROVIDERS__PHOTOGPT__ACCOUNTS__B__API_KEY=key-of-b\n")
     written = dict(line.split("=", 1) for line in EXAMPLE.splitlines() if line[:1].isalpha())
     given = {key: filled(value).replace(MOUNTED, f"{folder}/") for key, value in service["environment"].items()}
-    own = {f"BIDE_{each}__PORT": str(free_port()) for each in ("FLOWER", "METRICS", "HOOKS")}
+    own = {f"BIDE_{each}__PORT": str(free_port()) for each in ("FLOWER", "METRICS", "PAGES", "HOOKS")}
     hooks = {} if "BIDE_HOOKS__URL" in given else {"BIDE_HOOKS__URL": "https://hooks.example.com"}
     return {**plain_environment(), **written, **hooks, **given, **own, "HOME": str(folder), "TMPDIR": str(folder)}
 

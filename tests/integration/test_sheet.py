@@ -13,7 +13,8 @@ from urllib.parse import unquote, urljoin
 
 import pytest
 
-from bide.bulk.sheet.writer import PAGE_ROWS, write_sheet
+from bide.bulk.sheet.rows import PAGE_ROWS
+from bide.bulk.sheet.writer import write_sheet
 from bide.errors import StorageError
 from tests.integration.object_store import BUCKET
 from tests.integration.sheet_stage import HOSTILE, RUN, Stage, line, output, picture, stage

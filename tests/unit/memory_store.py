@@ -55,7 +55,15 @@ class MemoryStorage:
         self.client.objects[key] = content
 
     def get(self, uri: str, *, max_bytes: int) -> bytes:
-        return self.client.objects[uri.removeprefix("s3://memory/")][:max_bytes]
+        key = uri.removeprefix("s3://memory/")
+        if key not in self.client.objects:
+            raise StorageError(f"{uri}: NoSuchKey", permanent=True)
+        return self.client.objects[key][:max_bytes]
+
+    def presign(self, uri: str, *, expires_seconds: int) -> str:
+        return (
+            f"https://store.example/{uri.removeprefix('s3://')}?X-Amz-Expires={expires_seconds}&X-Amz-Signature=5%2F6"
+        )
 
     def exists(self, key: str) -> bool:
         return key in self.client.objects

@@ -217,7 +217,7 @@ def test_published_port_is_the_checked_one(name: str) -> None:
         address, _, inside = filled(published).split(":")
         assert address == "127.0.0.1"
         own = {"flower": told("flower").flower.port, "metrics": told("metrics").metrics.port}
-        own["hooks"] = told("hooks").hooks.port
+        own |= {"hooks": told("hooks").hooks.port, "pages": told("pages").pages.port}
         assert f":{inside}/" in checked or own.get(name) == int(inside)
 
 
@@ -229,6 +229,17 @@ def test_flower_listens_with_a_password() -> None:
     assert flower.user == "operator"
     assert flower.password is not None
     assert len(flower.password.get_secret_value()) == 48
+
+
+def test_pages_have_flowers_users() -> None:
+    """And sign addresses that a browser on this machine can follow."""
+    settings = told("pages")
+
+    assert settings.pages.address == "0.0.0.0"
+    assert settings.flower.user == "operator"
+    assert settings.flower.password == told("flower").flower.password
+    published = [port.rpartition(":")[0] for port in SERVICES["seaweedfs"]["ports"]]
+    assert settings.s3.public_endpoint_url == f"http://{filled(published[0])}"
 
 
 def test_valkey_forgets_nothing() -> None:

@@ -39,6 +39,7 @@ HOLDERS = {
     "beat": {"redis_url"},
     "flower": {"redis_url", "flower_password"},
     "metrics": {"redis_url"},
+    "pages": {"redis_url", "aws_credentials", "flower_password", "providers"},
     "hooks": {"redis_url", "hooks_secret"},
     "valkey": {"valkey.conf"},
     "seaweedfs": {"s3.json"},

@@ -154,6 +154,7 @@ HOLDERS = {
     "beat": {"redis_url"},
     "flower": {"redis_url", "flower_password"},
     "metrics": {"redis_url"},
+    "pages": {"redis_url", "flower_password", "aws_credentials", "photogpt_api_key"},
 }
 
 
@@ -243,7 +244,7 @@ def test_ports_are_declared() -> None:
             [own] = container(name)["ports"]
             assert (port["targetPort"], port["port"]) == (own["name"], own["containerPort"])
     open_to = [one for one in OBJECTS if one["kind"] == "NetworkPolicy" and one["spec"].get("ingress")]
-    assert {name for one in open_to for name in selected(one["spec"]["podSelector"])} == {"flower", "metrics"}
+    assert {name for one in open_to for name in selected(one["spec"]["podSelector"])} == {"flower", "metrics", "pages"}
 
 
 def test_scaling_asks_for_metrics_that_exist() -> None:
@@ -279,4 +280,4 @@ def test_kustomize_builds() -> None:
     assert {one["metadata"]["namespace"] for one in built} == {"bide"}
     assert len(built) == len(OBJECTS) + 1  # the settings
     fixed = {one["metadata"]["name"] for one in built if one["kind"] == "Deployment" and "replicas" in one["spec"]}
-    assert fixed == {"bide-beat", "bide-flower", "bide-metrics"}
+    assert fixed == {"bide-beat", "bide-flower", "bide-metrics", "bide-pages"}

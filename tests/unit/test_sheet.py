@@ -173,6 +173,26 @@ def test_row_without_a_request_is_read(tmp_path: Path) -> None:
     assert (row.what, row.prompt, row.code, row.reason) == ("", "", "lost", "gone")
 
 
+def test_chosen_metadata_and_cost_are_read(tmp_path: Path) -> None:
+    """In the order of the choice; what a row lacks is left out, what is no text is JSON, what is long is cut."""
+    request = {
+        "provider": "p",
+        "operation": "o",
+        "params": {},
+        "metadata": {"b": 7, "a": "x" * 99, "c": ["<b>"], "d": 1},
+    }
+    with Rows(tmp_path, metadata=["c", "b", "none", "a"]) as rows:
+        rows.add(json.dumps({"row": 1, "state": "succeeded", "request": request, "spent": 0.02}).encode())
+        [[row]] = rows.pages(10)
+
+    assert row.metadata == (("c", '["<b>"]'), ("b", "7"), ("a", "x" * 59 + "…"))
+    assert row.spent == 0.02
+    run = Run("r", "b", {"succeeded": 1}, {}, {}, ("index.html",), ())
+    page = render(run, "index.html", [row], [Preview()]).decode()
+    assert '<i>c</i> [&#34;&lt;b&gt;&#34;]</span><span class="tag"><i>b</i> 7' in page
+    assert "</span> · 0.02</p>" in page
+
+
 # Pages
 
 

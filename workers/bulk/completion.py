@@ -69,7 +69,7 @@ class Collector:
             written = each.lines(copies.of.get(live.row, []))
             lines += written
             counts[each.end] += len(written)
-            spent += each.charged(live.price)
+            spent += each.charged
         content = "".join(f"{line}\n" for line in lines).encode()
         self._storage.put(results_key(run.run_id, part), content, content_type="application/x-ndjson")
         self._runs.commit(run.run_id, part=part, spent=spent, counts=counts)
@@ -84,7 +84,7 @@ class Collector:
         for live, end in rows:
             record = records.get(live.row)
             request = record.request_json.encode() if record else texts[live.row]
-            ended.append(EndedRow(run.run_id, live.row, end, live.kind, request, record, live.account))
+            ended.append(EndedRow(run.run_id, live.row, end, live.kind, request, record, live.account, live.price))
         return ended
 
     def _records(self, run_id: str, rows: list[LiveRow]) -> dict[int, Record]:

@@ -19,6 +19,7 @@ from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
 from bide.errors import StorageError
 from bide.ledger import AccountName, Ledger, Messages
+from bide.printable import counted
 from bide.storage import Storage
 from workers.bulk.admission import Admission, Admitter
 from workers.bulk.completion import Collector
@@ -122,7 +123,7 @@ class Feeder:
         failed = ended["failed"] + ended["unconfirmed"] - run.number("forgiven")
         goes_on = run.state == "running" and run.done < run.number("rows")
         if goes_on and limit and limit.passed_by(failed, run.done):
-            why = f"{failed} of {run.done} rows failed, more than --max-failures {limit} allows"
+            why = f"{failed} of {counted(run.done, 'row')} failed, more than --max-failures {limit} allows"
             self._runs.pause(run_id, why=why)
             return self._known(run_id)
         return run

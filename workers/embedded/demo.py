@@ -37,22 +37,24 @@ def demo(stack: Stack, *, keep: bool) -> int:
     shutil.rmtree(stack.folder / "broker", ignore_errors=True)  # a new sandbox knows nothing of an old one's jobs
     shell, access = demo_environment(), generate_access(stack)
     broker_url, objects, servers = _start_servers(stack, shell)
-    own = {**access.environment, **signing(stack), **calling_here(), "BIDE_FLOWER__PORT": "0"}
+    own = {**access.environment, **signing(stack), **calling_here(), "BIDE_FLOWER__PORT": "0", "BIDE_PAGES__PORT": "0"}
     processes = start_processes(stack, {**shell, **servers, **own})
     with Client(broker_url, uploads=objects.open()) as client, demo_bulk(broker_url, objects) as bulk:
         jobs = _submit(stack, client)
         say("starting", ", ".join(child.name for child in processes))
-        flower = wait_ready(stack, processes)
+        opened = wait_ready(stack, processes)
         if keep:
             stack.supervise()
-        stack.publish({"environment": servers, "flower": flower})
-        say("flower", f"{flower}  user {access.user}, password {access.password}")
+        stack.publish({"environment": {**servers, "BIDE_PAGES__URL": opened["pages"]}, **opened})
+        for name, address in opened.items():
+            say(name, address)
+        say("log in", f"user {access.user}, password {access.password}")
         _watch(stack, client, jobs, bulk)
         succeeded = _report(client, jobs, objects.folder) & _report_bulk(bulk)
     if keep:
-        out.print(f"\nlook at {flower} (user {access.user}, password {access.password}); Ctrl-C ends it all")
+        out.print(f"\nlook at {opened['pages']} (user {access.user}, password {access.password}); Ctrl-C ends it all")
         return until_stopped(stack, 0 if succeeded else 1)
-    out.print("\n`bide demo --keep` leaves Flower and the rest running.")
+    out.print("\n`bide demo --keep` leaves the pages, Flower and the rest running.")
     return 0 if succeeded else 1
 
 

@@ -21,6 +21,7 @@ READY = {
     "poller": r"poller-\d+@\S+ ready",
     "beat": r"beat: Starting",
     "flower": r"Visit me at (https?://[^\s\"]+)",
+    "pages": r"pages at (https?://\S+)",
 }
 
 
@@ -56,15 +57,13 @@ def start_processes(stack: Stack, env: Mapping[str, str]) -> list[Child]:
     ]
 
 
-def wait_ready(stack: Stack, processes: list[Child]) -> str:
-    """Wait until all serve; returns Flower's address, which stays its own."""
-    address = ""
-    for child in processes:
-        found = stack.wait_for(child, READY[child.name])
-        if child.name == "flower":
-            address = found[1]
-            stack.pin(child.name, env={"BIDE_FLOWER__PORT": str(urlsplit(address).port)})
-    return address
+def wait_ready(stack: Stack, processes: list[Child]) -> dict[str, str]:
+    """Wait until all serve; returns the addresses of those that a browser opens, by name, which stay their own."""
+    found = {child.name: stack.wait_for(child, READY[child.name]) for child in processes}
+    opened = {name: match[1] for name, match in found.items() if match.re.groups}
+    for name, address in opened.items():
+        stack.pin(name, env={f"BIDE_{name.upper()}__PORT": str(urlsplit(address).port)})
+    return opened
 
 
 def _procfile(root: Path) -> dict[str, str]:

@@ -37,11 +37,13 @@ def up(stack: Stack) -> int:
     export_store_variables(read_env_file(ENV_FILE))
     say_what_is_missing(settings)
     env = {**os.environ, **_process_environment(stack, variables, settings)}
-    flower = wait_ready(stack, start_processes(stack, env))
+    opened = wait_ready(stack, start_processes(stack, env))
     stack.supervise()
-    say("flower", flower)
+    for name, address in opened.items():
+        say(name, address)
     say("logs", str(stack.folder / "logs"))
-    stack.publish({"environment": servers, "flower": flower})
+    pages = settings.pages.url or opened["pages"]
+    stack.publish({"environment": {**servers, "BIDE_PAGES__URL": pages}, **opened})
     _tell_clients(stack, servers)
     return until_stopped(stack, 0)
 
@@ -60,13 +62,15 @@ def _start_missing(stack: Stack, variables: Set[str]) -> dict[str, str]:
 
 
 def _process_environment(stack: Stack, variables: Set[str], settings: Settings) -> dict[str, str]:
-    """What the processes need besides: a port and a password for Flower, and what the Procfile asks the shell for."""
+    """What the processes need besides: ports and a password for browsers, and what the Procfile asks the shell for."""
     env = {"BIDE_POLLER__CONCURRENCY": str(settings.poller.concurrency)}
     if "BIDE_FLOWER__PORT" not in variables and not any(os.environ.get(name) for name in _FLOWER_PORTS):
         env["BIDE_FLOWER__PORT"] = "0"
+    if "BIDE_PAGES__PORT" not in variables:
+        env["BIDE_PAGES__PORT"] = "0"
     if settings.flower.password is None and not any(os.environ.get(name) for name in _FLOWER_AUTHENTICATION):
         access = generate_access(stack)
-        say("flower", f"user {access.user}, password {access.password}")
+        say("log in", f"user {access.user}, password {access.password}")
         env |= access.environment
     return env | _callbacks(stack, variables, settings)
 

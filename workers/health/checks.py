@@ -1,4 +1,4 @@
-"""`python -m workers.health worker|poller|beat|flower|metrics|hooks`: exits with 0 only if that process does its work.
+"""`python -m workers.health PROCESS`: exits with 0 only if that process of the Procfile, or `hooks`, does its work.
 
 For a worker that means: its loop turns, and it consumes messages. A worker that only answers pings is not healthy. The
 check reads the heartbeat (`workers.health.heartbeat`), and asks the broker only about a worker that has been idle.
@@ -97,6 +97,13 @@ def check_metrics() -> str:
     return _check_web("the exporter", settings().metrics.address, settings().metrics.port, "healthz")
 
 
+def check_pages() -> str:
+    """A line about the pages for people, which answer; raises `UnhealthyError`."""
+    from config.settings import settings  # noqa: PLC0415 - as above
+
+    return _check_web("the pages", settings().pages.address, settings().pages.port, "healthz")
+
+
 def check_hooks() -> str:
     """A line about the endpoint for providers, which answers; raises `UnhealthyError`."""
     from config.settings import settings  # noqa: PLC0415 - as above
@@ -157,6 +164,8 @@ def check(process: str, *, patience_seconds: float) -> str:
             return check_flower()
         case "metrics":
             return check_metrics()
+        case "pages":
+            return check_pages()
         case "hooks":
             return check_hooks()
         case kind:
@@ -166,7 +175,7 @@ def check(process: str, *, patience_seconds: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print one line about the process."""
     parser = argparse.ArgumentParser(prog="python -m workers.health", description=main.__doc__)
-    parser.add_argument("process", choices=("worker", "poller", "beat", "flower", "metrics", "hooks"))
+    parser.add_argument("process", choices=("worker", "poller", "beat", "flower", "metrics", "pages", "hooks"))
     parser.add_argument(
         "--patience", type=float, default=PATIENCE_SECONDS, metavar="SECONDS", help="default: %(default)g"
     )

@@ -140,6 +140,7 @@ def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str |
         max_jobs=asked.max_jobs,
         max_failures=None if asked.max_failures is None else Failures.parse(asked.max_failures),
         budget=None if asked.budget is None else millionths(asked.budget, what="budget"),
+        sheet_metadata=tuple(asked.sheet_metadata or ()),
         prices={
             f"{provider} {operation}": millionths(price, what="price")
             for provider, its in tools.settings.providers.items()

@@ -9,7 +9,7 @@ for _, id in ipairs(ids) do
       set(id, 'collected', 1)
     else
       off_clocks(id)
-      redis.call('DEL', job_key(id), body_key(id), followers_key(id))
+      delete_record(id)
     end
   end
 end

@@ -19,6 +19,7 @@ for _, each in ipairs(rows) do
       if each.resubmit then set(id, 'resubmit', 1) end
       if each.callback then set(id, 'callback', 0) end
       redis.call('HSET', body_key(id), 'request', each.request, 'signature', each.signature)
+      redis.call('ZADD', RECENT, stamp(now), id)
       line_up(id)
       opened = opened + 1
     end

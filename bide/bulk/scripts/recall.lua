@@ -9,6 +9,7 @@ for _, each in ipairs(rows) do
   local id = each.id
   if redis.call('HGET', live_rows, each.row) == each.live and redis.call('ZSCORE', QUEUED, id) and not get(id, 'submits') then
     redis.call('ZREM', QUEUED, id)
+    redis.call('ZREM', RECENT, id)
     redis.call('DEL', job_key(id), body_key(id))
     redis.call('HSET', live_rows, each.row, 'c' .. string.sub(each.live, 2))
     recalled = recalled + 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,17 @@ LONGEST_TEXT = 1000
 #: Of a request without a prompt, what is shown of its parameters: values up to this length [characters].
 SHORT_VALUE = 60
 
+#: Rows on one page: some 3 MB of HTML, as the thumbnails lie in it.
+PAGE_ROWS = 200
+
 SUCCEEDED = "succeeded"
+
+_SHOWN = "number, state, what, prompt, job_id, code, reason, outputs, metadata, spent"
 
 _TABLE = """
     CREATE TABLE rows (
         number INTEGER PRIMARY KEY, state TEXT, submitted TEXT, finished TEXT, what TEXT, prompt TEXT, job_id TEXT,
-        code TEXT, reason TEXT, outputs TEXT
+        code TEXT, reason TEXT, outputs TEXT, metadata TEXT, spent REAL
     )
 """
 
@@ -39,12 +44,17 @@ class Row:
     code: str
     reason: str
     outputs: tuple[Output, ...]
+    #: The metadata that were chosen for the sheet, as names and short values.
+    metadata: tuple[tuple[str, str], ...] = ()
+    #: What it cost, in the currency of the prices; None where none was known.
+    spent: float | None = None
 
 
 class Rows:
     """The table of all rows: written once, then read in order. It is a context, and takes no memory for each row."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, metadata: Sequence[str] = ()) -> None:
+        self._metadata = metadata
         self._file = sqlite3.connect(folder / "rows.sqlite", isolation_level=None)
         self._file.execute("PRAGMA journal_mode = OFF")
         self._file.execute("PRAGMA synchronous = OFF")
@@ -59,7 +69,9 @@ class Rows:
 
     def add(self, line: bytes) -> None:
         """Add one line of the results; the later line of a row replaces the earlier. Raises `ValueError`."""
-        self._file.execute("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _columns(line))
+        self._file.execute(
+            "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _columns(line, self._metadata)
+        )
 
     def counts(self) -> dict[str, int]:
         """The number of rows by state."""
@@ -75,14 +87,14 @@ class Rows:
         """The rows in their order, `size` at a time; with `problems_only`, those that did not succeed."""
         where = "WHERE state <> ?" if problems_only else "WHERE ? <> ''"
         found = self._file.execute(
-            f"SELECT number, state, what, prompt, job_id, code, reason, outputs FROM rows {where} ORDER BY number",  # noqa: S608 - one of the two texts above
+            f"SELECT {_SHOWN} FROM rows {where} ORDER BY number",  # noqa: S608 - texts of ours
             (SUCCEEDED,),
         )
         while page := found.fetchmany(size):
             yield [_row(*columns) for columns in page]
 
 
-def _columns(line: bytes) -> tuple[object, ...]:
+def _columns(line: bytes, names: Sequence[str]) -> tuple[object, ...]:
     result = json.loads(line)
     if not isinstance(result, dict) or not isinstance(result.get("row"), int):
         raise ValueError("is not the result of a row")  # noqa: TRY004 - as where it is no JSON
@@ -99,12 +111,25 @@ def _columns(line: bytes) -> tuple[object, ...]:
         str(error.get("code") or ""),
         _cut(str(error.get("message") or "")),
         json.dumps(outputs),
+        json.dumps(list(_chosen(request.get("metadata"), names))),
+        result.get("spent"),
     )
 
 
-def _row(number: int, state: str, what: str, prompt: str, job_id: str, code: str, reason: str, outputs: str) -> Row:
+def _chosen(metadata: object, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The metadata of these names, as far as the row has them."""
+    for name in names:
+        if isinstance(metadata, dict) and (value := metadata.get(name)) is not None:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield name, text if len(text) <= SHORT_VALUE else f"{text[: SHORT_VALUE - 1]}…"
+
+
+def _row(*columns: Any) -> Row:
+    *texts, outputs, metadata, spent = columns
+    number, state, what, prompt, job_id, code, reason = texts
     pictures = tuple(Output.model_validate(output) for output in json.loads(outputs))
-    return Row(number, state, what, prompt, job_id, code, reason, pictures)
+    chosen = tuple((name, value) for name, value in json.loads(metadata))
+    return Row(number, state, what, prompt, job_id, code, reason, pictures, chosen, spent)
 
 
 def _without_unknown(output: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,15 +16,12 @@ from typing import Any
 from bide.bulk import objects
 from bide.bulk.sheet.page import Run, assets_digest, in_order, render
 from bide.bulk.sheet.pictures import Preview, preview
-from bide.bulk.sheet.rows import SUCCEEDED, Row, Rows
+from bide.bulk.sheet.rows import PAGE_ROWS, SUCCEEDED, Row, Rows
 from bide.bulk.summary import MAX_SUMMARY_BYTES
 from bide.errors import StorageError
 from bide.storage import Storage
 
 INDEX = "index.html"
-
-#: Rows on one page: some 3 MB of HTML, as the thumbnails lie in it.
-PAGE_ROWS = 200
 
 #: Originals that are fetched at once.
 FETCHERS = 8
@@ -42,9 +39,10 @@ def write_sheet(storage: Storage, run_id: str, *, on_page: Callable[[int, int], 
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bide-sheet-")))
-        rows = stack.enter_context(Rows(folder))
+        summary = _summary(storage, run_id)
+        rows = stack.enter_context(Rows(folder, metadata=summary.get("sheet_metadata") or ()))
         _read(storage, run_id, rows)
-        run = _run(storage, run_id, rows)
+        run = _run(storage, run_id, rows, summary)
         fetchers = stack.enter_context(ThreadPoolExecutor(FETCHERS, "sheet"))
         total = len(run.problem_pages) + len(run.pages)
         for done, (name, page) in enumerate(_contents(run, rows), start=1):
@@ -64,8 +62,7 @@ def _read(storage: Storage, run_id: str, rows: Rows) -> None:
                 raise StorageError(f"{storage.uri(part)}, line {number}: {error}", permanent=True) from None
 
 
-def _run(storage: Storage, run_id: str, rows: Rows) -> Run:
-    summary = _summary(storage, run_id)
+def _run(storage: Storage, run_id: str, rows: Rows, summary: Mapping[str, Any]) -> Run:
     counts = rows.counts()
     total = sum(counts.values())
     problems = total - counts.get(SUCCEEDED, 0)

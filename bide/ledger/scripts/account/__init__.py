@@ -104,3 +104,16 @@ class Sweep(Script):
     deadline_error: str
     deadline_unconfirmed_error: str
     backlog: str
+
+
+class Recent(Script):
+    behind: str
+    behind_id: str
+    oldest: float
+    examine: int
+    most: int
+    states: str
+    codes: str
+    operation: str
+    run: str
+    words: Sequence[str]

@@ -6,6 +6,7 @@
 --   `backlog`, the queues that have messages waiting, joined by spaces.
 -- Reply: hints, a round or {}, what was mended (id and words each), and 1 where the page was full and another call would get
 --   further, else 0.
+local LONGEST_DEADLINE, MOST_RECENT = 7 * 24 * 3600, 100000
 local queues = ' ' .. backlog .. ' '
 local function has_backlog(queue) return string.find(queues, ' ' .. queue .. ' ', 1, true) end
 local hints, repairs, mended = {}, {}, 0
@@ -102,6 +103,10 @@ for _, id in ipairs(line) do
     note(id, 'deadline')
   end
 end
+
+-- The list of recent jobs names none whose record has surely gone, and so many at most.
+redis.call('ZREMRANGEBYSCORE', RECENT, '-inf', now - LONGEST_DEADLINE - retention_seconds)
+redis.call('ZREMRANGEBYRANK', RECENT, 0, -MOST_RECENT - 1)
 
 -- For people, who do not know the settings of the processes.
 redis.call('HSET', ACCOUNT, 'max_in_flight', max_in_flight, 'submits_per_second', submits_per_second)

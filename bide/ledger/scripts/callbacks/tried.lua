@@ -8,7 +8,7 @@ redis.call('ZREM', CALLBACKS, id)
 if outcome == 'delivered' or not has_ended(get(id, 'state')) then
   redis.call('ZREM', UNDELIVERED, id)
   set(id, 'callback_note', 'delivered')
-  if get(id, 'collected') then redis.call('DEL', job_key(id), body_key(id), followers_key(id)) end
+  if get(id, 'collected') then delete_record(id) end
   return 1
 end
 redis.call('HINCRBY', job_key(id), 'callback_tries', 1)

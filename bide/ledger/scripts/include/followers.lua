@@ -35,6 +35,12 @@ local function retire(id, retention_seconds)
   if key then redis.call('EXPIRE', key, retention_seconds) end
 end
 
+-- The record of a row that lies in the results goes, with all that belongs to it.
+local function delete_record(id)
+  redis.call('DEL', job_key(id), body_key(id), followers_key(id))
+  redis.call('ZREM', RECENT, id)
+end
+
 -- Hints for the followers; one whose record has expired waits no more.
 local function follower_hints(id)
   local hints, followers = {}, redis.call('HGETALL', followers_key(id))

@@ -2,6 +2,8 @@
 -- A job's record and its account's: their keys and fields. `PREFIX` begins all keys of one provider account, hash tag and
 -- all, so that a script touches one slot.
 local ACCOUNT = PREFIX .. 'account'
+-- The jobs of the account by the time at which each was opened, for people. A record that has gone may still be named there.
+local RECENT = PREFIX .. 'recent'
 local FINAL = { succeeded = true, failed = true, canceled = true }
 
 local function job_key(id) return PREFIX .. 'job:' .. id end

@@ -3,6 +3,13 @@
 -- attempt that may have been accepted and is made again.
 local UNCONFIRMED = PREFIX .. 'unconfirmed'
 
+-- An operator settles the job. The record keeps when, what and who, a line for each time, where the name is known.
+local function settled_by(id, what, by)
+  if by == '' then return end
+  local before = get(id, 'settled')
+  set(id, 'settled', (before and before .. '\n' or '') .. stamp(now) .. ' ' .. what .. ' by ' .. by)
+end
+
 -- The job is submitted once more where its request allows it, and never twice more.
 local function submit_again(id)
   if get(id, 'resubmit') ~= '1' or get(id, 'again') then return false end

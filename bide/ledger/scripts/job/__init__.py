@@ -111,11 +111,13 @@ class Resubmit(Script):
     id: str
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
+    by: str
 
 
 class Attach(Script):
     id: str
     provider_job_id: str
+    by: str
 
 
 class GiveUp(Script):
@@ -123,6 +125,7 @@ class GiveUp(Script):
     error: str
     hint_seconds: float = BOUND
     retention_seconds: float = BOUND
+    by: str
 
 
 class PollNow(Script):

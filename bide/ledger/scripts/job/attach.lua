@@ -1,6 +1,6 @@
 --- include: base record clocks admission unconfirmed
 -- An operator has found out under which id the provider knows an unconfirmed job: the job goes on to its result.
--- Arguments: `id`, `provider_job_id`.
+-- Arguments: `id`, `provider_job_id`, `by` (the operator's name, '' where it is not known).
 -- Reply: 1, or 0 where the job is not unconfirmed; and a round or {}.
 local state = get(id, 'state')
 if state == 'running' and get(id, 'attached') and get(id, 'pid') == provider_job_id then
@@ -11,7 +11,8 @@ off_clocks(id)
 redis.call('ZREM', UNCONFIRMED, id)
 -- The error is kept as `attached`: the job is unconfirmed again if the provider turns out not to know that id.
 set(id, 'state', 'running', 'token', '', 'pid', provider_job_id, 'submitted', get(id, 'intended') or stamp(now),
-  'attached', get(id, 'error') or '', 'note', 'its id at the provider was attached by an operator')
+  'attached', get(id, 'error') or '', 'note', 'its id at the provider was attached by ' .. (by ~= '' and by or 'an operator'))
+settled_by(id, 'attached as ' .. provider_job_id, by)
 clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls')
 extend_deadline(id)
 redis.call('SADD', INFLIGHT, id)

@@ -38,6 +38,7 @@ local function open()
   if not take then set(id, 'by_client', 1) end
   if string.find(request, '"callback_url":"', 1, true) then set(id, 'callback', 0) end
   redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
+  redis.call('ZADD', RECENT, stamp(now), id)
   line_up(id)
 end
 

@@ -1,4 +1,4 @@
-"""A machine that does to a ledger whatever life may do, in any order, and checks it after every step."""
+"""A state machine that plays all events of a ledger's life, in any order, and checks its keys after each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ MOST_TURNS, TURN_SECONDS = 90, 8
 
 
 class LedgerMachine(People):
-    """Subclasses say which server; `leases` are those of the workers, `post` the messages under way."""
+    """The machine; `leases` are those of the workers, `post` the messages under way.
+
+    A subclass gives the server.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -207,7 +210,7 @@ class LedgerMachine(People):
 
     @event(weight=2, which=some, again=either)
     def answered(self, which: int, again: bool) -> None:
-        """A caller was told, and the ledger hears of it, now or later again."""
+        """A caller has its answer, and the ledger is informed, now or later again."""
         for one in self.to_answer[which % 3 :]:
             if not again:
                 self.to_answer.remove(one)
@@ -218,7 +221,7 @@ class LedgerMachine(People):
 
     @event(weight=2, account=either_account, seq=among(*range(13)), lost=either, batch=among(*range(1, 4)))
     def some_round(self, account: AccountName, seq: int, lost: bool, batch: int) -> None:
-        """A round from who knows when, or the one that was last asked for."""
+        """An old round arrives, or the one that was last asked for."""
         latest = max((seq for name, seq in self.seqs if name == account), default=0)
         self._claim(account, seq if lost else latest, batch=batch)
 
@@ -231,7 +234,7 @@ class LedgerMachine(People):
         lost=either,
     )
     def polled(self, which: int, kind: Kind, astray: bool, again: bool, lost: bool) -> None:
-        """The provider's answer about a job that was claimed at some time, or never."""
+        """The provider's answer arrives about a job that was claimed at some time, or never."""
         if astray or not self.claimed:
             account, job_id = self.sent[which % len(self.sent)]
         else:
@@ -242,18 +245,18 @@ class LedgerMachine(People):
         polled = Polled(job_id, kind, 7.0, value=value, note=note)
         self._send(self.ledger.polls.record(account, [polled, Polled("nobody", kind)]))
 
-    # Everybody else
+    # Providers, workers and time
 
     @event(weight=2, usual=among(*ANSWERS))
     def provider_changes(self, usual: str) -> None:
         """The provider has good and bad hours."""
         self.usual = usual
 
-    @event(weight=1, account=either_account, most=among(*range(1, 4)), hold_seconds=among(*[0] * 8, 5.0, 100.0))
-    def admit(self, account: AccountName, most: int, hold_seconds: float) -> None:
+    @event(weight=1, account=either_account, most=among(*range(1, 4)), open_seconds=among(*[0] * 8, 5.0, 100.0))
+    def admit(self, account: AccountName, most: int, open_seconds: float) -> None:
         """A worker lets the line in, unless the provider refuses the account's key."""
-        if hold_seconds:
-            self.ledger.accounts.block_submits(account, seconds=hold_seconds, reason="401")
+        if open_seconds:
+            self.ledger.accounts.block_submits(account, seconds=open_seconds, reason="401")
         self._send(self.ledger.accounts.admit(account, most=most))
 
     @event(
@@ -273,7 +276,7 @@ class LedgerMachine(People):
         renewed=either,
     )
     def time_passes(self, seconds: float, swept: bool, renewed: bool) -> None:
-        """A moment or more than an hour, with or without a sweeper at work and leases renewed."""
+        """A moment or more than an hour passes, with or without a sweeper at work and leases renewed."""
         until = self.clock.now + seconds
         while swept and seconds < 60 and self.clock.now + 8 < until:
             self.clock.advance(8)
@@ -283,7 +286,7 @@ class LedgerMachine(People):
         self.clock.now = until
 
     def _renew(self) -> None:
-        """A worker that hears that its lease is gone may go on all the same."""
+        """Workers and pollers renew; one that has lost its lease may go on all the same."""
         for account in ACCOUNTS:
             leases = [(lease.record.job_id, lease.token) for lease in self.leases if lease.record.account == account]
             assert set(self.ledger.jobs.renew_leases(account, leases)) <= {job_id for job_id, _ in leases}
@@ -293,17 +296,17 @@ class LedgerMachine(People):
 
     @rule()
     def whatever(self) -> None:
-        """One of the events above."""
+        """One of the events."""
         self.events += 1
         name, arguments = next_event(self.chance)
         note(f"{name}({', '.join(f'{argument}={value!r}' for argument, value in arguments.items())})")
         getattr(self, name)(**arguments)
 
-    # What must lease
+    # What holds after each event
 
     @invariant()
     def nothing_is_out_of_place(self) -> None:
-        """After every step."""
+        """The invariants hold after each event."""
         seen = snapshot(self.server)
         for account, limits in LIMITS.items():
             check_account(seen, account, max_in_flight=limits.max_in_flight, late=self.late)

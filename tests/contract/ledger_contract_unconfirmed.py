@@ -33,7 +33,7 @@ class UnconfirmedContract:
         assert stage.field("a", "submits") == "2"
 
     def test_a_late_refusal_ends_a_job_whose_caller_knows(self, stage: Stage) -> None:
-        """A late refusal ends a job whose caller has `submission_unknown`: it may have ordered anew, so nothing is bought."""
+        """A late refusal ends a job whose caller has `submission_unknown`, since that may have ordered anew."""
         record, token, attempt = stage.unconfirmed("a", callback_url="https://example.com/")
         messages = stage.ledger.submits.refused(record, token, attempt=attempt, reason="429", after_seconds=None)
         assert [(hint.job_id, hint.queue) for hint in messages.hints] == [("a", "bide.store")]

@@ -6,6 +6,7 @@ import itertools
 from math import ceil
 from typing import Any
 
+import fakeredis
 import redis
 
 from bide.contract import GenerateRequest, JobState
@@ -44,6 +45,11 @@ class Stage:
         self.limits: dict[AccountName, Limits] = {}
         self.ledger = Ledger(server, limits=lambda account: self.limits.get(account, Limits()), clock=clock)
         self._numbers = itertools.count(1)
+
+    @classmethod
+    def in_memory(cls) -> Stage:
+        """A ledger on a Redis in memory."""
+        return cls(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
 
     def token(self) -> str:
         """A token that no lease had before."""

@@ -6,21 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import fakeredis
-import redis
 from click.testing import CliRunner, Result
 
 from bide.cli.connection import Connections
 from bide.cli.main import main
 from bide.client import Client
 from bide.ledger import Ledger
-from tests.contract.ledger_stage import Clock, Stage
-
-
-def memory_stage() -> Stage:
-    """A stage whose Redis lies in memory."""
-    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-    return Stage(server, Clock())
+from tests.contract.ledger_stage import Stage
 
 
 class Command:

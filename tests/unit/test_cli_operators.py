@@ -10,7 +10,7 @@ from bide.cli.advice import ADVICE, STATE_ADVICE, remedy
 from bide.contract import Failure, FailureCode, GenerateRequest, JobState
 from bide.ledger import Polled
 from tests.contract.ledger_stage import ACCOUNT, Stage
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command
 
 
 class Buyer:
@@ -29,12 +29,6 @@ class Buyer:
 def buyer() -> Buyer:
     """What the commands find in place of a client."""
     return Buyer()
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """The ledger of the commands."""
-    return memory_stage()
 
 
 @pytest.fixture

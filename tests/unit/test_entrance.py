@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import fakeredis
 import pytest
 from celery import Celery
 from hypothesis import given, settings
@@ -15,7 +14,7 @@ from bide.ledger import AccountName, Step, Verb
 from config.settings import load
 from tasks.steps.enter import Entered, Message, enter
 from tasks.steps.outcome import Fail, Ignore
-from tests.contract.ledger_stage import Clock, Stage, request_of
+from tests.contract.ledger_stage import Stage, request_of
 from workers.accounts import Accounts
 from workers.toolbox import Toolbox
 
@@ -57,7 +56,7 @@ class Worker:
     def __init__(self, accounts: Accounts | None = None) -> None:
         self.tools = Toolbox(load(SETTINGS, env_file=None), Celery(set_as_current=False))
         self.tools.accounts = accounts or self.tools.accounts
-        self.stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
+        self.stage = Stage.in_memory()
         self.tools.ledger = self.stage.ledger
 
     def take(self, *args: Any, job_id: Any = "a", headers: Any = None, **kwargs: Any) -> Step | Failure | Ignore:

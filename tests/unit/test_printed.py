@@ -21,7 +21,7 @@ from bide.ledger import Polled
 from bide.ledger.callbacks import Outcome
 from bide.printable import printable, printable_json
 from tests.contract.ledger_stage import ACCOUNT, Stage
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command
 from workers.catalog import _table
 from workers.doctor.__main__ import _print
 from workers.doctor.findings import warning
@@ -36,12 +36,6 @@ def assert_quiet(text: str) -> None:
     """A terminal would only show it, and no line of it is a stranger's."""
     assert not _ACTS.search(text), ascii(text)
     assert not [line for line in text.splitlines() if line.startswith("forged")]
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """The ledger of the commands."""
-    return memory_stage()
 
 
 class QuietCommand(Command):
@@ -169,7 +163,7 @@ def test_errors_are_quiet(arguments: tuple[str, ...], run: Command) -> None:
 )
 def test_errors_on_the_way_are_quiet(error: Exception) -> None:
     """Errors that quote a provider, or a file."""
-    assert QuietCommand(memory_stage(), error=error)("explain", "a").exit_code == 1
+    assert QuietCommand(Stage.in_memory(), error=error)("explain", "a").exit_code == 1
 
 
 def test_findings_catalogs_and_candidates_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:

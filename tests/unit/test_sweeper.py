@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
-import fakeredis
 import pytest
-import redis
 from celery import Celery
 from structlog.testing import capture_logs
 
@@ -17,7 +15,7 @@ from bide.bulk.runs import Runs
 from bide.ledger import AccountName, Limits, Messages
 from bide.ledger.callbacks import CallbackScripts
 from bide.ledger.keys import prefix
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from tests.contract.ledger_stage import ACCOUNT, Stage
 from workers.metrics.counted import REPAIRS
 from workers.metrics.tally import Tally, metrics_key
 from workers.services.dispatcher import Dispatcher
@@ -60,13 +58,6 @@ class Tools:
     @property
     def runs(self) -> Runs:
         return Runs(self.stage.server)
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """A ledger in memory."""
-    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-    return Stage(server, Clock())
 
 
 @pytest.fixture

@@ -211,7 +211,7 @@ def header_safe(metadata: Mapping[str, str]) -> dict[str, str]:
 def _connect(options: StorageOptions) -> S3Client:
     boto_errors()
     import boto3.session  # noqa: PLC0415 - boto3 comes by an extra
-    from botocore.config import Config  # noqa: PLC0415 - as above
+    from botocore.config import Config  # noqa: PLC0415 - comes with boto3
 
     config = Config(
         signature_version="s3v4",

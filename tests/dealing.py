@@ -43,7 +43,7 @@ def _rank(nodeid: str) -> int:
     return len(SLOWEST) + (FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS))
 
 
-class Dealer(LoadFileScheduling):  # type: ignore[misc]  # as above
+class Dealer(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out a file at a time, in the order of the tests."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:

@@ -55,7 +55,7 @@ def resume(provider: str, account: str | None, broker: str | None, as_json: bool
 def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountName]:
     """The account of that name; without a name the provider's default one and all that ever had a job."""
     from bide.ledger import AccountName  # noqa: PLC0415 - Redis takes a while, and --help does not need it
-    from bide.providers import installed  # noqa: PLC0415 - as above
+    from bide.providers import installed  # noqa: PLC0415 - slow to import, and --help does not need it
 
     known = [name for name in ledger.accounts.names() if name.provider == provider]
     if not known and provider not in (there := installed()):

@@ -61,8 +61,8 @@ def _found(ledger: Ledger, job_id: str) -> Record:
 def explained(snapshot: JobSnapshot, *, replayed_as: str | None = None) -> dict[str, Any]:
     """The whole story as JSON; times are ISO 8601 in UTC."""
     from bide.cli.advice import remedy  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
-    from bide.describe import describe  # noqa: PLC0415 - as above
-    from bide.ledger import timeline  # noqa: PLC0415 - as above
+    from bide.describe import describe  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger import timeline  # noqa: PLC0415 - slow to import, and --help does not need it
 
     record, stands = snapshot.record, snapshot.account_state
     failure = record.failure if record.text("error") and record.text("state") != "queued" else None
@@ -107,7 +107,7 @@ def explained(snapshot: JobSnapshot, *, replayed_as: str | None = None) -> dict[
 
 def _replay(record: Record, failure: Failure | None) -> str | None:
     """How a failed job is bought again; None where that is not possible, or would end in the same way."""
-    from bide.contract import FailureCode  # noqa: PLC0415 - as above
+    from bide.contract import FailureCode  # noqa: PLC0415 - slow to import, and --help does not need it
 
     if record.text("run"):
         return f"`bide bulk replay {record.text('run')}` buys the failed rows of its run again, as a new run"
@@ -118,10 +118,10 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
 
 def _poll_timing(snapshot: JobSnapshot) -> str | None:
     """Why a job's polls are timed so, by the provider's own plan; the command does not know the worker's settings."""
-    from bide.errors import BideError  # noqa: PLC0415 - as above
-    from bide.polling.duration_model import DurationModel  # noqa: PLC0415 - as above
-    from bide.polling.timing import why  # noqa: PLC0415 - as above
-    from bide.providers import find  # noqa: PLC0415 - as above
+    from bide.errors import BideError  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.polling.duration_model import DurationModel  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.polling.timing import why  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
     record, duration_model = snapshot.record, DurationModel.from_text(snapshot.duration_model)
     estimate = record.number("estimate") or None

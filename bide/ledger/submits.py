@@ -64,7 +64,7 @@ class SubmitScripts:
         Also takes the late answer of an attempt that was given up as unconfirmed. A job whose caller knows that has
         failed then, since the caller may have ordered anew: the hint that this returns tells it.
         """
-        message = f"the provider did not accept it, as turned out after the doubt: {reason}"
+        message = f"the provider did not accept it, as its late answer says: {reason}"
         script = scripts.job.Refused(
             id=record.job_id,
             token=token,

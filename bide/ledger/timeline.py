@@ -144,8 +144,11 @@ def _in_hand(snapshot: JobSnapshot) -> list[str]:
                 record.text("state"), "a worker has it in hand"
             )
         ]
-    what = {"queued": "a worker is told to submit it", "storing": "a worker is told to fetch its result"}
-    found = [what.get(record.text("state"), "its caller is being told how it ended")]
+    what = {
+        "queued": "a message asks a worker to submit it",
+        "storing": "a message asks a worker to fetch its result",
+    }
+    found = [what.get(record.text("state"), "a message brings its caller the answer")]
     return [*found, f"last said: {note}"] if note and record.text("tries") else found
 
 
@@ -160,5 +163,5 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
     if snapshot.clock == "lease" and snapshot.record.text("token"):
         return snapshot.score, "the worker's lease ends unless it is renewed"
     if snapshot.clock == "lease":
-        return snapshot.score, "told again if no worker took it"
+        return snapshot.score, "its message is sent again if no worker took it"
     return (snapshot.callback_at, "callback") if snapshot.callback_at else (0.0, "")

@@ -131,7 +131,7 @@ class OperatorsContract:
         record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
         assert stage.ledger.submits.intend(record, "t") == 2
         assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0] is False
-        assert remarks(record) == ["submitted 2 times after doubts: each may have been bought"]
+        assert remarks(record) == ["submitted 2 times: each may have been bought"]
 
     def test_a_request_that_allows_it_says_so_too(self, stage: Stage) -> None:
         """A repeat by `on_unknown: resubmit` stays in the record after later polls."""
@@ -142,7 +142,7 @@ class OperatorsContract:
         stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 1.0, note="rendering")])
         found = stage.ledger.jobs.read(ACCOUNT, "a")
         assert found is not None
-        assert remarks(found) == ["submitted 2 times after doubts: each may have been bought"]
+        assert remarks(found) == ["submitted 2 times: each may have been bought"]
 
     # Give up
 

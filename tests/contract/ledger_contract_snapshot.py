@@ -95,7 +95,7 @@ class SnapshotContract:
         assert why(snapshot(stage, "c"))[0] == "its account: no submits for another 30 s: HTTP 401"
         assert next_look(snapshot(stage, "c")) == (stage.clock.now + 30, "its account may submit again")
 
-    def test_why_nothing_moves(self, stage: Stage) -> None:
+    def test_why_nothing_happens(self, stage: Stage) -> None:
         """`why` names the processes that seem to be missing: late polls a poller, no sweeps a worker."""
         stage.running("a", first_poll_seconds=5)
         stage.ledger.accounts.sweep(ACCOUNT)

@@ -42,7 +42,7 @@ class UnconfirmedContract:
         assert (stage.account("strikes"), stage.field("a", "callback")) == (1, "2")
         failure = taken(stage.resume("a"), Verb.ANSWER).failure
         assert (failure.code, failure.job_id) == (FailureCode.REJECTED, "a")
-        assert failure.message == "the provider did not accept it, as turned out after the doubt: 429"
+        assert failure.message == "the provider did not accept it, as its late answer says: 429"
         stage.ledger.jobs.answered(ACCOUNT, "a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 

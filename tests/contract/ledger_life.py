@@ -20,7 +20,7 @@ LIMITS = {
 ACCOUNTS = tuple(LIMITS)
 
 #: What may come of a worker's step; most of one life's steps go as its provider usually does.
-ANSWERS = ("accepted", "accepted, done at once", "refused", "rejected", "doubtful")
+ANSWERS = ("accepted", "accepted, done at once", "refused", "rejected", "unconfirmed")
 WORK = (*["as usual"] * 8, *ANSWERS, "intend", "intend", "invalid", "put off", "die")
 
 Kind = Literal["running", "trouble", "ended", "failed"]

@@ -136,7 +136,7 @@ class Workers(People):
                 self._send(self.ledger.submits.refused(lease.record, lease.token, **refusal))
             self.leases.remove(lease)
         else:
-            self._conclude(lease, JobState.UNCONFIRMED if what == "doubtful" else JobState.FAILED, repeated)
+            self._conclude(lease, JobState.UNCONFIRMED if what == "unconfirmed" else JobState.FAILED, repeated)
 
     def _accepted(self, lease: Lease, seconds: float, *, at_once: bool, repeated: bool) -> None:
         record = self.ledger.jobs.read(lease.record.account, lease.record.job_id)

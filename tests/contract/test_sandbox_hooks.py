@@ -66,7 +66,7 @@ class TestHooks(SandboxTests):
         counts: dict[str, int] = stats["hooks"]
         return counts
 
-    def test_success_is_told_with_the_results(self, http: httpx.Client, receiver: Receiver) -> None:
+    def test_a_call_about_success_has_the_results(self, http: httpx.Client, receiver: Receiver) -> None:
         """The job's id, the caller's mark, and the addresses, which can be fetched by then."""
         queued = self.submit(http, webhook=receiver.url, track_id="order-7")
         self.answered(http, lambda counts: counts == {"200": 1})
@@ -76,7 +76,7 @@ class TestHooks(SandboxTests):
         assert call["output"] == queued["future_links"]
         assert [http.get(url).status_code for url in call["output"]] == [200, 200]
 
-    def test_failure_is_told_with_a_message(self, http: httpx.Client, receiver: Receiver) -> None:
+    def test_a_call_about_failure_has_a_message(self, http: httpx.Client, receiver: Receiver) -> None:
         """As the fetch call would say it."""
         queued = self.submit(http, webhook=receiver.url, prompt="a fox [fault:fail]")
         self.answered(http, lambda counts: counts == {"200": 1})
@@ -84,7 +84,7 @@ class TestHooks(SandboxTests):
         [call] = receiver.calls
         assert (call["status"], call["id"], call["message"]) == ("failed", queued["id"], "Failed, Try Again")
 
-    def test_a_submit_that_is_done_at_once_is_told_too(self, http: httpx.Client, receiver: Receiver) -> None:
+    def test_a_submit_that_is_done_at_once_is_called_about_too(self, http: httpx.Client, receiver: Receiver) -> None:
         """The call may even come before the answer."""
         done = self.submit(http, webhook=receiver.url, prompt="a fox, at once", samples=1)
         self.answered(http, lambda counts: counts == {"200": 1})

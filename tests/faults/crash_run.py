@@ -17,7 +17,7 @@ from bide.ledger import Ledger, Record
 from bide.ledger.keys import prefix
 from tests.faults.counting import check_nothing_left, check_results_expire
 from tests.faults.crash_stage import CASES, POLLER_POINTS, Case, CrashStage
-from tests.faults.kills import Order, Struck
+from tests.faults.kills import Kill, Order
 from tests.integration.caller import Caller, marker
 from tests.integration.waiting import eventually
 
@@ -51,7 +51,7 @@ def play(stage: CrashStage, caller: Caller, point: Point) -> dict[str, Cell]:
     mark = marker()
     jobs = {str(uuid.uuid4()): case for case in CASES if point not in case.spared}
     others = _prepare(stage, caller, point, mark)
-    struck, watch = _kill(stage, caller, point, jobs, mark)
+    kill, watch = _kill(stage, caller, point, jobs, mark)
     stage.sandbox.clear_faults()
     process = stage.poller if point in POLLER_POINTS else stage.worker
     with ThreadPoolExecutor(1) as supervisor:
@@ -63,7 +63,7 @@ def play(stage: CrashStage, caller: Caller, point: Point) -> dict[str, Cell]:
     cells = {case.name: _cell(stage, caller, point, case, job_id, watch, mark) for job_id, case in jobs.items()}
     check_nothing_left(stage, mark)
     check_results_expire(stage)
-    assert struck.at > 0
+    assert kill.at > 0
     return cells
 
 
@@ -82,7 +82,7 @@ def _prepare(stage: CrashStage, caller: Caller, point: Point, mark: str) -> list
     return ids
 
 
-def _kill(stage: CrashStage, caller: Caller, point: Point, jobs: dict[str, Case], mark: str) -> tuple[Struck, Watch]:
+def _kill(stage: CrashStage, caller: Caller, point: Point, jobs: dict[str, Case], mark: str) -> tuple[Kill, Watch]:
     """Submit the jobs, and see the process die at the point, by its own SIGKILL."""
     polls = point in POLLER_POINTS
     process = stage.poller if polls else stage.worker
@@ -92,14 +92,14 @@ def _kill(stage: CrashStage, caller: Caller, point: Point, jobs: dict[str, Case]
     for job_id, case in jobs.items():
         caller.submit(case.request(mark), task_id=job_id, ignore_result=False)
     eventually(lambda: not process.alive, what=f"all {len(jobs)} jobs come to {point}, and their process is killed")
-    struck = Struck.take(order)
+    kill = Kill.take(order)
     assert process.wait(0) == -signal.SIGKILL
-    assert (struck.point, set(struck.whom), struck.pid) == (point, set(whom), process.pid)
-    return struck, Watch(stage, jobs, struck.at)
+    assert (kill.point, set(kill.whom), kill.pid) == (point, set(whom), process.pid)
+    return kill, Watch(stage, jobs, kill.at)
 
 
 class Watch:
-    """Sees when each killed job moves again, and when its caller's answer is there."""
+    """Notes when each killed job goes on, and when its caller's answer is there."""
 
     def __init__(self, stage: CrashStage, jobs: dict[str, Case], killed_at: float) -> None:
         self._killed_at = killed_at

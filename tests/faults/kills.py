@@ -39,7 +39,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Struck:
+class Kill:
     """What a process wrote before it killed itself; `at` in seconds since the epoch."""
 
     point: str
@@ -48,14 +48,14 @@ class Struck:
     at: float
 
     def write(self, order: Path) -> None:
-        """Beside the order, which is withdrawn."""
-        order.with_suffix(".struck").write_text(json.dumps(asdict(self)))
+        """Write the report beside the order, and withdraw that."""
+        order.with_suffix(".kill").write_text(json.dumps(asdict(self)))
         order.unlink()
 
     @classmethod
     def take(cls, order: Path) -> Self:
         """Read and remove the report; raises `FileNotFoundError` where nobody was killed."""
-        path = order.with_suffix(".struck")
+        path = order.with_suffix(".kill")
         held = json.loads(path.read_text())
         path.unlink()
         return cls(held["point"], tuple(held["whom"]), held["pid"], held["at"])

@@ -197,7 +197,7 @@ def test_a_process_that_can_not_start_tells_nothing(name: str, planted: PlantedR
     """A wrong setting ends it with a line for each problem, and a broker that is away with an error."""
     env = planted.environment()
     for changes in ({"BIDE_TIMING__LEASE_SECONDS": "-1"}, {"BIDE_BROKER_URL": env["BIDE_BROKER_URL"] + "?db=x"}):
-        process = Process.of_procfile(name, env={**env, **changes}, ready="never said", folder=tmp_path)
+        process = Process.of_procfile(name, env={**env, **changes}, ready="never printed", folder=tmp_path)
         with pytest.raises(AssertionError, match=r"ended at once|not within"):
             process.start()
         process.kill()

@@ -225,7 +225,7 @@ def test_a_replacement_without_overlap(caller: Caller, rig: Rig, fleets: tuple[F
     check_nothing_left(rig, marked)
 
 
-def test_a_record_of_a_newer_version_is_told(caller: Caller, rig: Rig) -> None:
+def test_a_record_of_a_newer_version_is_reported(caller: Caller, rig: Rig) -> None:
     """A job that a newer version holds is left as it is and named in the log; it goes on once it is ours again."""
     marked = marker()
     result = caller.submit(image(f"{marked} [fault:slow:2 operation=poll times=2]"))

@@ -37,8 +37,8 @@ def submit_some(caller: Caller, marked: str, jobs: int = JOBS, **more: Any) -> l
     return [caller.submit(image(f"{marked} {number}", **more), ignore_result=False).id for number in range(jobs)]
 
 
-def strikes(rig: Rig) -> int:
-    """How often the ordered faults have struck."""
+def faults_met(rig: Rig) -> int:
+    """How many requests have met an ordered fault."""
     return sum(rule["fired"] for rule in rig.sandbox.faults())
 
 
@@ -62,7 +62,7 @@ def test_a_worker_killed_while_storing(caller: Caller, rig: Rig) -> None:
     marked = marker()
     rig.sandbox.order([{"fault": "slow", "operation": "media", "match": marked, "seconds": 2.5, "times": JOBS}])
     job_ids = submit_some(caller, marked)
-    eventually(lambda: strikes(rig), what="a result is being fetched")
+    eventually(lambda: faults_met(rig), what="a result is being fetched")
 
     rig.worker.kill()
     rig.worker.start()
@@ -76,7 +76,7 @@ def test_a_poller_killed_while_polling(caller: Caller, rig: Rig) -> None:
     marked = marker()
     rig.sandbox.order([{"fault": "slow", "operation": "poll", "match": marked, "seconds": 2.5, "times": JOBS}])
     job_ids = submit_some(caller, marked)
-    eventually(lambda: strikes(rig), what="a poll is under way")
+    eventually(lambda: faults_met(rig), what="a poll is under way")
 
     rig.poller.kill()
     rig.poller.start()

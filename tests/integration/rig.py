@@ -49,8 +49,8 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__SINGLE__MAX_IN_FLIGHT": "1",
     "PHOTOGPT__ACCOUNTS__SLOW__API_KEY": "key-of-slow",
     "PHOTOGPT__ACCOUNTS__SLOW__SUBMITS_PER_SECOND": "2",
-    "PHOTOGPT__ACCOUNTS__STRUCK__API_KEY": "key-of-struck",
-    "PHOTOGPT__ACCOUNTS__GATED__API_KEY": "key-of-gated",
+    "PHOTOGPT__ACCOUNTS__BLOCKED__API_KEY": "key-of-blocked",
+    "PHOTOGPT__ACCOUNTS__TRIPPED__API_KEY": "key-of-tripped",
     # Where jobs are counted nobody else may have any.
     "PHOTOGPT__ACCOUNTS__METERED__API_KEY": "key-of-metered",
     # A job that hears of no credit or a bad key pauses its account: each such case has one of its own.
@@ -141,7 +141,7 @@ class Rig:
         return Process.of_procfile(name, env=self.environment(), ready=ready, folder=self._folder)
 
     def environment(self) -> dict[str, str]:
-        """All that the processes are told."""
+        """The settings of the processes."""
         providers = {f"BIDE_PROVIDERS__{name}": value for name, value in {**KEYS, **self._addresses()}.items()}
         flower = {"BIDE_FLOWER__USER": FLOWER_USER, "BIDE_FLOWER__PASSWORD": FLOWER_PASSWORD, "PORT": "0"}
         own = {"BIDE_BROKER_URL": self.redis.url, "BIDE_LOG__FORMAT": "json"}
@@ -150,11 +150,11 @@ class Rig:
 
     def _addresses(self) -> dict[str, str]:
         hosts = json.dumps([f"127.0.0.1:{self.sandbox.port}"])
-        told: dict[str, str] = {}
+        addresses: dict[str, str] = {}
         for provider in ("cyberphotobooth", "dreambooth", "nextry", "photogpt"):
             values = {"BASE_URL": self.sandbox.url(provider), "MEDIA_HOSTS": hosts, **POLLS}
-            told |= {f"{provider.upper()}__{name}": value for name, value in values.items()}
-        return told
+            addresses |= {f"{provider.upper()}__{name}": value for name, value in values.items()}
+        return addresses
 
     # What happened
 
@@ -184,8 +184,8 @@ class Rig:
 
     def logs(self) -> list[tuple[str, str]]:
         """What the processes wrote since the last call of `mark_logs`."""
-        said = {each.name: each.output(since=self._seen.get(each.name, 0)) for each in self._logging()}
-        return [(f"log of {name}", text[-SHOWN_CHARACTERS:]) for name, text in said.items()]
+        written = {each.name: each.output(since=self._seen.get(each.name, 0)) for each in self._logging()}
+        return [(f"log of {name}", text[-SHOWN_CHARACTERS:]) for name, text in written.items()]
 
     def mark_logs(self) -> None:
         """A test begins: what was written before is not its own."""

@@ -31,7 +31,7 @@ class RedisServer:
 
     @property
     def snapshot(self) -> Path:
-        """The file that it saves to when it is told."""
+        """The file that `SAVE` writes."""
         return self._folder / "dump.rdb"
 
     @property

@@ -55,12 +55,12 @@ def nextry() -> Iterator[Nextry]:
 @pytest.fixture
 def tools(nextry: Nextry) -> Iterator[Toolbox]:
     """A toolbox whose Nextry is that server."""
-    told = {
+    environment = {
         "BIDE_S3__BUCKET": "results",
         "BIDE_PROVIDERS__NEXTRY__API_KEY": "key-1234",
         "BIDE_PROVIDERS__NEXTRY__BASE_URL": f"http://127.0.0.1:{nextry.server_port}",
     }
-    made = Toolbox(load(told, env_file=None), Celery(set_as_current=False))
+    made = Toolbox(load(environment, env_file=None), Celery(set_as_current=False))
     yield made
     made.close()
 

@@ -24,12 +24,12 @@ def test_one_key_is_one_purchase(caller: Caller, rig: Rig) -> None:
     request = image(marked, idempotency_key=marked)
 
     at_once = [caller.submit(request) for _ in range(2)]
-    told = [succeeded(result) for result in at_once]
+    outcomes = [succeeded(result) for result in at_once]
     late = caller.submit(request)
-    told.append(succeeded(late))
+    outcomes.append(succeeded(late))
 
-    assert told[0] == told[1] == told[2]
-    assert told[0]["job_id"] in {result.id for result in at_once}
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert outcomes[0]["job_id"] in {result.id for result in at_once}
     assert len(rig.purchases(marked)) == 1
 
 
@@ -38,10 +38,10 @@ def test_one_failure_is_for_all_that_asked(caller: Caller, rig: Rig) -> None:
     marked = marker()
     request = image(f"{marked} [fault:fail:no]", idempotency_key=marked)
 
-    told = [failure(result) for result in [caller.submit(request) for _ in range(3)]]
+    outcomes = [failure(result) for result in [caller.submit(request) for _ in range(3)]]
 
-    assert told[0]["code"] == "generation_failed"
-    assert told[0] == told[1] == told[2]
+    assert outcomes[0]["code"] == "generation_failed"
+    assert outcomes[0] == outcomes[1] == outcomes[2]
     assert len(rig.purchases(marked)) == 1
 
 
@@ -51,10 +51,10 @@ def test_a_key_belongs_to_its_request(caller: Caller, rig: Rig) -> None:
     first = caller.submit(image(marked, idempotency_key=marked))
     succeeded(first)
 
-    told = failure(caller.submit(image(f"{marked} in blue", idempotency_key=marked)))
+    refusal = failure(caller.submit(image(f"{marked} in blue", idempotency_key=marked)))
 
-    assert told["code"] == "invalid_request"
-    assert "idempotency_key" in told["message"]
+    assert refusal["code"] == "invalid_request"
+    assert "idempotency_key" in refusal["message"]
     assert len(rig.purchases(marked)) == 1
 
 
@@ -73,9 +73,9 @@ def test_every_message_twice(caller: Caller, rig: Rig) -> None:
     marked = marker()
     with doubled_messages(rig.redis.url) as doubled:
         results = [caller.submit(image(f"{marked} {number}")) for number in range(10)]
-        told = [succeeded(result) for result in results]
+        outcomes = [succeeded(result) for result in results]
 
-    assert len(rig.purchases(marked)) == len({each["provider_job_id"] for each in told}) == 10
+    assert len(rig.purchases(marked)) == len({each["provider_job_id"] for each in outcomes}) == 10
     assert len(doubled) >= 2 * len(results), "hardly any message was doubled"
 
 

@@ -97,8 +97,8 @@ def called_within(tools: Toolbox, receiver: Receiver, job_ids: list[str], *, acc
     return time.monotonic() - began
 
 
-def standing(tools: Toolbox) -> list[Callback]:
-    """What is owed or was given up."""
+def unfinished(tools: Toolbox) -> list[Callback]:
+    """The callbacks that are owed or were given up."""
     return tools.ledger.callbacks.unfinished(ACCOUNT)
 
 
@@ -120,8 +120,8 @@ def test_what_waits_for_a_place_was_not_tried(tools: Toolbox) -> None:
     with Tarpit() as tarpit:
         job_ids = [owe(tools, tarpit.url()) for _ in range(60)]
         tools.callback_sender.deliver(ACCOUNT)
-        eventually(lambda: any(one.tries for one in standing(tools)), what="some attempts have ended")
-        found = standing(tools)
+        eventually(lambda: any(one.tries for one in unfinished(tools)), what="some attempts have ended")
+        found = unfinished(tools)
         port = tarpit.port
     assert sorted(one.job_id for one in found) == sorted(job_ids)
     assert not any(one.failed for one in found)
@@ -192,7 +192,7 @@ def test_a_drip_is_no_answer(tools: Toolbox, receiver: Receiver, drip: bytes) ->
         owe(tools, tarpit.url())
         behind = owe(tools, receiver.url())
         assert called_within(tools, receiver, [behind]) < SOON_SECONDS
-        [tried] = eventually(lambda: [one for one in standing(tools) if one.tries], what="it was tried")
+        [tried] = eventually(lambda: [one for one in unfinished(tools) if one.tries], what="it was tried")
         assert (tried.tries, tried.failed) == (1, False)
         eventually(lambda: tarpit.held == 0, what="the connection is closed")
 

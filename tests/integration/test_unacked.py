@@ -96,14 +96,14 @@ def test_a_live_worker_keeps_its_message(own_redis: RedisServer, workers: tuple[
 def test_a_foreign_message_stays(own_redis: RedisServer, workers: tuple[Worker, Worker]) -> None:
     """Another service's worker on the same Redis refreshes nothing, and keeps its message."""
     foreign, own = workers
-    foreign.send("letters", "dear sir")
-    assert foreign.consume("letters") == "dear sir"
+    foreign.send("mail", "dear sir")
+    assert foreign.consume("mail") == "dear sir"
 
     make_stale(own_redis.url)
     own.restore()
     own.restore()
 
-    assert own.consume("letters") is None
+    assert own.consume("mail") is None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "READONLY"])

@@ -104,7 +104,7 @@ def test_a_row_is_opened_once(stage: Stage) -> None:
 
 
 def test_a_row_whose_id_is_taken_gets_no_job(stage: Stage) -> None:
-    """Somebody else's job of that name is left alone."""
+    """Another caller's job of that name is left alone."""
     stage.open("r.1")
     assert open_rows(stage, "r", 1, 2) == 1
     assert stage.server.hget(f"{run_prefix('r')}live", "1") == "x 0 1 0 photogpt/default"

@@ -73,7 +73,7 @@ def test_a_failing_account_stops_nothing(ledger: Ledger, keeper: LeaseKeeper) ->
         good.check()
 
 
-def test_a_lost_lease_is_told(ledger: Ledger, keeper: LeaseKeeper) -> None:
+def test_a_lost_lease_is_reported(ledger: Ledger, keeper: LeaseKeeper) -> None:
     """The step that holds it must stop."""
     with keeper.holding(record(GOOD), "stale") as lease:
         assert all(ledger.renewed.acquire(timeout=5) for _ in range(2))

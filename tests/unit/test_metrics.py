@@ -35,7 +35,7 @@ def test_jobs_are_shown_by_state_and_age(late_stage: Stage) -> None:
     assert found.of_account("account_unattended_seconds") == about(120), "no worker ever came"
 
 
-def test_whoever_waits_for_his_answer_is_shown_once(late_stage: Stage) -> None:
+def test_a_job_whose_caller_waits_for_the_answer_is_shown_once(late_stage: Stage) -> None:
     """An unconfirmed job is on the operators' list, and on a clock as well until its caller has the answer."""
     record, token, _ = late_stage.submitting("a")
     assert late_stage.ledger.jobs.conclude(
@@ -46,8 +46,8 @@ def test_whoever_waits_for_his_answer_is_shown_once(late_stage: Stage) -> None:
     assert found.of_account("jobs", state="answering") == 1
 
 
-def test_capacity_and_standing_of_an_account(late_stage: Stage) -> None:
-    """Capacity as a sweep noted it, absent before; paused and held as the ledger has it."""
+def test_capacity_pause_and_breaker_of_an_account(late_stage: Stage) -> None:
+    """Capacity is there once a sweep noted it; pause and open breaker are shown as the ledger has them."""
     late_stage.limits[ACCOUNT] = Limits(max_in_flight=7)
     late_stage.open("a")
     assert shown(late_stage).samples("capacity") == []
@@ -133,7 +133,7 @@ def test_a_large_ledger_is_read_page_by_page(late_stage: Stage, monkeypatch: pyt
     assert shown(late_stage).of_account("jobs", state="queued") == 7
 
 
-def test_reading_moves_nothing(late_stage: Stage) -> None:
+def test_reading_changes_nothing(late_stage: Stage) -> None:
     """A scrape leaves everything as it was."""
     late_stage.open("a")
     late_stage.running("b")

@@ -137,7 +137,7 @@ def test_each_end_counts_once(late_stage: Stage) -> None:
         ("something new", OTHER),
     ],
 )
-def test_repairs_are_told_apart(what: str, kind: str) -> None:
+def test_repairs_are_counted_by_kind(what: str, kind: str) -> None:
     """By the words of the sweeper, of which some name a state."""
     assert repaired(what) == kind
 

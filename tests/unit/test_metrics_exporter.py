@@ -63,8 +63,8 @@ def test_metrics_and_health(server: redis.Redis) -> None:
     assert "# TYPE bide_poll_lateness_seconds histogram" in text
 
 
-def test_redis_away_is_told_and_passes() -> None:
-    """The metrics say so, with the names of all that there would be; afterwards they come back."""
+def test_redis_away_is_shown_and_passes() -> None:
+    """`bide_up` is 0 while Redis is away, and all families keep their names; afterwards the values come back."""
     connected = fakeredis.FakeServer()
     server: redis.Redis = fakeredis.FakeRedis(server=connected, decode_responses=True, version=(7,))
     Stage(server, Clock()).open("a")

@@ -64,7 +64,7 @@ def nasty_request() -> dict[str, Any]:
 
 
 def fail(stage: Stage, job_id: str, state: JobState = JobState.FAILED) -> None:
-    """A job whose failure quotes somebody."""
+    """A job whose failure quotes a provider."""
     record, token, _ = stage.submitting(job_id, **nasty_request())
     code = FailureCode.REJECTED if state is JobState.FAILED else FailureCode.SUBMISSION_UNKNOWN
     error = Failure(code=code, message=NASTY, job_id=job_id).model_dump_json()

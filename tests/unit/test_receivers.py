@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from workers.services.receivers import (
-    DOUBTFUL_SECONDS,
     FIRST_PLACES,
     LONGEST_PAUSE_SECONDS,
     MOST_AT_ONCE,
@@ -19,6 +18,7 @@ from workers.services.receivers import (
     QUICK_ANSWERS,
     QUICK_SECONDS,
     SHORTEST_PAUSE_SECONDS,
+    UNPROVEN_SECONDS,
     Place,
     Receivers,
     domain_of,
@@ -172,7 +172,7 @@ def test_a_host_that_timed_out_is_not_trusted_soon(world: World) -> None:
     places = world.fill(*mixed)
     assert len(places) == MOST_UNPROVEN
 
-    world.now += DOUBTFUL_SECONDS
+    world.now += UNPROVEN_SECONDS
     for place in places:
         world.receivers.leave(place, 0.03, answered=True)
     for host in mixed:

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 REFRESH_SECONDS = 10.0
 
 #: The most jobs that are learned from at once, drawn by lot, and how many more each second: others of the same moment
-#: would tell little, and push out what earlier ones told. Of jobs that began together the short ones end first.
+#: would add little, and push out what earlier ones taught. Of jobs that began together the short ones end first.
 MOST_JOBS, JOBS_PER_SECOND = 32, 16.0
 
 #: How often a write that a faster process was ahead of is tried again.

@@ -75,7 +75,7 @@ class Rows:
         """The rows in their order, `size` at a time; with `problems_only`, those that did not succeed."""
         where = "WHERE state <> ?" if problems_only else "WHERE ? <> ''"
         found = self._file.execute(
-            f"SELECT number, state, what, prompt, job_id, code, reason, outputs FROM rows {where} ORDER BY number",  # noqa: S608 - one of the two texts above
+            f"SELECT number, state, what, prompt, job_id, code, reason, outputs FROM rows {where} ORDER BY number",  # noqa: S608 - `where` is one of two fixed texts
             (SUCCEEDED,),
         )
         while page := found.fetchmany(size):

@@ -45,10 +45,10 @@ def pause(provider: str, account: str | None, reason: str, broker: str | None, a
 @click.command()
 @_account
 def resume(provider: str, account: str | None, broker: str | None, as_json: bool) -> None:
-    """End the pause of a provider, or of one ACCOUNT of it, and any hold."""
+    """End the pause of a provider, or of one ACCOUNT of it, and close its circuit breaker."""
     with ledger_at(broker) as ledger:
         done = {name: ledger.accounts.resume(name) for name in _named(ledger, provider, account)}
-        outcomes = ("submits again, within seconds", "was neither paused nor held")
+        outcomes = ("submits again, within seconds", "was neither paused nor kept back by its circuit breaker")
         _print(ledger, done, outcomes, as_json=as_json)
 
 

@@ -65,8 +65,8 @@ pytestmark = pytest.mark.parametrize("name", sorted(installed()))
 @cache
 def contract_of(name: str) -> ProviderContract:
     """The provider's own contract test: its submissions, samples and account."""
-    held = vars(import_module(f"tests.contract.test_{name}")).values()
-    heirs = (cls for cls in held if isinstance(cls, type) and issubclass(cls, ProviderContract))
+    names = vars(import_module(f"tests.contract.test_{name}")).values()
+    heirs = (cls for cls in names if isinstance(cls, type) and issubclass(cls, ProviderContract))
     return next(cls() for cls in heirs if getattr(cls, "name", None) == name)
 
 

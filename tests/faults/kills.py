@@ -33,8 +33,8 @@ class Order:
     def read(cls, path: Path) -> Self | None:
         """The order that stands; None where there is none."""
         with suppress(FileNotFoundError):
-            held = json.loads(path.read_text())
-            return cls(held["point"], tuple(held["whom"]))
+            fields = json.loads(path.read_text())
+            return cls(fields["point"], tuple(fields["whom"]))
         return None
 
 
@@ -56,6 +56,6 @@ class Kill:
     def take(cls, order: Path) -> Self:
         """Read and remove the report; raises `FileNotFoundError` where nobody was killed."""
         path = order.with_suffix(".kill")
-        held = json.loads(path.read_text())
+        fields = json.loads(path.read_text())
         path.unlink()
-        return cls(held["point"], tuple(held["whom"]), held["pid"], held["at"])
+        return cls(fields["point"], tuple(fields["whom"]), fields["pid"], fields["at"])

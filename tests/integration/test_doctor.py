@@ -240,7 +240,7 @@ def test_work_that_nobody_does_is_found(rig: Rig) -> None:
 
 
 def test_what_waits_for_an_operator_is_found(rig: Rig, caller: Caller) -> None:
-    """An account that is held, with the reason, and a job that may have been bought."""
+    """An account whose circuit breaker is open, with the reason, and a job that may have been bought."""
     failure(caller.submit(image(f"{marker()} [fault:accept_then_drop]")))
     settings = settings_of(rig)
     tools = Toolbox(settings, Celery(set_as_current=False))

@@ -148,7 +148,7 @@ def test_a_quick_host_that_takes_long_is_unproven_meanwhile(world: World) -> Non
     assert world.receivers.pause_seconds(hosts[-1]) is None, "without the old attempt it is quick again"
 
 
-def test_some_places_are_never_held_for_long(world: World) -> None:
+def test_some_places_are_never_taken_for_long(world: World) -> None:
     """Hosts of any number of domains may turn slow at once: only some of their attempts have the whole time-out."""
     quick = [f"quick-{number}.com:443" for number in range(100)]
     for host in quick:

@@ -34,7 +34,7 @@ class Tools:
         self.sent: list[Messages] = []
 
     @contextmanager
-    def holding(self, *_: Any) -> Iterator[Any]:
+    def renewing(self, *_: Any) -> Iterator[Any]:
         yield SimpleNamespace(check=lambda: None)
 
     def call(self, call: object, *, buys: bool) -> bool:

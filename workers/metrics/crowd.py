@@ -62,7 +62,7 @@ class Crowd:
         """Close those that have been there for too long."""
         until = time.monotonic() - LONGEST_SECONDS
         with self._lock:
-            self._close([one for held in (self._silent, self._heard) for one, since in held.items() if since < until])
+            self._close([one for each in (self._silent, self._heard) for one, since in each.items() if since < until])
 
     def _close(self, connections: list[socket.socket]) -> None:
         for connection in connections:

@@ -168,10 +168,10 @@ class Learner:
                     each.after_seconds, each.by_seconds, estimate_seconds=each.estimate_seconds
                 )
             changes.append((operation, before, duration_model.to_text()))
-        held = self._ledger.accounts.learn(name, changes)
-        for (operation, _, _), text in zip(changes, held, strict=True):
+        written = self._ledger.accounts.learn(name, changes)
+        for (operation, _, _), text in zip(changes, written, strict=True):
             _take(known, operation, text)
-        return {change[0]: news[change[0]] for change, text in zip(changes, held, strict=True) if text != change[2]}
+        return {change[0]: news[change[0]] for change, text in zip(changes, written, strict=True) if text != change[2]}
 
 
 def _take(known: _Account, operation: str, text: str) -> None:

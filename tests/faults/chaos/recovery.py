@@ -36,7 +36,7 @@ class JobView:
     fields: tuple[str | None, ...]
     lease: float | None
     #: The copies of the job's message that some worker holds.
-    held: frozenset[str] = frozenset()
+    unacked: frozenset[str] = frozenset()
 
     @property
     def token(self) -> str:
@@ -117,9 +117,9 @@ class Recovery:
     def _read(self, server: redis.Redis) -> None:
         if not self._watched:
             return
-        held = _held(server)
+        unacked = _unacked(server)
         now, still = time.monotonic(), []
-        for one, state in zip(self._watched, _states(server, self._watched, held), strict=True):
+        for one, state in zip(self._watched, _states(server, self._watched, unacked), strict=True):
             seconds = now - one.killed_at
             if one.in_hand and _has_moved(one, state):
                 away = self._away_at > one.killed_at - AWAY_BEFORE_SECONDS
@@ -132,50 +132,50 @@ class Recovery:
 
 def _in_hand(server: redis.Redis, process: str) -> Iterator[tuple[AccountName, str, str, JobView]]:
     """Jobs that a process may have in hand: (account, job id, what of it, its state)."""
-    held, now = _held(server), time.time()
+    unacked, now = _unacked(server), time.time()
     poller = process.startswith("poller")
     for provider, account in ACCOUNTS.items():
         name = AccountName(provider, account)
         clock: Any = server.zrange(prefix(name) + ("due" if poller else "lease"), 0, -1, withscores=True)
         for job_id, score in clock:
-            state = _state(server, name, job_id, held)
+            state = _state(server, name, job_id, unacked)
             if not poller and state.lease is None:  # off the clock since it was read: nothing is left to do
                 continue
             if poller and (score < now or score > now + CLAIMED_SECONDS):
                 yield name, job_id, "poll", state
             elif not poller and state.token:
                 yield name, job_id, "step", state
-            elif not poller and state.held:
+            elif not poller and state.unacked:
                 yield name, job_id, "message", state
 
 
 _FIELDS = ("state", "token", "polls", "answered")
 
 
-def _state(server: redis.Redis, name: AccountName, job_id: str, held: dict[str, frozenset[str]]) -> JobView:
+def _state(server: redis.Redis, name: AccountName, job_id: str, unacked: dict[str, frozenset[str]]) -> JobView:
     fields: Any = server.hmget(f"{prefix(name)}job:{job_id}", *_FIELDS)
     lease: Any = server.zscore(f"{prefix(name)}lease", job_id)
-    return JobView(tuple(fields), lease, held.get(job_id, frozenset()))
+    return JobView(tuple(fields), lease, unacked.get(job_id, frozenset()))
 
 
-def _states(server: redis.Redis, watched: list[Watched], held: dict[str, frozenset[str]]) -> Iterator[JobView]:
+def _states(server: redis.Redis, watched: list[Watched], unacked: dict[str, frozenset[str]]) -> Iterator[JobView]:
     pipeline = server.pipeline(transaction=False)
     for one in watched:
         pipeline.hmget(f"{prefix(one.account)}job:{one.job_id}", *_FIELDS)
         pipeline.zscore(f"{prefix(one.account)}lease", one.job_id)
     replies = pipeline.execute()
     for one, fields, lease in zip(watched, replies[::2], replies[1::2], strict=True):
-        yield JobView(tuple(fields), lease, held.get(one.job_id, frozenset()))
+        yield JobView(tuple(fields), lease, unacked.get(one.job_id, frozenset()))
 
 
-def _held(server: redis.Redis) -> dict[str, frozenset[str]]:
+def _unacked(server: redis.Redis) -> dict[str, frozenset[str]]:
     """The messages that workers hold unacknowledged, by job: their delivery tags."""
-    held: dict[str, frozenset[str]] = {}
+    unacked: dict[str, frozenset[str]] = {}
     entries: Any = server.hgetall("unacked")
     for tag, entry in entries.items():
         job_id = json.loads(entry)[0]["headers"].get("id", "")
-        held[job_id] = held.get(job_id, frozenset()) | {tag}
-    return held
+        unacked[job_id] = unacked.get(job_id, frozenset()) | {tag}
+    return unacked
 
 
 def _is_anothers(one: Watched, now: JobView) -> bool:
@@ -184,7 +184,7 @@ def _is_anothers(one: Watched, now: JobView) -> bool:
         return True
     if one.what == "step":
         return now.lease != one.before.lease
-    return one.what == "message" and not one.before.held & now.held
+    return one.what == "message" and not one.before.unacked & now.unacked
 
 
 def _has_moved(one: Watched, now: JobView) -> bool:

@@ -106,13 +106,13 @@ class Watch:
         self._jobs = jobs
         self._server = stage.server()
         self._before = {job_id: self._record(job_id) for job_id in jobs}
-        self.moved: dict[str, float] = {}
+        self.resumed: dict[str, float] = {}
         self.ended: dict[str, float] = {}
 
     def until_all_ended(self) -> None:
-        """Until all have moved and ended, or their time is up."""
+        """Until all have gone on and ended, or their time is up."""
         with self._server:
-            while min(len(self.moved), len(self.ended)) < len(self._jobs):
+            while min(len(self.resumed), len(self.ended)) < len(self._jobs):
                 seconds = time.time() - self._killed_at
                 if seconds > END_SECONDS:
                     return
@@ -121,12 +121,12 @@ class Watch:
 
     def _look(self, seconds: float) -> None:
         for job_id in self._jobs:
-            if job_id not in self.moved and self._moved(job_id):
-                self.moved[job_id] = seconds
+            if job_id not in self.resumed and self._has_resumed(job_id):
+                self.resumed[job_id] = seconds
             if job_id not in self.ended and self._answered(job_id):
                 self.ended[job_id] = seconds
 
-    def _moved(self, job_id: str) -> bool:
+    def _has_resumed(self, job_id: str) -> bool:
         """Whether anything was done since the kill; all is, where another process had gone on before the first look."""
         record = self._record(job_id)
         return record != self._before[job_id] or record.get("answered") == "1"
@@ -156,8 +156,8 @@ def _cell(stage: CrashStage, caller: Caller, point: Point, case: Case, job_id: s
     expected_state = {"succeeded": "succeeded", "submission_unknown": "unconfirmed"}.get(end, "failed")
     assert record.state == expected_state
     bought = [each for each in stage.purchases(mark) if _is_of(each, case, mark)]
-    moved, ended = watch.moved.get(job_id, -1.0), watch.ended.get(job_id, -1.0)
-    return Cell(point, case.name, case.provider, case.operation, end, len(bought), moved, ended)
+    resumed, ended = watch.resumed.get(job_id, -1.0), watch.ended.get(job_id, -1.0)
+    return Cell(point, case.name, case.provider, case.operation, end, len(bought), resumed, ended)
 
 
 def _is_of(bought: dict[str, Any], case: Case, mark: str) -> bool:

@@ -34,13 +34,6 @@ GOODBYE_SECONDS = 15.0
 _UNKNOWN = re.compile(r"(BIDE_\w+): there is no such variable")
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
 def submit(caller: Caller, marked: str, *, jobs: int = JOBS, order: str = "") -> list[str]:
     """Ids of some jobs that differ in their prompts."""
     prompts = [f"{marked} {number} {order}" for number in range(jobs)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,13 +22,6 @@ GRACE_SECONDS = 20.0
 
 #: How long it may take until a job whose worker was killed has ended [seconds].
 REPAIR_SECONDS = 20.0
-
-
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
 
 
 def submit_some(caller: Caller, marked: str, jobs: int = JOBS, **more: Any) -> list[str]:

@@ -31,13 +31,6 @@ EXAMPLES = 60
 MIB = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs as it should."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
 def push(rig: Rig, *given: Item) -> None:
     """Lay them on their queues as they are."""
     with rig.server() as server:

@@ -30,13 +30,6 @@ RESULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
 @contextmanager
 def inside() -> Iterator[tuple[int, list[str]]]:
     """A listener that must not be reached: its port, and its connections."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.faults.counting import check_nothing_left, ends
@@ -14,13 +12,6 @@ from tests.integration.test_unconfirmed import listed
 from tests.integration.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
 
 
 def test_what_a_killed_worker_bought_is_stored(caller: Caller, rig: Rig) -> None:

@@ -22,13 +22,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
 ACCOUNT = AccountName("photogpt", "default")
 
 
-@pytest.fixture(scope="module")
-def client(deployment: Rig) -> Iterator[Client]:
-    """A client of the deployment, shared by the tests."""
-    with Client(deployment.redis.url) as client:
-        yield client
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A service that takes every callback."""

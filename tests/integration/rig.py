@@ -70,6 +70,15 @@ CALLBACK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1yaWctMDEyMzQ1Njc4OQ=="
 FLOWER_USER, FLOWER_PASSWORD = "operator", "hush-flower"
 
 
+def start_servers(stack: ExitStack, redis: RedisServer, sandbox: Sandbox, store: ObjectStore) -> None:
+    """Start the servers of a deployment; the stack ends them."""
+    stack.callback(redis.kill)
+    redis.start()
+    stack.enter_context(sandbox)
+    stack.callback(store.process.kill)
+    store.process.start()
+
+
 class Rig:
     """`with Rig(folder) as rig: ...`: everything runs, and everything ends with the block.
 
@@ -89,11 +98,7 @@ class Rig:
 
     def __enter__(self) -> Self:
         with self._stack:
-            self._stack.callback(self.redis.kill)
-            self.redis.start()
-            self._stack.enter_context(self.sandbox)
-            self._stack.callback(self.store.process.kill)
-            self.store.process.start()
+            start_servers(self._stack, self.redis, self.sandbox, self.store)
             for process in (self.worker, self.poller):
                 self._stack.callback(process.kill)
                 process.start()

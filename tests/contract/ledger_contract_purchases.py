@@ -8,7 +8,7 @@ from bide.contract import JobState
 from bide.ledger import Concluded, Polled, Record
 from bide.ledger.timeline import money
 from bide.ledger.unconfirmed import remarks
-from tests.contract.ledger_contract_submits import intended_again
+from tests.contract.ledger_contract_submits import intended_again, waiting_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage
 
 LOST = '{"code":"lost","message":"gone","job_id":""}'
@@ -98,12 +98,7 @@ class PurchasesContract:
 
 def accepted_late(stage: Stage, by: str, *, pid: str = "p1") -> tuple[Record, str, Record]:
     """A job whose second submit is under way; the first one's record and token, the second's record."""
-    if by == "request":
-        record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-    else:
-        record, token, _ = stage.unconfirmed("a")
-        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+    record, token, _ = waiting_again(stage, by)
     second = intended_again(stage, "a", "t2")
     if pid:
         stage.ledger.submits.submitted(record, token, attempt=1, provider_job_id=pid)

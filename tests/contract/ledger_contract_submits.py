@@ -257,6 +257,17 @@ def refuse(stage: Stage, job_id: str, *, after_seconds: float | None = None) -> 
     stage.ledger.submits.refused(record, token, attempt=1, reason="429", after_seconds=after_seconds)
 
 
+def waiting_again(stage: Stage, by: str) -> tuple[Record, str, int]:
+    """A job in line for its second submit, `by` its request or an operator; the first one's record, token, attempt."""
+    if by == "operator":
+        first = stage.unconfirmed("a")
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+        return first
+    record, token, attempt = stage.submitting("a", on_unknown="resubmit")
+    stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+    return record, token, attempt
+
+
 def intended_again(stage: Stage, job_id: str, token: str) -> Record:
     """The record of a job in line, or let in, after the intent of another attempt."""
     record = stage.resume(job_id, token=token).record

@@ -8,7 +8,7 @@ from bide.contract import FailureCode, JobState
 from bide.ledger import Concluded, Polled, Record, Verb
 from bide.ledger.keys import prefix
 from bide.ledger.unconfirmed import remarks
-from tests.contract.ledger_contract_submits import intended_again
+from tests.contract.ledger_contract_submits import intended_again, waiting_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 
 
@@ -98,12 +98,7 @@ class UnconfirmedContract:
     @pytest.mark.parametrize("by", ["request", "operator"])
     def test_a_late_refusal_before_the_second_submit_leaves_nothing_unconfirmed(self, stage: Stage, by: str) -> None:
         """A late refusal leaves a job in line for its second submit as if the first had been refused in time."""
-        if by == "request":
-            record, token, attempt = stage.submitting("a", on_unknown="resubmit")
-            stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-        else:
-            record, token, attempt = stage.unconfirmed("a")
-            stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+        record, token, attempt = waiting_again(stage, by)
         for _ in range(2):
             refuse_late(stage, record, token, attempt)
             found = stage.ledger.jobs.read(ACCOUNT, "a")

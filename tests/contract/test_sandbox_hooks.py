@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from sandbox.running import Sandbox
+from tests.background import served
 from tests.contract.sandbox_http import LATENCY_SECONDS, SandboxTests, until
 
 ROOT = "/dreambooth/api/v4/dreambooth"
@@ -46,12 +46,8 @@ def _handler(calls: list[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
 def receiver() -> Iterator[Receiver]:
     """One that listens for as long as the test lasts."""
     receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    thread.join()
-    receiver.server.server_close()
+    with receiver.server, served(receiver.server):
+        yield receiver
 
 
 class TestHooks(SandboxTests):

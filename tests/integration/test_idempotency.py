@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.background import repeated
 from tests.integration.caller import Caller, failure, image, marker, succeeded
 from tests.integration.rig import Rig
 
@@ -81,30 +82,24 @@ def test_every_message_twice(caller: Caller, rig: Rig) -> None:
 
 @contextmanager
 def doubled_messages(url: str) -> Iterator[set[str]]:
-    """Send each message that a worker has taken once more; gives the tags of those that were."""
+    """Send each unacked message once more; gives the tags of all that were unacked or sent."""
     seen: set[str] = set()
-    over = threading.Event()
+    with redis.Redis.from_url(url, decode_responses=True) as server:
 
-    def watch() -> None:
-        with redis.Redis.from_url(url, decode_responses=True) as server:
-            while not over.wait(0.002):
-                for tag, taken in server.hgetall("unacked").items():
-                    if tag not in seen:
-                        seen.update((tag, _send_again(server, taken)))
+        def watch() -> None:
+            for tag, unacked in server.hgetall("unacked").items():
+                if tag not in seen:
+                    seen.update((tag, _send_again(server, unacked)))
+            time.sleep(0.002)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
+        with repeated(watch):
+            yield seen
 
 
-def _send_again(server: redis.Redis, taken: str) -> str:
-    """Push a copy of an unacknowledged message under a tag of its own; returns that."""
+def _send_again(server: redis.Redis, unacked: str) -> str:
+    """Push a copy of an unacked message under a tag of its own; returns that."""
     message: dict[str, Any]
-    message, _, queue = json.loads(taken)
+    message, _, queue = json.loads(unacked)
     tag = str(uuid.uuid4())
     message["properties"]["delivery_tag"] = tag
     server.lpush(queue, json.dumps(message))

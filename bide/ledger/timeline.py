@@ -1,4 +1,4 @@
-"""A job's story for people: what happened, why it waits, when something happens next, and what of it was paid for."""
+"""A job's story for people: its events, the reasons for which it waits, what comes next, and what was paid for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened at `at` [seconds since the epoch]."""
+    """One event of a job, at `at` [seconds since the epoch]."""
 
     at: float
     what: str
@@ -82,7 +82,7 @@ def _outcome(record: Record) -> str:
 
 
 def money(record: Record) -> str:
-    """Whether it was paid for, as far as the ledger knows."""
+    """Whether the job was paid for, as far as the ledger knows."""
     accepted, *others = [*filter(None, [record.text("pid")]), *record.other_ids] or [""]
     repeats = int(record.number("again") + record.number("resubmitted"))
     code = record.failure.code if record.text("error") else None
@@ -100,7 +100,7 @@ def money(record: Record) -> str:
 
 
 def why(snapshot: JobSnapshot) -> list[str]:
-    """Why the job is where it is, the weightiest reason first."""
+    """The reasons for which the job is where it is, the weightiest first."""
     state = snapshot.record.text("state")
     if state == JobState.UNCONFIRMED:
         return ["nobody knows whether its submit was accepted: it waits for an operator"]
@@ -153,7 +153,7 @@ def _in_hand(snapshot: JobSnapshot) -> list[str]:
 
 
 def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
-    """When something happens next of itself [seconds since the epoch, 0 for unknown], and what."""
+    """The time of what happens next of itself [seconds since the epoch, 0 for unknown], and what that is."""
     if snapshot.clock == "due":
         return snapshot.score, "poll"
     if snapshot.clock == "queued" and not snapshot.account_state.paused and snapshot.account_state.open_seconds > 0:

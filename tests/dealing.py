@@ -31,7 +31,7 @@ SPREAD = ("integration/test_embedded.py",)
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same tests, files that take longest first; within a file as they stand there."""
+    """The tests by file, the files that take longest first; within a file as they stand there."""
     return sorted(items, key=lambda item: _rank(item.nodeid))
 
 

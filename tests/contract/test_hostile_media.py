@@ -146,7 +146,7 @@ def test_what_never_ends_is_left(what: str) -> None:
 @pytest.mark.parametrize("buys", [False, True], ids=["poll", "purchase"])
 @pytest.mark.parametrize("what", ENDLESS)
 def test_an_answer_that_never_ends_is_left(what: str, buys: bool) -> None:
-    """The same from an API: a poll that is late, a submit of which nobody knows."""
+    """An answer of an API that never ends makes a poll late, or a submit unconfirmed."""
     with flat():
         answered(ENDLESS[what], buys=buys, readable=False)
 

@@ -40,7 +40,7 @@ class Caller:
         return self.app.send_task("bide.generate", kwargs={"request": request}, queue="bide.submit", **options)
 
     def signature(self, request: Any, **options: Any) -> Signature[Any]:
-        """The same as a signature, for groups, chords and chains."""
+        """A request as a signature, for groups, chords and chains."""
         return self.app.signature("bide.generate", kwargs={"request": request}, queue="bide.submit", **options)
 
     def result_of(self, job_id: str) -> AsyncResult[Any]:

@@ -44,7 +44,7 @@ def test_a_result_is_called_back(client: Client, rig: Rig, receiver: Receiver) -
 
 
 def test_a_failure_is_called_back(client: Client, receiver: Receiver) -> None:
-    """The same words as in the error that the caller gets."""
+    """A callback about a failure has the words of the error that the caller gets."""
     job_id = client.submit(image("[fault:fail]", callback_url=receiver.url(), metadata={"order": "7"}))
     with pytest.raises(JobFailed) as failed:
         client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)

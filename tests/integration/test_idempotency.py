@@ -47,7 +47,7 @@ def test_one_failure_is_for_all_that_asked(caller: Caller, rig: Rig) -> None:
 
 
 def test_a_key_belongs_to_its_request(caller: Caller, rig: Rig) -> None:
-    """The same key with another request is refused, the first job goes on."""
+    """A key that comes with another request is refused, and the first job goes on."""
     marked = marker()
     first = caller.submit(image(marked, idempotency_key=marked))
     succeeded(first)
@@ -60,7 +60,7 @@ def test_a_key_belongs_to_its_request(caller: Caller, rig: Rig) -> None:
 
 
 def test_one_task_id_is_one_purchase(caller: Caller, rig: Rig) -> None:
-    """The same message twenty times is one job."""
+    """Twenty equal messages are one job."""
     marked, job_id = marker(), str(uuid.uuid4())
 
     results = [caller.submit(image(marked), task_id=job_id) for _ in range(20)]

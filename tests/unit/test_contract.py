@@ -208,7 +208,7 @@ def test_survives_the_way_through_the_queue(raw: dict[str, Any]) -> None:
 @settings(max_examples=40, derandomize=True)
 @given(raw=REQUESTS, data=st.data())
 def test_the_order_of_fields_means_nothing(raw: dict[str, Any], data: st.DataObject) -> None:
-    """The same request from another client, with its fields in another order, has the same fingerprint."""
+    """A request with its fields in another order, as another client sends it, has the same fingerprint."""
     names = data.draw(st.permutations(sorted(raw)))
     shuffled = {name: raw[name] for name in names}
     if "params" in raw:
@@ -218,7 +218,7 @@ def test_the_order_of_fields_means_nothing(raw: dict[str, Any], data: st.DataObj
 
 @pytest.mark.parametrize("field", sorted(EVERYTHING))
 def test_every_field_counts_in_the_fingerprint(field: str) -> None:
-    """The same idempotency key with another request must be seen as such."""
+    """A change in any field shows, so that an idempotency key never serves two requests."""
     other = {"provider": "nextry", "operation": "x", "priority": "interactive", "on_unknown": "hold"}
     changed = {**EVERYTHING, field: other.get(field)}
     if changed[field] is None:

@@ -122,7 +122,7 @@ def selected(selector: Manifest) -> list[str]:
 
 @pods
 def test_command_is_the_procfiles(name: str) -> None:
-    """A pod runs the Procfile's command; its node's name needs no process id, as each pod has a host name of its own."""
+    """A pod runs the Procfile's command; its node's name needs no process id, since each pod has its host name."""
     procfile = PROCFILE[name].replace("-$$@", "@").replace("${BIDE_POLLER__CONCURRENCY:-4}", "4")
 
     assert container(name)["command"] == shlex.split(procfile)

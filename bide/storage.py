@@ -7,7 +7,7 @@ import re
 import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from bide import __version__
 from bide.crashpoints import reached
 from bide.errors import ConfigurationError, InvalidRequestError, StorageError
-from bide.storage_errors import boto_errors, http_status, storage_error
+from bide.storage_errors import as_storage_error, boto_errors, http_status
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -83,7 +83,7 @@ class Storage:
         file = BytesIO(content) if isinstance(content, bytes) else content
         size = file.seek(0, 2)
         about = {"ContentType": content_type, "Metadata": header_safe(metadata or {})}
-        with _errors(self.options.bucket, key):
+        with as_storage_error(self.options.bucket, key):
             if size > PART_BYTES:
                 self._put_in_parts(key, file, size, about)
             else:
@@ -92,7 +92,7 @@ class Storage:
     def get(self, uri: str, *, max_bytes: int) -> bytes:
         """The content of `s3://bucket/key`, in any bucket that the access keys may read."""
         bucket, key = parse_uri(uri)
-        with _errors(bucket, key):
+        with as_storage_error(bucket, key):
             found = self.client.get_object(Bucket=bucket, Key=key)
             with closing(found["Body"]) as body:  # used as a context it gives the raw stream, and with it its errors
                 content = body.read(max_bytes + 1)
@@ -105,14 +105,14 @@ class Storage:
     def presign(self, uri: str, *, expires_seconds: int) -> str:
         """An address at which anyone may fetch `s3://bucket/key` until it expires; signing takes no request."""
         bucket, key = parse_uri(uri)
-        with _errors(bucket, key):
+        with as_storage_error(bucket, key):
             return self._public_client.generate_presigned_url(
                 "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_seconds
             )
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
-        with _errors(self.options.bucket, key):
+        with as_storage_error(self.options.bucket, key):
             try:
                 self.client.head_object(Bucket=self.options.bucket, Key=key)
             except boto_errors() as error:
@@ -124,7 +124,7 @@ class Storage:
     def check(self) -> None:
         """Check that the bucket is there; raises `ConfigurationError` where an operator must act, or `StorageError`."""
         try:
-            with _errors(self.options.bucket, ""):
+            with as_storage_error(self.options.bucket, ""):
                 self.client.head_bucket(Bucket=self.options.bucket)
         except StorageError as error:
             if not error.permanent:
@@ -176,14 +176,6 @@ class Storage:
         """Abort an upload; an error of the abort is dropped, since the caller must see why the upload failed."""
         with suppress(*boto_errors()):
             self.client.abort_multipart_upload(**where)
-
-
-@contextmanager
-def _errors(bucket: str, key: str) -> Iterator[None]:
-    try:
-        yield
-    except boto_errors() as error:
-        raise storage_error(error, bucket=bucket, key=key) from error
 
 
 def parse_uri(uri: str) -> tuple[str, str]:

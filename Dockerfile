@@ -31,5 +31,5 @@ COPY tasks tasks
 COPY workers workers
 RUN python -m compileall -q config tasks workers
 USER 10001:10001
-# Shows what the settings come to, or all that is wrong with them; what to run instead is said in docker-compose.yml.
+# Shows what the settings come to, or all that is wrong with them; docker-compose.yml says what to run instead.
 CMD ["python", "-m", "config.settings"]

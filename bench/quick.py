@@ -42,8 +42,8 @@ def _line(label: str, plain: float | None, bide: float | None, scale: float, uni
     if plain is None or bide is None:
         return f"{label:24}{'-':>12}{'-':>12}{'-':>14}"
     ratio = f"{bide / plain:.2f}" if plain else "-"
-    return f"{label:24}{_told(plain * scale, unit):>12}{_told(bide * scale, unit):>12}{ratio:>14}"
+    return f"{label:24}{_figure(plain * scale, unit):>12}{_figure(bide * scale, unit):>12}{ratio:>14}"
 
 
-def _told(value: float, unit: str) -> str:
+def _figure(value: float, unit: str) -> str:
     return f"{value:.2f} {unit}".strip()

@@ -160,7 +160,7 @@ def _on_a_port(
     for _ in range(5):
         port = _free_port()
         process = start(folder, port, environment or {})
-        if wait_until(lambda: process.poll() is not None or _answers(port)) and process.poll() is None:  # noqa: B023
+        if wait_until(lambda: process.poll() is not None or _answers(port)) and process.poll() is None:  # noqa: B023 - called at once
             return process, port
         end(process)
     raise RuntimeError(f"no server came up: {process.args!r}")

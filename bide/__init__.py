@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     if name not in ("AsyncClient", "Client"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import bide.client  # noqa: PLC0415 - as said above
+    import bide.client  # noqa: PLC0415 - it brings Celery and Redis
 
     found: object = getattr(bide.client, name)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -16,7 +16,7 @@ from bide import __version__, storage_digests
 from bide.crashpoints import reached
 from bide.errors import ConfigurationError, InvalidRequestError, StorageError
 from bide.storage_digests import Checksum
-from bide.storage_errors import boto_errors, http_status, storage_error
+from bide.storage_errors import as_storage_error, boto_errors, http_status
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -87,7 +87,7 @@ class Storage:
         file = BytesIO(content) if isinstance(content, bytes) else content
         size = file.seek(0, 2)
         about = {"ContentType": content_type, "Metadata": header_safe(metadata or {})}
-        with _errors(self.options.bucket, key):
+        with as_storage_error(self.options.bucket, key):
             if size > PART_BYTES if in_parts is None else in_parts:
                 return self._put_in_parts(key, file, size, about)
             return self._put_whole(key, file, sha256, about)
@@ -95,7 +95,7 @@ class Storage:
     def get(self, uri: str, *, max_bytes: int) -> bytes:
         """The content of `s3://bucket/key`, in any bucket that the access keys may read."""
         bucket, key = parse_uri(uri)
-        with _errors(bucket, key):
+        with as_storage_error(bucket, key):
             found = self.client.get_object(Bucket=bucket, Key=key)
             with closing(found["Body"]) as body:  # used as a context it gives the raw stream, and with it its errors
                 content = body.read(max_bytes + 1)
@@ -108,14 +108,14 @@ class Storage:
     def presign(self, uri: str, *, expires_seconds: int) -> str:
         """An address at which anyone may fetch `s3://bucket/key` until it expires; signing takes no request."""
         bucket, key = parse_uri(uri)
-        with _errors(bucket, key):
+        with as_storage_error(bucket, key):
             return self._public_client.generate_presigned_url(
                 "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_seconds
             )
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
-        with _errors(self.options.bucket, key):
+        with as_storage_error(self.options.bucket, key):
             try:
                 self.client.head_object(Bucket=self.options.bucket, Key=key)
             except boto_errors() as error:
@@ -126,7 +126,7 @@ class Storage:
 
     def remove(self, key: str, version: str = "") -> None:
         """Remove an object, for good where `version` names what a put has made of it."""
-        with _errors(self.options.bucket, key):
+        with as_storage_error(self.options.bucket, key):
             named: dict[str, Any] = {"VersionId": version} if version else {}
             self.client.delete_object(Bucket=self.options.bucket, Key=key, **named)
 
@@ -139,7 +139,7 @@ class Storage:
     def check(self) -> None:
         """Check that the bucket is there; raises `ConfigurationError` where an operator must act, or `StorageError`."""
         try:
-            with _errors(self.options.bucket, ""):
+            with as_storage_error(self.options.bucket, ""):
                 self.client.head_bucket(Bucket=self.options.bucket)
         except StorageError as error:
             if not error.permanent:
@@ -198,14 +198,6 @@ class Storage:
             self.client.abort_multipart_upload(**where)
 
 
-@contextmanager
-def _errors(bucket: str, key: str) -> Iterator[None]:
-    try:
-        yield
-    except boto_errors() as error:
-        raise storage_error(error, bucket=bucket, key=key) from error
-
-
 def parse_uri(uri: str) -> tuple[str, str]:
     """Bucket and key of `s3://bucket/key`; raises `InvalidRequestError`."""
     scheme, _, rest = uri.partition("://")
@@ -231,7 +223,7 @@ def header_safe(metadata: Mapping[str, str]) -> dict[str, str]:
 def _connect(options: StorageOptions) -> S3Client:
     boto_errors()
     import boto3.session  # noqa: PLC0415 - boto3 comes by an extra
-    from botocore.config import Config  # noqa: PLC0415 - as above
+    from botocore.config import Config  # noqa: PLC0415 - comes with boto3
 
     config = Config(
         signature_version="s3v4",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bide.errors import ConfigurationError, StorageError
@@ -69,6 +71,15 @@ def boto_errors() -> tuple[type[BotoCoreError], type[ClientError]]:
     except ImportError:
         raise ConfigurationError("object storage needs boto3: pip install 'bide[s3]'") from None
     return BotoCoreError, ClientError
+
+
+@contextmanager
+def as_storage_error(bucket: str, key: str) -> Iterator[None]:
+    """Raise boto3's errors of the block as `StorageError`; `key` is empty for the bucket itself."""
+    try:
+        yield
+    except boto_errors() as error:
+        raise storage_error(error, bucket=bucket, key=key) from error
 
 
 def storage_error(error: BotoCoreError | ClientError, *, bucket: str, key: str) -> StorageError:

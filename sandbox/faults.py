@@ -34,7 +34,7 @@ class Fault:
     """One thing that can be ordered."""
 
     stage: Stage
-    #: Where it can strike, and where it does unless the rule says otherwise.
+    #: The operations that it is made for, and those that it is for unless the rule says otherwise.
     operations: tuple[str, ...]
     usual: str
     #: The name of its own parameter, if it has one, and what that is unless given.

@@ -126,7 +126,7 @@ class Provider(ABC):
             raise RefusedError(self.refusal(400, f"sandbox: {error}")) from error
 
     def _spoiler(self, operation: str, text: str, orders: list[Rule]) -> Rule | None:
-        return self.world.rules.striking(self.name, operation, text, orders)
+        return self.world.rules.firing(self.name, operation, text, orders)
 
 
 async def _now(answer: web.Response | Awaitable[web.Response]) -> web.Response:

@@ -1,4 +1,4 @@
-"""Rules: which of the ordered faults strikes which request.
+"""Rules: which request meets which of the ordered faults.
 
 A rule comes from `POST /_sandbox/faults`, or from a prompt: "[fault:NAME]", "[fault:NAME:VALUE]",
 "[fault:NAME:VALUE key=value]".
@@ -31,7 +31,7 @@ class RuleError(ValueError):
 
 @dataclass
 class Rule:
-    """One order, and how often it has struck."""
+    """One order, and how often it has fired."""
 
     fault: str
     provider: str = "*"
@@ -42,7 +42,7 @@ class Rule:
     match: str = ""
     parameters: dict[str, Value] = field(default_factory=dict)
     chance: Random = field(default_factory=lambda: Random(0), repr=False)
-    #: Requests it applied to, and those it struck.
+    #: Requests that it applied to, and those that it fired for.
     seen: int = 0
     fired: int = 0
     #: Addresses a fault of the kind "once per file" has had.
@@ -70,8 +70,8 @@ class Rule:
             and self.match in text
         )
 
-    def strikes(self) -> bool:
-        """Whether it strikes this time; counts."""
+    def fires(self) -> bool:
+        """Whether the rule fires this time; counts."""
         self.seen += 1
         if self.seen <= self.after or (self.times is not None and self.fired >= self.times):
             return False
@@ -163,11 +163,11 @@ def _operation(name: str, wanted: Any) -> str:
     operation = str(wanted or fault.usual)
     if operation == "*" or operation in fault.operations:
         return operation
-    raise RuleError(f"{name} strikes {', '.join(fault.operations)} or *, not {operation!r}")
+    raise RuleError(f"{name} is a fault of {', '.join(fault.operations)} or *, not of {operation!r}")
 
 
 class Rulebook:
-    """All that is ordered; the first rule that strikes wins, a job's own orders before the general ones."""
+    """All that is ordered; the first rule that fires wins, a job's own orders before the general ones."""
 
     def __init__(self, *, seed: int = 0) -> None:
         self._seed = seed
@@ -199,10 +199,10 @@ class Rulebook:
         self._ordered.pop(digest, None)
         return orders
 
-    def striking(self, provider: str, operation: str, text: str, orders: list[Rule]) -> Rule | None:
+    def firing(self, provider: str, operation: str, text: str, orders: list[Rule]) -> Rule | None:
         """The one rule that spoils this request."""
         for rule in (*orders, *self.rules):
-            if rule.stage is not Stage.JOB and rule.applies(provider, operation, text) and rule.strikes():
+            if rule.stage is not Stage.JOB and rule.applies(provider, operation, text) and rule.fires():
                 return rule
         return None
 
@@ -211,5 +211,5 @@ class Rulebook:
         return {
             rule.fault: rule.value
             for rule in (*orders, *self.rules)
-            if rule.stage is Stage.JOB and rule.applies(provider, operation, text) and rule.strikes()
+            if rule.stage is Stage.JOB and rule.applies(provider, operation, text) and rule.fires()
         }

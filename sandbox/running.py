@@ -83,7 +83,7 @@ class Sandbox:
         self._call("POST", "faults", list(rules))
 
     def faults(self) -> list[dict[str, Any]]:
-        """The rules in force, and how often each has struck."""
+        """The rules in force, and how often each has fired."""
         rules: list[dict[str, Any]] = self._call("GET", "faults")
         return rules
 

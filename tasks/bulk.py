@@ -34,7 +34,7 @@ def bulk(*args: Any, **kwargs: Any) -> None:
     except BideError as error:  # Redis or object storage is away: the sweeper, or the schedule, comes again
         log.warning("bulk.look_put_off", run=named, reason=str(error))
     except Exception:
-        log.exception("bulk.look_broke", run=named)  # as above
+        log.exception("bulk.look_broke", run=named)  # the sweeper, or the schedule, comes again
     else:
         if run_id and seconds is not None:
             tools.dispatcher.look_at_run(run_id, countdown_seconds=seconds)

@@ -31,7 +31,7 @@ SPREAD = ("integration/test_embedded.py",)
 
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same tests, files that take longest first; within a file as they stand there."""
+    """The tests by file, the files that take longest first; within a file as they stand there."""
     return sorted(items, key=lambda item: _rank(item.nodeid))
 
 
@@ -43,7 +43,7 @@ def _rank(nodeid: str) -> int:
     return len(SLOWEST) + (FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS))
 
 
-class Dealer(LoadFileScheduling):  # type: ignore[misc]  # as above
+class Dealer(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out a file at a time, in the order of the tests."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:

@@ -80,8 +80,8 @@ process = Process(app)
 @celeryd_init.connect
 def _equip_worker(**_: Any) -> None:
     from workers.celery_patches.remote_control import register_revoke  # noqa: PLC0415 - only workers need it
-    from workers.celery_patches.retry_cost import cache_code  # noqa: PLC0415 - as above
-    from workers.health.heartbeat_step import HeartbeatStep  # noqa: PLC0415 - as above
+    from workers.celery_patches.retry_cost import cache_code  # noqa: PLC0415 - only workers need it
+    from workers.health.heartbeat_step import HeartbeatStep  # noqa: PLC0415 - only workers need it
 
     cache_code()
     register_revoke(lambda job_id: process.toolbox.canceler.cancel(job_id, known_only=True))

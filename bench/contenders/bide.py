@@ -64,8 +64,9 @@ class Bide(CeleryContender):
 
 
 class PinnedBide(Bide):
-    """The same as bide, each process kept on a CPU of its own (`taskset -c N` before the Procfile's command): its
-    threads then never wake another CPU.
+    """bide with each process on a CPU of its own, whose threads never wake another CPU.
+
+    `taskset -c N` stands before the Procfile's command.
     """
 
     name = "pinned"

@@ -9,26 +9,14 @@ from typing import Any
 from celery import Celery
 
 from bench import workload
+from bench.peers.celery_options import RELIABLE
 from bench.steps import steps
 
 #: Jobs that one worker does at once, a thread each.
 THREADS = 256
 
 app = Celery("blocking", broker=os.environ[workload.REDIS_VARIABLE], backend=os.environ[workload.REDIS_VARIABLE])
-app.conf.update(
-    task_default_queue="blocking",
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    worker_pool="threads",
-    worker_concurrency=THREADS,
-    worker_prefetch_multiplier=1,
-    worker_disable_rate_limits=True,
-    worker_enable_remote_control=False,
-    broker_connection_retry_on_startup=True,
-    # longer than a job takes, since a message that outlasts it is delivered again
-    broker_transport_options={"visibility_timeout": 60, "unacked_mutex_expire": 10},
-    result_expires=7 * 24 * 3600,
-)
+app.conf.update(**RELIABLE, task_default_queue="blocking", worker_concurrency=THREADS)
 
 
 @app.task(name="blocking.generate")

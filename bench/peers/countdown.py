@@ -8,29 +8,21 @@ from typing import Any
 from celery import Celery
 
 from bench import workload
+from bench.peers.celery_options import RELIABLE
 from bench.steps import steps
 
 SUBMIT_QUEUE, POLL_QUEUE, STORE_QUEUE = "countdown.submit", "countdown.poll", "countdown.store"
 
 app = Celery("countdown", broker=os.environ[workload.REDIS_VARIABLE], backend=os.environ[workload.REDIS_VARIABLE])
 app.conf.update(
+    **RELIABLE,
     task_routes={
         "countdown.generate": SUBMIT_QUEUE,
         "countdown.poll": POLL_QUEUE,
         "countdown.store": STORE_QUEUE,
     },
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
     task_ignore_result=True,
-    worker_pool="threads",
     worker_concurrency=workload.STEPS_AT_ONCE,
-    worker_prefetch_multiplier=1,
-    worker_disable_rate_limits=True,
-    worker_enable_remote_control=False,
-    broker_connection_retry_on_startup=True,
-    # longer than a countdown and a late poll, since a message that outlasts it is delivered again and again
-    broker_transport_options={"visibility_timeout": 60, "unacked_mutex_expire": 10},
-    result_expires=7 * 24 * 3600,
 )
 
 

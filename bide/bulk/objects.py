@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 from bide.errors import StorageError
 from bide.storage import Storage, parse_uri
-from bide.storage_errors import boto_errors, storage_error
+from bide.storage_errors import as_storage_error
 
 #: The longest line of a file of results [bytes]: a request, its outputs and a failure are far below.
 MAX_LINE_BYTES = 4 * 1024 * 1024
@@ -16,13 +16,13 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 def keys(storage: Storage, prefix: str) -> list[str]:
     """The keys that begin with `prefix`, in order."""
     pages = storage.client.get_paginator("list_objects_v2").paginate(Bucket=storage.options.bucket, Prefix=prefix)
-    with _errors(storage.options.bucket, prefix):
+    with as_storage_error(storage.options.bucket, prefix):
         return sorted(entry["Key"] for page in pages for entry in page.get("Contents", ()))
 
 
 def lines(storage: Storage, key: str) -> Iterator[bytes]:
     """The lines of an object that are not empty; they are read as the caller takes them."""
-    with _errors(storage.options.bucket, key):
+    with as_storage_error(storage.options.bucket, key):
         found = storage.client.get_object(Bucket=storage.options.bucket, Key=key)
         with closing(found["Body"]) as body:
             begun = b""
@@ -47,7 +47,7 @@ def part(storage: Storage, uri: str, *, first: int, count: int) -> bytes:
 
 def _range(storage: Storage, uri: str, wanted: str, count: int) -> bytes:
     bucket, key = parse_uri(uri)
-    with _errors(bucket, key):
+    with as_storage_error(bucket, key):
         found = storage.client.get_object(Bucket=bucket, Key=key, Range=wanted)
         with closing(found["Body"]) as body:
             return body.read(count)
@@ -56,7 +56,7 @@ def _range(storage: Storage, uri: str, wanted: str, count: int) -> bytes:
 def metadata(storage: Storage, key: str) -> dict[str, str]:
     """The metadata of an object; empty where there is no such object."""
     try:
-        with _errors(storage.options.bucket, key):
+        with as_storage_error(storage.options.bucket, key):
             return storage.client.head_object(Bucket=storage.options.bucket, Key=key)["Metadata"]
     except StorageError as error:
         if not error.permanent:
@@ -66,13 +66,5 @@ def metadata(storage: Storage, key: str) -> dict[str, str]:
 
 def remove(storage: Storage, key: str) -> None:
     """Delete an object; a missing one is no error."""
-    with _errors(storage.options.bucket, key):
+    with as_storage_error(storage.options.bucket, key):
         storage.client.delete_object(Bucket=storage.options.bucket, Key=key)
-
-
-@contextmanager
-def _errors(bucket: str, key: str) -> Iterator[None]:
-    try:
-        yield
-    except boto_errors() as error:
-        raise storage_error(error, bucket=bucket, key=key) from error

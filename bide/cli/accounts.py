@@ -45,17 +45,17 @@ def pause(provider: str, account: str | None, reason: str, broker: str | None, a
 @click.command()
 @_account
 def resume(provider: str, account: str | None, broker: str | None, as_json: bool) -> None:
-    """End the pause of a provider, or of one ACCOUNT of it, and any hold."""
+    """End the pause of a provider, or of one ACCOUNT of it, and close its circuit breaker."""
     with ledger_at(broker) as ledger:
         done = {name: ledger.accounts.resume(name) for name in _named(ledger, provider, account)}
-        outcomes = ("submits again, within seconds", "was neither paused nor held")
+        outcomes = ("submits again, within seconds", "was neither paused nor kept back by its circuit breaker")
         _print(ledger, done, outcomes, as_json=as_json)
 
 
 def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountName]:
     """The account of that name; without a name the provider's default one and all that ever had a job."""
     from bide.ledger import AccountName  # noqa: PLC0415 - Redis takes a while, and --help does not need it
-    from bide.providers import installed  # noqa: PLC0415 - as above
+    from bide.providers import installed  # noqa: PLC0415 - slow to import, and --help does not need it
 
     known = [name for name in ledger.accounts.names() if name.provider == provider]
     if not known and provider not in (there := installed()):

@@ -11,7 +11,7 @@ from bide.errors import JobFailed
 ADVICE = {
     FailureCode.INVALID_REQUEST: "mend the request and submit it again; nothing was bought",
     FailureCode.REJECTED: "the provider refused it: mend the request or the account, as it says; nothing was bought",
-    FailureCode.UNAUTHORIZED: "check the account's API_KEY and its standing with the provider; nothing was bought",
+    FailureCode.UNAUTHORIZED: "check the account's API_KEY and its state at the provider; nothing was bought",
     FailureCode.GENERATION_FAILED: "the provider took it and could not make it, and may have charged for it",
     FailureCode.DEADLINE: "give it more time (--deadline); look at the provider's own list before buying it again",
     FailureCode.LOST: "the provider no longer knows it and may have charged for it: ask the provider, or submit again",
@@ -58,7 +58,7 @@ def explain_redis(error: Exception) -> str:
         return ""
     from kombu.exceptions import OperationalError  # noqa: PLC0415 - slow to import, and no error of a mistyped command
 
-    from bide.redis_errors import is_away, why_away  # noqa: PLC0415 - as above
+    from bide.redis_errors import is_away, why_away  # noqa: PLC0415 - slow to import, and --help does not need it
 
     cause = error.__cause__ if isinstance(error, OperationalError) and error.__cause__ else error
     return f"Redis {why_away(cause)}" if is_away(cause) else ""

@@ -74,8 +74,8 @@ def replay(
     old: str, codes: tuple[str, ...], run_id: str | None, broker: str | None, waiting: bool, **options: Any
 ) -> None:
     """Buy the failed rows of a run again, as a new run; unconfirmed ones never."""
-    from bide.bulk import replay as replays  # noqa: PLC0415 - as above
-    from bide.bulk.intake import take_in  # noqa: PLC0415 - as above
+    from bide.bulk import replay as replays  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.intake import take_in  # noqa: PLC0415 - slow to import, and --help does not need it
 
     replays.check_codes(codes)
     with deployed(broker) as deployment:
@@ -173,9 +173,9 @@ def cancel(run_id: str, broker: str | None) -> None:
 @click.option("--state", "states", multiple=True, help="Only rows that ended so. Repeatable.")
 def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     """Show what came of a run, as it lies in object storage."""
-    from bide.bulk import results as parts  # noqa: PLC0415 - as above
-    from bide.bulk.names import check_run_id, summary_key  # noqa: PLC0415 - as above
-    from bide.bulk.summary import MAX_SUMMARY_BYTES  # noqa: PLC0415 - as above
+    from bide.bulk import results as parts  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.names import check_run_id, summary_key  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.summary import MAX_SUMMARY_BYTES  # noqa: PLC0415 - slow to import, and --help does not need it
 
     environment = local_environment()
     storage = object_store(environment)
@@ -205,8 +205,8 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
 @broker_option
 def refresh(run_id: str, broker: str | None) -> None:
     """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""
-    from bide.bulk.refresh import refresh as bring_in  # noqa: PLC0415 - as above
-    from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - as above
+    from bide.bulk.refresh import refresh as bring_in  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - slow to import, and --help does not need it
 
     with deployed(broker) as deployment:
         new_states = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
@@ -216,7 +216,7 @@ def refresh(run_id: str, broker: str | None) -> None:
 
 
 def _print_estimate(intake: Intake, environment: dict[str, str], given: dict[str, Any]) -> None:
-    from bide.bulk.rates import check_budget, estimate, prices  # noqa: PLC0415 - as above
+    from bide.bulk.rates import check_budget, estimate, prices  # noqa: PLC0415 - slow to import, and --help does not need it
 
     intake.check()
     options = run_options(given)
@@ -229,8 +229,8 @@ def _print_estimate(intake: Intake, environment: dict[str, str], given: dict[str
 def _begin(
     deployment: Deployment, intake: Intake, *, run_id: str, source: str, waiting: bool, given: dict[str, Any]
 ) -> None:
-    from bide.bulk.rates import check_budget, prices  # noqa: PLC0415 - as above
-    from bide.bulk.start import start  # noqa: PLC0415 - as above
+    from bide.bulk.rates import check_budget, prices  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.start import start  # noqa: PLC0415 - slow to import, and --help does not need it
 
     intake.check()
     known = prices(deployment.environment, (account.provider for account in intake.accounts))

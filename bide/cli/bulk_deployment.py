@@ -58,8 +58,8 @@ class Deployment:
 def deployed(broker: str | None) -> Iterator[Deployment]:
     """The deployment of the broker; raises `ClickException` where the broker does not answer."""
     from bide.bulk.runs import Runs  # noqa: PLC0415 - takes a while, and --help does not need it
-    from bide.client.post import Post  # noqa: PLC0415 - as above
-    from bide.redis_client import results_at  # noqa: PLC0415 - as above
+    from bide.client.post import Post  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.redis_client import results_at  # noqa: PLC0415 - slow to import, and --help does not need it
 
     environment = client_environment(broker)
     broker_url = environment["BIDE_BROKER_URL"]

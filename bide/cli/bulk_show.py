@@ -82,7 +82,7 @@ def table(progress: Mapping[str, Any]) -> list[str]:
 def sheet_lines(storage: Storage, run_id: str, environment: Mapping[str, str]) -> list[str]:
     """Where a run's contact sheet is opened: by the pages, where they are known, else by a signed address."""
     from bide.bulk.names import sheet_key  # noqa: PLC0415 - takes a while, and --help does not need it
-    from bide.errors import StorageError  # noqa: PLC0415 - as above
+    from bide.errors import StorageError  # noqa: PLC0415 - slow to import, and --help does not need it
 
     key = sheet_key(run_id)
     try:

@@ -122,8 +122,8 @@ def _client(broker: str | None) -> Iterator[Client]:
 
 @contextmanager
 def _ledger(broker: str | None) -> Iterator[Ledger]:
-    from bide.ledger import Ledger  # noqa: PLC0415 - as Celery above
-    from bide.ledger.connection import connect  # noqa: PLC0415 - as Celery above
+    from bide.ledger import Ledger  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger.connection import connect  # noqa: PLC0415 - slow to import, and --help does not need it
 
     environment = client_environment(broker)
     url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
@@ -138,10 +138,10 @@ def sentinel_master(environment: Mapping[str, str]) -> str:
 
 
 def _check_answers(url: str, master: str) -> None:
-    import redis  # noqa: PLC0415 - as Celery above
+    import redis  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    from bide.redis_client import connect  # noqa: PLC0415 - as Celery above
-    from bide.redis_errors import refusal  # noqa: PLC0415 - as Celery above
+    from bide.redis_client import connect  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.redis_errors import refusal  # noqa: PLC0415 - slow to import, and --help does not need it
 
     try:
         with connect(
@@ -166,8 +166,8 @@ def object_store(environment: Mapping[str, str]) -> Storage | None:
     bucket = environment.get("BIDE_S3__BUCKET")
     if not bucket:
         return None
-    from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - as Celery above
-    from bide.storage_digests import CHECKSUMS  # noqa: PLC0415 - as Celery above
+    from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.storage_digests import CHECKSUMS  # noqa: PLC0415 - slow to import, and --help does not need it
 
     export_store_variables(environment)
     endpoint = environment.get("BIDE_S3__ENDPOINT_URL")

@@ -34,7 +34,7 @@ MOST_ADDRESSES = 4
 def explain(job_id: str, broker: str | None, as_json: bool) -> None:
     """Tell a job's story: what happened, why it waits, what comes next, what to do."""
     from bide.ledger.processes import running  # noqa: PLC0415 - Redis takes a while, and --help does not need it
-    from bide.ledger.snapshot import take_snapshot  # noqa: PLC0415 - as above
+    from bide.ledger.snapshot import take_snapshot  # noqa: PLC0415 - slow to import, and --help does not need it
 
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)
@@ -65,8 +65,8 @@ def explained(
 ) -> dict[str, Any]:
     """The whole story as JSON; times are ISO 8601 in UTC. `processes` are those that run."""
     from bide.cli.obstacles import obstacles  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
-    from bide.describe import describe  # noqa: PLC0415 - as above
-    from bide.ledger import timeline  # noqa: PLC0415 - as above
+    from bide.describe import describe  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger import timeline  # noqa: PLC0415 - slow to import, and --help does not need it
 
     record = snapshot.record
     failure = record.failure if record.text("error") and record.text("state") != "queued" else None
@@ -110,7 +110,7 @@ def explained(
 
 def _to_do(snapshot: JobSnapshot, failure: Failure | None, missing: list[str]) -> str:
     """What a person does about the job: about its account, the processes and the store, else by its state."""
-    from bide.cli.advice import remedy  # noqa: PLC0415 - as above
+    from bide.cli.advice import remedy  # noqa: PLC0415 - slow to import, and --help does not need it
 
     record, to_do = snapshot.record, list(missing)
     if snapshot.account_state.paused and record.text("state") == "queued":
@@ -123,7 +123,7 @@ def _to_do(snapshot: JobSnapshot, failure: Failure | None, missing: list[str]) -
 
 def _replay(record: Record, failure: Failure | None) -> str | None:
     """How a failed job is bought again; None where that is not possible, or would end in the same way."""
-    from bide.contract import FailureCode  # noqa: PLC0415 - as above
+    from bide.contract import FailureCode  # noqa: PLC0415 - slow to import, and --help does not need it
 
     if record.text("run"):
         return f"`bide bulk replay {record.text('run')}` buys the failed rows of its run again, as a new run"
@@ -134,10 +134,10 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
 
 def _poll_timing(snapshot: JobSnapshot) -> str | None:
     """Why a job's polls are timed so, by the provider's own plan; the command does not know the worker's settings."""
-    from bide.errors import BideError  # noqa: PLC0415 - as above
-    from bide.polling.duration_model import DurationModel  # noqa: PLC0415 - as above
-    from bide.polling.timing import why  # noqa: PLC0415 - as above
-    from bide.providers import find  # noqa: PLC0415 - as above
+    from bide.errors import BideError  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.polling.duration_model import DurationModel  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.polling.timing import why  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
     record, duration_model = snapshot.record, DurationModel.from_text(snapshot.duration_model)
     estimate = record.number("estimate") or None

@@ -113,7 +113,7 @@ def wanted_of(
 ) -> Wanted:
     """The jobs that the options ask for; codes without states mean jobs that ended badly."""
     from bide.contract import FailureCode, JobState  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
-    from bide.ledger.listing import UNDER_WAY, Wanted  # noqa: PLC0415 - as above
+    from bide.ledger.listing import UNDER_WAY, Wanted  # noqa: PLC0415 - slow to import, and --help does not need it
 
     if unknown := sorted(set(codes) - set(FailureCode)):
         raise click.UsageError(f"--code: there is no {', '.join(unknown)}; there are {', '.join(FailureCode)}")
@@ -125,7 +125,7 @@ def wanted_of(
 
 def search(ledger: Ledger, wanted: Wanted, *, most: int) -> Found:
     """The jobs that are wanted."""
-    from bide.ledger.listing import Listing  # noqa: PLC0415 - as above
+    from bide.ledger.listing import Listing  # noqa: PLC0415 - slow to import, and --help does not need it
 
     return Listing(ledger.executor).search(wanted, most=most)
 

@@ -115,7 +115,7 @@ def _print(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool
 def described(record: Record) -> dict[str, Any]:
     """One unconfirmed job as JSON: its account, since when it is unconfirmed, and why."""
     from bide.describe import describe  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
-    from bide.ledger.unconfirmed import remarks  # noqa: PLC0415 - as above
+    from bide.ledger.unconfirmed import remarks  # noqa: PLC0415 - slow to import, and --help does not need it
 
     since = record.moment("intended")
     return {

@@ -73,7 +73,7 @@ def object_store(
         import boto3  # noqa: F401, PLC0415 - comes with an extra that most callers do not need
     except ImportError:
         raise ConfigurationError("object storage needs boto3: pip install 'bide[s3]'") from None
-    from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - as above
+    from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - it needs boto3
 
     return Storage(
         StorageOptions(

@@ -33,12 +33,12 @@ class AccountScripts:
         return self._executor.accounts()
 
     def admit(self, account: AccountName, *, most: int = 200) -> Messages:
-        """Let the head of the line in, as far as there is room."""
+        """Let the head of the line in, as far as there is room; returns what to send."""
         script = scripts.account.Admit(most=most)
         return messages_of(account, self._executor.run(account, script))
 
     def count_clocks(self, account: AccountName) -> dict[str, int]:
-        """How many jobs stand on each clock and list."""
+        """The number of jobs on each clock and list, by its name."""
         names = ("queued", "lease", "due", "unconfirmed")
         pipeline = self._executor.pipeline()
         for name in names:
@@ -47,7 +47,7 @@ class AccountScripts:
         return dict(zip((*names, "inflight"), self._executor.execute(pipeline), strict=True))
 
     def count_jobs(self, account: AccountName) -> dict[str, StateCount]:
-        """How many live jobs are in which state, and how old the oldest is; at most 50,000 of each clock."""
+        """The live jobs by state: their number, and the age of the oldest; at most 50,000 of each clock are read."""
         return count_jobs(self._executor, account)
 
     # Sweeping
@@ -55,26 +55,26 @@ class AccountScripts:
     def sweep(
         self, account: AccountName, *, backlog: Iterable[str] = (), page: int = 200
     ) -> tuple[Messages, list[Repair], bool]:
-        """Mend one page of what ran out on this account's clocks. `backlog`: queues that have messages waiting.
+        """Mend one page of what ran out on the account's clocks. `backlog`: queues that have messages waiting.
 
-        What to send, what was mended, and whether the page was full, so that more may wait.
+        Returns what to send, what was mended, and whether the page was full, so that more may wait.
         """
         script = _sweep(account, self._executor.timing.most_crashes, backlog, page)
         hints, round_, repairs, full = self._executor.run(account, script)
         return messages_of(account, (hints, round_)), [Repair(*repair) for repair in repairs], bool(full)
 
     def watch(self, account: AccountName) -> None:
-        """Note that a process is alive while another sweeps the account; if that one dies, it is no silence."""
+        """Note that a process is alive while another one sweeps the account: the sweeper's death is then no silence."""
         self._executor.run(account, scripts.account.Watch())
 
     # Breaker and pause
 
     def block_submits(self, account: AccountName, *, seconds: float, reason: str) -> bool:
-        """Open the breaker for a while: the provider refuses the account. False: it was open for that already."""
+        """Open the breaker for some time, as the provider refuses the account. False: it was open for that already."""
         return bool(self._executor.run(account, scripts.account.BlockSubmits(seconds=seconds, reason=reason)))
 
     def pause(self, account: AccountName, *, reason: str, by: Literal["bide", "operator"]) -> bool:
-        """No submits of this account until it is resumed. False: it was paused already."""
+        """Stop the account's submits until it is resumed. False: it was paused already."""
         self._executor.reach(lambda server: server.sadd(ACCOUNTS_KEY, str(account)))
         return bool(self._executor.run(account, scripts.account.Pause(reason=reason[:300], by=by)))
 
@@ -83,7 +83,7 @@ class AccountScripts:
         return bool(self._executor.run(account, scripts.account.Resume()))
 
     def state(self, account: AccountName) -> AccountState:
-        """The breaker and the pause of an account now."""
+        """The account's breaker and pause, as they are now."""
         pipeline = self._executor.pipeline()
         pipeline.hmget(f"{prefix(account)}account", FIELDS)
         pipeline.time()
@@ -94,9 +94,9 @@ class AccountScripts:
     # Duration models
 
     def learn(self, account: AccountName, news: Sequence[tuple[str, str, str]]) -> list[str]:
-        """Replace the duration models of some operations: (operation, what it was, what it is now).
+        """Replace the duration models of some operations: (operation, the model it was made from, the new model).
 
-        Returns what holds now for each: another process's model, where that one was faster, to be built upon.
+        Returns the model of each operation that counts now: another process's, where that one was faster.
         """
         script = scripts.account.Learn(news=[scripts.account.Model(*each) for each in news])
         return list(self._executor.run(account, script))

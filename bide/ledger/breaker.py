@@ -43,7 +43,7 @@ class AccountState:
 
     @property
     def trouble(self) -> str:
-        """In words, why it submits nothing or less than it might; '' where it is well."""
+        """Why the account submits nothing, or less than it might, in words; '' where it is well."""
         if self.paused:
             since = f" since {self.paused_at:%Y-%m-%d %H:%M:%S} UTC" if self.paused_at else ""
             return f"paused by {self.paused_by or 'bide'}{since}: {self.paused}"

@@ -23,7 +23,7 @@ OWED, UNDELIVERED = "callbacks", "undelivered"
 
 
 class Outcome(StrEnum):
-    """What came of one attempt."""
+    """The outcome of one attempt."""
 
     DELIVERED = "delivered"
     AGAIN = "again"
@@ -80,12 +80,12 @@ class CallbackScripts:
         return seconds is not None and seconds <= 0
 
     def due_in(self, account: AccountName) -> float | None:
-        """How long until the next of the account's callbacks is to be sent [seconds]; None where none is owed."""
+        """The time until the account's next callback is to be sent [seconds]; None where none is owed."""
         first = self._executor.reach(lambda server: server.zrange(prefix(account) + OWED, 0, 0, withscores=True))
         return float(first[0][1]) - self._executor.now() if first else None
 
     def claim(self, account: AccountName, *, most: int, seconds: float) -> list[Owed]:
-        """Claim callbacks that are due; one whose outcome is not recorded within `seconds` is due again."""
+        """Claim callbacks that are due; a callback without an outcome within `seconds` is due again."""
         reply = self._executor.run(account, scripts.callbacks.Claim(most=most, claim_seconds=seconds))
         return [Owed(account, one[0], int(one[1]), int(one[2]), float(one[3]), one[4]) for one in reply]
 
@@ -95,7 +95,7 @@ class CallbackScripts:
         self._executor.run(account, scripts.callbacks.Postpone(waiting=each))
 
     def tried(self, owed: Owed, outcome: Outcome, *, seconds: float = 0.0, note: str = "") -> None:
-        """Record what came of an attempt; `seconds` until the next one (AGAIN)."""
+        """Record the outcome of an attempt; `seconds`: the time until the next one (AGAIN)."""
         script = scripts.callbacks.Tried(
             id=owed.job_id,
             number_of_end=str(owed.number),
@@ -106,7 +106,7 @@ class CallbackScripts:
         self._executor.run(owed.account, script)
 
     def replay(self, account: AccountName, job_id: str) -> bool:
-        """Have the callback of a job's last end sent anew; False: it has no end, or it asked for no callback."""
+        """Have the callback of a job's last end sent anew. False: the job has no end, or asked for no callback."""
         script = scripts.callbacks.Replay(id=job_id)
         return bool(self._executor.run(account, script))
 
@@ -125,7 +125,7 @@ class CallbackScripts:
 
 
 def webhook_id(record: Record, number: int) -> str:
-    """The id of a job's end in the headers of its callback: the same for each attempt, another for each end."""
+    """The id of a job's end in the headers of its callback: one for all attempts, another for the next end."""
     text = f"{record.account}:{record.job_id}:{record.text('created')}:{number}"
     return f"msg_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 

@@ -1,4 +1,4 @@
-"""How many jobs of an account are in which state, and how old the oldest is: for metrics, read page by page."""
+"""Counts an account's jobs by state, with the age of the oldest, for metrics; they are read page by page."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ ANSWERING = "answering"
 
 @dataclass
 class StateCount:
-    """Jobs of one state."""
+    """The number of jobs in one state, and the age of the oldest."""
 
     jobs: int = 0
     #: When the oldest of them was created [seconds since the epoch], 0 where there is none.
     oldest: float = 0.0
 
     def add(self, jobs: int, oldest: float) -> None:
-        """Count more of them."""
+        """Count further jobs of the state."""
         self.jobs += jobs
         self.oldest = min(filter(None, (self.oldest, oldest)), default=0.0)
 
 
 def count_jobs(executor: Executor, account: AccountName) -> dict[str, StateCount]:
-    """All states of live jobs, also those that none is in; at most 50,000 jobs of each clock are counted."""
+    """The counts of all states of live jobs, also of those without a job; of each clock 50,000 are read at most."""
     found = {state: StateCount() for state in ("queued", "submitting", "running", "storing", "unconfirmed", ANSWERING)}
     for clock in ("queued", "lease", "due", "unconfirmed"):
         for state, jobs, oldest in _count(executor, account, clock):

@@ -22,7 +22,7 @@ ANSWER_SECONDS = 10.0
 
 
 class Patience(Retry):
-    """Retries for a length of time, in which all the retries count that redis-py nests: command, ping, connection."""
+    """Retries for a length of time, over all the retries that redis-py nests: command, ping, connection."""
 
     _begun = threading.local()
 
@@ -31,7 +31,7 @@ class Patience(Retry):
         self._seconds = seconds
 
     def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        """As redis-py's; the last error is raised once the time is over."""
+        """Call `do`, as redis-py's `Retry` does; raises the last error once the time is over."""
         if outermost := not hasattr(self._begun, "at"):
             self._begun.at = time.monotonic()
 
@@ -61,7 +61,7 @@ class Patience(Retry):
 def connect(url: str, *, sentinel_master: str = redis_client.SENTINEL_MASTER) -> redis.Redis:
     """A client for the ledger: patient with a restarting server, decoding to text.
 
-    Scripts may so run twice; each of them is written to do nothing the second time.
+    A script may therefore run twice; each one is written to do nothing the second time.
     """
     return redis_client.connect(
         url,

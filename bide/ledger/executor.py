@@ -1,4 +1,4 @@
-"""What the parts of the ledger share: Redis, the scripts, the limits of accounts, and the timing."""
+"""The collaborators of all parts of the ledger: Redis, the scripts, the limits of accounts, and the timing."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Executor:
         self._scripts = Scripts(server)
 
     def run(self, account: AccountName, script: Script) -> Any:
-        """What one script returns, run on the keys of `account`."""
+        """The reply of one script, run on the keys of `account`."""
         script.bind(lambda: self.limits(account), self.timing)
         now = "" if self.clock is None else repr(self.clock())
         return self._scripts.run(prefix(account), script, now=now)
 
     def reach(self, read: Callable[[redis.Redis], Any]) -> Any:
-        """What `read` returns, which is given the client."""
+        """The value of `read`, which is called with the client."""
         try:
             return read(self.server)
         except redis.RedisError as error:
@@ -52,7 +52,7 @@ class Executor:
         return self.server.pipeline(transaction=False)
 
     def execute(self, pipeline: Any) -> list[Any]:
-        """What all the reads of a pipeline give."""
+        """The values of all reads of a pipeline."""
         return list(self.reach(lambda _: pipeline.execute()))
 
     def accounts(self) -> list[AccountName]:
@@ -68,5 +68,5 @@ class Executor:
 
 
 def error_of(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
-    """A failure as it stands in a record; without an id where the record itself says whose it is."""
+    """A failure as a record has it; without a job id where the record itself gives that."""
     return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()

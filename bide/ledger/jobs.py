@@ -29,7 +29,7 @@ class JobScripts:
     # A message for a job
 
     def open(self, job_id: str, request: GenerateRequest, *, deadline_seconds: float, signature: str = "") -> Step:
-        """Write the record, or find it: OPENED, FOLLOW, CONFLICT or VERSION."""
+        """Write the record, or find it; the verb is OPENED, FOLLOW, CONFLICT or VERSION."""
         return self._step(job_id, AccountName.of(request), "", request, deadline_seconds, signature, take=False)
 
     def step(
@@ -42,7 +42,7 @@ class JobScripts:
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
         signature: str = "",
     ) -> Step:
-        """Open or find the record and take the step it allows, under a lease named `token`."""
+        """Open or find the record, and take the step that it allows, under a lease named `token`."""
         return self._step(job_id, account, token, request, deadline_seconds, signature, take=True)
 
     def _step(
@@ -138,7 +138,7 @@ class JobScripts:
         return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
 
     def answered(self, account: AccountName, job_id: str, *, leader: str = "", known_state: str = "") -> Messages:
-        """The caller of `job_id` knows how its job (or its `leader`) ended.
+        """Record that the caller of `job_id` has the end of its job (or of its `leader`); returns what to send.
 
         `known_state`: the state of the leader that this caller knows. Where the leader has another by now, the
         caller gets a message again.
@@ -153,7 +153,7 @@ class JobScripts:
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
 
     def cancel_unknown(self, job_id: str) -> None:
-        """Cancel a job that is not opened yet: the worker that opens it finds it canceled, and nothing is bought."""
+        """Cancel a job that is not opened yet: the worker that opens it finds it canceled, and buys nothing."""
         failure = Failure(code=FailureCode.CANCELED, message=CANCELED, job_id=job_id)
         kept_seconds = self._executor.timing.retention_seconds
         self._executor.reach(
@@ -163,7 +163,7 @@ class JobScripts:
     # Leases
 
     def renew_leases(self, account: AccountName, leases: Sequence[tuple[str, str]]) -> list[str]:
-        """Renew (job id, token) leases; returns the ids of those that are lost."""
+        """Renew leases (job id, token); returns the ids of those that are lost."""
         each = [scripts.account.Lease(*lease) for lease in leases]
         script = scripts.account.Renew(leases=each)
         return list(self._executor.run(account, script))
@@ -171,7 +171,7 @@ class JobScripts:
     # Reading
 
     def read(self, account: AccountName, job_id: str) -> Record | None:
-        """One record with its request; None where there is none."""
+        """One record with its request; None where the account has none of that id."""
         pipeline = self._executor.pipeline()
         pipeline.hgetall(f"{prefix(account)}job:{job_id}")
         pipeline.hget(f"{prefix(account)}body:{job_id}", "request")
@@ -179,11 +179,11 @@ class JobScripts:
         return Record(job_id, account, fields, request or "") if fields else None
 
     def followers(self, account: AccountName, job_id: str) -> dict[str, str]:
-        """Ids and signatures of the callers that wait for this job's result besides its own."""
+        """The signatures of the callers that wait for this job's result besides its own, by their ids."""
         return dict(self._executor.reach(lambda server: server.hgetall(f"{prefix(account)}followers:{job_id}")))
 
     def find(self, job_id: str) -> Record | None:
-        """The record of a job whose account is not known."""
+        """The record of a job whose account is not known; None where no account has one of that id."""
         names = self._executor.accounts()
         pipeline = self._executor.pipeline()
         for name in names:

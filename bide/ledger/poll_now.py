@@ -16,7 +16,7 @@ MOST_POLLS = 5
 
 
 class PollNowOutcome(StrEnum):
-    """What came of a call."""
+    """The outcome of a call."""
 
     POLLED_NOW = "hastened"  # the job is polled now
     NOTED = "noted"  # a poll is under way, another one follows it

@@ -26,16 +26,16 @@ class PollScripts:
         return Claim(True, tuple(map(claimed_of, reply[1])), round_of(account, reply[2]), float(reply[3]))
 
     def reclaim(self, account: AccountName, job_ids: Iterable[str]) -> None:
-        """Keep the claims on jobs whose answers are still awaited."""
+        """Renew the claims on jobs whose answers are still awaited."""
         self._executor.run(account, scripts.account.Reclaim(ids=[*job_ids]))
 
     def record(self, account: AccountName, outcomes: Iterable[Polled]) -> Messages:
-        """Record what polls of claimed jobs came to."""
+        """Record the outcomes of polls of claimed jobs; returns what to send."""
         script = scripts.account.Polled(outcomes=[_outcome(polled) for polled in outcomes])
         return messages_of(account, self._executor.run(account, script))
 
     def poll_now(self, account: AccountName, job_id: str) -> tuple[PollNowOutcome, Messages]:
-        """Poll this job now, if it is at the provider and calls have not had it polled too often."""
+        """Have this job polled now, if it is at the provider and calls have not had it polled too often."""
         script = scripts.job.PollNow(id=job_id, gap_seconds=GAP_SECONDS, most=MOST_POLLS)
         outcome, round_ = self._executor.run(account, script)
         return PollNowOutcome(outcome), Messages(round=round_of(account, round_))

@@ -1,4 +1,4 @@
-"""What goes into the ledger and comes out of it, as values."""
+"""The values that go into the ledger and come out of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long things may take before the ledger acts on them [seconds]."""
+    """The times after which the ledger acts [seconds]."""
 
     lease_seconds: float = 10.0
     hint_seconds: float = 15.0
@@ -64,7 +64,7 @@ class Timing:
 
 
 class Verb(StrEnum):
-    """What a message for a job leads to."""
+    """The step that a message for a job leads to."""
 
     SUBMIT = "submit"
     STORE = "store"
@@ -79,7 +79,7 @@ class Verb(StrEnum):
 
 
 class Concluded(Enum):
-    """What came of a job that was to end; true only where it has ended so."""
+    """The outcome of `conclude`; true only where the job has ended as it was to end."""
 
     NOT_OURS = 0  # another worker's to end
     ENDED = 1
@@ -113,7 +113,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Messages:
-    """What a script asks to be sent; losing it does no harm, the sweeper asks again."""
+    """The messages that a script asks for; a lost one does no harm, since the sweeper asks again."""
 
     hints: tuple[Hint, ...] = ()
     round: Round | None = None
@@ -158,7 +158,7 @@ class Record:
 
     @property
     def failure(self) -> Failure:
-        """How the job ended badly, completed by what the record knows."""
+        """The failure that the job ended with, completed by the record's fields."""
         failure = Failure.model_validate_json(self.text("error"))
         known = {
             "job_id": self.job_id,
@@ -183,7 +183,7 @@ class Record:
 
     @property
     def outputs(self) -> tuple[Media, ...]:
-        """The recorded result addresses; () where the provider must be asked again."""
+        """The recorded addresses of results; () where the provider must be asked again."""
         return decode_media(self.text("outputs"))
 
 
@@ -194,7 +194,7 @@ def stored_in(result: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Step:
-    """What to do with a message, and the record to do it with (for SUBMIT, STORE and ANSWER)."""
+    """The step that a message leads to, and the record for it (for SUBMIT, STORE and ANSWER)."""
 
     verb: Verb
     record: Record | None = None
@@ -241,7 +241,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Polled:
-    """What one poll came to.
+    """The outcome of one poll.
 
     `kind`: running and trouble come up again after `seconds`; ended goes on to be stored (`value`: its addresses);
     failed ends the job (`value`: the error).
@@ -266,7 +266,7 @@ class Polled:
 
 @dataclass(frozen=True)
 class Repair:
-    """Something the sweeper mended; `job_id` is '' where it concerns the whole account."""
+    """One repair of the sweeper; `job_id` is '' where it concerns the whole account."""
 
     job_id: str
     what: str
@@ -275,8 +275,8 @@ class Repair:
 def encode_media(outputs: tuple[Media, ...], *, can_ask: bool = True) -> str:
     """Addresses for the record; '' where the result must be asked for again, since it has no place in Redis.
 
-    Inline results have none, nor have addresses of more than `MAX_ADDRESSES_BYTES`. Of the latter the first ones are
-    recorded, one at least, where the provider can't be asked (not `can_ask`).
+    Inline results have no place in Redis, nor have addresses of more than `MAX_ADDRESSES_BYTES`. Where the provider
+    can't be asked (not `can_ask`), the first of these are recorded, one at least.
     """
     if any(media.content for media in outputs):
         return ""
@@ -289,6 +289,6 @@ def encode_media(outputs: tuple[Media, ...], *, can_ask: bool = True) -> str:
 
 
 def decode_media(text: str) -> tuple[Media, ...]:
-    """The reverse of `encode_media`."""
+    """Addresses out of the record: the reverse of `encode_media`."""
     entries: list[list[Any]] = json.loads(text) if text else []
     return tuple(Media(role=role, url=url, fallback_urls=tuple(fallbacks)) for role, url, *fallbacks in entries)

@@ -1,4 +1,4 @@
-"""Reads what the scripts reply: lists of strings and numbers, into values."""
+"""Makes values of the scripts' replies, which are lists of strings and numbers."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from bide.ledger.records import AccountName, Claimed, Hint, Messages, Round
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
-    """A hash, as Redis lists it."""
+    """A hash from the flat list that Redis replies."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def hint_of(account: AccountName, reply: Sequence[str], countdown_seconds: float = 0.0) -> Hint:
-    """From job id, queue and signature."""
+    """A hint from job id, queue and signature."""
     job_id, queue, signature = reply
     return Hint(account, job_id, queue, signature, countdown_seconds)
 
 
 def round_of(account: AccountName, reply: Sequence[Any]) -> Round | None:
-    """From seq and seconds; None where the script schedules none."""
+    """A round from seq and seconds; None where the script schedules none."""
     return Round(account, int(reply[0]), float(reply[1])) if reply else None
 
 
 def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
-    """From a list of hints, a round and, where the script knows, whether callbacks are due."""
+    """Messages from a list of hints, a round and, where the script knows, whether callbacks are due."""
     hints = tuple(hint_of(account, hint) for hint in reply[0])
     return Messages(hints, round_of(account, reply[1]), account if any(reply[2:]) else None)
 
 
 def claimed_of(reply: Sequence[str]) -> Claimed:
-    """From the fields in the order of `account/claim.lua`; what the record does not hold comes as ''."""
+    """A claimed job from the fields in the order of `account/claim.lua`; those that the record lacks come as ''."""
     job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_for, empties, *times = reply
     return Claimed(
         job_id,

@@ -33,7 +33,7 @@ Kind = Literal["text", "moment", "seconds", "count", "flag", "json"]
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a record: what it holds, which scripts write it, and in which states it may stand.
+    """One field of a record: its meaning, the scripts that write it, and the states in which it may stand.
 
     A script that only removes the field is no writer of it.
     """

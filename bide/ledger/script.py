@@ -87,7 +87,7 @@ class Script:
     @classmethod
     @cache
     def text(cls) -> str:
-        """All that Redis runs: the includes, the locals of keys and arguments, and the file."""
+        """The whole text that Redis runs: the includes, the locals of keys and arguments, and the file."""
         own = cls.file()
         return "".join([_FIRST, *_with_includes(includes_of(own), {}).values(), *_locals(cls), own])
 

@@ -24,7 +24,7 @@ class Poll:
 
 @dataclass(frozen=True)
 class JobSnapshot:
-    """What there is to know; times are in seconds since the epoch, 0 where there is none."""
+    """One job, its place and its account; times are in seconds since the epoch, 0 where there is none."""
 
     record: Record
     account_state: AccountState
@@ -50,7 +50,7 @@ class JobSnapshot:
 
 
 def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
-    """Read all of it; raises `LedgerAwayError`."""
+    """Read a job's snapshot; raises `LedgerAwayError`."""
     at, job_id = prefix(record.account), record.job_id
     pipeline = ledger.executor.pipeline()
     for clock in (*CLOCKS, "callbacks", "undelivered"):
@@ -80,7 +80,7 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
 
 
 def _polls(record: Record, text: str) -> Iterator[Poll]:
-    """From the text that `polled.lua` writes; a word that is left out is the one before."""
+    """The polls in the text that `polled.lua` writes; a poll without a word has that of the poll before."""
     opened, last_word = record.number("created"), ""
     for entry in filter(None, text.split(";")):
         after, late, word = entry.split(" ", 2)

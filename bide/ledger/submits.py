@@ -47,9 +47,10 @@ class SubmitScripts:
         estimate_seconds: float | None = None,
         outputs: str | None = None,
     ) -> Messages:
-        """The provider accepted. `outputs`: None = to be polled; '' = done, ask again for them; else their addresses.
+        """Record that the provider accepted the submit.
 
-        Also takes the late answer of an attempt that was given up as unconfirmed: the job then goes on.
+        `outputs`: None = to be polled; '' = done, ask again for them; else their addresses. A late answer of an attempt
+        that was given up as unconfirmed counts too: the job then goes on.
         """
         done = "" if outputs is None else outputs or "ask"
         script = scripts.job.Submitted(
@@ -65,12 +66,12 @@ class SubmitScripts:
     def refused(
         self, record: Record, token: str, *, attempt: int, reason: str, after_seconds: float | None
     ) -> Messages:
-        """Surely not accepted and worth another try: back in line while the account's breaker is open.
+        """Record a refusal that is worth another try: the job is back in line while the account's breaker is open.
 
-        Also takes the late answer of an attempt that was given up as unconfirmed. A job whose caller knows that has
-        failed then, since the caller may have ordered anew: the hint that this returns tells it.
+        A late answer of an attempt that was given up as unconfirmed counts too. A job whose caller knows that has
+        failed then, since the caller may have ordered anew: the hint that this returns brings it the failure.
         """
-        message = f"the provider did not accept it, as turned out after the doubt: {reason}"
+        message = f"the provider did not accept it, as its late answer says: {reason}"
         script = scripts.job.Refused(
             id=record.job_id,
             token=token,
@@ -85,7 +86,7 @@ class SubmitScripts:
 
 
 def bought_before(error: str) -> str:
-    """A failure of the last submit, as that of a job of which an earlier submit may have been accepted."""
+    """The failure of the last submit, reworded for a job of which an earlier submit may have been accepted."""
     failure = Failure.model_validate_json(error or "{}") if error else None
     if failure is None or failure.code is FailureCode.SUBMISSION_UNKNOWN:
         return error

@@ -1,4 +1,4 @@
-"""A job's story for people: what happened, why it waits, when something happens next, and what of it was paid for."""
+"""A job's story for people: its events, the reasons for which it waits, what comes next, and what was paid for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LATE_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened at `at` [seconds since the epoch]."""
+    """One event of a job, at `at` [seconds since the epoch]."""
 
     at: float
     what: str
@@ -88,7 +88,7 @@ def _outcome(record: Record) -> str:
 
 
 def money(record: Record) -> str:
-    """Whether it was paid for, as far as the ledger knows."""
+    """Whether the job was paid for, as far as the ledger knows."""
     accepted, *others = [*filter(None, [record.text("pid")]), *record.other_ids] or [""]
     repeats = int(record.number("again") + record.number("resubmitted"))
     code = record.failure.code if record.text("error") else None
@@ -106,7 +106,7 @@ def money(record: Record) -> str:
 
 
 def why(snapshot: JobSnapshot) -> list[str]:
-    """Why the job is where it is, the weightiest reason first."""
+    """The reasons for which the job is where it is, the weightiest first."""
     state = snapshot.record.text("state")
     if state == JobState.UNCONFIRMED:
         return ["nobody knows whether its submit was accepted: it waits for an operator"]
@@ -150,13 +150,16 @@ def _in_hand(snapshot: JobSnapshot) -> list[str]:
                 record.text("state"), "a worker has it in hand"
             )
         ]
-    what = {"queued": "a worker is told to submit it", "storing": "a worker is told to fetch its result"}
-    found = [what.get(record.text("state"), "its caller is being told how it ended")]
+    what = {
+        "queued": "a message asks a worker to submit it",
+        "storing": "a message asks a worker to fetch its result",
+    }
+    found = [what.get(record.text("state"), "a message brings its caller the answer")]
     return [*found, f"last said: {note}"] if note and record.text("tries") else found
 
 
 def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
-    """When something happens next of itself [seconds since the epoch, 0 for unknown], and what."""
+    """The time of what happens next of itself [seconds since the epoch, 0 for unknown], and what that is."""
     if snapshot.clock == "due":
         return snapshot.score, "poll"
     if snapshot.clock == "queued" and not snapshot.account_state.paused and snapshot.account_state.open_seconds > 0:
@@ -166,5 +169,5 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
     if snapshot.clock == "lease" and snapshot.record.text("token"):
         return snapshot.score, "the worker's lease ends unless it is renewed"
     if snapshot.clock == "lease":
-        return snapshot.score, "told again if no worker took it"
+        return snapshot.score, "its message is sent again if no worker took it"
     return (snapshot.callback_at, "callback") if snapshot.callback_at else (0.0, "")

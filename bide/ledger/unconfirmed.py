@@ -84,7 +84,7 @@ def remarks(record: Record) -> list[str]:
     again = int(record.number("again")) + int(record.number("resubmitted"))
     others = record.other_ids
     remarks = {
-        f"submitted {again + 1} times after doubts: each may have been bought": again > 0,
+        f"submitted {again + 1} times: each may have been bought": again > 0,
         "the provider's id was attached by an operator": record.text("attached"),
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,

@@ -16,18 +16,18 @@ class ImagesGeneration(Params):
     provider: ClassVar[str] = "photogpt"
     operation: ClassVar[str] = "images.generation"
 
-    modelID: str = Field(min_length=1, description="The model; `bide catalog photogpt models` lists them.")  # noqa: N815 - the provider's spelling, as below
+    modelID: str = Field(min_length=1, description="The model; `bide catalog photogpt models` lists them.")
     prompt: str | None = Field(default=None, description="What to draw.")
     preset: str | None = Field(default=None, description="A style of a trained model.")
-    inputImageId: str | None = Field(default=None, description="A picture made before, to go on from.")  # noqa: N815
-    numImages: int | None = Field(default=None, description="How many pictures.")  # noqa: N815
-    aspectRatio: str | None = Field(default=None, description='Such as "1:1".')  # noqa: N815
+    inputImageId: str | None = Field(default=None, description="A picture made before, to go on from.")
+    numImages: int | None = Field(default=None, description="How many pictures.")
+    aspectRatio: str | None = Field(default=None, description='Such as "1:1".')
     width: int | None = Field(default=None, description="In pixels.")
     height: int | None = Field(default=None, description="In pixels.")
     seed: int | None = Field(default=None, description="The same seed gives the same picture.")
     steps: int | None = Field(default=None, description="How many steps to refine it in.")
     options: dict[str, Any] | None = Field(default=None, description="Options of the model.")
-    referenceImageURLs: list[str] | None = Field(default=None, description="Pictures to go by.")  # noqa: N815
+    referenceImageURLs: list[str] | None = Field(default=None, description="Pictures to go by.")
 
     @model_validator(mode="after")
     def _something_to_draw(self) -> Self:
@@ -42,7 +42,7 @@ class ImagesUpscaling(Params):
     provider: ClassVar[str] = "photogpt"
     operation: ClassVar[str] = "images.upscaling"
 
-    imageID: str = Field(min_length=1, description="The picture's id at the provider.")  # noqa: N815
+    imageID: str = Field(min_length=1, description="The picture's id at the provider.")
 
 
 class VideosGeneration(Params):
@@ -51,10 +51,10 @@ class VideosGeneration(Params):
     provider: ClassVar[str] = "photogpt"
     operation: ClassVar[str] = "videos.generation"
 
-    modelID: str = Field(min_length=1, description="The model; `bide catalog photogpt models` lists them.")  # noqa: N815
+    modelID: str = Field(min_length=1, description="The model; `bide catalog photogpt models` lists them.")
     prompt: str = Field(min_length=1, description="What to show.")
-    numVideos: int | None = Field(default=None, description="How many videos.")  # noqa: N815
-    referenceImages: list[dict[str, Any]] | None = Field(default=None, description="Pictures with `url` and `role`.")  # noqa: N815
+    numVideos: int | None = Field(default=None, description="How many videos.")
+    referenceImages: list[dict[str, Any]] | None = Field(default=None, description="Pictures with `url` and `role`.")
     options: dict[str, Any] | None = Field(default=None, description="Options of the model.")
 
 
@@ -66,4 +66,4 @@ class ModelsTrain(Params):
     provider: ClassVar[str] = "photogpt"
     operation: ClassVar[str] = "models.train"
 
-    modelID: str = Field(pattern=r"^[\w:-][\w.:-]*$", max_length=200, description="The model to train.")  # noqa: N815
+    modelID: str = Field(pattern=r"^[\w:-][\w.:-]*$", max_length=200, description="The model to train.")

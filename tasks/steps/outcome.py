@@ -11,7 +11,7 @@ from bide.ledger import AccountName, Messages, Record
 
 @dataclass(frozen=True)
 class Caller:
-    """Who gets an answer. The ledger notes the answer, once Celery has stored it."""
+    """The caller that gets an answer. The ledger notes the answer, once Celery has stored it."""
 
     account: AccountName
     job_id: str

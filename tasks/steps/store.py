@@ -71,10 +71,10 @@ class Trouble:
 
 
 def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
-    """Store the result of one job whose lease is held as `token`, and end the job; raises `LeaseLostError`."""
+    """Store the result of one job under the lease `token`, and end the job; raises `LeaseLostError`."""
     note(attempt=int(record.number("tries")) + 1, waited_seconds=round(now - record.number("ended"), 3))
     home = Home()
-    with tools.leases.holding(record, token) as lease:
+    with tools.leases.renewing(record, token) as lease:
         try:
             bring_home(tools, record, lease, home)
             result = _stored(tools, record, lease, home)

@@ -53,12 +53,12 @@ ANSWER_PATIENCE_SECONDS = 600.0
 
 
 def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
-    """Submit one job whose lease is held as `token`; raises `LeaseLostError`."""
+    """Submit one job under the lease `token`; raises `LeaseLostError`."""
     reached("capacity_taken")
     note(attempt=int(record.number("submits")) + 1, waited_seconds=round(now - record.number("created"), 3))
     if now >= record.number("deadline"):
         return _too_late(tools, record, token)
-    with tools.leases.holding(record, token) as lease:
+    with tools.leases.renewing(record, token) as lease:
         if refusal := tools.store_check.wait():
             return _wait_for_store(tools, record, token, refusal)
         try:

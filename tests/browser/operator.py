@@ -1,4 +1,4 @@
-"""Somebody who looks at Flower in a browser, and reads what is drawn there."""
+"""An operator who looks at Flower in a browser, and reads what is drawn there."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +15,7 @@ from PIL import Image
 
 from bide.bulk.sheet.rows import PAGE_ROWS
 from bide.bulk.sheet.writer import write_sheet
+from tests.background import served
 from tests.browser.chromium import Page
 from tests.browser.contrast import contrasts, too_faint
 from tests.integration.sheet_stage import HOSTILE, RUN, Line, Stage, line, picture, stage
@@ -34,17 +35,22 @@ SEEN = "[...document.querySelectorAll('.tile')].filter(it => it.offsetParent).ma
 @pytest.fixture(scope="module", name="small")
 def _small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A run of 30 rows, of which a third did not succeed."""
-    with stage(tmp_path_factory.mktemp("small")) as made:
-        made.finish(_lines(made, 30))
-        write_sheet(made.storage, RUN)
+    with _sheet(tmp_path_factory.mktemp("small"), rows=30) as made:
         yield made
 
 
 @pytest.fixture(scope="module", name="large")
 def _large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A run of 5,000 rows."""
-    with stage(tmp_path_factory.mktemp("large")) as made:
-        made.finish(_lines(made, 5000))
+    with _sheet(tmp_path_factory.mktemp("large"), rows=5000) as made:
+        yield made
+
+
+@contextmanager
+def _sheet(folder: Path, *, rows: int) -> Iterator[Stage]:
+    """The contact sheet of a run with so many rows."""
+    with stage(folder) as made:
+        made.finish(_lines(made, rows))
         write_sheet(made.storage, RUN)
         yield made
 
@@ -62,12 +68,8 @@ def _lines(made: Stage, rows: int) -> Iterator[Line]:
 def _address(small: Stage) -> Iterator[str]:
     """The store's files over plain HTTP, as a public bucket gives them."""
     handler = partial(_Quiet, directory=str(small.folder / "objects"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, served(server):
         yield f"http://127.0.0.1:{server.server_port}/results/runs/{RUN}/index.html"
-        server.shutdown()
-        thread.join()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""What a ledger promises on whatever server: subclasses give `server`, an empty Redis that decodes to text."""
+"""The ledger's contract, whole: what it promises on every server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.contract.ledger_contract_ends import EndsContract
 from tests.contract.ledger_contract_hold_back import HoldBackContract
 from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_learning import LearningContract
+from tests.contract.ledger_contract_operators import OperatorsContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
 from tests.contract.ledger_contract_purchases import PurchasesContract
 from tests.contract.ledger_contract_recent import RecentContract
 from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
-from tests.contract.ledger_contract_settling import SettlingContract
 from tests.contract.ledger_contract_snapshot import SnapshotContract
 from tests.contract.ledger_contract_submits import SubmitsContract
 from tests.contract.ledger_contract_unconfirmed import UnconfirmedContract
@@ -33,7 +33,7 @@ class LedgerContract(
     EndsContract,
     RecentContract,
     RepairsContract,
-    SettlingContract,
+    OperatorsContract,
     UnconfirmedContract,
     PurchasesContract,
     CallbacksContract,
@@ -45,7 +45,10 @@ class LedgerContract(
     HoldBackContract,
     SnapshotContract,
 ):
-    """All of the contract, on the fixture `server` of the subclass; here: messages, records and the line."""
+    """The contract in all its parts, and here about messages, records and the line.
+
+    A subclass gives the fixture `server`: an empty Redis that decodes to text.
+    """
 
     @pytest.fixture
     def clock(self) -> Clock:
@@ -58,7 +61,7 @@ class LedgerContract(
     # Opening
 
     def test_opening_twice_is_opening_once(self, stage: Stage) -> None:
-        """A client that repeats itself, or a Redis client that does, finds the record it wrote."""
+        """A client that sends its call twice, or whose Redis client does, finds the record that it wrote."""
         assert stage.open("a").verb is stage.open("a").verb is Verb.OPENED
         assert stage.ledger.accounts.count_clocks(ACCOUNT)["queued"] == 1
         assert stage.clocks("a") == {"queued"}
@@ -76,7 +79,7 @@ class LedgerContract(
         assert again.number("deadline") == record.number("deadline")
 
     def test_an_id_belongs_to_one_request(self, stage: Stage) -> None:
-        """Another request under a known job id is refused and changes nothing."""
+        """The ledger refuses another request under a known job id, and changes nothing."""
         stage.open("a")
         conflict = stage.arrive("a", params={"prompt": "another"})
         assert (conflict.verb, conflict.other) == (Verb.CONFLICT, "a")
@@ -88,14 +91,14 @@ class LedgerContract(
         assert not stage.server.keys("*")
 
     def test_a_message_changes_no_record_of_another_version(self, stage: Stage) -> None:
-        """During a rolling upgrade an old worker does not touch what it does not understand."""
+        """A worker of another version leaves the record as it is: upgrades may roll."""
         stage.open("a")
         stage.server.hset(f"{prefix(ACCOUNT)}job:a", "v", "2")
         assert stage.arrive("a").verb is Verb.VERSION
         assert stage.clocks("a") == {"queued"}
 
     def test_the_signature_comes_with_the_message(self, stage: Stage) -> None:
-        """What a client opened knows no signature; the first message brings it, and later ones don't replace it."""
+        """A client's record has no signature; the first message brings it, and a later message does not replace it."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=0)
         stage.open("a")
         stage.arrive("a", signature="first")
@@ -104,7 +107,7 @@ class LedgerContract(
         assert stage.ledger.accounts.admit(ACCOUNT).hints == (Hint(ACCOUNT, "a", "bide.submit", "first"),)
 
     def test_a_record_is_read_and_found(self, stage: Stage) -> None:
-        """By account and id, or by id alone; with the request as it came."""
+        """The ledger finds a record by account and id or by id alone, with the request as it came."""
         stage.open("a", metadata={"order": "1"})
         record = stage.ledger.jobs.read(ACCOUNT, "a")
         assert record is not None
@@ -118,7 +121,7 @@ class LedgerContract(
     # One purchase for two callers
 
     def test_one_key_and_one_request_are_one_job(self, stage: Stage) -> None:
-        """The second caller follows the first; it stands on no clock, and its record does not stay for ever."""
+        """The second caller follows the first; its record stands on no clock, and has a TTL."""
         stage.open("a", idempotency_key="k")
         step = stage.arrive("b", idempotency_key="k")
         assert (step.verb, step.other) == (Verb.FOLLOW, "a")
@@ -130,21 +133,21 @@ class LedgerContract(
         assert following.following == "a"
 
     def test_one_key_and_another_request_are_a_conflict(self, stage: Stage) -> None:
-        """Nothing is written for the second caller."""
+        """The ledger refuses the second caller, and writes nothing for it."""
         stage.open("a", idempotency_key="k")
         step = stage.arrive("b", idempotency_key="k", params={"prompt": "another"})
         assert (step.verb, step.other) == (Verb.CONFLICT, "a")
         assert stage.ttl("job", "b") == -2
 
     def test_the_key_of_an_ended_job_gives_its_end(self, stage: Stage) -> None:
-        """Nothing is bought again for as long as the record is kept."""
+        """The key leads to the ended job for as long as its record is kept, and nothing is bought again."""
         stage.finished("a", idempotency_key="k")
         step = stage.arrive("b", idempotency_key="k")
         assert (step.verb, step.other) == (Verb.FOLLOW, "a")
         assert stage.ttl_of(idempotency_key("k")) == stage.ttl("job", "a") > 0
 
     def test_a_key_whose_job_has_expired_is_free(self, stage: Stage) -> None:
-        """A forgotten key opens a new job, and stands for that one from then on."""
+        """The key of a record that has expired opens a new job, and stands for that one from then on."""
         stage.finished("a", idempotency_key="k")
         stage.server.delete(f"{prefix(ACCOUNT)}job:a")
         assert stage.arrive("b", idempotency_key="k").verb is Verb.SUBMIT
@@ -152,7 +155,7 @@ class LedgerContract(
         assert stage.server.ttl(idempotency_key("k")) == -1
 
     def test_a_client_with_a_known_key_leaves_nothing(self, stage: Stage) -> None:
-        """It goes on with the first job's id: its own is thrown away, and no one waits under it."""
+        """A client goes on with the first job's id; no record and no follower stays under its own."""
         stage.open("a", idempotency_key="k")
         step = stage.open("b", idempotency_key="k")
         assert (step.verb, step.other) == (Verb.FOLLOW, "a")
@@ -162,13 +165,13 @@ class LedgerContract(
     # Taking steps
 
     def test_one_message_of_a_pair_takes_the_step(self, stage: Stage) -> None:
-        """Its twin finds the job leased."""
+        """The second of two equal messages finds the job leased."""
         assert stage.arrive("a").verb is Verb.SUBMIT
         assert stage.arrive("a").verb is Verb.STALE
         assert stage.clocks("a") == {"lease", "inflight"}
 
     def test_a_repeated_script_gives_the_same_step(self, stage: Stage) -> None:
-        """Where only the answer was lost, the same token takes the same step again, and takes no second place."""
+        """A script that runs twice with one token takes one step and one place."""
         stage.limits[ACCOUNT] = Limits(submits_per_second=1)
         first = stage.arrive("a", token="t")
         assert stage.arrive("a", token="t") == first
@@ -177,14 +180,14 @@ class LedgerContract(
         assert stage.resume("b").verb is Verb.SUBMIT
 
     def test_no_step_is_taken_while_a_submit_is_under_way(self, stage: Stage) -> None:
-        """Neither by a twin nor by a repetition of the message whose worker has the lease."""
+        """A second message finds no step to take, even under the token of the worker that has the lease."""
         _, token, _ = stage.submitting("a")
         assert stage.resume("a").verb is stage.resume("a", token=token).verb is Verb.STALE
 
     # The line
 
     def test_who_finds_no_room_waits_in_line(self, stage: Stage) -> None:
-        """The first in line is let in when the one before has gone, with a hint on the submit queue."""
+        """A job that finds no room waits in line; the end of the job before it lets it in, with a hint."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record, token, _ = stage.submitting("a")
         assert [stage.arrive(name).verb for name in "bc"] == [Verb.WAIT, Verb.WAIT]
@@ -203,7 +206,7 @@ class LedgerContract(
         assert [hint.job_id for hint in stage.ledger.accounts.admit(ACCOUNT).hints] == ["c", "d", "a", "b"]
 
     def test_bulk_messages_leave_places_to_interactive_ones(self, stage: Stage) -> None:
-        """Also those that were sent by themselves, outside a run: a tenth of the places is not theirs."""
+        """Bulk jobs never take the last tenth of the places, even those that belong to no run."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=10)
         verbs = [stage.arrive(f"bulk-{number}", priority="bulk").verb for number in range(10)]
         assert verbs == [Verb.SUBMIT] * 9 + [Verb.WAIT]
@@ -211,21 +214,21 @@ class LedgerContract(
         assert stage.ledger.accounts.admit(ACCOUNT).hints == ()
 
     def test_bulk_messages_that_found_room_had_their_turn(self, stage: Stage) -> None:
-        """A run that comes into the line after them begins no earlier, and none of them counts as called up."""
+        """Bulk jobs that were let in at once count for the turn of later runs, and not as called up."""
         for name in "abc":
             stage.arrive(name, priority="bulk")
         assert stage.account("turn") == 3
         assert stage.server.scard(f"{prefix(ACCOUNT)}told") == 0
 
     def test_a_message_does_not_overtake_the_line(self, stage: Stage) -> None:
-        """With room for one, the second in line waits although its message came first."""
+        """A job's place in line decides who is let in, not the order of the messages."""
         stage.open("a")
         stage.open("b")
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         assert [stage.resume(name).verb for name in "ba"] == [Verb.WAIT, Verb.SUBMIT]
 
     def test_submits_keep_to_their_rate(self, stage: Stage) -> None:
-        """A second's worth at once, then one by one; a round is scheduled for the time when the next may go."""
+        """The rate lets a second's worth in at once, then one by one; the ledger schedules a round for the next."""
         stage.limits[ACCOUNT] = Limits(submits_per_second=2)
         steps = [stage.arrive(name) for name in "abcd"]
         assert [step.verb for step in steps] == [Verb.SUBMIT, Verb.SUBMIT, Verb.WAIT, Verb.WAIT]
@@ -236,7 +239,7 @@ class LedgerContract(
 
     @pytest.mark.parametrize("rate", [3.0, 7.0, 0.3, 1000 / 3])
     def test_a_rate_that_does_not_divide_is_kept_over_time(self, stage: Stage, rate: float) -> None:
-        """Thirds of a second neither pile up nor get lost."""
+        """Fractions of a second neither pile up nor get lost."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=10_000, submits_per_second=rate)
         for number in range(60):
             stage.open(f"j{number}")
@@ -248,7 +251,7 @@ class LedgerContract(
             let_in += 1
 
     def test_a_rate_that_was_lower_once_keeps_no_job_back(self, stage: Stage) -> None:
-        """An operator who raises the rate need not wait for what the old one had booked."""
+        """A raised rate counts at once: what the lower one had booked is not waited for."""
         stage.limits[ACCOUNT] = Limits(submits_per_second=0.001)
         stage.arrive("a")
         assert stage.arrive("b").verb is Verb.WAIT
@@ -257,7 +260,7 @@ class LedgerContract(
         assert stage.resume("b").verb is Verb.SUBMIT
 
     def test_a_record_that_was_deleted_in_line_leaves_no_ghost(self, stage: Stage) -> None:
-        """A key that is deleted by hand costs no place, and the line goes on."""
+        """A record that an operator deletes costs no place, and the line goes on."""
         stage.open("a")
         stage.open("b")
         stage.server.delete(f"{prefix(ACCOUNT)}job:a", f"{prefix(ACCOUNT)}body:a")
@@ -266,7 +269,7 @@ class LedgerContract(
         assert stage.ttl("job", "a") == -2
 
     def test_a_whole_job_leaves_nothing_without_an_end(self, stage: Stage) -> None:
-        """From message to answer; afterwards every key of the job has a TTL."""
+        """Each key of a job has a TTL once its caller has the answer."""
         stage.running("a", idempotency_key="k")
         stage.clock.advance(2)
         claim = stage.ledger.polls.claim(ACCOUNT, 1, batch=10)

@@ -20,7 +20,7 @@ CLAIM_SECONDS = 30
 
 
 class CallbacksContract:
-    """The script that ends a job owes the callback; nothing but a delivery, a new end or giving up takes it away."""
+    """The script that ends a job owes the callback; only a delivery, a new end or giving up takes it away."""
 
     @pytest.fixture
     def callbacks(self, stage: Stage) -> CallbackScripts:
@@ -30,13 +30,13 @@ class CallbacksContract:
         "ending", ["succeeded", "failed", "canceled", "unconfirmed", "polled", "deadline", "buried"]
     )
     def test_every_end_owes_one(self, stage: Stage, callbacks: CallbackScripts, ending: str) -> None:
-        """Its worker, a poll, a cancel, or the sweeper may end the job; and only the end does."""
+        """A job's end owes one callback, whether a worker, a poll, a cancel or the sweeper ended it."""
         end(stage, ending)
         assert [(owed.job_id, owed.number, owed.tries) for owed in claim(callbacks)] == [("a", 1, 0)]
         assert stage.state("a") in ("succeeded", "failed", "canceled", "unconfirmed")
 
     def test_a_caller_that_did_not_ask_is_not_called(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """Nor is anybody while the job goes on; a field of that name inside the params asks for nothing."""
+        """A job without `callback_url` owes none; a parameter of that name asks for nothing."""
         stage.finished("a")
         stage.running("b", **CALLED)
         stage.storing("c", params={"prompt": 'x","callback_url":"https://example.com', "callback_url": 1})
@@ -44,13 +44,13 @@ class CallbacksContract:
         assert claim(callbacks) == []
 
     def test_a_job_canceled_before_it_came_owes_one(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """The marker of an early cancel ends the job as it is opened."""
+        """The marker of an early cancel ends the job as it is opened, and owes its callback."""
         stage.ledger.jobs.cancel_unknown("a")
         stage.arrive("a", **CALLED)
         assert [owed.job_id for owed in claim(callbacks)] == ["a"]
 
     def test_the_answer_tells_that_callbacks_are_due(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """So that they are delivered at once; a claimed one is not reported again."""
+        """A script's reply says that callbacks are due, so that they go out at once; claimed ones do not count."""
         record, token = stage.storing("a", **CALLED)
         stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
         assert stage.ledger.jobs.answered(ACCOUNT, "a").callbacks == ACCOUNT
@@ -68,7 +68,7 @@ class CallbacksContract:
         assert again[0].age_seconds == CLAIM_SECONDS
 
     def test_a_delivered_one_is_gone(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """And what is heard of it a second time changes nothing."""
+        """A delivered callback is owed no more, and a second report of it changes nothing."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
         for _ in range(2):
@@ -77,7 +77,7 @@ class CallbacksContract:
         assert (claim(callbacks), callbacks.unfinished(ACCOUNT)) == ([], [])
 
     def test_a_failed_attempt_comes_again(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """After its pause, with its attempts counted, and its record kept as long as it takes."""
+        """A callback that failed comes again after its pause, its attempts counted; the record stays until then."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
         stage.server.expire(f"{prefix(ACCOUNT)}job:a", 60)
@@ -85,13 +85,13 @@ class CallbacksContract:
         assert stage.ttl("job", "a") == stage.ttl("body", "a") == 604800
         stage.clock.advance(9)
         assert not callbacks.due(ACCOUNT)
-        (standing,) = callbacks.unfinished(ACCOUNT)
-        assert (standing.failed, standing.tries, standing.note) == (False, 1, "HTTP 503")
+        (listed,) = callbacks.unfinished(ACCOUNT)
+        assert (listed.failed, listed.tries, listed.note) == (False, 1, "HTTP 503")
         stage.clock.advance(1)
         assert [owed.tries for owed in claim(callbacks)] == [1]
 
     def test_what_is_put_off_was_not_tried(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """It is due again after its pause, with as many attempts as before and the host that was found out."""
+        """A postponed callback comes again with its host and with as many attempts as before."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
         assert owed.host == ""
@@ -102,7 +102,7 @@ class CallbacksContract:
         assert claim(callbacks) == [replace(owed, host="example.com:443", age_seconds=5)]
 
     def test_what_was_delivered_meanwhile_is_not_put_off(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """A claim that ran out, and another's delivery: nothing is owed any more, and no record comes of it."""
+        """A callback that another sender has delivered is not postponed, and no record comes of it."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
         callbacks.tried(owed, Outcome.DELIVERED)
@@ -112,12 +112,12 @@ class CallbacksContract:
         assert not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
 
     def test_a_given_up_one_stays_on_the_list(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """For as long as records are kept; replayed it is owed as at first, under the same id."""
+        """A callback that was given up is listed as long as records are kept; replayed it has the same id."""
         stage.finished("a", **CALLED)
         (owed,) = claim(callbacks)
         callbacks.tried(owed, Outcome.FAILED, note="HTTP 410")
-        (standing,) = callbacks.unfinished(ACCOUNT)
-        assert (standing.failed, standing.job_id, standing.note) == (True, "a", "HTTP 410")
+        (listed,) = callbacks.unfinished(ACCOUNT)
+        assert (listed.failed, listed.job_id, listed.note) == (True, "a", "HTTP 410")
         assert stage.ttl_of(prefix(ACCOUNT) + "undelivered") == 604800
         assert claim(callbacks) == []
         stage.clock.advance(1000)
@@ -127,14 +127,14 @@ class CallbacksContract:
         assert [one.failed for one in callbacks.unfinished(ACCOUNT)] == [False]
 
     def test_what_can_not_be_replayed(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """A job that asked for no callback, one that goes on, one that does not exist."""
+        """A job that asked for no callback, that goes on, or that does not exist has none to replay."""
         stage.finished("a")
         stage.running("b", **CALLED)
         assert not any(callbacks.replay(ACCOUNT, job_id) for job_id in ("a", "b", "nobody"))
         assert stage.server.exists(prefix(ACCOUNT) + "callbacks") == 0
 
     def test_a_settled_job_is_called_about_again(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """Unconfirmed is one end, what became of it another, with an id of its own; between them nothing is owed."""
+        """The end of a settled job owes a callback beside that of `unconfirmed`, with an id of its own."""
         stage.unconfirmed("a", **CALLED)
         (unconfirmed,) = claim(callbacks)
         stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
@@ -149,14 +149,14 @@ class CallbacksContract:
     def test_an_end_settled_before_its_callback_is_not_called_about(
         self, stage: Stage, callbacks: CallbackScripts
     ) -> None:
-        """The job goes on, and its later end is called about instead."""
+        """A job that goes on owes no callback for `unconfirmed`; its later end owes one."""
         stage.unconfirmed("a", **CALLED)
         stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         assert claim(callbacks) == []
         assert not stage.server.exists(prefix(ACCOUNT) + "callbacks")
 
     def test_an_old_attempt_does_not_settle_a_new_end(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """The first end is delivered only after the job was settled: the second is still owed."""
+        """The delivery of the first end's callback leaves that of the second owed."""
         stage.unconfirmed("a", **CALLED)
         (unconfirmed,) = claim(callbacks)
         stage.ledger.jobs.cancel(ACCOUNT, "a")
@@ -164,7 +164,7 @@ class CallbacksContract:
         assert [owed.number for owed in claim(callbacks)] == [2]
 
     def test_one_job_for_two_callers_is_called_about_once(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """The follower's request is the same, address and all; when it leaves early, nothing is called."""
+        """A job and its follower owe one callback; a follower that leaves early owes none."""
         record, token = stage.storing("a", idempotency_key="k", **CALLED)
         stage.arrive("b", idempotency_key="k", **CALLED)
         stage.arrive("c", idempotency_key="k", **CALLED)
@@ -174,7 +174,7 @@ class CallbacksContract:
         assert [owed.job_id for owed in claim(callbacks)] == ["a"]
 
     def test_an_expired_job_owes_nothing(self, stage: Stage, callbacks: CallbackScripts) -> None:
-        """A callback whose record is gone is taken off the clock."""
+        """A claim takes a callback without a record off the clock."""
         stage.finished("a", **CALLED)
         stage.server.delete(f"{prefix(ACCOUNT)}job:a")
         assert claim(callbacks) == []
@@ -207,7 +207,7 @@ def end(stage: Stage, ending: str) -> None:
 
 
 def claim(callbacks: CallbackScripts) -> list[Owed]:
-    """Take all that is due."""
+    """Claim all callbacks that are due."""
     return callbacks.claim(ACCOUNT, most=100, seconds=CLAIM_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The ledger's contract about ends: who ends a job, who is told, and what stays."""
+"""The ledger's contract about ends: who ends a job, who gets the answer, and what stays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 
 
 class EndsContract:
-    """Every caller is told, followers too; then the record leaves its clock."""
+    """Every caller of a job gets its end, followers too; then the record leaves its clock."""
 
     def test_only_the_worker_with_the_lease_ends_a_job(self, stage: Stage) -> None:
-        """A worker whose lease passed on ends nothing; saying it twice is saying it once."""
+        """A worker whose lease passed on ends nothing; the same end twice is one end."""
         record, token = stage.storing("a")
         assert not stage.ledger.jobs.conclude(record, "stranger", JobState.SUCCEEDED, result="{}")
         assert stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
@@ -23,7 +23,7 @@ class EndsContract:
         assert (stage.state("a"), stage.clocks("a")) == ("succeeded", {"lease"})
 
     def test_a_put_off_step_comes_again(self, stage: Stage) -> None:
-        """With a hint after its time; where the addresses went stale they are asked for again."""
+        """A postponed step comes again by a hint; where its addresses are out of date, they are asked for anew."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", outputs="[]")
         assert stage.resume("a", token="t").verb is Verb.STORE
@@ -38,7 +38,7 @@ class EndsContract:
         assert stage.resume("a").verb is Verb.STORE
 
     def test_an_end_makes_room(self, stage: Stage) -> None:
-        """Telling the caller lets the next in line in; the worker that ended the job may have died before that."""
+        """The answer to a caller lets the next job in, also where the worker that ended the job died before it."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record, token, _ = stage.submitting("a")
         stage.arrive("b")
@@ -46,7 +46,7 @@ class EndsContract:
         assert [hint.job_id for hint in stage.ledger.jobs.answered(ACCOUNT, "a").hints] == ["b"]
 
     def test_a_live_job_can_not_be_answered(self, stage: Stage) -> None:
-        """A mistaken report changes nothing."""
+        """The ledger ignores a report that the caller of a live or unknown job has its answer."""
         stage.running("a")
         stage.ledger.jobs.answered(ACCOUNT, "a")
         stage.ledger.jobs.answered(ACCOUNT, "nobody")
@@ -54,7 +54,7 @@ class EndsContract:
         assert stage.ttl("job", "nobody") == -2
 
     def test_an_ended_record_keeps_what_is_asked_for(self, stage: Stage) -> None:
-        """What became of it, its request and its story; nothing that only served it on its way."""
+        """An ended record keeps its request, its end and its story, and drops what only served it on its way."""
         stage.running("a", idempotency_key="k", callback_url="https://example.com/hook")
         stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", value='[["image","http://x/1.png"]]', seen=True)])
         record = taken(stage.resume("a", token="t"), Verb.STORE)
@@ -87,7 +87,7 @@ class EndsContract:
 
     @pytest.mark.parametrize("ending", ["succeeded", "failed", "canceled", "unconfirmed"])
     def test_followers_share_every_end(self, stage: Stage, ending: str) -> None:
-        """However the job ends, each of its callers is told, and afterwards nothing is on a clock."""
+        """Each caller of a job gets its end, whichever it is, and afterwards nothing is on a clock."""
         crew = Crew(stage.ledger, stage.clock)
         record, token, attempt = stage.submitting("a", idempotency_key="k")
         for name in "bc":
@@ -100,12 +100,12 @@ class EndsContract:
             stage.ledger.jobs.conclude(record, token, JobState(ending), error=ERROR)
             crew.send(stage.ledger.jobs.answered(ACCOUNT, "a"))
         crew.work()
-        assert {name: crew.told.get(name) for name in "bc"} == {"b": ending, "c": ending}
+        assert {name: crew.answers.get(name) for name in "bc"} == {"b": ending, "c": ending}
         assert stage.clocks("a") == ({"unconfirmed"} if ending == "unconfirmed" else set())
         assert stage.ttl("followers", "a") == -2
 
     def test_a_job_stays_live_until_its_followers_know(self, stage: Stage) -> None:
-        """A lost hint to a follower is sent again."""
+        """The sweeper sends a lost hint to a follower again."""
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
@@ -117,7 +117,7 @@ class EndsContract:
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_a_late_message_of_a_follower_leaves_nothing_behind(self, stage: Stage) -> None:
-        """Its caller knows already: it does not follow again."""
+        """A follower whose caller has the answer does not follow again."""
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
@@ -126,15 +126,15 @@ class EndsContract:
         assert stage.arrive("b", idempotency_key="k").verb is Verb.FOLLOW
         assert stage.ttl("followers", "a") == -2
 
-    def test_a_follower_of_an_unconfirmed_job_is_told(self, stage: Stage) -> None:
-        """Even where its worker dies before it says so: the job goes back on the clock for it."""
+    def test_a_follower_of_an_unconfirmed_job_gets_its_answer(self, stage: Stage) -> None:
+        """A follower gets `unconfirmed` even where its worker dies first: the job goes back on the clock for it."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         crew = Crew(stage.ledger, stage.clock)
         stage.clock.advance(20)
         crew.sweep()
         crew.work()
-        assert crew.told == {"b": "unconfirmed"}
+        assert crew.answers == {"b": "unconfirmed"}
         assert stage.clocks("a") == {"unconfirmed"}
 
     def test_an_expired_follower_waits_no_more(self, stage: Stage) -> None:
@@ -149,7 +149,7 @@ class EndsContract:
     # Cancelling
 
     def test_a_cancel_may_overtake_the_job(self, stage: Stage) -> None:
-        """The worker that takes the first step finds it canceled: no place taken, nothing bought, no key kept."""
+        """The first step of a job that was canceled early takes no place, buys nothing and keeps no key."""
         stage.ledger.jobs.cancel_unknown("a")
         first = stage.arrive("a", token="t", idempotency_key="k")
         assert stage.arrive("a", token="t", idempotency_key="k") == first
@@ -164,7 +164,7 @@ class EndsContract:
         assert stage.server.ttl(idempotency_key("k")) == -1
 
     def test_a_cancel_may_overtake_a_client(self, stage: Stage) -> None:
-        """The record is opened as canceled, and its caller told even where the client's message is lost."""
+        """A client opens a job that was canceled early as canceled; its caller gets that even without a message."""
         stage.ledger.jobs.cancel_unknown("a")
         assert stage.server.ttl(canceled_key("a")) > 0
         assert stage.open("a").verb is stage.open("a").verb is Verb.OPENED
@@ -173,11 +173,11 @@ class EndsContract:
         stage.clock.advance(11)
         crew.sweep()
         crew.work()
-        assert crew.told == {"a": "canceled"}
+        assert crew.answers == {"a": "canceled"}
 
     @pytest.mark.parametrize("state", ["queued", "submitting", "running", "storing"])
     def test_a_cancel_works_at_once(self, stage: Stage, state: str) -> None:
-        """Whatever the job is doing: its place is free, its caller is told, its worker has lost it."""
+        """A cancel frees the job's place, takes its worker's lease and answers its caller, in every state."""
         if state == "queued":
             stage.open("a")
         else:
@@ -188,8 +188,8 @@ class EndsContract:
         failure = Failure.model_validate_json(stage.field("a", "error"))
         assert (failure.code, failure.job_id) == (FailureCode.CANCELED, "a")
 
-    def test_a_repeated_cancel_says_so_and_tells_again(self, stage: Stage) -> None:
-        """Until the caller knows; afterwards, and for jobs that ended otherwise, it does nothing."""
+    def test_a_repeated_cancel_answers_again(self, stage: Stage) -> None:
+        """A second cancel sends the caller's answer again until it has arrived; an ended job ignores it."""
         stage.running("a")
         first = stage.ledger.jobs.cancel(ACCOUNT, "a")[1]
         assert stage.ledger.jobs.cancel(ACCOUNT, "a") == ("canceled", first)
@@ -201,7 +201,7 @@ class EndsContract:
         assert stage.ledger.jobs.cancel(ACCOUNT, "nobody")[0] == ""
 
     def test_a_canceled_follower_leaves_the_job_running(self, stage: Stage) -> None:
-        """Only its own caller is told, with its own signature, and its keys keep their TTL."""
+        """A follower's cancel answers its own caller alone, by its own signature, and its keys keep their TTL."""
         stage.running("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k", signature="mine")
         state, messages = stage.ledger.jobs.cancel(ACCOUNT, "b")
@@ -213,7 +213,7 @@ class EndsContract:
         assert (stage.ttl("job", "b"), stage.ttl("body", "b")) == (604800, -2)
 
     def test_the_last_follower_to_leave_lets_the_job_rest(self, stage: Stage) -> None:
-        """A follower that cancels instead of being told keeps nothing on the clock."""
+        """A follower that cancels before its answer keeps nothing on the clock."""
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")

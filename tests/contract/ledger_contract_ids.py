@@ -23,12 +23,12 @@ MANY = 9000
 
 
 class IdsContract:
-    """Objects, results and messages are named by the job id alone."""
+    """A job id names objects, results and messages by itself, so that no two jobs may have it."""
 
     @pytest.mark.parametrize("other", OTHERS, ids=str)
     @pytest.mark.parametrize("by_client", [True, False], ids=["client", "message"])
     def test_an_id_is_refused_to_another_account(self, stage: Stage, other: AccountName, by_client: bool) -> None:
-        """The second job is not opened; the first goes on, and its own message is still taken."""
+        """The ledger refuses a second account's job under the id; the first goes on, and takes its own message."""
         stage.open("a")
         request, keys = request_of(other), set(stage.server.keys("*"))
         if by_client:
@@ -41,7 +41,7 @@ class IdsContract:
 
     @pytest.mark.parametrize("state", ["ended", "unconfirmed", "following", "canceled"])
     def test_an_id_stays_with_its_job(self, stage: Stage, state: str) -> None:
-        """Whatever became of it, for as long as its record is kept."""
+        """An ended job keeps its id for as long as its record is kept."""
         match state:
             case "ended":
                 stage.finished("a")
@@ -56,7 +56,7 @@ class IdsContract:
         assert stage.ledger.jobs.open("a", request_of(OTHERS[0]), deadline_seconds=60).verb is Verb.CONFLICT
 
     def test_an_id_is_searched_under_many_accounts(self, stage: Stage) -> None:
-        """More accounts than one command takes arguments."""
+        """The search for an id goes through more accounts than one command takes arguments."""
         accounts = [str(AccountName("photogpt", f"account-{number}")) for number in range(MANY)]
         stage.server.sadd("bide:accounts", *accounts)
         stage.server.hset(f"bide:{{{accounts[-1]}}}:job:a", "state", "queued")
@@ -92,7 +92,7 @@ class IdsContract:
         assert live.kind == "x"
 
     def test_an_unconfirmed_job_with_thousands_of_followers_is_settled(self, stage: Stage) -> None:
-        """All of them are still waiting, and all hear of the end."""
+        """Thousands of followers wait for an unconfirmed job, and all of them get its end."""
         stage.unconfirmed("c")
         waiting: dict[Any, Any] = {f"caller-{number}": json.dumps({"root_id": f"r{number}"}) for number in range(MANY)}
         stage.server.hset(f"{prefix(ACCOUNT)}doubters:c", mapping=waiting)
@@ -100,7 +100,7 @@ class IdsContract:
         assert stage.ledger.jobs.followers(ACCOUNT, "c") == waiting
 
     def test_a_step_has_the_callers_message_as_it_was_first(self, stage: Stage) -> None:
-        """Whatever message leads to the step: its links and chord are those of the caller, also of a follower."""
+        """A step has the links and the chord of its caller, whichever message leads to it; a follower's has, too."""
         stage.running("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k", signature="of b")
         stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", seen=True)])

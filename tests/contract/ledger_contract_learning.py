@@ -1,4 +1,4 @@
-"""The ledger's contract about what is learned of durations: kept for each operation, and no process's news are lost."""
+"""The ledger's contract about duration models: one for each operation, and no process's news are lost."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from tests.contract.ledger_stage import ACCOUNT, Stage
 
 
 class LearningContract:
-    """A compare-and-set for each operation, and the times that claims tell."""
+    """The ledger replaces a duration model by compare-and-set; a claim gives the times to learn from."""
 
     def test_what_is_learned_is_kept(self, stage: Stage) -> None:
-        """Several operations in one script; each is read back as it was written."""
+        """One script writes the models of several operations, and each is read back as it was written."""
         models = stage.ledger.accounts.learn(ACCOUNT, [("images", "", "one"), ("videos", "", "two")])
 
         assert models == ["one", "two"]
         assert stage.ledger.accounts.duration_models(ACCOUNT) == {"images": "one", "videos": "two"}
 
     def test_news_made_of_old_knowledge_are_not_taken(self, stage: Stage) -> None:
-        """The process that comes second gets what the first wrote, and nothing is overwritten."""
+        """The second process to write a model gets that of the first, and overwrites nothing."""
         stage.ledger.accounts.learn(ACCOUNT, [("images", "", "one")])
 
         assert stage.ledger.accounts.learn(ACCOUNT, [("images", "", "mine"), ("videos", "", "two")]) == ["one", "two"]
@@ -26,19 +26,19 @@ class LearningContract:
         assert stage.ledger.accounts.duration_models(ACCOUNT) == {"images": "one and mine", "videos": "two"}
 
     def test_learning_twice_is_learning_once(self, stage: Stage) -> None:
-        """A script that ran although its answer was lost replies the same once more."""
+        """A script that runs twice replies the same both times."""
         news = [("images", "", "one")]
         assert stage.ledger.accounts.learn(ACCOUNT, news) == stage.ledger.accounts.learn(ACCOUNT, news) == ["one"]
 
     def test_it_lives_with_its_account(self, stage: Stage) -> None:
-        """One key for each account, in the account's slot, as long as the account's own counters; none for jobs."""
+        """The models of an account are one key in its slot, without a TTL; jobs have none."""
         stage.ledger.accounts.learn(ACCOUNT, [("images", "", "one")])
 
         assert stage.server.keys("*durations*") == [f"{prefix(ACCOUNT)}durations"]
         assert stage.server.ttl(f"{prefix(ACCOUNT)}durations") == -1
 
     def test_a_claim_tells_a_jobs_times(self, stage: Stage) -> None:
-        """When it was accepted, with which estimate, and when it last ran: failed polls are not counted."""
+        """A claim says when the job was accepted, with which estimate, and when a poll last saw it run."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.submits.submitted(
             record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2.0, estimate_seconds=12.5

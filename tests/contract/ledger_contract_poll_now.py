@@ -17,7 +17,7 @@ from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 
 
 class PollNowContract:
-    """`hasten` against every state that a job can be in."""
+    """`poll_now` in each state that a job can be in."""
 
     @pytest.fixture
     def calls(self, stage: Stage, clock: Clock) -> PollScripts:
@@ -36,7 +36,7 @@ class PollNowContract:
         return [job.job_id for job in claim.jobs]
 
     def test_a_call_pulls_the_next_poll_forward(self, stage: Stage, calls: PollScripts) -> None:
-        """The round that was planned in ten minutes runs now, and finds the job due."""
+        """A round runs now instead of in ten minutes, and finds the job due."""
         planned = stage.running("a", first_poll_seconds=600).round
         stage.clock.advance(20)
 
@@ -51,7 +51,7 @@ class PollNowContract:
         assert stage.state("a") == "storing"
 
     def test_a_call_stands_in_the_story(self, stage: Stage, calls: PollScripts) -> None:
-        """An operator sees why a poll came sooner than its plan, after the job's end as well."""
+        """The timeline shows why a poll came sooner than planned, after the job's end as well."""
         stage.running("a", first_poll_seconds=600)
         stage.clock.advance(20)
         calls.poll_now(ACCOUNT, "a")
@@ -67,7 +67,7 @@ class PollNowContract:
         assert (20.0, "called", "the call that had the job looked at sooner") in shown
 
     def test_a_call_changes_no_other_job(self, stage: Stage, calls: PollScripts) -> None:
-        """Its neighbours are polled in their time."""
+        """The account's other jobs are polled in their time."""
         stage.running("a", first_poll_seconds=600)
         stage.running("b", first_poll_seconds=600)
         calls.poll_now(ACCOUNT, "b")
@@ -76,7 +76,7 @@ class PollNowContract:
         assert self.due(stage, "a") == pytest.approx(600, abs=0.01)
 
     def test_a_call_changes_nothing_that_is_known(self, stage: Stage, calls: PollScripts) -> None:
-        """A lie costs one poll, after which the job waits as before; state, polls and deadline are the provider's."""
+        """A forged call costs one poll; state, count of polls and deadline stay, and the job waits as before."""
         stage.running("a", first_poll_seconds=600)
         before = stage.server.hgetall(f"{prefix(ACCOUNT)}job:a")
         stage.clock.advance(30)
@@ -96,7 +96,7 @@ class PollNowContract:
         assert self.due(stage, "a") == pytest.approx(-1, abs=0.01)
 
     def test_calls_in_a_row_bring_about_one_poll(self, stage: Stage, calls: PollScripts) -> None:
-        """Doubled calls, and the script itself where a lost answer had it sent twice."""
+        """Repeated calls bring about one poll; a script that ran twice, too."""
         stage.running("a", first_poll_seconds=600)
         outcomes = [calls.poll_now(ACCOUNT, "a") for _ in range(50)]
 
@@ -104,7 +104,7 @@ class PollNowContract:
         assert [messages.round is None for _, messages in outcomes] == [False] + 49 * [True]
 
     def test_a_flood_brings_about_a_few_polls_in_all(self, stage: Stage, calls: PollScripts) -> None:
-        """Whatever comes, for as long as it comes: no more than the bound, and no sooner than the gap."""
+        """Calls without end bring about `MOST_POLLS` polls, each `GAP_SECONDS` or more after the one before."""
         stage.running("a", first_poll_seconds=600)
         polls = []
         for _ in range(200):
@@ -118,7 +118,7 @@ class PollNowContract:
         assert min(gaps) >= GAP_SECONDS
 
     def test_calls_for_many_jobs_schedule_one_round(self, stage: Stage, calls: PollScripts) -> None:
-        """The account's rounds are as far apart as ever."""
+        """Calls for many jobs schedule one round, which polls them all."""
         names = [f"job-{number}" for number in range(20)]
         stage.limits[ACCOUNT] = Limits(max_in_flight=50)
         for name in names:
@@ -142,7 +142,7 @@ class PollNowContract:
         assert scheduled == pytest.approx(10, abs=0.1)
 
     def test_a_call_during_a_poll_has_another_one_follow(self, stage: Stage, calls: PollScripts) -> None:
-        """No second poll beside the first; but its answer, which may be older than the call, is not the last word."""
+        """A call during a poll starts no second one beside it; a poll follows, as the answer may be the older."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
         claim = stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=50)
@@ -160,7 +160,7 @@ class PollNowContract:
         assert self.due(stage, "a") == 300
 
     def test_a_poll_that_fails_uses_a_noted_call_up(self, stage: Stage, calls: PollScripts) -> None:
-        """The pause that the provider asked for stands, and the poll after it comes after the call anyway."""
+        """A provider's Retry-After outlasts a call that was noted: the poll after it comes later than the call."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
         stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=50)
@@ -171,7 +171,7 @@ class PollNowContract:
         assert stage.field("a", "called") == ""
 
     def test_a_pause_that_the_provider_asked_for_stands(self, stage: Stage, calls: PollScripts) -> None:
-        """Retry-After is obeyed, whatever calls; the next good answer ends that."""
+        """A call does not shorten a Retry-After; after the next good answer calls count again."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
         self.poll(stage, Polled("a", "trouble", 60))
@@ -182,7 +182,7 @@ class PollNowContract:
         assert calls.poll_now(ACCOUNT, "a")[0] is PollNowOutcome.POLLED_NOW
 
     def test_a_success_without_a_result_keeps_its_time(self, stage: Stage, calls: PollScripts) -> None:
-        """The next poll of it decides that there is no result: a call must not have that happen too soon."""
+        """A call hurries no poll of a success without a result: that poll decides that there is none."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
         self.poll(stage, Polled("a", "running", 30, "empties", "1"))
@@ -199,7 +199,7 @@ class PollNowContract:
         assert (self.due(stage, "a"), self.due(stage, "b")) == (28, 8)
 
     def test_nor_does_a_noted_call_hurry_that(self, stage: Stage, calls: PollScripts) -> None:
-        """The call came while the poll was under way that found no result."""
+        """A call that was noted during a poll without a result hurries no later poll."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(2)
         stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=50)
@@ -209,7 +209,7 @@ class PollNowContract:
         assert self.due(stage, "a") == 30
 
     def test_a_call_for_a_job_elsewhere_does_nothing(self, stage: Stage, calls: PollScripts) -> None:
-        """Unknown, in line, submitting, storing, ended: no key is made and no clock moves."""
+        """A call for a job that is not at the provider makes no key and changes no clock."""
         stage.open("queued")
         stage.submitting("submitting")
         stage.storing("storing")
@@ -224,7 +224,7 @@ class PollNowContract:
         assert {name: stage.clocks(name) for name in names} == clocks
 
     def test_a_call_leaves_a_record_of_another_version_alone(self, stage: Stage, calls: PollScripts) -> None:
-        """Only that version takes it further."""
+        """A call leaves a record of another version alone."""
         stage.running("a", first_poll_seconds=600)
         stage.server.hset(f"{prefix(ACCOUNT)}job:a", "v", "99")
 
@@ -232,7 +232,7 @@ class PollNowContract:
         assert self.due(stage, "a") == pytest.approx(600, abs=0.01)
 
     def test_a_round_that_was_never_sent_is_found_by_the_sweeper(self, stage: Stage, calls: PollScripts) -> None:
-        """The process that took the call died before it published: the round counts as lost when it is late."""
+        """The sweeper finds the round of a process that took a call and died before it published."""
         stage.running("a", first_poll_seconds=600)
         calls.poll_now(ACCOUNT, "a")
         stage.clock.advance(stage.ledger.timing.lease_seconds / 2 + 1)
@@ -242,7 +242,7 @@ class PollNowContract:
         assert messages.round.countdown_seconds == 0
 
     def test_what_is_learned_stays_true(self, stage: Stage, calls: PollScripts) -> None:
-        """The job ended just before the call, not at some time since the last poll, which would teach shorter jobs."""
+        """A call bounds the job's duration from below, so that no model learns shorter jobs from it."""
         stage.running("a", first_poll_seconds=600)
         submitted = stage.clock.now
         stage.clock.advance(100)

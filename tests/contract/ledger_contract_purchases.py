@@ -8,19 +8,19 @@ from bide.contract import JobState
 from bide.ledger import Concluded, Polled, Record
 from bide.ledger.timeline import money
 from bide.ledger.unconfirmed import remarks
-from tests.contract.ledger_contract_submits import intended_again
+from tests.contract.ledger_contract_submits import intended_again, waiting_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage
 
 LOST = '{"code":"lost","message":"gone","job_id":""}'
 
 
 class PurchasesContract:
-    """Attempt 1 unconfirmed, attempt 2 under way, then the id comes that attempt 1 has at the provider."""
+    """Attempt 1 is unconfirmed, attempt 2 under way, and then comes the provider's id of attempt 1."""
 
     @pytest.mark.parametrize("end", ["refused", "failed", "unconfirmed", "died"])
     @pytest.mark.parametrize("by", ["request", "operator"])
     def test_a_known_purchase_is_not_made_again(self, stage: Stage, end: str, by: str) -> None:
-        """However the second submit ends without being accepted: the job is polled as the first, to its end."""
+        """A job whose second submit is not accepted is polled as the first purchase, to its end."""
         record, token, second = accepted_late(stage, by)
         if end == "refused":
             stage.ledger.submits.refused(second, "t2", attempt=2, reason="429", after_seconds=None)
@@ -45,10 +45,10 @@ class PurchasesContract:
             stage.clock.advance(5)
             crew.sweep()
             crew.work()
-        assert (crew.told, stage.field("a", "submits")) == ({"a": "succeeded"}, "2")
+        assert (crew.answers, stage.field("a", "submits")) == ({"a": "succeeded"}, "2")
 
     def test_the_second_may_be_accepted_after_all(self, stage: Stage) -> None:
-        """Later than the job went on as the first, or even ended: its id is kept beside."""
+        """A second submit that turns out accepted has its id kept beside the first, even after the job's end."""
         _, _, second = accepted_late(stage, "request")
         stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
         stage.ledger.submits.submitted(second, "t2", attempt=2, provider_job_id="p2")
@@ -58,7 +58,7 @@ class PurchasesContract:
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "p2 p3")
 
     def test_every_id_is_kept(self, stage: Stage) -> None:
-        """Three submits, all accepted: operators see each of the ids, and whose they are."""
+        """Three accepted submits of a job leave three ids, which operators see."""
         record, token, second = accepted_late(stage, "request", pid="")
         stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
         stage.ledger.jobs.answered(ACCOUNT, "a")
@@ -75,7 +75,7 @@ class PurchasesContract:
         assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p1": "a", "p2": "a", "p3": "a"}
 
     def test_of_several_known_purchases_one_goes_on(self, stage: Stage) -> None:
-        """The others stay known."""
+        """A job with two known purchases goes on as the first; the second's id is kept."""
         record, token, second = accepted_late(stage, "request", pid="")
         stage.ledger.jobs.conclude(second, "t2", JobState.UNCONFIRMED, error=ERROR)
         stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
@@ -86,7 +86,7 @@ class PurchasesContract:
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p1", "p2")
 
     def test_an_attached_id_that_is_wrong_gives_way_to_one_that_is_known(self, stage: Stage) -> None:
-        """The provider does not know the operator's, and the worker's came late: nothing is left unconfirmed."""
+        """An attached id that the provider does not know gives way to the id that came late."""
         record, token, attempt = stage.unconfirmed("a")
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-true")
@@ -98,12 +98,7 @@ class PurchasesContract:
 
 def accepted_late(stage: Stage, by: str, *, pid: str = "p1") -> tuple[Record, str, Record]:
     """A job whose second submit is under way; the first one's record and token, the second's record."""
-    if by == "request":
-        record, token, _ = stage.submitting("a", on_unknown="resubmit")
-        stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-    else:
-        record, token, _ = stage.unconfirmed("a")
-        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+    record, token, _ = waiting_again(stage, by)
     second = intended_again(stage, "a", "t2")
     if pid:
         stage.ledger.submits.submitted(record, token, attempt=1, provider_job_id=pid)

@@ -1,4 +1,4 @@
-"""The ledger's contract about what is mended: dead workers, lost messages, deadlines, silence."""
+"""The ledger's contract about sweeps: dead workers, lost messages, deadlines, and times without a sweeper."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tests.contract.ledger_stage import ACCOUNT, Stage
 
 
 class RepairsContract:
-    """A sweep finds whatever ran out, and never takes the living for dead."""
+    """A sweep mends all that ran out, and never takes a living worker for dead."""
 
     def test_a_renewed_lease_stays(self, stage: Stage) -> None:
-        """A worker that renews in time is left alone; a worker that lost the lease is told."""
+        """A worker that renews in time keeps its lease; a renewal of a lost lease says so."""
         watched(stage)
         stage.arrive("a", token="t")
         for _ in range(4):
@@ -26,7 +26,7 @@ class RepairsContract:
             assert repairs(stage) == []
 
     def test_a_dead_submitter_leaves_the_job_unconfirmed(self, stage: Stage) -> None:
-        """The caller is told, the operators see it, no worker submits again."""
+        """A worker's death during a submit leaves the job unconfirmed: its caller gets that, no worker repeats it."""
         watched(stage)
         stage.submitting("a")
         wait(stage, 11)
@@ -36,7 +36,7 @@ class RepairsContract:
         assert stage.resume("a").verb is Verb.ANSWER
 
     def test_a_dead_submitter_may_be_replaced_once(self, stage: Stage) -> None:
-        """Where the request allows a second purchase."""
+        """A request with `on_unknown: resubmit` is submitted again once after a worker's death."""
         watched(stage)
         stage.submitting("a", on_unknown="resubmit")
         wait(stage, 11)
@@ -49,7 +49,7 @@ class RepairsContract:
 
     @pytest.mark.parametrize("state", ["queued", "storing"])
     def test_a_step_that_kills_three_workers_ends_the_job(self, stage: Stage, state: str) -> None:
-        """Twice it is tried again; a fourth worker is spared."""
+        """A step that kills a worker is tried again twice; the third death ends the job."""
         watched(stage)
         if state == "queued":
             stage.arrive("a")
@@ -64,8 +64,8 @@ class RepairsContract:
         assert Failure.model_validate_json(stage.field("a", "error")).code is FailureCode.CRASHED
         assert (stage.state("a"), stage.clocks("a")) == ("failed", {"lease"})
 
-    def test_a_caller_that_can_not_be_told_does_not_keep_the_others_waiting(self, stage: Stage) -> None:
-        """A caller whose answer kills its workers is given up after three; its followers are told, and it rests."""
+    def test_a_caller_that_can_not_be_answered_does_not_keep_the_others_waiting(self, stage: Stage) -> None:
+        """An answer that kills three workers is given up; the job's followers get theirs, and it rests."""
         watched(stage)
         record, token = stage.storing("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
@@ -82,7 +82,7 @@ class RepairsContract:
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_after_a_silence_the_living_may_speak_first(self, stage: Stage) -> None:
-        """While Redis was away no worker could renew: one lease's time to do so comes before the judgement."""
+        """A sweep after an outage of Redis leaves living workers one lease's time to renew."""
         watched(stage)
         stage.arrive("a", token="living")
         stage.arrive("b", token="dead")
@@ -96,7 +96,7 @@ class RepairsContract:
         assert [repair.job_id for repair in stage.ledger.accounts.sweep(ACCOUNT)[1]] == ["b", "b"]
 
     def test_a_change_of_sweeper_is_no_silence(self, stage: Stage) -> None:
-        """Where others watched the account the dead are judged at once, however long none swept."""
+        """A sweep of an account that others watched judges the dead at once, however long none swept."""
         watched(stage)
         stage.arrive("a")
         for _ in range(4):
@@ -105,7 +105,7 @@ class RepairsContract:
         assert repairs(stage) == ["worker died: queued", "told again"]
 
     def test_watching_an_account_ends_no_silence(self, stage: Stage) -> None:
-        """The process that comes first after one, sweeper or not, leaves the living their time to renew."""
+        """The first process after a silence, sweeper or not, leaves the living their time to renew."""
         watched(stage)
         stage.arrive("a")
         stage.clock.advance(11)
@@ -117,7 +117,7 @@ class RepairsContract:
         assert repairs(stage) == ["worker died: queued", "told again"]
 
     def test_sweeps_rarer_than_leases_still_judge(self, stage: Stage) -> None:
-        """What had run out at one sweep and still has at the next is dead, however long they lie apart."""
+        """A lease that has run out at two sweeps in a row is a dead worker's, however far they lie apart."""
         watched(stage)
         stage.arrive("a")
         stage.clock.advance(15)
@@ -126,7 +126,7 @@ class RepairsContract:
         assert repairs(stage) == ["worker died: queued", "told again"]
 
     def test_a_lost_hint_is_sent_again(self, stage: Stage) -> None:
-        """Sooner at first, then rarer, for as long as it takes."""
+        """The sweeper sends a lost hint again, soon at first, then at growing intervals."""
         watched(stage)
         stage.open("a")
         stage.ledger.accounts.admit(ACCOUNT)
@@ -149,7 +149,7 @@ class RepairsContract:
         assert stage.ledger.accounts.sweep(ACCOUNT, backlog=["bide.poll"])[0].hints != ()
 
     def test_a_backlog_keeps_no_dead_workers_job_back(self, stage: Stage) -> None:
-        """The message was taken: it can't be among those that wait in the queue."""
+        """A dead worker's job gets its hint despite a backlog: its message was taken out of the queue."""
         watched(stage)
         stage.storing("a")
         wait(stage, 11)
@@ -157,26 +157,26 @@ class RepairsContract:
         assert (hint.job_id, hint.queue) == ("a", "bide.store")
 
     def test_a_client_that_died_before_its_message_is_no_loss(self, stage: Stage) -> None:
-        """What was only opened gets a round, which lets it in."""
+        """A round lets a job in that a client opened and sent no message for."""
         stage.open("a")
         messages, mended, _ = stage.ledger.accounts.sweep(ACCOUNT)
         assert messages.round is not None
         assert [repair.what for repair in mended] == ["round scheduled"]
 
     def test_the_deadline_ends_waiting_in_line(self, stage: Stage) -> None:
-        """Also at the tail of a line longer than a page; nothing was bought."""
+        """A deadline ends a job's wait also behind more jobs than a page has; nothing was bought."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=0)
         for number in range(5):
             stage.open(f"long{number}", deadline_seconds=9000)
         stage.open("short", deadline_seconds=60)
         stage.clock.advance(61)
-        told = [hint.job_id for _ in range(3) for hint in stage.ledger.accounts.sweep(ACCOUNT, page=2)[0].hints]
-        assert told == ["short"]
+        hinted = [hint.job_id for _ in range(3) for hint in stage.ledger.accounts.sweep(ACCOUNT, page=2)[0].hints]
+        assert hinted == ["short"]
         assert Failure.model_validate_json(stage.field("short", "error")).code is FailureCode.DEADLINE
         assert stage.clocks("short") == {"lease"}
 
     def test_a_lost_round_is_scheduled_again(self, stage: Stage) -> None:
-        """When it is late by more than a moment; a poller with a backlog gets a minute."""
+        """A round that is a few seconds late is scheduled again; a poller with a backlog gets a minute."""
         stage.running("a", first_poll_seconds=2)
         stage.clock.advance(4)
         assert stage.ledger.accounts.sweep(ACCOUNT)[0].round is None
@@ -187,7 +187,7 @@ class RepairsContract:
         assert again.countdown_seconds == 0
 
     def test_what_was_deleted_by_hand_leaves_the_clocks(self, stage: Stage) -> None:
-        """Nothing without a record is told, kept or counted."""
+        """A sweep takes jobs without a record off the clocks, and sends no hints for them."""
         watched(stage)
         stage.open("a")
         stage.ledger.accounts.admit(ACCOUNT)
@@ -199,7 +199,7 @@ class RepairsContract:
         assert sum(stage.ledger.accounts.count_clocks(ACCOUNT).values()) == 0
 
     def test_a_page_is_a_page(self, stage: Stage) -> None:
-        """Many repairs are spread over several sweeps."""
+        """A sweep mends one page, and says whether more may wait."""
         watched(stage)
         for number in range(5):
             stage.open(f"j{number}")
@@ -211,16 +211,16 @@ class RepairsContract:
 
 
 def watched(stage: Stage) -> None:
-    """The account has been swept all along: there is no silence to make up for."""
+    """Mark the account as swept all along: there is no silence to make up for."""
     stage.server.hset(f"{prefix(ACCOUNT)}account", mapping={"swept_at": stage.clock.now, "judge_from": 1})
 
 
 def wait(stage: Stage, seconds: int) -> None:
-    """Time passes, with an untroubled sweeper at work."""
+    """Let time pass with a sweeper at work."""
     stage.clock.advance(seconds)
     watched(stage)
 
 
 def repairs(stage: Stage) -> list[str]:
-    """What one sweep mends, leaving rounds aside."""
+    """What one sweep mends of jobs."""
     return [repair.what for repair in stage.ledger.accounts.sweep(ACCOUNT)[1] if repair.job_id]

@@ -1,4 +1,4 @@
-"""The ledger's contract about polling: rounds, claims and what the provider says."""
+"""The ledger's contract about polling: rounds, claims and what the provider answers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.contract.ledger_stage import ACCOUNT, Crew, Stage
 
 
 class RoundsContract:
-    """Every due job is claimed by one round, and there is always another round."""
+    """One round claims each due job, and there is always another round."""
 
     def test_a_round_runs_once(self, stage: Stage) -> None:
-        """The same message again finds the round begun, and schedules nothing."""
+        """The second message of a round finds it begun, and schedules nothing."""
         stage.running("a")
         stage.clock.advance(2)
         assert len(stage.ledger.polls.claim(ACCOUNT, 1, batch=10).jobs) == 1
@@ -21,7 +21,7 @@ class RoundsContract:
         assert (again.current, again.jobs, again.round) == (False, (), None)
 
     def test_a_superseded_round_does_nothing(self, stage: Stage) -> None:
-        """An earlier round replaced it; it neither polls nor schedules while that one is still to come."""
+        """A round that an earlier one replaced neither polls nor schedules while that one is still to come."""
         stage.running("a", first_poll_seconds=40)
         messages = stage.running("b", first_poll_seconds=5)
         assert messages.round is not None
@@ -41,12 +41,12 @@ class RoundsContract:
         assert stage.ledger.polls.claim(ACCOUNT, messages.round.seq, batch=10).current is False
 
     def test_later_polls_ride_with_the_scheduled_round(self, stage: Stage) -> None:
-        """Only an earlier need schedules another one."""
+        """A poll that is due later than the scheduled round schedules no other."""
         rounds = [stage.running(name, first_poll_seconds=9 + number).round for number, name in enumerate("abc")]
         assert [one is not None for one in rounds] == [True, False, False]
 
     def test_more_than_a_batch_runs_side_by_side(self, stage: Stage) -> None:
-        """The next round comes at once, before the answers to the first are in, and takes the rest."""
+        """The round after a full batch comes at once, before the first answers are in, and takes the rest."""
         for number in range(5):
             stage.running(f"j{number}")
         stage.clock.advance(3)
@@ -56,7 +56,7 @@ class RoundsContract:
         assert len(stage.ledger.polls.claim(ACCOUNT, first.round.seq, batch=3).jobs) == 2
 
     def test_a_far_poll_takes_several_hops(self, stage: Stage) -> None:
-        """No countdown reaches a minute; a hop that finds nothing due schedules the next."""
+        """A countdown stays under a minute; a round that finds nothing due schedules the next."""
         messages = stage.running("a", first_poll_seconds=250)
         hops, one = 0, messages.round
         while one is not None:
@@ -68,7 +68,7 @@ class RoundsContract:
         assert len(claim.jobs) == 1
 
     def test_a_claim_runs_out(self, stage: Stage) -> None:
-        """A poller that dies keeps its jobs for as long as a claim lasts, and no longer."""
+        """A dead poller's claims run out, and the next round claims its jobs."""
         stage.running("a")
         stage.clock.advance(2)
         stage.ledger.polls.claim(ACCOUNT, 1, batch=10)
@@ -79,7 +79,7 @@ class RoundsContract:
         assert len(stage.ledger.polls.claim(ACCOUNT, messages.round.seq, batch=10).jobs) == 1
 
     def test_a_living_poller_keeps_its_claims(self, stage: Stage) -> None:
-        """A poll that takes long is not asked twice while its poller says that it waits; an ended job stays ended."""
+        """A poller that renews its claims is the only one to poll those jobs; an ended job stays ended."""
         stage.running("a")
         stage.clock.advance(2)
         stage.ledger.polls.claim(ACCOUNT, 1, batch=10)
@@ -94,7 +94,7 @@ class RoundsContract:
         assert stage.ledger.accounts.count_clocks(ACCOUNT)["due"] == 0
 
     def test_polls_keep_to_their_rate(self, stage: Stage) -> None:
-        """No more polls than allowed, no job forgotten, and no rounds that come only to find that they may not poll."""
+        """The rate bounds polls and rounds alike, and each job is polled."""
         stage.limits[ACCOUNT] = Limits(polls_per_second=2)
         crew = Crew(stage.ledger, stage.clock)
         for number in range(10):
@@ -102,11 +102,11 @@ class RoundsContract:
         for _ in range(80):
             stage.clock.advance(0.1)
             crew.work()
-        assert sorted(crew.told) == sorted(f"j{number}" for number in range(10))
+        assert sorted(crew.answers) == sorted(f"j{number}" for number in range(10))
         assert crew.rounds_run <= 12
 
     def test_doubled_messages_multiply_nothing(self, stage: Stage) -> None:
-        """With every message delivered three times there are hardly more rounds than with one."""
+        """Rounds whose messages all arrive three times are hardly more than with one message each."""
         ran = []
         for copies in (1, 3):
             stage.server.flushall()
@@ -116,25 +116,25 @@ class RoundsContract:
             for _ in range(60):
                 stage.clock.advance(0.5)
                 crew.work()
-            assert len(crew.told) == 8
+            assert len(crew.answers) == 8
             ran.append(crew.rounds_run)
         assert ran[1] <= ran[0] + 2
 
     def test_a_deleted_record_is_not_polled(self, stage: Stage) -> None:
-        """Nothing without a record stays on the clock or keeps its place."""
+        """A claim takes a job without a record off the clock, and frees its place."""
         stage.running("a")
         stage.server.delete(f"{prefix(ACCOUNT)}job:a")
         stage.clock.advance(2)
         assert stage.ledger.polls.claim(ACCOUNT, 1, batch=10).jobs == ()
         assert stage.clocks("a") == set()
 
-    # What the provider said
+    # What the provider answered
 
     def test_a_running_job_comes_up_again(self, stage: Stage) -> None:
-        """After the time given, with what was learnt; a job past its deadline is polled once more, at once."""
+        """A running job is due after the time given, with what was learnt; past its deadline it is due at once."""
         stage.running("a")
-        said = Polled("a", "running", 8, key="cursor", value="c1", note="60 %", seen=True, unknown_for=5.0)
-        messages = stage.ledger.polls.record(ACCOUNT, [said])
+        polled = Polled("a", "running", 8, key="cursor", value="c1", note="60 %", seen=True, unknown_for=5.0)
+        messages = stage.ledger.polls.record(ACCOUNT, [polled])
         assert messages.hints == ()
         stage.clock.advance(8)
         (job,) = stage.ledger.polls.claim(ACCOUNT, int(stage.account("seq")), batch=10).jobs
@@ -144,7 +144,7 @@ class RoundsContract:
         assert stage.server.zscore(prefix(ACCOUNT) + "due", "a") == pytest.approx(stage.clock.now)
 
     def test_an_ended_job_goes_to_the_store_queue(self, stage: Stage) -> None:
-        """Its place is free; what is reported twice counts once."""
+        """The end of a job at the provider frees its place and sends a hint; a second report of it does nothing."""
         stage.running("a")
         (hint,) = stage.ledger.polls.record(ACCOUNT, [Polled("a", "ended", value="[]")]).hints
         assert (hint.queue, hint.signature) == ("bide.store", '{"root_id":"r"}')
@@ -152,7 +152,7 @@ class RoundsContract:
         assert (stage.state("a"), stage.clocks("a")) == ("storing", {"lease"})
 
     def test_a_failed_job_ends(self, stage: Stage) -> None:
-        """The error is kept, the caller told."""
+        """A failed job keeps its error, and a hint brings its caller the answer."""
         stage.running("a")
         (hint,) = stage.ledger.polls.record(ACCOUNT, [Polled("a", "failed", value='{"code":"lost"}')]).hints
         assert hint.job_id == "a"
@@ -160,11 +160,11 @@ class RoundsContract:
 
     @pytest.mark.parametrize("kind", ["running", "trouble", "ended", "failed"])
     def test_what_does_not_run_is_not_polled(self, stage: Stage, kind: str) -> None:
-        """An answer that comes after a cancel, or about a job that does not exist, changes nothing."""
+        """The ledger ignores polls of jobs that were canceled, stand in line or do not exist."""
         stage.running("a")
         stage.ledger.jobs.cancel(ACCOUNT, "a")
         stage.open("b")
-        said = [Polled(name, kind, 5, value="x") for name in ("a", "b", "nobody")]  # type: ignore[arg-type]  # of a list
-        assert stage.ledger.polls.record(ACCOUNT, said).hints == ()
+        polls = [Polled(name, kind, 5, value="x") for name in ("a", "b", "nobody")]  # type: ignore[arg-type]  # of a list
+        assert stage.ledger.polls.record(ACCOUNT, polls).hints == ()
         assert (stage.state("a"), stage.clocks("a"), stage.clocks("b")) == ("canceled", {"lease"}, {"queued"})
         assert stage.ttl("job", "nobody") == -2

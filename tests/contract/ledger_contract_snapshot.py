@@ -14,12 +14,12 @@ from tests.contract.ledger_stage import ACCOUNT, Stage
 
 
 class SnapshotContract:
-    """What a job and its account show."""
+    """Snapshots, timelines and lists show a job and its account as the ledger has them."""
 
     # Polls
 
     def test_polls_are_remembered(self, stage: Stage) -> None:
-        """When, how late, and what the provider answered, the same word again too."""
+        """A snapshot has each poll's time, its lateness and the provider's answer, repeated answers too."""
         stage.running("a")
         for seconds, late, note in [(2, 0.04, "queued"), (4, 1.5, "queued"), (8, 0.0, "half; done")]:
             poll(stage, "a", seconds, late, note)
@@ -31,7 +31,7 @@ class SnapshotContract:
         ]
 
     def test_of_many_polls_the_last_are_remembered(self, stage: Stage) -> None:
-        """In a bounded space, and with their words, also where the first of them is forgotten."""
+        """A record keeps the last polls in a bounded space, each with the provider's word."""
         stage.running("a")
         for count in range(100):
             poll(stage, "a", 30, 0.3, "processing" if count < 50 else "a status word that is much too long 📷")
@@ -43,7 +43,7 @@ class SnapshotContract:
         assert "earlier ones are not kept" in " ".join(event.detail for event in events(seen))
 
     def test_remembered_polls_go_with_the_job(self, stage: Stage) -> None:
-        """They lie beside its request: no key of their own, and the same end."""
+        """Polls have no key of their own: they lie beside the request, and expire with it."""
         stage.running("a")
         poll(stage, "a", 2, 0.0, "done", kind="ended")
         assert [event.detail for event in events(snapshot(stage, "a")) if event.what == "poll"] == ["0.0 s late: done"]
@@ -57,7 +57,7 @@ class SnapshotContract:
     # Timelines
 
     def test_a_story_is_in_order(self, stage: Stage) -> None:
-        """From its opening to the stored objects."""
+        """The timeline lists events from the opening to the stored objects."""
         stage.running("a")
         poll(stage, "a", 2, 0.1, "done", kind="ended")
         record = stage.resume("a", token="t").record
@@ -65,8 +65,8 @@ class SnapshotContract:
         stage.clock.advance(1)
         stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result='{"outputs":[{"uri":"s3://b/k","size":5}]}')
         stage.ledger.jobs.answered(ACCOUNT, "a")
-        told = [(event.what, event.detail) for event in events(snapshot(stage, "a"))]
-        assert told == [
+        story = [(event.what, event.detail) for event in events(snapshot(stage, "a"))]
+        assert story == [
             ("opened", "interactive, may take 1800 s"),
             ("submit", "attempt 1"),
             ("accepted", "by the provider as p-a"),
@@ -78,7 +78,7 @@ class SnapshotContract:
         assert next_look(snapshot(stage, "a")) == (0.0, "")
 
     def test_why_a_job_waits_in_line(self, stage: Stage) -> None:
-        """Its account, its capacity, its rate, and who is before it."""
+        """`why` names the account, its capacity, its rate and the jobs before this one."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=1, submits_per_second=5)
         for name in "abc":
             stage.arrive(name)
@@ -95,8 +95,8 @@ class SnapshotContract:
         assert why(snapshot(stage, "c"))[0] == "its account: no submits for another 30 s: HTTP 401"
         assert next_look(snapshot(stage, "c")) == (stage.clock.now + 30, "its account may submit again")
 
-    def test_why_nothing_moves(self, stage: Stage) -> None:
-        """Polls that are late and an account that no process sweeps point at processes that are not there."""
+    def test_why_nothing_happens(self, stage: Stage) -> None:
+        """`why` names the processes that seem to be missing: late polls a poller, no sweeps a worker."""
         stage.running("a", first_poll_seconds=5)
         stage.ledger.accounts.sweep(ACCOUNT)
         assert next_look(snapshot(stage, "a")) == (stage.clock.now + 5, "poll")
@@ -108,7 +108,7 @@ class SnapshotContract:
         ]
 
     @pytest.mark.parametrize(
-        ("fields", "said"),
+        ("fields", "expected"),
         [
             ({"state": "queued"}, "not bought"),
             ({"state": "queued", "submits": "2", "note": "HTTP 429"}, "not bought"),
@@ -127,31 +127,31 @@ class SnapshotContract:
             ({"state": "canceled"}, "not bought"),
         ],
     )
-    def test_money(self, fields: dict[str, str], said: str) -> None:
-        """What is known of the purchase; an unconfirmed submit is never hidden."""
-        assert money(Record("a", ACCOUNT, fields)) == said
+    def test_money(self, fields: dict[str, str], expected: str) -> None:
+        """`money` says what is known of the purchase, and never hides an unconfirmed submit."""
+        assert money(Record("a", ACCOUNT, fields)) == expected
 
     # Lists
 
     def test_jobs_under_way_come_from_the_clocks(self, stage: Stage) -> None:
-        """The oldest first, by state, account and age; jobs that are over are not among them."""
+        """A list of jobs under way is by state, account and age, the oldest first, without those that are over."""
         stage.finished("over")
-        stage.unconfirmed("doubt")
+        stage.unconfirmed("unknown")
         stage.clock.advance(1)
         stage.running("runs")
         stage.clock.advance(10)
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         stage.open("waits")
         listing = Listing(stage.ledger.executor)
-        assert listed(stage) == ["doubt", "runs", "waits"]
-        assert listed(stage, states=frozenset({JobState.UNCONFIRMED})) == ["doubt"]
-        assert listed(stage, provider="photogpt", account="default") == ["doubt", "runs", "waits"]
+        assert listed(stage) == ["unknown", "runs", "waits"]
+        assert listed(stage, states=frozenset({JobState.UNCONFIRMED})) == ["unknown"]
+        assert listed(stage, provider="photogpt", account="default") == ["unknown", "runs", "waits"]
         assert listed(stage, provider="dreambooth") == listed(stage, account="other") == []
-        assert listed(stage, before=stage.clock.now - 5) == ["doubt", "runs"]
-        assert [job.job_id for job in listing.search(Wanted(), most=1).jobs] == ["doubt"]
+        assert listed(stage, before=stage.clock.now - 5) == ["unknown", "runs"]
+        assert [job.job_id for job in listing.search(Wanted(), most=1).jobs] == ["unknown"]
 
     def test_jobs_that_are_over_are_found_by_a_scan_of_all_records(self, stage: Stage) -> None:
-        """The latest first, by code where one is given, with why they failed."""
+        """A list of jobs that are over has the latest first, with code and reason."""
         for name, code in {"a": FailureCode.REJECTED, "b": FailureCode.BAD_MEDIA}.items():
             record, token = stage.storing(name)
             error = Failure(code=code, message=f"for {name}", job_id=name).model_dump_json()
@@ -179,20 +179,20 @@ class SnapshotContract:
         )
 
     def test_a_follower_is_no_job_of_its_own(self, stage: Stage) -> None:
-        """Two callers, one job."""
+        """A list shows a job once, however many callers it has."""
         stage.arrive("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         assert listed(stage, states=frozenset(JobState)) == ["a"]
 
 
 def poll(stage: Stage, job_id: str, seconds: float, late: float, note: str, *, kind: str = "running") -> None:
-    """The provider is asked once more after so many seconds."""
+    """Record one more poll of the job, after so many seconds."""
     stage.clock.advance(seconds)
     stage.ledger.polls.record(ACCOUNT, [Polled(job_id, kind, 5.0, note=note, late_seconds=late)])  # type: ignore[arg-type]  # as given
 
 
 def snapshot(stage: Stage, job_id: str) -> JobSnapshot:
-    """The job as people see it."""
+    """The job's snapshot."""
     record = stage.ledger.jobs.read(ACCOUNT, job_id)
     assert record is not None
     return take_snapshot(stage.ledger, record)
@@ -204,5 +204,5 @@ def number(stage: Stage, job_id: str, name: str) -> float:
 
 
 def listed(stage: Stage, **wanted: object) -> list[str]:
-    """The ids of the jobs that are found."""
+    """The ids of the jobs that a search finds."""
     return [job.job_id for job in Listing(stage.ledger.executor).search(Wanted(**wanted), most=100).jobs]  # type: ignore[arg-type]  # as given

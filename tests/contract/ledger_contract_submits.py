@@ -12,16 +12,16 @@ from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 
 
 class SubmitsContract:
-    """Between the intent to buy and what its answer means."""
+    """A submit from the intent to buy to what its answer means."""
 
     def test_an_intent_counts_once(self, stage: Stage) -> None:
-        """Its repetition gives the same attempt; a stranger's gives none."""
+        """An intent that is written twice is one attempt; a worker without the lease gets none."""
         record, token, attempt = stage.submitting("a")
         assert attempt == stage.ledger.submits.intend(record, token) == 1
         assert stage.ledger.submits.intend(record, "stranger") == 0
 
     def test_no_intent_after_a_cancel(self, stage: Stage) -> None:
-        """A cancel between taking the step and buying comes in time."""
+        """A cancel between a step's lease and its intent comes in time."""
         step = stage.arrive("a", token="t")
         assert step.record is not None
         stage.ledger.jobs.cancel(ACCOUNT, "a")
@@ -36,7 +36,7 @@ class SubmitsContract:
         assert stage.ledger.jobs.conclude(record, "t", JobState.FAILED, error=ERROR)
 
     def test_an_end_may_have_a_note(self, stage: Stage) -> None:
-        """What is to be known of a result that is not whole; none is left as it is."""
+        """An end may have a note, as of a result that is not whole; without one the note stays empty."""
         record, token = stage.storing("a")
         assert stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}", note="1 of 2 outputs")
         assert stage.field("a", "note") == "1 of 2 outputs"
@@ -50,7 +50,7 @@ class SubmitsContract:
         assert stage.ledger.submits.intend(record, token) == attempt == 1
 
     def test_a_deadline_of_a_tenth_of_a_millisecond_buys_nothing(self, stage: Stage) -> None:
-        """At every phase of the millisecond: the record's deadline is never later than the caller's."""
+        """A record's deadline is never later than the caller's, at whatever part of a millisecond."""
         for n in range(50):
             stage.clock.advance(0.00037)
             record = taken(stage.arrive(f"a{n}", token="t", deadline_seconds=0.0001), Verb.SUBMIT)
@@ -58,7 +58,7 @@ class SubmitsContract:
             assert stage.ledger.submits.intend(record, "t") == TOO_LATE
 
     def test_an_accepted_job_is_polled(self, stage: Stage) -> None:
-        """It stands on `due` at its first poll, for which a round is scheduled; saying so twice changes nothing."""
+        """An accepted job stands on `due`, and a round is scheduled; a second report changes nothing."""
         record, token, attempt = stage.submitting("a")
         for _ in range(2):
             messages = stage.ledger.submits.submitted(
@@ -70,7 +70,7 @@ class SubmitsContract:
 
     @pytest.mark.parametrize(("outputs", "recorded"), [("", ""), ('[["image","http://x"]]', '[["image","http://x"]]')])
     def test_a_job_done_at_once_is_stored_and_makes_room(self, stage: Stage, outputs: str, recorded: str) -> None:
-        """It goes to the store queue, and the next in line is let in by the same script."""
+        """A job that is done at once goes to the store queue; the same script lets the next job in."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record, token, attempt = stage.submitting("a")
         stage.arrive("b")
@@ -82,7 +82,7 @@ class SubmitsContract:
     # Late answers
 
     def test_a_late_answer_saves_an_unconfirmed_job(self, stage: Stage) -> None:
-        """The job goes on, with time to end in, even after its caller was told of the failure."""
+        """A late answer lets an unconfirmed job go on with a new deadline, even after its caller knows."""
         record, token, attempt = stage.unconfirmed("a")
         assert stage.clocks("a") == {"unconfirmed"}
         stage.clock.advance(10_000)
@@ -91,7 +91,7 @@ class SubmitsContract:
         assert float(stage.field("a", "deadline")) == stage.clock.now + 1800
 
     def test_a_late_answer_saves_a_second_purchase(self, stage: Stage) -> None:
-        """A job that waits to be submitted again needs not be, once the first answer is there."""
+        """A late answer takes a job out of the line that waits to be submitted again."""
         record, token, attempt = stage.submitting("a", on_unknown="resubmit")
         assert not stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         again = stage.resume("a", token="t2").record
@@ -101,7 +101,7 @@ class SubmitsContract:
         assert stage.clocks("a") == {"due", "inflight"}
 
     def test_the_id_of_a_second_purchase_is_kept(self, stage: Stage) -> None:
-        """When both submits turn out accepted the later one counts, and the other's id is still to be had."""
+        """The later of two accepted submits counts, and the record keeps the other's id."""
         record, token, attempt = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -110,7 +110,7 @@ class SubmitsContract:
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p2", "p1")
 
     def test_an_answer_after_a_cancel_is_noted(self, stage: Stage) -> None:
-        """The purchase stands, so its id is kept; the job stays canceled."""
+        """A canceled job keeps the id of a purchase that was accepted after the cancel."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.jobs.cancel(ACCOUNT, "a")
         assert not stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p").hints
@@ -119,7 +119,7 @@ class SubmitsContract:
     # Refusals
 
     def test_a_refused_job_waits_while_the_breaker_is_open(self, stage: Stage) -> None:
-        """Back in line; a round is scheduled for the end of the provider's Retry-After; then one goes ahead."""
+        """A refused job stands in line until the end of the provider's Retry-After; then one job goes ahead."""
         refuse(stage, "a", after_seconds=7)
         assert stage.clocks("a") == {"queued"}
         assert stage.arrive("b").verb is Verb.WAIT
@@ -128,7 +128,7 @@ class SubmitsContract:
         assert len(stage.ledger.accounts.admit(ACCOUNT).hints) == 1
 
     def test_an_accepted_submit_opens_the_account_again(self, stage: Stage) -> None:
-        """After the one that goes ahead was accepted, all may."""
+        """The accepted submit of the job that went ahead lets all others in."""
         refuse(stage, "a")
         for name in "bcd":
             stage.arrive(name)
@@ -138,7 +138,7 @@ class SubmitsContract:
         assert len(stage.ledger.submits.submitted(record, "t2", attempt=1, provider_job_id="p").hints) == 3
 
     def test_refusals_of_one_moment_are_one_failure(self, stage: Stage) -> None:
-        """Ten submits under way together, all refused, open the breaker for the first second only."""
+        """Ten submits that are refused together are one failure: the breaker is open for the first second only."""
         under_way = [stage.submitting(f"j{number}") for number in range(10)]
         stage.clock.advance(0.2)
         for record, token, _ in under_way:
@@ -147,7 +147,7 @@ class SubmitsContract:
         assert stage.account("gate_until") == stage.clock.now + 1
 
     def test_the_breaker_opens_for_twice_as_long_and_obeys_the_probe(self, stage: Stage) -> None:
-        """The job that went ahead and was refused at once counts as a new failure, and its Retry-After is obeyed."""
+        """A refusal of the job that went ahead is a new failure, and its Retry-After is obeyed."""
         refuse(stage, "a")
         open_seconds = []
         for after_seconds in (None, None, 90):
@@ -161,14 +161,14 @@ class SubmitsContract:
         assert open_seconds == [2, 4, 90]
 
     def test_an_answer_to_an_older_submit_does_not_close_the_breaker(self, stage: Stage) -> None:
-        """What was on its way before the refusal says nothing about the time after it."""
+        """An accepted submit that left before the refusal does not close the breaker."""
         older = stage.submitting("a")
         refuse(stage, "b", after_seconds=60)
         stage.ledger.submits.submitted(older[0], older[1], attempt=older[2], provider_job_id="p")
         assert stage.account("gate_until") == stage.clock.now + 60
 
     def test_a_refused_job_is_neither_first_nor_last_for_ever(self, stage: Stage) -> None:
-        """It lets others pass, about a hundred: it blocks no other, and a job that comes much later stays behind it."""
+        """A refused job lets about a hundred others pass, so that it neither blocks the line nor starves."""
         stage.open("bad")
         for number in range(150):
             stage.open(f"j{number}")
@@ -178,7 +178,7 @@ class SubmitsContract:
         assert stage.server.zrank(prefix(ACCOUNT) + "queued", "bad") == 99
 
     def test_only_a_submit_can_be_refused(self, stage: Stage) -> None:
-        """A worker that mixes things up brings no ended job back into the line."""
+        """A refusal of an ended job brings it not back into the line."""
         record, token, _ = stage.submitting("a")
         stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR)
         assert stage.ledger.submits.refused(record, token, attempt=1, reason="429", after_seconds=None).round is None
@@ -194,10 +194,10 @@ class SubmitsContract:
         stage.clock.advance(60)
         assert len(stage.ledger.accounts.admit(ACCOUNT).hints) == 1
 
-    # Doubts
+    # Unconfirmed submits
 
     def test_an_unconfirmed_submit_is_never_repeated_by_itself(self, stage: Stage) -> None:
-        """It ends as unconfirmed, on the operators' list, and frees its place."""
+        """An unconfirmed job stands on the operators' list, and frees its place."""
         record, token, _ = stage.submitting("a")
         assert stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         assert stage.clocks("a") == {"lease", "unconfirmed"}
@@ -205,7 +205,7 @@ class SubmitsContract:
         assert stage.ledger.submits.intend(record, token) == 0
 
     def test_a_request_may_allow_one_repetition(self, stage: Stage) -> None:
-        """`on_unknown: resubmit` buys again once, whatever was refused in between; then it stays unconfirmed."""
+        """`on_unknown: resubmit` repeats one unconfirmed submit; refusals in between do not count."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.submits.refused(record, token, attempt=1, reason="429", after_seconds=None)
         for expected in ("queued", "unconfirmed"):
@@ -216,7 +216,7 @@ class SubmitsContract:
             assert stage.state("a") == expected
 
     def test_only_a_submit_can_be_unconfirmed(self, stage: Stage) -> None:
-        """Before the intent nothing was bought, after the answer the purchase is known."""
+        """A job is unconfirmed only between its intent and the answer: before it nothing was bought."""
         step = stage.arrive("a", token="t")
         assert step.record is not None
         storing, token = stage.storing("b")
@@ -225,7 +225,7 @@ class SubmitsContract:
         assert (stage.state("a"), stage.state("b")) == ("queued", "storing")
 
     def test_a_submit_can_not_be_put_off(self, stage: Stage) -> None:
-        """A worker that has written the intent must say what came of it; putting off before that is fine."""
+        """A worker may postpone a step before its intent; after it, it must record the answer."""
         record, token, _ = stage.submitting("a")
         assert not stage.ledger.jobs.postpone(record, token, seconds=1, note="").hints
         assert stage.clocks("a") == {"lease", "inflight"}
@@ -235,7 +235,7 @@ class SubmitsContract:
         assert (hint.job_id, hint.queue, hint.countdown_seconds) == ("b", "bide.submit", 9)
 
     def test_what_is_put_off_before_it_is_bought_keeps_no_place(self, stage: Stage) -> None:
-        """Others pass while its inputs can't be fetched; its hint brings it back, in line where it must."""
+        """A job whose inputs can't be fetched gives its place up; its hint brings it back, in line where it must."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=1)
         record = taken(stage.arrive("a", token="t"), Verb.SUBMIT)
         stage.arrive("b")
@@ -252,13 +252,24 @@ class SubmitsContract:
 
 
 def refuse(stage: Stage, job_id: str, *, after_seconds: float | None = None) -> None:
-    """A new job whose submit was refused."""
+    """Open a job and have its submit refused."""
     record, token, _ = stage.submitting(job_id)
     stage.ledger.submits.refused(record, token, attempt=1, reason="429", after_seconds=after_seconds)
 
 
+def waiting_again(stage: Stage, by: str) -> tuple[Record, str, int]:
+    """A job in line for its second submit, `by` its request or an operator; the first one's record, token, attempt."""
+    if by == "operator":
+        first = stage.unconfirmed("a")
+        stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+        return first
+    record, token, attempt = stage.submitting("a", on_unknown="resubmit")
+    stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
+    return record, token, attempt
+
+
 def intended_again(stage: Stage, job_id: str, token: str) -> Record:
-    """The intent of another attempt for a job in line or let in."""
+    """The record of a job in line, or let in, after the intent of another attempt."""
     record = stage.resume(job_id, token=token).record
     assert record is not None
     assert stage.ledger.submits.intend(record, token) > 0

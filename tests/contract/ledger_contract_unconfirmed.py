@@ -8,7 +8,7 @@ from bide.contract import FailureCode, JobState
 from bide.ledger import Concluded, Polled, Record, Verb
 from bide.ledger.keys import prefix
 from bide.ledger.unconfirmed import remarks
-from tests.contract.ledger_contract_submits import intended_again
+from tests.contract.ledger_contract_submits import intended_again, waiting_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Crew, Stage, taken
 
 
@@ -18,7 +18,7 @@ class UnconfirmedContract:
     # Refused late
 
     def test_a_late_refusal_brings_a_job_back_in_line(self, stage: Stage) -> None:
-        """Its caller never knew: off the operators' list, in line with the deadline it had, the breaker open."""
+        """A job refused late, whose caller has no answer yet, stands in line with its deadline; the breaker is open."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         deadline = stage.field("a", "deadline")
@@ -32,8 +32,8 @@ class UnconfirmedContract:
         intended_again(stage, "a", "t2")
         assert stage.field("a", "submits") == "2"
 
-    def test_a_late_refusal_ends_a_job_whose_caller_was_told(self, stage: Stage) -> None:
-        """The caller may have ordered anew, so it is not bought: it is told that it was refused."""
+    def test_a_late_refusal_ends_a_job_whose_caller_knows(self, stage: Stage) -> None:
+        """A late refusal ends a job whose caller has `submission_unknown`, since that may have ordered anew."""
         record, token, attempt = stage.unconfirmed("a", callback_url="https://example.com/")
         messages = stage.ledger.submits.refused(record, token, attempt=attempt, reason="429", after_seconds=None)
         assert [(hint.job_id, hint.queue) for hint in messages.hints] == [("a", "bide.store")]
@@ -42,12 +42,12 @@ class UnconfirmedContract:
         assert (stage.account("strikes"), stage.field("a", "callback")) == (1, "2")
         failure = taken(stage.resume("a"), Verb.ANSWER).failure
         assert (failure.code, failure.job_id) == (FailureCode.REJECTED, "a")
-        assert failure.message == "the provider did not accept it, as turned out after the doubt: 429"
+        assert failure.message == "the provider did not accept it, as its late answer says: 429"
         stage.ledger.jobs.answered(ACCOUNT, "a")
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_a_late_refusal_leaves_a_job_whose_first_submit_is_unconfirmed(self, stage: Stage) -> None:
-        """Its caller knows it as unconfirmed, and it still is: for an operator, not bought a third time."""
+        """A late refusal of the second submit leaves the job to an operator: the first may have been accepted."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -59,7 +59,7 @@ class UnconfirmedContract:
             assert (stage.field("a", "again"), stage.field("a", "answered")) == ("1", "1")
 
     def test_a_late_refusal_for_good_ends_a_job(self, stage: Stage) -> None:
-        """Its caller is told the provider's reason by the worker that heard it; afterwards the record rests."""
+        """A late refusal for good ends the job with the provider's reason; after the answer its record rests."""
         record, token, attempt = stage.unconfirmed("a")
         for _ in range(2):
             assert stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
@@ -68,7 +68,7 @@ class UnconfirmedContract:
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_a_late_refusal_overtakes_the_news_that_it_is_unconfirmed(self, stage: Stage) -> None:
-        """The caller was not told yet: the hint that is under way finds the job in line."""
+        """The hint that would have brought `unconfirmed` to the caller finds the job in line."""
         record, token, attempt = stage.submitting("a")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         refuse_late(stage, record, token, attempt)
@@ -76,7 +76,7 @@ class UnconfirmedContract:
 
     @pytest.mark.parametrize("settled", ["attached", "submitting again", "running again", "given up", "canceled"])
     def test_what_was_settled_meanwhile_stays(self, stage: Stage, settled: str) -> None:
-        """By an operator, by its caller, or by another submit: of that one the refusal says nothing."""
+        """A late refusal says nothing of a job that an operator, its caller or another submit has settled."""
         record, token, attempt = stage.unconfirmed("a")
         if settled == "attached":
             stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
@@ -97,13 +97,8 @@ class UnconfirmedContract:
 
     @pytest.mark.parametrize("by", ["request", "operator"])
     def test_a_late_refusal_before_the_second_submit_leaves_nothing_unconfirmed(self, stage: Stage, by: str) -> None:
-        """It was to be submitted again: the job stands in line as if the first submit had been refused in time."""
-        if by == "request":
-            record, token, attempt = stage.submitting("a", on_unknown="resubmit")
-            stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
-        else:
-            record, token, attempt = stage.unconfirmed("a")
-            stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+        """A late refusal leaves a job in line for its second submit as if the first had been refused in time."""
+        record, token, attempt = waiting_again(stage, by)
         for _ in range(2):
             refuse_late(stage, record, token, attempt)
             found = stage.ledger.jobs.read(ACCOUNT, "a")
@@ -114,7 +109,7 @@ class UnconfirmedContract:
         assert stage.state("a") == "failed", "its deadline passed, and nothing was bought"
 
     def test_a_late_refusal_keeps_the_unconfirmed_submit_before_it(self, stage: Stage) -> None:
-        """The first submit may have been accepted, the second surely was not: one is left unconfirmed, not none."""
+        """A late refusal of the second submit leaves the first one unconfirmed."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -123,7 +118,7 @@ class UnconfirmedContract:
         assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
 
     def test_an_operators_resubmit_of_a_counted_submit_counts_once(self, stage: Stage) -> None:
-        """The request allowed another submit, its deadline came before, an operator took it up: one repeat, not two."""
+        """A repeat that the request allowed, and an operator took up after the deadline, counts once."""
         record, token, attempt = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         stage.clock.advance(10_000)
@@ -136,7 +131,7 @@ class UnconfirmedContract:
         assert (stage.clocks("a"), remarks(found)) == ({"queued"}, [])
 
     def test_a_mark_that_an_older_release_left_over_takes_nothing_back(self, stage: Stage) -> None:
-        """It did not clear the first submit's mark as it submitted again: that submit is still unconfirmed."""
+        """A mark that an older release did not clear lets a late refusal settle no other submit."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -146,7 +141,7 @@ class UnconfirmedContract:
         assert (stage.clocks("a"), stage.field("a", "again")) == ({"queued"}, "1")
 
     def test_a_refusal_without_its_attempt_is_no_news(self, stage: Stage) -> None:
-        """A failure before anything was sent, by a worker that lost its lease, settles no submit of another's."""
+        """A worker that lost its lease before it sent anything settles no submit of another worker."""
         record, _, _ = stage.unconfirmed("a")
         assert not stage.ledger.jobs.conclude(record, "stranger", JobState.FAILED, error=ERROR)
         assert stage.clocks("a") == {"unconfirmed"}
@@ -155,7 +150,7 @@ class UnconfirmedContract:
 
     @pytest.mark.parametrize("sent", [True, False])
     def test_a_second_submit_that_is_refused_leaves_the_first_unconfirmed(self, stage: Stage, sent: bool) -> None:
-        """The first may have been accepted (and taken the credit): an operator hears of it, and so does the caller."""
+        """The job is unconfirmed for operator and caller: its first submit may have used the credit up."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit", callback_url="https://example.com/")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2") if sent else taken(stage.resume("a", token="t2"), Verb.SUBMIT)
@@ -171,7 +166,7 @@ class UnconfirmedContract:
         )
 
     def test_workers_that_die_leave_the_first_submit_unconfirmed(self, stage: Stage) -> None:
-        """To be submitted again, and no worker comes that far: the first submit may still have been accepted."""
+        """A resubmitted job whose workers die before its intent is unconfirmed, by its first submit."""
         stage.unconfirmed("a")
         stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
         for number in range(3):
@@ -185,7 +180,7 @@ class UnconfirmedContract:
 
     @pytest.mark.parametrize("state", ["unconfirmed", "queued"])
     def test_an_earlier_submit_that_was_accepted_settles_the_job(self, stage: Stage, state: str) -> None:
-        """The second is unconfirmed or refused, then the first one's id comes: the job goes on, and buys no more."""
+        """The id of the first submit lets the job go on, and nothing more is bought."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         second = intended_again(stage, "a", "t2")
@@ -203,7 +198,7 @@ class UnconfirmedContract:
 
     @pytest.mark.parametrize("how", ["attach", "late answer", "late refusal", "resubmit", "cancel"])
     def test_followers_of_an_unconfirmed_job_hear_the_end(self, stage: Stage, how: str) -> None:
-        """As the job's own caller does: their failure is replaced by what became of the job, once."""
+        """Each caller of an unconfirmed job gets its end once, in place of `submission_unknown`."""
         record, token, attempt = stage.submitting("a", idempotency_key="k")
         for name in "bc":
             stage.arrive(name, idempotency_key="k", signature=f"of {name}")
@@ -211,10 +206,10 @@ class UnconfirmedContract:
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         crew.send(stage.ledger.jobs.answered(ACCOUNT, "a"))
         crew.work()
-        assert (crew.told, stage.clocks("a")) == ({"b": "unconfirmed", "c": "unconfirmed"}, {"unconfirmed"})
+        assert (crew.answers, stage.clocks("a")) == ({"b": "unconfirmed", "c": "unconfirmed"}, {"unconfirmed"})
         assert stage.ttl("doubters", "a") == 604800
 
-        crew.told.clear()
+        crew.answers.clear()
         match how:
             case "attach":
                 crew.send(stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")[1])
@@ -231,12 +226,12 @@ class UnconfirmedContract:
             crew.sweep()
             crew.work()
         end = {"cancel": "canceled", "late refusal": "failed"}.get(how, "succeeded")
-        assert crew.told == dict.fromkeys("abc", end)
+        assert crew.answers == dict.fromkeys("abc", end)
         assert (stage.ttl("followers", "a"), stage.ttl("doubters", "a")) == (-2, -2)
         assert (stage.clocks("a"), stage.ttl("job", "a")) == (set(), 604800)
 
     def test_a_follower_that_hears_unconfirmed_too_late_waits_on(self, stage: Stage) -> None:
-        """The job was taken up between its being told and the ledger's hearing of it."""
+        """A follower waits on where the job went on between its answer and the report of it."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
@@ -245,7 +240,7 @@ class UnconfirmedContract:
 
     @pytest.mark.parametrize("known_state", ["unconfirmed", "succeeded"])
     def test_a_follower_of_a_job_that_was_settled_meanwhile_waits_on(self, stage: Stage, known_state: str) -> None:
-        """The end came between its being told and the ledger's hearing of it: it is told that, too."""
+        """A follower gets the end that came between its answer and the report of it."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k")
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
@@ -257,7 +252,7 @@ class UnconfirmedContract:
         assert [hint.job_id for hint in hints] == (["b"] if known_state == "unconfirmed" else [])
 
     def test_giving_up_is_no_news_for_followers_who_know(self, stage: Stage) -> None:
-        """They were told `submission_unknown` already, as the job's own caller was."""
+        """Giving up answers only those callers that have no `submission_unknown` yet."""
         stage.unconfirmed("a", idempotency_key="k")
         for name in "bc":
             stage.arrive(name, idempotency_key="k")
@@ -267,7 +262,7 @@ class UnconfirmedContract:
         assert stage.ttl("doubters", "a") == -2
 
     def test_a_follower_of_an_unconfirmed_job_may_cancel(self, stage: Stage) -> None:
-        """It is told so with its own signature, and hears no more of the job."""
+        """A follower's cancel answers it by its own signature, and it hears no more of the job."""
         stage.unconfirmed("a", idempotency_key="k")
         stage.arrive("b", idempotency_key="k", signature="mine")
         stage.ledger.jobs.answered(ACCOUNT, "b", leader="a")
@@ -276,5 +271,5 @@ class UnconfirmedContract:
 
 
 def refuse_late(stage: Stage, record: Record, token: str, attempt: int) -> None:
-    """The provider says that it did not take that submit, and has no time now."""
+    """Have that submit refused, as the provider has no time now."""
     stage.ledger.submits.refused(record, token, attempt=attempt, reason="429", after_seconds=None)

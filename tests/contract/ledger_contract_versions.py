@@ -1,4 +1,4 @@
-"""Records of another version of bide: left to that version, wherever they stand, and reported."""
+"""The ledger's contract about records of another version of bide: left to that version, and reported."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ PLACES: Mapping[str, Callable[[Stage], Any]] = {
 
 
 class VersionsContract:
-    """A deployment rolls: processes of two versions share one ledger for a while."""
+    """Two versions share one ledger while a deployment rolls."""
 
     def test_the_scripts_know_the_version_that_is_written(self) -> None:
-        """Their constant is made from Python's."""
+        """The version in the scripts is made from Python's `RECORD_VERSION`."""
         assert f"local VERSION = '{RECORD_VERSION}'" in scripts.account.Sweep.text()
 
     @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
     def test_a_record_of_another_version_is_left_alone(
         self, stage: Stage, clock: Clock, place: Callable[[Stage], Any]
     ) -> None:
-        """Neither sweeps nor rounds nor messages nor cancels change it; then its own version goes on with it."""
+        """Sweeps, rounds, messages and cancels leave the record as it is; its own version goes on with it."""
         place(stage)
         of_another_version(stage, "a", True)
         before, crew = record(stage, "a"), Crew(stage.ledger, clock)
@@ -52,10 +52,10 @@ class VersionsContract:
             clock.advance(20)
             crew.sweep()
             crew.work()
-        assert crew.told["a"] in ("succeeded", "unconfirmed")
+        assert crew.answers["a"] in ("succeeded", "unconfirmed")
 
     def test_it_stands_in_no_ones_way(self, stage: Stage, clock: Clock) -> None:
-        """Jobs behind it in line are let in, and jobs beside it are polled."""
+        """Jobs behind a record of another version are let in, and jobs beside it are polled."""
         stage.limits[ACCOUNT] = Limits(max_in_flight=2)
         stage.running("at the provider")
         stage.open("first in line")
@@ -69,11 +69,11 @@ class VersionsContract:
             crew.sweep()
             crew.work()
 
-        assert crew.told == {"ours": "succeeded"}
+        assert crew.answers == {"ours": "succeeded"}
 
     @pytest.mark.parametrize("kind", ["interactive", "bulk"])
     def test_it_keeps_no_rounds_busy(self, stage: Stage, kind: str) -> None:
-        """In front of an account with room it asks for no round after round, alone or with others of its version."""
+        """A line of records of another version asks for no round, although the account has room."""
         for name in "abc":
             stage.open(name, priority=kind)
             of_another_version(stage, name, True)
@@ -81,7 +81,7 @@ class VersionsContract:
         assert stage.ledger.accounts.admit(ACCOUNT).round is None
 
     def test_many_of_another_version_stand_in_no_ones_way(self, stage: Stage) -> None:
-        """Set aside once, behind all others of their kind, however many; ours that come later still pass them."""
+        """Records of another version are set aside once, behind all others; later jobs still pass them."""
         line = f"{prefix(ACCOUNT)}queued"
         for number in range(700):
             stage.server.hset(f"{prefix(ACCOUNT)}job:new{number}", mapping={"v": "99", "state": "queued"})
@@ -98,7 +98,7 @@ class VersionsContract:
         assert len(before) == 700
 
     def test_what_was_set_aside_is_found_by_its_own_version(self, stage: Stage) -> None:
-        """In the order in which it came; those of a bulk run too, whose turns go on as before."""
+        """Records that were set aside are let in by their own version in their old order, a run's too."""
         for name in "abc":
             stage.open(name, priority="bulk" if name == "c" else "interactive")
             of_another_version(stage, name, True)
@@ -109,7 +109,7 @@ class VersionsContract:
         assert stage.account("turn") == 1
 
     def test_the_sweeper_says_what_it_left_alone(self, stage: Stage, clock: Clock) -> None:
-        """An operator who went back to an older version learns which jobs wait for the newer one."""
+        """The sweeper reports each job that waits for another version, for operators who went back to an older one."""
         stage.storing("a")
         of_another_version(stage, "a", True)
         clock.advance(60)
@@ -122,11 +122,11 @@ class VersionsContract:
 
 
 def of_another_version(stage: Stage, job_id: str, another: bool) -> None:
-    """As if a newer bide had written the record, or this one."""
+    """Give the record the version of a newer bide, or of this one."""
     stage.server.hset(f"{prefix(ACCOUNT)}job:{job_id}", "v", "99" if another else RECORD_VERSION)
 
 
 def record(stage: Stage, job_id: str) -> dict[str, str]:
-    """All fields as they are."""
+    """All fields of the job's record."""
     found: dict[str, str] = stage.server.hgetall(f"{prefix(ACCOUNT)}job:{job_id}")  # type: ignore[assignment]  # decoded
     return found

@@ -1,4 +1,4 @@
-"""What must hold of a ledger's keys after every script, whatever happened before."""
+"""The invariants of a ledger's keys: they hold after every script, whatever happened before."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Account:
     def on(self, name: str) -> set[str]:
         return self.whole.members.get(self.at + name, set())
 
-    def standing(self, job_id: str) -> list[str]:
+    def clocks(self, job_id: str) -> list[str]:
         return [name for name in CLOCKS if job_id in self.on(name)]
 
     def live(self, job_id: str) -> bool:
@@ -62,7 +62,7 @@ class Account:
 
 
 def snapshot(server: redis.Redis) -> Snapshot:
-    """Read it all at once."""
+    """Read all keys at one moment."""
     members, hashes, for_ever = {}, {}, set()
     for key, ttl, kind, value in server.eval(READ_ALL, 0):
         if kind == "hash":
@@ -75,7 +75,7 @@ def snapshot(server: redis.Redis) -> Snapshot:
 
 
 def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, late: Iterable[str]) -> None:
-    """All that must hold of one account; `late`: jobs that may exceed `max_in_flight`, as their answer came late."""
+    """Check one account's invariants; `late`: jobs that may exceed `max_in_flight`, as their answer came late."""
     account = Account(prefix(name), whole)
     jobs = account.of("job")
     for job_id, job in jobs.items():
@@ -90,15 +90,15 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
 
 
 def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
-    state, standing = job["state"], account.standing(job_id)
-    assert len(standing) == (1 if account.live(job_id) else 0), f"{job_id} is {job} and stands on {standing}"
+    state, clocks = job["state"], account.clocks(job_id)
+    assert len(clocks) == (1 if account.live(job_id) else 0), f"{job_id} is {job} and stands on {clocks}"
     assert job.get("token") or state != "submitting", f"no worker submits {job_id}"
     if state == "running":
-        assert standing == ["due"], f"{job_id} runs and stands on {standing}"
-    elif standing == ["queued"]:
+        assert clocks == ["due"], f"{job_id} runs and stands on {clocks}"
+    elif clocks == ["queued"]:
         assert (state, job["token"]) == ("queued", ""), f"{job_id} is in line as {job}"
     else:
-        assert "due" not in standing, f"{job_id} is polled as {state}"
+        assert "due" not in clocks, f"{job_id} is polled as {state}"
 
 
 def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
@@ -107,12 +107,12 @@ def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
 
 
 def _owes_a_callback(job: dict[str, str]) -> bool:
-    """No sender delivers any here, so that each stays owed."""
+    """Whether the job owes a callback: no sender delivers any here, so that each stays owed."""
     return "callback" in job and job["state"] in (*FINAL_STATES, "unconfirmed")
 
 
 def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
-    """Every key has a TTL, or belongs to a job that is live or on the operators' list, or is one of the registries."""
+    """Each key without a TTL is a live job's, a listed job's, or one of the registries."""
     kept = {ACCOUNTS_KEY}
     for name in names:
         account = Account(prefix(name), whole)

@@ -1,4 +1,4 @@
-"""What life may do to a ledger: who asks for what, what workers run into, and how often things happen."""
+"""The events of the ledger machine: requests, what workers run into, and how often each of them happens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMITS = {
 ACCOUNTS = tuple(LIMITS)
 
 #: What may come of a worker's step; most of one life's steps go as its provider usually does.
-ANSWERS = ("accepted", "accepted, done at once", "refused", "rejected", "doubtful")
+ANSWERS = ("accepted", "accepted, done at once", "refused", "rejected", "unconfirmed")
 WORK = (*["as usual"] * 8, *ANSWERS, "intend", "intend", "invalid", "put off", "die")
 
 Kind = Literal["running", "trouble", "ended", "failed"]
@@ -32,7 +32,7 @@ EVENTS: dict[str, tuple[int, dict[str, Draw]]] = {}
 
 
 def event(*, weight: int, **arguments: Draw) -> Callable[[Method], Method]:
-    """Something that may happen, `weight` times as often as the rarest."""
+    """Register an event of the machine, `weight` times as often as the rarest."""
 
     def registered(method: Method) -> Method:
         EVENTS[method.__name__] = weight, arguments
@@ -42,18 +42,18 @@ def event(*, weight: int, **arguments: Draw) -> Callable[[Method], Method]:
 
 
 def next_event(chance: random.Random) -> tuple[str, dict[str, Any]]:
-    """What happens next: the name of an event, and its arguments."""
+    """The next event's name and arguments."""
     name = chance.choices(list(EVENTS), [weight for weight, _ in EVENTS.values()])[0]
     return name, {argument: draw(chance) for argument, draw in EVENTS[name][1].items()}
 
 
 def among(*values: Any) -> Draw:
-    """One of them; a value given twice is twice as likely."""
+    """Draws one of the values; a value given twice is twice as likely."""
     return lambda chance: chance.choice(values)
 
 
 def several(draw: Draw, least: int, most: int) -> Draw:
-    """A list of `least` to `most`."""
+    """Draws a list of `least` to `most` values."""
     return lambda chance: [draw(chance) for _ in range(chance.randint(least, most))]
 
 
@@ -77,7 +77,7 @@ def a_request(name: AccountName, number: int) -> GenerateRequest:
 
 
 def profile(*, examples: int, steps: int) -> settings:
-    """The same lives each time: a failure is never a matter of luck."""
+    """Settings that play the same lives each time: a failure is never a matter of luck."""
     return settings(
         max_examples=examples,
         stateful_step_count=steps,

@@ -15,7 +15,7 @@ from tests.contract.ledger_stage import Clock
 
 
 class People(RuleBasedStateMachine):
-    """A part of `LedgerMachine`."""
+    """The part of `LedgerMachine` with the events of callers, operators and providers."""
 
     server: redis.Redis
     ledger: Ledger
@@ -80,7 +80,7 @@ class People(RuleBasedStateMachine):
         self._send(messages)
 
     def _settle_nothing(self, account: AccountName, job_id: str, record: Record | None) -> None:
-        """A job that is not unconfirmed is not settled, but one that was just settled in the same way says so."""
+        """A job that is not unconfirmed is not settled; a job that was just settled in the same way says so."""
         fields = record.fields if record else {}
         state = fields.get("state")
         resubmitted = state == "queued" and "submitted again by an operator" in fields.get("note", "")

@@ -1,4 +1,4 @@
-"""A ledger with a clock to turn and hands that take jobs to wherever a test wants them."""
+"""A ledger with a clock to turn, and helpers that bring its jobs into each state."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 from math import ceil
 from typing import Any
 
+import fakeredis
 import redis
 
 from bide.contract import GenerateRequest, JobState
@@ -45,6 +46,11 @@ class Stage:
         self.ledger = Ledger(server, limits=lambda account: self.limits.get(account, Limits()), clock=clock)
         self._numbers = itertools.count(1)
 
+    @classmethod
+    def in_memory(cls) -> Stage:
+        """A ledger on a Redis in memory."""
+        return cls(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
+
     def token(self) -> str:
         """A token that no lease had before."""
         return f"token-{next(self._numbers)}"
@@ -83,14 +89,14 @@ class Stage:
         )
 
     def storing(self, job_id: str, **changes: Any) -> tuple[Record, str]:
-        """A new job that was done at once and whose result a worker brings home: record, token."""
+        """A new job that was done at once, and whose result a worker fetches: record, token."""
         record, token, attempt = self.submitting(job_id, **changes)
         self.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id=f"p-{job_id}", outputs="[]")
         token = self.token()
         return taken(self.resume(job_id, token=token), Verb.STORE), token
 
     def finished(self, job_id: str, **changes: Any) -> None:
-        """A new job that ended well, and whose own caller knows."""
+        """A new job that succeeded, and whose own caller has the answer."""
         record, token = self.storing(job_id, **changes)
         assert self.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}")
         self.ledger.jobs.answered(ACCOUNT, job_id)
@@ -113,8 +119,8 @@ class Stage:
     def clocks(self, job_id: str) -> set[str]:
         """The clocks and lists that a job stands on."""
         names = ("queued", "lease", "due", "unconfirmed")
-        standing = {name for name in names if self.server.zscore(prefix(ACCOUNT) + name, job_id) is not None}
-        return standing | ({"inflight"} if self.server.sismember(prefix(ACCOUNT) + "inflight", job_id) else set())
+        found = {name for name in names if self.server.zscore(prefix(ACCOUNT) + name, job_id) is not None}
+        return found | ({"inflight"} if self.server.sismember(prefix(ACCOUNT) + "inflight", job_id) else set())
 
     def ttl(self, kind: str, job_id: str) -> int:
         """How long `job`, `body` or `followers` of a job is kept; see `ttl_of`."""
@@ -130,12 +136,12 @@ class Stage:
 
 
 class Crew:
-    """A post that loses nothing, and workers who do everything right for a provider that accepts everything."""
+    """Workers that do everything right, and a post that loses nothing, for a provider that accepts everything."""
 
     def __init__(self, ledger: Ledger, clock: Clock, *, copies: int = 1) -> None:
         self.ledger, self.clock, self.copies = ledger, clock, copies
         self.post: list[tuple[float, Hint | Round]] = []
-        self.told: dict[str, str] = {}
+        self.answers: dict[str, str] = {}
         self.rounds_run = 0
         self._tokens = (f"crew-{number}" for number in itertools.count(1))
 
@@ -145,7 +151,7 @@ class Crew:
         self.post += [(self.clock.now + one.countdown_seconds, one) for one in sent for _ in range(self.copies)]
 
     def work(self) -> None:
-        """Take whatever has arrived out of the post, and act on it, until nothing is left that could be acted on."""
+        """Take the messages that have arrived, and act on them, until nothing is left that could be acted on."""
         while arrived := [one for one in self.post if one[0] <= self.clock.now + 0.001]:
             self.post = [one for one in self.post if one not in arrived]
             for _, one in arrived:
@@ -162,7 +168,7 @@ class Crew:
             self.send(self.ledger.accounts.admit(account))
 
     def run_round(self, one: Round) -> Claim:
-        """Run one polling round: whatever it claims has ended."""
+        """Run one polling round: all jobs that it claims have ended."""
         claim = self.ledger.polls.claim(one.account, one.seq, batch=50)
         if claim.current:
             self.rounds_run += 1
@@ -180,13 +186,13 @@ class Crew:
             self._submit(record, token)
         elif step.verb is Verb.STORE and record:
             if self.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result="{}"):
-                self._tell(one.account, one.job_id, "succeeded")
+                self._answer(one.account, one.job_id, "succeeded")
         elif step.verb is Verb.ANSWER and record:
-            self._tell(one.account, one.job_id, record.state)
+            self._answer(one.account, one.job_id, record.state)
         elif step.verb is Verb.FOLLOW:
             leader = self.ledger.jobs.read(one.account, step.other)
             if leader and leader.following is None and (leader.state.final or leader.state is JobState.UNCONFIRMED):
-                self._tell(one.account, one.job_id, leader.state, leader=step.other)
+                self._answer(one.account, one.job_id, leader.state, leader=step.other)
 
     def _submit(self, record: Record, token: str) -> None:
         if (attempt := self.ledger.submits.intend(record, token)) > 0:
@@ -196,8 +202,8 @@ class Crew:
             )
             self.send(accepted)
 
-    def _tell(self, account: AccountName, job_id: str, state: str, *, leader: str = "") -> None:
-        self.told[job_id] = state
+    def _answer(self, account: AccountName, job_id: str, state: str, *, leader: str = "") -> None:
+        self.answers[job_id] = state
         self.send(self.ledger.jobs.answered(account, job_id, leader=leader))
 
 

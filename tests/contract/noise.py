@@ -50,10 +50,10 @@ def bent(body: Any, *, with_values: tuple[Any, ...] = STRANGE) -> Iterator[Any]:
     for path in _paths(body):
         for value in with_values:
             variant = copy.deepcopy(body)
-            _holder(variant, path)[path[-1]] = value
+            _parent(variant, path)[path[-1]] = value
             yield variant
         shortened = copy.deepcopy(body)
-        del _holder(shortened, path)[path[-1]]
+        del _parent(shortened, path)[path[-1]]
         yield shortened
 
 
@@ -64,7 +64,7 @@ def _paths(value: Any, so_far: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
         yield from _paths(inner, (*so_far, step))
 
 
-def _holder(value: Any, path: tuple[Any, ...]) -> Any:
+def _parent(value: Any, path: tuple[Any, ...]) -> Any:
     for step in path[:-1]:
         value = value[step]
     return value

@@ -145,7 +145,7 @@ class ProviderContract:
     # What it sends
 
     def test_builds_pure_calls_that_hide_the_key(self, operation: str) -> None:
-        """The same job gives the same call, under the base URL, with the key in no address and no repr."""
+        """A job gives one and the same call, under the base URL, with the key in no address and no repr."""
         ticket = self.ticket(operation)
         for call, again in (
             [self.adapter.submit_call(self.submissions[operation], self.account) for _ in range(2)],

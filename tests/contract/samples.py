@@ -50,12 +50,12 @@ def load(folder: Path) -> list[Sample]:
 
 
 def _read(path: Path) -> Sample:
-    held = json.loads(path.read_text(encoding="utf-8"))
+    fields = json.loads(path.read_text(encoding="utf-8"))
     operation, kind, *_ = path.stem.split("--")
-    answer = held["answer"]
+    answer = fields["answer"]
     body = answer["text"].encode() if "text" in answer else json.dumps(answer["body"]).encode()
     read = Answer(answer["status"], answer["headers"], body)
-    return Sample(path.stem, operation, kind, read, held["expect"], held.get("cursor", ""))
+    return Sample(path.stem, operation, kind, read, fields["expect"], fields.get("cursor", ""))
 
 
 def described(ask: Callable[[], Any]) -> dict[str, Any]:

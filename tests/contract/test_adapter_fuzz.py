@@ -65,8 +65,8 @@ pytestmark = pytest.mark.parametrize("name", sorted(installed()))
 @cache
 def contract_of(name: str) -> ProviderContract:
     """The provider's own contract test: its submissions, samples and account."""
-    held = vars(import_module(f"tests.contract.test_{name}")).values()
-    heirs = (cls for cls in held if isinstance(cls, type) and issubclass(cls, ProviderContract))
+    names = vars(import_module(f"tests.contract.test_{name}")).values()
+    heirs = (cls for cls in names if isinstance(cls, type) and issubclass(cls, ProviderContract))
     return next(cls() for cls in heirs if getattr(cls, "name", None) == name)
 
 
@@ -120,7 +120,7 @@ def assert_sound_submit(adapter: Provider, operation: str, answer: Answer, outco
             assert_quiet(message)
             assert after_seconds is None or after_seconds >= 0
             assert surely_not_accepted(answer), (answer.status, answer.body)
-            assert not (again and told_an_id(answer)), "an accepted job would be bought again"
+            assert not (again and has_an_id(answer)), "an accepted job would be bought again"
 
 
 def surely_not_accepted(answer: Answer) -> bool:
@@ -130,17 +130,17 @@ def surely_not_accepted(answer: Answer) -> bool:
     if not 200 <= answer.status < 300:
         return False
     body = json.loads(answer.body.decode(errors="replace"), strict=False)  # a spoilt byte leaves the other fields
-    return isinstance(body, dict) and said_no(body)
+    return isinstance(body, dict) and is_a_refusal(body)
 
 
-def said_no(body: dict[str, Any]) -> bool:
+def is_a_refusal(body: dict[str, Any]) -> bool:
     """Whether the body says that the job has failed, or refuses it and gives something as a reason."""
     words = {value.strip().lower() for value in body.values() if isinstance(value, str)}
     reasons = [value for field, value in body.items() if field != "status" and as_text(value)]
     return "failed" in words or (bool(words & NO or "error" in body) and bool(reasons))
 
 
-def told_an_id(answer: Answer) -> bool:
+def has_an_id(answer: Answer) -> bool:
     """Whether an answer, under whatever code and with whatever words, has a job's id where it would be."""
     try:
         body = json.loads(answer.body.decode(errors="replace"), strict=False)
@@ -263,7 +263,7 @@ def test_no_code_turns_an_acceptance_into_a_refusal_that_buys_again(name: str) -
         sample for sample in samples_of(own) if sample.kind == "submit" and sample.expect.get("is") == "Submitted"
     ]
     for sample in accepted:
-        if not told_an_id(sample.answer):
+        if not has_an_id(sample.answer):
             continue  # a training's answer is a text
         for status in range(100, 600):
             outcome = read_submit(own, sample.operation, Answer(status, {}, sample.answer.body))

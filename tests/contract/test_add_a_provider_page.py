@@ -71,9 +71,9 @@ def test_completeness_misses_what_is_left_out(copy: Path) -> None:
 
 def test_the_page_s_provider_comes_by_its_entry_point(tmp_path: Path) -> None:
     """From a package of one's own, the same class is found by its name."""
-    held = files_of_the_page()
-    (tmp_path / "inkwell.py").write_text(held["bide/providers/inkwell.py"], encoding="utf-8")
-    group = tomllib.loads(held["pyproject.toml"])["project"]["entry-points"]
+    files = files_of_the_page()
+    (tmp_path / "inkwell.py").write_text(files["bide/providers/inkwell.py"], encoding="utf-8")
+    group = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]
     lines = [
         f"[{name}]\n" + "\n".join(f"{key} = {value}" for key, value in entries.items())
         for name, entries in group.items()

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.parametrize("name", sorted(installed()))
 def contract_class(name: str) -> type[ProviderContract]:
     """The one class in `test_{name}.py` that inherits the contract for this provider."""
     assert (Path(__file__).parent / f"test_{name}.py").exists(), f"tests/contract/test_{name}.py is missing"
-    held = vars(import_module(f"tests.contract.test_{name}")).values()
-    heirs = [cls for cls in held if isinstance(cls, type) and issubclass(cls, ProviderContract)]
+    names = vars(import_module(f"tests.contract.test_{name}")).values()
+    heirs = [cls for cls in names if isinstance(cls, type) and issubclass(cls, ProviderContract)]
     (heir,) = [cls for cls in heirs if cls is not ProviderContract and cls.name == name]
     return heir
 

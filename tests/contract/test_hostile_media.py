@@ -26,7 +26,7 @@ from tests.contract.web import Handler, serving
 
 
 def test_a_picture_of_ten_gigapixels_is_refused_undecoded() -> None:
-    """Whoever looked at it would need gigabytes; here its head is read, and the error says how large it is."""
+    """A decoder would need gigabytes for it; bide reads its head, and the error says how large it is."""
     bomb = vast_png(100_000)
     with flat(), pytest.raises(BadMediaError, match="100000 x 100000"):
         fetch(always(bomb))
@@ -49,7 +49,7 @@ def zeros() -> bytes:
 @pytest.mark.parametrize("packed", [1, 2])
 @pytest.mark.parametrize("buys", [False, True], ids=["poll", "purchase"])
 def test_a_packed_answer_is_unpacked_up_to_its_limit(packed: int, buys: bool) -> None:
-    """64 MB of JSON in some kilobytes, once and twice packed: a late poll, or a doubtful submit."""
+    """64 MB of JSON in some kilobytes, once and twice packed: a late poll, or an unconfirmed submit."""
     bomb = _packed(b" " * 1_000_000, 64)
     for _ in range(packed - 1):
         bomb = gzip.compress(bomb)
@@ -146,7 +146,7 @@ def test_what_never_ends_is_left(what: str) -> None:
 @pytest.mark.parametrize("buys", [False, True], ids=["poll", "purchase"])
 @pytest.mark.parametrize("what", ENDLESS)
 def test_an_answer_that_never_ends_is_left(what: str, buys: bool) -> None:
-    """The same from an API: a poll that is late, a submit of which nobody knows."""
+    """An answer of an API that never ends makes a poll late, or a submit unconfirmed."""
     with flat():
         answered(ENDLESS[what], buys=buys, readable=False)
 

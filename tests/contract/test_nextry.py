@@ -122,12 +122,12 @@ class TestNextry(ProviderContract):
 
     def test_ambiguity_08_ids_are_opaque(self) -> None:
         """Short strings, 24 hex digits, UUIDs, even numbers."""
-        for held, text in (
+        for history_id, text in (
             ("gfd41688fhgf", "gfd41688fhgf"),
             ("65f0c0ffee65f0c0ffee65f0", "65f0c0ffee65f0c0ffee65f0"),
             (12, "12"),
         ):
-            body = json.dumps({"history_item_id": held}).encode()
+            body = json.dumps({"history_item_id": history_id}).encode()
             assert self.submitted("generate_image", Answer(200, {}, body))["provider_job_id"] == text
 
     def test_ambiguity_09_complete_with_nothing_has_no_outputs(self) -> None:

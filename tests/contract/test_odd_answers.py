@@ -70,8 +70,8 @@ def test_a_spoilt_byte_spoils_its_text_alone(name: str, value: bytes) -> None:
         if answer is None or not sample.body:
             continue
         expected, came = own.play(sample), own.play(sample, answer)
-        for told in (expected, came):
-            told.pop("says", None)
+        for outcome in (expected, came):
+            outcome.pop("says", None)
         assert came == expected, sample.name
 
 

@@ -155,7 +155,7 @@ class TestPolls(SandboxTests):
         assert not self.done(http, job_id)["result"].get("images")
 
     def test_a_rule_for_polls_leaves_submits_alone(self, sandbox: Sandbox, http: httpx.Client) -> None:
-        """Two spoilt polls, and the rule tells how often it struck."""
+        """Two polls are spoilt, and the rule shows how often it fired."""
         sandbox.order([{"fault": "503", "operation": "poll", "times": 2, "match": "fox"}])
         fox, hare = self.buy(http, "a fox"), self.buy(http, "a hare")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from sandbox.running import Sandbox
+from tests.background import served
 from tests.contract.sandbox_http import LATENCY_SECONDS, SandboxTests, until
 
 ROOT = "/dreambooth/api/v4/dreambooth"
@@ -46,12 +46,8 @@ def _handler(calls: list[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
 def receiver() -> Iterator[Receiver]:
     """One that listens for as long as the test lasts."""
     receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    thread.join()
-    receiver.server.server_close()
+    with receiver.server, served(receiver.server):
+        yield receiver
 
 
 class TestHooks(SandboxTests):
@@ -66,7 +62,7 @@ class TestHooks(SandboxTests):
         counts: dict[str, int] = stats["hooks"]
         return counts
 
-    def test_success_is_told_with_the_results(self, http: httpx.Client, receiver: Receiver) -> None:
+    def test_a_call_about_success_has_the_results(self, http: httpx.Client, receiver: Receiver) -> None:
         """The job's id, the caller's mark, and the addresses, which can be fetched by then."""
         queued = self.submit(http, webhook=receiver.url, track_id="order-7")
         self.answered(http, lambda counts: counts == {"200": 1})
@@ -76,7 +72,7 @@ class TestHooks(SandboxTests):
         assert call["output"] == queued["future_links"]
         assert [http.get(url).status_code for url in call["output"]] == [200, 200]
 
-    def test_failure_is_told_with_a_message(self, http: httpx.Client, receiver: Receiver) -> None:
+    def test_a_call_about_failure_has_a_message(self, http: httpx.Client, receiver: Receiver) -> None:
         """As the fetch call would say it."""
         queued = self.submit(http, webhook=receiver.url, prompt="a fox [fault:fail]")
         self.answered(http, lambda counts: counts == {"200": 1})
@@ -84,7 +80,7 @@ class TestHooks(SandboxTests):
         [call] = receiver.calls
         assert (call["status"], call["id"], call["message"]) == ("failed", queued["id"], "Failed, Try Again")
 
-    def test_a_submit_that_is_done_at_once_is_told_too(self, http: httpx.Client, receiver: Receiver) -> None:
+    def test_a_submit_that_is_done_at_once_is_called_about_too(self, http: httpx.Client, receiver: Receiver) -> None:
         """The call may even come before the answer."""
         done = self.submit(http, webhook=receiver.url, prompt="a fox, at once", samples=1)
         self.answered(http, lambda counts: counts == {"200": 1})

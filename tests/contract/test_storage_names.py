@@ -49,8 +49,8 @@ try:
 except ConfigurationError as error:
     print(error)
 """
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "bide[s3]" in told
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "bide[s3]" in printed
 
 
 def test_presigned_addresses_name_the_public_endpoint() -> None:

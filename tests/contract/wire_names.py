@@ -59,7 +59,7 @@ def wire() -> dict[str, Any]:
 
 
 def metrics() -> dict[str, list[str]]:
-    """Each metric that processes count: its label and the values that are told apart, or its bounds."""
+    """Each metric that processes count: its label and the values that are kept apart, or its bounds."""
     counters = {counter.name: [counter.label, *counter.values] for counter in COUNTERS}
     return counters | {histogram.name: [str(bound) for bound in histogram.bounds] for histogram in HISTOGRAMS}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.caller import Caller
 from tests.integration.rig import Rig
 
 
@@ -23,3 +24,10 @@ def rig(deployment: Rig) -> Iterator[Rig]:
     yield deployment
     deployment.sandbox.clear_faults()
     deployment.mend()
+
+
+@pytest.fixture(scope="module")
+def caller(deployment: Rig) -> Iterator[Caller]:
+    """A service that submits jobs."""
+    with Caller(deployment.redis.url) as caller:
+        yield caller

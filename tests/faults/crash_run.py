@@ -17,7 +17,7 @@ from bide.ledger import Ledger, Record
 from bide.ledger.keys import prefix
 from tests.faults.counting import check_nothing_left, check_results_expire
 from tests.faults.crash_stage import CASES, POLLER_POINTS, Case, CrashStage
-from tests.faults.kills import Order, Struck
+from tests.faults.kills import Kill, Order
 from tests.integration.caller import Caller, marker
 from tests.integration.waiting import eventually
 
@@ -51,7 +51,7 @@ def play(stage: CrashStage, caller: Caller, point: Point) -> dict[str, Cell]:
     mark = marker()
     jobs = {str(uuid.uuid4()): case for case in CASES if point not in case.spared}
     others = _prepare(stage, caller, point, mark)
-    struck, watch = _kill(stage, caller, point, jobs, mark)
+    kill, watch = _kill(stage, caller, point, jobs, mark)
     stage.sandbox.clear_faults()
     process = stage.poller if point in POLLER_POINTS else stage.worker
     with ThreadPoolExecutor(1) as supervisor:
@@ -63,7 +63,7 @@ def play(stage: CrashStage, caller: Caller, point: Point) -> dict[str, Cell]:
     cells = {case.name: _cell(stage, caller, point, case, job_id, watch, mark) for job_id, case in jobs.items()}
     check_nothing_left(stage, mark)
     check_results_expire(stage)
-    assert struck.at > 0
+    assert kill.at > 0
     return cells
 
 
@@ -82,7 +82,7 @@ def _prepare(stage: CrashStage, caller: Caller, point: Point, mark: str) -> list
     return ids
 
 
-def _kill(stage: CrashStage, caller: Caller, point: Point, jobs: dict[str, Case], mark: str) -> tuple[Struck, Watch]:
+def _kill(stage: CrashStage, caller: Caller, point: Point, jobs: dict[str, Case], mark: str) -> tuple[Kill, Watch]:
     """Submit the jobs, and see the process die at the point, by its own SIGKILL."""
     polls = point in POLLER_POINTS
     process = stage.poller if polls else stage.worker
@@ -92,27 +92,27 @@ def _kill(stage: CrashStage, caller: Caller, point: Point, jobs: dict[str, Case]
     for job_id, case in jobs.items():
         caller.submit(case.request(mark), task_id=job_id, ignore_result=False)
     eventually(lambda: not process.alive, what=f"all {len(jobs)} jobs come to {point}, and their process is killed")
-    struck = Struck.take(order)
+    kill = Kill.take(order)
     assert process.wait(0) == -signal.SIGKILL
-    assert (struck.point, set(struck.whom), struck.pid) == (point, set(whom), process.pid)
-    return struck, Watch(stage, jobs, struck.at)
+    assert (kill.point, set(kill.whom), kill.pid) == (point, set(whom), process.pid)
+    return kill, Watch(stage, jobs, kill.at)
 
 
 class Watch:
-    """Sees when each killed job moves again, and when its caller's answer is there."""
+    """Notes when each killed job goes on, and when its caller's answer is there."""
 
     def __init__(self, stage: CrashStage, jobs: dict[str, Case], killed_at: float) -> None:
         self._killed_at = killed_at
         self._jobs = jobs
         self._server = stage.server()
         self._before = {job_id: self._record(job_id) for job_id in jobs}
-        self.moved: dict[str, float] = {}
+        self.resumed: dict[str, float] = {}
         self.ended: dict[str, float] = {}
 
     def until_all_ended(self) -> None:
-        """Until all have moved and ended, or their time is up."""
+        """Until all have gone on and ended, or their time is up."""
         with self._server:
-            while min(len(self.moved), len(self.ended)) < len(self._jobs):
+            while min(len(self.resumed), len(self.ended)) < len(self._jobs):
                 seconds = time.time() - self._killed_at
                 if seconds > END_SECONDS:
                     return
@@ -121,12 +121,12 @@ class Watch:
 
     def _look(self, seconds: float) -> None:
         for job_id in self._jobs:
-            if job_id not in self.moved and self._moved(job_id):
-                self.moved[job_id] = seconds
+            if job_id not in self.resumed and self._has_resumed(job_id):
+                self.resumed[job_id] = seconds
             if job_id not in self.ended and self._answered(job_id):
                 self.ended[job_id] = seconds
 
-    def _moved(self, job_id: str) -> bool:
+    def _has_resumed(self, job_id: str) -> bool:
         """Whether anything was done since the kill; all is, where another process had gone on before the first look."""
         record = self._record(job_id)
         return record != self._before[job_id] or record.get("answered") == "1"
@@ -156,8 +156,8 @@ def _cell(stage: CrashStage, caller: Caller, point: Point, case: Case, job_id: s
     expected_state = {"succeeded": "succeeded", "submission_unknown": "unconfirmed"}.get(end, "failed")
     assert record.state == expected_state
     bought = [each for each in stage.purchases(mark) if _is_of(each, case, mark)]
-    moved, ended = watch.moved.get(job_id, -1.0), watch.ended.get(job_id, -1.0)
-    return Cell(point, case.name, case.provider, case.operation, end, len(bought), moved, ended)
+    resumed, ended = watch.resumed.get(job_id, -1.0), watch.ended.get(job_id, -1.0)
+    return Cell(point, case.name, case.provider, case.operation, end, len(bought), resumed, ended)
 
 
 def _is_of(bought: dict[str, Any], case: Case, mark: str) -> bool:

@@ -21,7 +21,7 @@ from aiohttp.http_writer import StreamWriter
 from celery.signals import task_prerun
 
 from bide.crashpoints import Point, watchers
-from tests.faults.kills import CUTTING, ORDER_VARIABLE, Order, Struck
+from tests.faults.kills import CUTTING, ORDER_VARIABLE, Kill, Order
 
 ORDER = Path(os.environ[ORDER_VARIABLE])
 
@@ -62,7 +62,7 @@ def _arrive(order: Order, whom: str) -> None:
         _arrived.add(whom)
         if _arrived < set(order.whom):
             return
-        Struck(order.point, tuple(sorted(_arrived)), os.getpid(), time.time()).write(ORDER)
+        Kill(order.point, tuple(sorted(_arrived)), os.getpid(), time.time()).write(ORDER)
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -114,6 +114,6 @@ def _send_cut(connection: http.client.HTTPConnection, data: Any) -> None:
 
 
 StreamWriter._write = _write_cut  # type: ignore[assignment,method-assign]  # this process is there to break
-StreamWriter._writelines = _writelines_cut  # type: ignore[assignment,method-assign]  # as above
-http.client.HTTPConnection.send = _send_cut  # type: ignore[assignment,method-assign]  # as above
+StreamWriter._writelines = _writelines_cut  # type: ignore[assignment,method-assign]  # this process is there to break
+http.client.HTTPConnection.send = _send_cut  # type: ignore[assignment,method-assign]  # this process is there to break
 watchers.append(_watch)

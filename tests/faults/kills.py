@@ -33,13 +33,13 @@ class Order:
     def read(cls, path: Path) -> Self | None:
         """The order that stands; None where there is none."""
         with suppress(FileNotFoundError):
-            held = json.loads(path.read_text())
-            return cls(held["point"], tuple(held["whom"]))
+            fields = json.loads(path.read_text())
+            return cls(fields["point"], tuple(fields["whom"]))
         return None
 
 
 @dataclass(frozen=True)
-class Struck:
+class Kill:
     """What a process wrote before it killed itself; `at` in seconds since the epoch."""
 
     point: str
@@ -48,14 +48,14 @@ class Struck:
     at: float
 
     def write(self, order: Path) -> None:
-        """Beside the order, which is withdrawn."""
-        order.with_suffix(".struck").write_text(json.dumps(asdict(self)))
+        """Write the report beside the order, and withdraw that."""
+        order.with_suffix(".kill").write_text(json.dumps(asdict(self)))
         order.unlink()
 
     @classmethod
     def take(cls, order: Path) -> Self:
         """Read and remove the report; raises `FileNotFoundError` where nobody was killed."""
-        path = order.with_suffix(".struck")
-        held = json.loads(path.read_text())
+        path = order.with_suffix(".kill")
+        fields = json.loads(path.read_text())
         path.unlink()
-        return cls(held["point"], tuple(held["whom"]), held["pid"], held["at"])
+        return cls(fields["point"], tuple(fields["whom"]), fields["pid"], fields["at"])

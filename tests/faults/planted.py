@@ -108,7 +108,7 @@ JOBS: dict[str, tuple[dict[str, Any], str]] = {
     "late": (request("[fault:never_finishes]", deadline_seconds=4), "deadline"),
     "poll trouble": (request("[fault:500 operation=poll times=2]"), "succeeded"),
     "half a poll": (request("[fault:half_json operation=poll times=2]"), "succeeded"),
-    "poll refused": (request("[fault:401 operation=poll times=1]", account="struck"), "succeeded"),
+    "poll refused": (request("[fault:401 operation=poll times=1]", account="blocked"), "succeeded"),
     "download again": (request("[fault:truncated times=1]"), "succeeded"),
     "invalid": (request("", operation="images.singing"), "invalid_request"),
     "invalid prompt": (request("", params={"numImages": PRIVATE}), "invalid_request"),

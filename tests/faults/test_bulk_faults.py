@@ -53,13 +53,16 @@ def bulk(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     bulk.close()
 
 
-def check_purchases(rig: Rig, bulk: Bulk, run_id: str, marked: str) -> None:
-    """Each row that succeeded was bought once, and none twice; what may have been bought ends as unconfirmed."""
+def check_end(rig: Rig, bulk: Bulk, run_id: str, marked: str) -> None:
+    """The run ends: each row that succeeded was bought once, none twice; what may have been bought is unconfirmed."""
+    summary = bulk.over(run_id, within_seconds=LONGEST_SECONDS)
+    assert summary["succeeded"] + summary["unconfirmed"] == ROWS
     purchases = bought(rig, marked)
     ends = {line["request"]["params"]["prompt"]: line["state"] for line in bulk.lines(run_id)}
     assert set(purchases.values()) == {1}
     assert {prompt for prompt, end in ends.items() if end == "succeeded"} <= set(purchases)
     assert {ends[prompt] for prompt in purchases} <= {"succeeded", "unconfirmed"}
+    check_nothing_left(rig, marked)
 
 
 def _bought_at_least(rig: Rig, marked: str, count: int) -> bool:
@@ -77,10 +80,7 @@ def test_feeders_are_killed(rig: Rig, bulk: Bulk) -> None:
         rig.worker.kill()
         rig.worker.start()
 
-    summary = bulk.over("killed", within_seconds=LONGEST_SECONDS)
-    assert summary["succeeded"] + summary["unconfirmed"] == ROWS
-    check_purchases(rig, bulk, "killed", marked)
-    check_nothing_left(rig, marked)
+    check_end(rig, bulk, "killed", marked)
 
 
 def test_redis_restarts_under_a_run(rig: Rig, bulk: Bulk) -> None:
@@ -92,10 +92,7 @@ def test_redis_restarts_under_a_run(rig: Rig, bulk: Bulk) -> None:
     rig.redis.kill()
     rig.redis.start()
 
-    summary = bulk.over("restarted", within_seconds=LONGEST_SECONDS)
-    assert summary["succeeded"] + summary["unconfirmed"] == ROWS
-    check_purchases(rig, bulk, "restarted", marked)
-    check_nothing_left(rig, marked)
+    check_end(rig, bulk, "restarted", marked)
 
 
 def test_object_storage_is_away_while_results_are_written(rig: Rig, bulk: Bulk) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from bide.contract import SUBMIT_QUEUE
 from bide.ledger import AccountName, Ledger
+from tests.background import repeated
 from tests.faults.canaries import Canary, Place, in_processes, in_redis, strays
 from tests.faults.counting import ends
 from tests.faults.hostile import Item, message, packed
@@ -39,20 +39,13 @@ def events(planted: PlantedRig) -> Iterator[list[Place]]:
     heard: list[Place] = []
     with planted.server() as server, server.pubsub(ignore_subscribe_messages=True) as subscription:
         subscription.psubscribe("*")
-        over = threading.Event()
 
         def listen() -> None:
-            while not over.is_set():
-                if published := subscription.get_message(timeout=0.2):
-                    heard.append(Place(f"published on {published['channel']}", str(published["data"])))
+            if published := subscription.get_message(timeout=0.2):
+                heard.append(Place(f"published on {published['channel']}", str(published["data"])))
 
-        listener = threading.Thread(target=listen)
-        listener.start()
-        try:
+        with repeated(listen):
             yield heard
-        finally:
-            over.set()
-            listener.join()
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +190,7 @@ def test_a_process_that_can_not_start_tells_nothing(name: str, planted: PlantedR
     """A wrong setting ends it with a line for each problem, and a broker that is away with an error."""
     env = planted.environment()
     for changes in ({"BIDE_TIMING__LEASE_SECONDS": "-1"}, {"BIDE_BROKER_URL": env["BIDE_BROKER_URL"] + "?db=x"}):
-        process = Process.of_procfile(name, env={**env, **changes}, ready="never said", folder=tmp_path)
+        process = Process.of_procfile(name, env={**env, **changes}, ready="never printed", folder=tmp_path)
         with pytest.raises(AssertionError, match=r"ended at once|not within"):
             process.start()
         process.kill()

@@ -57,10 +57,10 @@ def test_a_long_plan_has_everything_in_it() -> None:
     assert kinds_of(draw(1, seconds=120, processes=PROCESSES, hosts=["a"])) == set(USUAL)
 
 
-def test_what_strikes_the_same_thing_never_overlaps() -> None:
+def test_events_with_one_target_never_overlap() -> None:
     """A process that is paused is not killed meanwhile, and Redis restarts when it does not hang."""
     plan = draw(1, seconds=300, processes=PROCESSES)
 
     for target in {event.target for event in plan}:
-        struck = [event for event in plan if event.target == target]
-        assert all(first.at_seconds + first.for_seconds <= then.at_seconds for first, then in pairwise(struck))
+        events = [event for event in plan if event.target == target]
+        assert all(first.at_seconds + first.for_seconds <= then.at_seconds for first, then in pairwise(events))

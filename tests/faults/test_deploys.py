@@ -34,13 +34,6 @@ GOODBYE_SECONDS = 15.0
 _UNKNOWN = re.compile(r"(BIDE_\w+): there is no such variable")
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
 def submit(caller: Caller, marked: str, *, jobs: int = JOBS, order: str = "") -> list[str]:
     """Ids of some jobs that differ in their prompts."""
     prompts = [f"{marked} {number} {order}" for number in range(jobs)]
@@ -225,7 +218,7 @@ def test_a_replacement_without_overlap(caller: Caller, rig: Rig, fleets: tuple[F
     check_nothing_left(rig, marked)
 
 
-def test_a_record_of_a_newer_version_is_told(caller: Caller, rig: Rig) -> None:
+def test_a_record_of_a_newer_version_is_reported(caller: Caller, rig: Rig) -> None:
     """A job that a newer version holds is left as it is and named in the log; it goes on once it is ours again."""
     marked = marker()
     result = caller.submit(image(f"{marked} [fault:slow:2 operation=poll times=2]"))

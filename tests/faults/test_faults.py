@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,20 +24,13 @@ GRACE_SECONDS = 20.0
 REPAIR_SECONDS = 20.0
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
 def submit_some(caller: Caller, marked: str, jobs: int = JOBS, **more: Any) -> list[str]:
     """Ids of some jobs that differ in their prompts."""
     return [caller.submit(image(f"{marked} {number}", **more), ignore_result=False).id for number in range(jobs)]
 
 
-def strikes(rig: Rig) -> int:
-    """How often the ordered faults have struck."""
+def faults_met(rig: Rig) -> int:
+    """How many requests have met an ordered fault."""
     return sum(rule["fired"] for rule in rig.sandbox.faults())
 
 
@@ -57,35 +49,25 @@ def test_a_worker_killed_while_submitting(caller: Caller, rig: Rig) -> None:
     check_nothing_left(rig, marked)
 
 
-def test_a_worker_killed_while_storing(caller: Caller, rig: Rig) -> None:
-    """Killed in the middle of a download: another brings the result home."""
+@pytest.mark.parametrize(("process", "operation"), [("worker", "media"), ("poller", "poll")])
+def test_a_process_killed_while_it_waits_for_the_provider(
+    process: str, operation: str, caller: Caller, rig: Rig
+) -> None:
+    """A worker in the middle of a download, or a poller in the middle of a poll, is killed: the jobs go on."""
     marked = marker()
-    rig.sandbox.order([{"fault": "slow", "operation": "media", "match": marked, "seconds": 2.5, "times": JOBS}])
+    rig.sandbox.order([{"fault": "slow", "operation": operation, "match": marked, "seconds": 2.5, "times": JOBS}])
     job_ids = submit_some(caller, marked)
-    eventually(lambda: strikes(rig), what="a result is being fetched")
+    eventually(lambda: faults_met(rig), what=f"a {operation} request is under way")
 
-    rig.worker.kill()
-    rig.worker.start()
+    victim = {"worker": rig.worker, "poller": rig.poller}[process]
+    victim.kill()
+    victim.start()
 
     assert ends(rig, job_ids) == {"succeeded": JOBS}
     check_nothing_left(rig, marked)
 
 
-def test_a_poller_killed_while_polling(caller: Caller, rig: Rig) -> None:
-    """Killed while the provider was being asked: the jobs are polled again."""
-    marked = marker()
-    rig.sandbox.order([{"fault": "slow", "operation": "poll", "match": marked, "seconds": 2.5, "times": JOBS}])
-    job_ids = submit_some(caller, marked)
-    eventually(lambda: strikes(rig), what="a poll is under way")
-
-    rig.poller.kill()
-    rig.poller.start()
-
-    assert ends(rig, job_ids) == {"succeeded": JOBS}
-    check_nothing_left(rig, marked)
-
-
-def test_a_worker_killed_while_it_takes_messages(caller: Caller, rig: Rig) -> None:
+def test_a_worker_killed_while_it_consumes_messages(caller: Caller, rig: Rig) -> None:
     """Killed again and again in a burst of a plain Celery client's messages, which are all that is known of a job."""
     marked = marker()
     job_ids: list[str] = []

@@ -31,13 +31,6 @@ EXAMPLES = 60
 MIB = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs as it should."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
 def push(rig: Rig, *given: Item) -> None:
     """Lay them on their queues as they are."""
     with rig.server() as server:
@@ -230,7 +223,10 @@ def test_foreign_tasks_are_refused(rig: Rig, caller: Caller, task: str) -> None:
         assert isinstance(refused.get(timeout=15, propagate=False), Exception)
 
 
-#: Callbacks that are none: a message with one is refused before anything is bought.
+#: A task of no worker.
+_NOWHERE = {"task": "no.such.task", "args": [], "kwargs": {}, "immutable": False, "subtask_type": None}
+
+#: Callbacks that are none, or can't be sent: a message with one is refused before anything is bought.
 NO_CALLBACKS = {
     "a word": {"callbacks": "x"},
     "no task": {"callbacks": [{}]},
@@ -239,6 +235,8 @@ NO_CALLBACKS = {
     "a group of nothing known": {"chain": [{"task": "celery.group", "subtask_type": "group", "kwargs": {"tasks": 5}}]},
     "a chord that is a list": {"chord": [1, 2]},
     "another job's id": {"id": "another"},
+    "a countdown that is a word": {"callbacks": [{**_NOWHERE, "options": {"countdown": "soon"}}]},
+    "a queue that is a number": {"chain": [{**_NOWHERE, "options": {"queue": 5}}]},
     "facts of ours": {"bide_messages": 5, "delivery_info": None},
 }
 
@@ -256,14 +254,11 @@ def test_callbacks_that_are_none_are_refused(rig: Rig, embedded: dict[str, Any])
 
 
 #: Callbacks that are well-formed, and lead nowhere.
-_NOWHERE = {"task": "no.such.task", "args": [], "kwargs": {}, "immutable": False, "subtask_type": None}
 FOREIGN = {
     "unknown task": {"callbacks": [{**_NOWHERE, "options": {}}]},
     "unknown queue": {"callbacks": [{**_NOWHERE, "options": {"queue": "nobodys"}}]},
     "one of our queues": {"callbacks": [{**_NOWHERE, "options": {"queue": CONTROL_QUEUE}}]},
-    "options that can't be sent": {"callbacks": [{**_NOWHERE, "options": {"countdown": "soon"}}]},
     "unknown chord": {"chord": {**_NOWHERE, "options": {"task_id": "body", "chord_size": "three"}}},
-    "a chain": {"chain": [{**_NOWHERE, "options": {"queue": 5}}]},
 }
 
 

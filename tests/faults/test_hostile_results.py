@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
+from tests.background import repeated
 from tests.faults.counting import check_nothing_left
 from tests.integration.caller import Caller, failure, image, marker, succeeded
 from tests.integration.rig import Rig
@@ -30,37 +30,21 @@ RESULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
 @contextmanager
 def inside() -> Iterator[tuple[int, list[str]]]:
     """A listener that must not be reached: its port, and its connections."""
     came: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
-        stop = threading.Event()
 
         def listen() -> None:
-            while not stop.is_set():
-                try:
-                    connection, address = server.accept()
-                except TimeoutError:
-                    continue
+            with suppress(TimeoutError):
+                connection, address = server.accept()
                 came.append(str(address))
                 connection.close()
 
-        thread = threading.Thread(target=listen)
-        thread.start()
-        try:
+        with repeated(listen):
             yield server.getsockname()[1], came
-        finally:
-            stop.set()
-            thread.join()
 
 
 def stored(rig: Rig, job_id: str) -> list[str]:

@@ -44,7 +44,7 @@ class Bulk:
         return self.begin_file(run_id, file, options)
 
     def begin_file(self, run_id: str, file: Path, options: Options | None = None, template: Path | None = None) -> bool:
-        """The same of a file that is there."""
+        """Begin a run of a file that is there."""
         places = str(template) if template else None
         with open_intake(str(file), template=places, storage=self.storage) as intake:
             begun = start(

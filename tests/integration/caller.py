@@ -21,7 +21,7 @@ class Caller:
     """Sends tasks by name and waits for results."""
 
     def __init__(self, url: str, *, app: Celery | None = None) -> None:
-        self.app = app or Celery("somebody", broker=url, backend=url, set_as_current=False)
+        self.app = app or Celery("caller", broker=url, backend=url, set_as_current=False)
 
     def __enter__(self) -> Self:
         return self
@@ -40,7 +40,7 @@ class Caller:
         return self.app.send_task("bide.generate", kwargs={"request": request}, queue="bide.submit", **options)
 
     def signature(self, request: Any, **options: Any) -> Signature[Any]:
-        """The same as a signature, for groups, chords and chains."""
+        """A request as a signature, for groups, chords and chains."""
         return self.app.signature("bide.generate", kwargs={"request": request}, queue="bide.submit", **options)
 
     def result_of(self, job_id: str) -> AsyncResult[Any]:
@@ -70,6 +70,6 @@ def failure(result: AsyncResult[Any], *, seconds: float = PATIENCE_SECONDS) -> d
     error = result.get(timeout=seconds, propagate=False)
     assert result.state == "FAILURE", f"{result.state}: {error}"
     assert type(error).__name__ == "JobFailed", repr(error)
-    told: dict[str, Any] = json.loads(str(error))
-    assert told.keys() == {"code", "message", "job_id", "provider", "provider_job_id", "retryable"}
-    return told
+    outcome: dict[str, Any] = json.loads(str(error))
+    assert outcome.keys() == {"code", "message", "job_id", "provider", "provider_job_id", "retryable"}
+    return outcome

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bide.client import Client
 from bide.ledger import Ledger
 from tests.integration.caller import Caller
 from tests.integration.rig import Rig
@@ -41,6 +42,13 @@ def caller(deployment: Rig) -> Iterator[Caller]:
     """A service that submits jobs."""
     with Caller(deployment.redis.url) as caller:
         yield caller
+
+
+@pytest.fixture(scope="module")
+def client(deployment: Rig) -> Iterator[Client]:
+    """A client of the deployment, shared by the tests of a file."""
+    with Client(deployment.redis.url) as client:
+        yield client
 
 
 @pytest.fixture

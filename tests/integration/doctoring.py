@@ -6,7 +6,6 @@ import http.server
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from bide.settings.model import Settings
 from bide.storage import Storage, StorageOptions
 from config.celery import celery_settings
 from config.settings import load
+from tests.background import served
 from tests.integration.object_store import BUCKET, REGION
 from tests.integration.processes import ROOT
 from tests.integration.rig import Rig
@@ -86,11 +86,5 @@ def anybody_may_look() -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
-    with http.server.ThreadingHTTPServer(("0.0.0.0", 0), Open) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://{socket.gethostname()}:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with http.server.ThreadingHTTPServer(("0.0.0.0", 0), Open) as server, served(server):
+        yield f"http://{socket.gethostname()}:{server.server_port}"

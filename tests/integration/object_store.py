@@ -42,7 +42,7 @@ class ObjectStore:
         return f"http://127.0.0.1:{self._port}"
 
     def environment(self) -> dict[str, str]:
-        """How a deployment is told of it."""
+        """The settings by which a deployment finds it."""
         return {
             "BIDE_S3__BUCKET": BUCKET,
             "BIDE_S3__ENDPOINT_URL": self.url,

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.integration.child import Child
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ def procfile() -> dict[str, str]:
     return dict(_LINE.findall((ROOT / "Procfile").read_text()))
 
 
-class Process:
+class Process(Child):
     """One command; `ready` is what it writes once it serves."""
 
     def __init__(
@@ -37,7 +38,6 @@ class Process:
     ) -> None:
         self.name, self._root = name, root
         self._command, self._env, self._ready, self._log = list(command), dict(env), ready, log
-        self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0
 
     @classmethod
@@ -54,15 +54,6 @@ class Process:
                 self._command, env=self._env, cwd=self._root, stdout=out, stderr=out, start_new_session=True
             )
         return eventually(self._serving, what=f"{self.name} serves", within_seconds=2 * PATIENCE_SECONDS)
-
-    @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """Of the process that was started last, 0 before that."""
-        return self._process.pid if self._process else 0
 
     @property
     def peak_bytes(self) -> int:

@@ -1,7 +1,7 @@
 """Terminal sessions in pages: each `$` command of a `console` block is run, what it prints is compared, or written.
 
 `python -m tests.integration.recorded PAGE...` records pages anew, against a deployment of their own. Ids become the
-same made-up ones at each recording, and times move to one night, so that a page changes only where the program does.
+same made-up ones at each recording, and times those of one night, so that a page changes only where the program does.
 A text file stands in a page as its name in backquotes, then its content in a block.
 """
 

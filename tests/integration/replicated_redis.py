@@ -18,7 +18,7 @@ from tests.integration.waiting import eventually
 
 MASTER = "bide-master"
 
-#: What every server is told: a password, the promise's own settings, and to begin to copy at once.
+#: The configuration of each server: a password, the settings that the promise needs, and a copy without delay.
 SAFE = (
     "bind 127.0.0.1",
     f"requirepass {PASSWORD}",
@@ -70,7 +70,7 @@ class Replicated:
         return ";".join(named)
 
     def environment(self) -> dict[str, str]:
-        """What the processes are told of it."""
+        """The settings by which processes find it."""
         return {"BIDE_BROKER_URL": self.url, "BIDE_SENTINEL_MASTER": MASTER}
 
 
@@ -116,8 +116,8 @@ def _is_copied(copy: Node) -> bool:
 
 
 def _online(leader: Node) -> list[str]:
-    told = leader.client.info("replication")
-    return [name for name, one in told.items() if name[5:].isdecimal() and one["state"] == "online"]
+    found = leader.client.info("replication")
+    return [name for name, one in found.items() if name[5:].isdecimal() and one["state"] == "online"]
 
 
 def _sees_all(watcher: Node, replicas: int, sentinels: int) -> bool:

@@ -49,8 +49,8 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__SINGLE__MAX_IN_FLIGHT": "1",
     "PHOTOGPT__ACCOUNTS__SLOW__API_KEY": "key-of-slow",
     "PHOTOGPT__ACCOUNTS__SLOW__SUBMITS_PER_SECOND": "2",
-    "PHOTOGPT__ACCOUNTS__STRUCK__API_KEY": "key-of-struck",
-    "PHOTOGPT__ACCOUNTS__GATED__API_KEY": "key-of-gated",
+    "PHOTOGPT__ACCOUNTS__BLOCKED__API_KEY": "key-of-blocked",
+    "PHOTOGPT__ACCOUNTS__TRIPPED__API_KEY": "key-of-tripped",
     # Where jobs are counted nobody else may have any.
     "PHOTOGPT__ACCOUNTS__METERED__API_KEY": "key-of-metered",
     # A job that hears of no credit or a bad key pauses its account: each such case has one of its own.
@@ -68,6 +68,15 @@ KEYS = {
 CALLBACK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1yaWctMDEyMzQ1Njc4OQ=="
 
 FLOWER_USER, FLOWER_PASSWORD = "operator", "hush-flower"
+
+
+def start_servers(stack: ExitStack, redis: RedisServer, sandbox: Sandbox, store: ObjectStore) -> None:
+    """Start the servers of a deployment; the stack ends them."""
+    stack.callback(redis.kill)
+    redis.start()
+    stack.enter_context(sandbox)
+    stack.callback(store.process.kill)
+    store.process.start()
 
 
 class Rig:
@@ -89,11 +98,7 @@ class Rig:
 
     def __enter__(self) -> Self:
         with self._stack:
-            self._stack.callback(self.redis.kill)
-            self.redis.start()
-            self._stack.enter_context(self.sandbox)
-            self._stack.callback(self.store.process.kill)
-            self.store.process.start()
+            start_servers(self._stack, self.redis, self.sandbox, self.store)
             for process in (self.worker, self.poller):
                 self._stack.callback(process.kill)
                 process.start()
@@ -148,7 +153,7 @@ class Rig:
         return Process.of_procfile(name, env=self.environment(), ready=ready, folder=self._folder)
 
     def environment(self) -> dict[str, str]:
-        """All that the processes are told."""
+        """The settings of the processes."""
         providers = {f"BIDE_PROVIDERS__{name}": value for name, value in {**KEYS, **self._addresses()}.items()}
         flower = {"BIDE_FLOWER__USER": FLOWER_USER, "BIDE_FLOWER__PASSWORD": FLOWER_PASSWORD, "PORT": "0"}
         flower |= {"BIDE_PAGES__PORT": "0"}
@@ -158,11 +163,11 @@ class Rig:
 
     def _addresses(self) -> dict[str, str]:
         hosts = json.dumps([f"127.0.0.1:{self.sandbox.port}"])
-        told: dict[str, str] = {}
+        addresses: dict[str, str] = {}
         for provider in ("cyberphotobooth", "dreambooth", "nextry", "photogpt"):
             values = {"BASE_URL": self.sandbox.url(provider), "MEDIA_HOSTS": hosts, **POLLS}
-            told |= {f"{provider.upper()}__{name}": value for name, value in values.items()}
-        return told
+            addresses |= {f"{provider.upper()}__{name}": value for name, value in values.items()}
+        return addresses
 
     # What happened
 
@@ -192,8 +197,8 @@ class Rig:
 
     def logs(self) -> list[tuple[str, str]]:
         """What the processes wrote since the last call of `mark_logs`."""
-        said = {each.name: each.output(since=self._seen.get(each.name, 0)) for each in self._logging()}
-        return [(f"log of {name}", text[-SHOWN_CHARACTERS:]) for name, text in said.items()]
+        written = {each.name: each.output(since=self._seen.get(each.name, 0)) for each in self._logging()}
+        return [(f"log of {name}", text[-SHOWN_CHARACTERS:]) for name, text in written.items()]
 
     def mark_logs(self) -> None:
         """A test begins: what was written before is not its own."""

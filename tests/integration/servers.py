@@ -13,17 +13,18 @@ from pathlib import Path
 
 import redis
 
+from tests.integration.child import Child
+
 #: How long a server may take to come up or to go down [seconds].
 PATIENCE_SECONDS = 15.0
 
 
-class RedisServer:
+class RedisServer(Child):
     """One Redis (or Valkey) process; `url` stays the same when it is killed and started again."""
 
     def __init__(self, folder: Path, *, appendonly: bool, appendfsync: str = "everysec") -> None:
         self._folder, self._appendonly, self._appendfsync = folder, appendonly, appendfsync
         self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -31,17 +32,8 @@ class RedisServer:
 
     @property
     def snapshot(self) -> Path:
-        """The file that it saves to when it is told."""
+        """The file that `SAVE` writes."""
         return self._folder / "dump.rdb"
-
-    @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def pid(self) -> int:
-        """Of the process that was started last, 0 where none runs."""
-        return self._process.pid if self._process else 0
 
     def start(self) -> None:
         """Start it, and wait until it has read its files and answers."""

@@ -31,10 +31,10 @@ def picture(width: int = 48, height: int = 32, *, file_format: str = "PNG", colo
 
 
 def output(key: str, content: bytes = b"", **other: Any) -> dict[str, Any]:
-    """An output as the results tell it."""
-    told = {"bucket": BUCKET, "key": key, "content_type": "image/png", "size": len(content), "sha256": "0" * 64}
-    told |= {"width": 48, "height": 32, "role": "image", **other}
-    return {"uri": f"s3://{told['bucket']}/{key}", **told}
+    """An output as a line of the results has it."""
+    fields = {"bucket": BUCKET, "key": key, "content_type": "image/png", "size": len(content), "sha256": "0" * 64}
+    fields |= {"width": 48, "height": 32, "role": "image", **other}
+    return {"uri": f"s3://{fields['bucket']}/{key}", **fields}
 
 
 def line(row: int, *outputs: dict[str, Any], state: str = "succeeded", prompt: str = "a red fox", **other: Any) -> Line:
@@ -76,8 +76,8 @@ class Stage:
         """Write results in a part, and the summary."""
         text = "".join(f"{json.dumps(one)}\n" for one in lines)
         self.storage.put(f"runs/{RUN}/results-{part:05}.jsonl", text.encode(), content_type="application/x-ndjson")
-        told = json.dumps(summary or {"polls": 12, "percentiles": {"p50": 4.25}, "codes": {"rejected": 1}})
-        self.storage.put(f"runs/{RUN}/summary.json", told.encode(), content_type="application/json")
+        figures = json.dumps(summary or {"polls": 12, "percentiles": {"p50": 4.25}, "codes": {"rejected": 1}})
+        self.storage.put(f"runs/{RUN}/summary.json", figures.encode(), content_type="application/json")
 
     def read(self, name: str = "index.html") -> str:
         """A page as it lies in the store."""

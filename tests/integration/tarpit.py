@@ -24,8 +24,8 @@ class Tarpit:
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._loop: asyncio.AbstractEventLoop
-        #: How many connections are held, and the most that ever were.
-        self.held = self.most_held = 0
+        #: How many connections are open, and the most that ever were.
+        self.open = self.most_open = 0
         self.port = 0
 
     def url(self, address: str = "127.0.0.1", path: str = "/hook") -> str:
@@ -49,7 +49,7 @@ class Tarpit:
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = writer.get_extra_info("sockname")[0]
         if not self._answers[address]:
-            await self._hold(reader, writer)
+            await self._keep_open(reader, writer)
             return
         self._answers[address] -= 1
         await reader.readuntil(b"\r\n\r\n")
@@ -57,9 +57,9 @@ class Tarpit:
         await writer.drain()
         writer.close()
 
-    async def _hold(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.held += 1
-        self.most_held = max(self.most_held, self.held)
+    async def _keep_open(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
         dripping = asyncio.create_task(self._send(writer))
         try:
             while await reader.read(65536):
@@ -67,7 +67,7 @@ class Tarpit:
         except (OSError, asyncio.CancelledError):
             pass  # as good as its end
         finally:
-            self.held -= 1
+            self.open -= 1
             dripping.cancel()
             writer.transport.abort()
 

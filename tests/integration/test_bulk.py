@@ -33,14 +33,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def rig(deployment: Rig) -> Iterator[Rig]:
-    """The deployment, as one test has it."""
-    deployment.mark_logs()
-    yield deployment
-    deployment.sandbox.clear_faults()
-
-
-@pytest.fixture
 def bulk(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bulk]:
     """Its runs; the command finds the deployment in the environment."""
     monkeypatch.chdir(tmp_path)

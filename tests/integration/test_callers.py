@@ -1,4 +1,4 @@
-"""What callers may do with any Celery task, they may do with a job; nobody needs a library of ours."""
+"""Callers may do with a job what they may do with any Celery task, and need no library of ours."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from celery import chain, chord, group
 from celery.canvas import Signature
 
 from tests.integration.caller import Caller, failure, image, marker, succeeded
+from tests.integration.other_service import QUEUE
 from tests.integration.processes import Process, plain_environment
 from tests.integration.rig import Rig
-from tests.integration.somebody import QUEUE
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
 
 
 @pytest.fixture(scope="module")
-def somebody(deployment: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def other_service(deployment: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """The worker of another service on the same broker."""
-    command = ["celery", "-A", "tests.integration.somebody", "worker", "-P", "solo", "-Q", QUEUE]
-    command += ["-n", "somebody@%h", "--loglevel=INFO"]
+    command = ["celery", "-A", "tests.integration.other_service", "worker", "-P", "solo", "-Q", QUEUE]
+    command += ["-n", "other-service@%h", "--loglevel=INFO"]
     process = Process(
-        "somebody",
+        "other-service",
         command,
-        env={**plain_environment(), "SOMEBODY_URL": deployment.redis.url},
-        ready=r"somebody@\S+ ready",
-        log=tmp_path_factory.mktemp("somebody") / "log",
+        env={**plain_environment(), "OTHER_SERVICE_URL": deployment.redis.url},
+        ready=r"other-service@\S+ ready",
+        log=tmp_path_factory.mktemp("other-service") / "log",
     )
     try:
         process.start()
@@ -43,7 +43,7 @@ def somebody(deployment: Rig, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def own(caller: Caller, name: str, **options: str) -> Signature[Any]:
     """A task of the other service."""
-    return caller.app.signature(f"somebody.{name}", queue=QUEUE, **options)
+    return caller.app.signature(f"other_service.{name}", queue=QUEUE, **options)
 
 
 def test_a_positional_request(caller: Caller) -> None:
@@ -63,20 +63,20 @@ def test_a_waiting_job_says_retry(caller: Caller) -> None:
     assert result.state == "SUCCESS"
 
 
-@pytest.mark.usefixtures("somebody")
+@pytest.mark.usefixtures("other_service")
 def test_a_linked_task_gets_the_result(caller: Caller) -> None:
     """A callback runs once, with the job's result."""
     linked = str(uuid.uuid4())
 
     result = caller.submit(image(), link=own(caller, "keys", task_id=linked))
 
-    told = succeeded(result)
-    assert caller.result_of(linked).get(timeout=PATIENCE_SECONDS) == [told["outputs"][0]["key"]]
+    outcome = succeeded(result)
+    assert caller.result_of(linked).get(timeout=PATIENCE_SECONDS) == [outcome["outputs"][0]["key"]]
 
 
-@pytest.mark.usefixtures("somebody")
+@pytest.mark.usefixtures("other_service")
 def test_an_errback_is_called(caller: Caller) -> None:
-    """A job that fails tells the caller's errback."""
+    """A job that fails calls the caller's errback."""
     linked = str(uuid.uuid4())
 
     result = caller.submit(image("[fault:fail:no]"), link_error=own(caller, "sorry", task_id=linked))
@@ -91,11 +91,11 @@ def test_a_group_collects(caller: Caller) -> None:
 
     results = group([caller.signature(image(name, metadata={"name": name})) for name in named]).apply_async()
 
-    told = results.get(timeout=PATIENCE_SECONDS)
-    assert [each["metadata"]["name"] for each in told] == named
+    outcomes = results.get(timeout=PATIENCE_SECONDS)
+    assert [each["metadata"]["name"] for each in outcomes] == named
 
 
-@pytest.mark.usefixtures("somebody")
+@pytest.mark.usefixtures("other_service")
 @pytest.mark.filterwarnings("ignore:Call to deprecated setex:DeprecationWarning")  # Celery's own call, in the caller
 def test_a_chord_calls_its_body_once_all_are_there(caller: Caller) -> None:
     """The body gets the results of all jobs."""
@@ -107,7 +107,7 @@ def test_a_chord_calls_its_body_once_all_are_there(caller: Caller) -> None:
     assert [key.rpartition("/")[2].partition(".")[0] for key in keys] == ["0", "0", "1"]
 
 
-@pytest.mark.usefixtures("somebody")
+@pytest.mark.usefixtures("other_service")
 def test_a_chain_goes_on_after_a_job(caller: Caller, rig: Rig) -> None:
     """The next task of a chain gets the job's result."""
     result = chain(caller.signature(image()), own(caller, "keys")).apply_async()
@@ -117,7 +117,7 @@ def test_a_chain_goes_on_after_a_job(caller: Caller, rig: Rig) -> None:
 
 
 def test_a_message_written_by_hand(rig: Rig) -> None:
-    """Whoever can push to a Redis list can submit a job: one LPUSH, and one GET for the result."""
+    """A client that can push to a Redis list submits a job with one LPUSH, and gets the result with one GET."""
     job_id = str(uuid.uuid4())
     body = base64.b64encode(json.dumps([[], {"request": image()}, {}]).encode()).decode()
     message = {
@@ -135,9 +135,9 @@ def test_a_message_written_by_hand(rig: Rig) -> None:
     with redis.Redis.from_url(rig.redis.url, decode_responses=True) as server:
         server.lpush("bide.submit", json.dumps(message))
 
-        def told() -> dict[str, Any] | None:
+        def succeeded_meta() -> dict[str, Any] | None:
             meta: dict[str, Any] = json.loads(server.get(f"celery-task-meta-{job_id}") or "{}")
             return meta if meta.get("status") == "SUCCESS" else None
 
-        meta = eventually(told, what="the result is there")
+        meta = eventually(succeeded_meta, what="the result is there")
     assert meta["result"]["job_id"] == job_id

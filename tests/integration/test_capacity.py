@@ -20,10 +20,10 @@ def test_no_more_in_flight_than_allowed(caller: Caller, rig: Rig) -> None:
     marked = marker()
 
     results = [caller.submit(image(f"{marked} {number}", account="small")) for number in range(10)]
-    told = [succeeded(result) for result in results]
+    outcomes = [succeeded(result) for result in results]
 
     purchases = rig.purchases(marked)
-    assert len(told) == len(purchases) == 10
+    assert len(outcomes) == len(purchases) == 10
     assert most_at_once(purchases) == 2
 
 

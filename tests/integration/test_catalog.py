@@ -1,7 +1,6 @@
 """Catalogs are asked for once and kept some minutes."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +10,7 @@ from celery import Celery
 
 from bide.errors import InvalidRequestError, TryLaterError
 from config.settings import load
+from tests.background import served
 from workers.catalog import KEPT_SECONDS, Catalogs, offered
 from workers.toolbox import Toolbox
 
@@ -44,23 +44,19 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def nextry() -> Iterator[Nextry]:
     """A running server."""
-    with Nextry() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with Nextry() as server, served(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def tools(nextry: Nextry) -> Iterator[Toolbox]:
     """A toolbox whose Nextry is that server."""
-    told = {
+    environment = {
         "BIDE_S3__BUCKET": "results",
         "BIDE_PROVIDERS__NEXTRY__API_KEY": "key-1234",
         "BIDE_PROVIDERS__NEXTRY__BASE_URL": f"http://127.0.0.1:{nextry.server_port}",
     }
-    made = Toolbox(load(told, env_file=None), Celery(set_as_current=False))
+    made = Toolbox(load(environment, env_file=None), Celery(set_as_current=False))
     yield made
     made.close()
 

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ from tests.integration.rig import Rig
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
-
-
-@pytest.fixture(scope="module")
-def client(deployment: Rig) -> Iterator[Client]:
-    """A client of the deployment, shared by the tests."""
-    with Client(deployment.redis.url) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from queue import Empty
 from typing import Any
@@ -12,6 +11,7 @@ import redis
 from kombu import Connection, Consumer, Queue
 from kombu.asynchronous import Hub
 
+from tests.background import repeated
 from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
 from workers.transport.channels import WorkerTransport
@@ -79,20 +79,15 @@ def test_a_message_is_always_queued_or_unacked(own_redis: RedisServer, server: r
     """While hundreds are consumed, each is in its queue or recorded as unacked."""
     send(own_redis.url, *map(str, range(500)))
     seen: set[int] = set()
-    over = threading.Event()
 
     def count() -> None:
-        while not over.is_set():
-            pipe = server.pipeline()
-            pipe.llen("one")
-            pipe.hlen("unacked")
-            seen.add(sum(pipe.execute()))
+        pipe = server.pipeline()
+        pipe.llen("one")
+        pipe.hlen("unacked")
+        seen.add(sum(pipe.execute()))
 
-    counter = threading.Thread(target=count)
-    counter.start()
-    worker.turn_until(lambda: len(worker.received) == 500, what="all are received")
-    over.set()
-    counter.join()
+    with repeated(count):
+        worker.turn_until(lambda: len(worker.received) == 500, what="all are received")
 
     assert seen == {500}
     assert {message.payload for message in worker.received} == set(map(str, range(500)))

@@ -32,12 +32,12 @@ def test_a_job_by_curl(address: str, rig: Rig) -> None:
     job_id = curl(f"{address}/api/task/send-task/bide.generate", "--data", body)["task-id"]
 
     def ended() -> dict[str, Any] | None:
-        told = curl(f"{address}/api/task/result/{job_id}")
-        return told if told["state"] in ("SUCCESS", "FAILURE") else None
+        answer = curl(f"{address}/api/task/result/{job_id}")
+        return answer if answer["state"] in ("SUCCESS", "FAILURE") else None
 
-    told = eventually(ended, what="the job ended", within_seconds=PATIENCE_SECONDS)
-    assert told["state"] == "SUCCESS"
-    assert (told["result"]["job_id"], told["result"]["state"]) == (job_id, "succeeded")
+    answer = eventually(ended, what="the job ended", within_seconds=PATIENCE_SECONDS)
+    assert answer["state"] == "SUCCESS"
+    assert (answer["result"]["job_id"], answer["result"]["state"]) == (job_id, "succeeded")
     assert len(rig.purchases(marked)) == 1
 
 
@@ -47,11 +47,11 @@ def test_a_wrong_request_by_curl(address: str) -> None:
     job_id = curl(f"{address}/api/task/send-task/bide.generate", "--data", body)["task-id"]
 
     def ended() -> dict[str, Any] | None:
-        told = curl(f"{address}/api/task/result/{job_id}")
-        return told if told["state"] == "FAILURE" else None
+        answer = curl(f"{address}/api/task/result/{job_id}")
+        return answer if answer["state"] == "FAILURE" else None
 
-    told = eventually(ended, what="the job failed", within_seconds=PATIENCE_SECONDS)
-    assert "invalid_request" in json.dumps(told)
+    answer = eventually(ended, what="the job failed", within_seconds=PATIENCE_SECONDS)
+    assert "invalid_request" in json.dumps(answer)
 
 
 def curl(url: str, *options: str) -> dict[str, Any]:

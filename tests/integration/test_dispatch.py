@@ -47,7 +47,7 @@ def test_hints_are_sent_together(own_redis: RedisServer, dispatcher: Dispatcher)
 
 
 def test_hints_that_can_not_be_sent_do_not_come_late(own_redis: RedisServer, dispatcher: Dispatcher) -> None:
-    """Nobody is told of it, the sweeper asks for them again; the next ones go out as ever."""
+    """No caller of `send` gets an error: the sweeper asks for such hints again, and the next ones go out as ever."""
     dispatcher.send(hints("a", "b"))
     own_redis.kill()
 

@@ -67,7 +67,7 @@ def test_a_person_reads_what_to_do(rig: Rig) -> None:
     assert done.stdout.splitlines()[-1].startswith("1 to mend, ")
 
 
-def test_all_wrong_settings_are_told_together(rig: Rig) -> None:
+def test_all_wrong_settings_are_reported_together(rig: Rig) -> None:
     """Without usable settings nothing else can be looked at."""
     done = doctor(rig, "--json", BIDE_TIMING__VISIBILITY_TIMEOUT_SECONDS="61", BIDE_S3__BUCKET="")
 
@@ -240,20 +240,20 @@ def test_work_that_nobody_does_is_found(rig: Rig) -> None:
 
 
 def test_what_waits_for_an_operator_is_found(rig: Rig, caller: Caller) -> None:
-    """An account that is held, with the reason, and a job that may have been bought."""
+    """An account whose circuit breaker is open, with the reason, and a job that may have been bought."""
     failure(caller.submit(image(f"{marker()} [fault:accept_then_drop]")))
     settings = settings_of(rig)
     tools = Toolbox(settings, Celery(set_as_current=False))
     tools.ledger.accounts.block_submits(
-        AccountName("photogpt", "gated"), seconds=30, reason="HTTP 401: invalid credentials"
+        AccountName("photogpt", "tripped"), seconds=30, reason="HTTP 401: invalid credentials"
     )
-    tools.ledger.server.sadd(ACCOUNTS_KEY, "photogpt/gated")
+    tools.ledger.server.sadd(ACCOUNTS_KEY, "photogpt/tripped")
 
     findings = list(check_work(settings, tools))
 
-    tools.ledger.server.hdel(f"{prefix(AccountName('photogpt', 'gated'))}account", "gate_until", "strikes")
+    tools.ledger.server.hdel(f"{prefix(AccountName('photogpt', 'tripped'))}account", "gate_until", "strikes")
     tools.ledger.server.close()
-    assert "HTTP 401" in one(findings, "account photogpt/gated").says
+    assert "HTTP 401" in one(findings, "account photogpt/tripped").says
     unconfirmed = [found for found in findings if found.remedy == "settle them with `bide unconfirmed`"]
     assert "jobs of photogpt/default" in [found.check for found in unconfirmed]  # other tests have left their own
 

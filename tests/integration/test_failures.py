@@ -95,25 +95,25 @@ def test_a_failure_says_why(name: str, submitted: dict[str, AsyncResult[Any]], r
     """The task fails with `JobFailed`, whose message is JSON; nothing is bought that need not be, and nothing twice."""
     case, result = CASES[name], submitted[name]
 
-    told = failure(result, seconds=PATIENCE_SECONDS + sum(EMPTY_PAUSES_SECONDS))
+    outcome = failure(result, seconds=PATIENCE_SECONDS + sum(EMPTY_PAUSES_SECONDS))
 
-    assert (told["code"], told["job_id"]) == (case.code, result.id), told
-    assert case.words in told["message"]
-    assert told["retryable"] is case.retryable
+    assert (outcome["code"], outcome["job_id"]) == (case.code, result.id), outcome
+    assert case.words in outcome["message"]
+    assert outcome["retryable"] is case.retryable
     if case.code != "invalid_request":
-        assert told["provider"] == "photogpt"
+        assert outcome["provider"] == "photogpt"
     purchases = rig.purchases(case.request["params"]["prompt"]) if isinstance(case.request, dict) else []
     assert len(purchases) == case.bought
     known = case.bought and case.code != "submission_unknown"
-    assert told["provider_job_id"] == (purchases[0]["id"] if known else None)
+    assert outcome["provider_job_id"] == (purchases[0]["id"] if known else None)
 
 
 def test_no_failure_tells_a_secret(submitted: dict[str, AsyncResult[Any]], rig: Rig) -> None:
     """No key and no picture stands in a failure's message or in the log."""
-    said = "".join(str(result.get(timeout=60, propagate=False)) for result in submitted.values())
+    outcomes = "".join(str(result.get(timeout=60, propagate=False)) for result in submitted.values())
 
     for secret in ("bad-key", "key-of-", PIXEL[:40], "not-a-secret"):
-        assert secret not in said
+        assert secret not in outcomes
         assert secret not in rig.worker.output()
         assert secret not in rig.poller.output()
 
@@ -130,9 +130,9 @@ def test_a_canceled_job_ends_at_once(how: str, caller: Caller, rig: Rig) -> None
     else:
         caller.app.control.revoke(result.id)
 
-    told = failure(result)
+    outcome = failure(result)
     [purchase] = rig.purchases(marked)
-    assert (told["code"], told["provider_job_id"]) == ("canceled", purchase["id"])
+    assert (outcome["code"], outcome["provider_job_id"]) == ("canceled", purchase["id"])
     assert rig.state(result.id) == "canceled"
 
 
@@ -143,9 +143,9 @@ def test_a_second_purchase_is_a_choice(caller: Caller, rig: Rig) -> None:
 
     result = caller.submit(image(marked, on_unknown="resubmit"))
 
-    told = succeeded(result)
+    outcome = succeeded(result)
     purchases = rig.purchases(marked)
-    assert [each["id"] for each in purchases][1:] == [told["provider_job_id"]]
+    assert [each["id"] for each in purchases][1:] == [outcome["provider_job_id"]]
 
 
 @pytest.mark.parametrize("fault", ["404_once", "truncated times=1", "drop_before operation=media times=1"])

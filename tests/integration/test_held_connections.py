@@ -100,7 +100,7 @@ def served(request: pytest.FixtureRequest, shared: RedisServer, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("sent", SENT.values(), ids=SENT)
-def test_health_is_told_in_a_crowd(served: Served, sent: bytes) -> None:
+def test_health_is_answered_in_a_crowd(served: Served, sent: bytes) -> None:
     """With 1,100 connections held /healthz answers, again and again, and the log stays short."""
     before = served.process.written_bytes
     with served.crowded(HELD, sent):

@@ -175,7 +175,7 @@ async def call(url: str, times: int) -> list[int]:
 
 
 def test_strangers_are_not_heard(hooked: HookedRig, service: Caller) -> None:
-    """Whoever knows a job's id and not its address brings nothing about."""
+    """A call that has the job's id, and a wrong address, changes nothing."""
     result = service.submit(dream(f"{marker()} [fault:never_finishes]"))
     eventually(lambda: hooked.state(result.id, provider="dreambooth") == "running", what="the job runs")
     before = hooked.due_seconds(result.id)

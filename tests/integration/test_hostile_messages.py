@@ -107,7 +107,7 @@ def test_an_id_that_is_no_key_is_refused(rig: Rig, caller: Caller, job_id: str) 
     ["http://[fe80::1%\uff0e]/", "http://xn--127-/", "http://a..b/", f"http://{'a' * 64}/", "http://a\uff0e\uff0eb/"],
 )
 def test_a_callback_address_that_can_not_be_sent_is_refused(rig: Rig, caller: Caller, address: str) -> None:
-    """The caller is told so at once; before, some of them broke the first step, and its caller waited for ever."""
+    """The caller gets `invalid_request` at once; some of these addresses once broke the first step."""
     marked = marker()
 
     refused = failure(caller.submit(image(marked, callback_url=address)))
@@ -135,7 +135,7 @@ def test_two_arguments_are_refused(caller: Caller) -> None:
 
 
 def test_a_cancel_during_the_submit_stays_an_end(rig: Rig, caller: Caller) -> None:
-    """The submit's own suspension, which comes after the caller was told, does not hide the end."""
+    """The submit's own suspension, which comes after the caller's answer, does not hide the end."""
     marked = marker()
     result = caller.submit(image(f"{marked} [fault:slow:2 operation=submit]"))
     eventually(lambda: rig.state(result.id) == "submitting" or None, what="a submit under way")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.background import repeated
 from tests.integration.caller import Caller, failure, image, marker, succeeded
 from tests.integration.rig import Rig
 
@@ -24,12 +25,12 @@ def test_one_key_is_one_purchase(caller: Caller, rig: Rig) -> None:
     request = image(marked, idempotency_key=marked)
 
     at_once = [caller.submit(request) for _ in range(2)]
-    told = [succeeded(result) for result in at_once]
+    outcomes = [succeeded(result) for result in at_once]
     late = caller.submit(request)
-    told.append(succeeded(late))
+    outcomes.append(succeeded(late))
 
-    assert told[0] == told[1] == told[2]
-    assert told[0]["job_id"] in {result.id for result in at_once}
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+    assert outcomes[0]["job_id"] in {result.id for result in at_once}
     assert len(rig.purchases(marked)) == 1
 
 
@@ -38,28 +39,28 @@ def test_one_failure_is_for_all_that_asked(caller: Caller, rig: Rig) -> None:
     marked = marker()
     request = image(f"{marked} [fault:fail:no]", idempotency_key=marked)
 
-    told = [failure(result) for result in [caller.submit(request) for _ in range(3)]]
+    outcomes = [failure(result) for result in [caller.submit(request) for _ in range(3)]]
 
-    assert told[0]["code"] == "generation_failed"
-    assert told[0] == told[1] == told[2]
+    assert outcomes[0]["code"] == "generation_failed"
+    assert outcomes[0] == outcomes[1] == outcomes[2]
     assert len(rig.purchases(marked)) == 1
 
 
 def test_a_key_belongs_to_its_request(caller: Caller, rig: Rig) -> None:
-    """The same key with another request is refused, the first job goes on."""
+    """A key that comes with another request is refused, and the first job goes on."""
     marked = marker()
     first = caller.submit(image(marked, idempotency_key=marked))
     succeeded(first)
 
-    told = failure(caller.submit(image(f"{marked} in blue", idempotency_key=marked)))
+    refusal = failure(caller.submit(image(f"{marked} in blue", idempotency_key=marked)))
 
-    assert told["code"] == "invalid_request"
-    assert "idempotency_key" in told["message"]
+    assert refusal["code"] == "invalid_request"
+    assert "idempotency_key" in refusal["message"]
     assert len(rig.purchases(marked)) == 1
 
 
 def test_one_task_id_is_one_purchase(caller: Caller, rig: Rig) -> None:
-    """The same message twenty times is one job."""
+    """Twenty equal messages are one job."""
     marked, job_id = marker(), str(uuid.uuid4())
 
     results = [caller.submit(image(marked), task_id=job_id) for _ in range(20)]
@@ -73,38 +74,32 @@ def test_every_message_twice(caller: Caller, rig: Rig) -> None:
     marked = marker()
     with doubled_messages(rig.redis.url) as doubled:
         results = [caller.submit(image(f"{marked} {number}")) for number in range(10)]
-        told = [succeeded(result) for result in results]
+        outcomes = [succeeded(result) for result in results]
 
-    assert len(rig.purchases(marked)) == len({each["provider_job_id"] for each in told}) == 10
+    assert len(rig.purchases(marked)) == len({each["provider_job_id"] for each in outcomes}) == 10
     assert len(doubled) >= 2 * len(results), "hardly any message was doubled"
 
 
 @contextmanager
 def doubled_messages(url: str) -> Iterator[set[str]]:
-    """Send each message that a worker has taken once more; gives the tags of those that were."""
+    """Send each unacked message once more; gives the tags of all that were unacked or sent."""
     seen: set[str] = set()
-    over = threading.Event()
+    with redis.Redis.from_url(url, decode_responses=True) as server:
 
-    def watch() -> None:
-        with redis.Redis.from_url(url, decode_responses=True) as server:
-            while not over.wait(0.002):
-                for tag, taken in server.hgetall("unacked").items():
-                    if tag not in seen:
-                        seen.update((tag, _send_again(server, taken)))
+        def watch() -> None:
+            for tag, unacked in server.hgetall("unacked").items():
+                if tag not in seen:
+                    seen.update((tag, _send_again(server, unacked)))
+            time.sleep(0.002)
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
+        with repeated(watch):
+            yield seen
 
 
-def _send_again(server: redis.Redis, taken: str) -> str:
-    """Push a copy of an unacknowledged message under a tag of its own; returns that."""
+def _send_again(server: redis.Redis, unacked: str) -> str:
+    """Push a copy of an unacked message under a tag of its own; returns that."""
     message: dict[str, Any]
-    message, _, queue = json.loads(taken)
+    message, _, queue = json.loads(unacked)
     tag = str(uuid.uuid4())
     message["properties"]["delivery_tag"] = tag
     server.lpush(queue, json.dumps(message))

@@ -34,7 +34,7 @@ def test_an_id_is_bought_for_one_account(rig: Rig, caller: Caller) -> None:
     first, second, job_id, errors = marker(), marker(), str(uuid.uuid4()), f"errors-{marker()}"
     result = succeeded(caller.submit(image(first), task_id=job_id))
 
-    errback = caller.app.signature("somebody.told", queue=errors)
+    errback = caller.app.signature("other_service.answered", queue=errors)
     caller.submit(image(second, account="small"), task_id=job_id, link_error=errback)
 
     with rig.server() as server:
@@ -76,7 +76,7 @@ def test_a_forged_account_changes_nothing(rig: Rig, caller: Caller, account: obj
     assert len(rig.purchases(marked)) == 1
 
 
-def test_nobody_is_told_of_a_job_without_a_record(rig: Rig, caller: Caller) -> None:
+def test_no_caller_hears_of_a_job_without_a_record(rig: Rig, caller: Caller) -> None:
     """A forged message, or one whose record has expired, says nothing about what was bought."""
     job_id = str(uuid.uuid4())
 
@@ -86,7 +86,7 @@ def test_nobody_is_told_of_a_job_without_a_record(rig: Rig, caller: Caller) -> N
     assert caller.result_of(job_id).state == "PENDING"
 
 
-def test_a_caller_whose_record_was_lost_is_told_what_is_not_known(rig: Rig, caller: Caller) -> None:
+def test_a_caller_whose_record_was_lost_learns_what_is_not_known(rig: Rig, caller: Caller) -> None:
     """The job was suspended, so it may have been bought: its caller must not hear that it was not."""
     result = caller.submit(image(f"{marker()} [fault:never_finishes]"))
     eventually(lambda: rig.state(result.id) == "running" or None, what="a job at the provider")
@@ -165,7 +165,7 @@ def test_a_bad_request_says_nothing_of_a_job_whose_record_was_lost(rig: Rig, cal
 def test_a_forged_message_answers_the_caller_all_the_same(rig: Rig, caller: Caller) -> None:
     """It comes in place of the job's own message: the result is stored, and the caller's link is called."""
     marked, done = marker(), f"done-{marker()}"
-    link = caller.app.signature("somebody.done", queue=done)
+    link = caller.app.signature("other_service.done", queue=done)
     result = caller.submit(image(f"{marked} [fault:slow:1 operation=poll]"), link=link)
     eventually(lambda: rig.state(result.id) == "running" or None, what="a job at the provider")
     rig.worker.kill()

@@ -47,7 +47,7 @@ class TestLedgerOnRedis(LedgerContract):
             yield client
 
 
-@pytest.mark.timeout(600)  # half a minute; where it was cut short on a busy machine, Hypothesis told nonsense
+@pytest.mark.timeout(600)  # half a minute; where a busy machine cut it short, Hypothesis reported nonsense
 def test_whatever_life_does(shared: RedisServer) -> None:
     """The machine of the unit tests, in more and longer lives, on the real thing."""
     with connect(shared.url) as client:
@@ -88,7 +88,7 @@ def test_jobs_survive_a_restart(own: RedisServer) -> None:
 
 
 def test_an_absent_redis_is_reported(own: RedisServer) -> None:
-    """As `LedgerAwayError`, by moves and by readings alike."""
+    """Scripts and reads raise `LedgerAwayError`."""
     with redis.Redis.from_url(own.url, decode_responses=True, retry=None) as impatient:
         ledger = Ledger(impatient)
         own.kill()

@@ -42,7 +42,7 @@ const [url, request] = process.argv.slice(2);
 const client = celery.createClient(url, url, "bide.submit");
 const result = client.createTask("bide.generate").applyAsync([JSON.parse(request)]);
 result.get(TIMEOUT)
-  .then((told) => { console.log(JSON.stringify({ id: result.taskId, told })); process.exit(0); })
+  .then((outcome) => { console.log(JSON.stringify({ id: result.taskId, outcome })); process.exit(0); })
   .catch((error) => { console.error(error); process.exit(1); });
 """,
 )
@@ -58,7 +58,7 @@ const apply = (request) =>
   task.applyAsync({ args: [], kwargs: { request }, queue: "bide.submit", compression: celery.Compressor.Zlib });
 const results = JSON.parse(requests).map(apply);
 Promise.all(results.map((result) => result.get(TIMEOUT)))
-  .then((told) => { console.log(JSON.stringify({ ids: results.map((it) => it.taskId), told })); process.exit(0); })
+  .then((ends) => { console.log(JSON.stringify({ ids: results.map((it) => it.taskId), ends })); process.exit(0); })
   .catch((error) => { console.error(error); process.exit(1); });
 """,
 )
@@ -105,7 +105,7 @@ def test_a_job_by_celery_node(tmp_path: Path, rig: Rig) -> None:
 
     answer = run(CELERY_NODE, tmp_path, rig.redis.url, json.dumps(image(marked)))
 
-    assert (answer["told"]["job_id"], answer["told"]["state"]) == (answer["id"], "succeeded")
+    assert (answer["outcome"]["job_id"], answer["outcome"]["state"]) == (answer["id"], "succeeded")
     assert len(rig.purchases(marked)) == 1
 
 
@@ -116,7 +116,7 @@ def test_jobs_by_celery_ts(tmp_path: Path, rig: Rig) -> None:
 
     answer = run(CELERY_TS, tmp_path, rig.redis.url, json.dumps([image(f"{marked} {number}") for number in range(5)]))
 
-    assert [(told["job_id"], told["state"]) for told in answer["told"]] == [(it, "succeeded") for it in answer["ids"]]
+    assert [(it["job_id"], it["state"]) for it in answer["ends"]] == [(it, "succeeded") for it in answer["ids"]]
     assert len(rig.purchases(marked)) == 5
 
 

@@ -55,7 +55,7 @@ def test_the_result_is_stored(name: str, submitted: dict[str, AsyncResult[Any]],
 
 @pytest.mark.parametrize("word", ["canceled", "aborted"])
 def test_a_word_of_failure_ends_the_job(word: str, submitted: dict[str, AsyncResult[Any]]) -> None:
-    """Long before its deadline."""
-    told = failure(submitted[word])
-    assert (told["code"], told["retryable"]) == ("generation_failed", True)
-    assert word in told["message"]
+    """A provider's word of failure ends the job long before its deadline."""
+    outcome = failure(submitted[word])
+    assert (outcome["code"], outcome["retryable"]) == ("generation_failed", True)
+    assert word in outcome["message"]

@@ -24,7 +24,7 @@ SLOW = "[fault:slow:1 operation=submit]"
 def refused(rig: Rig, caller: Caller, request: Any, job_id: str) -> None:
     """Send a request under an id in use: its error callback is called, and the worker logs why."""
     errors = f"errors-{marker()}"
-    caller.submit(request, task_id=job_id, link_error=caller.app.signature("somebody.told", queue=errors))
+    caller.submit(request, task_id=job_id, link_error=caller.app.signature("other_service.answered", queue=errors))
     with rig.server() as server:
         eventually(lambda: sent_to(server, errors), what="its error callback")
         server.delete(errors)
@@ -67,7 +67,7 @@ def test_a_second_request_is_refused(rig: Rig, caller: Caller, other: str, momen
 def test_of_two_requests_at_once_one_is_refused(rig: Rig, caller: Caller) -> None:
     """Both messages are in the queue before either has a record: one is bought, and its result is that of the id."""
     errors = f"errors-{marker()}"
-    errback = caller.app.signature("somebody.told", queue=errors)
+    errback = caller.app.signature("other_service.answered", queue=errors)
     pairs = {str(uuid.uuid4()): (marker(), marker()) for _ in range(5)}
 
     for job_id, marks in pairs.items():

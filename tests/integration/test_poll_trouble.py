@@ -46,7 +46,7 @@ def test_a_key_refused_for_a_while(caller: Caller, rig: Rig) -> None:
     """A refused key while polling pauses the account and says so in the log; its jobs are not lost."""
     marked = marker()
 
-    result = caller.submit(image(f"{marked} [fault:401 operation=poll times=2]", account="struck"))
+    result = caller.submit(image(f"{marked} [fault:401 operation=poll times=2]", account="blocked"))
 
     assert succeeded(result)["polls"] >= 3
     assert len(rig.purchases(marked)) == 1
@@ -58,7 +58,7 @@ def test_a_submit_that_was_not_accepted_is_made_again(order: str, caller: Caller
     """After 429 and 503 the same submit is made again later: one purchase in the end."""
     marked = marker()
 
-    result = caller.submit(image(f"{marked} [fault:{order}]", account="gated"))
+    result = caller.submit(image(f"{marked} [fault:{order}]", account="tripped"))
 
     succeeded(result)
     assert len(rig.purchases(marked)) == 1

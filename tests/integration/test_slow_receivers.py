@@ -97,8 +97,8 @@ def called_within(tools: Toolbox, receiver: Receiver, job_ids: list[str], *, acc
     return time.monotonic() - began
 
 
-def standing(tools: Toolbox) -> list[Callback]:
-    """What is owed or was given up."""
+def unfinished(tools: Toolbox) -> list[Callback]:
+    """The callbacks that are owed or were given up."""
     return tools.ledger.callbacks.unfinished(ACCOUNT)
 
 
@@ -112,7 +112,7 @@ def test_a_tarpit_delays_nobody_else(tools: Toolbox, receiver: Receiver) -> None
 
         assert called_within(tools, receiver, behind) < SOON_SECONDS
         assert called_within(tools, receiver, elsewhere, account=OTHER) < SOON_SECONDS
-        assert tarpit.most_held <= 8
+        assert tarpit.most_open <= 8
 
 
 def test_what_waits_for_a_place_was_not_tried(tools: Toolbox) -> None:
@@ -120,8 +120,8 @@ def test_what_waits_for_a_place_was_not_tried(tools: Toolbox) -> None:
     with Tarpit() as tarpit:
         job_ids = [owe(tools, tarpit.url()) for _ in range(60)]
         tools.callback_sender.deliver(ACCOUNT)
-        eventually(lambda: any(one.tries for one in standing(tools)), what="some attempts have ended")
-        found = standing(tools)
+        eventually(lambda: any(one.tries for one in unfinished(tools)), what="some attempts have ended")
+        found = unfinished(tools)
         port = tarpit.port
     assert sorted(one.job_id for one in found) == sorted(job_ids)
     assert not any(one.failed for one in found)
@@ -135,7 +135,7 @@ def test_what_waits_for_a_place_was_not_tried(tools: Toolbox) -> None:
 
 
 def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver) -> None:
-    """Two hundred hosts that never answer hold no place of a receiver that is known to answer."""
+    """Two hundred hosts that never answer take no place of a receiver that is known to answer."""
     known = [owe(tools, receiver.url()) for _ in range(3)]
     called_within(tools, receiver, known)
     hosts = ADDRESSES[1:]
@@ -143,7 +143,7 @@ def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver
         for host in hosts * 3:
             owe(tools, tarpit.url(host))
         tools.callback_sender.deliver(ACCOUNT)
-        eventually(lambda: tarpit.held >= 100, what="the tarpits hold what they can")
+        eventually(lambda: tarpit.open >= 100, what="the tarpits have taken what they can")
         behind = [owe(tools, receiver.url()) for _ in range(5)]
 
         assert called_within(tools, receiver, behind) < SOON_SECONDS
@@ -151,7 +151,7 @@ def test_many_tarpits_leave_places_for_others(tools: Toolbox, receiver: Receiver
 
 @pytest.mark.parametrize("tools", [15.0], indirect=True)
 def test_tarpits_with_a_good_history_leave_places_for_others(tools: Toolbox, receiver: Receiver) -> None:
-    """Receivers that answered quickly, and hang all at once, hold the places of others for less than a time-out.
+    """Receivers that answered quickly, and hang all at once, take the places of others for less than a time-out.
 
     A process without a free place has some again after `QUICK_SECONDS`. What was put off comes again within
     `LONGEST_PAUSE_SECONDS`.
@@ -167,7 +167,7 @@ def test_tarpits_with_a_good_history_leave_places_for_others(tools: Toolbox, rec
         for host in hosts * 6:
             owe(tools, tarpit.url(host))
         tools.callback_sender.deliver(ACCOUNT)
-        eventually(lambda: tarpit.held >= 150, what="the tarpits hold what they can")
+        eventually(lambda: tarpit.open >= 150, what="the tarpits have taken what they can")
         behind = [owe(tools, receiver.url()) for _ in range(5)]
 
         within_seconds = QUICK_SECONDS + LONGEST_PAUSE_SECONDS + SOON_SECONDS
@@ -192,9 +192,9 @@ def test_a_drip_is_no_answer(tools: Toolbox, receiver: Receiver, drip: bytes) ->
         owe(tools, tarpit.url())
         behind = owe(tools, receiver.url())
         assert called_within(tools, receiver, [behind]) < SOON_SECONDS
-        [tried] = eventually(lambda: [one for one in standing(tools) if one.tries], what="it was tried")
+        [tried] = eventually(lambda: [one for one in unfinished(tools) if one.tries], what="it was tried")
         assert (tried.tries, tried.failed) == (1, False)
-        eventually(lambda: tarpit.held == 0, what="the connection is closed")
+        eventually(lambda: tarpit.open == 0, what="the connection is closed")
 
 
 def test_a_receiver_that_answers_is_called_quickly(tools: Toolbox, receiver: Receiver) -> None:

@@ -1,10 +1,8 @@
-"""Submits that may or may not have been accepted: what the caller hears, and how people settle them by `bide`."""
+"""Submits that may or may not have been accepted: what the caller gets, and how an operator settles them by `bide`."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import subprocess
 from typing import Any
 
 import pytest
@@ -12,8 +10,8 @@ import pytest
 from bide.client import Client
 from bide.contract import JobState
 from bide.errors import JobFailed
+from tests.integration.bide_command import bide, bide_json
 from tests.integration.caller import PIXEL, Caller, failure, image, marker, succeeded
-from tests.integration.processes import ROOT
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
 
@@ -29,28 +27,13 @@ LOSSES = (
 )
 
 
-def bide(rig: Rig, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`bide unconfirmed` in the deployment's folder, as an operator runs it."""
-    command = ["bide", "unconfirmed", *arguments]
-    return subprocess.run(
-        command, env=rig.environment(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
-
-
-def told(rig: Rig, *arguments: str) -> Any:
-    """What such a command prints with `--json`."""
-    done = bide(rig, *arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def listed(rig: Rig, job_id: str, *options: str) -> dict[str, Any] | None:
-    """The job on the operators' list."""
-    return next((one for one in told(rig, "list", *options) if one["job_id"] == job_id), None)
+    """The job on the operators' list; None where it is not on it."""
+    return next((one for one in bide_json(rig, "unconfirmed", "list", *options) if one["job_id"] == job_id), None)
 
 
-def doubtful(caller: Caller, rig: Rig, request: dict[str, Any], marked: str, times: int = 1) -> str:
-    """Id of a job whose submit is accepted, and whose answer is lost; its caller has been told."""
+def unconfirmed_job(caller: Caller, rig: Rig, request: dict[str, Any], marked: str, times: int = 1) -> str:
+    """Id of a job whose submit is accepted, and whose answer is lost; its caller has `submission_unknown`."""
     rig.sandbox.order([{"fault": "accept_then_drop", "match": marked, "times": times}])
     result = caller.submit(request)
     assert failure(result)["code"] == "submission_unknown"
@@ -58,8 +41,8 @@ def doubtful(caller: Caller, rig: Rig, request: dict[str, Any], marked: str, tim
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_way_to_lose_an_answer_is_a_doubt(loss: str, caller: Caller, rig: Rig) -> None:
-    """The caller is told `submission_unknown`, the job is on the list, was bought once, and is held."""
+def test_every_lost_answer_leaves_the_job_unconfirmed(loss: str, caller: Caller, rig: Rig) -> None:
+    """The caller gets `submission_unknown`; the job is on the list, was bought once, and waits for an operator."""
     marked = marker()
 
     result = caller.submit(image(f"{marked} [fault:{loss}]"))
@@ -76,15 +59,15 @@ def test_every_way_to_lose_an_answer_is_a_doubt(loss: str, caller: Caller, rig: 
 
 
 def test_an_attached_job_brings_its_result(caller: Caller, rig: Rig) -> None:
-    """By the provider's id, found among the candidates: the result is stored, and whoever asks anew gets it."""
+    """An operator attaches the id of a candidate: the result is stored, and the caller gets it when it asks anew."""
     marked = marker()
-    job_id = doubtful(caller, rig, image(marked), marked)
+    job_id = unconfirmed_job(caller, rig, image(marked), marked)
     [purchase] = rig.purchases(marked)
     one = listed(rig, job_id, "--candidates")
     assert one is not None
     assert purchase["id"] in [each["provider_job_id"] for each in one["candidates"]]
 
-    assert told(rig, "attach", job_id, purchase["id"]) == {"job_id": job_id, "state": "running"}
+    assert bide_json(rig, "unconfirmed", "attach", job_id, purchase["id"]) == {"job_id": job_id, "state": "running"}
 
     eventually(lambda: caller.result_of(job_id).state == "SUCCESS", what="the failure is replaced by the result")
     outcome: Any = caller.result_of(job_id).result  # `get` gives the first answer again to the process that has had it
@@ -100,13 +83,13 @@ def test_an_attached_job_brings_its_result(caller: Caller, rig: Rig) -> None:
         assert client.wait(job_id, timeout_seconds=5).outputs
 
 
-def test_a_caller_that_was_told_keeps_that_until_there_is_more(caller: Caller, rig: Rig) -> None:
-    """While the attached job is under way its result still says `submission_unknown`, and its status says running."""
+def test_a_caller_keeps_its_failure_until_the_job_has_ended(caller: Caller, rig: Rig) -> None:
+    """The result of an attached job under way still says `submission_unknown`; its status says running."""
     marked = marker()
-    job_id = doubtful(caller, rig, image(f"{marked} [fault:never_finishes]", deadline_seconds=600), marked)
+    job_id = unconfirmed_job(caller, rig, image(f"{marked} [fault:never_finishes]", deadline_seconds=600), marked)
     [purchase] = rig.purchases(marked)
 
-    told(rig, "attach", job_id, purchase["id"])
+    bide_json(rig, "unconfirmed", "attach", job_id, purchase["id"])
 
     with Client(rig.redis.url) as client:
         eventually(lambda: (found := client.status(job_id)) and found.polls, what="it is polled")
@@ -116,37 +99,37 @@ def test_a_caller_that_was_told_keeps_that_until_there_is_more(caller: Caller, r
         with pytest.raises(JobFailed, match="submission_unknown"):
             client.wait(job_id, timeout_seconds=5)
         client.cancel(job_id)
-    # Not `get`: Celery's client hands out once more what it was told first.
+    # Not `get`: Celery's client gives out its first answer once more.
     eventually(lambda: '"code":"canceled"' in str(caller.result_of(job_id).result), what="the failure is replaced")
 
 
 def test_a_mistyped_id_costs_nothing(caller: Caller, rig: Rig) -> None:
-    """The provider does not know it: the job is back on the list, and another's id is refused at once."""
+    """An id that the provider does not know brings the job back on the list; another job's id is refused."""
     marked = marker()
-    job_id = doubtful(caller, rig, image(marked), marked)
+    job_id = unconfirmed_job(caller, rig, image(marked), marked)
     [purchase] = rig.purchases(marked)
 
-    told(rig, "attach", job_id, "no-such-job")
+    bide_json(rig, "unconfirmed", "attach", job_id, "no-such-job")
 
     eventually(lambda: listed(rig, job_id), what="it is unconfirmed again")
     assert failure(caller.result_of(job_id))["code"] == "submission_unknown"
-    told(rig, "attach", job_id, purchase["id"])
+    bide_json(rig, "unconfirmed", "attach", job_id, purchase["id"])
     eventually(lambda: rig.state(job_id) == "succeeded", what="it goes on under the right id")
-    other = doubtful(caller, rig, image(f"{marked} again"), f"{marked} again")
-    refused = bide(rig, "attach", other, purchase["id"])
+    other = unconfirmed_job(caller, rig, image(f"{marked} again"), f"{marked} again")
+    refused = bide(rig, "unconfirmed", "attach", other, purchase["id"])
     assert refused.returncode == 1
     assert f"is the provider's id of job {job_id} already" in refused.stderr
 
 
 def test_nextry_s_history_shows_candidates(caller: Caller, rig: Rig) -> None:
-    """The one of the same tool and time comes first; those that other jobs have are left out."""
+    """The candidate of the same tool and time comes first; candidates that other jobs have are left out."""
     marked = marker()
     params = {"tool": "furniture", "prompt": marked}
     request = {"provider": "nextry", "operation": "generate_image", "account": "main", "params": params}
     request["inputs"] = {"room": PIXEL}
     known = succeeded(caller.submit({**request, "params": {**params, "prompt": "another"}}))
 
-    job_id = doubtful(caller, rig, request, marked)
+    job_id = unconfirmed_job(caller, rig, request, marked)
 
     one = listed(rig, job_id, "--candidates")
     assert one is not None
@@ -158,44 +141,44 @@ def test_nextry_s_history_shows_candidates(caller: Caller, rig: Rig) -> None:
 
 
 def test_what_can_not_be_listed_says_so(caller: Caller, rig: Rig) -> None:
-    """Two of the four have no list of jobs: then a person has to ask them."""
+    """Two of the four providers have no list of jobs: the list names the support to ask instead of candidates."""
     marked = marker()
     params = {"prompt": marked, "model_id": "midjourney"}
     request = {"provider": "dreambooth", "operation": "text2img", "params": params}
 
-    job_id = doubtful(caller, rig, request, marked)
+    job_id = unconfirmed_job(caller, rig, request, marked)
 
     one = listed(rig, job_id, "--candidates")
     assert one is not None
     assert one["candidates"] is None
     assert "ask its support" in one["why_none"]
-    shown = bide(rig, "list", "--candidates").stdout
+    shown = bide(rig, "unconfirmed", "list", "--candidates").stdout
     assert f"{job_id}  dreambooth/default" in shown
     assert "ask its support" in shown
 
 
 def test_a_resubmitted_job_is_bought_once_more(caller: Caller, rig: Rig) -> None:
-    """Knowingly, by an operator; the result is that of the second purchase, and the record says that there were two."""
+    """A resubmitted job gets the result of its second purchase, and its record says that there were two."""
     marked = marker()
-    job_id = doubtful(caller, rig, image(marked), marked)
+    job_id = unconfirmed_job(caller, rig, image(marked), marked)
 
-    told(rig, "resubmit", job_id)
+    bide_json(rig, "unconfirmed", "resubmit", job_id)
 
     eventually(lambda: caller.result_of(job_id).state == "SUCCESS", what="it succeeds")
     purchases = rig.purchases(marked)
     assert len(purchases) == 2
     assert succeeded(caller.result_of(job_id))["provider_job_id"] == purchases[1]["id"]
-    again = bide(rig, "resubmit", job_id)
+    again = bide(rig, "unconfirmed", "resubmit", job_id)
     assert again.returncode == 1
     assert "is succeeded, not unconfirmed" in again.stderr
 
 
 def test_what_is_given_up_has_failed(caller: Caller, rig: Rig) -> None:
-    """Off the list, and nothing more is bought or polled."""
+    """A job that is given up leaves the list; nothing more is bought or polled."""
     marked = marker()
-    job_id = doubtful(caller, rig, image(marked), marked)
+    job_id = unconfirmed_job(caller, rig, image(marked), marked)
 
-    assert told(rig, "give-up", job_id) == {"job_id": job_id, "state": "failed"}
+    assert bide_json(rig, "unconfirmed", "give-up", job_id) == {"job_id": job_id, "state": "failed"}
 
     assert listed(rig, job_id) is None
     assert failure(caller.result_of(job_id))["code"] == "submission_unknown"
@@ -208,14 +191,14 @@ def test_what_is_given_up_has_failed(caller: Caller, rig: Rig) -> None:
 
 
 def test_a_request_that_allows_it_is_bought_twice_and_no_more(caller: Caller, rig: Rig) -> None:
-    """`on_unknown: resubmit` where both answers are lost: two purchases, then it is held; status and list say so."""
+    """`on_unknown: resubmit` buys twice where both answers are lost; then the job is unconfirmed."""
     marked = marker()
-    job_id = doubtful(caller, rig, image(marked, on_unknown="resubmit"), marked, times=2)
+    job_id = unconfirmed_job(caller, rig, image(marked, on_unknown="resubmit"), marked, times=2)
 
     assert len(rig.purchases(marked)) == 2
     one = listed(rig, job_id)
     assert one is not None
-    assert "submitted 2 times after doubts: each may have been bought" in one["remarks"]
+    assert "submitted 2 times: each may have been bought" in one["remarks"]
     with Client(rig.redis.url) as client:
         status = client.status(job_id)
         assert status is not None
@@ -224,7 +207,7 @@ def test_a_request_that_allows_it_is_bought_twice_and_no_more(caller: Caller, ri
 
 @pytest.mark.parametrize("command", [("attach", "nobody", "p"), ("resubmit", "nobody"), ("give-up", "nobody")])
 def test_an_unknown_job_is_not_settled(command: tuple[str, ...], rig: Rig) -> None:
-    """One readable line, and a status that scripts can see."""
-    done = bide(rig, *command)
+    """An unknown job gives one readable line, and a status that scripts can see."""
+    done = bide(rig, "unconfirmed", *command)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: nothing is known of a job 'nobody'")

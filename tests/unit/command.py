@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
-import fakeredis
-import redis
 from click.testing import CliRunner, Result
 
 from bide.cli.connection import Connections
@@ -15,14 +13,7 @@ from bide.cli.main import main
 from bide.client import Client
 from bide.ledger import Ledger
 from bide.ledger.processes import RunningProcess, note
-from tests.contract.ledger_stage import Clock, Stage
-
-
-def memory_stage() -> Stage:
-    """A stage whose Redis lies in memory."""
-    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-    return Stage(server, Clock())
-
+from tests.contract.ledger_stage import Stage
 
 #: The processes of a deployment.
 WORKER = RunningProcess("worker-1@here", ("bide.control", "bide.store", "bide.submit"))
@@ -31,7 +22,7 @@ POLLER = RunningProcess("poller-2@here", ("bide.poll",))
 
 def attended_stage() -> Stage:
     """A stage of whose Redis a worker and a poller have noted that they run."""
-    stage = memory_stage()
+    stage = Stage.in_memory()
     for process in (WORKER, POLLER):
         note(stage.server, process)
     return stage

@@ -53,7 +53,7 @@ def files(name: str) -> dict[str, str]:
     return {key: value.removeprefix(MOUNTED) for key, value in given if value.startswith(MOUNTED) and key != "DOTENV"}
 
 
-def told(name: str) -> Settings:
+def settings_of(name: str) -> Settings:
     """The settings of a process in its container."""
     written = dict(re.findall(r"(?m)^(\w+)=(.*)$", EXAMPLE.replace("127.0.0.1:8900", "sandbox:8900")))
     given = {key: filled(value) for key, value in SERVICES[name]["environment"].items()}

@@ -27,7 +27,7 @@ class MemoryClient:
     def get_paginator(self, _: str) -> Any:
         return self
 
-    def paginate(self, *, Bucket: str, Prefix: str) -> list[Any]:  # noqa: N803 - as above
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[Any]:  # noqa: N803 - boto3's names
         return [{"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}]
 
 

@@ -5,27 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import fakeredis
 import pytest
-import redis
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from bide.contract import QUEUES
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from tests.contract.ledger_stage import ACCOUNT, Stage
 from workers.metrics.families import families
 from workers.metrics.reading import Snapshot, read
 
 LABELS = {"provider": ACCOUNT.provider, "account": ACCOUNT.account}
-
-
-def stage_in_memory() -> Stage:
-    """A ledger in memory, its clock two minutes behind."""
-    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-    stage = Stage(server, Clock())
-    stage.clock.now = float(server.time()[0]) - 120
-    return stage
 
 
 class Shown(Collector):

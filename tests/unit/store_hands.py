@@ -36,7 +36,7 @@ class Hands:
         self.asked, self.failing_polls = 0, 0
 
     @contextmanager
-    def holding(self, *_: Any) -> Iterator[Any]:
+    def renewing(self, *_: Any) -> Iterator[Any]:
         yield SimpleNamespace(check=lambda: None)
 
     def output(self, one: Media, _: Any) -> Any:

@@ -46,11 +46,11 @@ def test_a_poll_nobody_planned_is_left_out() -> None:
     assert lateness({"job": [10.0]}, {"job": [(10.5, False), (14.0, True)], "other": [(3.0, True)]}) == [0.5]
 
 
-def test_detection_runs_from_done_to_the_first_poll_that_is_told() -> None:
+def test_detection_runs_from_done_to_the_first_poll_that_finds_it() -> None:
     """Polls before and after that one change nothing, and jobs without a poll that found them done have no delay."""
-    done = {"job": 7.0, "untold": 5.0}
+    done = {"job": 7.0, "unpolled": 5.0}
 
-    delays = detection(done, {"job": [(2.0, False), (9.0, True), (12.0, True)], "untold": [(2.0, False)]})
+    delays = detection(done, {"job": [(2.0, False), (9.0, True), (12.0, True)], "unpolled": [(2.0, False)]})
 
     assert delays == [2.0]
 
@@ -73,7 +73,7 @@ def test_the_table_compares_with_its_first_column() -> None:
     assert value("polls_per_job")(bide) == "-"
 
 
-def test_medians_are_told_with_the_least_and_the_most() -> None:
+def test_medians_are_shown_with_the_least_and_the_most() -> None:
     """Three runs show the middle one, and how far the others lie from it."""
     one = Summary("bide", [{"cpu_per_1000": cpu} for cpu in (21.0, 27.0, 22.0)])
 
@@ -133,7 +133,7 @@ def test_goals_are_judged_by_the_figures() -> None:
     assert found[5].measured == "4.20 s, implied 4.00 s: +5%"
 
 
-def test_a_goal_beyond_the_limit_is_told_as_one() -> None:
+def test_a_goal_beyond_the_limit_is_shown_as_one() -> None:
     """A peer that costs less than twice the plain script can't be undercut by half; the table says so."""
     cpu = {"plain": 10.0, "bide": 20.0, "huey": 16.0}
     bursts = [_record("burst", name, {"cpu_per_1000": each, "durable": 1.0}) for name, each in cpu.items()]
@@ -177,12 +177,12 @@ def test_a_spread_without_values_says_so() -> None:
 def test_a_sample_belongs_to_the_nearest_area() -> None:
     """The standard library works for its caller; what has no caller is the rest."""
     put = "run (/app/tasks/store.py:9);put (/v/botocore/client.py:1);read (/usr/lib/python3/ssl.py:5)"
-    move = "step (/app/bide/ledger/ledger.py:3);send (/v/redis/connection.py:1)"
+    script = "step (/app/bide/ledger/ledger.py:3);send (/v/redis/connection.py:1)"
 
     assert area_of(put) == "boto3: two puts a job"
-    assert area_of(move) == "the ledger"
+    assert area_of(script) == "the ledger"
     assert area_of("wait (/usr/lib/python3/threading.py:1)") == REST
-    assert shares([f"{put} 3", f"{move} 1", "no sample"]) == {"boto3: two puts a job": 0.75, "the ledger": 0.25}
+    assert shares([f"{put} 3", f"{script} 1", "no sample"]) == {"boto3: two puts a job": 0.75, "the ledger": 0.25}
 
 
 def test_a_page_keeps_what_stands_around_the_figures() -> None:

@@ -5,23 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import fakeredis
 import pytest
 
 from bide.bulk.record import Options
-from bide.bulk.runs import Runs
 from bide.bulk.start import open_intake, start
 from bide.errors import IdempotencyConflictError, StorageError
 from tests.integration.waiting import eventually
 from tests.unit.beginnings import SOURCE, Tools
-
-
-@pytest.fixture
-def tools() -> Tools:
-    """Of a worker whose source holds three rows."""
-    tools = Tools(Runs(fakeredis.FakeRedis(decode_responses=True, version=(7,))))
-    tools.write_source(3)
-    return tools
 
 
 def test_a_message_that_comes_twice_reads_the_rows_once(tools: Tools) -> None:

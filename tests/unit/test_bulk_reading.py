@@ -140,7 +140,7 @@ def test_a_row_brings_no_key_of_its_own() -> None:
 
 
 def test_rows_that_repeat_others_are_bought_with_them() -> None:
-    """The same request is one job; another in any field is another."""
+    """Equal requests are one job; a request that differs in any field is another."""
     intake = taken(jsonl(row("a"), row("b"), row("a"), row("a", metadata={"n": 2}), row("a")))
 
     assert intake.copies.first_of == {3: 1, 5: 1}

@@ -231,10 +231,10 @@ _PROVIDERS = st.sampled_from([(name, each) for name, adapter in installed().item
 
 
 @given(_PROVIDERS, st.dictionaries(_NAMES, _VALUES, max_size=6), st.dictionaries(_NAMES, _VALUES, max_size=4))
-def test_whatever_is_wrong_with_a_request_its_words_are_not_told(
+def test_an_error_quotes_no_word_of_a_request(
     known: tuple[str, str], request_: dict[str, Any], params: dict[str, Any]
 ) -> None:
-    """Of every operation of every provider, with words of the file in any place."""
+    """Requests for each operation of each provider, with words of the file in any place."""
     provider, operation = known
     whole = {"provider": provider, "operation": operation, "params": params, **request_}
     rows = [json.dumps(each).encode() for each in (whole, {**whole, "params": params, "provider": provider})]
@@ -245,8 +245,8 @@ def test_whatever_is_wrong_with_a_request_its_words_are_not_told(
     assert PLANTED not in message
 
 
-def test_a_caller_is_told_the_names_of_its_own_request() -> None:
-    """Who wrote a request finds the misspelt word in the message."""
+def test_an_error_names_the_fields_of_the_callers_own_request() -> None:
+    """The caller of a request finds the misspelt word in the message."""
     with pytest.raises(InvalidRequestError, match=r"^priorty: is not a known field; check the spelling$") as refused:
         GenerateRequest.parse(row("a", priorty="bulk"))
     assert refused.value.redacted == "field 4: is not a known field; check the spelling"

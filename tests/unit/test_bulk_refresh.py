@@ -35,7 +35,7 @@ def lose_answer(world: World, job_id: str) -> None:
     world.ledger.jobs.answered(ACCOUNT, job_id)
 
 
-def test_a_settled_doubt_replaces_its_line_and_its_copies(world: World) -> None:
+def test_a_settled_row_replaces_its_line_and_its_copies(world: World) -> None:
     """One line for each row, as before; summary and record agree, and nothing is without an end."""
     world.run_to_its_end()
     assert world.states() == ["unconfirmed", "succeeded", "succeeded", "unconfirmed"]
@@ -65,8 +65,8 @@ def test_what_was_given_up_is_not_replayed(world: World) -> None:
     assert failed_rows(world.storage, "r") == []
 
 
-def test_a_doubt_that_stands_or_that_nobody_knows_stays(world: World) -> None:
-    """Attached, it is under way; with its record it is forgotten: neither is an end. A run may be forgotten, too."""
+def test_an_unconfirmed_row_without_an_end_stays(world: World) -> None:
+    """The line of an unconfirmed row stays while its job is attached, and where job or run are forgotten."""
     world.run_to_its_end()
     for change in (
         lambda: None,

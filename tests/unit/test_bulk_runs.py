@@ -1,4 +1,4 @@
-"""Runs in memory: fed in windows, killed at every move, limited, paused, steered; each row ends once."""
+"""Runs in memory: fed in windows, killed at every script, limited, paused, steered; each row ends once."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_a_feeder_killed_at_any_move_loses_and_doubles_nothing(world: World, *, 
     """Time after time a feeder is killed at its first script, its second, and so on; the next feeder goes on."""
     world.begin([*some_rows(7), row("fox 1"), *some_rows(9)[7:]], Options(window=3, prices=PRICES))
 
-    for move in range(400):
-        world.die_at(move % 9, after=after)
-        if move % 3 == 2:
+    for turn in range(400):
+        world.die_at(turn % 9, after=after)
+        if turn % 3 == 2:
             world.finish_jobs()
         run = world.runs.read("r")
         if run is None or run.over:
@@ -204,7 +204,7 @@ def test_a_canceled_run_ends_every_row(world: World) -> None:
 
 
 def test_a_run_whose_input_is_gone_can_be_canceled(world: World) -> None:
-    """Somebody has deleted it: what is bought is brought home, and the run ends and says why."""
+    """A run without its input stores what is bought, ends, and says why."""
     world.begin(some_rows(9), Options(window=4))
     world.feed()
     world.finish_jobs(most=4)

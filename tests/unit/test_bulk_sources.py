@@ -8,10 +8,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import fakeredis
 import pytest
 
-from bide.bulk.runs import Runs
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, opened, template_text
 from bide.bulk.start import open_intake
 from bide.errors import InvalidRequestError
@@ -56,10 +54,8 @@ ELSEWHERE = [
 
 
 @pytest.fixture
-def tools() -> Tools:
-    """Of a worker whose source holds three rows, with a template beside it."""
-    tools = Tools(Runs(fakeredis.FakeRedis(decode_responses=True, version=(7,))))
-    tools.write_source(3)
+def tools(tools: Tools) -> Tools:
+    """The toolbox of a worker whose source has a template beside it."""
     tools.storage.put("template.json", json.dumps(row("{animal}")).encode(), content_type="")
     return tools
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import fakeredis
 import pytest
 
 from bide.bulk.names import job_id, run_prefix
 from bide.bulk.runs import Runs
 from bide.bulk.scripts import OpenedRow
 from bide.ledger import Limits
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, request_of
+from tests.contract.ledger_stage import ACCOUNT, Stage, request_of
 
 
 @pytest.fixture
-def stage() -> Stage:
-    """A ledger in memory; the scripts of runs go by the server's clock, and so does it."""
-    stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
+def stage(stage: Stage) -> Stage:
+    """A ledger in memory that goes by its server's clock, as the scripts of runs do."""
     stage.clock.now = float(stage.server.time()[0])
     return stage
 
@@ -106,7 +104,7 @@ def test_a_row_is_opened_once(stage: Stage) -> None:
 
 
 def test_a_row_whose_id_is_taken_gets_no_job(stage: Stage) -> None:
-    """Somebody else's job of that name is left alone."""
+    """Another caller's job of that name is left alone."""
     stage.open("r.1")
     assert open_rows(stage, "r", 1, 2) == 1
     assert stage.server.hget(f"{run_prefix('r')}live", "1") == "x 0 1 0 photogpt/default"

@@ -34,13 +34,13 @@ DAY_SECONDS = 24 * 3600
 
 
 class Hands:
-    """What a callback sender reaches for: a ledger in memory, and receivers that answer as they are told."""
+    """The collaborators of a callback sender: a ledger in memory, and receivers that give the `answer` of the test."""
 
-    def __init__(self, told: CallbackSettings) -> None:
+    def __init__(self, settings: CallbackSettings) -> None:
         server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
         self.stage = Stage(server, Clock())
         self.ledger, self.callbacks = self.stage.ledger, self.stage.ledger.callbacks
-        self.settings, self.event_loop = told, EventLoop("receivers")
+        self.settings, self.event_loop = settings, EventLoop("receivers")
         self.posted: list[dict[str, str]] = []
         self.answer: Answer | NotDeliveredError = Answer(200)
 
@@ -63,8 +63,8 @@ class Hands:
         callback_sender._handle(ACCOUNT)
         callback_sender._handle(callback_sender._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
 
-    def standing(self) -> list[tuple[bool, int, str]]:
-        """What is not delivered: given up?, tries, note."""
+    def unfinished(self) -> list[tuple[bool, int, str]]:
+        """The callbacks that are not delivered: given up?, tries, note."""
         return [(one.failed, one.tries, one.note) for one in self.callbacks.unfinished(ACCOUNT)]
 
     def wait_seconds(self) -> float:
@@ -87,8 +87,8 @@ def fail(stage: Stage, job_id: str = "a", **changes: Any) -> None:
     assert stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR)
 
 
-def test_a_letter_says_how_the_job_ended(hands: Hands) -> None:
-    """Type, time, the caller's metadata, and the failure, completed by what the record knows."""
+def test_a_delivery_says_how_the_job_ended(hands: Hands) -> None:
+    """A delivery has type, time, the caller's metadata, and the failure, completed by what the record knows."""
     fail(hands.stage, metadata={"order": "1042"})
     record = hands.ledger.jobs.read(ACCOUNT, "a")
     assert record is not None
@@ -119,7 +119,7 @@ def test_any_success_is_a_delivery(hands: Hands, status: int) -> None:
     hands.attempt(Answer(status))
     [posted] = hands.posted
     assert Webhook(NEW).verify(posted["body"], posted)["type"] == "job.failed"
-    assert hands.standing() == []
+    assert hands.unfinished() == []
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 429, 500, 503])
@@ -129,7 +129,7 @@ def test_anything_else_comes_again(hands: Hands, status: int) -> None:
     waits = []
     for tries in range(1, 13):
         hands.attempt(Answer(status))
-        assert hands.standing() == [(False, tries, f"HTTP {status}")]
+        assert hands.unfinished() == [(False, tries, f"HTTP {status}")]
         waits.append(hands.wait_seconds())
         hands.stage.clock.advance(waits[-1])
     assert waits[0] == pytest.approx(5, rel=0.1)
@@ -151,11 +151,11 @@ def test_a_receivers_wish_is_heard(hands: Hands) -> None:
 def test_a_day_of_failing_is_enough(hands: Hands) -> None:
     """Then it is on the list of the failed, with what went wrong last."""
     fail(hands.stage)
-    while not any(failed for failed, *_ in hands.standing()):
+    while not any(failed for failed, *_ in hands.unfinished()):
         hands.attempt(NotDeliveredError("example.com: no connection"))
-        if not hands.standing()[0][0]:
+        if not hands.unfinished()[0][0]:
             hands.stage.clock.advance(hands.wait_seconds())
-    [(failed, tries, note)] = hands.standing()
+    [(failed, tries, note)] = hands.unfinished()
     assert (failed, note) == (True, "example.com: no connection")
     assert tries > 20
     began = 1_700_000_000.0
@@ -169,10 +169,10 @@ def test_what_never_had_a_place_is_given_up(hands: Hands) -> None:
     while callback_sender._receivers.pause_seconds("example.com:443") is None:
         callback_sender._receivers.enter("example.com:443")
     callback_sender._handle(ACCOUNT)
-    assert hands.standing() == [(False, 0, "")]
+    assert hands.unfinished() == [(False, 0, "")]
     hands.stage.clock.advance(DAY_SECONDS + 1)
     callback_sender._handle(ACCOUNT)
-    assert hands.standing() == [(True, 1, "example.com:443: too slow for all that is sent there")]
+    assert hands.unfinished() == [(True, 1, "example.com:443: too slow for all that is sent there")]
     assert hands.posted == []
 
 
@@ -184,7 +184,7 @@ def test_an_outage_gives_up_nothing_untried(hands: Hands) -> None:
     hands.stage.clock.advance(DAY_SECONDS + 3600)
     callback_sender = hands.callback_sender()
     callback_sender._handle(ACCOUNT)
-    assert [(failed, tries) for failed, tries, _ in hands.standing()] == [(False, 0)] * len(job_ids)
+    assert [(failed, tries) for failed, tries, _ in hands.unfinished()] == [(False, 0)] * len(job_ids)
     for _ in range(FIRST_PLACES):
         callback_sender._handle(callback_sender._inbox.get(timeout=20))  # type: ignore[arg-type]  # nobody stops it
     hands.stage.clock.advance(1)
@@ -213,16 +213,16 @@ def test_a_record_that_can_not_be_read_is_given_up(hands: Hands) -> None:
     hands.stage.finished("a", **CALLED)  # with a result that is none
     callback_sender = hands.callback_sender()
     callback_sender._handle(ACCOUNT)
-    assert hands.standing() == [(True, 1, "the job's record can't be read")]
+    assert hands.unfinished() == [(True, 1, "the job's record can't be read")]
 
 
 def test_a_lost_secret_sends_nothing_unsigned(hands: Hands) -> None:
-    """Whoever took it out of the settings can put it back: until then the callback waits."""
+    """The callback waits until the secret is in the settings again."""
     fail(hands.stage)
     hands.settings = CallbackSettings()
     hands.attempt(Answer(200))
     assert hands.posted == []
-    assert hands.standing() == [(False, 1, "can't be signed: BIDE_CALLBACKS__SECRET is not set")]
+    assert hands.unfinished() == [(False, 1, "can't be signed: BIDE_CALLBACKS__SECRET is not set")]
 
 
 def test_a_private_address_is_not_called(hands: Hands) -> None:
@@ -230,12 +230,12 @@ def test_a_private_address_is_not_called(hands: Hands) -> None:
     fail(hands.stage, callback_url="http://127.0.0.1:1/hook")
     hands.attempt(Answer(200))
     assert hands.posted == []
-    [(_, _, note)] = hands.standing()
+    [(_, _, note)] = hands.unfinished()
     assert note.startswith("callback_url: 127.0.0.1 is not a public address; list its host in BIDE_CALLBACKS__ALLOWED")
 
 
 @pytest.mark.parametrize(
-    ("told", "url", "says"),
+    ("fields", "url", "says"),
     [
         ({}, "https://example.com/", "BIDE_CALLBACKS__SECRET is not set"),
         (
@@ -247,10 +247,10 @@ def test_a_private_address_is_not_called(hands: Hands) -> None:
         ({"secret": NEW}, "https://example.com:0/", "names no host and port that can be reached"),
     ],
 )
-def test_what_could_never_be_sent_is_refused(told: dict[str, Any], url: str, says: str) -> None:
+def test_what_could_never_be_sent_is_refused(fields: dict[str, Any], url: str, says: str) -> None:
     """With the request, before anything is bought; no secret is in the words."""
     with pytest.raises(InvalidRequestError, match=says) as refused:
-        check_callback(request_of(callback_url=url), CallbackSettings(**told))
+        check_callback(request_of(callback_url=url), CallbackSettings(**fields))
     assert "pw" not in str(refused.value)
 
 

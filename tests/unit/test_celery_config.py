@@ -218,7 +218,7 @@ def test_a_map_out_of_a_message_is_routed_as_its_task() -> None:
 
     assert router.route({}, name)["queue"].name == "celery"  # type: ignore[arg-type]  # what Celery does
     with pytest.raises(TypeError):
-        Router.route(router, {}, name)  # type: ignore[arg-type]  # as above
+        Router.route(router, {}, name)  # type: ignore[arg-type]  # what Celery does
 
 
 # Addresses

@@ -176,7 +176,7 @@ def test_every_way_to_fail_comes_with_advice(code: FailureCode) -> None:
     assert text == f"job job-1 failed: {code}: words of the provider. To do: {ADVICE[code]}"
 
 
-def test_other_errors_are_told_as_they_are() -> None:
+def test_other_errors_are_printed_as_they_are() -> None:
     """Our errors say themselves what to do; a message that is no JSON is no second error."""
     assert explain(InvalidRequestError("prompt: is required")) == "prompt: is required"
     assert explain(JobFailed("not JSON")) == "the job failed: not JSON"

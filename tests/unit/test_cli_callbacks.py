@@ -9,13 +9,7 @@ import pytest
 from bide.ledger.callbacks import CallbackScripts, Outcome
 from tests.contract.ledger_contract_callbacks import CALLED
 from tests.contract.ledger_stage import ACCOUNT, Stage
-from tests.unit.command import Command, memory_stage
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """The ledger of the command."""
-    return memory_stage()
+from tests.unit.command import Command
 
 
 @pytest.fixture

@@ -21,16 +21,10 @@ from bide.client.outputs import PresignedOutput
 from bide.client.status import status_of
 from bide.contract import JobResult, JobState
 from tests.contract.ledger_stage import Stage
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command
 
 PICTURE = b"\x89PNG and so on"
 URI = "s3://pictures/2026/11/30/a/0.png"
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """The ledger of the commands."""
-    return memory_stage()
 
 
 class Caller:

@@ -277,7 +277,8 @@ def test_pause_and_resume(stage: Stage, run: Command) -> None:
         ("default", True, False),
         ("second", True, False),
     ]
-    assert run("resume", "photogpt", "second").output == "photogpt/second was neither paused nor held\n"
+    untouched = "photogpt/second was neither paused nor kept back by its circuit breaker\n"
+    assert run("resume", "photogpt", "second").output == untouched
 
 
 def test_pausing_a_misspelt_provider(run: Command) -> None:

@@ -1,4 +1,4 @@
-"""The wire: other services rely on every name in it."""
+"""Requests, results and failures as they are sent: other services rely on every name in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from bide.contract import (
     JobResult,
     JobState,
     Output,
-    object_key,
 )
 from bide.errors import InvalidRequestError
 
@@ -175,7 +174,7 @@ def test_repeats_no_values() -> None:
 
 
 def test_pictures_do_not_show() -> None:
-    """A request in a log holds no base64."""
+    """A request in a log has no base64."""
     assert "iVBOR" not in repr(GenerateRequest.parse({**LEAST, "inputs": {"a": "iVBOR"}}))
 
 
@@ -209,7 +208,7 @@ def test_survives_the_way_through_the_queue(raw: dict[str, Any]) -> None:
 @settings(max_examples=40, derandomize=True)
 @given(raw=REQUESTS, data=st.data())
 def test_the_order_of_fields_means_nothing(raw: dict[str, Any], data: st.DataObject) -> None:
-    """The same request from another client, with its fields in another order, has the same fingerprint."""
+    """A request with its fields in another order, as another client sends it, has the same fingerprint."""
     names = data.draw(st.permutations(sorted(raw)))
     shuffled = {name: raw[name] for name in names}
     if "params" in raw:
@@ -219,7 +218,7 @@ def test_the_order_of_fields_means_nothing(raw: dict[str, Any], data: st.DataObj
 
 @pytest.mark.parametrize("field", sorted(EVERYTHING))
 def test_every_field_counts_in_the_fingerprint(field: str) -> None:
-    """The same idempotency key with another request must be seen as such."""
+    """A change in any field shows, so that an idempotency key never serves two requests."""
     other = {"provider": "nextry", "operation": "x", "priority": "interactive", "on_unknown": "hold"}
     changed = {**EVERYTHING, field: other.get(field)}
     if changed[field] is None:
@@ -246,13 +245,13 @@ def test_reads_or_refuses_any_json(raw: object) -> None:
 @pytest.mark.parametrize("field", ["params", "metadata"])
 @pytest.mark.parametrize("value", ["\ud800", float("nan"), float("inf")], ids=["half a pair", "nan", "inf"])
 def test_refuses_what_json_can_not_hold(field: str, value: object) -> None:
-    """Python's reader lets NaN and half a surrogate pair in; they could be neither stored nor sent."""
+    """NaN and half a surrogate pair are refused: Python reads them, but they can be neither stored nor sent."""
     with pytest.raises(InvalidRequestError, match="JSON"):
         GenerateRequest.parse({**LEAST, field: {"a": value}})
 
 
 def test_result_on_the_wire() -> None:
-    """What the task returns and what `job.json` holds: plain JSON, read back as the same result."""
+    """A result is plain JSON, for the task's answer and `job.json`, and is read back unchanged."""
     output = Output(uri="s3://b/k", bucket="b", key="k", content_type="image/png", size=3, sha256="0" * 64, width=1)
     finished = datetime(2026, 1, 5, 10, tzinfo=UTC)
     result = JobResult(job_id="j", provider="p", operation="o", polls=4, finished_at=finished, outputs=(output,))
@@ -275,73 +274,3 @@ def test_failure_on_the_wire() -> None:
         "retryable": False,
     }
     assert Failure.model_validate_json(wire) == failure
-
-
-@pytest.mark.parametrize(
-    ("prefix", "key"), [(None, "2026/03/01/j-1/0.png"), ("tenant-a/x", "tenant-a/x/2026/03/01/j-1/0.png")]
-)
-def test_key_of_an_object(prefix: str | None, key: str) -> None:
-    """Prefix, date of creation, job, name: doing it twice hits the same place."""
-    assert object_key("j-1", "0.png", created_at=datetime(2026, 3, 1, 23, 59, tzinfo=UTC), prefix=prefix) == key
-
-
-@pytest.mark.parametrize(
-    "prefix",
-    [
-        "runs",
-        "runs/nightly-20261130T0230Z",
-        "runs/r/results-00001.jsonl",
-        "uploads",
-        "uploads/a",
-        "bide-doctor",
-        "bide-doctor/a",
-        "2026/11/30/other-job/0.png",
-        "2026/11/30/other-job/job.json/a",
-        "tenant-a/2026/11/30/other-job/12.webp",
-        "2026/11/30/other-job/inputs/0123456789abcdef0123456789abcdef.png/a",
-    ],
-)
-def test_what_bide_keeps_for_itself_is_no_prefix(prefix: str) -> None:
-    """Results there would lie among the files of runs, or where a store of files has the object of another job."""
-    with pytest.raises(InvalidRequestError, match=r"^output_prefix: can't begin with bide-doctor, runs, uploads, "):
-        GenerateRequest.parse({**LEAST, "output_prefix": prefix})
-
-
-@pytest.mark.parametrize(
-    "prefix", ["runs-of-tenant", "runs.d", "tenant/runs", "Runs", "upload", "2026/11/30", "2026/11/30/night/second"]
-)
-def test_what_only_looks_like_that_is_one(prefix: str) -> None:
-    """A tenant may name its folders as it likes."""
-    assert GenerateRequest.parse({**LEAST, "output_prefix": prefix}).output_prefix == prefix
-
-
-def test_a_record_from_before_with_such_a_prefix_is_read() -> None:
-    """Its job was bought, and is brought home."""
-    text = json.dumps({**LEAST, "output_prefix": "runs/other"})
-    assert GenerateRequest.model_validate_json(text).output_prefix == "runs/other"
-
-
-_SEGMENTS = st.sampled_from(
-    ["2026", "11", "30", "a", "b", "0.png", "job.json", "inputs", "ab12.png", "runs", "uploads"]
-)
-_PREFIXES = st.lists(_SEGMENTS, max_size=8).map("/".join).filter(bool) | st.none()
-
-
-@given(_PREFIXES, _PREFIXES, _SEGMENTS, _SEGMENTS, st.data())
-def test_no_prefix_leads_to_the_object_of_another_job(
-    prefix: str | None, other: str | None, job: str, another: str, data: st.DataObject
-) -> None:
-    """Nor behind it, nor into what bide keeps for itself."""
-    try:
-        prefixes = [GenerateRequest.parse({**LEAST, "output_prefix": each}).output_prefix for each in (prefix, other)]
-    except InvalidRequestError:
-        return
-    created = datetime(2026, 11, 30, tzinfo=UTC)
-    names = [data.draw(st.sampled_from(["0.png", "job.json", "inputs/ab12.png"])) for _ in prefixes]
-    [mine, theirs] = [
-        object_key(each, name, created_at=created, prefix=prefix)
-        for each, name, prefix in zip((job, another), names, prefixes, strict=True)
-    ]
-    assert mine.partition("/")[0] not in contract.RESERVED_PREFIXES
-    assert job == another or mine != theirs
-    assert not mine.startswith(f"{theirs}/")

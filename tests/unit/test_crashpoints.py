@@ -32,8 +32,8 @@ def test_nobody_watches() -> None:
     ] == []
 
 
-def test_a_watcher_is_told() -> None:
-    """With the name of the point, at once."""
+def test_a_watcher_is_called() -> None:
+    """A watcher gets the name of the point, at once."""
     seen: list[Point] = []
     crashpoints.watchers.append(seen.append)
     try:

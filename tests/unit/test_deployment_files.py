@@ -26,7 +26,7 @@ from tests.unit.compose import (
     TEXT,
     filled,
     secrets,
-    told,
+    settings_of,
 )
 
 #: The words of the Compose specification that are used, by the place they are used at.
@@ -131,7 +131,7 @@ def test_every_bide_variable_is_a_setting() -> None:
 @processes
 def test_environment_of_a_process_is_complete(name: str) -> None:
     """With the example and what Compose asks for, each process finds its servers by their service names."""
-    settings = told(name)
+    settings = settings_of(name)
     broker, store = urlsplit(settings.broker_url), urlsplit(settings.s3.endpoint_url or "")
 
     assert settings.ledger_url == settings.result_url == settings.broker_url
@@ -147,7 +147,7 @@ def test_sandbox_is_found_by_the_processes() -> None:
     place = f"sandbox:{command[command.index('--port') + 1]}"
 
     for provider in ("cyberphotobooth", "dreambooth", "nextry", "photogpt"):
-        account = told("worker").account(provider)
+        account = settings_of("worker").account(provider)
         assert urlsplit(account.base_url or "").netloc == place
         assert account.media_hosts == (place,)
 
@@ -173,7 +173,7 @@ def test_process_runs_with_least_rights(name: str) -> None:
 
 
 def test_processes_share_one_image_and_one_env_file() -> None:
-    """What is built once serves all, and all are told the same."""
+    """One image serves all processes, and all have the same settings."""
     own = [SERVICES[name] for name in PROCFILE]
 
     assert {(service["image"], service["build"]["target"], service["env_file"]) for service in own} == {
@@ -189,7 +189,7 @@ def test_process_is_checked_by_its_own_check(name: str) -> None:
 
 def test_grace_is_longer_than_the_longest_step() -> None:
     """SIGTERM lets steps finish; SIGKILL in the midst of a submit would leave a purchase unconfirmed."""
-    settings = told("worker")
+    settings = settings_of("worker")
     step = max(settings.timing.submit_timeout_seconds, settings.media.download_seconds)
 
     assert seconds(SERVICES["worker"]["stop_grace_period"]) > step
@@ -216,14 +216,14 @@ def test_published_port_is_the_checked_one(name: str) -> None:
     for published in service.get("ports", []):
         address, _, inside = filled(published).split(":")
         assert address == "127.0.0.1"
-        own = {"flower": told("flower").flower.port, "metrics": told("metrics").metrics.port}
-        own |= {"hooks": told("hooks").hooks.port, "pages": told("pages").pages.port}
+        own = {"flower": settings_of("flower").flower.port, "metrics": settings_of("metrics").metrics.port}
+        own |= {"hooks": settings_of("hooks").hooks.port, "pages": settings_of("pages").pages.port}
         assert f":{inside}/" in checked or own.get(name) == int(inside)
 
 
 def test_flower_listens_with_a_password() -> None:
     """Outside its container Flower would be open without."""
-    flower = told("flower").flower
+    flower = settings_of("flower").flower
 
     assert flower.address == "0.0.0.0"
     assert flower.user == "operator"
@@ -233,11 +233,11 @@ def test_flower_listens_with_a_password() -> None:
 
 def test_pages_have_flowers_users() -> None:
     """And sign addresses that a browser on this machine can follow."""
-    settings = told("pages")
+    settings = settings_of("pages")
 
     assert settings.pages.address == "0.0.0.0"
     assert settings.flower.user == "operator"
-    assert settings.flower.password == told("flower").flower.password
+    assert settings.flower.password == settings_of("flower").flower.password
     published = [port.rpartition(":")[0] for port in SERVICES["seaweedfs"]["ports"]]
     assert settings.s3.public_endpoint_url == f"http://{filled(published[0])}"
 

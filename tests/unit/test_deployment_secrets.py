@@ -46,7 +46,7 @@ HOLDERS = {
     "sandbox": set[str](),
 }
 
-#: What `.env` may hold for somebody, as an owner of the deployment would write it there.
+#: What `.env` may contain besides, as an owner of the deployment would write it there.
 WRITTEN = {
     "AWS_ACCESS_KEY_ID": "aws_credentials",
     "AWS_SECRET_ACCESS_KEY": "aws_credentials",
@@ -107,7 +107,7 @@ def made(script: Path | str, folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
 
 
-def test_both_sides_are_told_the_same() -> None:
+def test_both_sides_have_the_same_secrets() -> None:
     """Valkey and the processes have one password, the store and boto3 one key; receivers can decode the webhook's."""
     files = {path.name: path.read_text().strip() for path in secrets().iterdir() if path.is_file()}
     [identity] = json.loads(files["s3.json"])["identities"]

@@ -1,10 +1,9 @@
-"""A first message, whatever it holds, becomes a step or a failure that its caller is told; nobody waits for ever."""
+"""A first message, whatever is in it, becomes a step or a failure for its caller; no caller waits for ever."""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import fakeredis
 import pytest
 from celery import Celery
 from hypothesis import given, settings
@@ -15,7 +14,7 @@ from bide.ledger import AccountName, Step, Verb
 from config.settings import load
 from tasks.steps.enter import Entered, Message, enter
 from tasks.steps.outcome import Fail, Ignore
-from tests.contract.ledger_stage import Clock, Stage, request_of
+from tests.contract.ledger_stage import Stage, request_of
 from workers.accounts import Accounts
 from workers.toolbox import Toolbox
 
@@ -57,7 +56,7 @@ class Worker:
     def __init__(self, accounts: Accounts | None = None) -> None:
         self.tools = Toolbox(load(SETTINGS, env_file=None), Celery(set_as_current=False))
         self.tools.accounts = accounts or self.tools.accounts
-        self.stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
+        self.stage = Stage.in_memory()
         self.tools.ledger = self.stage.ledger
 
     def take(self, *args: Any, job_id: Any = "a", headers: Any = None, **kwargs: Any) -> Step | Failure | Ignore:
@@ -109,7 +108,7 @@ JSON = st.recursive(
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(field=st.sampled_from(list(GenerateRequest.model_fields)) | st.text(), value=JSON)
 def test_any_json_in_any_field_is_a_step_or_refused(field: str, value: Any) -> None:
-    """As above, with what nobody thought of."""
+    """Any JSON value in any field makes a step, or is refused as `invalid_request`."""
     came = Worker().take({**GOOD, field: value})
     assert isinstance(came, Step) or (isinstance(came, Failure) and came.code is FailureCode.INVALID_REQUEST)
 
@@ -136,7 +135,7 @@ def broken_worker() -> Worker:
     return Worker(Broken(load(SETTINGS, env_file=None)))
 
 
-def test_an_error_of_our_own_before_the_record_is_told() -> None:
+def test_an_error_of_our_own_before_the_record_is_answered() -> None:
     """Its kind, that nothing was bought, and none of its words; there is no record to come back to."""
     worker = broken_worker()
 
@@ -150,7 +149,7 @@ def test_an_error_of_our_own_before_the_record_is_told() -> None:
     assert worker.stage.ledger.jobs.find("a") is None
 
 
-def test_an_error_of_our_own_with_a_record_is_not_told() -> None:
+def test_an_error_of_our_own_with_a_record_is_not_answered() -> None:
     """The record decides what becomes of the job, and the result of a job that has ended stays as it is."""
     worker = broken_worker()
     worker.stage.running("a")
@@ -158,6 +157,6 @@ def test_an_error_of_our_own_with_a_record_is_not_told() -> None:
     assert worker.take(GOOD) == Ignore("broke")
 
 
-def test_a_hint_that_breaks_tells_nobody_anything() -> None:
+def test_a_hint_that_breaks_answers_no_caller() -> None:
     """Without a record there is no telling what was bought: the caller's result stays as it is."""
     assert Worker().take(job_id="a", headers=["no mapping"]) == Ignore("broke")

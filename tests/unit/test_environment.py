@@ -64,7 +64,7 @@ def test_every_secret_can_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_show_names_value_and_source_of_every_variable(tmp_path: Path) -> None:
-    """One line a variable, with the place its value was said."""
+    """Each variable has one line, with the place that its value comes from."""
     secret, env_file = tmp_path / "key", tmp_path / ".env"
     secret.write_text("key-in-a-file")
     env_file.write_text("BIDE_LOG__LEVEL=ERROR\n")
@@ -78,18 +78,18 @@ def test_show_names_value_and_source_of_every_variable(tmp_path: Path) -> None:
 
 
 def test_secret_file_problems_are_named(tmp_path: Path) -> None:
-    """A file that is not there, an empty one, and a secret said twice: each is told under the name that was set."""
+    """A missing file, an empty file and a secret that is set twice are each reported under the name that was set."""
     empty = tmp_path / "empty"
     empty.write_text("\n")
     variable = KEY + FILE_SUFFIX
 
     assert "can't be read" in wrong_with(**{variable: str(tmp_path / "missing")})
     assert "is empty" in wrong_with(**{variable: str(empty)})
-    assert f"as well as {KEY}" in wrong_with(**{variable: str(empty), KEY: "said-twice"})
+    assert f"as well as {KEY}" in wrong_with(**{variable: str(empty), KEY: "set-twice"})
 
 
 def test_env_file_that_can_not_be_read_is_a_problem(tmp_path: Path) -> None:
-    """A `.env` that is no text is told, not skipped."""
+    """A `.env` that is no text is reported, not skipped."""
     env_file = tmp_path / ".env"
     env_file.write_bytes(b"\xff\xfe")
 
@@ -121,7 +121,7 @@ def test_secrets_show_nowhere() -> None:
 
 
 def test_wrong_secrets_show_nowhere() -> None:
-    """A mistyped address or key is not repeated in what is said about it, nor in the chain of causes."""
+    """A mistyped address or key is not repeated in the error about it, nor in the chain of causes."""
     with pytest.raises(ConfigurationProblems) as raised:
         settings_of(
             BIDE_BROKER_URL="rdis://user:hush@127.0.0.1",
@@ -207,5 +207,5 @@ def test_example_shows_the_defaults() -> None:
 
 
 def test_schedules_file_is_empty_and_readable() -> None:
-    """No schedule runs until somebody writes one."""
+    """No schedule runs until an operator writes one."""
     assert tomllib.loads((ROOT / "config" / "schedules.toml").read_text()) == {}

@@ -10,7 +10,7 @@ from bide.webhooks.incoming import Hooks
 
 
 def test_addresses_are_of_one_job_and_one_deployment() -> None:
-    """The same job has the same address each time; another job, account, provider or secret has another."""
+    """A job has one address; another job, account, provider or secret has another."""
     names = [("u", "s", "p", "a"), ("u", "s", "p", "b"), ("u", "s", "q", "a"), ("u", "t", "p", "a")]
     proofs = {Hooks(*name).address(job_id).rpartition("/")[2] for name in names for job_id in ("one", "two")}
 

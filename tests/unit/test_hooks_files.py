@@ -73,7 +73,7 @@ def secrets_of(pod: dict[str, Any]) -> set[str]:
     return {each["key"] for each in volume["secret"]["items"]}
 
 
-def test_those_who_need_the_secret_are_told() -> None:
+def test_processes_that_need_the_secret_have_it() -> None:
     """Worker and poller read the endpoint's settings and mount its secret, as the endpoint does; nobody else."""
     [patch] = KUSTOMIZATION["patches"]
     [settings] = KUSTOMIZATION["configMapGenerator"]

@@ -39,7 +39,7 @@ def test_what_is_copied_exists_and_is_let_through() -> None:
 
 @pytest.mark.parametrize("name", ["processes", "sandbox"])
 def test_image_runs_unprivileged(name: str) -> None:
-    """Each ends as a user without rights, with a command that is no shell's, and its lines are not held back."""
+    """Each ends as a user without rights, with a command that is no shell's, and its lines come without delay."""
     [stage] = [stage for stage in DOCKERFILE.split("\nFROM ") if stage.splitlines()[0].endswith(f" AS {name}")]
     users, commands = re.findall(r"(?m)^USER (\S+)$", stage), re.findall(r"(?m)^CMD (.+)$", stage)
 

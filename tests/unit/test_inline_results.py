@@ -6,7 +6,6 @@ import json
 from base64 import b64encode
 from typing import Any
 
-import fakeredis
 import pytest
 
 from bide.contract import JobState, object_key
@@ -18,7 +17,7 @@ from tasks.steps.outcome import Answer as Answered
 from tasks.steps.outcome import Fail, Outcome
 from tasks.steps.store import store
 from tasks.steps.submit import submit
-from tests.contract.ledger_stage import Clock, Stage, taken
+from tests.contract.ledger_stage import Stage, taken
 from tests.contract.test_media import PNG
 from tests.unit.memory_store import MemoryStorage
 from tests.unit.test_submit_ends import Tools
@@ -51,12 +50,6 @@ class Answering(Tools):
 
     def run(self, buys: bool) -> Any:
         return self.answer
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """A ledger in memory."""
-    return Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
 
 
 def bought(tools: Any, stage: Stage) -> Outcome:

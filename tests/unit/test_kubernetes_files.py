@@ -42,8 +42,8 @@ def read(folder: Path) -> list[Manifest]:
 
 def kustomization(folder: Path) -> Manifest:
     """What a folder's kustomization.yaml says."""
-    told: Manifest = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    return told
+    manifest: Manifest = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    return manifest
 
 
 OBJECTS = [*read(BASE), *read(KEDA)]
@@ -122,7 +122,7 @@ def selected(selector: Manifest) -> list[str]:
 
 @pods
 def test_command_is_the_procfiles(name: str) -> None:
-    """The same processes as everywhere; a node's name needs no process id where each has a host name of its own."""
+    """A pod runs the Procfile's command; its node's name needs no process id, since each pod has its host name."""
     procfile = PROCFILE[name].replace("-$$@", "@").replace("${BIDE_POLLER__CONCURRENCY:-4}", "4")
 
     assert container(name)["command"] == shlex.split(procfile)
@@ -143,8 +143,8 @@ def test_settings_are_complete(name: str) -> None:
     assert settings.ledger_url.startswith("rediss://")
     if name in ("flower", "metrics"):
         [port] = container(name)["ports"]
-        told = settings.flower if name == "flower" else settings.metrics
-        assert (told.address, told.port) == ("0.0.0.0", port["containerPort"])
+        server = settings.flower if name == "flower" else settings.metrics
+        assert (server.address, server.port) == ("0.0.0.0", port["containerPort"])
 
 
 #: Who is given which secrets, and no other.

@@ -26,10 +26,10 @@ class Ledger:
         self.jobs = self.polls = self
         self.renewed, self.reclaimed = threading.Semaphore(0), threading.Semaphore(0)
 
-    def renew_leases(self, account: AccountName, held: list[tuple[str, str]]) -> list[str]:
+    def renew_leases(self, account: AccountName, leases: list[tuple[str, str]]) -> list[str]:
         self._fail(account)
         self.renewed.release()
-        return [job_id for job_id, token in held if token == "stale"]
+        return [job_id for job_id, token in leases if token == "stale"]
 
     def reclaim(self, account: AccountName, job_ids: list[str]) -> None:
         self._fail(account)
@@ -62,8 +62,8 @@ def record(account: AccountName) -> Any:
 def test_a_failing_account_stops_nothing(ledger: Ledger, keeper: LeaseKeeper) -> None:
     """The others' leases and claims are renewed in the same turn and in the next ones."""
     with (
-        keeper.holding(record(BAD), "t1") as bad,
-        keeper.holding(record(GOOD), "t2") as good,
+        keeper.renewing(record(BAD), "t1") as bad,
+        keeper.renewing(record(GOOD), "t2") as good,
         keeper.claiming(BAD, {"j1"}),
         keeper.claiming(GOOD, {"j2"}),
     ):
@@ -73,9 +73,9 @@ def test_a_failing_account_stops_nothing(ledger: Ledger, keeper: LeaseKeeper) ->
         good.check()
 
 
-def test_a_lost_lease_is_told(ledger: Ledger, keeper: LeaseKeeper) -> None:
+def test_a_lost_lease_is_reported(ledger: Ledger, keeper: LeaseKeeper) -> None:
     """The step that holds it must stop."""
-    with keeper.holding(record(GOOD), "stale") as lease:
+    with keeper.renewing(record(GOOD), "stale") as lease:
         assert all(ledger.renewed.acquire(timeout=5) for _ in range(2))
         with pytest.raises(LeaseLostError):
             lease.check()

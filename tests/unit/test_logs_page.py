@@ -26,8 +26,8 @@ def names_of(call: ast.Call) -> Iterator[str]:
     """The event names that a call may log, '?' for one that is not written out; nothing where it logs none."""
     function = call.func
     logs = isinstance(function, ast.Attribute) and function.attr in LEVELS and ast.unparse(function.value) == "log"
-    told = isinstance(function, ast.Name) and function.id in ("StepLog", "say")
-    if not (logs or told) or not call.args:
+    step_logs = isinstance(function, ast.Name) and function.id in ("StepLog", "say")
+    if not (logs or step_logs) or not call.args:
         return
     first = call.args[0]
     for each in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
@@ -50,7 +50,7 @@ def rows() -> list[str]:
 
 
 def test_every_event_stands_on_the_page_and_the_page_names_no_other() -> None:
-    """Whoever writes an alert or a search by the page finds what the code logs."""
+    """Alerts and searches that are written by the page find what the code logs."""
     named = [name for row in rows() for name in re.findall(r"`([^`]+)`", row)]
     assert sorted(named) == sorted(events())
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fakeredis
 import pytest
 
 from bide.ledger import Record
@@ -13,7 +12,7 @@ from bide.providers.base import MAX_FALLBACKS, Media
 from tasks.steps.home import MAX_OUTPUTS
 from tasks.steps.outcome import Answer, Caller
 from tasks.steps.store import store
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from tests.contract.ledger_stage import ACCOUNT, Stage
 from tests.unit.store_hands import Hands
 from workers.telemetry.step_log import StepLog
 
@@ -62,7 +61,7 @@ def test_copies_without_end_are_not_remembered() -> None:
 
 def stored(outputs: str, again: list[str] = []) -> tuple[dict[str, Any], Record, StepLog]:  # noqa: B006 - only read
     """What the store step makes of a job that is done: its result, its record afterwards, its line."""
-    stage = Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
+    stage = Stage.in_memory()
     record, token, attempt = stage.submitting("a")
     stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", outputs=outputs)
     step = stage.resume("a", token="s")

@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import fakeredis
 import pytest
@@ -15,6 +15,7 @@ import redis
 from structlog.testing import capture_logs
 
 from bide.contract import QUEUES
+from tests.background import served
 from tests.contract.ledger_stage import Clock, Stage
 from workers.metrics.exporter import BideCollector, Server, application
 from workers.metrics.reading import Snapshot, read
@@ -26,15 +27,8 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def serving(take: Callable[[], Snapshot], *, answer_seconds: float = 4.0) -> Iterator[Callable[[str], str]]:
     """An exporter on a port nobody uses; gives what fetches a path of it."""
     collector = BideCollector(take, answer_seconds=answer_seconds)
-    with Server("127.0.0.1", 0, application(collector)) as web:
-        thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield lambda path: OPENER.open(f"{web.url}{path}", timeout=10).read().decode()
-        finally:
-            web.shutdown()
-            thread.join()
-            collector.close()
+    with closing(collector), Server("127.0.0.1", 0, application(collector)) as web, served(web):
+        yield lambda path: OPENER.open(f"{web.url}{path}", timeout=10).read().decode()
 
 
 def snapshot_of(server: redis.Redis) -> Callable[[], Snapshot]:
@@ -63,8 +57,8 @@ def test_metrics_and_health(server: redis.Redis) -> None:
     assert "# TYPE bide_poll_lateness_seconds histogram" in text
 
 
-def test_redis_away_is_told_and_passes() -> None:
-    """The metrics say so, with the names of all that there would be; afterwards they come back."""
+def test_redis_away_is_shown_and_passes() -> None:
+    """`bide_up` is 0 while Redis is away, and all families keep their names; afterwards the values come back."""
     connected = fakeredis.FakeServer()
     server: redis.Redis = fakeredis.FakeRedis(server=connected, decode_responses=True, version=(7,))
     Stage(server, Clock()).open("a")

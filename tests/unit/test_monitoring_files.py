@@ -104,8 +104,8 @@ def test_metrics_and_labels_exist(place: str, expression: str, exported: dict[st
 def test_words_in_matchers_exist(place: str, expression: str, samples: list[Sample]) -> None:
     """A state, outcome or queue that is asked for is one that is exported, not a misspelt one that never fires."""
     known = {label for one in samples for label in one.labels.items()}
-    for name, said in re.findall(r'(\w+)=~?"([^"]*)"', expression):
-        assert {(name, word) for word in said.split("|") if word != ".*"} <= known, place
+    for name, wanted in re.findall(r'(\w+)=~?"([^"]*)"', expression):
+        assert {(name, word) for word in wanted.split("|") if word != ".*"} <= known, place
 
 
 # Alert rules
@@ -123,11 +123,11 @@ def test_alert_says_what_and_where_to_read_on(rule: dict[str, Any]) -> None:
 
 
 def test_alerts_name_labels_that_their_expression_keeps(exported: dict[str, set[str]]) -> None:
-    """A summary with a hole in it helps nobody."""
+    """An alert's summary names no label that its expression drops."""
     for rule in RULES:
-        told = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
+        used = set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
         names = re.findall(r"bide_\w+", rule["expr"])
-        assert told <= set.union(*(exported[name] for name in names)), rule["alert"]
+        assert used <= set.union(*(exported[name] for name in names)), rule["alert"]
 
 
 def test_alert_names_differ() -> None:
@@ -145,7 +145,11 @@ def test_promtool_accepts_the_rules() -> None:
 
 #: Series by the minute, and the alerts that they are to raise at a time.
 COURSES: dict[str, tuple[dict[str, str], str, set[str]]] = {
-    "a doubt": ({'bide_jobs{provider="p",account="a",state="unconfirmed"}': "0x5 1x10"}, "10m", {"BideUnconfirmed"}),
+    "an unconfirmed job": (
+        {'bide_jobs{provider="p",account="a",state="unconfirmed"}': "0x5 1x10"},
+        "10m",
+        {"BideUnconfirmed"},
+    ),
     "all is well": (
         {
             'bide_queue_messages{queue="bide.submit"}': "5x60",
@@ -197,12 +201,12 @@ def test_alerts_fire_when_they_should(course: str, tmp_path: Path) -> None:
     """Prometheus's own evaluation of a made-up course of things: these alerts are raised, and no others."""
     series, at, raised = COURSES[course]
     up = {"bide_up": "1x200", "bide_broker_up": "1x200"}
-    told = [{"series": name, "values": values} for name, values in (up | series).items()]
+    inputs = [{"series": name, "values": values} for name, values in (up | series).items()]
     query = 'count by (alertname) (ALERTS{alertstate="firing"})'
     samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in sorted(raised)]
     asked = {
         "interval": "1m",
-        "input_series": told,
+        "input_series": inputs,
         "promql_expr_test": [{"expr": query, "eval_time": at, "exp_samples": samples}],
     }
     file = tmp_path / "course.yml"

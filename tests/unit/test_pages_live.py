@@ -1,4 +1,4 @@
-"""What browsers are told while they look: one reader for all, and none where nobody looks."""
+"""Events for browsers: one reader for all of them, and none where no page is open."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def changes(world: World, change: Any) -> set[str]:
 
 
 def test_each_change_has_its_subjects(world: World) -> None:
-    """What nobody has changed is not told."""
+    """A subject without a change is not sent."""
     ledger = world.stage.ledger
     assert changes(world, lambda: None) == set()
     assert changes(world, lambda: world.stage.open("new")) == {"jobs", "accounts"}
@@ -130,7 +130,7 @@ def test_one_reader_serves_all_and_ends_with_the_last(world: World, monkeypatch:
 
 
 def test_a_crowd_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who comes too late is told when to come again, and the pages serve on."""
+    """Who comes too late hears when to come again, and the pages serve on."""
     monkeypatch.setattr(live, "MOST_LISTENERS", 2)
 
     async def run() -> tuple[list[int], int]:
@@ -151,13 +151,13 @@ def test_redis_that_is_away_is_told_and_its_return(world: World, monkeypatch: py
 
     async def run() -> list[list[str]]:
         async with listening(world) as event:
-            told = [await event()]
+            events = [await event()]
             monkeypatch.setattr(world.redis, "connected", False)
-            told.append(await event())
+            events.append(await event())
             monkeypatch.setattr(world.redis, "connected", True)
             while (last := await event()) == ["away"]:
                 pass
-            return [*told, last]
+            return [*events, last]
 
     everything = ["accounts", "jobs", "runs", "unconfirmed"]
     assert asyncio.run(run()) == [everything, ["away"], everything]

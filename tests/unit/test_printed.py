@@ -21,7 +21,7 @@ from bide.ledger import Polled
 from bide.ledger.callbacks import Outcome
 from bide.printable import printable, printable_json
 from tests.contract.ledger_stage import ACCOUNT, Stage
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command
 from workers.catalog import _table
 from workers.doctor.__main__ import _print
 from workers.doctor.findings import warning
@@ -36,12 +36,6 @@ def assert_quiet(text: str) -> None:
     """A terminal would only show it, and no line of it is a stranger's."""
     assert not _ACTS.search(text), ascii(text)
     assert not [line for line in text.splitlines() if line.startswith("forged")]
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """The ledger of the commands."""
-    return memory_stage()
 
 
 class QuietCommand(Command):
@@ -70,7 +64,7 @@ def nasty_request() -> dict[str, Any]:
 
 
 def fail(stage: Stage, job_id: str, state: JobState = JobState.FAILED) -> None:
-    """A job whose failure quotes somebody."""
+    """A job whose failure quotes a provider."""
     record, token, _ = stage.submitting(job_id, **nasty_request())
     code = FailureCode.REJECTED if state is JobState.FAILED else FailureCode.SUBMISSION_UNKNOWN
     error = Failure(code=code, message=NASTY, job_id=job_id).model_dump_json()
@@ -169,7 +163,7 @@ def test_errors_are_quiet(arguments: tuple[str, ...], run: Command) -> None:
 )
 def test_errors_on_the_way_are_quiet(error: Exception) -> None:
     """Errors that quote a provider, or a file."""
-    assert QuietCommand(memory_stage(), error=error)("explain", "a").exit_code == 1
+    assert QuietCommand(Stage.in_memory(), error=error)("explain", "a").exit_code == 1
 
 
 def test_findings_catalogs_and_candidates_are_quiet(capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,9 +171,9 @@ def test_findings_catalogs_and_candidates_are_quiet(capsys: pytest.CaptureFixtur
     _print(warning(NASTY, NASTY, NASTY))
     echo(*_table([{"name": NASTY, NASTY: NASTY}]))
     candidate = {"provider_job_id": NASTY, "seconds_after_submit": 1.0, "status": NASTY, "about": NASTY}
-    held = {"job_id": "a", "provider": "p", "account": "a", "what": NASTY, "reason": NASTY, "remarks": [NASTY]}
-    unconfirmed.show([{**held, "submitted_at": None, "candidates": [candidate]}], as_json=False)
-    unconfirmed.show([{**held, "submitted_at": None, "candidates": None, "why_none": NASTY}], as_json=False)
+    shown = {"job_id": "a", "provider": "p", "account": "a", "what": NASTY, "reason": NASTY, "remarks": [NASTY]}
+    unconfirmed.show([{**shown, "submitted_at": None, "candidates": [candidate]}], as_json=False)
+    unconfirmed.show([{**shown, "submitted_at": None, "candidates": None, "why_none": NASTY}], as_json=False)
     printed = capsys.readouterr()
     assert_quiet(click.unstyle(printed.out))
     assert_quiet(printed.err)

@@ -72,7 +72,7 @@ def test_lists_in_every_shape(value: Any, entries: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("value", [7, True, {"a": 1}, {"٣x": 1}])
-def test_what_is_no_list_is_said_to_be_none(value: Any) -> None:
+def test_what_is_no_list_is_reported(value: Any) -> None:
     """Nothing is dropped in silence: it may be a paid result."""
     with pytest.raises(UnreadableAnswerError, match="where a list was expected"):
         reading.listed(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from workers.services.receivers import (
-    DOUBTFUL_SECONDS,
     FIRST_PLACES,
     LONGEST_PAUSE_SECONDS,
     MOST_AT_ONCE,
@@ -19,6 +18,7 @@ from workers.services.receivers import (
     QUICK_ANSWERS,
     QUICK_SECONDS,
     SHORTEST_PAUSE_SECONDS,
+    UNPROVEN_SECONDS,
     Place,
     Receivers,
     domain_of,
@@ -43,15 +43,21 @@ class World:
                 places.append(self.receivers.enter(host))
         return places
 
-    def answer(self, host: str, *, times: int = 1, seconds: float = 0.03) -> None:
-        """Have a host answer."""
-        for _ in range(times):
-            self.receivers.leave(self.receivers.enter(host), seconds, answered=True)
+    def answer(self, *hosts: str, times: int = 1, seconds: float = 0.03) -> None:
+        """Have each of the hosts answer."""
+        for host in hosts:
+            for _ in range(times):
+                self.receivers.leave(self.receivers.enter(host), seconds, answered=True)
 
     def time_out(self, *hosts: str) -> None:
         """Have an attempt at each of the hosts time out."""
         for host in hosts:
             self.receivers.leave(self.receivers.enter(host), TIMEOUT_SECONDS, answered=False)
+
+
+def hosts_named(name: str) -> list[str]:
+    """A hundred hosts, each of its own domain."""
+    return [f"{name}-{number}.com:443" for number in range(100)]
 
 
 @pytest.fixture
@@ -102,8 +108,7 @@ def test_names_that_cost_nothing_share_places(world: World, host: str) -> None:
 def test_quick_hosts_of_one_domain_share_places(world: World, host: str) -> None:
     """A good history on many ports or sub-domains takes no place of another domain's new or quick hosts."""
     hosts = [host.format(number) for number in range(1, 400)]
-    for name in hosts:
-        world.answer(name, times=100)
+    world.answer(*hosts, times=100)
     world.answer("good.com:443", times=100)
     assert len(world.fill(*hosts)) == MOST_OF_QUICK_DOMAIN
     assert len(world.fill("good.com:443")) == MOST_PLACES
@@ -112,7 +117,7 @@ def test_quick_hosts_of_one_domain_share_places(world: World, host: str) -> None
 
 def test_one_quick_answer_is_no_history(world: World) -> None:
     """Hosts are quick after several answers in a row; a slow one among them starts the count anew."""
-    hosts = [f"host-{number}.com:443" for number in range(100)]
+    hosts = hosts_named("host")
     for host in hosts:
         world.answer(host, times=QUICK_ANSWERS - 1)
         world.answer(host, seconds=6.0)
@@ -121,14 +126,13 @@ def test_one_quick_answer_is_no_history(world: World) -> None:
     assert len(places) == MOST_UNPROVEN
     for place in places:
         world.receivers.leave(place, 0.03, answered=True)
-    for host in hosts:
-        world.answer(host)
+    world.answer(*hosts)
     assert len(world.fill(*hosts)) == MOST_AT_ONCE
 
 
 def test_a_refusal_is_no_quick_answer(world: World) -> None:
     """Hosts that refuse connections gain no trust by it."""
-    hosts = [f"host-{number}.com:443" for number in range(100)]
+    hosts = hosts_named("host")
     for host in hosts * QUICK_ANSWERS:
         world.receivers.leave(world.receivers.enter(host), 0.01, answered=False)
     assert len(world.fill(*hosts)) == MOST_UNPROVEN
@@ -136,9 +140,8 @@ def test_a_refusal_is_no_quick_answer(world: World) -> None:
 
 def test_a_quick_host_that_takes_long_is_unproven_meanwhile(world: World) -> None:
     """Its oldest attempt under way judges its next ones, before any has ended."""
-    hosts = [f"host-{number}.com:443" for number in range(100)]
-    for host in hosts:
-        world.answer(host, times=QUICK_ANSWERS)
+    hosts = hosts_named("host")
+    world.answer(*hosts, times=QUICK_ANSWERS)
     oldest = [world.receivers.enter(host) for host in hosts]
     world.now += QUICK_SECONDS + 0.1
     assert len(world.fill(*hosts)) == MOST_UNPROVEN
@@ -148,12 +151,11 @@ def test_a_quick_host_that_takes_long_is_unproven_meanwhile(world: World) -> Non
     assert world.receivers.pause_seconds(hosts[-1]) is None, "without the old attempt it is quick again"
 
 
-def test_some_places_are_never_held_for_long(world: World) -> None:
+def test_some_places_are_never_taken_for_long(world: World) -> None:
     """Hosts of any number of domains may turn slow at once: only some of their attempts have the whole time-out."""
-    quick = [f"quick-{number}.com:443" for number in range(100)]
-    for host in quick:
-        world.answer(host, times=100)
-    new = [f"new-{number}.com:443" for number in range(100)]
+    quick = hosts_named("quick")
+    world.answer(*quick, times=100)
+    new = hosts_named("new")
     places = world.fill(*new, *quick)
     assert world.receivers.full
     patient = [place for place in places if place.total_seconds > QUICK_SECONDS]
@@ -163,37 +165,32 @@ def test_some_places_are_never_held_for_long(world: World) -> None:
 
 def test_a_host_that_timed_out_is_not_trusted_soon(world: World) -> None:
     """One that answers some calls and lets others hang takes no places of those that always answer."""
-    mixed = [f"mixed-{number}.com:443" for number in range(100)]
-    for host in mixed:
-        world.answer(host, times=100)
+    mixed = hosts_named("mixed")
+    world.answer(*mixed, times=100)
     world.time_out(*mixed)
-    for host in mixed:
-        world.answer(host, times=100)
+    world.answer(*mixed, times=100)
     places = world.fill(*mixed)
     assert len(places) == MOST_UNPROVEN
 
-    world.now += DOUBTFUL_SECONDS
+    world.now += UNPROVEN_SECONDS
     for place in places:
         world.receivers.leave(place, 0.03, answered=True)
-    for host in mixed:
-        world.answer(host)
+    world.answer(*mixed)
     assert len(world.fill(*mixed)) == MOST_AT_ONCE
 
 
 def test_a_slow_answer_is_an_answer(world: World) -> None:
     """A receiver that takes its time keeps its places, but not those that are for the quick."""
-    slow = [f"slow-{number}.com:443" for number in range(100)]
-    for host in slow:
-        world.answer(host, times=10, seconds=6.0)
+    slow = hosts_named("slow")
+    world.answer(*slow, times=10, seconds=6.0)
     assert len(world.fill(slow[0])) == FIRST_PLACES + 10
     assert len(world.fill(*slow)) == MOST_UNPROVEN - FIRST_PLACES - 10
 
 
 def test_the_process_has_an_end(world: World) -> None:
     """Not even hosts that answer get more than there is."""
-    quick = [f"quick-{number}.com:443" for number in range(100)]
-    for host in quick:
-        world.answer(host, times=100)
+    quick = hosts_named("quick")
+    world.answer(*quick, times=100)
     assert len(world.fill(*quick)) == MOST_AT_ONCE
     assert world.receivers.full
 

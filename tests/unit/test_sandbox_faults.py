@@ -1,4 +1,4 @@
-"""The sandbox's rules: read from JSON and prompts, counted, and never striking what they should not."""
+"""The sandbox's rules: read from JSON and prompts, counted, and meeting only the requests that they are for."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sandbox.faults import FAULTS, OPERATIONS, PROVIDERS, Stage
 from sandbox.rules import Rulebook, RuleError, orders_in, read_rule
 
 
-def strikes(
+def faults_met(
     book: Rulebook, times: int, *, provider: str = "nextry", operation: str = "poll", text: str = ""
 ) -> list[str | None]:
     """Which fault each of so many requests meets."""
-    met = [book.striking(provider, operation, text, []) for _ in range(times)]
+    met = [book.firing(provider, operation, text, []) for _ in range(times)]
     return [rule.fault if rule else None for rule in met]
 
 
@@ -28,10 +28,10 @@ def book(*raw: dict[str, Any], seed: int = 0) -> Rulebook:
 
 
 def test_times_and_after_count_requests() -> None:
-    """A rule leaves the first alone, strikes so often, and is done."""
+    """A rule lets the first requests pass, fires so often, and is done."""
     rules = book({"fault": "status", "operation": "poll", "status": 503, "after": 1, "times": 2})
 
-    assert strikes(rules, 5) == [None, "status", "status", None, None]
+    assert faults_met(rules, 5) == [None, "status", "status", None, None]
     assert rules.rules[0].shown()["fired"] == 2
 
 
@@ -39,26 +39,26 @@ def test_rules_take_turns_in_order() -> None:
     """The second rule counts only what the first lets pass."""
     rules = book({"fault": "status", "times": 1}, {"fault": "drop_before", "times": 1})
 
-    assert strikes(rules, 3) == ["status", "drop_before", None]
+    assert faults_met(rules, 3) == ["status", "drop_before", None]
 
 
 def test_a_share_is_the_same_for_the_same_seed() -> None:
-    """A share strikes about as often as ordered, and in the same places each time."""
-    one = strikes(book({"fault": "slow", "share": 0.25}, seed=3), 400)
+    """A share fires about as often as ordered, and for the same requests each time."""
+    one = faults_met(book({"fault": "slow", "share": 0.25}, seed=3), 400)
 
-    assert one == strikes(book({"fault": "slow", "share": 0.25}, seed=3), 400)
-    assert one != strikes(book({"fault": "slow", "share": 0.25}, seed=4), 400)
+    assert one == faults_met(book({"fault": "slow", "share": 0.25}, seed=3), 400)
+    assert one != faults_met(book({"fault": "slow", "share": 0.25}, seed=4), 400)
     assert 60 < sum(met is not None for met in one) < 140
 
 
-def test_a_rule_strikes_only_its_provider_operation_and_text() -> None:
+def test_a_rule_fires_only_for_its_provider_operation_and_text() -> None:
     """All three must fit."""
     rules = book({"fault": "status", "provider": "nextry", "operation": "submit", "match": "fox"})
 
-    assert strikes(rules, 1, operation="submit", text="a fox") == ["status"]
-    assert strikes(rules, 1, operation="submit", text="a hare") == [None]
-    assert strikes(rules, 1, operation="poll", text="a fox") == [None]
-    assert strikes(rules, 1, provider="photogpt", operation="submit", text="a fox") == [None]
+    assert faults_met(rules, 1, operation="submit", text="a fox") == ["status"]
+    assert faults_met(rules, 1, operation="submit", text="a hare") == [None]
+    assert faults_met(rules, 1, operation="poll", text="a fox") == [None]
+    assert faults_met(rules, 1, provider="photogpt", operation="submit", text="a fox") == [None]
 
 
 def test_endpoint_is_another_word_for_operation() -> None:
@@ -75,7 +75,7 @@ def test_a_bare_code_is_a_status() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_ordered_everywhere_strikes_only_where_it_makes_sense(name: str, operation: str) -> None:
+def test_a_fault_ordered_everywhere_fires_only_where_it_makes_sense(name: str, operation: str) -> None:
     """A rule for every operation still meets only those its fault is made for."""
     rule = read_rule({"fault": name, "operation": "*"})
 
@@ -89,7 +89,7 @@ def test_a_fault_ordered_everywhere_strikes_only_where_it_makes_sense(name: str,
         ({}, "no fault is called"),
         ({"fault": "explode"}, "there are status"),
         ({"fault": "fail", "provider": "nextrie"}, "no provider"),
-        ({"fault": "truncated", "operation": "submit"}, "strikes media"),
+        ({"fault": "truncated", "operation": "submit"}, "is a fault of media"),
         ({"fault": "slow", "second": 2}, "no parameter 'second'"),
         ({"fault": "slow", "seconds": "long"}, "must be a number"),
         ({"fault": "slow", "times": "often"}, "must be a number"),
@@ -132,7 +132,7 @@ def test_orders_count_over_repeated_submits_until_one_is_accepted() -> None:
     rules, text = Rulebook(), "fox [fault:503 operation=submit times=1]"
 
     def submit() -> str | None:
-        met = rules.striking("nextry", "submit", text, rules.orders_of("digest", text))
+        met = rules.firing("nextry", "submit", text, rules.orders_of("digest", text))
         return met.fault if met else None
 
     assert [submit(), submit()] == ["status", None]
@@ -145,12 +145,12 @@ def test_fates_are_not_answers() -> None:
     rules = book({"fault": "fail", "message": "no memory"}, {"fault": "status"})
 
     assert rules.fates("nextry", "submit", "", []) == {"fail": "no memory"}
-    assert strikes(rules, 1, operation="submit") == ["status"]
+    assert faults_met(rules, 1, operation="submit") == ["status"]
     assert rules.fates("nextry", "poll", "", []) == {}
 
 
 def test_every_fault_is_in_the_readme() -> None:
-    """Whoever looks for a fault finds its name on the sandbox's page."""
+    """Each fault has its name on the sandbox's page."""
     page = (Path(sandbox.__file__).parent / "README.md").read_text(encoding="utf-8")
     assert [name for name in (*FAULTS, *PROVIDERS) if f"`{name}`" not in page] == []
 

@@ -9,10 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import fakeredis
 import pytest
 
-from bide.bulk.runs import Runs
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import load
 from tests.unit.beginnings import SOURCE, Tools
@@ -22,14 +20,6 @@ CRON = "30 2 * * *"
 
 #: A time at which the schedule is due.
 DUE = "20261130T0230Z"
-
-
-@pytest.fixture
-def tools() -> Tools:
-    """Of a worker whose source holds three rows."""
-    tools = Tools(Runs(fakeredis.FakeRedis(decode_responses=True, version=(7,))))
-    tools.write_source(3)
-    return tools
 
 
 @pytest.fixture

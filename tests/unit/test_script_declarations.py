@@ -144,10 +144,10 @@ def test_the_header_names_keys_arguments_and_reply(script: type[Script]) -> None
     """What a file says of its arguments in backticks is what is declared, in its order."""
     header = re.sub(r"\n-- +", " ", re.split(r"\n(?!--)", script.file())[0])
     for title, kinds in (("Keys", {Key}), ("Arguments", {*script.kinds.values()} - {Key})):
-        said = re.search(rf"\b{title}: (.*?)(?= Arguments: | Reply: )", header)
+        part = re.search(rf"\b{title}: (.*?)(?= Arguments: | Reply: )", header)
         expected = [name for name, kind in script.kinds.items() if kind in kinds]
         expected += [field for kind in kinds for field in row_of(kind)]
-        assert re.findall(r"`(\w+)`", said[1] if said else "") == expected
+        assert re.findall(r"`(\w+)`", part[1] if part else "") == expected
     assert " Reply: " in header
 
 

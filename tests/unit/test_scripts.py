@@ -115,9 +115,9 @@ def test_the_ledgers_client_is_patient() -> None:
 
 @pytest.mark.parametrize("code", REFUSALS)
 def test_a_refusal_says_why_and_what_to_do(code: str) -> None:
-    """As the server says it, at the front of an error and quoted by a script or a pipeline, and as ours."""
-    told = [f"{code} as it says", f"Command # 1 (SET k) of pipeline caused error: {code} as it says"]
-    for error in (*map(redis.ResponseError, told), RefusedError(code)):
+    """A refusal's code is found in the server's error, in one that a script or a pipeline quotes, and in ours."""
+    messages = [f"{code} as it says", f"Command # 1 (SET k) of pipeline caused error: {code} as it says"]
+    for error in (*map(redis.ResponseError, messages), RefusedError(code)):
         assert refusal(error) == code
         with pytest.raises(LedgerAwayError, match=f"refuses writes: {code}, ") as caught:
             Scripts(Refusing(error)).run("k", Watch(lease_seconds=10))

@@ -110,7 +110,7 @@ def test_what_can_not_be_judged_is_stored_with_a_warning(content_type: str) -> N
 
 
 def test_warnings_are_for_people() -> None:
-    """Two files of one kind are of one kind, whatever is said of them."""
+    """Two files of one kind are of one kind, whatever their warnings."""
     assert Kind("image/png", "png", warning="a") == Kind("image/png", "png")
 
 

@@ -257,7 +257,7 @@ def test_a_live_webm_with_a_duration_is_cut_at_any_block() -> None:
 
 
 def test_a_webm_of_another_making_is_stored_with_a_warning() -> None:
-    """Without a list of tracks nothing can be said of it."""
+    """A WebM without a list of tracks has no size, and a warning."""
     head = element(0x1A45DFA3, element(0x4282, b"webm"))
     kind = kind_of(head + element(0x18538067, b"\0" * 100))
     assert (kind.content_type, kind.width) == ("video/webm", None)

@@ -172,7 +172,7 @@ def test_an_end_that_is_reported_twice_is_the_same_span(process: Process) -> Non
     ],
 )
 def test_odd_headers_are_no_trace(headers: dict[str, Any], process: Process) -> None:
-    """Whoever can send a message can write anything there: the job has a trace of its own then."""
+    """A message's trace headers may be anything: a job with odd ones has a trace of its own."""
     process.step(headers, **STORED)
 
     assert process.drawn["bide.job"].parent is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import fakeredis
 import pytest
 
 from bide.contract import FailureCode, JobState
@@ -14,15 +13,9 @@ from tasks.steps.answer import answer, follow
 from tasks.steps.enter import Message
 from tasks.steps.no_step import no_step
 from tasks.steps.outcome import Answer, Caller, Fail, Ignore, Suspend
-from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage
 from workers.services.dispatcher import ACCOUNT_HEADER
 from workers.telemetry.step_log import StepLog
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """A ledger in memory."""
-    return Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
 
 
 class Tools:

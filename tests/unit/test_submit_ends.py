@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
-import fakeredis
-import pytest
-
 from bide.contract import FailureCode, JobState
 from bide.errors import SubmissionUnknownError
 from bide.ledger import Messages, Verb
@@ -18,17 +15,11 @@ from tasks.steps.fail import OTHERWISE, fail
 from tasks.steps.outcome import Caller, Fail, Ignore, Outcome, Suspend
 from tasks.steps.submit import submit
 from tests.contract.ledger_contract_submits import intended_again
-from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, taken
+from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 from workers.accounts import Accounts
 from workers.services.learner import Learner
 from workers.services.poll_timings import PollTimings
 from workers.telemetry.step_log import StepLog
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """A ledger in memory."""
-    return Stage(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
 
 
 class Tools:
@@ -44,7 +35,7 @@ class Tools:
         self.sent: list[Messages] = []
 
     @contextmanager
-    def holding(self, *_: Any) -> Iterator[Any]:
+    def renewing(self, *_: Any) -> Iterator[Any]:
         yield SimpleNamespace(check=lambda: None)
 
     def call(self, call: object, *, buys: bool) -> bool:

@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
-import fakeredis
 import pytest
-import redis
 from celery import Celery
 from structlog.testing import capture_logs
 
@@ -17,7 +15,7 @@ from bide.bulk.runs import Runs
 from bide.ledger import AccountName, Limits, Messages
 from bide.ledger.callbacks import CallbackScripts
 from bide.ledger.keys import prefix
-from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from tests.contract.ledger_stage import ACCOUNT, Stage
 from workers.metrics.counted import REPAIRS
 from workers.metrics.tally import Tally, metrics_key
 from workers.services.dispatcher import Dispatcher
@@ -63,13 +61,6 @@ class Tools:
 
 
 @pytest.fixture
-def stage() -> Stage:
-    """A ledger in memory."""
-    server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
-    return Stage(server, Clock())
-
-
-@pytest.fixture
 def tools(stage: Stage) -> Tools:
     """Its tools."""
     return Tools(stage)
@@ -89,8 +80,8 @@ def sweeper_of(tools: Tools) -> Sweeper:
     )
 
 
-def test_one_sweep_tells_more_than_a_page(stage: Stage, tools: Tools) -> None:
-    """After a flushed queue everybody is told at once, not a page each time."""
+def test_one_sweep_sends_more_than_a_page(stage: Stage, tools: Tools) -> None:
+    """After a flushed queue all hints are sent again at once, not a page each time."""
     jobs = [f"j{number}" for number in range(PAGE + 10)]
     stage.limits[ACCOUNT] = Limits(max_in_flight=len(jobs))
     for job_id in jobs:
@@ -112,7 +103,7 @@ def test_a_broken_account_does_not_stop_the_others(stage: Stage, tools: Tools) -
     assert tools.dispatcher.job_ids == ["a"]
 
 
-def test_due_callbacks_are_told_of(stage: Stage, tools: Tools) -> None:
+def test_due_callbacks_are_handed_on(stage: Stage, tools: Tools) -> None:
     """However they were lost; one that is claimed, or to be tried later, is left alone."""
     stage.finished("a", callback_url="https://example.com/")
     sweeper_of(tools).sweep()
@@ -130,14 +121,14 @@ def test_one_sweeps_one_watches_and_the_others_rest(stage: Stage, tools: Tools) 
     stage.clock.advance(20)
     for process in processes:
         process.take_turn()
-        assert tools.dispatcher.job_ids == ["a"], "told again by the first alone"
+        assert tools.dispatcher.job_ids == ["a"], "sent again by the first alone"
         stage.clock.advance(1)
     assert watched_at(stage) == stage.clock.now - 3, "by the second, and by nobody after it"
     assert all(0 < stage.server.pttl(key) <= 72_000 for key in (LOCK_KEY, DEPUTY_KEY))
 
 
 def test_a_deputy_takes_over(stage: Stage, tools: Tools) -> None:
-    """The next look of whoever lives finds a lock that has run out; the deputy's own part falls to another."""
+    """A living process finds at its next look that the lock has run out; another one becomes the deputy."""
     tools.sweep_seconds = UNHURRIED
     gone, deputy, third = sweeper_of(tools), sweeper_of(tools), sweeper_of(tools)
     gone.take_turn()
@@ -165,7 +156,7 @@ def test_a_run_that_nobody_looked_at_in_time_is_looked_at(tools: Tools) -> None:
 
 
 def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools) -> None:
-    """What was mended is counted, and written by the timer of whoever counted it, at its end too."""
+    """The process that mends counts repairs, and its timer writes them, at its end too."""
     stage.open("a", deadline_seconds=60)
     stage.clock.advance(100)
     sweeper = sweeper_of(tools)
@@ -177,7 +168,7 @@ def test_counts_are_kept_by_every_process(stage: Stage, tools: Tools) -> None:
 
 
 def test_counts_that_can_not_be_kept_stop_no_sweep(stage: Stage, tools: Tools) -> None:
-    """A key in the way is told of, and the counts stay for another time."""
+    """A key in the way is logged, and the counts stay for another time."""
     tools.tally.count(ACCOUNT, REPAIRS, "deadline")
     stage.server.set(metrics_key(ACCOUNT), "no hash")
     with capture_logs() as logs:
@@ -189,5 +180,5 @@ def test_counts_that_can_not_be_kept_stop_no_sweep(stage: Stage, tools: Tools) -
 
 
 def watched_at(stage: Stage) -> float:
-    """When somebody last looked at the account."""
+    """When a process last looked at the account."""
     return float(str(stage.server.hget(f"{prefix(ACCOUNT)}account", "swept_at")))

@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
-
 from bide.contract import FailureCode
 from bide.ledger import Record, Verb
 from bide.ledger.records import encode_media
@@ -17,7 +15,7 @@ from tasks.steps.store import BAD_MEDIA_TRIES, store
 from tests.contract.ledger_stage import ACCOUNT, Stage, taken
 from tests.contract.test_media import PNG
 from tests.media import picture
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command
 from tests.unit.store_hands import Hands
 from tests.unit.test_many_outputs import media
 from workers.io.media import Fetched, from_bytes
@@ -58,12 +56,6 @@ def read(stage: Stage) -> Record:
     record = stage.ledger.jobs.read(ACCOUNT, "a")
     assert record is not None
     return record
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """A ledger in memory, which commands find, too."""
-    return memory_stage()
 
 
 def test_what_can_not_be_judged_is_stored_with_a_warning(stage: Stage) -> None:

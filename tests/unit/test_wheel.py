@@ -36,7 +36,7 @@ def build(folder: Path) -> Path:
 
 
 def test_wheel_holds_the_library_alone(tmp_path: Path) -> None:
-    """The wheel has `bide` with its Lua moves and its type marker, and nothing of the application."""
+    """The wheel has `bide` with its Lua scripts and its type marker, and nothing of the application."""
     wheel = build(tmp_path)
     names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     assert all(name.startswith("bide/") for name in names)

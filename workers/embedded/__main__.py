@@ -18,9 +18,9 @@ def main() -> int:
     demo.add_argument("--keep", action="store_true", help="keep running after the demo, until Ctrl-C")
     asked = parser.parse_args()
     # Imported here: until a run listens to signals, Ctrl-C just ends this process.
-    from workers.embedded.demo import demo as demo_body  # noqa: PLC0415
-    from workers.embedded.runs import run  # noqa: PLC0415
-    from workers.embedded.up import up as up_body  # noqa: PLC0415
+    from workers.embedded.demo import demo as demo_body  # noqa: PLC0415 - Ctrl-C while it is loaded needs no traceback
+    from workers.embedded.runs import run  # noqa: PLC0415 - Ctrl-C while it is loaded needs no traceback
+    from workers.embedded.up import up as up_body  # noqa: PLC0415 - Ctrl-C while it is loaded needs no traceback
 
     body = partial(demo_body, keep=asked.keep) if asked.command == "demo" else up_body
     return run(Path.cwd(), asked.command, body)

@@ -71,7 +71,7 @@ def count_messages(queues: Sequence[str]) -> int:
 
 def check_beat() -> str:
     """A line about beat, which has turned while its lock lives; raises `UnhealthyError`."""
-    from config.settings import settings  # noqa: PLC0415 - as above
+    from config.settings import settings  # noqa: PLC0415 - most checks get along without it
 
     def ask(server: Any) -> int:
         server.set(PROBE_KEY, "", xx=True)  # a beat with the lock can do nothing where this is refused
@@ -85,28 +85,28 @@ def check_beat() -> str:
 
 def check_flower() -> str:
     """A line about Flower, which answers; raises `UnhealthyError`."""
-    from config.settings import settings  # noqa: PLC0415 - as above
+    from config.settings import settings  # noqa: PLC0415 - most checks get along without it
 
     return _check_web("Flower", settings().flower.address, settings().flower.port, "healthcheck")
 
 
 def check_metrics() -> str:
     """A line about the exporter, which answers; raises `UnhealthyError`."""
-    from config.settings import settings  # noqa: PLC0415 - as above
+    from config.settings import settings  # noqa: PLC0415 - most checks get along without it
 
     return _check_web("the exporter", settings().metrics.address, settings().metrics.port, "healthz")
 
 
 def check_pages() -> str:
     """A line about the pages for people, which answer; raises `UnhealthyError`."""
-    from config.settings import settings  # noqa: PLC0415 - as above
+    from config.settings import settings  # noqa: PLC0415 - slow to import, and --help does not need it
 
     return _check_web("the pages", settings().pages.address, settings().pages.port, "healthz")
 
 
 def check_hooks() -> str:
     """A line about the endpoint for providers, which answers; raises `UnhealthyError`."""
-    from config.settings import settings  # noqa: PLC0415 - as above
+    from config.settings import settings  # noqa: PLC0415 - most checks get along without it
 
     return _check_web("the endpoint", settings().hooks.address, settings().hooks.port, "healthz")
 
@@ -125,13 +125,13 @@ def _check_web(name: str, address: str, port: int, path: str) -> str:
 
 
 def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
-    import redis  # noqa: PLC0415 - as above
-    from redis.backoff import NoBackoff  # noqa: PLC0415 - as above
-    from redis.retry import Retry  # noqa: PLC0415 - as above
+    import redis  # noqa: PLC0415 - slow to import, and only these checks need it
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - slow to import, and only these checks need it
+    from redis.retry import Retry  # noqa: PLC0415 - slow to import, and only these checks need it
 
-    from bide.redis_client import connect  # noqa: PLC0415 - as above
-    from bide.redis_errors import why_away  # noqa: PLC0415 - as above
-    from config.settings import settings  # noqa: PLC0415 - as above
+    from bide.redis_client import connect  # noqa: PLC0415 - slow to import, and only these checks need it
+    from bide.redis_errors import why_away  # noqa: PLC0415 - slow to import, and only these checks need it
+    from config.settings import settings  # noqa: PLC0415 - most checks get along without it
 
     times = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
     try:
@@ -143,9 +143,9 @@ def _ask_redis(url: str, ask: Callable[[Any], T]) -> T:
 
 def _count_by_kombu(queues: Sequence[str]) -> int:
     """How many messages are in queues of any broker that kombu knows; slower, since Celery has to be imported."""
-    from kombu.exceptions import OperationalError  # noqa: PLC0415 - as above
+    from kombu.exceptions import OperationalError  # noqa: PLC0415 - slow to import, and only these checks need it
 
-    from workers.app import app  # noqa: PLC0415 - as above
+    from workers.app import app  # noqa: PLC0415 - slow to import, and only these checks need it
 
     try:
         with app.connection_for_read() as connection:

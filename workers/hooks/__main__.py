@@ -70,7 +70,7 @@ def _connect(settings: Settings) -> redis.Redis:
 
 def _handler(settings: Settings, server: redis.Redis) -> Handler:
     from workers.app import app  # noqa: PLC0415 - slow to import, and only now is it sure that it is needed
-    from workers.services.dispatcher import Dispatcher  # noqa: PLC0415 - slow to import, too
+    from workers.services.dispatcher import Dispatcher  # noqa: PLC0415 - slow to import, and only now is it sure that it is needed
 
     return Handler(
         Ledger(server),

@@ -58,7 +58,7 @@ class Door:
         self._most = most or most_connections()
         self._guests: dict[asyncio.BaseProtocol, Guest] = {}
         self._turned_away = 0
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     async def serve(self, listeners: Iterable[socket.socket]) -> None:
         """Accept connections until canceled."""
@@ -90,7 +90,7 @@ class Door:
 
     def _close_one(self) -> bool:
         """Close the oldest idle connection of the peer that has most of them; False where there is none."""
-        self._tell()
+        self._log()
         idle = [(each, guest) for each, guest in self._guests.items() if each not in self._busy]
         if not idle:
             return False
@@ -100,13 +100,13 @@ class Door:
         guest.transport.abort()
         return True
 
-    def _tell(self) -> None:
+    def _log(self) -> None:
         """One line now and then: a flood fills no disk."""
         self._turned_away += 1
         now = time.monotonic()
-        if now - self._told_at >= LOG_SECONDS:
+        if now - self._logged_at >= LOG_SECONDS:
             log.warning("hook.crowded", connections=len(self._guests), most=self._most, closed=self._turned_away)
-            self._told_at, self._turned_away = now, 0
+            self._logged_at, self._turned_away = now, 0
 
 
 def listen(address: str, port: int) -> list[socket.socket]:

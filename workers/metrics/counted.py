@@ -31,7 +31,7 @@ class Counter:
         return f"{self.name}:{value if value in self.values or not self.label else OTHER}"
 
     def counts(self, fields: Mapping[str, str]) -> dict[str, int]:
-        """From an account's hash: label values and their counts, zeros too, so that a rate sees the first one."""
+        """Label values and their counts in an account's hash, zeros too, so that a rate sees the first one."""
         values = (*self.values, OTHER) if self.label else ("",)
         return {value: int(fields.get(self.field(value)) or 0) for value in values}
 
@@ -53,7 +53,7 @@ class Histogram:
         return added
 
     def buckets(self, fields: Mapping[str, str]) -> tuple[list[tuple[str, float]], float]:
-        """From an account's hash: cumulative counts by upper bound, as Prometheus has them, and the sum."""
+        """Cumulative counts by upper bound in an account's hash, as Prometheus has them, and the sum."""
         total, found = 0, list[tuple[str, float]]()
         for at, bound in enumerate((*map(str, self.bounds), "+Inf")):
             total += int(fields.get(f"{self.name}:{at}") or 0)

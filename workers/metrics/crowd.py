@@ -30,7 +30,7 @@ class Crowd:
         self._silent: dict[socket.socket, float] = {}
         self._heard: dict[socket.socket, float] = {}
         self._closed = 0
-        self._told_at = float("-inf")
+        self._logged_at = float("-inf")
 
     def add(self, connection: socket.socket) -> None:
         """A connection was accepted; where there are too many another one is closed."""
@@ -56,13 +56,13 @@ class Crowd:
         with self._lock:
             connections = self._silent or self._heard
             self._close([next(iter(connections))] if connections else [])
-            self._tell()
+            self._log()
 
     def close_old(self) -> None:
         """Close those that have been there for too long."""
         until = time.monotonic() - LONGEST_SECONDS
         with self._lock:
-            self._close([one for held in (self._silent, self._heard) for one, since in held.items() if since < until])
+            self._close([one for each in (self._silent, self._heard) for one, since in each.items() if since < until])
 
     def _close(self, connections: list[socket.socket]) -> None:
         for connection in connections:
@@ -71,10 +71,10 @@ class Crowd:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def _tell(self) -> None:
+    def _log(self) -> None:
         """One line now and then: a flood fills no disk."""
         self._closed += 1
         now = time.monotonic()
-        if now - self._told_at >= LOG_SECONDS:
+        if now - self._logged_at >= LOG_SECONDS:
             log.warning("metrics.crowded", most=MOST_CONNECTIONS, closed=self._closed)
-            self._told_at, self._closed = now, 0
+            self._logged_at, self._closed = now, 0

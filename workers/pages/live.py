@@ -109,7 +109,7 @@ class Live:
                 self._watching.cancel()
 
     async def _watch(self) -> None:
-        """Look while anybody listens. What is the same as at the last look is not told."""
+        """Look while anybody listens. What is the same as at the last look is not sent."""
         before: Signs = {}
         while True:
             try:
@@ -132,7 +132,7 @@ class Live:
 
 
 class _Listener:
-    """One browser: what it has not been told yet."""
+    """One browser, and the subjects that it has not heard of yet."""
 
     def __init__(self) -> None:
         self._subjects: set[str] = set()
@@ -140,12 +140,12 @@ class _Listener:
         self._ended = False
 
     def tell(self, subjects: set[str]) -> None:
-        """Have these subjects told, together with those that wait."""
+        """Send these subjects, together with those that wait."""
         self._subjects |= subjects
         self._something.set()
 
     def end(self) -> None:
-        """Have it told no more."""
+        """Send it nothing more."""
         self._ended = True
         self._something.set()
 

@@ -88,7 +88,7 @@ class Thumbnails:
 
     def _tell(self, fields: dict[str, Any]) -> None:
         assert self._process is not None  # noqa: S101 - the caller has started it
-        assert self._process.stdin is not None  # noqa: S101 - as above
+        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
         self._process.stdin.write(json.dumps(fields).encode() + b"\n")
 
     def _again(self, uri: str) -> bytes | None:

@@ -75,7 +75,7 @@ class Dispatcher:
                 )
         except (OperationalError, OSError) as error:
             log.warning("dispatch.failed", reason=type(error).__name__, run=run_id)
-        except Exception:  # as above
+        except Exception:  # kombu breaks where its connection is closed under it; the sweeper asks again
             log.exception("dispatch.broke", run=run_id)
 
     def _resume_all(self, producer: Any, hints: Sequence[Hint]) -> None:

@@ -55,7 +55,7 @@ class EventLoop:
             left -= len(batch)
             yield batch
             if not batch and running.done():
-                running.result()  # raises what broke the rule above
+                running.result()  # raises what `work` raised against the rule
                 return
 
     def stop(self) -> None:

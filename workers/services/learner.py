@@ -25,7 +25,7 @@ log = structlog.get_logger()
 REFRESH_SECONDS = 10.0
 
 #: The most jobs that are learned from at once, drawn by lot, and how many more each second: others of the same moment
-#: would tell little, and push out what earlier ones told. Of jobs that began together the short ones end first.
+#: would add little, and push out what earlier ones taught. Of jobs that began together the short ones end first.
 MOST_JOBS, JOBS_PER_SECOND = 32, 16.0
 
 #: How often a write that a faster process was ahead of is tried again.
@@ -168,10 +168,10 @@ class Learner:
                     each.after_seconds, each.by_seconds, estimate_seconds=each.estimate_seconds
                 )
             changes.append((operation, before, duration_model.to_text()))
-        held = self._ledger.accounts.learn(name, changes)
-        for (operation, _, _), text in zip(changes, held, strict=True):
+        written = self._ledger.accounts.learn(name, changes)
+        for (operation, _, _), text in zip(changes, written, strict=True):
             _take(known, operation, text)
-        return {change[0]: news[change[0]] for change, text in zip(changes, held, strict=True) if text != change[2]}
+        return {change[0]: news[change[0]] for change, text in zip(changes, written, strict=True) if text != change[2]}
 
 
 def _take(known: _Account, operation: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Keeps the leases and claims of a process alive while it works on them, from a thread that no step can hold up."""
+"""Keeps the leases and claims of a process alive while it works on them, from a thread that no step can delay."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ class Lease:
 
 
 class LeaseKeeper:
-    """Renews all that is held three times within a lease's length."""
+    """Renews each lease and claim three times within a lease's length."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._held: dict[str, Lease] = {}
+        self._leases: dict[str, Lease] = {}
         self._claims: list[tuple[AccountName, set[str]]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
         self._thread.start()
 
     @contextmanager
-    def holding(self, record: Record, token: str) -> Iterator[Lease]:
-        """Hold the lease that `Ledger.step` gave, for as long as the block runs."""
-        lease = self._held[token] = Lease(record.account, record.job_id, token)
+    def renewing(self, record: Record, token: str) -> Iterator[Lease]:
+        """Renew the lease that `jobs.step` gave, for as long as the block runs."""
+        lease = self._leases[token] = Lease(record.account, record.job_id, token)
         try:
             yield lease
         finally:
-            del self._held[token]
+            del self._leases[token]
 
     @contextmanager
     def claiming(self, account: AccountName, job_ids: set[str]) -> Iterator[None]:
-        """Keep the claims that `Ledger.claim` gave; an id is taken out of the set before its poll is recorded."""
+        """Renew the claims that `polls.claim` gave; an id is taken out of the set before its poll is recorded."""
         self._claims.append((account, job_ids))
         try:
             yield
@@ -58,7 +58,7 @@ class LeaseKeeper:
             self._claims.remove((account, job_ids))
 
     def stop(self) -> None:
-        """End the thread; what is held runs out by itself."""
+        """End the thread; leases and claims run out by themselves."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -67,7 +67,7 @@ class LeaseKeeper:
 
     def _renew(self) -> None:
         by_account: dict[AccountName, list[Lease]] = defaultdict(list)
-        for lease in list(self._held.values()):
+        for lease in list(self._leases.values()):
             by_account[lease.account].append(lease)
         for account, leases in by_account.items():
             with _going_on(account):

@@ -1,10 +1,10 @@
 """The receivers of callbacks: how many attempts a host may have under way, and when a callback without a place is due.
 
-An attempt passes gates: its host's, its domain's, its share's and the process's. Half of all places are for hosts that
-answered quickly several times in a row. Hosts that do not answer can't take these.
+An attempt counts under several limits: its host's, its domain's, its share's and the process's. Half of all places are
+for hosts that answered quickly several times in a row. Hosts that do not answer can't take these.
 
 No history proves that the next attempt is quick too. So only some attempts at quick hosts have the whole time-out, and
-the others end after `QUICK_SECONDS`. Attempts that take longer therefore never hold all places.
+the others end after `QUICK_SECONDS`. Attempts that take longer therefore never take all places.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ MOST_AT_ONCE, MOST_UNPROVEN, MOST_STUCK = 256, 128, 32
 #: The attempts at quick hosts that have the whole time-out. With `MOST_UNPROVEN` they must stay below `MOST_AT_ONCE`.
 MOST_PATIENT = 96
 
-#: The same for one host: at first, and when it has answered time and again; one that timed out has a single place.
+#: The attempts at one host: at first, and when it has answered time and again; one that timed out has a single place.
 FIRST_PLACES, MOST_PLACES = 4, 32
 
-#: The same for one domain, whose ports and sub-domains cost nothing: for hosts not known to answer, and for all.
+#: The attempts at one domain, whose ports and sub-domains cost nothing: for hosts not known to answer, and for all.
 MOST_OF_DOMAIN, MOST_OF_QUICK_DOMAIN = 64, 96
 
 #: How many quick answers in a row make a host a quick one.
 QUICK_ANSWERS = 3
 
 #: A receiver that takes longer is not quick, nor is one that timed out less than so long ago [seconds].
-QUICK_SECONDS, DOUBTFUL_SECONDS = 2.0, 60.0
+QUICK_SECONDS, UNPROVEN_SECONDS = 2.0, 60.0
 
 #: How soon a callback that found no place is looked at again, at least and at most [seconds].
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 5.0
@@ -59,8 +59,8 @@ class Share(Enum):
 
 
 @dataclass
-class Gate:
-    """Lets `most` attempts be under way at once; those it turns away come again one after the other."""
+class Limit:
+    """Lets `most` attempts be under way at once; further ones are turned away, and come again one after the other."""
 
     most: int
     under_way: int = 0
@@ -80,20 +80,20 @@ class Gate:
         return self.turn_at - now
 
 
-class Domain(Gate):
+class Domain(Limit):
     """All hosts of one owner, and the part of its places that hosts not known to answer may take."""
 
     def __init__(self) -> None:
         super().__init__(MOST_OF_QUICK_DOMAIN)
-        self.unproven = Gate(MOST_OF_DOMAIN)
+        self.unproven = Limit(MOST_OF_DOMAIN)
 
 
-class Host(Gate):
+class Host(Limit):
     """One receiver: each answer gives it a place more, a time-out takes all but one."""
 
     def __init__(self) -> None:
         super().__init__(FIRST_PLACES)
-        self._share, self._quick_answers, self._doubtful_until = Share.UNPROVEN, 0, 0.0
+        self._share, self._quick_answers, self._unproven_until = Share.UNPROVEN, 0, 0.0
         #: Its attempts under way, oldest first.
         self.places: dict[Place, None] = {}
 
@@ -110,24 +110,24 @@ class Host(Gate):
         elif answered:
             self._quick_answers += 1
         if seconds > quick_seconds and not answered:
-            self._share, self.most, self._doubtful_until = Share.STUCK, 1, now + DOUBTFUL_SECONDS
+            self._share, self.most, self._unproven_until = Share.STUCK, 1, now + UNPROVEN_SECONDS
             return
         if self._share is Share.STUCK:
             self.turn_at = now
-        quick = self._quick_answers >= QUICK_ANSWERS and now >= self._doubtful_until
+        quick = self._quick_answers >= QUICK_ANSWERS and now >= self._unproven_until
         self._share = Share.QUICK if quick else Share.UNPROVEN
         self.most = min(self.most + 1, MOST_PLACES)
 
 
-G = TypeVar("G", bound=Gate)
+G = TypeVar("G", bound=Limit)
 
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A place that an attempt has taken, at every gate that it passed."""
+    """A place that an attempt has taken, under each of its limits."""
 
     host: Host
-    gates: tuple[Gate, ...]
+    limits: tuple[Limit, ...]
     began: float
     #: The longest that the attempt may take.
     total_seconds: float
@@ -139,8 +139,8 @@ class Receivers:
     def __init__(self, *, timeout_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._timeout_seconds, self._clock = timeout_seconds, clock
         self._quick_seconds = min(QUICK_SECONDS, timeout_seconds / 2)
-        self._all, self._patient = Gate(MOST_AT_ONCE), Gate(MOST_PATIENT)
-        self._unproven, self._stuck = Gate(MOST_UNPROVEN), Gate(MOST_STUCK)
+        self._all, self._patient = Limit(MOST_AT_ONCE), Limit(MOST_PATIENT)
+        self._unproven, self._stuck = Limit(MOST_UNPROVEN), Limit(MOST_STUCK)
         self._hosts: OrderedDict[str, Host] = OrderedDict()
         self._domains: OrderedDict[str, Domain] = OrderedDict()
 
@@ -151,44 +151,44 @@ class Receivers:
 
     def pause_seconds(self, name: str) -> float | None:
         """Where no attempt at a host can begin: when to come again [seconds from now]; else None."""
-        for gate in self._gates(name):
-            if gate.full:
-                return gate.pause_seconds(self._clock())
+        for limit in self._limits(name):
+            if limit.full:
+                return limit.pause_seconds(self._clock())
         return None
 
     def enter(self, name: str) -> Place:
         """Take a place for an attempt at a host that has one."""
-        host, gates, total_seconds = self._host(name), self._gates(name), self._timeout_seconds
+        host, limits, total_seconds = self._host(name), self._limits(name), self._timeout_seconds
         if self._share(host) is Share.QUICK:
             if self._patient.full:
                 total_seconds = self._quick_seconds
             else:
-                gates = (*gates, self._patient)
-        for gate in gates:
-            gate.under_way += 1
-        place = Place(host, gates, self._clock(), total_seconds)
+                limits = (*limits, self._patient)
+        for limit in limits:
+            limit.under_way += 1
+        place = Place(host, limits, self._clock(), total_seconds)
         host.places[place] = None
         return place
 
     def leave(self, place: Place, seconds: float, *, answered: bool) -> None:
         """The attempt has ended, after so long, with an answer or without."""
-        for gate in place.gates:
-            gate.under_way -= 1
-            gate.seconds = seconds
+        for limit in place.limits:
+            limit.under_way -= 1
+            limit.seconds = seconds
         del place.host.places[place]
         place.host.learn(seconds, answered=answered, quick_seconds=self._quick_seconds, now=self._clock())
 
     def _host(self, name: str) -> Host:
         return _of(self._hosts, name, Host)
 
-    def _gates(self, name: str) -> tuple[Gate, ...]:
-        """What an attempt at a host has to pass."""
+    def _limits(self, name: str) -> tuple[Limit, ...]:
+        """The limits of an attempt at a host."""
         host, domain = self._host(name), _of(self._domains, domain_of(name), Domain)
         share = self._share(host)
         if share is Share.QUICK:
             return host, domain, self._all
-        doubtful = (self._stuck, self._unproven) if share is Share.STUCK else (self._unproven,)
-        return host, domain.unproven, domain, *doubtful, self._all
+        of_share = (self._stuck, self._unproven) if share is Share.STUCK else (self._unproven,)
+        return host, domain.unproven, domain, *of_share, self._all
 
     def _share(self, host: Host) -> Share:
         return host.share(quick_seconds=self._quick_seconds, now=self._clock())
@@ -229,11 +229,11 @@ def _is_ip(host: str) -> bool:
 
 
 def _of(known: OrderedDict[str, G], name: str, make: Callable[[], G]) -> G:
-    """The gate of a name; the one idle for the longest is forgotten where there are too many."""
+    """The limit of a name; of too many, the one that is idle for the longest is forgotten."""
     found = known.get(name)
     if found is None:
         found = known[name] = make()
-        idle = (each for each, gate in known.items() if not gate.under_way and gate is not found)
+        idle = (each for each, limit in known.items() if not limit.under_way and limit is not found)
         if len(known) > MOST_HOSTS and (forgotten := next(idle, None)) is not None:
             del known[forgotten]
     known.move_to_end(name)

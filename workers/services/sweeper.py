@@ -37,7 +37,7 @@ PAGE, MOST_PAGES = 200, 20
 #: The most jobs that one line names of each kind of repair.
 MOST_NAMED = 50
 
-#: How long the lock outlives its holder, in sweeps: with a look at it every half, a dead one is replaced within 1.7.
+#: How long the lock outlives its owner, in sweeps: with a look at it every half, a dead one is replaced within 1.7.
 LOCK_SWEEPS = 1.2
 
 #: A queue of steps with no more messages than these is empty again within seconds.
@@ -75,9 +75,9 @@ class Sweeper:
 
     def take_turn(self) -> None:
         """Do this process's part: sweep, watch, or rest."""
-        if self._holds(LOCK_KEY):
+        if self._has(LOCK_KEY):
             self.sweep()
-        elif self._holds(DEPUTY_KEY):
+        elif self._has(DEPUTY_KEY):
             self.watch()
 
     def sweep(self) -> int:
@@ -144,7 +144,7 @@ class Sweeper:
         if kind in ("crashed", "deadline"):
             self._tally.count(account, FAILED_JOBS, kind)
 
-    def _holds(self, key: str) -> bool:
+    def _has(self, key: str) -> bool:
         """Take or keep a part; it outlives this turn, so that the same process goes on."""
         server, milliseconds = self._ledger.server, int(LOCK_SWEEPS * self._seconds * 1000)
         if server.set(key, self._name, nx=True, px=milliseconds):

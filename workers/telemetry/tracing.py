@@ -54,7 +54,7 @@ class Tracing:
         register_secrets(part for name in SECRETS for part in _values(environ.get(name, "")))
         try:
             from workers.telemetry.otel import provider_from  # noqa: PLC0415 - optional, and slow to import
-            from workers.telemetry.spans import Spans  # noqa: PLC0415 - as above
+            from workers.telemetry.spans import Spans  # noqa: PLC0415 - it needs the optional packages
 
             self.spans = Spans(provider_from(environ), polls_of=self._polls_of)
         except ImportError as error:

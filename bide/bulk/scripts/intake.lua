@@ -2,8 +2,8 @@
 -- Arguments: `token` of the process, `seconds` for which it is taken for alive.
 -- Reply: 1, or 0 where another is at it.
 local INTAKE = PREFIX .. 'intake'
-local held = redis.call('GET', INTAKE)
-if held and held ~= token then return 0 end
+local owner = redis.call('GET', INTAKE)
+if owner and owner ~= token then return 0 end
 if seconds > 0 then
   redis.call('SET', INTAKE, token, 'PX', math.ceil(1000 * seconds))
 else

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Sequence
 
-import redis
-
 from tests.faults.chaos.contenders import CallerAnswer, Contender
+from tests.faults.chaos.reader import Reader
 
 #: Between two reads [seconds].
 READ_SECONDS = 0.5
@@ -23,9 +21,7 @@ class Answers:
         self.by_name: dict[str, CallerAnswer] = {}
         #: When each answer was first seen [seconds since the epoch].
         self.seen_at: dict[str, float] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="answers", daemon=True)
-        self._thread.start()
+        self._reader = Reader("answers", self._read, every_seconds=READ_SECONDS)
 
     def wait(self, *, patience_seconds: float) -> None:
         """Returns when every caller has an answer, or no further one came for so long."""
@@ -36,16 +32,11 @@ class Answers:
                 number, until = len(self.by_name), time.monotonic() + patience_seconds
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._reader.stop()
 
-    def _run(self) -> None:
-        while not self._stop.wait(READ_SECONDS):
-            try:
-                found = self._contender.answers(self._missing)
-            except redis.RedisError:
-                continue
-            now = time.time()
-            self.by_name |= found
-            self.seen_at |= dict.fromkeys(found, now)
-            self._missing = [name for name in self._missing if name not in found]
+    def _read(self) -> None:
+        found = self._contender.answers(self._missing)
+        now = time.time()
+        self.by_name |= found
+        self.seen_at |= dict.fromkeys(found, now)
+        self._missing = [name for name in self._missing if name not in found]

@@ -113,7 +113,7 @@ class Plain(Contender):
     """A `self.retry` chain for each job, with Celery's own settings."""
 
     name, settings = "naive", "default"
-    #: Named as bide's are, so that the same plan strikes them; each submits, polls and stores.
+    #: Named as bide's are, so that one plan serves both; each process submits, polls and stores.
     processes = Bide.processes
     queues = ("plain",)
 

@@ -18,9 +18,9 @@ ANY_PROCESS, ANY_WORKER, ANY_HOST = "any process", "any worker", "any host"
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of event: what it strikes, how often compared with others, and how long it lasts [seconds]."""
+    """One kind of event: its target, how often compared with others, and how long it lasts [seconds]."""
 
-    strikes: str
+    target: str
     weight: float
     shortest_seconds: float = 0.0
     longest_seconds: float = 0.0
@@ -81,7 +81,7 @@ def draw(
 ) -> list[Event]:
     """The plan of a seed: each kind once where there is time, then at random by weight.
 
-    What strikes the same thing never overlaps. `processes` are the names of workers and pollers; the first of each is
+    Events with one target never overlap. `processes` are the names of workers and pollers; the first of each is
     the one whose clock jumps. Kinds that no target is there for are left out.
     """
     random = Random(seed)
@@ -105,9 +105,9 @@ def draw(
 
 
 def _targets(kind: str, processes: Sequence[str], hosts: Sequence[str]) -> list[str]:
-    strikes = KINDS[kind].strikes
-    if strikes == ANY_PROCESS:
+    target = KINDS[kind].target
+    if target == ANY_PROCESS:
         return list(processes)
-    if strikes == ANY_HOST:
+    if target == ANY_HOST:
         return list(hosts)
-    return [strikes]
+    return [target]

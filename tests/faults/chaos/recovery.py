@@ -13,6 +13,7 @@ import redis
 
 from bide.ledger import AccountName
 from bide.ledger.keys import prefix
+from tests.faults.chaos.reader import Reader
 from tests.faults.chaos.stage import ACCOUNTS, Stage
 
 #: Between two reads [seconds].
@@ -35,8 +36,8 @@ class JobView:
 
     fields: tuple[str | None, ...]
     lease: float | None
-    #: The copies of the job's message that some worker holds.
-    held: frozenset[str] = frozenset()
+    #: The copies of the job's message that are unacked.
+    unacked: frozenset[str] = frozenset()
 
     @property
     def token(self) -> str:
@@ -57,7 +58,7 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Moved:
+class Resumed:
     """A job in the hands of a killed process, and how long after the kill another process went on with it [seconds]."""
 
     process: str
@@ -69,17 +70,16 @@ class Moved:
 
 
 class Recovery:
-    """Call `killed` at each kill; `moved` and `waiting` hold what became of the jobs."""
+    """Call `killed` at each kill; `resumed` and `waiting` are what became of the jobs."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
         self._watched: list[Watched] = []
-        self.moved: list[Moved] = []
+        self.resumed: list[Resumed] = []
         #: When Redis was last heard to be away or to hang, on the monotonic clock.
         self._away_at = float("-inf")
-        self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
-        self._thread.start()
+        self._reader = Reader("recovery", self._read, every_seconds=READ_SECONDS)
 
     def killed(self, process: str, *, kill: Callable[[], None]) -> None:
         """Read what a stopped process may have in hand, and kill it."""
@@ -99,31 +99,26 @@ class Recovery:
 
     @property
     def waiting(self) -> list[Watched]:
-        """What has not moved yet."""
+        """The jobs that no process has gone on with yet."""
         return [one for one in self._watched if one.in_hand]
 
     def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._reader.stop()
 
-    def _run(self) -> None:
-        while not self._stop.wait(READ_SECONDS):
-            try:
-                with self._lock, self._stage.server() as server:
-                    self._read(server)
-            except redis.RedisError:
-                continue
+    def _read(self) -> None:
+        with self._lock, self._stage.server() as server:
+            self._compare(server)
 
-    def _read(self, server: redis.Redis) -> None:
+    def _compare(self, server: redis.Redis) -> None:
         if not self._watched:
             return
-        held = _held(server)
+        unacked = _unacked(server)
         now, still = time.monotonic(), []
-        for one, state in zip(self._watched, _states(server, self._watched, held), strict=True):
+        for one, state in zip(self._watched, _states(server, self._watched, unacked), strict=True):
             seconds = now - one.killed_at
-            if one.in_hand and _has_moved(one, state):
+            if one.in_hand and _has_resumed(one, state):
                 away = self._away_at > one.killed_at - AWAY_BEFORE_SECONDS
-                self.moved.append(Moved(one.process, one.job_id, one.what, round(seconds, 2), away))
+                self.resumed.append(Resumed(one.process, one.job_id, one.what, round(seconds, 2), away))
             elif one.in_hand or not _is_anothers(one, state):
                 one.in_hand = one.in_hand or seconds > UNCHANGED_SECONDS
                 still.append(one)
@@ -132,62 +127,62 @@ class Recovery:
 
 def _in_hand(server: redis.Redis, process: str) -> Iterator[tuple[AccountName, str, str, JobView]]:
     """Jobs that a process may have in hand: (account, job id, what of it, its state)."""
-    held, now = _held(server), time.time()
+    unacked, now = _unacked(server), time.time()
     poller = process.startswith("poller")
     for provider, account in ACCOUNTS.items():
         name = AccountName(provider, account)
         clock: Any = server.zrange(prefix(name) + ("due" if poller else "lease"), 0, -1, withscores=True)
         for job_id, score in clock:
-            state = _state(server, name, job_id, held)
+            state = _state(server, name, job_id, unacked)
             if not poller and state.lease is None:  # off the clock since it was read: nothing is left to do
                 continue
             if poller and (score < now or score > now + CLAIMED_SECONDS):
                 yield name, job_id, "poll", state
             elif not poller and state.token:
                 yield name, job_id, "step", state
-            elif not poller and state.held:
+            elif not poller and state.unacked:
                 yield name, job_id, "message", state
 
 
 _FIELDS = ("state", "token", "polls", "answered")
 
 
-def _state(server: redis.Redis, name: AccountName, job_id: str, held: dict[str, frozenset[str]]) -> JobView:
+def _state(server: redis.Redis, name: AccountName, job_id: str, unacked: dict[str, frozenset[str]]) -> JobView:
     fields: Any = server.hmget(f"{prefix(name)}job:{job_id}", *_FIELDS)
     lease: Any = server.zscore(f"{prefix(name)}lease", job_id)
-    return JobView(tuple(fields), lease, held.get(job_id, frozenset()))
+    return JobView(tuple(fields), lease, unacked.get(job_id, frozenset()))
 
 
-def _states(server: redis.Redis, watched: list[Watched], held: dict[str, frozenset[str]]) -> Iterator[JobView]:
+def _states(server: redis.Redis, watched: list[Watched], unacked: dict[str, frozenset[str]]) -> Iterator[JobView]:
     pipeline = server.pipeline(transaction=False)
     for one in watched:
         pipeline.hmget(f"{prefix(one.account)}job:{one.job_id}", *_FIELDS)
         pipeline.zscore(f"{prefix(one.account)}lease", one.job_id)
     replies = pipeline.execute()
     for one, fields, lease in zip(watched, replies[::2], replies[1::2], strict=True):
-        yield JobView(tuple(fields), lease, held.get(one.job_id, frozenset()))
+        yield JobView(tuple(fields), lease, unacked.get(one.job_id, frozenset()))
 
 
-def _held(server: redis.Redis) -> dict[str, frozenset[str]]:
-    """The messages that workers hold unacknowledged, by job: their delivery tags."""
-    held: dict[str, frozenset[str]] = {}
+def _unacked(server: redis.Redis) -> dict[str, frozenset[str]]:
+    """The unacked messages by job: their delivery tags."""
+    unacked: dict[str, frozenset[str]] = {}
     entries: Any = server.hgetall("unacked")
     for tag, entry in entries.items():
         job_id = json.loads(entry)[0]["headers"].get("id", "")
-        held[job_id] = held.get(job_id, frozenset()) | {tag}
-    return held
+        unacked[job_id] = unacked.get(job_id, frozenset()) | {tag}
+    return unacked
 
 
 def _is_anothers(one: Watched, now: JobView) -> bool:
     """A living process had it: it went on, or was renewed, before another process could take it over."""
-    if _has_moved(one, now):
+    if _has_resumed(one, now):
         return True
     if one.what == "step":
         return now.lease != one.before.lease
-    return one.what == "message" and not one.before.held & now.held
+    return one.what == "message" and not one.before.unacked & now.unacked
 
 
-def _has_moved(one: Watched, now: JobView) -> bool:
+def _has_resumed(one: Watched, now: JobView) -> bool:
     """Whether another process has taken the job up: a new lease, another state, another poll."""
     state, token, polls, answered = now.fields
     before_state, before_token, before_polls, before_answered = one.before.fields

@@ -20,6 +20,7 @@ from tests.faults.chaos.hosts import Host
 from tests.faults.chaos.proxy import Wire
 from tests.integration.object_store import ObjectStore
 from tests.integration.processes import Process, plain_environment
+from tests.integration.rig import start_servers
 from tests.integration.servers import RedisServer
 
 #: Mean time of a job at the simulated providers [seconds].
@@ -60,11 +61,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         with self._stack:
-            self._stack.callback(self.redis.kill)
-            self.redis.start()
-            self._stack.enter_context(self.sandbox)
-            self._stack.callback(self.store.process.kill)
-            self.store.process.start()
+            start_servers(self._stack, self.redis, self.sandbox, self.store)
             self.wire = self._stack.enter_context(Wire(self.redis_port, reads=True, seed=self._seed))
             self.here = Ports("127.0.0.1", self.wire.port, self.redis_port, self.store_port, self.sandbox.port)
             self._stack = self._stack.pop_all()

@@ -106,7 +106,7 @@ def spread(values: Iterable[float]) -> list[float]:
 def _recoveries(recovery: Recovery) -> dict[str, list[float]]:
     """By what was in hand, and apart from that where Redis was away meanwhile: how many, p50, p95, longest."""
     by_kind: dict[str, list[float]] = defaultdict(list)
-    for one in recovery.moved:
+    for one in recovery.resumed:
         for kind in (REDIS_AWAY,) if one.redis_was_away else (one.what, ALL):
             by_kind[kind].append(one.seconds)
     return {what: [len(seconds), *spread(seconds)] for what, seconds in by_kind.items()}

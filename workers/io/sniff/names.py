@@ -82,7 +82,7 @@ _NO_MEDIA = {
     b"\x7fELF": "a program",
 }
 
-#: Lengths of the second head of a BMP, by which it is told from other files that begin with "BM" [bytes].
+#: Lengths of the second head of a BMP, by which it differs from other files that begin with "BM" [bytes].
 _BMP_HEADS = (12, 16, 40, 52, 56, 64, 108, 124)
 
 #: How far apart the packets of MPEG-TS begin, and how many bytes may stand before each [bytes].
@@ -97,7 +97,7 @@ def form_of(head: bytes, size_bytes: int) -> Form:
         raise BadMediaError(f"neither a picture nor a video but {what}")
     if name := _not_taken(head):
         raise BadMediaError(f"{name}, which is not taken: see docs/formats.md for what is")
-    return _told_by_more(head) or _unknown(head, size_bytes)
+    return _known_by_more(head) or _unknown(head, size_bytes)
 
 
 def _signed(head: bytes) -> Form | None:
@@ -111,8 +111,8 @@ def _signed(head: bytes) -> Form | None:
     return _starting(_READ, head)
 
 
-def _told_by_more(head: bytes) -> Form | None:
-    """A format that is told by more than how it begins, or whose beginning might be that of a text."""
+def _known_by_more(head: bytes) -> Form | None:
+    """A format that is known by more than its beginning, or whose beginning might be that of a text."""
     if head[4:8] in boxed.FIRST_BOXES:
         return _boxed(head)
     if head.startswith(b"RIFF") and head[8:12] == b"WAVE":

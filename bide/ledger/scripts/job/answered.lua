@@ -16,6 +16,6 @@ elseif has_ended(state) then
   hints = follower_hints(id)
   if #hints > 0 then hinted(id, STORE_QUEUE, hint_seconds) else retire(id, retention_seconds) end
 end
--- Its end made room for others; the worker that ended it may have died before it said so.
+-- Its end made room for others; the worker that ended it may have died before its report.
 let_in(hints, max_in_flight, submits_per_second, hint_seconds, 10)
 return { hints, next_round(max_in_flight, submits_per_second), redis.call('ZCOUNT', CALLBACKS, '-inf', now) }

@@ -86,10 +86,10 @@ if request ~= '' and get(id, 'by_client') == '1' then
   set(id, 'allowed', deadline_seconds, 'deadline', deadline_stamp(number(get(id, 'created')) + deadline_seconds))
 end
 
-local held = get(id, 'token')
-if held ~= token then
+local owner = get(id, 'token')
+if owner ~= token then
   if state == 'queued' and get(id, 'parked') then line_up(id) end
-  if state == 'queued' and held == '' and submits_blocked(id) then return_to_line(id) end
+  if state == 'queued' and owner == '' and submits_blocked(id) then return_to_line(id) end
   if redis.call('ZSCORE', QUEUED, id) then
     local bulk_job = get(id, 'bulk')
     local free, opens = free_places(max_in_flight, submits_per_second, bulk_job)
@@ -100,7 +100,7 @@ if held ~= token then
     end
     admit(id, submits_per_second)
     if bulk_job then call_up(id) end
-  elseif held ~= '' or not redis.call('ZSCORE', LEASE, id) then
+  elseif owner ~= '' or not redis.call('ZSCORE', LEASE, id) then
     return { 'stale', state }
   end
   leased(id, token, lease_seconds)

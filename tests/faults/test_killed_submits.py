@@ -1,29 +1,21 @@
-"""A worker killed after the provider accepted leaves an unconfirmed job; an operator attaches it, and it comes home."""
+"""A worker killed after the provider accepted leaves an unconfirmed job, which an operator attaches."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 
 from tests.faults.counting import check_nothing_left, ends
+from tests.integration.bide_command import bide_json
 from tests.integration.caller import Caller, image, marker, succeeded
 from tests.integration.rig import Rig
-from tests.integration.test_unconfirmed import listed, told
+from tests.integration.test_unconfirmed import listed
 from tests.integration.waiting import eventually
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 
-@pytest.fixture(scope="module")
-def caller(deployment: Rig) -> Iterator[Caller]:
-    """A service that submits jobs."""
-    with Caller(deployment.redis.url) as caller:
-        yield caller
-
-
-def test_what_a_killed_worker_bought_is_brought_home(caller: Caller, rig: Rig) -> None:
-    """Killed before it heard the answer: held, listed with its candidate, attached, stored, bought once."""
+def test_what_a_killed_worker_bought_is_stored(caller: Caller, rig: Rig) -> None:
+    """A worker is killed before the answer: the job is listed with its candidate, attached, stored, and bought once."""
     marked = marker()
     rig.sandbox.order([{"fault": "accept_then_hang", "match": marked}])
     job_id = str(caller.submit(image(marked)).id)
@@ -35,7 +27,7 @@ def test_what_a_killed_worker_bought_is_brought_home(caller: Caller, rig: Rig) -
     assert one is not None
     assert purchase["id"] in [each["provider_job_id"] for each in one["candidates"]]
 
-    told(rig, "attach", job_id, purchase["id"])
+    bide_json(rig, "unconfirmed", "attach", job_id, purchase["id"])
 
     eventually(lambda: caller.result_of(job_id).state == "SUCCESS", what="the result replaces the failure")
     assert succeeded(caller.result_of(job_id))["provider_job_id"] == purchase["id"]

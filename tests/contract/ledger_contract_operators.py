@@ -1,4 +1,4 @@
-"""The ledger's contract about unconfirmed jobs that people settle: attach, resubmit, give up."""
+"""The ledger's contract about unconfirmed jobs that an operator settles: attach, resubmit, give up."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 LOST = '{"code":"lost","message":"not found","job_id":""}'
 
 
-class SettlingContract:
-    """An unconfirmed job waits for a person, however long; nothing else of it is lost meanwhile."""
+class OperatorsContract:
+    """An unconfirmed job waits for an operator, however long; nothing else of it is lost meanwhile."""
 
     def test_an_unconfirmed_job_waits_for_ever(self, stage: Stage) -> None:
-        """It stands on the list, on no clock, and its record, with the request, has no TTL."""
+        """An unconfirmed job stands on the list, on no clock, and its record and request have no TTL."""
         stage.unconfirmed("a")
         stage.clock.advance(100 * 24 * 3600)
         stage.ledger.accounts.sweep(ACCOUNT)
@@ -30,7 +30,7 @@ class SettlingContract:
         assert (record.job_id, record.request.params["prompt"]) == ("a", "a red fox")
 
     def test_the_list_begins_with_the_oldest(self, stage: Stage) -> None:
-        """By the time at which they became unconfirmed."""
+        """The list is in the order in which jobs became unconfirmed."""
         for job_id in ("c", "a", "b"):
             stage.unconfirmed(job_id)
             stage.clock.advance(1)
@@ -64,7 +64,7 @@ class SettlingContract:
     # Attach
 
     def test_an_attached_job_goes_on_to_its_result(self, stage: Stage) -> None:
-        """Polled at once under the provider's id, with time to end in; its caller, who knew, is told again."""
+        """An attached job is polled at once by the provider's id, with a new deadline, and answers its caller anew."""
         stage.unconfirmed("a")
         stage.clock.advance(10_000)
         done, messages = stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
@@ -83,7 +83,7 @@ class SettlingContract:
         assert stage.ttl("job", "a") > 0
 
     def test_attaching_twice_is_attaching_once(self, stage: Stage) -> None:
-        """The same id again means that only the answer was lost; another id is refused, the job is settled."""
+        """The id of a settled job may be attached again, since an answer may be lost; another id is refused."""
         stage.unconfirmed("a")
         assert stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")[0]
         assert stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9") == (
@@ -94,7 +94,7 @@ class SettlingContract:
         assert stage.field("a", "pid") == "p-9"
 
     def test_a_job_with_a_mistyped_id_is_unconfirmed_again(self, stage: Stage) -> None:
-        """The provider does not know the id: the job is unconfirmed as before, and can be settled again."""
+        """A job attached to an id that the provider does not know is unconfirmed again, and can be settled again."""
         stage.unconfirmed("a")
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-mistyped")
         [hint] = stage.ledger.polls.record(
@@ -109,7 +109,7 @@ class SettlingContract:
         assert stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")[0]
 
     def test_a_job_whose_attached_id_could_not_be_polled_is_unconfirmed_again(self, stage: Stage) -> None:
-        """The provider was away until the deadline: the job may still have been paid for."""
+        """An attached job is unconfirmed again where the provider was away until its deadline."""
         stage.unconfirmed("a")
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         late = LOST.replace("lost", "deadline")
@@ -117,7 +117,7 @@ class SettlingContract:
         assert (stage.state("a"), stage.field("a", "error")) == ("unconfirmed", ERROR)
 
     def test_a_job_stays_unconfirmed_after_a_deadline_in_line(self, stage: Stage) -> None:
-        """To be submitted again and never let in: the first submit may have been accepted."""
+        """A resubmitted job whose deadline passes in line is unconfirmed: its first submit may have been accepted."""
         stage.unconfirmed("a")
         stage.ledger.accounts.pause(ACCOUNT, reason="no credit", by="operator")
         assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0]
@@ -128,7 +128,7 @@ class SettlingContract:
         assert FailureCode.SUBMISSION_UNKNOWN.value in stage.field("a", "error")
 
     def test_an_attached_job_that_was_seen_can_be_lost(self, stage: Stage) -> None:
-        """The id was right: what the provider knew and forgot has failed like any other."""
+        """An attached job that the provider knew and forgot has failed like any other."""
         stage.unconfirmed("a")
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 1.0, seen=True)])
@@ -136,7 +136,7 @@ class SettlingContract:
         assert stage.state("a") == "failed"
 
     def test_a_late_answer_beside_an_attached_id_is_kept(self, stage: Stage) -> None:
-        """The worker was alive after all, and knows another id than the one that was attached."""
+        """The id of a late answer is kept beside the id that an operator attached."""
         record, token, attempt = stage.unconfirmed("a")
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-true")
@@ -146,7 +146,7 @@ class SettlingContract:
     # Resubmit
 
     def test_an_operator_has_it_submitted_again(self, stage: Stage) -> None:
-        """In line like any other, with time to end in; only where it is unconfirmed; and the record says so."""
+        """A resubmitted job stands in line with a new deadline, and its record counts both submits."""
         stage.unconfirmed("a")
         stage.clock.advance(10_000)
         done, messages = stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")
@@ -158,10 +158,10 @@ class SettlingContract:
         record = taken(stage.resume("a", token="t"), Verb.SUBMIT)
         assert stage.ledger.submits.intend(record, "t") == 2
         assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "a")[0] is False
-        assert remarks(record) == ["submitted 2 times after doubts: each may have been bought"]
+        assert remarks(record) == ["submitted 2 times: each may have been bought"]
 
     def test_a_request_that_allows_it_says_so_too(self, stage: Stage) -> None:
-        """`on_unknown: resubmit` leaves its mark for good, not only until the next poll."""
+        """A repeat by `on_unknown: resubmit` stays in the record after later polls."""
         record, token, _ = stage.submitting("a", on_unknown="resubmit")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         again = taken(stage.resume("a", token="t"), Verb.SUBMIT)
@@ -169,12 +169,12 @@ class SettlingContract:
         stage.ledger.polls.record(ACCOUNT, [Polled("a", "running", 1.0, note="rendering")])
         found = stage.ledger.jobs.read(ACCOUNT, "a")
         assert found is not None
-        assert remarks(found) == ["submitted 2 times after doubts: each may have been bought"]
+        assert remarks(found) == ["submitted 2 times: each may have been bought"]
 
     # Give up
 
     def test_what_is_given_up_has_failed(self, stage: Stage) -> None:
-        """Off the list, failed as `submission_unknown`, kept for a while; its caller knew already."""
+        """A job that is given up leaves the list, has failed as `submission_unknown`, and gets its TTL."""
         stage.unconfirmed("a")
         assert stage.ledger.unconfirmed.give_up(ACCOUNT, "a") == (
             True,
@@ -185,8 +185,8 @@ class SettlingContract:
         assert stage.ttl("job", "a") > 0
         assert not stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p")[0]
 
-    def test_giving_up_tells_the_caller_that_was_not_told(self, stage: Stage) -> None:
-        """The job was recorded as unconfirmed, its worker died before the caller heard of it."""
+    def test_giving_up_answers_a_caller_that_has_no_answer(self, stage: Stage) -> None:
+        """Giving up answers a caller whose worker died before the answer."""
         record, token, _ = stage.submitting("a")
         stage.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=ERROR)
         [hint] = stage.ledger.unconfirmed.give_up(ACCOUNT, "a")[1].hints
@@ -196,7 +196,7 @@ class SettlingContract:
         assert stage.ttl("job", "a") > 0
 
     def test_canceling_settles_too(self, stage: Stage) -> None:
-        """It takes the job off the list, and the record gets its TTL."""
+        """A cancel takes an unconfirmed job off the list, and its record gets a TTL."""
         stage.unconfirmed("a")
         assert stage.ledger.jobs.cancel(ACCOUNT, "a")[0] == "unconfirmed"
         assert stage.resume("a").verb is Verb.ANSWER
@@ -208,7 +208,7 @@ class SettlingContract:
 
     @pytest.mark.parametrize("state", ["", "queued", "submitting", "running", "storing", "succeeded"])
     def test_only_an_unconfirmed_job_is_settled(self, stage: Stage, state: str) -> None:
-        """Anything else is left as it is."""
+        """Attach, resubmit and give up leave a job in any other state as it is."""
         if state == "queued":
             stage.open("a")
         elif state == "succeeded":
@@ -223,7 +223,7 @@ class SettlingContract:
         assert state or not stage.server.exists(f"{prefix(ACCOUNT)}job:a")
 
     def test_followers_hear_of_the_settled_end(self, stage: Stage) -> None:
-        """Another caller with the same key, who asked while it was unconfirmed, is told how it ended in the end."""
+        """A follower of an unconfirmed job gets the end that it comes to."""
         stage.unconfirmed("a", idempotency_key="k")
         assert stage.arrive("b", idempotency_key="k").verb is Verb.FOLLOW
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
@@ -233,7 +233,7 @@ class SettlingContract:
         assert [hint.job_id for hint in stage.ledger.jobs.answered(ACCOUNT, "a").hints] == ["b"]
 
     def test_holders_are_of_one_account(self, stage: Stage) -> None:
-        """By the provider's ids; jobs without one are left out."""
+        """The jobs by the provider's ids are those of one account; jobs without an id are left out."""
         stage.running("a")
         stage.open("b")
         assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p-a": "a"}

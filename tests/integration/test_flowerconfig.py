@@ -3,7 +3,6 @@
 import base64
 import os
 import re
-import signal
 import subprocess
 import sys
 import urllib.error
@@ -14,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import plain_environment
+from tests.integration.processes import Process, plain_environment
 from tests.integration.servers import free_port
-from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -109,19 +107,18 @@ def test_honcho_leaves_flowers_port_alone(tmp_path: Path) -> None:
     """It gives every process of the Procfile a `PORT`."""
     port = free_port()
     own = {"BIDE_BROKER_URL": "redis://127.0.0.1:1/0", "BIDE_S3__BUCKET": "results", "BIDE_FLOWER__PORT": str(port)}
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "honcho", "start", "flower"],
-            cwd=ROOT, env={**plain_environment(), **own}, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-        try:
-            found = eventually(
-                lambda: re.search(r"Visit me at (\S+)", (tmp_path / "log").read_text()), what="Flower listens"
-            )
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
-    assert found[1] == f"http://127.0.0.1:{port}"
+    honcho = Process(
+        "honcho",
+        [sys.executable, "-m", "honcho", "start", "flower"],
+        env={**plain_environment(), **own},
+        ready=r"Visit me at (\S+)",
+        log=tmp_path / "log",
+    )
+    try:
+        assert honcho.start()[1] == f"http://127.0.0.1:{port}"
+    finally:
+        honcho.ask_to_end()  # it ends Flower; a signal to its whole group would leave it without its own helpers
+        honcho.wait(60)
 
 
 @pytest.mark.parametrize(

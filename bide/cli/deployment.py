@@ -35,9 +35,10 @@ def demo(keep: bool) -> None:
 
 
 @click.command()
-def up() -> None:
+@click.option("--servers-only", is_flag=True, help="Only the servers, for processes that honcho runs.")
+def up(servers_only: bool) -> None:
     """Run it here with your own providers; brings a broker and a store if none is set."""
-    become("workers.embedded", "up")
+    become("workers.embedded", "up", *(["--servers-only"] if servers_only else []))
 
 
 @click.command()

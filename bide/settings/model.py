@@ -26,6 +26,7 @@ from bide.settings.sections import (
     ProviderSettings,
     S3Settings,
     TimingSettings,
+    UpSettings,
     WorkerSettings,
 )
 from bide.settings.variables import SEPARATOR, leaves, variable_name
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     hooks: HookSettings = HookSettings()
     pages: PagesSettings = PagesSettings()
+    up: UpSettings = UpSettings()
 
     def account(self, provider: str, account: str = "default") -> EffectiveAccount:
         """The settings of one account; its own win over those of its provider.

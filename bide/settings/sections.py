@@ -92,6 +92,7 @@ CallerQueue = Annotated[str, Field(min_length=1), AfterValidator(_of_a_caller)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
+Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(_listed)]
 Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
@@ -238,6 +239,12 @@ class PagesSettings(Section):
     port: Port = Field(9810, description="the port that `bide pages` listens on")
     url: WebUrl | None = Field(
         None, description="the address at which people open `bide pages`, such as https://bide.example.com; for links"
+    )
+
+
+class UpSettings(Section):
+    servers: Servers = Field(
+        (), description="servers that `bide up` brings along at the addresses that are set: broker, objects, sandbox"
     )
 
 

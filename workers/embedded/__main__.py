@@ -13,7 +13,8 @@ def main() -> int:
     """Run what the command line asks for; the exit code says how it went."""
     parser = argparse.ArgumentParser(prog="bide", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="run until Ctrl-C, with your own providers")
+    up = commands.add_parser("up", help="run until Ctrl-C, with your own providers")
+    up.add_argument("--servers-only", action="store_true", help="only broker, object store and sandbox")
     demo = commands.add_parser("demo", help="show every operation of every provider, against the sandbox")
     demo.add_argument("--keep", action="store_true", help="keep running after the demo, until Ctrl-C")
     asked = parser.parse_args()
@@ -22,8 +23,9 @@ def main() -> int:
     from workers.embedded.runs import run  # noqa: PLC0415 - Ctrl-C while it is loaded needs no traceback
     from workers.embedded.up import up as up_body  # noqa: PLC0415 - Ctrl-C while it is loaded needs no traceback
 
-    body = partial(demo_body, keep=asked.keep) if asked.command == "demo" else up_body
-    return run(Path.cwd(), asked.command, body)
+    if asked.command == "demo":
+        return run(Path.cwd(), asked.command, partial(demo_body, keep=asked.keep))
+    return run(Path.cwd(), asked.command, partial(up_body, servers_only=asked.servers_only))
 
 
 if __name__ == "__main__":

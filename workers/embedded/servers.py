@@ -63,35 +63,37 @@ class ObjectStore:
         return Storage(StorageOptions(BUCKET, endpoint_url=self.endpoint_url, region=REGION))
 
 
-def start_broker(stack: Stack, env: Mapping[str, str]) -> str:
-    """Start the broker and return its address; its data stay in the stack's folder."""
+def start_broker(stack: Stack, env: Mapping[str, str], *, port: int = 0) -> str:
+    """Start the broker and return its address; its data stay in the stack's folder. `port` 0: one that is free."""
     program, data = _broker_program(), stack.data("broker")
 
     def command(port: int) -> list[str]:
         durable = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
         return [program, "--bind", HOST, "--port", str(port), "--dir", str(data), *durable]
 
-    port = _start_on_a_port(stack, "broker", command, env, "Ready to accept connections")
+    port = _start_on_a_port(stack, "broker", command, env, "Ready to accept connections", port=port)
     return f"redis://{HOST}:{port}/0"
 
 
-def start_objects(stack: Stack, env: Mapping[str, str]) -> ObjectStore:
-    """Start object storage: buckets are folders, objects are files."""
+def start_objects(
+    stack: Stack, env: Mapping[str, str], *, port: int = 0, bucket: str = BUCKET, keys: tuple[str, str] | None = None
+) -> ObjectStore:
+    """Start object storage: buckets are folders, objects are files. `port` 0: one that is free."""
     folder = stack.data("objects")
-    (folder / BUCKET).mkdir(exist_ok=True)
-    access_key, secret_key = secrets.token_hex(10), secrets.token_hex(20)
-    keys = {"NANIO_ACCESS_KEY": access_key, "NANIO_SECRET_KEY": secret_key}
+    (folder / bucket).mkdir(exist_ok=True)
+    access_key, secret_key = keys or (secrets.token_hex(10), secrets.token_hex(20))
+    own_keys = {"NANIO_ACCESS_KEY": access_key, "NANIO_SECRET_KEY": secret_key}
 
     def command(port: int) -> list[str]:
         options = ["--host", HOST, "--port", str(port), "--data-dir", str(folder), "--region", REGION]
         return [sys.executable, "-m", "workers.embedded.objects", "serve", *options, "--no-access-log"]
 
-    port = _start_on_a_port(stack, "objects", command, {**env, **keys}, rf"http://{HOST}:\d+")
+    port = _start_on_a_port(stack, "objects", command, {**env, **own_keys}, rf"http://{HOST}:\d+", port=port)
     return ObjectStore(f"http://{HOST}:{port}", folder, access_key, secret_key)
 
 
-def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: float) -> str:
-    """Start the simulated providers and return their common address."""
+def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: float, port: int = 0) -> str:
+    """Start the simulated providers and return their common address. `port` 0: one that is free."""
     port_file = stack.folder / "sandbox.port"
     port_file.unlink(missing_ok=True)
 
@@ -99,16 +101,25 @@ def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: floa
         options = ["--latency", f"{latency_seconds:g}", "--seed", "0", "--port-file", str(port_file)]
         return [sys.executable, "-m", "sandbox", "--port", port, *options]
 
-    child = stack.start("sandbox", command("0"), env, serves=True)
+    if port:
+        _check_free(port, "sandbox")
+    child = stack.start("sandbox", command(str(port)), env, serves=True)
     found = stack.wait_for(child, rf"http://{HOST}:(\d+)")
     stack.pin("sandbox", command=command(found[1]))
     return f"http://{HOST}:{found[1]}"
 
 
 def _start_on_a_port(
-    stack: Stack, name: str, command: Callable[[int], list[str]], env: Mapping[str, str], ready: str
+    stack: Stack, name: str, command: Callable[[int], list[str]], env: Mapping[str, str], ready: str, *, port: int
 ) -> int:
-    """Start a server on a port that seems free, and on another one if it was taken meanwhile; returns the port."""
+    """Start a server on `port`, or on one that seems free, and on another one if it was taken meanwhile.
+
+    Returns the port. Raises `StackError` where another program has it.
+    """
+    if port:
+        _check_free(port, name)
+        stack.wait_for(stack.start(name, command(port), env, serves=True), ready)
+        return port
     for _ in range(PORT_TRIES):
         port = _free_port()
         child = stack.start(name, command(port), env, serves=True)
@@ -143,6 +154,18 @@ def _bundled_broker() -> str | None:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
         return None
+
+
+def _check_free(port: int, name: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise StackError(
+                f"{name}: {HOST}:{port} can't be used: {error.strerror}. Stop what runs there, or change the address; "
+                f"where it is a server of your own, take {name} out of BIDE_UP__SERVERS"
+            ) from None
 
 
 def _free_port() -> int:

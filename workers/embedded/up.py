@@ -10,11 +10,10 @@ from bide.settings.model import KNOWN, Settings
 from bide.settings.reader import export_store_variables, read_env_file
 from config.settings import ENV_FILE, load
 from workers.embedded.callbacks import calling_here, secret_file, signing
-from workers.embedded.environment import unproxied
 from workers.embedded.missing import say_what_is_missing
+from workers.embedded.named_servers import start_servers
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
-from workers.embedded.servers import start_broker, start_objects
 from workers.embedded.stack import Stack, write_private
 from workers.embedded.terminal import out, say
 
@@ -28,10 +27,14 @@ _FLOWER_PORTS = ("FLOWER_PORT", "PORT")
 _FLOWER_AUTHENTICATION = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH", "FLOWER_UNIX_SOCKET")
 
 
-def up(stack: Stack) -> int:
+def up(stack: Stack, *, servers_only: bool = False) -> int:
     """Run until a signal ends it; raises `ConfigurationProblems` before the processes are started."""
     variables = set(EnvironmentReader(KNOWN, os.environ, ENV_FILE).variables)
-    servers = _start_missing(stack, variables)
+    servers = start_servers(stack)
+    if servers_only:
+        stack.supervise()
+        _tell_clients(stack, servers)
+        return until_stopped(stack, 0)
     os.environ.update(servers)
     settings = load()
     export_store_variables(read_env_file(ENV_FILE))
@@ -46,19 +49,6 @@ def up(stack: Stack) -> int:
     stack.publish({"environment": {**servers, "BIDE_PAGES__URL": pages}, **opened})
     _tell_clients(stack, servers)
     return until_stopped(stack, 0)
-
-
-def _start_missing(stack: Stack, variables: Set[str]) -> dict[str, str]:
-    """Start the servers that the environment does not name; returns the variables that name them now."""
-    servers: dict[str, str] = {}
-    if "BIDE_BROKER_URL" not in variables:
-        servers["BIDE_BROKER_URL"] = start_broker(stack, os.environ)
-        say("broker", servers["BIDE_BROKER_URL"])
-    if not variables & {"BIDE_S3__BUCKET", "BIDE_S3__ENDPOINT_URL"}:
-        objects = start_objects(stack, os.environ)
-        servers |= objects.environment | unproxied(os.environ)
-        say("objects", f"{objects.endpoint_url}  as files in {objects.folder}")
-    return servers
 
 
 def _process_environment(stack: Stack, variables: Set[str], settings: Settings) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 from aiohttp import web
@@ -18,9 +19,10 @@ from bide.ledger.connection import connect
 from bide.settings.addresses import is_loopback
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
-from bide.storage import Storage, StorageOptions
+from bide.storage import Storage
 from config import logging as bide_logging
 from config.settings import settings as read_settings
+from workers.io.store_options import storage_options
 from workers.pages.access import Guard, Users, users_of
 from workers.pages.application import LIMITS, Application, keep_quiet
 from workers.pages.reads import Reads
@@ -83,7 +85,7 @@ async def _serve(settings: Settings, users: Users) -> None:
 
 
 def _site(settings: Settings, users: Users, ledger: Ledger) -> Site:
-    options = _storage_options(settings)
+    options = replace(storage_options(settings), max_attempts=2, max_connections=8)
     prices = {(name, operation): price for name, each in settings.providers.items() for operation, price in each.prices}
     return Site(
         ledger=ledger,
@@ -94,20 +96,6 @@ def _site(settings: Settings, users: Users, ledger: Ledger) -> Site:
         thumbnails=Thumbnails(options),
         prices=prices,
         templates=environment(),
-    )
-
-
-def _storage_options(settings: Settings) -> StorageOptions:
-    return StorageOptions(
-        bucket=settings.s3.bucket,
-        endpoint_url=settings.s3.endpoint_url,
-        public_endpoint_url=settings.s3.public_endpoint_url,
-        region=settings.s3.region,
-        addressing_style=settings.s3.addressing_style,
-        connect_timeout_seconds=settings.timing.connect_timeout_seconds,
-        read_timeout_seconds=settings.timing.read_timeout_seconds,
-        max_attempts=2,
-        max_connections=8,
     )
 
 

@@ -95,7 +95,7 @@ def sheet_lines(storage: Storage, run_id: str, environment: Mapping[str, str]) -
         return [f"contact sheet: {storage.uri(key)}"]
     return [
         f"contact sheet: {storage.uri(key)}",
-        f"for a browser, {duration(SIGNED_SECONDS)} long: {signed}",
+        f"for a browser, good for {SIGNED_SECONDS // 3600} h: {signed}",
         "its pictures lead to their originals at `bide pages`: set BIDE_PAGES__URL",
     ]
 

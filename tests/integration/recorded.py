@@ -32,6 +32,7 @@ _CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILIN
 _FILE = re.compile(r"^`([\w.-]+)`\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _ID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
 _MOMENT = re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?")
+_SIGNED = re.compile(rf"http://127\.0\.0\.1:\d+/{BUCKET}(/\S+?)\?X-Amz-\S+")
 _DAY = re.compile(r"\b20\d\d/\d\d/\d\d\b")
 
 #: What may differ between two runs of the same program: times, ports, sizes, counts, and what a poll heard meanwhile.
@@ -84,6 +85,7 @@ class Session:
 
     def _as_written(self, text: str) -> str:
         text = text.replace(f"s3://{BUCKET}/", "s3://bide/").replace(f'"{BUCKET}"', '"bide"')  # as the demo has it
+        text = _SIGNED.sub(r"https://media.example.com/bide\1?X-Amz-...", text)
         text = _ID.sub(lambda found: self._made_up(found[0]), text)
         text = _DAY.sub(f"{NIGHT:%Y/%m/%d}", text)
         return _MOMENT.sub(lambda found: self._at_night(found[0]), text)

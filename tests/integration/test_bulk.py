@@ -111,7 +111,7 @@ def test_a_watched_run_ends_with_its_sheet(
     assert watched.stderr.startswith("began: 1 row, 1 job\n")
     address, signed, advice = watched.stdout.splitlines()[-3:]
     assert address == f"contact sheet: {bulk.storage.uri(f'runs/{run_id}/index.html')}"
-    assert signed.startswith("for a browser, 24.0 h long: http")
+    assert signed.startswith("for a browser, good for 24 h: http")
     assert "set BIDE_PAGES__URL" in advice
     with urllib.request.urlopen(signed.split()[-1]) as opened:
         page = opened.read().decode()

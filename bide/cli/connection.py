@@ -81,9 +81,13 @@ def client_environment(broker: str | None) -> dict[str, str]:
 
 def stack_environment() -> dict[str, str]:
     """The variables of a stack that runs in this folder; empty where none runs, or where a broker is named."""
+    return dict(running_stack().get("environment", {}))
+
+
+def running_stack() -> dict[str, Any]:
+    """How to reach a stack that runs in this folder; empty where none runs, or where a broker is named."""
     running = [] if "BIDE_BROKER_URL" in read_environment() else filter(None, map(_running, STACK_FILES))
-    stack = next(iter(running), None)
-    return dict(stack["environment"]) if stack else {}
+    return next(iter(running), {})
 
 
 def connected(broker: str | None) -> AbstractContextManager[Client]:

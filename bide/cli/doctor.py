@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bide.cli.connection import stack_environment
+from bide.cli.connection import running_stack
 from bide.cli.deployment import become
 
 
@@ -13,5 +13,7 @@ from bide.cli.deployment import become
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(flower: str | None, as_json: bool) -> None:
     """Say what is wrong with this set-up, and how to mend it."""
-    arguments = [*([f"--flower={flower}"] if flower else []), *(["--json"] if as_json else [])]
-    become("workers.doctor", *arguments, environment=stack_environment())
+    stack = running_stack()
+    address = flower or stack.get("flower")
+    arguments = [*([f"--flower={address}"] if address else []), *(["--json"] if as_json else [])]
+    become("workers.doctor", *arguments, environment=stack.get("environment"))

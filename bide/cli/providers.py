@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import read_environment
+from bide.cli.connection import read_environment, stack_environment
 from bide.cli.output import echo_json, echo_paragraphs
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def providers(as_json: bool) -> None:
     """List what can be asked for, and whether it is set up here."""
     from bide.providers import installed  # noqa: PLC0415 - the adapters are loaded only where they are shown
 
-    environment = read_environment()
+    environment = {**stack_environment(), **read_environment()}
     described = [_described(adapter, environment) for _, adapter in sorted(installed().items())]
     if as_json:
         echo_json(described)

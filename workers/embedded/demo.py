@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,9 +31,16 @@ LONGEST_SECONDS = 180.0
 LATENCY_SECONDS = 4.0
 
 
+#: What a person does next, while the stack runs.
+NEXT_STEPS = """
+in a second terminal, in this folder:
+  .venv/bin/bide submit photogpt images.generation -p modelID=m1 -p prompt="a red fox" --wait
+  .venv/bin/bide jobs --state all     what there is; `bide open JOB` shows it, `bide explain JOB` tells its story
+  kill -9 {worker:<27} kills the worker: it starts again, and a job under way goes on"""
+
+
 def demo(stack: Stack, *, keep: bool) -> int:
     """Start the stack, run the jobs and a bulk run, report; 0 if all succeeded."""
-    shutil.rmtree(stack.folder / "broker", ignore_errors=True)  # a new sandbox knows nothing of an old one's jobs
     shell, access = demo_environment(), generate_access(stack)
     broker_url, objects, servers = _start_servers(stack, shell)
     own = {**access.environment, **signing(stack), **calling_here(), "BIDE_FLOWER__PORT": "0", "BIDE_PAGES__PORT": "0"}
@@ -53,6 +59,8 @@ def demo(stack: Stack, *, keep: bool) -> int:
         succeeded = _report(client, jobs, objects.folder) & _report_bulk(bulk)
     if keep:
         out.print(f"\nlook at {opened['pages']} (user {access.user}, password {access.password}); Ctrl-C ends it all")
+        worker = next(child.process.pid for child in processes if child.name == "worker")
+        out.print(NEXT_STEPS.format(worker=worker), markup=False)
         return until_stopped(stack, 0 if succeeded else 1)
     out.print("\n`bide demo --keep` leaves the pages, Flower and the rest running.")
     return 0 if succeeded else 1

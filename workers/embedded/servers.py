@@ -53,6 +53,7 @@ class ObjectStore:
             "BIDE_S3__BUCKET": BUCKET,
             "BIDE_S3__ENDPOINT_URL": self.endpoint_url,
             "BIDE_S3__REGION": REGION,
+            "BIDE_S3__CHECKSUM": "md5",  # the digest that this store compares
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
         }
@@ -68,7 +69,7 @@ def start_broker(stack: Stack, env: Mapping[str, str], *, port: int = 0) -> str:
     program, data = _broker_program(), stack.data("broker")
 
     def command(port: int) -> list[str]:
-        durable = ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
+        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"]
         return [program, "--bind", HOST, "--port", str(port), "--dir", str(data), *durable]
 
     port = _start_on_a_port(stack, "broker", command, env, "Ready to accept connections", port=port)
@@ -93,13 +94,16 @@ def start_objects(
 
 
 def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: float, port: int = 0) -> str:
-    """Start the simulated providers and return their common address. `port` 0: one that is free."""
-    port_file = stack.folder / "sandbox.port"
+    """Start the simulated providers and return their common address. `port` 0: one that is free.
+
+    A journal keeps what they sold, so that jobs of the last run are known.
+    """
+    port_file, journal = stack.folder / "sandbox.port", stack.folder / "sandbox.journal"
     port_file.unlink(missing_ok=True)
 
     def command(port: str) -> list[str]:
         options = ["--latency", f"{latency_seconds:g}", "--seed", "0", "--port-file", str(port_file)]
-        return [sys.executable, "-m", "sandbox", "--port", port, *options]
+        return [sys.executable, "-m", "sandbox", "--port", port, "--journal", str(journal), *options]
 
     if port:
         _check_free(port, "sandbox")

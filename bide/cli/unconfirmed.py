@@ -61,8 +61,6 @@ def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool)
     """It was accepted: say under which id, and it goes on to its result."""
     with ledger_at(broker) as ledger:
         record = _unconfirmed(ledger, job_id)
-        if holder := ledger.unconfirmed.holders(record.account).get(provider_job_id):
-            raise click.ClickException(f"{provider_job_id} is the provider's id of job {holder} already")
         done, _ = ledger.unconfirmed.attach(record.account, job_id, provider_job_id)
         _print(done, ledger, job_id, f"goes on as {provider_job_id} at the provider; {SOON}", as_json=as_json)
 

@@ -1,0 +1,59 @@
+--- include: base record
+-- The index of provider ids: which job has which purchase of the account. An entry is `until id-of-the-job`: it counts until
+-- that moment, and as long as there is a record. So the entry of a bulk row outlives the record, which goes early. The ids are
+-- spread over some thousands of hashes, which stay so small that Redis packs them.
+local PARTS = 4093
+local function ids_key(at, provider_id)
+  local part = 0
+  for i = 1, #provider_id do part = (part * 31 + string.byte(provider_id, i)) % PARTS end
+  return string.format('%spids:%d', at, part)
+end
+
+local function entry_counts(at, entry)
+  local kept_until, id = string.match(entry, '^(%d+) (.*)$')
+  return (tonumber(kept_until) > now or redis.call('EXISTS', at .. 'job:' .. id) == 1) and id
+end
+
+-- The job that has a provider id, in any account of this provider: two accounts may share a key, and so a list of jobs.
+local function holder_of(provider_id, accounts)
+  local provider = string.match(PREFIX, '{(.-)/')
+  for _, name in ipairs(accounts) do
+    if string.match(name, '^(.-)/') == provider then
+      local at = string.format('bide:{%s}:', name)
+      local entry = redis.call('HGET', ids_key(at, provider_id), provider_id)
+      local id = entry and entry_counts(at, entry)
+      if id then return id end
+    end
+  end
+end
+
+-- How many new entries a hash takes until those that count no more are looked for.
+local TENDED_EVERY = 16
+local function index_id(provider_id, id, seconds)
+  local key = ids_key(PREFIX, provider_id)
+  local added = redis.call('HSET', key, provider_id, string.format('%.0f %s', math.ceil(now + seconds), id))
+  if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, math.ceil(seconds)) end
+  if added == 0 or redis.call('HLEN', key) % TENDED_EVERY ~= 0 then return end
+  local entries = redis.call('HGETALL', key)
+  for i = 1, #entries, 2 do
+    if not entry_counts(PREFIX, entries[i + 1]) then redis.call('HDEL', key, entries[i]) end
+  end
+end
+
+-- All purchases of a job stand in the index for as long as its record is kept; a live one's for long after its deadline. Called
+-- when either has changed.
+local LIVE_SECONDS = 30 * 24 * 3600
+local function index_ids(id)
+  local own, others, deadline = unpack(redis.call('HMGET', job_key(id), 'pid', 'other_pid', 'deadline'))
+  local seconds = redis.call('TTL', job_key(id))
+  if seconds < 0 then seconds = math.max(number(deadline) - now, 0) + LIVE_SECONDS end
+  if own and own ~= '' then index_id(own, id, seconds) end
+  for each in string.gmatch(others or '', '%S+') do index_id(each, id, seconds) end
+end
+
+-- The id turned out not to be this job's.
+local function unindex_id(id, provider_id)
+  local key = ids_key(PREFIX, provider_id)
+  local entry = redis.call('HGET', key, provider_id)
+  if entry and string.match(entry, ' (.*)$') == id then redis.call('HDEL', key, provider_id) end
+end

@@ -126,7 +126,7 @@ def test_a_mistyped_id_costs_nothing(caller: Caller, rig: Rig) -> None:
 def test_the_rows_of_a_run_that_is_over_are_nobody_elses(
     caller: Caller, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five rows are bought and their records dropped; a submit is not accepted: none of the five is offered or taken."""
+    """Five rows are bought and their records dropped; a submit is not accepted: none is offered or taken."""
     marked = marker()
     for name, value in rig.store.environment().items():
         monkeypatch.setenv(name, value)

@@ -26,7 +26,10 @@ class Spread:
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
         """None where there are no values."""
-        return cls(*percentiles(values, 50, 95, 99), max(values)) if values else None
+        if not values:
+            return None
+        middle, slow, slowest = percentiles(values, 50, 95, 99)
+        return cls(middle, slow, slowest, max(values))
 
 
 def spread(name: str, values: Sequence[float]) -> Values:

@@ -82,6 +82,7 @@ def explained(
         "account": record.account.account,
         "operation": record.text("op"),
         "what": describe(record.request) if record.request_json else None,
+        "warnings": _warnings(record),
         "why": timeline.why(snapshot),
         "next_at": _iso(at),
         "next": what or None,
@@ -134,6 +135,19 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
     return f"`bide failed replay {record.job_id}` buys the same again, as a new job"
 
 
+def _warnings(record: Record) -> list[str]:
+    """What the caller should know of the request, as its result has it."""
+    from bide.errors import BideError  # noqa: PLC0415 - as above
+    from bide.providers import find  # noqa: PLC0415 - as above
+
+    if not record.request_json:
+        return []
+    try:
+        return [*find(record.account.provider).warnings(record.text("op"), record.request.params)]
+    except BideError:  # the adapter is installed elsewhere
+        return []
+
+
 def _poll_timing(snapshot: JobSnapshot) -> str | None:
     """Why a job's polls are timed so, by the provider's own plan; the command does not know the worker's settings."""
     from bide.errors import BideError  # noqa: PLC0415 - slow to import, and --help does not need it
@@ -154,19 +168,19 @@ def _poll_timing(snapshot: JobSnapshot) -> str | None:
 def _lines(story: dict[str, Any]) -> Iterator[str]:
     of = f"{story['provider']}/{story['account']}" if story["account"] else story["provider"]
     yield f"job {story['job_id']}  {story['state']}  {of}"
-    rows = {
-        "what": story["what"],
-        "metadata": ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items()),
-        "why": story["why"][0],
-        **{f"{'':{index}}": reason for index, reason in enumerate(story["why"][1:], start=1)},
-        "next": _next(story),
-        "money": story["money"],
-        "polls": story["polls_are"],
-        "to do": story["to_do"],
-        "not stored": _few(story["not_stored"]),
-        "again": f"bought again as job {story['replayed_as']}" if story["replayed_as"] else story["replay"],
-    }
-    yield from (f"  {name.strip():10} {value}" for name, value in rows.items() if value)
+    rows = [
+        ("what", story["what"]),
+        *_listed("warning", story["warnings"]),
+        ("metadata", ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items())),
+        *_listed("why", story["why"]),
+        ("next", _next(story)),
+        ("money", story["money"]),
+        ("polls", story["polls_are"]),
+        ("to do", story["to_do"]),
+        ("not stored", _few(story["not_stored"])),
+        ("again", f"bought again as job {story['replayed_as']}" if story["replayed_as"] else story["replay"]),
+    ]
+    yield from (f"  {name:10} {value}" for name, value in rows if value)
     yield ""
     for event in story["timeline"]:
         after = f"  {event['seconds']:+9.1f} s" if event["seconds"] is not None else ""
@@ -179,6 +193,11 @@ def _few(addresses: list[str]) -> str:
     """The first of some addresses, for a person."""
     more = f" and {len(addresses) - MOST_ADDRESSES} more (--json)" if len(addresses) > MOST_ADDRESSES else ""
     return f"{', '.join(addresses[:MOST_ADDRESSES])}{more}"
+
+
+def _listed(name: str, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """A row for each text; the name stands beside the first."""
+    yield from ((name if not number else "", text) for number, text in enumerate(texts))
 
 
 def _next(story: dict[str, Any]) -> str | None:

@@ -64,9 +64,13 @@ class Pair(click.ParamType[tuple[str, Any]]):
 @broker_option
 def submit(broker: str | None, file: Any, waiting: bool, as_json: bool, **options: Any) -> None:
     """Submit a job and print its id."""
+    from bide.providers import find  # noqa: PLC0415 - takes a while, and --help does not need it
+
     request = _request(file, options)
     with connected(broker) as client:
         job_id = client.submit(request)
+        for warning in find(request["provider"]).warnings(request["operation"], request.get("params") or {}):
+            echo(f"warning: {warning}", err=True)
         if not as_json:
             echo(job_id)
         elif not waiting:

@@ -128,6 +128,9 @@ class AccountSettings(Section):
     poll_factor: Factor | None = Field(None, description="the factor from one delay to the next, 1 to 10")
     poll_cap_seconds: Seconds | None = Field(None, description="the longest delay between two polls [seconds]")
     poll_learn: bool | None = Field(None, description="whether polls are timed by how long jobs took: true or false")
+    unknown_params: Literal["warn", "refuse"] | None = Field(
+        None, description="what becomes of params that bide does not know: warn (they pass) or refuse"
+    )
     deadline_seconds: Deadline | None = Field(
         None, description="the longest a job may take in all, a week at most [seconds]"
     )
@@ -160,6 +163,7 @@ class EffectiveAccount:
     poll_factor: float | None = None
     poll_cap_seconds: float | None = None
     poll_learn: bool = True
+    unknown_params: Literal["warn", "refuse"] = "warn"
     deadline_seconds: float | None = None
     credit_words: tuple[str, ...] = ()
 

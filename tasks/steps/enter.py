@@ -147,6 +147,7 @@ def _checked_account(tools: Toolbox, request: GenerateRequest) -> AccountContext
     """The account of a request that can be done here; raises `InvalidRequestError`."""
     find(request.provider).check(request.operation, request.params, set(request.inputs))
     account = tools.accounts.get(AccountName.of(request))
+    account.check(request)
     _ = account.credentials  # raises where the account has no address
     check_callback(request, tools.settings.callbacks)
     return account

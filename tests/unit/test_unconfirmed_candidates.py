@@ -77,7 +77,10 @@ def test_only_what_no_job_has_is_a_candidate(stage: Stage) -> None:
 def test_a_candidate_of_the_same_prompt_comes_first(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """Another's prompt stands beside the job's, so that nobody attaches that one by its time."""
     stage.unconfirmed("order", params={"modelID": "m1", "prompt": "a red  fox"})
-    listed = [{"jobId": "p-bear", "prompt": "a blue bear"}, {"jobId": "p-fox", "params": {"prompt": "a red fox"}}]
+    listed: list[dict[str, Any]] = [
+        {"jobId": "p-bear", "prompt": "a blue bear"},
+        {"jobId": "p-fox", "params": {"prompt": "a red fox"}},
+    ]
     one = candidates(stage, listed)
     assert ids(one) == ["p-fox", "p-bear"]
     assert one["prompt"] == "a red fox"

@@ -38,6 +38,9 @@ STORE_QUEUE = "bide.store"
 CONTROL_QUEUE = "bide.control"
 QUEUES = (SUBMIT_QUEUE, POLL_QUEUE, STORE_QUEUE, CONTROL_QUEUE)
 
+#: A header that a worker gives to a message in whose JSON an object has a name twice: its request is refused.
+REPEATED_NAME_HEADER = "bide_repeated_name"
+
 #: The largest request, as JSON, that a queue takes [bytes]; larger inputs go to object storage first.
 MAX_REQUEST_BYTES = 256 * 1024
 

@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -165,13 +165,16 @@ def _as_request(raw: RawRow, refuses: Callable[[AccountName], bool]) -> Generate
     """A row's request; None for a row that can't be read."""
     if raw.request is None:
         return None
-    try:
-        return checked(raw.request(()), refuses)
-    except InvalidRequestError as error:
-        # A CSV holds nothing but texts: the fields that the error names may be meant as numbers.
-        with suppress(InvalidRequestError):
-            return checked(raw.request(frozenset(_FIELD.findall(str(error)))), refuses)
-        raise
+    refused = dict[str, InvalidRequestError]()  # by field: the error that named it first
+    while True:
+        try:
+            return checked(raw.request(refused.keys()), refuses)
+        except InvalidRequestError as error:
+            # A CSV holds nothing but texts: the fields that the error names may be meant as numbers.
+            named = _FIELD.findall(str(error))
+            if refused.keys() >= {*named}:
+                raise refused[named[0]] if named else error from None
+            refused = {**dict.fromkeys(named, error), **refused}
 
 
 def _count(intake: Intake, request: GenerateRequest) -> None:

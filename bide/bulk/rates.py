@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bide import strict_json
 from bide.bulk.intake import Intake
 from bide.bulk.money import amount, millionths
 from bide.errors import InvalidRequestError
@@ -22,7 +22,9 @@ def prices(environment: Mapping[str, str], providers: Iterable[str]) -> dict[str
     for provider in sorted(set(providers)):
         variable = f"BIDE_PROVIDERS__{provider.upper()}__PRICES"
         try:
-            by_operation = json.loads(environment.get(variable) or "{}")
+            by_operation = strict_json.loads(environment.get(variable) or "{}")
+        except strict_json.RepeatedNameError as error:
+            raise InvalidRequestError(f"{variable}: {error}") from None
         except ValueError:
             by_operation = None
         if not isinstance(by_operation, dict):

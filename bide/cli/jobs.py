@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide import strict_json
 from bide.cli.advice import failure_line
 from bide.cli.completion import complete_job, complete_operation, complete_provider
 from bide.cli.connection import broker_option, connected, ledger_at
@@ -38,7 +38,9 @@ class Pair(click.ParamType[tuple[str, Any]]):
         if not (name and separator):
             self.fail(f"{value!r} is not of the form key=value", param, ctx)
         try:
-            return name, text if self._plain else json.loads(text)
+            return name, text if self._plain else strict_json.loads(text)
+        except strict_json.RepeatedNameError as error:
+            self.fail(f"{name}: {error}", param, ctx)
         except ValueError:
             return name, text
 
@@ -147,7 +149,9 @@ def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 def _read_json(file: Any) -> dict[str, Any]:
     try:
-        request = json.load(file)
+        request = strict_json.loads(file.read())
+    except strict_json.RepeatedNameError as error:
+        raise click.UsageError(f"--request: {error}") from None
     except ValueError as error:
         raise click.UsageError(f"--request: not JSON: {error}") from None
     if not isinstance(request, dict):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
+from bide import strict_json
 from bide.contract import MAX_DEADLINE_SECONDS
 from bide.settings.addresses import HookUrl, MediaHost, WebUrl
 
@@ -24,7 +24,9 @@ def _listed(value: object) -> object:
     if not value.lstrip().startswith("["):
         return [entry.strip() for entry in value.split(",") if entry.strip()]
     try:
-        return json.loads(value)
+        return strict_json.loads(value)
+    except strict_json.RepeatedNameError as error:
+        raise ValueError(str(error)) from None
     except ValueError:
         raise ValueError("is not a JSON list") from None
 
@@ -32,7 +34,9 @@ def _listed(value: object) -> object:
 def _priced(value: object) -> object:
     """A JSON object of operations and their prices."""
     try:
-        prices = json.loads(value) if isinstance(value, str) else value
+        prices = strict_json.loads(value) if isinstance(value, str) else value
+    except strict_json.RepeatedNameError as error:
+        raise ValueError(str(error)) from None
     except ValueError:
         prices = None
     if isinstance(prices, dict):

@@ -124,7 +124,7 @@ def test_no_word_of_a_row_is_repeated(request_: Any, expected: str) -> None:
         (f"animal,tags\n{PLANTED * (MAX_LINE_BYTES // 10)}", "file: has a line of over"),
         (f"{PLANTED}\0{PLANTED}=1\0", "no column for place 1, 2 in the first line, which names 1"),
         ("," * 300_000 + "\n", "holds no rows"),
-        (PLANTED + "," * 300_000 + "\n", "two have the same name: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 299990 more"),
+        (PLANTED + ",a" * 300_000 + "\n", "two have the same name: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 299990 more"),
     ],
     ids=lambda value: str(value[:40]),
 )

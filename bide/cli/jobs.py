@@ -16,13 +16,11 @@ from bide.cli.completion import complete_job, complete_operation, complete_provi
 from bide.cli.connection import broker_option, connected, ledger_at
 from bide.cli.output import echo, echo_json, echo_json_text
 from bide.cli.waiting import awaited
+from bide.inputs import is_address, tidied
 
 if TYPE_CHECKING:
     from bide.client import Status
     from bide.contract import JobResult
-
-#: The beginnings of inputs that are addresses or pictures; any other input is a path.
-_ADDRESSES = ("s3://", "http://", "https://", "data:")
 
 
 class Pair(click.ParamType[tuple[str, Any]]):
@@ -160,8 +158,9 @@ def _read_json(file: Any) -> dict[str, Any]:
 
 
 def _input(name: str, value: str) -> str | Path:
-    if value.startswith(_ADDRESSES):
-        return value
+    tidy = tidied(value)
+    if is_address(tidy) or tidy.startswith("data:"):
+        return tidy
     if not (path := Path(value)).is_file():
         raise click.UsageError(
             f"--input {name}: there is no file {value}; an address begins with s3://, https:// or data:"

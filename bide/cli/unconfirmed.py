@@ -171,8 +171,8 @@ def _candidate_lines(one: Mapping[str, Any]) -> Iterable[str]:
         after = f"{each['seconds_after_submit']:+.0f} s" if each["seconds_after_submit"] is not None else "time unknown"
         extra = f"  {each['about']}" if each["about"] else ""
         yield f"candidate {each['provider_job_id']}  {after}  {each['status']}{extra}"
-        yield from _prompt_lines(one["prompt"], each["prompt"])
-    if one["candidates"] and not any(each["prompt"] for each in one["candidates"]):
+        yield from _prompt_lines(one.get("prompt", ""), each.get("prompt", ""))
+    if one["candidates"] and not any(each.get("prompt") for each in one["candidates"]):
         yield "the provider's list has no prompts: look at what a candidate shows before you attach it"
 
 

@@ -1,4 +1,4 @@
-"""Params as a raw message brings them: what is misspelt, said twice or blank buys nothing; bide warns of the unknown."""
+"""Params as a raw message brings them: misspelt, said twice or blank, they buy nothing; bide warns of unknown ones."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from bide.bulk.intake import Intake, take_in
 from bide.bulk.rates import estimate, refuses_unknown_params
 from bide.bulk.reading import RawRow
 from bide.cli.explain import explained
+from bide.client.requests import checked
 from bide.contract import GenerateRequest, JobResult
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
@@ -231,6 +232,27 @@ def test_unknown_fields_are_warned_of_in_the_result_and_in_explain() -> None:
     assert "             params.quality: is no field" in shown
     stage.running("b")
     assert "warning" not in Command(stage)("explain", "b").output
+
+
+def test_typed_params_are_checked_by_the_client() -> None:
+    """Python takes any further keyword; the client refuses the misspelt one before anything is enqueued."""
+    params = photogpt.ImagesGeneration(modelID="m1", prompt="a fox", numImage=4)
+    with pytest.raises(InvalidRequestError, match=r"did you mean numImages\?"):
+        checked(params, {}, None)
+
+
+def test_the_command_warns_when_it_submits() -> None:
+    """Beside the job's id, where scripts do not read it."""
+
+    class Buyer:
+        def submit(self, _: object) -> str:
+            return "job-1"
+
+    named = ("submit", "photogpt", "images.generation", "-p", "modelID=m1", "-p", "prompt=a fox")
+    done = Command(memory_stage(), Buyer())(*named, "-p", "guidance=3")
+    assert done.stdout == "job-1\n"
+    assert "warning: params.guidance: is no field that bide knows" in done.stderr
+    assert Command(memory_stage(), Buyer())(*named).stderr == ""
 
 
 def test_a_result_has_warnings_only_where_there_are_some() -> None:

@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 THIS_RUN_SECONDS = 1_750_000_000
 
 #: Keys that 0.1.0 did not write, and passes by: the list of recent jobs and the index of provider ids.
-ADDED_KEY = re.compile(r"^bide:\{[^}]+\}:(recent|pids:\d+)$")
+ADDED_KEY = re.compile(r"^bide:\{[^}]+\}:(recent|pids:\d+(:\d+)?)$")
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 

@@ -1,12 +1,16 @@
 --- include: base record
 -- The index of provider ids: which job has which purchase of the account. An entry is `until id-of-the-job`: it counts until
--- that moment, and as long as there is a record. So the entry of a bulk row outlives the record, which goes early. The ids are
--- spread over some thousands of hashes, which stay so small that Redis packs them.
-local PARTS = 4093
+-- that moment, and as long as there is a record. So the entry of a bulk row outlives the record, which goes early. Redis packs
+-- small hashes, so the ids are spread over some; where one of them is full, a new id goes to one of many more.
+local PARTS, MORE, FULL = 127, 64, 128
 local function ids_key(at, provider_id)
-  local part = 0
-  for i = 1, #provider_id do part = (part * 31 + string.byte(provider_id, i)) % PARTS end
-  return string.format('%spids:%d', at, part)
+  local sum = 0
+  for i = 1, #provider_id do sum = (sum * 31 + string.byte(provider_id, i)) % (PARTS * MORE) end
+  local key = at .. 'pids:' .. sum % PARTS
+  if redis.call('HEXISTS', key, provider_id) == 1 then return key end
+  local another = key .. ':' .. math.floor(sum / PARTS)
+  if redis.call('HEXISTS', another, provider_id) == 1 or redis.call('HLEN', key) >= FULL then return another end
+  return key
 end
 
 local function entry_counts(at, entry)
@@ -27,14 +31,14 @@ local function holder_of(provider_id, accounts)
   end
 end
 
--- How many new entries a hash takes until those that count no more are looked for.
-local TENDED_EVERY = 16
+-- At every so many new entries of a hash so many others are looked at: those that count no more go.
+local TENDED_EVERY, TENDED = 16, 64
 local function index_id(provider_id, id, seconds)
   local key = ids_key(PREFIX, provider_id)
   local added = redis.call('HSET', key, provider_id, string.format('%.0f %s', math.ceil(now + seconds), id))
   if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, math.ceil(seconds)) end
   if added == 0 or redis.call('HLEN', key) % TENDED_EVERY ~= 0 then return end
-  local entries = redis.call('HGETALL', key)
+  local entries = redis.call('HRANDFIELD', key, TENDED, 'WITHVALUES')
   for i = 1, #entries, 2 do
     if not entry_counts(PREFIX, entries[i + 1]) then redis.call('HDEL', key, entries[i]) end
   end

@@ -88,6 +88,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         "metadata": request["metadata"],
         "replay_of": None,
         "failure": failure,
+        "not_stored": [],
         "timeline": list(_events(line)),
     }
 

@@ -265,8 +265,6 @@ class Provider(ABC):
             raise TryLaterError(message, after_seconds=self.wait_seconds(answer))
 
 
-
-
 def _hidden(text: str, account: Account) -> str:
     text = account.hooks.hidden(text) if account.hooks else text
     return text.replace(account.api_key, MASK) if account.api_key else text

@@ -240,5 +240,5 @@ def index(stage: Stage) -> dict[str, str]:
     held: dict[str, str] = {}
     for key in index_keys(stage):
         entries: Any = stage.server.hgetall(key)
-        held |= {each: entry.partition(" ")[2] for each, entry in entries.items()}
+        held |= {each: entry.rpartition(" ")[2] for each, entry in entries.items()}
     return held

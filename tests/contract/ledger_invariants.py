@@ -113,7 +113,9 @@ def _purchases(job: dict[str, str]) -> list[str]:
 
 def _index(account: Account, jobs: Iterable[str]) -> dict[str, str]:
     """The job of each provider id that the index has, as far as it has a record: entries of rows outlive it."""
-    held = {each: entry.partition(" ")[2] for entries in account.of("pids").values() for each, entry in entries.items()}
+    held = {
+        each: entry.rpartition(" ")[2] for entries in account.of("pids").values() for each, entry in entries.items()
+    }
     return {each: job_id for each, job_id in held.items() if job_id in jobs}
 
 

@@ -1,8 +1,9 @@
 --- include: base record
--- The index of provider ids: which job has which purchase of the account. An entry is `until id-of-the-job`: it counts until
--- that moment, and as long as there is a record. So the entry of a bulk row outlives the record, which goes early. Redis packs
--- small hashes, so the ids are spread over some; where one of them is full, a new id goes to one of many more.
-local PARTS, MORE, FULL = 127, 64, 128
+-- The index of provider ids: which job has which purchase of the account. An entry is the id of the job; behind a moment and a
+-- blank once the job's record has an end. It counts until that moment, and as long as there is a record: so the entry of a bulk
+-- row outlives the record, which goes early. Redis packs small hashes, so the ids are spread over some; where one of them is
+-- full, a new id goes to one of many more.
+local PARTS, MORE, FULL = 61, 128, 128
 local function ids_key(at, provider_id)
   local sum = 0
   for i = 1, #provider_id do sum = (sum * 31 + string.byte(provider_id, i)) % (PARTS * MORE) end
@@ -13,9 +14,15 @@ local function ids_key(at, provider_id)
   return key
 end
 
-local function entry_counts(at, entry)
+-- The job of an entry, and the moment until which it counts, 0 for none. Ids of jobs have no blank.
+local function job_of(entry)
   local kept_until, id = string.match(entry, '^(%d+) (.*)$')
-  return (tonumber(kept_until) > now or redis.call('EXISTS', at .. 'job:' .. id) == 1) and id
+  return id or entry, tonumber(kept_until or 0)
+end
+
+local function entry_counts(at, entry)
+  local id, kept_until = job_of(entry)
+  return (kept_until > now or redis.call('EXISTS', at .. 'job:' .. id) == 1) and id
 end
 
 -- The job that has a provider id, in any account of this provider: two accounts may share a key, and so a list of jobs.
@@ -33,9 +40,9 @@ end
 
 -- At every so many new entries of a hash so many others are looked at: those that count no more go.
 local TENDED_EVERY, TENDED = 16, 64
-local function index_id(provider_id, id, seconds)
+local function index_id(provider_id, entry, seconds)
   local key = ids_key(PREFIX, provider_id)
-  local added = redis.call('HSET', key, provider_id, string.format('%.0f %s', math.ceil(now + seconds), id))
+  local added = redis.call('HSET', key, provider_id, entry)
   if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, math.ceil(seconds)) end
   if added == 0 or redis.call('HLEN', key) % TENDED_EVERY ~= 0 then return end
   local entries = redis.call('HRANDFIELD', key, TENDED, 'WITHVALUES')
@@ -49,15 +56,19 @@ end
 local LIVE_SECONDS = 30 * 24 * 3600
 local function index_ids(id)
   local own, others, deadline = unpack(redis.call('HMGET', job_key(id), 'pid', 'other_pid', 'deadline'))
-  local seconds = redis.call('TTL', job_key(id))
-  if seconds < 0 then seconds = math.max(number(deadline) - now, 0) + LIVE_SECONDS end
-  if own and own ~= '' then index_id(own, id, seconds) end
-  for each in string.gmatch(others or '', '%S+') do index_id(each, id, seconds) end
+  local seconds, entry = redis.call('TTL', job_key(id)), id
+  if seconds < 0 then
+    seconds = math.max(number(deadline) - now, 0) + LIVE_SECONDS
+  else
+    entry = string.format('%.0f %s', math.ceil(now + seconds), id)
+  end
+  if own and own ~= '' then index_id(own, entry, seconds) end
+  for each in string.gmatch(others or '', '%S+') do index_id(each, entry, seconds) end
 end
 
 -- The id turned out not to be this job's.
 local function unindex_id(id, provider_id)
   local key = ids_key(PREFIX, provider_id)
   local entry = redis.call('HGET', key, provider_id)
-  if entry and string.match(entry, ' (.*)$') == id then redis.call('HDEL', key, provider_id) end
+  if entry and job_of(entry) == id then redis.call('HDEL', key, provider_id) end
 end

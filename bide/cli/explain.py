@@ -137,8 +137,8 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
 
 def _warnings(record: Record) -> list[str]:
     """What the caller should know of the request, as its result has it."""
-    from bide.errors import BideError  # noqa: PLC0415 - as above
-    from bide.providers import find  # noqa: PLC0415 - as above
+    from bide.errors import BideError  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
     if not record.request_json:
         return []

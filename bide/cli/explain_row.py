@@ -49,7 +49,7 @@ def row_story(ledger: Ledger, job_id: str) -> dict[str, Any] | None:
 
 
 def _line(run_id: str, row: int) -> dict[str, Any] | None:
-    from bide.bulk import results  # noqa: PLC0415 - as above
+    from bide.bulk import results  # noqa: PLC0415 - slow to import, and --help does not need it
 
     storage = object_store(local_environment())
     if storage is None:
@@ -59,7 +59,7 @@ def _line(run_id: str, row: int) -> dict[str, Any] | None:
 
 def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
     """The story of a line of a run's results."""
-    from bide.describe import describe_raw  # noqa: PLC0415 - as above
+    from bide.describe import describe_raw  # noqa: PLC0415 - slow to import, and --help does not need it
 
     request, failure = line["request"], line["error"]
     copied = [f"it repeats row {line['copy_of']}, and was bought with it"] if "copy_of" in line else []
@@ -94,8 +94,8 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _to_do(run_id: str, line: dict[str, Any]) -> str:
-    from bide.cli.advice import remedy  # noqa: PLC0415 - as above
-    from bide.contract import FailureCode, JobState  # noqa: PLC0415 - as above
+    from bide.cli.advice import remedy  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.contract import FailureCode, JobState  # noqa: PLC0415 - slow to import, and --help does not need it
 
     if line["state"] == "skipped":
         return "nothing; a run without the limit --max-jobs, or with a larger one, buys it"

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from bide.bulk.record import Options
 from bide.bulk.runs import Runs
 from bide.cli.explain import _lines
 from bide.cli.explain_row import line_story
 from tests.contract.ledger_stage import Stage
 from tests.unit.bulk_world import World
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command
 
 REQUEST = {"provider": "photogpt", "operation": "images.generation", "metadata": {"sku": 17}}
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """The ledger of the commands."""
-    return memory_stage()
 
 
 def row(prompt: str) -> dict[str, Any]:

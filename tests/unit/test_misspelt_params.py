@@ -26,9 +26,9 @@ from bide.providers.base import Params
 from bide.providers.check import check_params, refuse_unknown, warnings_of
 from bide.settings.model import Settings
 from bide.spelling import nearest
-from tests.contract.ledger_stage import ACCOUNT
+from tests.contract.ledger_stage import ACCOUNT, Stage
 from tests.integration.caller import image
-from tests.unit.command import Command, memory_stage
+from tests.unit.command import Command
 from workers.accounts import Accounts
 from workers.accounts import refuses_unknown_params as refused_by_settings
 
@@ -216,7 +216,7 @@ def test_a_prompt_that_shows_something_passes(prompt: str) -> None:
 
 def test_unknown_fields_are_warned_of_in_the_result_and_in_explain() -> None:
     """The same words in both, and nothing where all is known."""
-    stage = memory_stage()
+    stage = Stage.in_memory()
     params = {**IMAGES, "guidance": 3, "quality": "high"}
     stage.running("a", params=params)
     record = stage.ledger.jobs.read(ACCOUNT, "a")
@@ -226,7 +226,7 @@ def test_unknown_fields_are_warned_of_in_the_result_and_in_explain() -> None:
         "params.guidance: is no field that bide knows; it goes to the provider as it is",
         "params.quality: is no field that bide knows; it goes to the provider as it is",
     )
-    assert explained(take_snapshot(stage.ledger, record))["warnings"] == [*warnings]
+    assert explained(take_snapshot(stage.ledger, record), [])["warnings"] == [*warnings]
     shown = Command(stage)("explain", "a").output
     assert "  warning    params.guidance: is no field" in shown
     assert "             params.quality: is no field" in shown
@@ -249,10 +249,10 @@ def test_the_command_warns_when_it_submits() -> None:
             return "job-1"
 
     named = ("submit", "photogpt", "images.generation", "-p", "modelID=m1", "-p", "prompt=a fox")
-    done = Command(memory_stage(), Buyer())(*named, "-p", "guidance=3")
+    done = Command(Stage.in_memory(), Buyer())(*named, "-p", "guidance=3")
     assert done.stdout == "job-1\n"
     assert "warning: params.guidance: is no field that bide knows" in done.stderr
-    assert Command(memory_stage(), Buyer())(*named).stderr == ""
+    assert Command(Stage.in_memory(), Buyer())(*named).stderr == ""
 
 
 def test_a_result_has_warnings_only_where_there_are_some() -> None:

@@ -14,15 +14,8 @@ from bide.cli.unconfirmed import show
 from bide.providers import find
 from bide.providers.base import Account, Answer
 from tests.contract.ledger_stage import ACCOUNT, Stage
-from tests.unit.command import memory_stage
 from workers.toolbox import Toolbox
 from workers.unconfirmed import with_candidates
-
-
-@pytest.fixture
-def stage() -> Stage:
-    """The ledger of the deployment."""
-    return memory_stage()
 
 
 def tools(stage: Stage, jobs: list[dict[str, Any]]) -> Toolbox:

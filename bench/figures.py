@@ -5,7 +5,8 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+
+from bide.percentiles import percentiles
 
 Polls = Sequence[tuple[float, bool]]
 
@@ -25,14 +26,10 @@ class Spread:
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
         """None where there are no values."""
-        ordered = sorted(values)
-        if not ordered:
+        if not values:
             return None
-        return cls(median(ordered), _at(ordered, 0.95), _at(ordered, 0.99), ordered[-1])
-
-
-def _at(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+        middle, slow, slowest = percentiles(values, 50, 95, 99)
+        return cls(middle, slow, slowest, max(values))
 
 
 def spread(name: str, values: Sequence[float]) -> Values:

@@ -29,6 +29,7 @@ from bench.table import written
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Ledger, Limits
 from bide.ledger.connection import connect
+from bide.percentiles import percentiles
 from bide.polling.backoff import PollPlan
 from workers.embedded.environment import demo_environment
 
@@ -224,16 +225,14 @@ def _simulated(costs: Costs) -> list[str]:
         "| ---: | ---: | ---: | ---: |",
     ]
     for in_flight, accounts, pollers in ((2000, 1, 1), (20_000, 1, 1), (20_000, 1, 2), (20_000, 8, 2), (50_000, 8, 4)):
-        late = sorted(
-            lateness(
-                in_flight=in_flight,
-                plan=PollPlan(10, 1, 10),
-                pollers=pollers,
-                accounts=accounts,
-                seconds_per_poll=costs.poller_seconds_per_poll,
-            )
+        late = lateness(
+            in_flight=in_flight,
+            plan=PollPlan(10, 1, 10),
+            pollers=pollers,
+            accounts=accounts,
+            seconds_per_poll=costs.poller_seconds_per_poll,
         )
-        half, most = late[len(late) // 2], late[int(len(late) * 0.95)]
+        half, most = percentiles(late, 50, 95)
         lines.append(f"| {in_flight:,} | {accounts} | {pollers} | {half:.2f} / {most:.2f} |")
     return lines
 

@@ -38,6 +38,9 @@ STORE_QUEUE = "bide.store"
 CONTROL_QUEUE = "bide.control"
 QUEUES = (SUBMIT_QUEUE, POLL_QUEUE, STORE_QUEUE, CONTROL_QUEUE)
 
+#: A header that a worker gives to a message in whose JSON an object has a name twice: its request is refused.
+REPEATED_NAME_HEADER = "bide_repeated_name"
+
 #: The largest request, as JSON, that a queue takes [bytes]; larger inputs go to object storage first.
 MAX_REQUEST_BYTES = 256 * 1024
 
@@ -149,7 +152,7 @@ class GenerateRequest(Wire):
             request = cls.model_validate(raw)
         except ValidationError as error:
             without_names = redacted(error, raw, known=cls.model_fields)
-            raise InvalidRequestError(readable(error), redacted=without_names) from None
+            raise InvalidRequestError(readable(error, raw, known=cls.model_fields), redacted=without_names) from None
         _check_json(raw)
         _check_prefix(request.output_prefix)
         request.check_size()
@@ -206,6 +209,8 @@ class JobResult(Wire):
     submitted_at: AwareDatetime | None = None
     finished_at: AwareDatetime
     outputs: tuple[Output, ...] = Field(strict=False)
+    #: What a caller should know of a job that went well, such as params that bide does not know; left out where empty.
+    warnings: tuple[str, ...] = Field(default=(), strict=False, exclude_if=lambda warnings: not warnings)
     metadata: dict[str, JsonValue] = Field(default_factory=dict)  # last: Celery's events cut results off
 
     def to_wire(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def describe(request: GenerateRequest) -> str:
 def describe_raw(provider: object, operation: object, params: object) -> str:
     """Provider, operation and the beginning of the prompt, of a request that came off the wire unchecked."""
     head = f"{_name(provider)} {_name(operation)}"
-    prompt = _prompt(params) if isinstance(params, dict) else ""
+    prompt = shortened(prompt_of(params))
     return f"{head}: {prompt}" if prompt else head
 
 
@@ -34,14 +34,16 @@ def _name(value: object) -> str:
     return value if isinstance(value, str) and NAME.fullmatch(value) else "?"
 
 
-def prompt_of(params: Mapping[str, object]) -> str:
-    """The whole prompt in one line, wherever its provider has it; '' where there is none."""
+def prompt_of(params: object) -> str:
+    """The whole prompt of some params in one line, wherever its provider has it; '' where there is none."""
+    if not isinstance(params, Mapping):
+        return ""
     nested = params.get("params")
     places = [params, nested if isinstance(nested, dict) else {}]
     found = (text for place in places for name in ("prompt", "Prompt") if isinstance(text := place.get(name), str))
     return " ".join(next(found, "").split())
 
 
-def _prompt(params: dict[str, object]) -> str:
-    words = prompt_of(params)
-    return words if len(words) <= PROMPT_CHARACTERS else words[: PROMPT_CHARACTERS - 1] + "…"
+def shortened(prompt: str) -> str:
+    """The beginning of a prompt."""
+    return prompt if len(prompt) <= PROMPT_CHARACTERS else prompt[: PROMPT_CHARACTERS - 1] + "…"

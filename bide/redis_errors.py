@@ -73,6 +73,11 @@ def why_away(error: BaseException) -> str:
     return f"refuses writes: {code}, {REFUSALS[code]}" if code else f"does not answer: {type(error).__name__}"
 
 
+def words_of(error: redis.RedisError) -> str:
+    """All that Redis or its client said, as the rest of a sentence; addresses have dots, too."""
+    return " ".join(str(error).split()).rstrip(".")
+
+
 def away(error: redis.RedisError) -> LedgerAwayError:
     """What to raise for an error of a Redis that is away."""
     return LedgerAwayError(f"the ledger (Redis) {why_away(error)}")

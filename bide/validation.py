@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
+from bide.spelling import nearest
+
 #: The most problems of one request that are shown without its names, and the most parts of a place.
 MOST_SHOWN, LONGEST_PLACE = 10, 4
 
+#: The most names of an object that are compared with the known ones.
+MOST_NAMES = 1000
 
-def readable(error: ValidationError) -> str:
-    """The problems as one line that a person can act on, without the wrong values."""
+
+def readable(error: ValidationError, raw: object, *, known: Collection[str]) -> str:
+    """The problems as one line that a person can act on, without the wrong values. `known` are the right names."""
     return "; ".join(
-        f"{'.'.join(map(str, problem['loc'])) or 'request'}: {_advice(problem)}"
+        f"{'.'.join(map(str, problem['loc'])) or 'request'}: {_advice(problem, raw, known)}"
         for problem in error.errors(include_input=False, include_url=False)
     )
 
 
-def redacted(error: ValidationError, raw: object, *, known: Container[str]) -> str:
-    """The problems without words of the request: a name outside of `known` becomes its number, counted from 1."""
+def redacted(error: ValidationError, raw: object, *, known: Collection[str], root: str = "") -> str:
+    """The problems without words of the request: a name outside of `known` becomes its number, counted from 1.
+
+    `root`: the name that each place begins with.
+    """
     problems: list[Any] = error.errors(include_input=False, include_url=False)
+    shown_names = {*known, root} if root else known
     shown = [
-        f"{'.'.join(_place(problem['loc'], raw, known)) or 'request'}: {_redacted_advice(problem, raw)}"
+        f"{'.'.join(_place(problem['loc'], raw, shown_names)) or 'request'}: {_redacted_advice(problem, raw, known)}"
         for problem in problems[:MOST_SHOWN]
     ]
     rest = len(problems) - len(shown)
     return "; ".join([*shown, f"and {rest} more"] if rest else shown)
+
+
+def missing(error: ValidationError) -> set[str]:
+    """The names of the fields that are required and are not there."""
+    return {str(problem["loc"][-1]) for problem in error.errors(include_input=False) if problem["type"] == "missing"}
 
 
 def _place(loc: tuple[int | str, ...], raw: Any, known: Container[str]) -> Iterator[str]:
@@ -45,17 +59,36 @@ def _inside(raw: Any, part: int | str) -> Any:
     return raw[part] if within else raw
 
 
-def _advice(problem: Any) -> str:
-    advice = {
-        "extra_forbidden": "is not a known field; check the spelling",
-        "missing": "is required",
-    }
-    return advice.get(problem["type"], str(problem["msg"]).removeprefix("Value error, "))
+def _advice(problem: Any, raw: object, known: Collection[str], *, named: bool = True) -> str:
+    """The advice for one problem; not `named`: a name that only the request has is its number."""
+    if problem["type"] == "extra_forbidden":
+        meant = nearest(str(problem["loc"][-1]), known)
+        return f"is not a known field; did you mean {meant}?" if meant else "is not a known field; check the spelling"
+    if problem["type"] == "missing":
+        field = problem["loc"][-1]
+        given = misspelt(_parent(raw, problem["loc"]), field, known)
+        shown = given and (given[0] if named else f"field {given[1]}")
+        return f"is required; {shown} was given: did you mean {field}?" if shown else "is required"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
-def _redacted_advice(problem: Any, raw: object) -> str:
+def misspelt(given: object, field: str, known: Collection[str]) -> tuple[str, int] | None:
+    """The name in `given` that `field` is misspelt as, and its number, counted from 1; None where there is none."""
+    names = [*given] if isinstance(given, dict) else []
+    near = ((name, at) for at, name in enumerate(names[:MOST_NAMES], start=1) if name not in known)
+    return next(((name, at) for name, at in near if isinstance(name, str) and nearest(name, known) == field), None)
+
+
+def _parent(raw: object, loc: tuple[int | str, ...]) -> object:
+    """The object in which a place lies."""
+    for part in loc[:-1]:
+        raw = _inside(raw, part)
+    return raw
+
+
+def _redacted_advice(problem: Any, raw: object, known: Collection[str]) -> str:
     """The advice without quotes: a model's own advice may quote a name or value, which its context lists, too."""
-    advice = _advice(problem)
+    advice = _advice(problem, raw, known, named=False)
     quoted = [value for value in problem.get("ctx", {}).values() if isinstance(value, str) and value]
     for word in {*quoted} & _words(raw) if quoted else ():
         advice = advice.replace(word, "a field")

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from bide.contract import GenerateRequest
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Limits
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.polling.backoff import PollPlan
 from bide.providers import find, installed
-from bide.providers.base import Account, Provider
+from bide.providers.base import Account, Operation, Provider
+from bide.providers.check import refuse_unknown, unknown_params_variable
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import EffectiveAccount, HookSettings
@@ -35,6 +37,8 @@ class AccountContext:
     hooks: Hooks | None = field(repr=False)
     #: Phrases by which the provider says that credit is used up, besides those that every adapter knows.
     credit_words: tuple[str, ...]
+    #: Whether params that bide does not know are refused; else they pass with a warning.
+    refuses_unknown_params: bool
     #: From the settings; None is left to the adapter, operation by operation [seconds].
     own_deadline_seconds: float | None
     own_poll_first_seconds: float | None
@@ -48,6 +52,13 @@ class AccountContext:
             variable = f"BIDE_PROVIDERS__{self.name.provider.upper()}__BASE_URL"
             raise InvalidRequestError(f"account: {self.name} has no address; set {variable}")
         return Account(self.base_url.rstrip("/"), self.api_key.get_secret_value(), self.hooks, self.credit_words)
+
+    def check(self, request: GenerateRequest) -> Operation:
+        """Check what is known of a request before anything is bought; raises `InvalidRequestError`."""
+        operation = self.adapter.check(request.operation, request.params, set(request.inputs))
+        if self.refuses_unknown_params:
+            refuse_unknown(operation.params, request.params, variable=unknown_params_variable(self.name.provider))
+        return operation
 
     def poll_plan(self, operation: str) -> PollPlan:
         """How often jobs of an operation are polled while nothing is known of their durations."""
@@ -117,11 +128,19 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         api_key=own.api_key,
         hooks=_hooks_of(settings.hooks, name),
         credit_words=own.credit_words,
+        refuses_unknown_params=own.unknown_params == "refuse",
         own_deadline_seconds=own.deadline_seconds,
         own_poll_first_seconds=own.poll_first_seconds,
         own_poll_factor=own.poll_factor,
         own_poll_cap_seconds=own.poll_cap_seconds,
     )
+
+
+def refuses_unknown_params(settings: Settings, name: AccountName) -> bool:
+    """Whether an account refuses params that bide does not know; not one that has no settings here."""
+    shared = settings.providers.get(name.provider)
+    own = shared and shared.accounts.get(name.account)
+    return ((own and own.unknown_params) or (shared and shared.unknown_params)) == "refuse"
 
 
 def _hooks_of(settings: HookSettings, name: AccountName) -> Hooks | None:

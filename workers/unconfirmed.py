@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.unconfirmed import described, show
+from bide.describe import prompt_of
 from bide.errors import BideError
 from bide.ledger import AccountName, Record
 from bide.providers import find
@@ -22,31 +23,40 @@ from workers.toolbox import Toolbox, command_toolbox
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
 EARLIER, LATER = timedelta(minutes=2), timedelta(minutes=10)
 
+#: What is said of candidates of a job that is older than what the ledger remembers of other jobs.
+FORGOTTEN = "it is older than what is remembered of other jobs: a candidate may be one that was forgotten since"
+
 #: Pages of a list that are looked through at most.
 MOST_PAGES = 20
 
 
 def with_candidates(tools: Toolbox) -> Iterator[dict[str, Any]]:
-    """Every unconfirmed job, with the provider's jobs that it may be, the nearest in time first."""
+    """Every unconfirmed job, with the provider's jobs that it may be: those of its prompt first, then by time."""
     for account in tools.ledger.accounts.names():
-        records = tools.ledger.unconfirmed.records(account)
-        taken = tools.ledger.unconfirmed.holders(account) if records else {}
-        for record in records:
-            yield {**described(record), **_candidates(tools, record, taken)}
+        for record in tools.ledger.unconfirmed.records(account):
+            yield {**described(record), "prompt": prompt_of(record.request.params), **_candidates(tools, record)}
 
 
-def _candidates(tools: Toolbox, record: Record, taken: Container[str]) -> dict[str, Any]:
+def _candidates(tools: Toolbox, record: Record) -> dict[str, Any]:
     submitted, provider = record.moment("intended"), record.account.provider
     try:
         if submitted is None or record.text("op") not in find(provider).listed_operations:
             return {"candidates": None, "why_none": f"{provider} has no list of such jobs; ask its support"}
-        found = list(_listed(tools, record.account, submitted))
+        listed = list(_listed(tools, record.account, submitted))
     except BideError as error:
         return {"candidates": None, "why_none": f"{provider} could not be asked: {error}"}
-    free = [job for job in found if job.provider_job_id not in taken]
-    asked = set(map(str, record.request.params.values()))
-    free.sort(key=lambda job: (bool(job.about) and job.about not in asked, _apart(job, submitted)))
-    return {"candidates": [_shown(job, submitted) for job in free]}
+    # Looked up after the list was read: what another job bought meanwhile is recorded by then, most likely.
+    held = tools.ledger.unconfirmed.holders(record.account, [job.provider_job_id for job in listed])
+    free = [job for job in listed if job.provider_job_id not in held]
+    prompt, asked = prompt_of(record.request.params), set(map(str, record.request.params.values()))
+    free.sort(key=lambda job: (_unlike(job.prompt, {prompt}), _unlike(job.about, asked), _apart(job, submitted)))
+    forgets = datetime.now(UTC) - submitted > timedelta(seconds=tools.ledger.timing.retention_seconds)
+    return {"candidates": [_shown(job, submitted) for job in free], **({"caution": FORGOTTEN} if forgets else {})}
+
+
+def _unlike(text: str, wanted: Container[str]) -> bool:
+    """Whether the provider says something that the request does not."""
+    return bool(text) and text not in wanted
 
 
 def _listed(tools: Toolbox, name: AccountName, submitted: datetime) -> Iterator[Listed]:
@@ -75,6 +85,7 @@ def _shown(job: Listed, submitted: datetime) -> dict[str, Any]:
         "created_at": created.isoformat() if created else None,
         "seconds_after_submit": round((created - submitted).total_seconds(), 1) if created else None,
         "about": job.about,
+        "prompt": job.prompt,
         "credits": job.credits,
     }
 

@@ -7,8 +7,8 @@ import re
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -20,6 +20,7 @@ from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
 from bide.printable import counted, printable
 from bide.providers import find
+from bide.providers.check import refuse_unknown, unknown_params_variable
 
 #: Problems that an error lists; the others are counted.
 MOST_PROBLEMS = 20
@@ -62,6 +63,9 @@ class Intake:
     #: Jobs by account; and jobs by the name of their price and the number of purchases that each may take.
     accounts: Counter[AccountName] = field(default_factory=Counter)
     kinds: Counter[tuple[str, int]] = field(default_factory=Counter)
+    #: Rows with params that bide does not know.
+    unknown_params: int = 0
+    refuses: Callable[[AccountName], bool] = lambda _: False
 
     @property
     def jobs(self) -> int:
@@ -99,10 +103,13 @@ class Intake:
             self.problems.append(problem)
 
 
-def take_in(rows: Iterable[RawRow]) -> Intake:
-    """Check all rows and write them down; `problems` lists what is wrong. The caller closes the intake."""
+def take_in(rows: Iterable[RawRow], *, refuses: Callable[[AccountName], bool] = lambda _: False) -> Intake:
+    """Check all rows and write them down; `problems` lists what is wrong. The caller closes the intake.
+
+    `refuses`: whether an account refuses params that bide does not know.
+    """
     with ExitStack() as undone:
-        intake = Intake(undone.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)))
+        intake = Intake(undone.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)), refuses=refuses)
         _read(rows, intake)
         undone.pop_all()
     return intake
@@ -117,6 +124,7 @@ def _read(rows: Iterable[RawRow], intake: Intake) -> None:
                 continue
             line = request.to_json().encode() + b"\n"
             intake.rows += 1
+            intake.unknown_params += bool(find(request.provider).warnings(request.operation, request.params))
             intake.rows_file.write(line)
             digest.update(line)
             first = first_rows.first(request.fingerprint(), intake.rows)
@@ -130,18 +138,20 @@ def _read(rows: Iterable[RawRow], intake: Intake) -> None:
     intake.digest, intake.copies = digest.hexdigest(), Copies(first_of)
 
 
-def checked(value: object) -> GenerateRequest:
-    """A row's request, whose priority is always bulk; raises `InvalidRequestError`."""
+def checked(value: object, refuses: Callable[[AccountName], bool] = lambda _: False) -> GenerateRequest:
+    """A row's request, whose priority is always bulk; raises `InvalidRequestError`. `refuses`: see `take_in`."""
     if isinstance(value, dict) and value.get("idempotency_key") is not None:
         raise InvalidRequestError("idempotency_key: a row's key is made of its run and its number; leave it out")
     request = GenerateRequest.parse({**value, "priority": "bulk"} if isinstance(value, dict) else value)
-    find(request.provider).check(request.operation, request.params, set(request.inputs))
+    operation = find(request.provider).check(request.operation, request.params, set(request.inputs))
+    if refuses(AccountName.of(request)):
+        refuse_unknown(operation.params, request.params, variable=unknown_params_variable(request.provider))
     return request
 
 
 def _checked(raw: RawRow, intake: Intake) -> GenerateRequest | None:
     try:
-        request, problem = _as_request(raw), raw.problem
+        request, problem = _as_request(raw, intake.refuses), raw.problem
     except InvalidRequestError as error:
         request, problem = None, error.redacted
     except RecursionError:
@@ -151,17 +161,20 @@ def _checked(raw: RawRow, intake: Intake) -> GenerateRequest | None:
     return request
 
 
-def _as_request(raw: RawRow) -> GenerateRequest | None:
+def _as_request(raw: RawRow, refuses: Callable[[AccountName], bool]) -> GenerateRequest | None:
     """A row's request; None for a row that can't be read."""
     if raw.request is None:
         return None
-    try:
-        return checked(raw.request(()))
-    except InvalidRequestError as error:
-        # A CSV holds nothing but texts: the fields that the error names may be meant as numbers.
-        with suppress(InvalidRequestError):
-            return checked(raw.request(frozenset(_FIELD.findall(str(error)))))
-        raise
+    refused = dict[str, InvalidRequestError]()  # by field: the error that named it first
+    while True:
+        try:
+            return checked(raw.request(refused.keys()), refuses)
+        except InvalidRequestError as error:
+            # A CSV holds nothing but texts: the fields that the error names may be meant as numbers.
+            named = _FIELD.findall(str(error))
+            if refused.keys() >= {*named}:
+                raise refused[named[0]] if named else error from None
+            refused = {**dict.fromkeys(named, error), **refused}
 
 
 def _count(intake: Intake, request: GenerateRequest) -> None:

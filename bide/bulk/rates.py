@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bide import strict_json
 from bide.bulk.intake import Intake
 from bide.bulk.money import amount, millionths
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
 from bide.printable import counted
+
+#: What is said of rows whose params pass unchecked.
+UNKNOWN_PARAMS = "params that bide does not know; they go to the provider as they are, and the results name them"
 
 
 def prices(environment: Mapping[str, str], providers: Iterable[str]) -> dict[str, int]:
@@ -19,7 +22,9 @@ def prices(environment: Mapping[str, str], providers: Iterable[str]) -> dict[str
     for provider in sorted(set(providers)):
         variable = f"BIDE_PROVIDERS__{provider.upper()}__PRICES"
         try:
-            by_operation = json.loads(environment.get(variable) or "{}")
+            by_operation = strict_json.loads(environment.get(variable) or "{}")
+        except strict_json.RepeatedNameError as error:
+            raise InvalidRequestError(f"{variable}: {error}") from None
         except ValueError:
             by_operation = None
         if not isinstance(by_operation, dict):
@@ -49,6 +54,8 @@ class Estimate:
     #: The least time that it takes at the rates that are set; None where an account has no rate.
     seconds: float | None
     cost: float
+    #: Rows with params that bide does not know.
+    unknown_params: int = 0
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -59,6 +66,7 @@ class Estimate:
             *(f"  {account}: {jobs}" for account, jobs in self.accounts.items()),
             f"at the set rates: {self.seconds:.0f} s at least" if self.seconds else "no SUBMITS_PER_SECOND is set",
             f"cost: {self.cost:g} at most" if self.cost else "cost: no PRICES are set",
+            *([f"{self.unknown_params} rows have {UNKNOWN_PARAMS}"] if self.unknown_params else []),
         ]
 
 
@@ -74,15 +82,26 @@ def estimate(intake: Intake, environment: Mapping[str, str], *, max_jobs: int | 
         accounts={str(account): jobs for account, jobs in accounts},
         seconds=seconds,
         cost=amount(intake.cost(known)),
+        unknown_params=intake.unknown_params,
     )
 
 
-def _seconds(environment: Mapping[str, str], account: AccountName, jobs: int) -> float | None:
+def refuses_unknown_params(environment: Mapping[str, str], account: AccountName) -> bool:
+    """Whether the deployment refuses params that bide does not know, by its variables."""
+    return _of_account(environment, account, "UNKNOWN_PARAMS").strip() == "refuse"
+
+
+def _of_account(environment: Mapping[str, str], account: AccountName, name: str) -> str:
+    """A variable of an account, else of its provider; '' where neither is set."""
     shared = f"BIDE_PROVIDERS__{account.provider.upper()}__"
     own = f"{shared}ACCOUNTS__{account.account.upper()}__"
-    text = environment.get(f"{own}SUBMITS_PER_SECOND") or environment.get(f"{shared}SUBMITS_PER_SECOND") or "0"
+    return environment.get(f"{own}{name}") or environment.get(f"{shared}{name}") or ""
+
+
+def _seconds(environment: Mapping[str, str], account: AccountName, jobs: int) -> float | None:
     try:
-        rate = float(text)
+        rate = float(_of_account(environment, account, "SUBMITS_PER_SECOND") or "0")
     except ValueError:
-        raise InvalidRequestError(f"{shared}SUBMITS_PER_SECOND: is not a number") from None
+        variable = f"BIDE_PROVIDERS__{account.provider.upper()}__SUBMITS_PER_SECOND"
+        raise InvalidRequestError(f"{variable}: is not a number") from None
     return jobs / rate if rate > 0 else None

@@ -13,6 +13,7 @@ from bide.bulk.money import amount
 from bide.bulk.names import job_id, results_prefix
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import AccountName, Record
+from bide.ledger.timeline import money
 from bide.storage import Storage
 
 #: A base64 text of that length is a picture, if none of its lines but the last is shorter than a line of base64.
@@ -71,15 +72,23 @@ class EndedRow:
             "row": self.row,
             "job_id": job_id(self.run_id, self.row),
             "state": self.end,
+            "account": self.account.account if self.account else None,
             "request": _shown(self.request_json),
             "outputs": result.get("outputs", []),
+            **({"warnings": result["warnings"]} if result.get("warnings") else {}),
             "error": None if succeeded else self._failure().model_dump(mode="json"),
             "provider_job_id": (self.record.text("pid") or None) if self.record else None,
+            "money": self._money(),
             "spent": amount(self.charged) if self.price else None,
             "polls": int(self.record.number("polls")) if self.record else 0,
             "submitted_at": submitted,
             "finished_at": finished,
         }
+
+    def _money(self) -> str:
+        if self.record:
+            return money(self.record)
+        return "may have been bought" if self.kind == "o" else "not bought"
 
     def _failure(self) -> Failure:
         if self.record and self.record.text("error"):

@@ -6,7 +6,7 @@ A second start of the same run joins the first.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -18,6 +18,7 @@ from bide.bulk.runs import Runs
 from bide.bulk.sources import opened, template_text
 from bide.bulk.template import Template
 from bide.errors import IdempotencyConflictError, InvalidRequestError
+from bide.ledger import AccountName
 from bide.storage import Storage
 
 
@@ -27,8 +28,14 @@ def new_run_id() -> str:
 
 
 @contextmanager
-def open_intake(source: str, *, template: str | None, storage: Storage | None) -> Iterator[Intake]:
-    """The intake of a source, read and checked to the last row.
+def open_intake(
+    source: str,
+    *,
+    template: str | None,
+    storage: Storage | None,
+    refuses: Callable[[AccountName], bool] = lambda _: False,
+) -> Iterator[Intake]:
+    """The intake of a source, read and checked to the last row. `refuses`: see `take_in`.
 
     Raises `InvalidRequestError` for a source or template that can't be read, `StorageError`. The intake itself lists
     what is wrong with rows.
@@ -37,7 +44,7 @@ def open_intake(source: str, *, template: str | None, storage: Storage | None) -
     if places is None and source.lower().endswith(".csv"):
         raise InvalidRequestError(f"{source}: a CSV needs --template, the request that its columns go into")
     with opened(source, storage) as file:
-        intake = take_in(read_csv(file, places) if places else read_jsonl(file))
+        intake = take_in(read_csv(file, places) if places else read_jsonl(file), refuses=refuses)
     try:
         yield intake
     finally:

@@ -12,6 +12,7 @@ from bide.bulk import results
 from bide.bulk.money import amount
 from bide.bulk.names import summary_key
 from bide.bulk.record import ENDS, Run
+from bide.percentiles import percentiles
 from bide.storage import Storage
 
 PERCENTILES = (50, 90, 95, 99)
@@ -75,8 +76,8 @@ class Tally:
 
     def percentiles(self) -> dict[str, float]:
         """Percentiles of these times [seconds]."""
-        ranked = sorted(self._seconds)
-        return {f"p{p}": round(ranked[(len(ranked) - 1) * p // 100], 3) for p in PERCENTILES} if ranked else {}
+        found = percentiles(self._seconds, *PERCENTILES)
+        return {f"p{each}": round(seconds, 3) for each, seconds in zip(PERCENTILES, found, strict=False)}
 
 
 def summarize(storage: Storage, run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
+from bide import strict_json
 from bide.errors import InvalidRequestError
 
 #: A place, or a brace that is meant as one.
@@ -16,18 +17,27 @@ _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 MOST_ENTRIES, MOST_CHARACTERS = 10, 64
 
 
+#: Truth values as spreadsheets write them, in JSON.
+_TRUTH = {"true": "true", "false": "false"}
+
+#: The value of a place whose cell is empty: its field is left out.
+_ABSENT = object()
+
+
 class Template:
     """A request with places for columns; raises `InvalidRequestError` for a text that is no such request."""
 
     def __init__(self, content: bytes) -> None:
         try:
-            self._request = json.loads(content.decode("utf-8-sig"))
+            self._request = strict_json.loads(content.decode("utf-8-sig"))
             if not isinstance(self._request, dict):
                 raise InvalidRequestError("template: must be one JSON object, a request")
             self._places = [_split(place)[0] for place in _places(self._request)]
             self.columns = frozenset(self._places)
         except UnicodeDecodeError:
             raise InvalidRequestError("template: is not UTF-8") from None
+        except strict_json.RepeatedNameError as error:
+            raise InvalidRequestError(f"template: {error}", redacted=f"template: {error.redacted}") from None
         except json.JSONDecodeError as error:
             where = f"line {error.lineno}, character {error.colno}"
             raise InvalidRequestError(f"template: is not JSON: {error.msg} at {where}") from None
@@ -55,6 +65,8 @@ class Template:
     def fill(self, row: Mapping[str, str], *, numbers: Container[str] = ()) -> dict[str, Any]:
         """The request of a row. A text of a field in `numbers` becomes the number or truth value that it writes.
 
+        Such a field is left out where its text is empty, as is the field of a JSON place whose cell is empty.
+
         Raises `InvalidRequestError` for a JSON place whose column is no JSON.
         """
         filled: dict[str, Any] = _filled(self._request, row, numbers, ())
@@ -77,13 +89,14 @@ def _places(value: Any) -> list[str]:
 
 def _filled(value: Any, row: Mapping[str, str], numbers: Container[str], at: tuple[str, ...]) -> Any:
     if isinstance(value, dict):
-        return {name: _filled(each, row, numbers, (*at, name)) for name, each in value.items()}
+        filled = {name: _filled(each, row, numbers, (*at, name)) for name, each in value.items()}
+        return {name: each for name, each in filled.items() if each is not _ABSENT}
     if isinstance(value, list):
         return [_filled(each, row, numbers, (*at, str(place))) for place, each in enumerate(value)]
     if not isinstance(value, str):
         return value
-    filled = _text(value, row)
-    return _number(filled) if isinstance(filled, str) and ".".join(at) in numbers else filled
+    text = _text(value, row)
+    return _number(text) if isinstance(text, str) and ".".join(at) in numbers else text
 
 
 def _text(text: str, row: Mapping[str, str]) -> Any:
@@ -95,21 +108,35 @@ def _text(text: str, row: Mapping[str, str]) -> Any:
 
 def _split(place: str) -> tuple[str, bool]:
     column, _, kind = place.rpartition(":")
-    return (column, True) if kind == "json" and column else (place, False)
+    column, is_json = (column, True) if kind == "json" and column else (place, False)
+    return " ".join(column.split()), is_json
 
 
 def _json(column: str, row: Mapping[str, str]) -> Any:
+    """The value of a JSON place; an empty cell has none."""
+    if not row[column].strip():
+        return _ABSENT
     try:
-        return json.loads(row[column])
+        return strict_json.loads(row[column])
+    except strict_json.RepeatedNameError as error:
+        raise _refused(column, row, error.redacted) from None
     except (ValueError, RecursionError):
-        rest = "is not JSON, as its place wants it"
-        number = list(row).index(column) + 1
-        raise InvalidRequestError(f"column {few([column])}: {rest}", redacted=f"column {number}: {rest}") from None
+        raise _refused(column, row, "is not JSON, as its place wants it") from None
+
+
+def _refused(column: str, row: Mapping[str, str], reason: str) -> InvalidRequestError:
+    number = list(row).index(column) + 1
+    return InvalidRequestError(f"column {few([column])}: {reason}", redacted=f"column {number}: {reason}")
 
 
 def _number(text: str) -> Any:
+    """The number or truth value that a spreadsheet writes so; an empty cell has no value, any other stays a text."""
+    if not text.strip():
+        return _ABSENT
     try:
-        value = json.loads(text)
+        value = json.loads(_TRUTH.get(text.strip().casefold(), text))
     except (ValueError, RecursionError):
         return text
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # a column of whole numbers in which a cell is empty is written as 4.0
     return value if isinstance(value, bool | int | float) else text

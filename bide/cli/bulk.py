@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,14 +51,24 @@ def run(
     **options: Any,
 ) -> None:
     """Begin a run: JSONL with a request a line, or CSV with a template."""
+    from bide.bulk.rates import refuses_unknown_params  # noqa: PLC0415 - as below
     from bide.bulk.start import new_run_id, open_intake  # noqa: PLC0415 - takes a while, and --help does not need it
 
     if dry_run:
         environment = local_environment()
-        with open_intake(file, template=template, storage=object_store(environment)) as intake:
+        refuses = partial(refuses_unknown_params, environment)
+        with open_intake(file, template=template, storage=object_store(environment), refuses=refuses) as intake:
             _print_estimate(intake, environment, options)
         return
-    with deployed(broker) as deployment, open_intake(file, template=template, storage=deployment.storage) as intake:
+    with (
+        deployed(broker) as deployment,
+        open_intake(
+            file,
+            template=template,
+            storage=deployment.storage,
+            refuses=partial(refuses_unknown_params, deployment.environment),
+        ) as intake,
+    ):
         _begin(deployment, intake, run_id=run_id or new_run_id(), source=file, waiting=waiting, given=options)
 
 
@@ -229,7 +240,11 @@ def _print_estimate(intake: Intake, environment: dict[str, str], given: dict[str
 def _begin(
     deployment: Deployment, intake: Intake, *, run_id: str, source: str, waiting: bool, given: dict[str, Any]
 ) -> None:
-    from bide.bulk.rates import check_budget, prices  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.rates import (  # noqa: PLC0415 - slow to import, and --help does not need it
+        UNKNOWN_PARAMS,
+        check_budget,
+        prices,
+    )
     from bide.bulk.start import start  # noqa: PLC0415 - slow to import, and --help does not need it
 
     intake.check()
@@ -242,6 +257,8 @@ def _begin(
     echo(run_id)
     counts = f"{counted(intake.rows, 'row')}, {counted(intake.jobs, 'job')}"
     echo(f"{'began' if begun else 'joined'}: {counts}", err=True)
+    if intake.unknown_params:
+        echo(f"{intake.unknown_params} rows have {UNKNOWN_PARAMS}", err=True)
     if not begun and any(given.get(name) is not None for name in ("budget", "max_jobs", "max_failures")):
         echo("it keeps the limits it began with; pause it, and resume it with others", err=True)
     if waiting:

@@ -145,7 +145,7 @@ def _check_answers(url: str, master: str) -> None:
     import redis  # noqa: PLC0415 - slow to import, and --help does not need it
 
     from bide.redis_client import connect  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.redis_errors import refusal  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.redis_errors import refusal, words_of  # noqa: PLC0415 - slow to import, and --help does not need it
 
     try:
         with connect(
@@ -161,7 +161,7 @@ def _check_answers(url: str, master: str) -> None:
             return  # it refuses PING and writes, and serves what a command reads
         address = url.rpartition("@")[2].partition("?")[0]  # either may hold a password
         host = address.partition("://")[2] or address
-        reason = str(error).partition(".")[0] if isinstance(error, redis.RedisError) else "the address can't be read"
+        reason = words_of(error) if isinstance(error, redis.RedisError) else "the address can't be read"
         raise click.ClickException(f"the broker at {host} does not answer: {reason}") from None
 
 

@@ -46,6 +46,7 @@ def described(adapter: Provider, name: str) -> dict[str, Any]:
         ],
         "inputs": operation.inputs.value if operation.inputs else None,
         "required_inputs": sorted(operation.required_inputs),
+        "others": sorted(operation.params.others),
         "others_pass": operation.params.model_config.get("extra") != "forbid",
         "deadline_seconds": adapter.deadline_for(name),
         "source": adapter.source or None,
@@ -84,9 +85,11 @@ def _lines(described: dict[str, Any]) -> list[str]:
     pictures = f"pictures as {described['inputs']}" if described["inputs"] else "no pictures"
     needed = f", needs {', '.join(described['required_inputs'])}" if described["required_inputs"] else ""
     others = "others pass to the provider as they are" if described["others_pass"] else "there are no others"
+    documented = ", ".join(described["others"])
     return [
         f"{described['provider']} {described['operation']}: {described['about']}",
         *("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
+        *([f"  documented besides, and not checked: {documented}"] if documented else []),
         f"  {others}; {pictures}{needed}; deadline {described['deadline_seconds']:g} s",
         *([f"  source: {described['source']}"] if described["source"] else []),
         "",

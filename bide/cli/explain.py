@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.explain_row import row_story
 from bide.cli.failed import against
 from bide.cli.output import echo, echo_json
 from bide.cli.replays import replayed
@@ -38,26 +39,27 @@ def explain(job_id: str, broker: str | None, as_json: bool) -> None:
 
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)
-        again_as = replayed(ledger, [record.job_id]).get(record.job_id)
-        story = explained(take_snapshot(ledger, record), running(ledger.server), replayed_as=again_as)
+        if record is None:
+            story = row_story(ledger, job_id) or _unknown(job_id)
+        else:
+            again_as = replayed(ledger, [record.job_id]).get(record.job_id)
+            story = explained(take_snapshot(ledger, record), running(ledger.server), replayed_as=again_as)
     if as_json:
         echo_json(story)
     else:
         echo(*_lines(story))
 
 
-def _found(ledger: Ledger, job_id: str) -> Record:
-    """The record of a job, or of the one whose result it waits for; raises `ClickException`."""
+def _found(ledger: Ledger, job_id: str) -> Record | None:
+    """The record of a job, or of the one whose result it waits for."""
     record = ledger.jobs.find(job_id)
-    if record and record.following:
-        record = ledger.jobs.read(record.account, record.following)
-    if record is None:
-        run, _, row = job_id.rpartition(".")
-        rows = f"; rows of a run that is over: `bide bulk results {run} --jsonl`" if run and row.isdigit() else ""
-        raise click.ClickException(
-            f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since{rows}"
-        )
-    return record
+    return ledger.jobs.read(record.account, record.following) if record and record.following else record
+
+
+def _unknown(job_id: str) -> NoReturn:
+    run, _, row = job_id.rpartition(".")
+    rows = f"; rows of a run that is over: `bide bulk results {run} --jsonl`" if run and row.isdigit() else ""
+    raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since{rows}")
 
 
 def explained(
@@ -80,6 +82,7 @@ def explained(
         "account": record.account.account,
         "operation": record.text("op"),
         "what": describe(record.request) if record.request_json else None,
+        "warnings": _warnings(record),
         "why": timeline.why(snapshot),
         "next_at": _iso(at),
         "next": what or None,
@@ -132,6 +135,19 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
     return f"`bide failed replay {record.job_id}` buys the same again, as a new job"
 
 
+def _warnings(record: Record) -> list[str]:
+    """What the caller should know of the request, as its result has it."""
+    from bide.errors import BideError  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    if not record.request_json:
+        return []
+    try:
+        return [*find(record.account.provider).warnings(record.text("op"), record.request.params)]
+    except BideError:  # the adapter is installed elsewhere
+        return []
+
+
 def _poll_timing(snapshot: JobSnapshot) -> str | None:
     """Why a job's polls are timed so, by the provider's own plan; the command does not know the worker's settings."""
     from bide.errors import BideError  # noqa: PLC0415 - slow to import, and --help does not need it
@@ -150,23 +166,25 @@ def _poll_timing(snapshot: JobSnapshot) -> str | None:
 
 
 def _lines(story: dict[str, Any]) -> Iterator[str]:
-    yield f"job {story['job_id']}  {story['state']}  {story['provider']}/{story['account']}"
-    rows = {
-        "what": story["what"],
-        "metadata": ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items()),
-        "why": story["why"][0],
-        **{f"{'':{index}}": reason for index, reason in enumerate(story["why"][1:], start=1)},
-        "next": _next(story),
-        "money": story["money"],
-        "polls": story["polls_are"],
-        "to do": story["to_do"],
-        "not stored": _few(story["not_stored"]),
-        "again": f"bought again as job {story['replayed_as']}" if story["replayed_as"] else story["replay"],
-    }
-    yield from (f"  {name.strip():10} {value}" for name, value in rows.items() if value)
+    of = f"{story['provider']}/{story['account']}" if story["account"] else story["provider"]
+    yield f"job {story['job_id']}  {story['state']}  {of}"
+    rows = [
+        ("what", story["what"]),
+        *_listed("warning", story["warnings"]),
+        ("metadata", ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items())),
+        *_listed("why", story["why"]),
+        ("next", _next(story)),
+        ("money", story["money"]),
+        ("polls", story["polls_are"]),
+        ("to do", story["to_do"]),
+        ("not stored", _few(story["not_stored"])),
+        ("again", f"bought again as job {story['replayed_as']}" if story["replayed_as"] else story["replay"]),
+    ]
+    yield from (f"  {name:10} {value}" for name, value in rows if value)
     yield ""
     for event in story["timeline"]:
-        yield f"{_clock(event['at'])}  {event['seconds']:+9.1f} s  {event['what']:9}  {event['detail']}".rstrip()
+        after = f"  {event['seconds']:+9.1f} s" if event["seconds"] is not None else ""
+        yield f"{_clock(event['at'])}{after}  {event['what']:9}  {event['detail']}".rstrip()
     if story["obstacles"]:  # once more, where a long story has pushed it out of sight
         yield from ("", f"to do: {story['to_do']}")
 
@@ -175,6 +193,11 @@ def _few(addresses: list[str]) -> str:
     """The first of some addresses, for a person."""
     more = f" and {len(addresses) - MOST_ADDRESSES} more (--json)" if len(addresses) > MOST_ADDRESSES else ""
     return f"{', '.join(addresses[:MOST_ADDRESSES])}{more}"
+
+
+def _listed(name: str, texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """A row for each text; the name stands beside the first."""
+    yield from ((name if not number else "", text) for number, text in enumerate(texts))
 
 
 def _next(story: dict[str, Any]) -> str | None:

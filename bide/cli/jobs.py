@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -11,18 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide import strict_json
 from bide.cli.advice import failure_line
 from bide.cli.completion import complete_job, complete_operation, complete_provider
 from bide.cli.connection import broker_option, connected, ledger_at
 from bide.cli.output import echo, echo_json, echo_json_text
 from bide.cli.waiting import awaited
+from bide.inputs import is_address, tidied
 
 if TYPE_CHECKING:
     from bide.client import Status
     from bide.contract import JobResult
-
-#: The beginnings of inputs that are addresses or pictures; any other input is a path.
-_ADDRESSES = ("s3://", "http://", "https://", "data:")
 
 
 class Pair(click.ParamType[tuple[str, Any]]):
@@ -38,7 +36,9 @@ class Pair(click.ParamType[tuple[str, Any]]):
         if not (name and separator):
             self.fail(f"{value!r} is not of the form key=value", param, ctx)
         try:
-            return name, text if self._plain else json.loads(text)
+            return name, text if self._plain else strict_json.loads(text)
+        except strict_json.RepeatedNameError as error:
+            self.fail(f"{name}: {error}", param, ctx)
         except ValueError:
             return name, text
 
@@ -64,9 +64,13 @@ class Pair(click.ParamType[tuple[str, Any]]):
 @broker_option
 def submit(broker: str | None, file: Any, waiting: bool, as_json: bool, **options: Any) -> None:
     """Submit a job and print its id."""
+    from bide.providers import find  # noqa: PLC0415 - takes a while, and --help does not need it
+
     request = _request(file, options)
     with connected(broker) as client:
         job_id = client.submit(request)
+        for warning in find(request["provider"]).warnings(request["operation"], request.get("params") or {}):
+            echo(f"warning: {warning}", err=True)
         if not as_json:
             echo(job_id)
         elif not waiting:
@@ -143,7 +147,9 @@ def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
 
 def _read_json(file: Any) -> dict[str, Any]:
     try:
-        request = json.load(file)
+        request = strict_json.loads(file.read())
+    except strict_json.RepeatedNameError as error:
+        raise click.UsageError(f"--request: {error}") from None
     except ValueError as error:
         raise click.UsageError(f"--request: not JSON: {error}") from None
     if not isinstance(request, dict):
@@ -152,8 +158,9 @@ def _read_json(file: Any) -> dict[str, Any]:
 
 
 def _input(name: str, value: str) -> str | Path:
-    if value.startswith(_ADDRESSES):
-        return value
+    tidy = tidied(value)
+    if is_address(tidy) or tidy.startswith("data:"):
+        return tidy
     if not (path := Path(value)).is_file():
         raise click.UsageError(
             f"--input {name}: there is no file {value}; an address begins with s3://, https:// or data:"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 #: What happens after an operator settled a job.
 SOON = "the sweeper sees to it within seconds"
+
+#: The most of a prompt that is shown beside a candidate [characters].
+PROMPT_WIDTH = 120
 
 #: Printed below the list.
 LOOK_FIRST = "`bide unconfirmed list --candidates` asks the providers which of their jobs each may be"
@@ -61,8 +65,6 @@ def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool)
     """It was accepted: say under which id, and it goes on to its result."""
     with ledger_at(broker) as ledger:
         record = _unconfirmed(ledger, job_id)
-        if holder := ledger.unconfirmed.holders(record.account).get(provider_job_id):
-            raise click.ClickException(f"{provider_job_id} is the provider's id of job {holder} already")
         done, _ = ledger.unconfirmed.attach(record.account, job_id, provider_job_id)
         _print(done, ledger, job_id, f"goes on as {provider_job_id} at the provider; {SOON}", as_json=as_json)
 
@@ -163,7 +165,21 @@ def _candidate_lines(one: Mapping[str, Any]) -> Iterable[str]:
         return
     if not one["candidates"]:
         yield "candidates: none; the provider lists no job of that time that is not another one's"
+    elif "caution" in one:
+        yield one["caution"]
     for each in one["candidates"]:
         after = f"{each['seconds_after_submit']:+.0f} s" if each["seconds_after_submit"] is not None else "time unknown"
         extra = f"  {each['about']}" if each["about"] else ""
         yield f"candidate {each['provider_job_id']}  {after}  {each['status']}{extra}"
+        yield from _prompt_lines(one.get("prompt", ""), each.get("prompt", ""))
+    if one["candidates"] and not any(each.get("prompt") for each in one["candidates"]):
+        yield "the provider's list has no prompts: look at what a candidate shows before you attach it"
+
+
+def _prompt_lines(own: str, candidates: str) -> Iterable[str]:
+    """The prompt of a candidate beside that of the job, where its provider has it."""
+    if candidates and candidates == own:
+        yield f"  its prompt is the job's: {shorten(own, PROMPT_WIDTH)}"
+    elif candidates:
+        yield f"  its prompt:      {shorten(candidates, PROMPT_WIDTH)}"
+        yield f"  that of the job: {shorten(own, PROMPT_WIDTH) or 'none'}"

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from bide.client.outputs import Uploads
 from bide.contract import JOB_ID, MAX_REQUEST_BYTES, GenerateRequest
 from bide.errors import InvalidRequestError
+from bide.inputs import is_address, tidied
 from bide.params import Params
 from bide.providers import find
 from bide.providers.base import Provider
@@ -80,7 +81,8 @@ def _input(name: str, value: object, uploads: Uploads | None) -> object:
     """
     content = _read(name, value) if isinstance(value, Path) else value
     if isinstance(content, str):
-        if len(content) <= UPLOAD_ABOVE_BYTES or content.startswith(("s3:", "http:", "https:")):
+        content = tidied(content)
+        if len(content) <= UPLOAD_ABOVE_BYTES or is_address(content):
             return content
         content = _decoded(name, content)
     if not isinstance(content, bytes):

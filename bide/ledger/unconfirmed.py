@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from bide.contract import FailureCode
+from bide.errors import InvalidRequestError
 from bide.ledger import scripts
 from bide.ledger.executor import Executor, error_of
 from bide.ledger.jobs import JobScripts
-from bide.ledger.keys import prefix
+from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
+from bide.ledger.script import Key
 from bide.printable import printable
+
+#: Records or ids that are read together.
+PAGE = 1000
 
 #: The message of a job that was given up.
 GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
@@ -39,10 +45,19 @@ class UnconfirmedScripts:
     def attach(self, account: AccountName, job_id: str, provider_job_id: str, *, by: str = "") -> tuple[bool, Messages]:
         """An operator names the provider's id of an unconfirmed job: it goes on. False: it is not unconfirmed.
 
-        Where the provider turns out not to know that id, the job is unconfirmed again.
+        Where the provider turns out not to know that id, the job is unconfirmed again. Raises `InvalidRequestError`
+        for an id that another job has, and names that job. The script decides by its index of ids; only records that
+        are older than the index are read before.
         """
-        script = scripts.job.Attach(id=job_id, provider_job_id=provider_job_id, by=_named(by))
-        done, round_ = self._executor.run(account, script)
+        older = self._holders_by_records(account.provider).get(provider_job_id, job_id)
+        if older != job_id:
+            raise _held(provider_job_id, older)
+        script = scripts.job.Attach(
+            accounts=Key(ACCOUNTS_KEY), id=job_id, provider_job_id=provider_job_id, by=_named(by)
+        )
+        done, round_, holder = self._executor.run(account, script)
+        if holder:
+            raise _held(provider_job_id, holder)
         return bool(done), Messages(round=round_of(account, round_))
 
     def give_up(self, account: AccountName, job_id: str, *, by: str = "") -> tuple[bool, Messages]:
@@ -63,20 +78,34 @@ class UnconfirmedScripts:
         records = (self._jobs.read(account, job_id) for job_id in job_ids)
         return [record for record in records if record]
 
-    def holders(self, account: AccountName) -> dict[str, str]:
-        """Which job has which id at the provider, over all records of an account that there still are.
+    def holders(self, account: AccountName, provider_job_ids: Sequence[str]) -> dict[str, str]:
+        """Which job has which of these ids, in any account of the provider, for as long as a job is remembered.
 
-        Reads each of them: for people, not for machinery.
+        Also of a bulk row whose record went with its run. Reads every record, since those written before there was an
+        index of ids count as well: for people, not for machinery.
         """
-        at, found = f"{prefix(account)}job:", dict[str, str]()
-        keys = self._executor.reach(lambda server: list(server.scan_iter(f"{_literal(at)}*", count=1000)))
-        for first in range(0, len(keys), 1000):
+        found = self._holders_by_records(account.provider)
+        for first in range(0, len(provider_job_ids), PAGE):
+            some = provider_job_ids[first : first + PAGE]
+            held = self._executor.run(account, scripts.account.Holders(accounts=Key(ACCOUNTS_KEY), ids=some))
+            found |= {each: job_id for each, job_id in zip(some, held, strict=True) if job_id}
+        return {each: found[each] for each in provider_job_ids if each in found}
+
+    def _holders_by_records(self, provider: str) -> dict[str, str]:
+        """The job that has each id, over all records of a provider that there still are."""
+        pattern, found = f"bide:{{{_literal(provider)}/*}}:job:*", dict[str, str]()
+        keys = self._executor.reach(lambda server: list(server.scan_iter(pattern, count=PAGE)))
+        for first in range(0, len(keys), PAGE):
             pipeline = self._executor.pipeline()
-            for key in (some := keys[first : first + 1000]):
+            for key in (some := keys[first : first + PAGE]):
                 pipeline.hmget(key, "pid", "other_pid")
-            for key, held in zip(some, self._executor.execute(pipeline), strict=True):
-                found |= {pid: key.removeprefix(at) for ids in held if ids for pid in ids.split()}
+            for key, (own, others) in zip(some, self._executor.execute(pipeline), strict=True):
+                found |= dict.fromkeys(filter(None, (own, *(others or "").split())), key.partition("}:job:")[2])
         return found
+
+
+def _held(provider_job_id: str, job_id: str) -> InvalidRequestError:
+    return InvalidRequestError(f"{provider_job_id} is the provider's id of job {job_id} already: nothing was changed")
 
 
 def remarks(record: Record) -> list[str]:

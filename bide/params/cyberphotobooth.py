@@ -19,6 +19,10 @@ class Generate(Params):
     provider: ClassVar[str] = "cyberphotobooth"
     operation: ClassVar[str] = "generate"
 
+    others: ClassVar[frozenset[str]] = frozenset(
+        {"event", "logo_base64", "logo_pos_x", "logo_pos_y", "logo_scale", "post_delivery"}
+    )
+
     mode: str = Field(min_length=1, description='Such as "style_sdxl_zero".')
     style: StrictStr | StrictInt | None = Field(
         default=None, description="Name or id of a style; `bide catalog cyberphotobooth styles` lists them."

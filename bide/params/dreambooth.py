@@ -29,11 +29,23 @@ Samples = Annotated[int | str, BeforeValidator(_whole(1, 4))]
 Flag = StrictBool | StrictStr  # "yes" and "no" in the old version
 
 
+#: Documented for both calls, in this version of the API or another; most are texts, "yes" and "no" among them.
+OTHERS = frozenset(
+    {
+        *("algorithm_type", "base64", "clip_skip", "embeddings", "embeddings_model", "enhance_style", "guidance_scale"),
+        *("highres_fix", "instant_response", "ip_adapter_id", "ip_adapter_image", "ip_adapter_scale", "lora"),
+        *("lora_model", "lora_strength", "multi_lingual", "num_inference_steps", "panorama", "safety_checker_type"),
+        *("scheduler", "seed", "self_attention", "steps", "temp", "tomesd", "upscale", "use_karras_sigmas", "vae"),
+    }
+)
+
+
 class Text2Img(Params):
     """Pictures from words. The account's key is added by bide."""
 
     provider: ClassVar[str] = "dreambooth"
     operation: ClassVar[str] = "text2img"
+    others: ClassVar[frozenset[str]] = OTHERS
 
     model_id: str = Field(min_length=1, description="The model.")
     prompt: str = Field(min_length=1, description="What to draw.")
@@ -54,6 +66,7 @@ class Img2Img(Text2Img):
     """Pictures from a picture, which may also come as `init_image` in `inputs`."""
 
     operation: ClassVar[str] = "img2img"
+    others: ClassVar[frozenset[str]] = OTHERS | {"strength"}
 
     init_image: str | None = Field(default=None, min_length=1, description="Address of the picture to begin with.")
 

@@ -15,4 +15,6 @@ class GenerateImage(Params):
     provider: ClassVar[str] = "nextry"
     operation: ClassVar[str] = "generate_image"
 
+    others: ClassVar[frozenset[str]] = frozenset({"prompt", "generation_type"})
+
     tool: str = Field(min_length=1, description="The tool; `bide catalog nextry tools` lists them.")

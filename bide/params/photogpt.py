@@ -15,6 +15,7 @@ class ImagesGeneration(Params):
 
     provider: ClassVar[str] = "photogpt"
     operation: ClassVar[str] = "images.generation"
+    others: ClassVar[frozenset[str]] = frozenset({"runType", "enhanceFace", "styleStrength"})
 
     modelID: str = Field(min_length=1, description="The model; `bide catalog photogpt models` lists them.")
     prompt: str | None = Field(default=None, description="What to draw.")
@@ -50,6 +51,7 @@ class VideosGeneration(Params):
 
     provider: ClassVar[str] = "photogpt"
     operation: ClassVar[str] = "videos.generation"
+    others: ClassVar[frozenset[str]] = frozenset({"referenceVideos", "elementIDs"})
 
     modelID: str = Field(min_length=1, description="The model; `bide catalog photogpt models` lists them.")
     prompt: str = Field(min_length=1, description="What to show.")

@@ -9,16 +9,12 @@ What passes through its methods stands in `exchange`, what it says of itself in 
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from types import GenericAlias
 from typing import Any, ClassVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from bide.errors import (
     AccountRefusedError,
@@ -31,6 +27,7 @@ from bide.errors import (
 )
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
+from bide.providers.check import check_params, warnings_of
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     MAX_FALLBACKS,
@@ -56,7 +53,6 @@ from bide.providers.exchange import (
 from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
-from bide.validation import readable, redacted
 
 __all__ = [
     "MAX_CURSOR_CHARACTERS",
@@ -168,14 +164,14 @@ class Provider(ABC):
                 f"operation: {self.name} has no {operation!r}; it has {offered}",
                 redacted=f"operation: {self.name} has none of that name; it has {offered}",
             )
-        raw = {"params": dict(params)}
-        try:
-            _checker(known.params).validate_python(raw)
-        except ValidationError as error:
-            without_names = redacted(error, raw, known={"params", *known.params.model_fields})
-            raise InvalidRequestError(readable(error), redacted=without_names) from None
+        check_params(known.params, params)
         self._check_inputs(operation, known, input_names)
         return known
+
+    def warnings(self, operation: str, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """What a caller should know of params that pass the check: the fields that go out unchecked."""
+        known = self.operations.get(operation)
+        return warnings_of(known.params, params) if known else ()
 
     def _check_inputs(self, operation: str, known: Operation, names: set[str]) -> None:
         if names and known.inputs is None:
@@ -267,12 +263,6 @@ class Provider(ABC):
         if not 200 <= answer.status < 300:
             message = f"HTTP {answer.status}: {self.error_text(answer)}"
             raise TryLaterError(message, after_seconds=self.wait_seconds(answer))
-
-
-@functools.cache
-def _checker(params: type[Params]) -> TypeAdapter[Any]:
-    in_place: Any = GenericAlias(dict, (str, params))
-    return TypeAdapter(in_place)
 
 
 def _hidden(text: str, account: Account) -> str:

@@ -203,6 +203,8 @@ class Listed:
     #: What was asked for, in the provider's words, as far as the list says it.
     about: str = ""
     credits: float | None = None
+    #: Its prompt, where the list has that.
+    prompt: str = ""
 
 
 @dataclass(frozen=True)

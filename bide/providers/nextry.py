@@ -161,4 +161,5 @@ def _listed(item: dict[str, Any]) -> Listed:
         reading.as_text(item.get("status")).lower(),
         reading.as_moment(item.get("created_at")),
         reading.as_text(item.get("generation_type")),
+        prompt=reading.prompt(item),
     )

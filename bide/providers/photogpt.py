@@ -222,4 +222,5 @@ def _listed(entry: dict[str, Any]) -> Listed:
         reading.as_moment(entry.get("createdAt")),
         reading.first_text(entry, RESULT_ERRORS),
         reading.as_positive(entry.get("credits")),
+        reading.prompt(entry),
     )

@@ -26,6 +26,9 @@ MAX_EXACT = 2**53
 #: How deep an error text may be nested in lists and objects.
 TEXT_MAX_DEPTH = 5
 
+#: Where the entries of lists repeat what was asked for.
+_REQUESTS = ("params", "input", "inputs", "request", "parameters", "meta")
+
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _URL_SAFE = str.maketrans("-_", "+/")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
@@ -196,6 +199,12 @@ def as_media(value: Any, *, role: str) -> Media | None:
 def all_media(value: Any, *, role: str) -> tuple[Media, ...]:
     """All outputs of a list in any of the shapes of `listed`, blanks left out."""
     return tuple(media for entry in listed(value) if (media := as_media(entry, role=role)))
+
+
+def prompt(entry: dict[str, Any]) -> str:
+    """The prompt of a job on a list, at its top or in the request that it repeats; empty where there is none."""
+    places = [entry, *(entry[name] for name in _REQUESTS if isinstance(entry.get(name), dict))]
+    return next((text for place in places for name in ("prompt", "Prompt") if (text := as_text(place.get(name)))), "")
 
 
 def records(body: Any, *wrappers: str) -> list[dict[str, Any]]:

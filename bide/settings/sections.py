@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
+from bide import strict_json
 from bide.contract import MAX_DEADLINE_SECONDS
 from bide.settings.addresses import HookUrl, MediaHost, WebUrl
 
@@ -24,7 +24,9 @@ def _listed(value: object) -> object:
     if not value.lstrip().startswith("["):
         return [entry.strip() for entry in value.split(",") if entry.strip()]
     try:
-        return json.loads(value)
+        return strict_json.loads(value)
+    except strict_json.RepeatedNameError as error:
+        raise ValueError(str(error)) from None
     except ValueError:
         raise ValueError("is not a JSON list") from None
 
@@ -32,7 +34,9 @@ def _listed(value: object) -> object:
 def _priced(value: object) -> object:
     """A JSON object of operations and their prices."""
     try:
-        prices = json.loads(value) if isinstance(value, str) else value
+        prices = strict_json.loads(value) if isinstance(value, str) else value
+    except strict_json.RepeatedNameError as error:
+        raise ValueError(str(error)) from None
     except ValueError:
         prices = None
     if isinstance(prices, dict):
@@ -128,6 +132,9 @@ class AccountSettings(Section):
     poll_factor: Factor | None = Field(None, description="the factor from one delay to the next, 1 to 10")
     poll_cap_seconds: Seconds | None = Field(None, description="the longest delay between two polls [seconds]")
     poll_learn: bool | None = Field(None, description="whether polls are timed by how long jobs took: true or false")
+    unknown_params: Literal["warn", "refuse"] | None = Field(
+        None, description="what becomes of params that bide does not know: warn (they pass) or refuse"
+    )
     deadline_seconds: Deadline | None = Field(
         None, description="the longest a job may take in all, a week at most [seconds]"
     )
@@ -160,6 +167,7 @@ class EffectiveAccount:
     poll_factor: float | None = None
     poll_cap_seconds: float | None = None
     poll_learn: bool = True
+    unknown_params: Literal["warn", "refuse"] = "warn"
     deadline_seconds: float | None = None
     credit_words: tuple[str, ...] = ()
 

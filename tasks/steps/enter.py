@@ -10,7 +10,7 @@ from typing import Any
 
 from celery.states import PENDING, RETRY
 
-from bide.contract import JOB_ID, NAME, Failure, FailureCode, GenerateRequest
+from bide.contract import JOB_ID, NAME, REPEATED_NAME_HEADER, Failure, FailureCode, GenerateRequest
 from bide.crashpoints import reached
 from bide.describe import describe
 from bide.errors import InvalidRequestError, LedgerAwayError
@@ -124,6 +124,7 @@ def _enter(tools: Toolbox, message: Message) -> Entered | Fail | Ignore:
         raw = _argument(message.args, message.kwargs or {})
         if raw is None:
             return _resume(tools, message)
+        _check_names(message)
         request = GenerateRequest.parse(raw)
         account = _checked_account(tools, request)
     except InvalidRequestError as error:
@@ -143,10 +144,17 @@ def _argument(args: Any, kwargs: Mapping[str, Any]) -> Any:
     return next(iter(arguments), None)
 
 
+def _check_names(message: Message) -> None:
+    """Raise `InvalidRequestError` where the JSON of a message had a name twice, of which one value is lost."""
+    if (message.headers or {}).get(REPEATED_NAME_HEADER):
+        raise InvalidRequestError("request: a name stands twice in one of its objects; each may stand there once")
+
+
 def _checked_account(tools: Toolbox, request: GenerateRequest) -> AccountContext:
     """The account of a request that can be done here; raises `InvalidRequestError`."""
     find(request.provider).check(request.operation, request.params, set(request.inputs))
     account = tools.accounts.get(AccountName.of(request))
+    account.check(request)
     _ = account.credentials  # raises where the account has no address
     check_callback(request, tools.settings.callbacks)
     return account

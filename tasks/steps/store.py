@@ -186,4 +186,5 @@ def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
         finished_at=datetime.now(UTC),
         metadata=request.metadata,
         outputs=outputs,
+        warnings=find(request.provider).warnings(request.operation, request.params),
     )

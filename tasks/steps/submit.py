@@ -86,7 +86,7 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
     account = tools.accounts.get(record.account)
     credentials = account.credentials
     check_callback(request, tools.settings.callbacks)
-    operation = account.adapter.check(request.operation, request.params, set(request.inputs))
+    operation = account.check(request)
     inputs = tools.fetcher.inputs(request, operation, record, account) if request.inputs else {}
     submission = Submission(record.job_id, request.operation, request.params, inputs)
     return Purchase(

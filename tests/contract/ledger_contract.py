@@ -16,6 +16,7 @@ from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_operators import OperatorsContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
+from tests.contract.ledger_contract_provider_ids import ProviderIdsContract
 from tests.contract.ledger_contract_purchases import PurchasesContract
 from tests.contract.ledger_contract_recent import RecentContract
 from tests.contract.ledger_contract_repairs import RepairsContract
@@ -36,6 +37,7 @@ class LedgerContract(
     OperatorsContract,
     UnconfirmedContract,
     PurchasesContract,
+    ProviderIdsContract,
     CallbacksContract,
     PollNowContract,
     IdsContract,

@@ -141,7 +141,7 @@ class OperatorsContract:
         stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")
         stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-true")
         assert (stage.field("a", "pid"), stage.field("a", "other_pid")) == ("p-9", "p-true")
-        assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p-9": "a", "p-true": "a"}
+        assert stage.ledger.unconfirmed.holders(ACCOUNT, ["p-9", "p-true"]) == {"p-9": "a", "p-true": "a"}
 
     # Resubmit
 
@@ -231,12 +231,6 @@ class OperatorsContract:
         record = taken(stage.resume("a", token="t"), Verb.STORE)
         stage.ledger.jobs.conclude(record, "t", JobState.SUCCEEDED, result="{}")
         assert [hint.job_id for hint in stage.ledger.jobs.answered(ACCOUNT, "a").hints] == ["b"]
-
-    def test_holders_are_of_one_account(self, stage: Stage) -> None:
-        """The jobs by the provider's ids are those of one account; jobs without an id are left out."""
-        stage.running("a")
-        stage.open("b")
-        assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p-a": "a"}
 
 
 def _timeline(stage: Stage, job_id: str) -> list[Event]:

@@ -72,7 +72,11 @@ class PurchasesContract:
         assert found is not None
         assert money(found) == "bought 3 times, as p3 and p1 and p2"
         assert "other purchases of it have the ids p1 and p2" in remarks(found)
-        assert stage.ledger.unconfirmed.holders(ACCOUNT) == {"p1": "a", "p2": "a", "p3": "a"}
+        assert stage.ledger.unconfirmed.holders(ACCOUNT, ["p1", "p2", "p3", "p4"]) == {
+            "p1": "a",
+            "p2": "a",
+            "p3": "a",
+        }
 
     def test_of_several_known_purchases_one_goes_on(self, stage: Stage) -> None:
         """A job with two known purchases goes on as the first; the second's id is kept."""

@@ -86,6 +86,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
     assert account.on("inflight") == {job_id for job_id, job in jobs.items() if _takes_a_place(account, job_id, job)}
     assert len(account.on("inflight") - set(late)) <= max_in_flight
     assert account.on("recent") >= {job_id for job_id, job in jobs.items() if "leader" not in job}  # a caller is no job
+    assert {each: job_id for job_id, job in jobs.items() for each in _purchases(job)} == _index(account, jobs)
     assert account.on("callbacks") >= {job_id for job_id, job in jobs.items() if _owes_a_callback(job)}
 
 
@@ -104,6 +105,18 @@ def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
 def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
     let_in = job["state"] == "queued" and job_id in account.on("lease") and "parked" not in job
     return job["state"] in ("submitting", "running") or let_in
+
+
+def _purchases(job: dict[str, str]) -> list[str]:
+    return [*filter(None, [job.get("pid")]), *job.get("other_pid", "").split()]
+
+
+def _index(account: Account, jobs: Iterable[str]) -> dict[str, str]:
+    """The job of each provider id that the index has, as far as it has a record: entries of rows outlive it."""
+    held = {
+        each: entry.rpartition(" ")[2] for entries in account.of("pids").values() for each, entry in entries.items()
+    }
+    return {each: job_id for each, job_id in held.items() if job_id in jobs}
 
 
 def _owes_a_callback(job: dict[str, str]) -> bool:

@@ -60,7 +60,7 @@ class People(RuleBasedStateMachine):
         elif how == "late":
             self.late.add(job_id)
             attempt = int(record.number("submits"))
-            self._send(self.ledger.submits.submitted(record, "", attempt=attempt, provider_job_id="found"))
+            self._send(self.ledger.submits.submitted(record, "", attempt=attempt, provider_job_id=f"found-{job_id}"))
         else:
             self._settle(account, job_id, how)
             if again:  # only the answer was lost
@@ -71,7 +71,7 @@ class People(RuleBasedStateMachine):
     def _settle(self, account: AccountName, job_id: str, how: str) -> None:
         ledger = self.ledger
         if how == "attach":
-            done, messages = ledger.unconfirmed.attach(account, job_id, "found")
+            done, messages = ledger.unconfirmed.attach(account, job_id, f"found-{job_id}")
         else:
             done, messages = (ledger.unconfirmed.resubmit if how == "resubmit" else ledger.unconfirmed.give_up)(
                 account, job_id
@@ -84,10 +84,10 @@ class People(RuleBasedStateMachine):
         fields = record.fields if record else {}
         state = fields.get("state")
         resubmitted = state == "queued" and "submitted again by an operator" in fields.get("note", "")
-        attached = state == "running" and "attached" in fields and fields["pid"] == "found"
+        attached = state == "running" and "attached" in fields and fields["pid"] == f"found-{job_id}"
         ledger = self.ledger
         assert ledger.unconfirmed.resubmit(account, job_id)[0] is resubmitted
-        assert ledger.unconfirmed.attach(account, job_id, "found")[0] is attached
+        assert ledger.unconfirmed.attach(account, job_id, f"found-{job_id}")[0] is attached
         assert ledger.unconfirmed.give_up(account, job_id)[0] is (state == "failed" and "given_up" in fields)
 
     @abstractmethod

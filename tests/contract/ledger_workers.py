@@ -147,7 +147,7 @@ class Workers(People):
                 lease.record,
                 lease.token,
                 attempt=lease.attempt,
-                provider_job_id=f"p-{lease.attempt}",
+                provider_job_id=f"p-{lease.record.job_id}-{lease.attempt}",
                 first_poll_seconds=seconds,
                 outputs="" if at_once else None,
             )

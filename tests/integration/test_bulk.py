@@ -88,6 +88,18 @@ def test_a_run_from_its_file_to_its_replay(rig: Rig, bulk: Bulk, tmp_path: Path)
     assert f"{marked}-run" in bide("list").stdout
     assert len(bide("results", f"{marked}-run", "--state", "failed").stdout.splitlines()) == 1
 
+    ids = {each["reference"]: each["id"] for each in rig.purchases(marked)}
+    for row, words in {
+        1: ["succeeded", f"bought, as {ids[f'{marked} 1']}", line["outputs"][0]["uri"], "record went when its run"],
+        2: ["failed", "generation_failed: too dark", f"`bide bulk replay {marked}-run`"],
+        3: ["unconfirmed", "bide unconfirmed"],
+        6: ["succeeded", "it repeats row 1"],
+    }.items():
+        explained = CliRunner().invoke(main, ["explain", f"{marked}-run.{row}"])
+        assert explained.exit_code == 0, explained.output
+        assert all(each in explained.output for each in words), explained.output
+    assert "has no row 7" in CliRunner().invoke(main, ["explain", f"{marked}-run.7"]).output
+
     replayed = bide("replay", f"{marked}-run", "--wait")
     assert replayed.exit_code == 0, replayed.output
     assert bulk.over(f"{marked}-run-replay")["succeeded"] == 1

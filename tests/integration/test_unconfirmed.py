@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from bide.client import Client
 from bide.contract import JobState
 from bide.errors import JobFailed
 from tests.integration.bide_command import bide, bide_json
+from tests.integration.bulk import Bulk, rows
 from tests.integration.caller import PIXEL, Caller, failure, image, marker, succeeded
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
@@ -119,6 +121,35 @@ def test_a_mistyped_id_costs_nothing(caller: Caller, rig: Rig) -> None:
     refused = bide(rig, "unconfirmed", "attach", other, purchase["id"])
     assert refused.returncode == 1
     assert f"is the provider's id of job {job_id} already" in refused.stderr
+
+
+def test_the_rows_of_a_run_that_is_over_are_nobody_elses(
+    caller: Caller, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five rows are bought and their records dropped; a submit is not accepted: none is offered or taken."""
+    marked = marker()
+    for name, value in rig.store.environment().items():
+        monkeypatch.setenv(name, value)
+    bulk, run_id = Bulk(rig, tmp_path), f"{marked}-run"
+    bulk.begin(run_id, rows(marked, 5))
+    assert bulk.over(run_id)["succeeded"] == 5
+    bulk.close()
+    bought = {each["id"]: each["reference"].removeprefix(f"{marked} ") for each in rig.purchases(marked)}
+    assert len(bought) == 5
+
+    rig.sandbox.order([{"fault": "status", "status": 500, "operation": "submit", "match": f"{marked} order"}])
+    result = caller.submit(image(f"{marked} order"))
+    assert failure(result)["code"] == "submission_unknown"
+    job_id = str(result.id)
+
+    one = listed(rig, job_id, "--candidates")
+    assert one is not None
+    assert not bought.keys() & {each["provider_job_id"] for each in one["candidates"]}
+    for each, row in bought.items():
+        refused = bide(rig, "unconfirmed", "attach", job_id, each)
+        assert refused.returncode == 1
+        assert f"{each} is the provider's id of job {run_id}.{row} already" in refused.stderr
+    assert rig.state(job_id) == "unconfirmed"
 
 
 def test_nextry_s_history_shows_candidates(caller: Caller, rig: Rig) -> None:

@@ -21,10 +21,10 @@ from bide.polling.timing import PollTiming
 
 
 def test_a_spread_tells_the_middle_the_slow_and_the_slowest() -> None:
-    """The 95th percentile of a hundred values is the 96th in order, the middle lies between the 50th and the 51st."""
+    """Each percentile lies between the two nearest values."""
     spread = Spread.of([float(value) for value in reversed(range(100))])
 
-    assert spread == Spread(p50=49.5, p95=95.0, p99=99.0, max=99.0)
+    assert spread == Spread(p50=49.5, p95=94.05, p99=98.01, max=99.0)
 
 
 def test_nothing_measured_has_no_spread() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_no_word_of_a_row_is_repeated(request_: Any, expected: str) -> None:
         (f"animal,tags\n{PLANTED * (MAX_LINE_BYTES // 10)}", "file: has a line of over"),
         (f"{PLANTED}\0{PLANTED}=1\0", "no column for place 1, 2 in the first line, which names 1"),
         ("," * 300_000 + "\n", "holds no rows"),
-        (PLANTED + "," * 300_000 + "\n", "two have the same name: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 299990 more"),
+        (PLANTED + ",a" * 300_000 + "\n", "two have the same name: 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 299990 more"),
     ],
     ids=lambda value: str(value[:40]),
 )
@@ -247,6 +248,7 @@ def test_an_error_quotes_no_word_of_a_request(
 
 def test_an_error_names_the_fields_of_the_callers_own_request() -> None:
     """The caller of a request finds the misspelt word in the message."""
-    with pytest.raises(InvalidRequestError, match=r"^priorty: is not a known field; check the spelling$") as refused:
+    meant = "is not a known field; did you mean priority?"
+    with pytest.raises(InvalidRequestError, match=f"^priorty: {re.escape(meant)}$") as refused:
         GenerateRequest.parse(row("a", priorty="bulk"))
-    assert refused.value.redacted == "field 4: is not a known field; check the spelling"
+    assert refused.value.redacted == f"field 4: {meant}"

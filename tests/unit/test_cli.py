@@ -58,7 +58,9 @@ def test_a_broker_that_is_away_is_one_readable_line_without_its_password() -> No
     """No traceback, no secret, and no minute of waiting."""
     result = run("status", "job-1", "--broker", "redis://user:hunter2@127.0.0.1:1/0")
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: the broker at 127.0.0.1:1/0 does not answer")
+    assert result.stderr.startswith("Error: the broker at 127.0.0.1:1/0 does not answer: ")
+    assert result.stderr.rstrip().endswith("connecting to 127.0.0.1:1. Connection refused")
+    assert result.stderr.count("\n") == 1
     assert "hunter2" not in result.stderr
 
 

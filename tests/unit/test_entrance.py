@@ -9,13 +9,14 @@ from celery import Celery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bide.contract import Failure, FailureCode, GenerateRequest
+from bide.contract import REPEATED_NAME_HEADER, Failure, FailureCode, GenerateRequest
 from bide.ledger import AccountName, Step, Verb
 from config.settings import load
 from tasks.steps.enter import Entered, Message, enter
 from tasks.steps.outcome import Fail, Ignore
 from tests.contract.ledger_stage import Stage, request_of
 from workers.accounts import Accounts
+from workers.celery_patches.message_check import has_repeated_name
 from workers.toolbox import Toolbox
 
 SETTINGS = {
@@ -160,3 +161,30 @@ def test_an_error_of_our_own_with_a_record_is_not_answered() -> None:
 def test_a_hint_that_breaks_answers_no_caller() -> None:
     """Without a record there is no telling what was bought: the caller's result stays as it is."""
     assert Worker().take(job_id="a", headers=["no mapping"]) == Ignore("broke")
+
+
+@pytest.mark.parametrize(
+    ("body", "repeated"),
+    [
+        ('[[], {"request": {"params": {"numImages": 1, "numImages": 4}}}, {}]', True),
+        (b'[[{"provider": "p", "operation": "o", "provider": "q"}], {}, {}]', True),
+        ('[[], {"request": {"params": {"a": 1}, "metadata": {"a": 1}}}, {}]', False),
+        ("[[], {}, {}]", False),
+        ("not JSON", False),
+        (b"\xff", False),
+        ("[" * 100_000, False),
+        (None, False),
+    ],
+)
+def test_a_body_with_a_name_twice_is_known(body: Any, repeated: bool) -> None:
+    """Kombu's reader keeps the last value alone; what is no JSON is another check's affair."""
+    assert has_repeated_name(body) is repeated
+
+
+def test_a_request_with_a_name_twice_is_refused(worker: Worker) -> None:
+    """Its caller gets a failure, and nothing is opened; a message of bide's own has no request to refuse."""
+    refused = worker.take(GOOD, job_id="twice", headers={REPEATED_NAME_HEADER: True})
+    assert isinstance(refused, Failure)
+    assert refused.code is FailureCode.INVALID_REQUEST
+    assert "a name stands twice" in refused.message
+    assert worker.tools.ledger.jobs.find("twice") is None

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from bide.cli.jobs import _input
+from bide.client.requests import checked
 from bide.errors import InvalidRequestError
+from bide.inputs import tidied
 from bide.providers.base import InputForm, Upload
 from bide.storage import Storage, StorageOptions
 from workers.io.http import HttpClient
@@ -116,3 +119,40 @@ def test_an_incomplete_storage_address_is_refused(fetcher: InputFetcher, uri: st
     for form in InputForm:
         with pytest.raises(InvalidRequestError, match=r"inputs\.person: .*s3://bucket/key"):
             prepare(fetcher, form, person=uri)
+
+
+@pytest.mark.parametrize(
+    ("value", "tidy"),
+    [
+        ("HTTP://Example.com/A%2Fb?Q=%7E", "http://Example.com/A%2Fb?Q=%7E"),
+        ("  https://example.com/a.png\n", "https://example.com/a.png"),
+        ("\tHTTPS://example.com/a b", "https://example.com/a b"),
+        (" S3://Bucket/Key ", "s3://Bucket/Key"),
+        (" DATA:image/png;base64,QUJD", "data:image/png;base64,QUJD"),
+        ("QUJD\n", "QUJD\n"),
+        ("  ", "  "),
+        ("", ""),
+        ("httpx", "httpx"),
+    ],
+)
+def test_an_address_is_taken_as_in_results(value: str, tidy: str) -> None:
+    """Blanks around it and the case of its scheme do not count; all else goes out letter by letter."""
+    assert tidied(value) == tidy
+
+
+@pytest.mark.parametrize(
+    "value", ["HTTP://example.com/A.png?Q=%2F", " http://example.com/A.png?Q=%2F", "Http://example.com/A.png?Q=%2F\n"]
+)
+def test_an_address_reaches_the_provider(fetcher: InputFetcher, value: str) -> None:
+    """As an address, and not as base64 that can't be read."""
+    uploads = prepare(fetcher, InputForm.URL, frame=value)
+    assert uploads["frame"].url == "http://example.com/A.png?Q=%2F"
+
+
+def test_a_client_takes_addresses_so_too() -> None:
+    """Neither a path that is not there, nor too many bytes for a message."""
+    long = "HTTPS://example.com/" + "a" * 40_000
+    request = {"provider": "photogpt", "operation": "images.generation", "params": {"modelID": "m", "prompt": "p"}}
+    parsed, _ = checked({**request, "inputs": {"a": " HTTP://example.com/a.png", "b": long}}, {}, None)
+    assert parsed.inputs == {"a": "http://example.com/a.png", "b": "https" + long[5:]}
+    assert _input("a", " S3://bucket/key") == "s3://bucket/key"

@@ -119,13 +119,13 @@ def test_evidence_stands_beside_the_job(world: World, monkeypatch: pytest.Monkey
     """The provider's jobs of that time, each with its button; the providers are asked once for all who look."""
     found = {"provider_job_id": "p<9>", "status": "done", "seconds_after_submit": 2.0, "about": "m1", "credits": 3}
     count = tmp_path / "asked"
-    printed = json.dumps([{"job_id": "a", "candidates": [found]}])
+    printed = json.dumps([{"job_id": "a", "candidates": [found], "caution": "one may be <b>forgotten</b>"}])
     code = f"open({str(count)!r}, 'a').write('x'); print({printed!r})"
     monkeypatch.setattr(evidence, "COMMAND", (sys.executable, "-c", code))
 
     answer = world.ask("/unconfirmed?candidates=yes", "/unconfirmed?candidates=yes")
 
-    assert "m1 p<9> done · 2 s after the submit · 3 credits" in answer.words
+    assert "one may be <b>forgotten</b> m1 p<9> done · 2 s after the submit · 3 credits" in answer.words
     assert "/jobs/a/attach?provider_job_id=p%3C9%3E" in answer.hrefs
     assert count.read_text() == "x"
 

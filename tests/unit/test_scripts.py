@@ -13,7 +13,7 @@ from bide.errors import LedgerAwayError
 from bide.ledger.connection import Patience, connect
 from bide.ledger.script_runner import Scripts
 from bide.ledger.scripts.account import Watch
-from bide.redis_errors import REFUSALS, RefusedError, is_away, refusal
+from bide.redis_errors import REFUSALS, RefusedError, is_away, refusal, words_of
 
 OOM = "OOM command not allowed when used memory > 'maxmemory'."
 
@@ -145,3 +145,19 @@ def test_a_refusal_that_stays_is_raised_in_time() -> None:
 
     with pytest.raises(RefusedError):
         Patience(0.2).call_with_retry(refused, lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Error 111 connecting to 127.0.0.1:6379. Connection refused.", None),
+        ("Error -2 connecting to redis.internal.example:6379. Name or service not known.", None),
+        ("Error 2 connecting to unix socket: /run/redis.v7/redis.sock. No such file or directory.", None),
+        ("invalid username-password pair or user is disabled.", None),
+        ("No master found for 'my.master' : ConnectionError('a.\\nb')", None),
+        ("two\nlines. of it.", "two lines. of it"),
+    ],
+)
+def test_an_error_is_shown_to_its_end(text: str, shown: str | None) -> None:
+    """Addresses and names of files have dots: what comes behind them says what is wrong."""
+    assert words_of(redis.ConnectionError(text)) == (shown or text.rstrip("."))

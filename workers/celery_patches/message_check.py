@@ -8,6 +8,8 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
+from bide import strict_json
+from bide.contract import REPEATED_NAME_HEADER
 from workers.celery_patches.signature_check import is_moment, is_signature
 
 #: Options that may come with the arguments. Celery copies them into the request, where other names would replace facts.
@@ -27,9 +29,22 @@ def checked_strategy(task: Any, app: Any, consumer: Any, **more: Any) -> Callabl
     def check(message: Any, body: Any, *arguments: Any, **named: Any) -> Any:
         if not well_formed(message.headers if body is None else body, message.payload):
             raise InvalidTaskError("the message does not have the shape of a task")
+        if has_repeated_name(message.body):
+            message.headers[REPEATED_NAME_HEADER] = True
         return handle(message, body, *arguments, **named)
 
     return check
+
+
+def has_repeated_name(body: Any) -> bool:
+    """Whether an object in the JSON of a body has a name twice, of which kombu's reader keeps the last one."""
+    try:
+        strict_json.loads(body)
+    except strict_json.RepeatedNameError:
+        return True
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return False
 
 
 def well_formed(headers: Mapping[str, Any], payload: Any) -> bool:

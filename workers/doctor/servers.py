@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from bide.redis_client import SENTINEL_MASTER, close
 from bide.redis_client import connect as client_of
-from bide.redis_errors import REFUSALS, refusal
+from bide.redis_errors import REFUSALS, refusal, words_of
 from bide.settings.addresses import REDIS_SCHEMES, ServerUrl, masked
 from bide.settings.model import Settings
 from workers.doctor.findings import Finding, Level, ok, problem, warning
@@ -124,7 +124,7 @@ def connect(url: ServerUrl, sentinel_master: str = SENTINEL_MASTER) -> redis.Red
 
 
 def _reason(error: Exception) -> str:
-    return str(error).partition(".")[0] if isinstance(error, redis.RedisError) else "the address can't be used"
+    return words_of(error) if isinstance(error, redis.RedisError) else "the address can't be used"
 
 
 def _version(check: str, info: Mapping[str, Any]) -> Finding:

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from bide.addresses import web_address
 from bide.errors import BadMediaError, InvalidRequestError, StorageError
+from bide.inputs import tidied
 from bide.providers.base import InputForm, Media, Upload
 from bide.storage import Storage
 from workers.io.http import HttpClient
@@ -46,7 +47,8 @@ class InputFetcher:
         """
         return {name: await self._prepare(name, value, form, key_for) for name, value in inputs.items()}
 
-    async def _prepare(self, name: str, value: str, form: InputForm, key_for: Callable[[str], str]) -> Upload:
+    async def _prepare(self, name: str, raw: str, form: InputForm, key_for: Callable[[str], str]) -> Upload:
+        value = tidied(raw)
         try:
             if form is InputForm.URL:
                 return Upload(name, url=await self._address(value, key_for))

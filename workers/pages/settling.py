@@ -12,8 +12,8 @@ from aiohttp import web
 
 from bide.cli.unconfirmed import described
 from bide.contract import JOB_ID, JobState
+from bide.errors import InvalidRequestError
 from bide.ledger import Ledger, Record
-from workers.pages import rows
 from workers.pages.candidates import NoEvidenceError, candidates
 from workers.pages.site import USER, Site, form_of, redirect
 
@@ -157,14 +157,12 @@ class SettlingPages:
             raise RefusedError("nothing was done: say that you are sure")
         if record is None or record.state is not JobState.UNCONFIRMED:
             raise RefusedError("there is nothing to settle: the job is not, or no longer, unconfirmed")
-        if action.name == "attach":
-            self._check_id(record, provider_job_id)
-        if not action.does(self._site.ledger, record, user, provider_job_id):
+        if action.name == "attach" and not PROVIDER_JOB_ID.fullmatch(provider_job_id):
+            raise RefusedError("name the provider's id of the job, without blanks")
+        try:
+            done = action.does(self._site.ledger, record, user, provider_job_id)
+        except InvalidRequestError as error:  # another job has that id
+            raise RefusedError(str(error)) from None
+        if not done:
             raise RefusedError("another operator settled it just now")
         log.info("pages.settled", job_id=record.job_id, account=str(record.account), action=action.name, by=user)
-
-    def _check_id(self, record: Record, provider_job_id: str) -> None:
-        if not PROVIDER_JOB_ID.fullmatch(provider_job_id):
-            raise RefusedError("name the provider's id of the job, without blanks")
-        if holder := self._site.ledger.unconfirmed.holders(record.account).get(provider_job_id):
-            raise RefusedError(f"{rows.cut(provider_job_id, 80)} is the provider's id of job {holder} already")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError
 from bide.settings.problems import ConfigurationProblems
 from bide.validation import redacted
 from config.schedules import SCHEDULED_RUN, SCHEDULES_FILE, RunOptions, Schedule, load
+from workers.accounts import refuses_unknown_params
 from workers.scheduling.occurrences import is_sent
 from workers.toolbox import Toolbox
 
@@ -104,7 +106,8 @@ def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str,
         options, template = _options(message, tools)
         if not origin.scheduled:
             _check_readable(tools, {"source": source, "template": template})
-        with open_intake(source, template=template, storage=tools.storage) as intake:
+        refuses = partial(refuses_unknown_params, tools.settings)
+        with open_intake(source, template=template, storage=tools.storage, refuses=refuses) as intake:
             if options.budget is not None:
                 intake.check()
                 check_budget(intake, options.prices)

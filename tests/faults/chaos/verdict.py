@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bide.ledger import AccountName, Ledger
+from bide.percentiles import percentiles
 from tests.contract.ledger_invariants import check_account, check_keys
 from tests.faults.chaos.answers import Answers
 from tests.faults.chaos.contenders import Bide, Contender
@@ -97,10 +98,8 @@ def judge(
 
 def spread(values: Iterable[float]) -> list[float]:
     """p50, p95 and the longest; nothing of nothing."""
-    ordered = sorted(values)
-    if not ordered:
-        return []
-    return [round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 1) for share in (0.5, 0.95, 1.0)]
+    known = [*values]
+    return [round(value, 1) for value in (*percentiles(known, 50, 95), max(known))] if known else []
 
 
 def _recoveries(recovery: Recovery) -> dict[str, list[float]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bide.ledger.script import BOUND, Script
+from bide.ledger.script import BOUND, Key, Script
 
 
 class Admit(Script):
@@ -117,3 +117,8 @@ class Recent(Script):
     operation: str
     run: str
     words: Sequence[str]
+
+
+class Holders(Script):
+    accounts: Key
+    ids: Sequence[str]

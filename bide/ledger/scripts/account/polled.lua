@@ -1,4 +1,4 @@
---- include: base constants record clocks admission unconfirmed ending
+--- include: base constants record clocks admission unconfirmed provider_ids ending
 -- The provider answered about some claimed jobs: the answers are recorded together.
 -- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, and `outcomes`, each with `id`, `kind` (running,
 --   trouble, ended or failed), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
@@ -50,6 +50,7 @@ local function go_on(id, outcome)
     if outcome.value ~= '' then set(id, 'outputs', outcome.value) end
   elseif unseen then
     conclude(id, 'unconfirmed', 'error', get(id, 'attached'))
+    unindex_id(id, get(id, 'pid'))
     clear(id, 'attached', 'pid', 'submitted')
     set(id, 'note', 'the provider has not confirmed the id that was attached')
   else

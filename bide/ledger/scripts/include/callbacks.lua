@@ -1,4 +1,4 @@
---- include: base record
+--- include: base record provider_ids
 -- The callbacks that are owed, as a clock, and those that were given up, as a list.
 local CALLBACKS, UNDELIVERED = PREFIX .. 'callbacks', PREFIX .. 'undelivered'
 
@@ -18,4 +18,5 @@ local function keep_record(id, retention_seconds)
     local left = redis.call('TTL', key)
     if left >= 0 and left < retention_seconds then redis.call('EXPIRE', key, retention_seconds) end
   end
+  index_ids(id)
 end

@@ -1,4 +1,4 @@
---- include: constants record clocks
+--- include: constants record clocks provider_ids
 -- The callers that wait for a job's result besides its own, and what becomes of a record when all of them know.
 local function followers_key(id) return PREFIX .. 'followers:' .. id end
 local function unconfirmed_followers_key(id) return PREFIX .. 'doubters:' .. id end
@@ -31,6 +31,7 @@ local function retire(id, retention_seconds)
   redis.call('EXPIRE', job_key(id), retention_seconds)
   redis.call('EXPIRE', body_key(id), retention_seconds)
   redis.call('EXPIRE', followers_key(id), retention_seconds)
+  index_ids(id)
   local key = get(id, 'idem')
   if key then redis.call('EXPIRE', key, retention_seconds) end
 end

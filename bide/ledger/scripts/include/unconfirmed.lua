@@ -1,4 +1,4 @@
---- include: base record clocks
+--- include: base record clocks provider_ids
 -- A submit may have been accepted, and nothing says so: the job is unconfirmed. The field `doubt` is the number of the
 -- attempt that may have been accepted and is made again.
 local UNCONFIRMED = PREFIX .. 'unconfirmed'
@@ -49,6 +49,7 @@ local function note_purchase(id, pid)
   local others = get(id, 'other_pid') or ''
   if pid == '' or string.find(' ' .. others .. ' ', ' ' .. pid .. ' ', 1, true) then return end
   set(id, 'other_pid', others == '' and pid or others .. ' ' .. pid)
+  index_ids(id)
 end
 
 -- An earlier submit was accepted while the last one was under way. The last one was not, or is unconfirmed: the job goes
@@ -56,6 +57,7 @@ end
 local function poll_known_purchase(id)
   local pid, others = string.match(get(id, 'other_pid') or '', '^(%S+) ?(.*)$')
   if not pid then return false end
+  if get(id, 'attached') then unindex_id(id, get(id, 'pid')) end
   off_clocks(id)
   redis.call('ZREM', UNCONFIRMED, id)
   redis.call('SREM', CALLED_UP, id)

@@ -115,6 +115,7 @@ class Resubmit(Script):
 
 
 class Attach(Script):
+    accounts: Key
     id: str
     provider_job_id: str
     by: str

@@ -1,20 +1,24 @@
---- include: base record clocks admission unconfirmed
+--- include: base record clocks admission unconfirmed provider_ids
 -- An operator has found out under which id the provider knows an unconfirmed job: the job goes on to its result.
+-- Keys: `accounts` (the set of all accounts).
 -- Arguments: `id`, `provider_job_id`, `by` (the operator's name, '' where it is not known).
--- Reply: 1, or 0 where the job is not unconfirmed; and a round or {}.
+-- Reply: 1, or 0 where the job is not unconfirmed or another has that id; a round or {}; and the other job, '' for none.
 local state = get(id, 'state')
 if state == 'running' and get(id, 'attached') and get(id, 'pid') == provider_job_id then
-  return { 1, {} } -- only the answer was lost
+  return { 1, {}, '' } -- only the answer was lost
 end
-if state ~= 'unconfirmed' then return { 0, {} } end
+if state ~= 'unconfirmed' then return { 0, {}, '' } end
+local holder = holder_of(provider_job_id, redis.call('SMEMBERS', accounts))
+if holder and holder ~= id then return { 0, {}, holder } end
 off_clocks(id)
 redis.call('ZREM', UNCONFIRMED, id)
 -- The error is kept as `attached`: the job is unconfirmed again if the provider turns out not to know that id.
 set(id, 'state', 'running', 'token', '', 'pid', provider_job_id, 'submitted', get(id, 'intended') or stamp(now),
   'attached', get(id, 'error') or '', 'note', 'its id at the provider was attached by ' .. (by ~= '' and by or 'an operator'))
 settled_by(id, 'attached as ' .. provider_job_id, by)
+index_ids(id)
 clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls')
 extend_deadline(id)
 redis.call('SADD', INFLIGHT, id)
 redis.call('ZADD', DUE, now, id)
-return { 1, ensure_round(now) }
+return { 1, ensure_round(now), '' }

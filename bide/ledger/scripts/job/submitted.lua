@@ -1,4 +1,4 @@
---- include: base constants record clocks admission unconfirmed
+--- include: base constants record clocks admission unconfirmed provider_ids
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -15,6 +15,7 @@ if (submits ~= attempt and not waits) or goes_on then
   return { {}, {} }
 end
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
+index_ids(id)
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
 if state ~= 'submitting' then extend_deadline(id) end -- the answer comes late

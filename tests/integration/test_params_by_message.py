@@ -1,0 +1,81 @@
+"""Params as a raw message brings them: misspelt, said twice or blank, they buy nothing; bide warns of unknown ones."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from bide.client import Client
+from tests.integration.caller import Caller, failure, image, marker, succeeded
+from tests.integration.rig import Rig
+from tests.integration.waiting import eventually
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig"), pytest.mark.timeout(120)]
+
+
+def pushed(rig: Rig, request_json: str) -> str:
+    """The id of a message on the submit queue, whose request is this very text."""
+    job_id = str(uuid.uuid4())
+    body = f'[[], {{"request": {request_json}}}, {{}}]'
+    message = {
+        "body": base64.b64encode(body.encode()).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"lang": "sh", "task": "bide.generate", "id": job_id, "root_id": job_id},
+        "properties": {
+            "correlation_id": job_id,
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": "bide.submit"},
+            "body_encoding": "base64",
+        },
+    }
+    with rig.server() as server:
+        server.lpush("bide.submit", json.dumps(message))
+    return job_id
+
+
+def test_a_name_that_stands_twice_buys_nothing(rig: Rig, caller: Caller) -> None:
+    """The caller is answered, and neither of the two values is bought."""
+    marked = marker()
+    twice = json.dumps(image(marked)).replace('"numImages": 1', '"numImages": 1, "numImages": 4')
+
+    result = caller.result_of(pushed(rig, twice))
+
+    eventually(lambda: result.state == "FAILURE", what="it is refused")
+    told = json.loads(str(result.result))
+    assert (told["code"], "stands twice" in told["message"]) == ("invalid_request", True)
+    assert rig.purchases(marked) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"numImage": 4}, "params.numImage: is not a known field; did you mean numImages?"),
+        ({"num_images": 4}, "did you mean numImages?"),
+        ({"prompt": " \u200b\u3164 "}, "params.prompt: holds nothing but blanks"),
+    ],
+)
+def test_what_is_misspelt_or_blank_buys_nothing(rig: Rig, caller: Caller, params: dict[str, Any], words: str) -> None:
+    """A message that no client of bide has checked is refused by the worker."""
+    before = len(rig.sandbox.purchases())
+    told = failure(caller.submit(image(marker(), params=params)))
+    assert (told["code"], words in told["message"]) == ("invalid_request", True)
+    assert len(rig.sandbox.purchases()) == before
+
+
+def test_an_unknown_field_is_warned_of(rig: Rig, caller: Caller) -> None:
+    """In the result, in `job.json` and by the client; a job whose fields are known has no warnings."""
+    warning = "params.guidance: is no field that bide knows; it goes to the provider as it is"
+    told = succeeded(caller.submit(image(marker(), params={"guidance": 3})))
+    assert told["warnings"] == [warning]
+    place = told["outputs"][0]["key"].rpartition("/")[0]
+    assert json.loads(rig.store.read(f"{place}/job.json")[0])["warnings"] == [warning]
+    with Client(rig.redis.url) as client:
+        found = client.result(told["job_id"])
+        assert found is not None
+        assert found.warnings == (warning,)
+    assert "warnings" not in succeeded(caller.submit(image(marker())))

@@ -164,9 +164,16 @@ def test_a_kept_demo_serves_the_commands(bide: Callable[..., Run], deployment: P
     assert json.loads(bide("catalog", "nextry", "generation_types", "--arg", "tool=fabric", "--json").output(code=0))
     refused = bide("submit", "photogpt", "images.generation", "-p", "modelID=no-such", "-p", "prompt=x", "--wait")
     assert "To do: " in refused.output(code=1)
+    assert bide("providers").output(code=0).count("(set up, accounts: default)") == 4
+    assert re.fullmatch(r"all well: \d+ checks\n", bide("doctor").output(code=0).splitlines(keepends=True)[-1])
+    demo.hears(r"in a second terminal, in this folder:\n.*bide submit")
     demo.process.send_signal(signal.SIGINT)
     assert demo.ends() == 0
     assert processes_in(deployment) == {}
+
+    again = bide("demo", "--keep")
+    again.hears("Ctrl-C ends it all")
+    assert re.search(r"state +succeeded", bide("status", job_id).output(code=0))
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     yield ""
     for event in story["timeline"]:
         yield f"{_clock(event['at'])}  {event['seconds']:+9.1f} s  {event['what']:9}  {event['detail']}".rstrip()
-    if story["obstacles"]:  # once more, where a long story has pushed it out of sight
+    if story["obstacles"]:  # once more, since a long story pushes the first one off the screen
         yield from ("", f"to do: {story['to_do']}")
 
 

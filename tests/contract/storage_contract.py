@@ -29,7 +29,7 @@ LARGE = os.urandom(1024) * 1024 * 20 + b"tail"
 def bucket_of_server(url: str, checksum: Checksum) -> Storage:
     """The storage of all tests at a server: making a client takes longer than most of them."""
     storage = storage_at(url, checksum=checksum)
-    if not storage.client.list_buckets()["Buckets"]:
+    if BUCKET not in [bucket["Name"] for bucket in storage.client.list_buckets()["Buckets"]]:
         storage.client.create_bucket(Bucket=BUCKET)
     return storage
 

@@ -38,7 +38,7 @@ def _tried(options: StorageOptions) -> Iterator[str]:
     _make_bucket(Storage(options))
     took = {each: _take(options, each) for each in CHECKSUMS}
     yield from took.values()
-    checked = [each for each, said in took.items() if said == "yes" and _checks(_with(options, each))]
+    checked = [each for each, answer in took.items() if answer == "yes" and _checks(_with(options, each))]
     yield ", ".join(f"`{each}`" for each in checked) or "none"
 
 

@@ -185,7 +185,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     for event in story["timeline"]:
         after = f"  {event['seconds']:+9.1f} s" if event["seconds"] is not None else ""
         yield f"{_clock(event['at'])}{after}  {event['what']:9}  {event['detail']}".rstrip()
-    if story["obstacles"]:  # once more, where a long story has pushed it out of sight
+    if story["obstacles"]:  # once more, since a long story pushes the first one off the screen
         yield from ("", f"to do: {story['to_do']}")
 
 

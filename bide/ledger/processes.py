@@ -29,7 +29,7 @@ class RunningProcess:
 
 
 def note(server: redis.Redis, process: RunningProcess, *, before: RunningProcess | None = None) -> None:
-    """Note that a process runs; `before` is its last note, where that said something else."""
+    """Note that a process runs; `before` is its last note, where that differs."""
     now = _now(server)
     pipeline = server.pipeline(transaction=True)
     pipeline.zremrangebyscore(PROCESSES_KEY, "-inf", now)

@@ -23,7 +23,7 @@ from bide.ledger.replies import pairs
 #: Jobs that one script looks at (2 ms of Redis), and that one search looks at before it asks whether to go on.
 EXAMINED_AT_ONCE, MOST_EXAMINED = 500, 20_000
 
-#: What a text has in JSON as it has it here, whoever wrote it.
+#: A text that is the same in every JSON of it.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 

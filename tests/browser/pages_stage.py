@@ -94,7 +94,7 @@ STYLES = ("woodcut", "watercolour", "oil on canvas", "postage stamp", "35 mm", "
 
 
 class Visitor:
-    """Somebody who is logged in, before one deployment's pages."""
+    """An operator who is logged in, before one deployment's pages."""
 
     def __init__(self, tab: Page, address: str) -> None:
         self.tab, self.address = tab, address

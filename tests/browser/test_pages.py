@@ -63,7 +63,7 @@ def _filled(rig: PagesRig, tmp_path_factory: pytest.TempPathFactory) -> Filled:
 
 @pytest.fixture(scope="module", name="visitor")
 def _visitor(rig: PagesRig, tab: Page, filled: Filled) -> Visitor:  # noqa: ARG001 - there is something to see
-    """Somebody who looks."""
+    """An operator who looks at the pages."""
     return Visitor(tab, rig.pages.start()[1])
 
 
@@ -154,7 +154,7 @@ def test_a_contact_sheet_leads_to_its_originals(visitor: Visitor) -> None:
 
 
 def test_a_sheet_can_do_nothing_in_our_name(visitor: Visitor) -> None:
-    """Whoever can write to the bucket: its scripts have no origin, and reach none of our pages."""
+    """A sheet's scripts have no origin and reach none of our pages: others may write to the bucket."""
     visitor.look(f"/objects/runs/{RUN}/index.html")
     assert visitor.tab.evaluate("self.origin") == "null"
     visitor.tab.trouble.clear()

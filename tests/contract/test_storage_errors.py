@@ -48,7 +48,7 @@ def test_a_put_carries_an_explicit_digest_and_no_surprises() -> None:
         (429, "TooManyRequests", False),
     ],
 )
-def test_refusals_are_told_apart_by_whether_trying_again_helps(status: int, code: str, permanent: bool) -> None:
+def test_refusals_are_kept_apart_by_whether_trying_again_helps(status: int, code: str, permanent: bool) -> None:
     """Every refusal raises, names bucket, key and code, and says whether it is final."""
     with Refuser(status, code) as store, pytest.raises(StorageError, match=f"s3://results/a/k: {code}") as refused:
         store.storage().put("a/k", b"x", content_type="text/plain")
@@ -56,7 +56,7 @@ def test_refusals_are_told_apart_by_whether_trying_again_helps(status: int, code
     assert ("; " in str(refused.value)) is permanent
 
 
-def test_a_store_that_does_not_know_the_digest_is_told_apart() -> None:
+def test_a_store_that_does_not_know_the_digest_has_an_error_of_its_own() -> None:
     """No guessing, no silent second try without the digest: the message names the header."""
     with Refuser(501, "NotImplemented") as store, pytest.raises(StorageError, match="x-amz-checksum-sha256"):
         store.storage().put("k", b"x", content_type="text/plain")

@@ -141,14 +141,14 @@ def test_the_doctor_says_which_value_to_set(
 def test_the_doctor_names_the_way_that_is_refused(server: Storage) -> None:
     """The store's own code and status, for an object or for an upload in parts."""
     with behind(odd_stores.like_backblaze, server) as storage:
-        said = by_level(list(check_store(storage)), Level.PROBLEM)["checksum setting"].says
-    assert "BIDE_S3__CHECKSUM=sha256: an object in one piece: InvalidArgument, HTTP 400" in said
+        finding = by_level(list(check_store(storage)), Level.PROBLEM)["checksum setting"].says
+    assert "BIDE_S3__CHECKSUM=sha256: an object in one piece: InvalidArgument, HTTP 400" in finding
     with behind(odd_stores.malformed_completion, server) as storage:
-        said = by_level(list(check_store(storage)), Level.PROBLEM)["checksum setting"].says
-    assert "an upload in parts: MalformedXML, HTTP 400" in said
+        finding = by_level(list(check_store(storage)), Level.PROBLEM)["checksum setting"].says
+    assert "an upload in parts: MalformedXML, HTTP 400" in finding
 
 
-def test_a_store_without_digests_and_without_parts_is_told_both(server: Storage) -> None:
+def test_a_store_without_digests_and_without_parts_has_both_problems(server: Storage) -> None:
     """The value that does for small objects, and that no large one is stored with it."""
     with behind(lambda it: odd_stores.like_backblaze(it) or odd_stores.no_parts(it), server) as storage:
         problems = by_level(list(check_store(storage)), Level.PROBLEM)

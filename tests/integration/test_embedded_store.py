@@ -1,4 +1,4 @@
-"""`bide up` with a store of one's own, named in `.env`: its keys reach the processes, and what is missing is said."""
+"""`bide up` with a store of one's own, named in `.env`: its keys reach the processes, and it names what is missing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def env_file(folder: Path, **variables: str) -> None:
 def test_keys_of_the_env_file_reach_the_processes(
     bide: Callable[..., Run], deployment: Path, store: ObjectStore
 ) -> None:
-    """A job is bought and stored there; with a store that refuses nothing is bought, and all is said at the start."""
+    """A job is bought and stored there; with a store that refuses nothing is bought, and `bide up` says so first."""
     with Sandbox(latency_seconds=0.2) as sandbox, Proxy(store.url, refuses_all) as proxy:
         provider = {
             "BIDE_PROVIDERS__PHOTOGPT__BASE_URL": sandbox.url("photogpt"),

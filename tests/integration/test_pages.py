@@ -54,7 +54,7 @@ class Answer:
 
 
 class Browser:
-    """Somebody who is logged in, and follows redirects by hand."""
+    """An operator's browser, logged in, which follows redirects by hand."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -21,7 +21,7 @@ POLLER = RunningProcess("poller-2@here", ("bide.poll",))
 
 
 def attended_stage() -> Stage:
-    """A stage of whose Redis a worker and a poller have noted that they run."""
+    """A ledger in memory, beside which a worker and a poller run."""
     stage = Stage.in_memory()
     for process in (WORKER, POLLER):
         note(stage.server, process)

@@ -1,4 +1,4 @@
-"""What unit tests share: a ledger in memory, a worker with a source of runs, and the endpoint that providers call."""
+"""What unit tests share: ledger and runs in memory, a worker with a source of runs, the endpoint for providers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from bide.bulk.runs import Runs
 from tests.contract.ledger_stage import Stage
 from tests.unit.beginnings import Tools
+from tests.unit.bulk_world import World
 from tests.unit.hooks_scene import Scene
 
 
@@ -30,6 +31,12 @@ def tools() -> Tools:
     tools = Tools(Runs(fakeredis.FakeRedis(decode_responses=True, version=(7,))))
     tools.write_source(3)
     return tools
+
+
+@pytest.fixture
+def world() -> World:
+    """Runs in memory, none yet."""
+    return World(fakeredis.FakeRedis(decode_responses=True, version=(7,)))
 
 
 @pytest.fixture

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import fakeredis
-import pytest
-
 from bide.bulk.record import Options
 from bide.ledger.keys import prefix
 from tests.unit.bulk_world import ACCOUNT, PRICES, World, row
-
-
-@pytest.fixture(name="world")
-def _world() -> World:
-    """A ledger and a store without any run."""
-    return World(fakeredis.FakeRedis(decode_responses=True, version=(7,)))
 
 
 def test_a_row_has_the_providers_id_and_what_it_cost(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fakeredis
 import pytest
 
 from bide.bulk.record import Options
@@ -15,9 +14,8 @@ from tests.unit.bulk_world import ACCOUNT, World, row, some_rows
 
 
 @pytest.fixture(name="world")
-def _world() -> World:
+def _world(world: World) -> World:
     """A run of four rows whose first is unconfirmed, and whose last repeats it; nothing else is under way."""
-    world = World(fakeredis.FakeRedis(decode_responses=True, version=(7,)))
     world.begin([*some_rows(3), row("fox 1")], Options(window=10))
     world.feed()
     lose_answer(world, "r.1")

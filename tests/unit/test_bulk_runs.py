@@ -1,24 +1,16 @@
-"""Runs in memory: fed in windows, killed at every script, limited, paused, steered; each row ends once."""
+"""Runs in memory: fed in windows, killed at every script, paused, steered; each row ends once."""
 
 from __future__ import annotations
 
-import fakeredis
 import pytest
 
-from bide.bulk.money import millionths
-from bide.bulk.record import Failures, Options
+from bide.bulk.record import Options
 from bide.bulk.results import read
-from bide.errors import IdempotencyConflictError, InvalidRequestError, StorageError
+from bide.errors import IdempotencyConflictError, StorageError
 from bide.ledger.keys import prefix
 from tests.unit.bulk_world import ACCOUNT, PRICES, World, row, some_rows
 
 WHOLE = 1_000_000
-
-
-@pytest.fixture
-def world() -> World:
-    """An empty one."""
-    return World(fakeredis.FakeRedis(decode_responses=True, version=(7,)))
 
 
 def test_a_run_is_fed_in_its_window_and_leaves_only_its_record(world: World) -> None:
@@ -96,62 +88,6 @@ def test_rows_that_repeat_others_share_their_result(world: World) -> None:
     assert [line["job_id"] for line in world.lines()] == ["r.1", "r.2", "r.1", "r.1"]
     assert [line.get("copy_of") for line in world.lines()] == [None, None, 1, 1]
     assert world.summary()["succeeded"] == 4
-
-
-def test_a_budget_is_never_passed_and_a_larger_one_goes_on(world: World) -> None:
-    """What is reserved counts; the run says why it pauses."""
-    world.begin(some_rows(10), Options(window=8, budget=5 * WHOLE, prices=PRICES))
-    for _ in range(8):
-        world.feed()
-        world.finish_jobs()
-    paused = world.runs.read("r")
-    assert paused is not None
-    assert (paused.state, len(world.bought), paused.number("spent")) == ("paused", 5, 5 * WHOLE)
-    assert "budget of 5" in paused.text("note")
-
-    assert world.runs.resume("r", Options(budget=20 * WHOLE))
-    world.run_to_its_end()
-    assert world.states() == ["succeeded"] * 10
-
-
-def test_what_was_not_bought_is_given_back_to_the_budget(world: World) -> None:
-    """A refused row costs nothing, so that another can be bought."""
-    world.begin([row("a", on_unknown="resubmit"), *some_rows(3)], Options(budget=3 * WHOLE, prices=PRICES))
-    world.feed()
-    run = world.runs.read("r")
-    assert run is not None
-    assert run.number("reserved") == 3 * WHOLE  # the first row may be bought twice
-    world.run_to_its_end_or_pause()
-    assert len(world.bought) == 3
-
-
-def test_max_jobs_leaves_the_rest_out(world: World) -> None:
-    """Rows beyond it end as skipped, with the reason."""
-    world.begin(some_rows(9), Options(window=4, max_jobs=5))
-    world.run_to_its_end()
-
-    assert world.states() == ["succeeded"] * 5 + ["skipped"] * 4
-    assert "max-jobs" in world.lines()[-1]["error"]["message"]
-    assert world.summary()["skipped"] == 4
-
-
-def test_too_many_failures_pause_a_run_which_says_why(world: World) -> None:
-    """Rows in line are taken back; when it is resumed it goes on as far again."""
-    world.begin(some_rows(30), Options(window=10, max_failures=Failures.parse("3")))
-    for _ in range(4):
-        world.feed()
-        world.finish_jobs(fails="fox", most=4)
-    run = world.runs.read("r")
-    assert run is not None
-    assert run.state == "paused"
-    assert "--max-failures 3" in run.text("note")
-    assert len(world.bought) < 12
-    assert {live.kind for live in world.runs.live("r")} <= {"c", "o"}
-    assert not world.server.zcard(f"{prefix(ACCOUNT)}queued")
-
-    assert world.runs.resume("r")
-    world.run_to_its_end()
-    assert sum(state == "failed" for state in world.states()) <= 12
 
 
 def test_a_paused_run_buys_nothing_and_a_resumed_one_all(world: World) -> None:
@@ -263,30 +199,3 @@ def test_pictures_do_not_lie_in_the_results(world: World) -> None:
     params = next(iter(read(world.storage, "r")))["request"]["params"]
     assert params["mask"] == "(4000 characters left out)"
     assert params["prompt"] == prompt
-
-
-@pytest.mark.parametrize(
-    ("text", "passed", "kept"), [("3", (4, 9), (3, 9)), ("5%", (3, 50), (2, 50)), ("0", (1, 1), (0, 1))]
-)
-def test_limits_of_failures(text: str, passed: tuple[int, int], kept: tuple[int, int]) -> None:
-    """A count, or a share of what is done, from twenty rows on."""
-    limit = Failures.parse(text)
-    assert str(limit) == text
-    assert limit.passed_by(*passed)
-    assert not limit.passed_by(*kept)
-    assert not Failures.parse("5%").passed_by(19, 19)
-
-
-@pytest.mark.parametrize("text", ["", "-1", "x", "5 %%", "101%", "1.5"])
-def test_what_is_no_limit_is_refused(text: str) -> None:
-    """With what would be one."""
-    with pytest.raises(InvalidRequestError, match="max failures"):
-        Failures.parse(text)
-
-
-def test_money_is_exact() -> None:
-    """Ten times a tenth is one."""
-    assert 10 * millionths("0.1", what="price") == WHOLE
-    for wrong in ("x", "-1", "nan", "1e99", None):
-        with pytest.raises(InvalidRequestError, match="price"):
-            millionths(wrong, what="price")

@@ -86,7 +86,7 @@ def test_each_change_has_its_subjects(world: World) -> None:
     ) == {"jobs"}
 
 
-def test_a_browser_is_told_what_changed(world: World) -> None:
+def test_a_browser_gets_what_changed(world: World) -> None:
     """First all, then what has changed since."""
 
     async def run() -> list[list[str]]:
@@ -146,7 +146,7 @@ def test_a_crowd_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> No
     assert asyncio.run(run()) == ([200, 200, 503], 200)
 
 
-def test_redis_that_is_away_is_told_and_its_return(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_browser_hears_that_redis_is_away_and_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the page shows it, and is fetched anew afterwards."""
 
     async def run() -> list[list[str]]:

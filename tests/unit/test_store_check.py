@@ -115,9 +115,9 @@ def test_a_submit_hears_how_the_store_is(store: Store, does: str, words: str) ->
     """'' alone means that it may buy; the test leaves nothing that it may take away."""
     store.does = does
     with checking(store) as check:
-        said = check.wait()
-        assert words in said
-        assert bool(said) is bool(words)
+        refusal = check.wait()
+        assert words in refusal
+        assert bool(refusal) is bool(words)
     assert len(store.objects) <= (1 if does == "may not delete" else 0)
 
 
@@ -177,14 +177,14 @@ def test_a_store_that_does_not_answer_keeps_a_submit_only_for_a_while(
     monkeypatch.setattr(store_check, "WAIT_SECONDS", 0.3)
     store.does = "hangs"
     with checking(store) as check:
-        said: list[str] = []
-        threads = [threading.Thread(target=lambda: said.append(check.wait())) for _ in range(5)]
+        refusals: list[str] = []
+        threads = [threading.Thread(target=lambda: refusals.append(check.wait())) for _ in range(5)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(PATIENCE_SECONDS)
-        assert len(said) == 5
-        assert all("has not answered" in each for each in said)
+        assert len(refusals) == 5
+        assert all("has not answered" in each for each in refusals)
         assert "has not answered" in check.wait()
         assert store.opened == 1
         store.goes_on.set()

@@ -79,9 +79,7 @@ def check_worker_stores(tools: Toolbox) -> Iterator[Finding]:
     refusing = [process for process in workers if process.store_refusal]
     for process in refusing:
         words = f"nothing is submitted: {process.store_refusal}"
-        remedy = (
-            "mend what is said of the object store above; if that is well here, give this worker the same variables"
-        )
+        remedy = "mend the object store as shown above; if that is well here, give this worker the same variables"
         yield problem(f"store of {process.node}", words, remedy)
     if workers and not refusing:
         yield ok("stores of workers", f"take test objects of {', '.join(process.node for process in workers)}")

@@ -18,7 +18,7 @@ from bide.settings.sections import FlowerSettings
 #: Flower's own variable: names and passwords, `anna:secret,bert:secret`.
 FLOWER_USERS = "FLOWER_BASIC_AUTH"
 
-#: The name of whoever uses pages that ask for no login: they can be reached from this machine alone.
+#: The user's name on pages that ask for no login: they can be reached from this machine alone.
 NO_LOGIN = "an operator without login"
 
 #: The field of a form that holds its token.

@@ -19,8 +19,8 @@ from workers.pages.accounts import AccountPages
 from workers.pages.jobs import JobPages
 from workers.pages.live import Live, signs
 from workers.pages.runs import RunPages
-from workers.pages.settling import SettlingPages
 from workers.pages.site import FORM, USER, Site
+from workers.pages.unconfirmed import UnconfirmedPages
 
 log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class Application:
         app.router.add_get(OPEN, _healthy)
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/events", self._live.serve)
-        for pages in (JobPages, SettlingPages, RunPages, AccountPages):
+        for pages in (JobPages, UnconfirmedPages, RunPages, AccountPages):
             app.router.add_routes(pages(self._site).routes())
         app.on_response_prepare.append(_with_headers)
         app.on_shutdown.append(self._end_events)

@@ -26,7 +26,7 @@ OBJECT = r"/jobs/{job_id}/objects/{number:\d{1,6}}"
 #: The longest prompt that a page shows [characters].
 LONGEST_PROMPT = 4000
 
-#: What is said after a button, by the word in the address.
+#: The page's message after a button, by the word in the address.
 DONE = {
     "attach": "Attached: the job is polled within seconds, and goes on to its result.",
     "resubmit": "In line to be submitted again, within seconds.",

@@ -83,7 +83,7 @@ class RunPages:
 
 @cache
 def sheet_policy() -> str:
-    """What a contact sheet may do: run its own script, and nothing in our name, whoever may write to the bucket."""
+    """What a contact sheet may do: run its own script, and nothing in our name: others may write to the bucket."""
     script = (files("bide.bulk.sheet") / "sheet.js").read_bytes()
     digest = base64.b64encode(hashlib.sha256(script).digest()).decode("ascii")
     return (

@@ -81,7 +81,7 @@ class RefusedError(Exception):
     """The button does nothing here; the message is for the operator."""
 
 
-class SettlingPages:
+class UnconfirmedPages:
     """The list of unconfirmed jobs, and a page that asks for each button."""
 
     def __init__(self, site: Site) -> None:
@@ -122,7 +122,7 @@ class SettlingPages:
         return await self._question(request, request.query.get("provider_job_id", ""))
 
     async def do(self, request: web.Request) -> web.Response:
-        """Press it. What can't be done is said on the page that asked."""
+        """Do what the button says; the page that asked shows what can't be done."""
         form, action = form_of(request), ACTIONS[request.match_info["action"]]
         provider_job_id = form.get("provider_job_id", "").strip()
         try:

@@ -1,6 +1,7 @@
 """`python -m tests.containers.caller SECRETS submit|states|fetch`: a service on the machine, by the published ports.
 
-Reads JSON and writes JSON: requests and their jobs' ids; ids and their states; ids and what was stored of their outputs.
+It reads JSON and writes JSON. `submit` takes requests and gives ids, `states` takes ids and gives their jobs' states,
+`fetch` takes ids and gives for each output whether its object is whole.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The images that docker-compose.yml asks for, made of packages: no registry can be reached from everywhere.
 
-The base is a plain Debian of the release that the Dockerfile names; Valkey and SeaweedFS are the programs of their wheels.
+The base is a plain Debian of the release that the Dockerfile names. Valkey and SeaweedFS are the programs of their
+wheels.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ ENTRYPOINT ["/usr/bin/weed"]
 
 def base_name() -> str:
     """The image that the Dockerfile builds on."""
-    [name] = {each for each in re.findall(r"(?m)^FROM (\S+:\S+)", (ROOT / "Dockerfile").read_text())}
-    return name
+    [name] = set(re.findall(r"(?m)^FROM (\S+:\S+)", (ROOT / "Dockerfile").read_text()))
+    return str(name)
 
 
 def make_base(machine: Machine) -> None:

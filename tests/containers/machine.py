@@ -1,7 +1,7 @@
 """A machine of its own for containers: mounts, processes and networks that are gone with the process that holds them.
 
-podman runs in namespaces, so that no mount, bridge, firewall rule or container of it can be seen from outside. Its files
-lie in one folder. Whatever ends the tests ends the holder, and with it every process in there.
+podman runs in namespaces, so that no mount, bridge, firewall rule or container of it can be seen from outside. Its
+files lie in one folder. Whatever ends the tests ends the holder, and with it every process in there.
 """
 
 from __future__ import annotations

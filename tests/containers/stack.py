@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from tests.containers.machine import Machine
@@ -73,10 +73,10 @@ class Stack:
             self.wait_until_green()
 
     def wait_until_green(self, services: Iterable[str] = RUNNING) -> None:
-        """podman has nobody here to run its health checks by the clock: they are run from here."""
+        """Podman has nobody here to run its health checks by the clock: they are run from here."""
         for service in services:
             what = f"{service} is healthy"
-            eventually(lambda service=service: self.healthy(service), what=what, within_seconds=GREEN_SECONDS)
+            eventually(partial(self.healthy, service), what=what, within_seconds=GREEN_SECONDS)
 
     def down(self) -> None:
         """Stop and remove all containers; volumes stay."""
@@ -125,6 +125,8 @@ class Stack:
 
     def purchases(self) -> list[dict[str, Any]]:
         """The book of the simulated providers."""
-        code = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8900/_sandbox/purchases').read().decode())"
+        code = (
+            "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8900/_sandbox/purchases').read().decode())"
+        )
         bought: list[dict[str, Any]] = json.loads(self.exec("sandbox", "python", "-c", code))
         return bought

@@ -20,8 +20,8 @@ JOBS, KILLS = 200, 6
 #: Between two kills [seconds]: most of the jobs are under way at each.
 BETWEEN_KILLS_SECONDS = 4.0
 
-#: Jobs in hand when everything is stopped at once, and the longest that may take. Longest is an answer of a provider
-#: that waits for the ledger: it is paid for, and nowhere else.
+#: Jobs in hand when everything is stopped at once, and the longest that may take [seconds]. All of them are bought:
+#: an answer that is paid for would wait for the ledger, in vain.
 IN_HAND, DOWN_SECONDS = 40, 60.0
 
 #: What a job comes to that nothing is done for any more.
@@ -41,6 +41,11 @@ def ended(stack: Stack, job_ids: list[str], *, within_seconds: float) -> Counter
         return states if set(states) <= ENDS else None
 
     return eventually(ends, what=f"{len(job_ids)} jobs have ended", within_seconds=within_seconds)
+
+
+def states(stack: Stack, job_ids: list[str]) -> set[str]:
+    """The states that some jobs are in."""
+    return set(stack.call("states", given=job_ids).values())
 
 
 def bought(stack: Stack, seed: int) -> Counter[str]:
@@ -122,14 +127,14 @@ def test_down_and_up_keep_all_jobs(stack: Stack) -> None:
     before = stack.call("submit", given=requests_of(4, 8))
     assert ended(stack, before, within_seconds=60) == {"succeeded": 8}
     in_hand = stack.call("submit", given=requests_of(5, IN_HAND))
-    time.sleep(3)  # some are at their providers, some are being stored
+    eventually(lambda: not {"queued", "submitting"} & states(stack, in_hand), what="all are bought")
     stack.down()
     assert not stack.machine.run("podman", "ps", "--all", "--quiet").stdout
     assert stack.took["down"] < DOWN_SECONDS
 
     stack.up()
-    assert set(stack.call("states", given=before).values()) == {"succeeded"}
+    assert states(stack, before) == {"succeeded"}
     assert all(whole and all(whole) for whole in stack.call("fetch", given=before).values())
-    assert "unknown" not in stack.call("states", given=in_hand).values()
+    assert "unknown" not in states(stack, in_hand)
     again = stack.call("submit", given=requests_of(6, 8))
     assert ended(stack, again, within_seconds=60) == {"succeeded": 8}

@@ -6,7 +6,7 @@ import base64
 import re
 import shlex
 import shutil
-from ipaddress import IPv4Address, ip_address, ip_network
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ ACCOUNTS = {
 }
 
 #: Where a pod gets the keys of its role, and where a machine gets its own: the agent of EKS, and the metadata service.
-POD_IDENTITY, MACHINE = ip_address("169.254.170.23"), ip_address("169.254.169.254")
+POD_IDENTITY, MACHINE = IPv4Address("169.254.170.23"), IPv4Address("169.254.169.254")
 
 pods = pytest.mark.parametrize("name", PODS)
 
@@ -321,9 +321,14 @@ def test_an_empty_file_of_keys_leaves_them_to_the_role(tmp_path: Path, monkeypat
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://{POD_IDENTITY}/v1/credentials")
     asked: list[str] = []
 
-    def answer(_self: Any, url: str, headers: Any = None) -> dict[str, str]:
+    def answer(_self: Any, url: str, **_options: Any) -> dict[str, str]:
         asked.append(url)
-        return {"AccessKeyId": "of-the-role", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}
+        return {
+            "AccessKeyId": "of-the-role",
+            "SecretAccessKey": "s",
+            "Token": "t",
+            "Expiration": "2099-01-01T00:00:00Z",
+        }
 
     monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.retrieve_full_uri", answer)
     found = Session().get_credentials()

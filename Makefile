@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EMBEDDED := $(VENV)/.embedded
 PEERS := .venv-arq/.installed
+CONTAINERS := $(VENV)/.containers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up wheel check rooms test test-pythons test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
+.PHONY: help setup demo up wheel check rooms test test-pythons test-containers test-all faults faults-short bench bench-quick bench-polling bench-scaling peers docs clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything in it; again only when the dependencies changed
 
@@ -62,9 +63,22 @@ test-pythons: ## The unit tests on each Python that this machine has; an environ
 		.venv-$$version/bin/python -m pytest -q tests/unit || exit 1; \
 	done
 
-test-all: test ## All tests, also whole stacks and sessions, those that open a browser, and those that kill
+test-all: test test-containers ## All tests, also whole stacks and sessions, those that open a browser, and those that kill
 	$(BIN)/python -m pytest -m whole tests/integration
 	$(BIN)/python -m pytest tests/browser tests/faults
+
+test-containers: $(CONTAINERS) ## docker-compose.yml built and run for real, with kills; skipped where that can't be (root on Debian)
+	@.ci/install containers || true
+	$(BIN)/python -m pytest tests/containers tests/unit/test_kubernetes_files.py tests/unit/test_hooks_files.py
+
+$(CONTAINERS): $(STAMP)
+	@if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then \
+		uv pip install --quiet --python $(BIN)/python --group containers -c constraints.txt; \
+	else \
+		$(BIN)/python -m pip install --quiet 'pip>=25.1' && \
+		$(BIN)/python -m pip install --quiet --group containers -c constraints.txt; \
+	fi
+	@touch $@
 
 faults: setup ## Kills, restarts and lies with three seeds; writes the tables of docs/reliability.md (about an hour)
 	$(BIN)/python -m pytest tests/faults

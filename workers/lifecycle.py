@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown
+from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutdown, worker_shutting_down
 
 from bide.contract import SUBMIT_QUEUE
 from config.settings import settings
@@ -59,6 +59,11 @@ class Process:
         made = self._toolbox
         return made.store_check.refusal if made is not None else ""
 
+    def end_soon(self) -> None:
+        """Hasten what runs; called in a signal handler, so it takes no lock."""
+        if self._toolbox is not None:
+            self._toolbox.end_soon()
+
     def stop(self) -> None:
         """End all of it, the traces last."""
         with self._lock:
@@ -97,6 +102,11 @@ def _start_traces(**_: Any) -> None:
 @worker_ready.connect
 def _start(sender: Any, **_: Any) -> None:
     process.start(sender.hostname, [queue.name for queue in sender.task_consumer.queues])
+
+
+@worker_shutting_down.connect
+def _end_soon(**_: Any) -> None:
+    process.end_soon()
 
 
 @worker_shutdown.connect

@@ -11,7 +11,7 @@ from celery import Celery
 
 from bide.bulk.runs import Runs
 from bide.ledger import Ledger, Timing
-from bide.ledger.connection import connect
+from bide.ledger.connection import connect, end_soon
 from bide.settings.model import Settings
 from bide.storage import Storage
 from workers.accounts import Accounts
@@ -112,6 +112,10 @@ class Toolbox:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
         _ = self.storage, self.store_check
+
+    def end_soon(self) -> None:
+        """The process is to end: from now on a ledger that is away is not waited for long."""
+        end_soon(self.ledger.server)
 
     def close(self) -> None:
         """End what was opened; the process is stopping."""

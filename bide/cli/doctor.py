@@ -9,7 +9,7 @@ from bide.cli.deployment import become
 
 
 @click.command()
-@click.option("--flower", metavar="URL", help="Where Flower stands; default: as set in BIDE_FLOWER__...")
+@click.option("--flower", metavar="URL", help="Where Flower stands; default: BIDE_FLOWER__URL, or where it listens.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(flower: str | None, as_json: bool) -> None:
     """Say what is wrong with this set-up, and how to mend it."""

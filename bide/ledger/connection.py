@@ -17,6 +17,9 @@ from bide.redis_errors import AWAY, RefusedError, refusal
 #: How long a command begins new attempts before it gives up; a restart of Redis takes less [seconds].
 PATIENCE_SECONDS = 20.0
 
+#: The same in a process that is to end [seconds]. What it leaves unwritten a living worker does again.
+ENDING_PATIENCE_SECONDS = 2.0
+
 #: How long one attempt waits for an answer: a Redis that hangs is given up after the sum of both [seconds].
 ANSWER_SECONDS = 10.0
 
@@ -24,11 +27,20 @@ ANSWER_SECONDS = 10.0
 class Patience(Retry):
     """Retries for a length of time, over all the retries that redis-py nests: command, ping, connection."""
 
+    #: When the outermost call of this thread began.
     _begun = threading.local()
 
     def __init__(self, seconds: float) -> None:
         super().__init__(ExponentialBackoff(cap=1.0, base=0.05), retries=-1)
         self._seconds = seconds
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Patience:
+        """redis-py copies it for each connection: all of them share this one, so that `shorten` reaches them."""
+        return self
+
+    def shorten(self, seconds: float) -> None:
+        """Retry for no longer than this from now on, also in calls that are under way."""
+        self._seconds = min(self._seconds, seconds)
 
     def call_with_retry(self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """Call `do`, as redis-py's `Retry` does; raises the last error once the time is over."""
@@ -74,3 +86,10 @@ def connect(url: str, *, sentinel_master: str = redis_client.SENTINEL_MASTER) ->
         retry=Patience(PATIENCE_SECONDS),
         retry_on_error=list(AWAY),
     )
+
+
+def end_soon(server: redis.Redis) -> None:
+    """Shorten the patience of a client that `connect` has made: its process is to end. Safe in a signal handler."""
+    retry = server.get_retry()
+    if isinstance(retry, Patience):
+        retry.shorten(ENDING_PATIENCE_SECONDS)

@@ -259,5 +259,8 @@ class UpSettings(Section):
 class FlowerSettings(Section):
     address: str = Field("127.0.0.1", description="the address Flower listens on")
     port: Port = Field(5555, description="the port Flower listens on")
+    url: WebUrl | None = Field(
+        None, description="the address at which `bide doctor` finds Flower, where it runs on another host"
+    )
     user: str | None = Field(None, pattern=r"^[^:]+$", description="the name to log in to Flower with, without a colon")
     password: SecretStr | None = Field(None, description="the password to log in to Flower with")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bide.ledger.connection import ENDING_PATIENCE_SECONDS
 from config.settings import load
 from tests.faults.counting import check_nothing_left, ends
 from tests.integration.caller import Caller, image, marker
@@ -30,6 +31,12 @@ JOBS = 12
 
 #: What may come on top of the longest step until a process has ended, on a busy machine [seconds].
 GOODBYE_SECONDS = 15.0
+
+#: The same where a command to a Redis that is away would alone wait longer, did it have the usual patience [seconds].
+SHORT_GOODBYE_SECONDS = 12.0
+
+#: How long each download of a result takes, where that is ordered [seconds].
+SLOW_SECONDS = 2.5
 
 _UNKNOWN = re.compile(r"(BIDE_\w+): there is no such variable")
 
@@ -92,7 +99,7 @@ def test_an_ending_worker_takes_nothing_more(caller: Caller, rig: Rig) -> None:
     marked = marker()
     rig.sandbox.order([{"fault": "slow", "operation": "submit", "match": marked, "seconds": 4, "times": 1}])
     submit(caller, marked, jobs=1)
-    eventually(lambda: sum(rule["fired"] for rule in rig.sandbox.faults()), what="a submit is under way")
+    eventually(lambda: fired(rig), what="a submit is under way")
 
     rig.worker.ask_to_end()
     job_ids = submit(caller, f"{marked} later")
@@ -102,6 +109,50 @@ def test_an_ending_worker_takes_nothing_more(caller: Caller, rig: Rig) -> None:
     begun = time.monotonic()
     assert ends(rig, job_ids) == {"succeeded": JOBS}
     assert time.monotonic() - begun < 60
+    check_nothing_left(rig, marked)
+
+
+def test_a_stop_does_not_wait_for_servers_that_are_gone(caller: Caller, rig: Rig) -> None:
+    """As some tools stop a stack: Redis goes with the worker, while it stores results. The next worker stores them."""
+    marked = marker()
+    rig.sandbox.order([{"fault": "slow", "operation": "media", "match": marked, "seconds": SLOW_SECONDS}])
+    job_ids = submit(caller, marked)
+    eventually(lambda: fired(rig) >= JOBS, what="all are bought and done, the last results on their way to the store")
+
+    rig.redis.kill()
+    rig.worker.ask_to_end()
+    code = rig.worker.wait(SLOW_SECONDS + ENDING_PATIENCE_SECONDS + SHORT_GOODBYE_SECONDS)
+    rig.sandbox.clear_faults()
+    rig.mend()
+
+    assert code == 0
+    assert ends(rig, job_ids) == {"succeeded": JOBS}
+    check_nothing_left(rig, marked)
+
+
+def fired(rig: Rig) -> int:
+    """How many requests to the providers have met with the ordered faults."""
+    return sum(rule["fired"] for rule in rig.sandbox.faults())
+
+
+def test_a_paid_answer_outlasts_a_ledger_that_is_gone(caller: Caller, rig: Rig) -> None:
+    """Told to end, a worker that has bought waits for Redis for as long as it may: the answer stands nowhere else."""
+    marked = marker()
+    slow = {"fault": "slow_body", "operation": "submit", "match": marked, "bytes_per_second": 40, "times": 1}
+    rig.sandbox.order([slow])
+    job_ids = submit(caller, marked, jobs=1)
+    eventually(lambda: rig.purchases(marked), what="the job is bought, its answer on its way")
+
+    rig.redis.kill()
+    rig.worker.ask_to_end()
+    seen = "job.answer_waits_for_ledger"
+    eventually(lambda: seen in rig.worker.output(), what="the answer waits")
+    assert rig.worker.alive
+    rig.redis.start()
+
+    assert rig.worker.wait(GOODBYE_SECONDS) == 0
+    rig.mend()
+    assert ends(rig, job_ids) == {"succeeded": 1}
     check_nothing_left(rig, marked)
 
 

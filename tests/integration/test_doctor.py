@@ -272,3 +272,5 @@ def test_flower_must_not_stand_open(rig: Rig, tmp_path: Path) -> None:
     assert "does not answer" in one(check_flower(settings, f"http://127.0.0.1:{free_port()}"), "flower").says
     with anybody_may_look() as url:
         assert one(check_flower(settings, url), "flower").level is Level.PROBLEM
+        elsewhere = settings.model_copy(update={"flower": settings.flower.model_copy(update={"url": url})})
+        assert one(check_flower(elsewhere, None), "flower").level is Level.PROBLEM

@@ -6,6 +6,7 @@ import atexit
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -23,17 +24,36 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROCFILE = dict(re.findall(r"(?m)^(\w+): (.+)$", (ROOT / "Procfile").read_text()))
 EXAMPLE = (ROOT / ".env.example").read_text()
 
-#: `${NAME}`, `${NAME:-default}` or `${NAME:?message}`.
-REFERENCE = re.compile(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}")
+#: `${NAME}`, `${NAME:-default}`, `${NAME:?message}` or `${NAME:+where it is set}`.
+REFERENCE = re.compile(r"\$\{(\w+)(?:(:[-?+])([^}]*))?\}")
 
 #: Where Compose mounts what is made by `deploy/make-secrets`.
 MOUNTED = "/run/secrets/"
 
 
-def filled(text: str) -> str:
-    """A value as Compose hands it on, with the example's values."""
-    known = dict(re.findall(r"(?m)^(\w+)=(.*)$", EXAMPLE))
-    return REFERENCE.sub(lambda found: known.get(found[1]) or (found[3] if found[2] == ":-" else ""), text)
+def filled(text: str, **more: str) -> str:
+    """A value as Compose hands it on, with the example's values and `more` of them."""
+    known = {**dict(re.findall(r"(?m)^(\w+)=(.*)$", EXAMPLE)), **more}
+
+    def value(found: re.Match[str]) -> str:
+        name, how, word = found.groups()
+        if how == ":+":
+            return word if known.get(name) else ""
+        return known.get(name) or (word if how == ":-" else "")
+
+    return REFERENCE.sub(value, text)
+
+
+#: kubectl, of this machine or of the wheel that `make test-containers` brings; None where there is neither.
+KUBECTL = shutil.which("kubectl") or shutil.which("kubectl", path=Path(sys.executable).parent)
+
+
+def kustomized(folder: Path) -> list[dict[str, Any]]:
+    """Every object as `kubectl apply -k` would send it."""
+    assert KUBECTL is not None
+    command = [KUBECTL, "kustomize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return list(yaml.safe_load_all(done.stdout))
 
 
 @cache

@@ -94,7 +94,7 @@ def test_service_comes_back_and_stays_within_bounds(name: str) -> None:
     """Each is restarted, reaps its children, gets time to end, is checked, and can't eat up the machine."""
     service = SERVICES[name]
 
-    assert service["restart"] == "unless-stopped"
+    assert filled(service["restart"], BIDE_HOOKS__URL="https://hooks.example.com") == "unless-stopped"
     assert service["init"] is True
     assert seconds(service["stop_grace_period"]) >= 10
     assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
@@ -161,15 +161,38 @@ def test_command_is_the_procfiles(name: str) -> None:
     assert SERVICES[name]["command"] == shlex.split(PROCFILE[name].replace("-$$@", "@"))
 
 
-@processes
-def test_process_runs_with_least_rights(name: str) -> None:
-    """Its files are read-only but for /tmp, and it can gain no rights."""
+@services
+def test_service_runs_with_least_rights(name: str) -> None:
+    """Its files are read-only but for /tmp and its data, it has no capability, and it can gain no rights."""
     service = SERVICES[name]
 
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "/tmp" in (service["tmpfs"], *service.get("volumes", []))
+
+
+@pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if "build" not in service])
+def test_server_does_not_start_as_root(name: str) -> None:
+    """The servers' images would become this user by themselves, with capabilities that the container lacks."""
+    assert SERVICES[name]["user"] == {"valkey": "valkey", "seaweedfs": "seaweed"}[name]
+
+
+def test_endpoint_without_its_address_is_not_restarted() -> None:
+    """It ends with a line that says what is missing; only a set address brings it back."""
+    assert filled(SERVICES["hooks"]["restart"]) == ""
+    assert filled(SERVICES["hooks"]["restart"], BIDE_HOOKS__URL="https://hooks.example.com") == "unless-stopped"
+    done = subprocess.run(
+        [sys.executable, *SERVICES["hooks"]["command"][1:]],
+        env={"PATH": os.environ["PATH"], "BIDE_S3__BUCKET": "results"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "set BIDE_HOOKS__URL and BIDE_HOOKS__SECRET" in done.stderr
 
 
 def test_processes_share_one_image_and_one_env_file() -> None:
@@ -218,6 +241,7 @@ def test_published_port_is_the_checked_one(name: str) -> None:
         assert address == "127.0.0.1"
         own = {"flower": settings_of("flower").flower.port, "metrics": settings_of("metrics").metrics.port}
         own |= {"hooks": settings_of("hooks").hooks.port, "pages": settings_of("pages").pages.port}
+        own["valkey"] = 6379
         assert f":{inside}/" in checked or own.get(name) == int(inside)
 
 
@@ -240,6 +264,27 @@ def test_pages_have_flowers_users() -> None:
     assert settings.flower.password == settings_of("flower").flower.password
     published = [port.rpartition(":")[0] for port in SERVICES["seaweedfs"]["ports"]]
     assert settings.s3.public_endpoint_url == f"http://{filled(published[0])}"
+
+
+@processes
+def test_flower_is_found_by_the_doctor(name: str) -> None:
+    """Whichever process `bide doctor` is run in: at the service of that name, where Flower listens."""
+    found = urlsplit(settings_of(name).flower.url or "")
+
+    assert (found.scheme, found.hostname, found.port) == ("http", "flower", settings_of("flower").flower.port)
+    assert "flower" in SERVICES
+
+
+def test_callers_on_this_machine_reach_valkey() -> None:
+    """Its port is published here alone, and the page says by which address and password."""
+    [published] = SERVICES["valkey"]["ports"]
+    page = (ROOT / "docs" / "operations.md").read_text()
+
+    assert filled(published) == "127.0.0.1:6379:6379"
+    assert filled(published, VALKEY_PORT="6380") == "127.0.0.1:6380:6379"
+    assert "s/@valkey:6379/@127.0.0.1:6379/" in page
+    address = urlsplit((secrets() / "redis_url").read_text().strip())
+    assert (address.hostname, address.port) == ("valkey", 6379)
 
 
 def test_valkey_forgets_nothing() -> None:

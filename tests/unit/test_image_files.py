@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import subprocess
+import sys
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -48,6 +51,28 @@ def test_image_runs_unprivileged(name: str) -> None:
     assert len(commands) == 1
     assert isinstance(json.loads(commands[0]), list)
     assert "PYTHONUNBUFFERED=1" in DOCKERFILE.partition(" AS runtime\n")[2].partition("\nFROM ")[0]
+
+
+def test_no_stage_is_too_many() -> None:
+    """Each stage is an image, or others build on it; what the sandbox needs comes with the worker's packages."""
+    stages = re.findall(r"(?m)^FROM \S+ AS (\S+)$", DOCKERFILE)
+    used = re.findall(r"(?m)^FROM (\S+) AS ", DOCKERFILE) + re.findall(r"--from=(\S+)", DOCKERFILE)
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = metadata["dependencies"] + metadata["optional-dependencies"]["worker"]
+    installed = {re.split(r"[<>=!~; \[]", each)[0] for each in wanted}
+
+    assert set(stages) - {"processes", "sandbox"} <= set(used)
+    assert len([line for line in instructions("RUN") if "pip install" in line]) == 1
+    assert imported(ROOT / "sandbox") - {"sandbox", *sys.stdlib_module_names} == {"aiohttp", "click", "PIL"}
+    assert {"aiohttp", "click", "pillow"} <= installed
+
+
+def imported(folder: Path) -> set[str]:
+    """The packages that the modules of a folder import."""
+    nodes = [node for path in folder.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    partly = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.partition(".")[0] for name in plain | partly}
 
 
 def test_image_is_built_from_the_pinned_versions_of_the_plain_index() -> None:

@@ -6,26 +6,29 @@ import base64
 import re
 import shlex
 import shutil
-import subprocess
+from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from botocore.session import Session
 
 from bide.ledger.census import ANSWERING
 from config.settings import load
-from tests.unit.compose import PROCFILE, ROOT, SERVICES
+from tests.unit.compose import KUBECTL, PROCFILE, ROOT, SERVICES, kustomized
 from workers.metrics.families import families
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-BASE, KEDA = FOLDER / "base", FOLDER / "keda"
+BASE, KEDA, OVERLAY = FOLDER / "base", FOLDER / "keda", FOLDER / "overlay"
 
 API = {
     "Deployment": "apps/v1",
     "Service": "v1",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "ServiceAccount": "v1",
     "ScaledObject": "keda.sh/v1alpha1",
 }
 
@@ -54,6 +57,14 @@ PODS: dict[str, Manifest] = {
 }
 SECRET: Manifest = yaml.safe_load((BASE / "secrets.example.yaml").read_text())
 SETTINGS = dict(re.findall(r"(?m)^(\w+)=(.*)$", (BASE / "settings.env").read_text()))
+
+#: The service accounts, and whether the cluster's own token is put into their pods.
+ACCOUNTS = {
+    one["metadata"]["name"]: one["automountServiceAccountToken"] for one in OBJECTS if one["kind"] == "ServiceAccount"
+}
+
+#: Where a pod gets the keys of its role, and where a machine gets its own: the agent of EKS, and the metadata service.
+POD_IDENTITY, MACHINE = IPv4Address("169.254.170.23"), IPv4Address("169.254.169.254")
 
 pods = pytest.mark.parametrize("name", PODS)
 
@@ -96,6 +107,8 @@ def test_objects_are_what_they_say() -> None:
 def test_selectors_find_pods() -> None:
     """What chooses by labels chooses something, and a deployment, service or budget its own pods alone."""
     for one in OBJECTS:
+        if one["kind"] == "ServiceAccount":
+            continue
         spec = one["spec"]
         if one["kind"] == "ScaledObject":
             assert f"bide-{spec['scaleTargetRef']['name'].removeprefix('bide-')}" == one["metadata"]["name"]
@@ -211,7 +224,8 @@ def test_volumes_and_references_exist(name: str) -> None:
     assert volumes["secrets"]["secret"]["secretName"] == SECRET["metadata"]["name"]
     assert "sizeLimit" in volumes["tmp"]["emptyDir"]
     assert container(name)["envFrom"] == [{"configMapRef": {"name": "bide-settings"}}]
-    assert container(name)["image"] == kustomization(BASE)["images"][0]["name"]
+    assert container(name)["image"] == kustomization(OVERLAY)["images"][0]["name"]
+    assert pod["serviceAccountName"] in ACCOUNTS
 
 
 @pods
@@ -271,13 +285,140 @@ def test_scaled_deployments_leave_their_number_to_keda() -> None:
     assert yaml.safe_load(patch["patch"]) == [{"op": "remove", "path": "/spec/replicas"}]
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+def reaches(name: str, address: IPv4Address, port: int) -> bool:
+    """Whether the network policies let a process go to an address outside of the cluster's pods."""
+    return any(
+        address in ip_network(to["ipBlock"]["cidr"])
+        and not any(address in ip_network(closed) for closed in to["ipBlock"].get("except", ()))
+        for one in OBJECTS
+        if one["kind"] == "NetworkPolicy" and name in selected(one["spec"]["podSelector"])
+        for rule in one["spec"].get("egress", ())
+        if any(each["port"] == port for each in rule["ports"])
+        for to in rule.get("to", ())
+        if "ipBlock" in to
+    )
+
+
+@pods
+def test_a_role_is_for_those_that_use_the_store(name: str) -> None:
+    """They have an account of their own and reach the agent that gives it keys; nobody reaches the machine's."""
+    stores = "AWS_SHARED_CREDENTIALS_FILE" in environment(name)
+
+    assert PODS[name]["spec"]["serviceAccountName"] == ("bide-store" if stores else "bide")
+    assert reaches(name, POD_IDENTITY, 80) == stores
+    assert not reaches(name, MACHINE, 80)
+    assert reaches(name, IPv4Address("203.0.113.9"), 443) == (stores or name == "poller")
+    assert not any(ACCOUNTS.values())
+
+
+def test_an_empty_file_of_keys_leaves_them_to_the_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What accounts.yaml asks for: boto3 passes over the file and goes on to the pod's identity."""
+    (tmp_path / "aws_credentials").write_text("\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "aws_credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://{POD_IDENTITY}/v1/credentials")
+    asked: list[str] = []
+
+    def answer(_self: Any, url: str, **_options: Any) -> dict[str, str]:
+        asked.append(url)
+        return {
+            "AccessKeyId": "of-the-role",
+            "SecretAccessKey": "s",
+            "Token": "t",
+            "Expiration": "2099-01-01T00:00:00Z",
+        }
+
+    monkeypatch.setattr("botocore.utils.ContainerMetadataFetcher.retrieve_full_uri", answer)
+    found = Session().get_credentials()
+
+    assert found is not None
+    assert found.access_key == "of-the-role"
+    assert asked == [f"http://{POD_IDENTITY}/v1/credentials"]
+
+
+def test_the_doctor_finds_flower() -> None:
+    """The address in the settings is the service's, and the policies let worker and Flower speak."""
+    found = urlsplit(SETTINGS["BIDE_FLOWER__URL"])
+    [port] = container("flower")["ports"]
+    policies = {one["metadata"]["name"]: one["spec"] for one in OBJECTS if one["kind"] == "NetworkPolicy"}
+    out = [
+        (process, each["port"])
+        for rule in policies["bide-default"]["egress"]
+        for to in rule.get("to", ())
+        for process in selected(to["podSelector"])
+        for each in rule["ports"]
+    ]
+    into = [
+        process
+        for rule in policies["bide-flower"]["ingress"]
+        for source in rule["from"]
+        if "podSelector" in source
+        for process in selected(source["podSelector"])
+    ]
+
+    assert (found.hostname, found.port) == ("bide-flower", port["containerPort"])
+    assert out == [("flower", port["containerPort"])]
+    assert into == ["worker"]
+
+
+def test_no_base_names_an_image() -> None:
+    """An overlay's name for it would be ignored: kustomize renames what its bases have left as it was."""
+    for folder in (BASE, KEDA, FOLDER / "hooks"):
+        assert "images" not in kustomization(folder)
+
+
+needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed: `make test-containers` brings it")
+
+
+@needs_kubectl
 def test_kustomize_builds() -> None:
     """As `kubectl apply -k` would send it: every object, in one namespace, without replicas where KEDA decides."""
-    done = subprocess.run(["kubectl", "kustomize", str(KEDA)], capture_output=True, text=True, check=True, timeout=60)
-    built = list(yaml.safe_load_all(done.stdout))
+    built = kustomized(KEDA)
 
     assert {one["metadata"]["namespace"] for one in built} == {"bide"}
     assert len(built) == len(OBJECTS) + 1  # the settings
     fixed = {one["metadata"]["name"] for one in built if one["kind"] == "Deployment" and "replicas" in one["spec"]}
     assert fixed == {"bide-beat", "bide-flower", "bide-metrics", "bide-pages"}
+
+
+@needs_kubectl
+@pytest.mark.parametrize("base", ["base", "keda", "hooks"])
+def test_an_overlay_sets_what_is_its_own(base: str, tmp_path: Path) -> None:
+    """The one that is shipped, over each base: its image, namespace and settings are those of every process."""
+    folder = shutil.copytree(FOLDER, tmp_path / "kubernetes") / "overlay"
+    text = (folder / "kustomization.yaml").read_text()
+    assert "  - ../base #" in text
+    own = {"../base #": f"../{base} #", "registry.example.com/bide": "registry.local:5000/team/bide"}
+    own |= {'newTag: "0.1.0"': "newTag: v7", "namespace: bide": "namespace: pictures"}
+    for old, new in own.items():
+        text = text.replace(old, new)
+    (folder / "kustomization.yaml").write_text(text)
+    (folder / "settings.env").write_text("BIDE_S3__BUCKET=pictures\n")
+    built = kustomized(folder)
+    pods = [one["spec"]["template"]["spec"]["containers"][0] for one in built if one["kind"] == "Deployment"]
+    [settings] = [
+        one["data"]
+        for one in built
+        if one["kind"] == "ConfigMap" and one["metadata"]["name"].startswith("bide-settings")
+    ]
+
+    assert {pod["image"] for pod in pods} == {"registry.local:5000/team/bide:v7"}
+    assert {one["metadata"]["namespace"] for one in built} == {"pictures"}
+    assert settings == {**SETTINGS, "BIDE_S3__BUCKET": "pictures"}
+
+
+@needs_kubectl
+def test_the_commented_role_can_be_taken_as_it_stands(tmp_path: Path) -> None:
+    """The overlay's last lines, without their marks: one account has the role's annotation, the other has none."""
+    folder = shutil.copytree(FOLDER, tmp_path / "kubernetes") / "overlay"
+    head, mark, patches = (folder / "kustomization.yaml").read_text().partition("# patches:\n")
+    assert mark
+    (folder / "kustomization.yaml").write_text(head + re.sub(r"(?m)^# ", "", mark + patches))
+    accounts = {one["metadata"]["name"]: one for one in kustomized(folder) if one["kind"] == "ServiceAccount"}
+
+    [(name, role)] = accounts["bide-store"]["metadata"]["annotations"].items()
+    assert name == "eks.amazonaws.com/role-arn"
+    assert role.startswith("arn:aws:iam::")
+    assert "annotations" not in accounts["bide"]["metadata"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import redis
 
 from bide.errors import LedgerAwayError
-from bide.ledger.connection import Patience, connect
+from bide.ledger.connection import PATIENCE_SECONDS, Patience, connect, end_soon
 from bide.ledger.script_runner import Scripts
 from bide.ledger.scripts.account import Watch
 from bide.redis_errors import REFUSALS, RefusedError, is_away, refusal, words_of
@@ -102,6 +103,22 @@ def test_each_command_has_the_whole_patience() -> None:
         with pytest.raises(redis.ConnectionError):
             patience.call_with_retry(fail, lambda _: None)
         assert len(attempts) - before > 1
+
+
+def test_an_ending_process_shortens_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for a command that is under way, on whichever connection."""
+    monkeypatch.setattr("bide.ledger.connection.ENDING_PATIENCE_SECONDS", 0.2)
+    client = connect("redis://127.0.0.1:1/0")
+    timer = threading.Timer(0.1, end_soon, [client])
+    timer.start()
+    begun = time.monotonic()
+
+    with pytest.raises(LedgerAwayError):
+        Scripts(client).run("k", Watch(lease_seconds=10))
+
+    assert time.monotonic() - begun < PATIENCE_SECONDS / 2
+    timer.join()
+    client.close()
 
 
 def test_the_ledgers_client_is_patient() -> None:

@@ -105,13 +105,15 @@ def check_sweep(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
 
 
 def check_flower(settings: Settings, url: str | None) -> Iterator[Finding]:
-    """Flower must not stand open: who sees it sees prompts, and can stop every worker."""
-    address = url or f"http://{_reachable(settings.flower.address)}:{settings.flower.port}"
+    """Flower must not stand open: who sees it sees prompts, and can stop every worker. `url` wins over the settings."""
+    flower = settings.flower
+    address = url or flower.url or f"http://{_reachable(flower.address)}:{flower.port}"
     try:
         asked = {_ask(address.rstrip("/") + path) for path in PAGES}
     except (OSError, ValueError) as error:
         words = f"does not answer at {address}: {type(error).__name__}"
-        yield warning("flower", words, "start it (the line flower of the Procfile), or name it with --flower URL")
+        remedy = "start it (the line flower of the Procfile), or set BIDE_FLOWER__URL to where it stands"
+        yield warning("flower", words, remedy)
         return
     if asked <= CLOSED:
         yield ok("flower", f"asks who is there at {address}")

@@ -60,12 +60,16 @@ _REGISTRIES_CONF = 'unqualified-search-registries = ["docker.io"]\nshort-name-mo
 
 _POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 
-#: catatonit is the first process: it collects those whose parents have ended.
+#: What is written to /etc and /var lies in the folder: podman has caches there that no option moves. catatonit is the
+#: first process: it collects those whose parents have ended.
 _HOLD = """\
 mount -t tmpfs tmpfs /run
+for name in etc var; do
+    mkdir {folder}/over-$name {folder}/work-$name
+    mount -t overlay overlay -o lowerdir=/$name,upperdir={folder}/over-$name,workdir={folder}/work-$name /$name
+done
 mkdir -p /etc/containers
-mount --bind {folder}/etc /etc/containers
-mount --bind {folder}/tmp /var/tmp
+cp {folder}/settings/* /etc/containers
 ip link set lo up
 touch {folder}/ready
 exec catatonit -- sleep infinity
@@ -98,8 +102,7 @@ class Machine:
         self._pid = 0
 
     def __enter__(self) -> Self:
-        for name in ("etc", "tmp", "storage"):
-            (self.folder / name).mkdir()
+        (self.folder / "settings").mkdir()
         files = {
             "containers.conf": _CONTAINERS_CONF,
             "storage.conf": _STORAGE_CONF.format(folder=self.folder),
@@ -107,7 +110,7 @@ class Machine:
             "policy.json": _POLICY,
         }
         for name, text in files.items():
-            (self.folder / "etc" / name).write_text(text)
+            (self.folder / "settings" / name).write_text(text)
         try:
             self._hold()
         except BaseException:

@@ -61,6 +61,12 @@ class Process(Child):
         [kilobytes] = re.findall(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         return 1024 * int(kilobytes)
 
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time that it has taken, in its own code and in the kernel."""
+        user, system = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def ask_to_end(self) -> None:
         """SIGTERM, and no waiting."""
         if self._process is not None:

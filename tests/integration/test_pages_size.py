@@ -1,4 +1,4 @@
-"""The pages of a deployment with 10,000 jobs: how long its list takes, and what the process takes."""
+"""The pages of a deployment with 10,000 jobs: the CPU time of its list, and the memory of its process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import redis
 
 from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
+from tests.integration.processes import Process
 from tests.integration.servers import RedisServer
 from tests.integration.test_pages import Browser, pages
 
@@ -19,12 +20,15 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 JOBS = 10_000
 
-#: What the goals are [seconds, bytes].
+#: How many lists are asked for, since the kernel counts CPU time in hundredths of a second.
+LISTS = 5
+
+#: The most CPU time of one list [seconds], and the most memory [bytes].
 LIST_SECONDS, MOST_BYTES = 0.3, 120 * 1024 * 1024
 
 
-@pytest.fixture(scope="module", name="browser")
-def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+@pytest.fixture(scope="module", name="crowded")
+def _crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, Browser]]:
     """Pages over a Redis with so many finished jobs."""
     folder = tmp_path_factory.mktemp("many")
     server = RedisServer(folder, appendonly=False)
@@ -35,7 +39,7 @@ def _browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
             _fill(client)
         browser = Browser(process.start()[1])
         browser.get("/")
-        yield browser
+        yield process, browser
         assert process.peak_bytes < MOST_BYTES
     finally:
         process.kill()
@@ -75,12 +79,11 @@ def _fill(client: redis.Redis) -> None:
         ("until=2023-12-31T00:00", 1),
     ],
 )
-def test_the_list_comes_at_once(browser: Browser, query: str, found: int) -> None:
-    """Whatever is looked for among 10,000 jobs; none of these answers is one that was kept."""
-    times = []
-    for number in range(5):
-        begun = time.perf_counter()
+def test_the_list_is_cheap(crowded: tuple[Process, Browser], query: str, found: int) -> None:
+    """Any list among 10,000 jobs costs the pages little; none of these answers is one that was kept."""
+    process, browser = crowded
+    begun = process.cpu_seconds
+    for number in range(LISTS):
         page = browser.get(f"/?{query}&since=2000-01-01T00:00:{number:02}")
-        times.append(time.perf_counter() - begun)
         assert (page.status, page.text.count('<li class="job')) == (200, found)
-    assert min(times) < LIST_SECONDS, times
+    assert (process.cpu_seconds - begun) / LISTS < LIST_SECONDS

@@ -13,6 +13,7 @@ BideError
 │   └── NotDeliveredError   a callback did not reach its receiver this time
 ├── SubmissionUnknownError  the provider may have accepted (and charged): never repeat by itself
 ├── AccountRefusedError     the provider refuses the key or the account: stop asking, raise an alarm
+├── ForeignAddressError     an answer leads the account's key to a foreign host: nothing was sent, the job can't go on
 ├── UnreadableAnswerError   an adapter can't make sense of an answer; its caller decides what that means
 ├── BadMediaError           a result is not a whole picture or video, or lies where nothing may be fetched from
 ├── StorageError            object storage did not take or give the object
@@ -90,6 +91,10 @@ class SubmissionUnknownError(BideError):
 
 class AccountRefusedError(BideError):
     """The provider refuses this account's key."""
+
+
+class ForeignAddressError(BideError):
+    """An answer leads the account's key to a host that is not its provider's; nothing was sent there."""
 
 
 class UnreadableAnswerError(BideError):

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.poll_now import GAP_SECONDS, MOST_POLLS, PollNowOutcome
-from bide.ledger.records import AccountName, Claim, Messages, Polled
+from bide.ledger.poll_records import Claim, Polled
+from bide.ledger.records import AccountName, Messages
 from bide.ledger.replies import claimed_of, messages_of, round_of
 
 

@@ -112,6 +112,15 @@ FIELDS = (
         "the provider's ids of further purchases of this job, joined by blanks",
         "submitted " + _GOING_ON,
     ),
+    Field("base_url", "text", "the base URL where it is bought: later calls go there", "intend submitted " + _GOING_ON),
+    Field("adapter", "text", "name and version of the adapter that buys it", "intend submitted " + _GOING_ON),
+    Field("handle", "json", "what the adapter wants back with each later call", "submitted " + _GOING_ON),
+    Field(
+        "other_with",
+        "json",
+        "of further purchases: their handle, base URL and adapter, by the provider's id",
+        "submitted",
+    ),
     Field("attached", "json", "the error of the unconfirmed job whose id at the provider an operator named", "attach"),
     Field(
         "doubt", "count", "the submit that may have been accepted and is made again", "conclude sweep resubmit refused"

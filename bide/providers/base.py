@@ -10,15 +10,13 @@ What passes through its methods stands in `exchange`, what it says of itself in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
 from bide.errors import (
     AccountRefusedError,
-    BideError,
     InvalidRequestError,
     PollFailedError,
     SubmissionUnknownError,
@@ -31,6 +29,7 @@ from bide.providers.check import check_params, warnings_of
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     MAX_FALLBACKS,
+    MAX_HANDLE_BYTES,
     Account,
     Answer,
     Call,
@@ -49,7 +48,9 @@ from bide.providers.exchange import (
     Ticket,
     Unknown,
     Upload,
+    handle_text,
 )
+from bide.providers.masking import hidden, hiding
 from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
@@ -57,6 +58,7 @@ from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
 __all__ = [
     "MAX_CURSOR_CHARACTERS",
     "MAX_FALLBACKS",
+    "MAX_HANDLE_BYTES",
     "Account",
     "Answer",
     "Call",
@@ -87,9 +89,6 @@ __all__ = [
     "refusal_by_status",
 ]
 
-#: What stands in a message where the account's key was.
-MASK = "***"
-
 
 class Provider(ABC):
     """One provider's API. Subclass it in a file of its own; `docs/add-a-provider.md` walks through one."""
@@ -98,6 +97,12 @@ class Provider(ABC):
     name: ClassVar[str]
     #: None: the provider has no public address, it must be configured.
     default_base_url: ClassVar[str | None]
+    #: Hosts besides that of the base URL to which the account's key may go, where an answer names an address to call:
+    #: `host`, `host:port`, or `*.host` for all hosts below it.
+    hosts: ClassVar[tuple[str, ...]] = ()
+    #: Kept with each job that this adapter buys, and given back in its tickets: raise it where jobs bought before are
+    #: to be read in another way.
+    version: ClassVar[str] = "1"
     operations: ClassVar[Mapping[str, Operation]]
     poll_plan: ClassVar[PollPlan] = PollPlan(first_seconds=2.0, factor=2.0, cap_seconds=30.0)
     #: How long a job may take from first to last [seconds], unless its request or the settings say otherwise.
@@ -212,7 +217,7 @@ class Provider(ABC):
 
     def submit_outcome(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         """Code first, then body; an answer that can't be read may hide an accepted job."""
-        with _hiding(account):
+        with hiding(account):
             try:
                 refused = self.refusal(answer)
                 if refused and self._accepted_all_the_same(answer, submission, account):
@@ -220,9 +225,11 @@ class Provider(ABC):
                 outcome = refused or self.read_submit(answer, submission, account)
             except UnreadableAnswerError as error:
                 raise SubmissionUnknownError(f"the answer to the submit can't be read: {error}") from error
+            if isinstance(outcome, Submitted | Finished):
+                _check_handle(outcome)
         if isinstance(outcome, Refused):
             weighed = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
-            return replace(weighed, message=_hidden(outcome.message, account))
+            return replace(weighed, message=hidden(outcome.message, account))
         return outcome
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:
@@ -235,25 +242,25 @@ class Provider(ABC):
 
     def poll_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         """Trouble by code first, then body; raises `PollFailedError` or `AccountRefusedError`."""
-        with _hiding(account):
+        with hiding(account):
             try:
                 self.trouble(answer, ticket)
                 outcome = self.read_poll(answer, ticket, account)
             except UnreadableAnswerError as error:
                 raise PollFailedError(f"the answer to the poll can't be read: {error}") from error
         if isinstance(outcome, Failed | Unknown):
-            return replace(outcome, reason=_hidden(outcome.reason, account))
+            return replace(outcome, reason=hidden(outcome.reason, account))
         return outcome
 
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""
-        with _hiding(account):
+        with hiding(account):
             self._check_code(answer)
             return self.read_catalog(catalog, answer)
 
     def list_outcome(self, answer: Answer, account: Account) -> Listing:
         """As `catalog_outcome`."""
-        with _hiding(account):
+        with hiding(account):
             self._check_code(answer)
             return self.read_list(answer)
 
@@ -265,16 +272,9 @@ class Provider(ABC):
             raise TryLaterError(message, after_seconds=self.wait_seconds(answer))
 
 
-def _hidden(text: str, account: Account) -> str:
-    text = account.hooks.hidden(text) if account.hooks else text
-    return text.replace(account.api_key, MASK) if account.api_key else text
-
-
-@contextmanager
-def _hiding(account: Account) -> Iterator[None]:
-    """Providers quote back what they got ("invalid key abc"): no error leaves with a secret of the account in it."""
+def _check_handle(outcome: Submitted | Finished) -> None:
+    """Raise `SubmissionUnknownError` for a handle that can't be kept: by the id alone an operator may find the job."""
     try:
-        yield
-    except BideError as error:
-        error.args = tuple(_hidden(part, account) if isinstance(part, str) else part for part in error.args)
-        raise
+        handle_text(outcome.handle)
+    except UnreadableAnswerError as error:
+        raise SubmissionUnknownError(f"the provider accepted it as {outcome.provider_job_id}; {error}") from error

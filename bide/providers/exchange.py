@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +17,9 @@ from bide.webhooks.incoming import Hooks
 
 #: The most an adapter may remember between two polls of one job [characters].
 MAX_CURSOR_CHARACTERS = 16 * 1024
+
+#: The most that an adapter's handle of a job may take in the record, as JSON [bytes].
+MAX_HANDLE_BYTES = 16 * 1024
 
 #: How many copies of an output are remembered and tried besides its own address.
 MAX_FALLBACKS = 8
@@ -38,6 +41,19 @@ def _decoded(body: bytes) -> Any:
         return json.loads(body.decode(json.detect_encoding(body), errors="replace"), strict=False)
 
 
+def handle_text(handle: Any) -> str:
+    """A handle as it stands in the record, '' for None; raises `UnreadableAnswerError` for one that can't be kept."""
+    if handle is None:
+        return ""
+    try:
+        text = json.dumps(handle, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        raise UnreadableAnswerError("its handle is no JSON value") from None
+    if len(text) > MAX_HANDLE_BYTES:
+        raise UnreadableAnswerError(f"its handle has {len(text)} bytes, and {MAX_HANDLE_BYTES} are kept")
+    return text
+
+
 @dataclass(frozen=True)
 class Account:
     """Where and as whom to call; the key never shows in a repr."""
@@ -52,6 +68,10 @@ class Account:
     def url(self, path: str) -> str:
         """The address of `path` ("/jobs/7", kept exactly) under the base URL, with or without its trailing slash."""
         return self.base_url.rstrip("/") + path
+
+    def at(self, base_url: str) -> Account:
+        """The account where a job was bought; '' for one whose record does not say."""
+        return self if base_url in ("", self.base_url) else replace(self, base_url=base_url)
 
     @property
     def bearer(self) -> dict[str, str]:
@@ -100,6 +120,10 @@ class Ticket:
     cursor: str = ""
     #: True once the provider was seen to know the job.
     seen: bool = False
+    #: `Submitted.handle` or `Finished.handle`; None where the answer had none, or an operator attached the job's id.
+    handle: Any = field(default=None, repr=False)
+    #: `Provider.version` of the adapter that bought it; '' for a job bought by an earlier release of bide.
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +182,8 @@ class Submitted:
 
     provider_job_id: str
     estimate_seconds: float | None = None
+    #: What later calls need besides the id, such as addresses: any JSON value, at most `MAX_HANDLE_BYTES` of it.
+    handle: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -176,6 +202,8 @@ class Finished:
 
     provider_job_id: str
     outputs: tuple[Media, ...]
+    #: As of `Submitted`.
+    handle: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bide.contract import Failure, FailureCode
-from bide.errors import AccountRefusedError, PollFailedError
-from bide.ledger.records import Claimed, Polled, encode_media
+from bide.errors import AccountRefusedError, ForeignAddressError, PollFailedError
+from bide.ledger.poll_records import Claimed, Polled
+from bide.ledger.records import encode_media
 from bide.polling.timing import PollTiming
 from bide.providers.base import Failed, PollOutcome, Provider, Running, Succeeded, Unknown
 
 #: What a poll can come to, the failures that are not the job's included.
-PollAnswer = PollOutcome | PollFailedError | AccountRefusedError
+PollAnswer = PollOutcome | PollFailedError | AccountRefusedError | ForeignAddressError
 
 #: When a success without a result is looked at again [seconds]: some providers fill it in later. Over a minute in all.
 EMPTY_PAUSES_SECONDS = (5.0, 10.0, 20.0, 30.0)
@@ -44,6 +45,8 @@ def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timi
             return _failed(claimed, adapter, FailureCode.GENERATION_FAILED, words)
         case Unknown(reason):
             return _unknown(claimed, adapter, plan.after(claimed.polls + 1), reason)
+        case ForeignAddressError():
+            return _failed(claimed, adapter, FailureCode.PROTOCOL, str(answer))
         case AccountRefusedError():
             return Polled(claimed.job_id, "trouble", plan.cap_seconds, note=str(answer)[:200], seen=claimed.seen)
         case PollFailedError():

@@ -15,7 +15,8 @@ from bide.contract import Output, object_key
 from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
 from bide.ledger.records import encode_media
-from bide.providers.base import Media, Succeeded, Ticket
+from bide.providers.base import Media, Succeeded
+from workers.io.destination import confined
 from workers.io.media import Fetched
 from workers.services.lease_keeper import Lease
 from workers.toolbox import Toolbox
@@ -128,9 +129,9 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
     if record.text("outputs"):
         return record.outputs
     account = tools.accounts.get(record.account)
-    adapter, credentials = account.adapter, account.credentials
-    ticket = Ticket(record.text("op"), record.text("pid"), record.text("cursor"), seen=True)
-    call = adapter.poll_call(ticket, credentials)
+    adapter, credentials = account.adapter, account.credentials.at(record.text("base_url"))
+    ticket = record.ticket
+    call = confined(adapter.poll_call(ticket, credentials), adapter, credentials)
     answer = _persistently(lambda: tools.event_loop.run(tools.http.call(call, buys=False)))
     outcome = adapter.poll_outcome(answer, ticket, credentials)
     if isinstance(outcome, Succeeded) and (outcome.outputs or not adapter.operations[ticket.operation].has_outputs):

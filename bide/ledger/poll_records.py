@@ -1,0 +1,78 @@
+"""What polling rounds claim of the ledger and give back to it, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bide.ledger.records import BoughtWith, Round
+from bide.providers.base import Ticket
+
+#: How much is kept of the provider's answer to each of the last polls [characters].
+WORD_CHARACTERS = 32
+
+#: Of a job that an earlier release of bide has bought.
+NOT_RECORDED = BoughtWith()
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One due job, claimed for a polling round."""
+
+    job_id: str
+    late_seconds: float
+    operation: str
+    provider_job_id: str
+    cursor: str
+    seen: bool
+    polls: int
+    deadline: float
+    #: For how long its provider has not known it, as far as polls have shown [seconds].
+    unknown_for: float
+    empties: int
+    #: When the provider accepted it, and last reported it as running [seconds since the epoch], 0 where unknown.
+    submitted: float = 0.0
+    ran: float = 0.0
+    #: The provider's estimate of the whole [seconds], 0 where it gave none.
+    estimate_seconds: float = 0.0
+    bought_with: BoughtWith = NOT_RECORDED
+
+    @property
+    def ticket(self) -> Ticket:
+        """What its adapter needs to ask about it."""
+        return self.bought_with.ticket(self.operation, self.provider_job_id, cursor=self.cursor, seen=self.seen)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A polling round's work. `current` is False for a superseded round: it has none."""
+
+    current: bool
+    jobs: tuple[Claimed, ...] = ()
+    round: Round | None = None
+    now: float = 0.0
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What one poll came to.
+
+    `kind`: running and trouble come up again after `seconds`; ended goes on to be stored (`value`: its addresses);
+    failed ends the job (`value`: the error).
+    """
+
+    job_id: str
+    kind: Literal["running", "trouble", "ended", "failed"]
+    seconds: float = 0.0
+    #: A field of the record to write along (`cursor`, `empties`), '' for none.
+    key: str = ""
+    value: str = field(default="", repr=False)
+    note: str = ""
+    seen: bool = False
+    unknown_for: float = 0.0
+    late_seconds: float = 0.0
+
+    @property
+    def word(self) -> str:
+        """The provider's answer, short enough to be kept of each poll."""
+        return " ".join(self.note.replace(";", ",").split())[:WORD_CHARACTERS] or self.kind

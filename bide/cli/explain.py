@@ -132,6 +132,8 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
         return f"`bide bulk replay {record.text('run')}` buys the failed rows of its run again, as a new run"
     if failure is None or failure.code is FailureCode.INVALID_REQUEST or against(record):
         return None
+    if failure.code is FailureCode.MODERATED:
+        return "only as `bide failed replay --code moderated`: the same request would be refused again"
     return f"`bide failed replay {record.job_id}` buys the same again, as a new job"
 
 

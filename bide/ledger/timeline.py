@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bide.contract import FailureCode, JobState
+from bide.contract import Charged, FailureCode, JobState
 from bide.ledger.records import Record
 from bide.ledger.snapshot import JobSnapshot
 
@@ -87,8 +87,20 @@ def _outcome(record: Record) -> str:
     return f"downloaded and stored {count} of {size} bytes: {', '.join(each['uri'] for each in outputs)}{remark}"
 
 
+#: What a failure says of the charge for its purchase.
+_CHARGED = {
+    Charged.YES: "; the provider says that it charged for it",
+    Charged.NO: "; the provider says that it did not charge for it",
+}
+
+
 def money(record: Record) -> str:
     """Whether the job was paid for, as far as the ledger knows."""
+    charged = record.failure.charged if record.text("error") else None
+    return _bought(record) + (_CHARGED.get(charged, "") if charged else "")
+
+
+def _bought(record: Record) -> str:
     accepted, *others = [*filter(None, [record.text("pid")]), *record.other_ids] or [""]
     repeats = int(record.number("again") + record.number("resubmitted"))
     code = record.failure.code if record.text("error") else None

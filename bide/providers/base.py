@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from bide.contract import Charged, FailureCause
 from bide.errors import (
     AccountRefusedError,
     InvalidRequestError,
@@ -51,6 +52,7 @@ from bide.providers.exchange import (
     handle_text,
 )
 from bide.providers.masking import hidden, hiding
+from bide.providers.moderation import is_moderated
 from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
@@ -63,7 +65,9 @@ __all__ = [
     "Answer",
     "Call",
     "Catalog",
+    "Charged",
     "Failed",
+    "FailureCause",
     "Finished",
     "InputForm",
     "Listed",
@@ -248,6 +252,8 @@ class Provider(ABC):
                 outcome = self.read_poll(answer, ticket, account)
             except UnreadableAnswerError as error:
                 raise PollFailedError(f"the answer to the poll can't be read: {error}") from error
+        if isinstance(outcome, Failed) and outcome.cause is None and is_moderated(outcome.reason):
+            outcome = replace(outcome, cause=FailureCause.MODERATED)
         if isinstance(outcome, Failed | Unknown):
             return replace(outcome, reason=hidden(outcome.reason, account))
         return outcome

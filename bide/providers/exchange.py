@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from bide.contract import FailureCode
+from bide.contract import Charged, FailureCause, FailureCode
 from bide.errors import UnreadableAnswerError
 from bide.polling.backoff import retry_after_seconds
 from bide.webhooks.incoming import Hooks
@@ -216,6 +216,10 @@ class Refused:
     after_seconds: float | None = None
     #: Whether any other submit of the account would be refused too: its key is, or its credit is used up.
     whole_account: bool = False
+    #: Why, where the provider says it; a moderated submit gets the code `moderated` whatever `code` says.
+    cause: FailureCause | None = None
+    #: Some providers charge for what they refuse.
+    charged: Charged | None = None
 
 
 # What a list of recent jobs holds.
@@ -261,7 +265,11 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
+    """Over, without a result; cause and charge as far as the provider says them."""
+
     reason: str
+    cause: FailureCause | None = None
+    charged: Charged | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bide.contract import Failure, FailureCode
+from bide.contract import Charged, Failure, FailureCause, FailureCode
 from bide.errors import AccountRefusedError, ForeignAddressError, PollFailedError
 from bide.ledger.poll_records import Claimed, Polled
 from bide.ledger.records import encode_media
@@ -40,9 +40,8 @@ def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timi
             if not outputs and adapter.operations[claimed.operation].has_outputs:
                 return _empty(claimed, adapter)
             return Polled(claimed.job_id, "ended", value=encode_media(outputs), note="succeeded", seen=True)
-        case Failed(reason):
-            words = reason or "the provider gave no reason"
-            return _failed(claimed, adapter, FailureCode.GENERATION_FAILED, words)
+        case Failed():
+            return _failed_there(claimed, adapter, answer)
         case Unknown(reason):
             return _unknown(claimed, adapter, plan.after(claimed.polls + 1), reason)
         case ForeignAddressError():
@@ -64,7 +63,7 @@ def _empty(claimed: Claimed, adapter: Provider) -> Polled:
     if claimed.empties >= len(EMPTY_PAUSES_SECONDS):
         looked = f"{sum(EMPTY_PAUSES_SECONDS):g} s long"
         words = f"the provider reports success but gives no result; it was asked again, {looked}"
-        return _failed(claimed, adapter, FailureCode.EMPTY_RESULT, words)
+        return _failed(claimed, adapter, FailureCode.EMPTY_RESULT, words, retryable=True)
     pause, count = EMPTY_PAUSES_SECONDS[claimed.empties], str(claimed.empties + 1)
     return Polled(claimed.job_id, "running", pause, "empties", count, note="succeeded without a result", seen=True)
 
@@ -82,13 +81,34 @@ def _unknown(claimed: Claimed, adapter: Provider, pause: float, reason: str) -> 
     return Polled(claimed.job_id, "trouble", again, note=reason[:200], unknown_for=unknown_for, seen=claimed.seen)
 
 
-def _failed(claimed: Claimed, adapter: Provider, code: FailureCode, message: str) -> Polled:
+def _failed_there(claimed: Claimed, adapter: Provider, failed: Failed) -> Polled:
+    """The provider made nothing; the same request would end in the same way where its moderation or input is why."""
+    moderated = failed.cause is FailureCause.MODERATED
+    code = FailureCode.MODERATED if moderated else FailureCode.GENERATION_FAILED
+    words = failed.reason or "the provider gave no reason"
+    again = failed.cause not in (FailureCause.MODERATED, FailureCause.BAD_INPUT)
+    charged = failed.charged or (Charged.UNKNOWN if failed.cause else None)
+    return _failed(claimed, adapter, code, words, retryable=again, cause=failed.cause, charged=charged)
+
+
+def _failed(
+    claimed: Claimed,
+    adapter: Provider,
+    code: FailureCode,
+    message: str,
+    *,
+    retryable: bool = False,
+    cause: FailureCause | None = None,
+    charged: Charged | None = None,
+) -> Polled:
     failure = Failure(
         code=code,
         message=message[:500],
         job_id=claimed.job_id,
         provider=adapter.name,
         provider_job_id=claimed.provider_job_id,
-        retryable=code in (FailureCode.GENERATION_FAILED, FailureCode.EMPTY_RESULT),
+        retryable=retryable,
+        cause=cause,
+        charged=charged,
     )
     return Polled(claimed.job_id, "failed", value=failure.model_dump_json(), note=code.value, seen=claimed.seen)

@@ -233,10 +233,10 @@ class Purchase:
         tally.count(self.record.account, SUBMITS, "refused")
         if refused.whole_account:
             self._pause_account(refused.message)
-        return self._fail(refused.code, refused.message, attempt)
+        return self._fail(refused.code, refused.message, attempt, cause=refused.cause, charged=refused.charged)
 
-    def _fail(self, code: FailureCode, message: str, attempt: int) -> Outcome:
-        return fail(self.tools, self.record, self.token, code, message, attempt=attempt)
+    def _fail(self, code: FailureCode, message: str, attempt: int, **why: Any) -> Outcome:
+        return fail(self.tools, self.record, self.token, code, message, attempt=attempt, **why)
 
     def _pause_account(self, reason: str) -> None:
         """The account's other jobs would be refused as well: they wait until an operator has mended the account."""

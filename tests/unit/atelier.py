@@ -24,7 +24,9 @@ from bide.providers.base import (
     Account,
     Answer,
     Call,
+    Charged,
     Failed,
+    FailureCause,
     Finished,
     Operation,
     Params,
@@ -96,7 +98,9 @@ class AtelierAdapter(Provider):
             case "done":
                 return Succeeded(reading.all_media(body.get("pictures"), role="image"))
             case "failed":
-                return Failed(reading.as_text(body.get("why")))
+                cause, charged = body.get("cause"), body.get("charged")
+                why = (cause and FailureCause(cause), charged and Charged(charged))
+                return Failed(reading.as_text(body.get("why")), *why)
             case word:
                 return Running(reading.as_text(word))
 

@@ -69,7 +69,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
     except InvalidRequestError as error:
         log.error("account.unusable", account=str(name), reason=str(error))
         account = None
-    about = partial(ask, tools, adapter, account)
+    about = partial(ask, tools, adapter, account, now)
     waiting, over, kinds = {job.job_id for job in jobs}, list[Claimed](), Counter[str]()
     with tools.leases.claiming(name, waiting):
         for answers in tools.event_loop.gather(jobs, about, every_seconds=TOGETHER_SECONDS):
@@ -81,7 +81,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             _count(name, [job for job, _ in answers], polled)
             tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
-            over += [job for job, answer in answers if ended(answer)]
+            over += [job for job, answer in answers if ended(answer) and not job.cancel]
             kinds.update(outcome.kind for outcome in polled)
     tools.poll_timings.learn(name, over, now)
     return kinds
@@ -106,7 +106,7 @@ def _count(name: AccountName, jobs: list[Claimed], polled: list[Polled]) -> None
         tally.count(name, POLLS, outcome.kind)
         if outcome.kind == "failed":
             tally.count(name, FAILED_JOBS, outcome.note)
-        if outcome.kind in ("ended", "failed"):
+        if outcome.kind in ("ended", "failed", "canceled"):
             over.append(job.polls + 1)
     tally.observe(name, POLLS_PER_JOB, over)
 

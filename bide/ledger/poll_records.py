@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bide.ledger.records import BoughtWith, Round
-from bide.providers.base import Ticket
+from bide.providers.base import Canceled, Ticket
 
 #: How much is kept of the provider's answer to each of the last polls [characters].
 WORD_CHARACTERS = 32
@@ -36,6 +38,18 @@ class Claimed:
     #: The provider's estimate of the whole [seconds], 0 where it gave none.
     estimate_seconds: float = 0.0
     bought_with: BoughtWith = NOT_RECORDED
+    #: Why its provider is to stop it, and what the provider made of that; '' for most.
+    cancel: str = ""
+
+    @property
+    def to_stop(self) -> str:
+        """Why the provider is to stop it: `canceled` or `deadline`, '' where it is not."""
+        return self.cancel.partition(" ")[0]
+
+    @property
+    def cancel_is_open(self) -> bool:
+        """Whether the cancel is to be sent, or sent again."""
+        return self.cancel.partition(" ")[2] in ("", Canceled.UNKNOWN) if self.cancel else False
 
     @property
     def ticket(self) -> Ticket:
@@ -58,11 +72,11 @@ class Polled:
     """What one poll came to.
 
     `kind`: running and trouble come up again after `seconds`; ended goes on to be stored (`value`: its addresses);
-    failed ends the job (`value`: the error).
+    failed and canceled end the job (`value`: the error).
     """
 
     job_id: str
-    kind: Literal["running", "trouble", "ended", "failed"]
+    kind: Literal["running", "trouble", "ended", "failed", "canceled"]
     seconds: float = 0.0
     #: A field of the record to write along (`cursor`, `empties`), '' for none.
     key: str = ""
@@ -71,6 +85,16 @@ class Polled:
     seen: bool = False
     unknown_for: float = 0.0
     late_seconds: float = 0.0
+    #: Further fields of the record to write along, for a job that goes on.
+    also: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def written(self) -> tuple[str, str]:
+        """Key and value as the script takes them: `*` and JSON where there are several fields."""
+        if not self.also:
+            return self.key, self.value
+        fields = {**self.also, **({self.key: self.value} if self.key else {})}
+        return "*", json.dumps([each for pair in fields.items() for each in pair])
 
     @property
     def word(self) -> str:

@@ -43,12 +43,13 @@ class PollScripts:
 
 
 def _outcome(polled: Polled) -> scripts.account.Outcome:
+    key, value = polled.written
     return scripts.account.Outcome(
         id=polled.job_id,
         kind=polled.kind,
         seconds=polled.seconds,
-        key=polled.key,
-        value=polled.value,
+        key=key,
+        value=value,
         note=polled.note,
         seen=polled.seen,
         unknown_for=str(polled.unknown_for or ""),

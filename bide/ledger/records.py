@@ -129,7 +129,7 @@ class BoughtWith:
     #: The adapter's handle of the job as JSON, '' for none.
     handle: str = field(default="", repr=False)
 
-    def ticket(self, operation: str, provider_job_id: str, *, cursor: str, seen: bool) -> Ticket:
+    def ticket(self, operation: str, provider_job_id: str, *, cursor: str = "", seen: bool = False) -> Ticket:
         """What the adapter needs for a later call."""
         handle = json.loads(self.handle) if self.handle else None
         return Ticket(operation, provider_job_id, cursor, seen, handle, self.adapter.rpartition(" ")[2])

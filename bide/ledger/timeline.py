@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bide.contract import Charged, FailureCode, JobState
 from bide.ledger.records import Record
 from bide.ledger.snapshot import JobSnapshot
+from bide.ledger.unconfirmed import stopping
 
 #: Without a sweep for this long no worker runs for the account [seconds].
 UNSWEPT_SECONDS = 60.0
@@ -149,6 +150,8 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
 def _at_the_provider(snapshot: JobSnapshot) -> list[str]:
     note, late = snapshot.record.text("note"), snapshot.now - snapshot.score
     found = [f"the provider is at work on it{f' and last said: {note}' if note else ''}"]
+    if snapshot.record.text("cancel"):
+        found.append(stopping(snapshot.record))
     if late > LATE_SECONDS:
         found.insert(0, f"its poll is {late:.0f} s late: is a poller running?")
     return found

@@ -34,6 +34,7 @@ from bide.providers.exchange import (
     Account,
     Answer,
     Call,
+    Canceled,
     Failed,
     Finished,
     Listed,
@@ -64,6 +65,7 @@ __all__ = [
     "Account",
     "Answer",
     "Call",
+    "Canceled",
     "Catalog",
     "Charged",
     "Failed",
@@ -135,6 +137,10 @@ class Provider(ABC):
     def poll_call(self, ticket: Ticket, account: Account) -> Call:
         """The request that asks about one job."""
 
+    def cancel_call(self, ticket: Ticket, account: Account) -> Call | None:
+        """The request that stops a job, which may be sent twice; None for a job that the provider can't stop."""
+        return None
+
     def catalog_call(self, catalog: str, arguments: Mapping[str, str], account: Account) -> Call:
         """The request for one of `catalogs`; raises `InvalidRequestError` for any other."""
         offered = ", ".join(sorted(self.catalogs)) or "none"
@@ -153,6 +159,10 @@ class Provider(ABC):
     @abstractmethod
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         """Raises `PollFailedError`, `AccountRefusedError` or `UnreadableAnswerError`."""
+
+    def read_cancel(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
+        """What the answer to a cancel says, whatever its code; raises `UnreadableAnswerError` where it does not."""
+        raise UnreadableAnswerError(f"{self.name} cancels no jobs")
 
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
         """The entries of a catalog; raises `UnreadableAnswerError`."""
@@ -257,6 +267,18 @@ class Provider(ABC):
         if isinstance(outcome, Failed | Unknown):
             return replace(outcome, reason=hidden(outcome.reason, account))
         return outcome
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether the provider has a call that stops a job."""
+        return type(self).cancel_call is not Provider.cancel_call
+
+    def cancel_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
+        """What the provider made of a cancel: nothing is known where its answer can't be read."""
+        try:
+            return self.read_cancel(answer, ticket, account)
+        except UnreadableAnswerError:
+            return Canceled.UNKNOWN
 
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -277,6 +278,22 @@ class Unknown:
     """The provider does not know the job (any more)."""
 
     reason: str = "not found"
+
+
+# What the cancel of a job came to.
+
+
+class Canceled(StrEnum):
+    """What the provider made of a cancel."""
+
+    #: Surely over: no result will come.
+    STOPPED = "stopped"
+    #: Taken note of: the job may stop, or end well all the same.
+    REQUESTED = "requested"
+    #: The job had ended before.
+    TOO_LATE = "too late"
+    #: The answer does not say: the cancel is sent again with the next poll.
+    UNKNOWN = "unknown"
 
 
 SubmitOutcome = Submitted | Finished | Refused

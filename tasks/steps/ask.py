@@ -6,25 +6,70 @@ import structlog
 
 from bide.errors import AccountRefusedError, BideError, ForeignAddressError, PollFailedError
 from bide.ledger import Claimed
-from bide.providers.base import Account, Provider
-from tasks.steps.decision import PollAnswer
+from bide.providers.base import Account, Canceled, Provider, Running, Ticket
+from tasks.steps.decision import CancelAsked, Heard, PollAnswer
 from workers.io.destination import confined
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
 
 
-async def ask(tools: Toolbox, adapter: Provider, account: Account | None, job: Claimed) -> tuple[Claimed, PollAnswer]:
-    """One poll. Never raises: a poll that fails is not a job that fails."""
+async def ask(
+    tools: Toolbox, adapter: Provider, account: Account | None, now: float, job: Claimed
+) -> tuple[Claimed, PollAnswer]:
+    """One poll, `now` by the ledger's time. Never raises: a poll that fails is not a job that fails.
+
+    A canceled or overdue job is canceled at the provider, too, where that can stop it.
+    """
     if account is None:
         return job, PollFailedError("this process has no usable settings for the account")
-    ticket, account = job.ticket, account.at(job.bought_with.base_url)
+    account = account.at(job.bought_with.base_url)
+    if not (adapter.can_cancel or job.cancel):
+        return job, await _poll(tools, adapter, account, job)
+    return job, await _poll_or_cancel(tools, adapter, account, now, job)
+
+
+async def _poll_or_cancel(tools: Toolbox, adapter: Provider, account: Account, now: float, job: Claimed) -> PollAnswer:
+    """The cancel of a caller goes first, that of an overdue job after a poll which found it at work."""
+    canceled, heard = None, None
+    if job.cancel_is_open:
+        canceled = await cancel_there(tools, adapter, account, job.ticket)
+        if canceled in (None, Canceled.STOPPED):
+            return CancelAsked(canceled)
+    heard = await _poll(tools, adapter, account, job)
+    overdue = now >= job.deadline and isinstance(heard, Running | PollFailedError)
+    if overdue and not job.cancel:
+        canceled = await cancel_there(tools, adapter, account, job.ticket)
+        if canceled is Canceled.STOPPED:
+            return CancelAsked(canceled)
+    return heard if canceled is None else CancelAsked(canceled, heard)
+
+
+async def cancel_there(tools: Toolbox, adapter: Provider, account: Account, ticket: Ticket) -> Canceled | None:
+    """What the provider made of a cancel; None where it can't stop this job."""
+    try:
+        call = adapter.cancel_call(ticket, account)
+        if call is None:
+            return None
+        answer = await tools.http.call(confined(call, adapter, account), buys=False)
+        return adapter.cancel_outcome(answer, ticket, account)
+    except Exception as error:
+        log.warning("cancel.not_answered", account=str(account), reason=_reason(error))
+        return Canceled.UNKNOWN
+
+
+async def _poll(tools: Toolbox, adapter: Provider, account: Account, job: Claimed) -> Heard:
+    ticket = job.ticket
     try:
         call = confined(adapter.poll_call(ticket, account), adapter, account)
         answer = await tools.http.call(call, buys=False)
-        return job, adapter.poll_outcome(answer, ticket, account)
+        return adapter.poll_outcome(answer, ticket, account)
     except (PollFailedError, AccountRefusedError, ForeignAddressError) as error:
-        return job, error
+        return error
     except Exception as error:
         log.exception("poll.broke", job_id=job.job_id, account=str(account))
-        return job, PollFailedError(str(error) if isinstance(error, BideError) else type(error).__name__)
+        return PollFailedError(_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, BideError) else type(error).__name__

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from bide.contract import Charged, Failure, FailureCause, FailureCode
 from bide.errors import AccountRefusedError, ForeignAddressError, PollFailedError
 from bide.ledger.poll_records import Claimed, Polled
 from bide.ledger.records import encode_media
 from bide.polling.timing import PollTiming
-from bide.providers.base import Failed, PollOutcome, Provider, Running, Succeeded, Unknown
+from bide.providers.base import Canceled, Failed, PollOutcome, Provider, Running, Succeeded, Unknown
 
 #: What a poll can come to, the failures that are not the job's included.
-PollAnswer = PollOutcome | PollFailedError | AccountRefusedError | ForeignAddressError
+Heard = PollOutcome | PollFailedError | AccountRefusedError | ForeignAddressError
+
+
+@dataclass(frozen=True)
+class CancelAsked:
+    """The provider was asked to stop the job: what it made of that, and what the poll of the same round came to.
+
+    `canceled` is None where the provider can't stop this job; `heard` is None where the job was not polled any more.
+    """
+
+    canceled: Canceled | None
+    heard: Heard | None = None
+
+
+PollAnswer = Heard | CancelAsked
 
 #: When a success without a result is looked at again [seconds]: some providers fill it in later. Over a minute in all.
 EMPTY_PAUSES_SECONDS = (5.0, 10.0, 20.0, 30.0)
@@ -21,14 +37,51 @@ def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timin
 
     A success without a result is looked at again even then: it is paid for.
     """
+    if isinstance(answer, CancelAsked):
+        return _judge_asked(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
     polled = _judge(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
+    if claimed.cancel and polled.kind == "failed":
+        return _as_canceled(claimed, adapter, polled)
     if polled.kind in ("running", "trouble") and polled.key != "empties" and now >= claimed.deadline:
         waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
-        return _failed(claimed, adapter, FailureCode.DEADLINE, waited)
+        return _stopped(claimed, adapter, claimed.to_stop, waited)
     return polled
 
 
-def _judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
+def _judge_asked(
+    claimed: Claimed, asked: CancelAsked, *, adapter: Provider, poll_timing: PollTiming, now: float
+) -> Polled:
+    """The job is over where it was stopped. Else it goes on: a result that comes all the same is paid for."""
+    why = claimed.to_stop or "deadline"
+    if asked.canceled is None:
+        return _stopped(claimed, adapter, why, "the provider can't stop it; what it has accepted stands and is charged")
+    if asked.heard is None:
+        return _stopped(claimed, adapter, why, "the provider has stopped it")
+    overdue = not claimed.cancel  # it gets more time now
+    known = replace(claimed, cancel=f"{why} {asked.canceled}", deadline=now + 1 if overdue else claimed.deadline)
+    polled = judge(known, asked.heard, adapter=adapter, poll_timing=poll_timing, now=now)
+    if polled.kind in ("running", "trouble") and known.cancel != claimed.cancel:
+        return replace(polled, also={**polled.also, "cancel": known.cancel})
+    return polled
+
+
+def _as_canceled(claimed: Claimed, adapter: Provider, polled: Polled) -> Polled:
+    """A job that its provider was asked to stop has ended without a result: that is what was asked for."""
+    failure = Failure.model_validate_json(polled.value)
+    return _stopped(
+        claimed, adapter, claimed.to_stop, f"the provider was asked to stop it, and says: {failure.message}"
+    )
+
+
+def _stopped(claimed: Claimed, adapter: Provider, why: str, words: str) -> Polled:
+    """The end of a job by a cancel of its caller (`why`), or by its deadline."""
+    if why != "canceled":
+        return _failed(claimed, adapter, FailureCode.DEADLINE, words)
+    canceled = _failed(claimed, adapter, FailureCode.CANCELED, f"canceled on request; {words}")
+    return replace(canceled, kind="canceled")
+
+
+def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
     plan = poll_timing.plan
     match answer:
         case Running(status, cursor):

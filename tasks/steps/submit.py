@@ -29,8 +29,9 @@ from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
-from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted
+from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted, Ticket
 from bide.providers.exchange import handle_text
+from tasks.steps.ask import cancel_there
 from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
@@ -195,16 +196,29 @@ class Purchase:
 
     def _record_accepted(self, attempt: int, accepted: Submitted | Finished, **facts: Any) -> Suspend:
         """Record the acceptance."""
+        bought_with = self._bought_with(handle_text(accepted.handle))
         submitted = partial(
             self.tools.ledger.submits.submitted,
             self.record,
             self.token,
             attempt=attempt,
             provider_job_id=accepted.provider_job_id,
-            bought_with=self._bought_with(handle_text(accepted.handle)),
+            bought_with=bought_with,
             **facts,
         )
-        return Suspend(self._patiently(submitted))
+        messages = self._patiently(submitted)
+        if self.adapter.can_cancel:
+            self._cancel_there(bought_with.ticket(self.record.text("op"), accepted.provider_job_id))
+        return Suspend(messages)
+
+    def _cancel_there(self, ticket: Ticket) -> None:
+        """Have the provider stop the job where it was canceled during the submit; its caller knows that already."""
+        with suppress(LedgerAwayError):
+            found = self.tools.ledger.jobs.read(self.record.account, self.record.job_id)
+            if found and found.text("state") == JobState.CANCELED:
+                asked = cancel_there(self.tools, self.adapter, self.credentials, ticket)
+                canceled = self.tools.event_loop.run(asked)
+                note(reason=f"canceled meanwhile; the provider was asked to stop it: {canceled or 'it can not'}")
 
     def _patiently(self, keep: Callable[[], Kept]) -> Kept:
         """Keep what the answer holds. It is paid for and nowhere else, so it outwaits what is away."""

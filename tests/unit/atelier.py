@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
@@ -24,6 +24,7 @@ from bide.providers.base import (
     Account,
     Answer,
     Call,
+    Canceled,
     Charged,
     Failed,
     FailureCause,
@@ -104,6 +105,13 @@ class AtelierAdapter(Provider):
             case word:
                 return Running(reading.as_text(word))
 
+    def cancel_call(self, ticket: Ticket, account: Account) -> Call | None:
+        address = (ticket.handle or {}).get("cancel_url")
+        return Call("PUT", address, headers=account.bearer) if address else None
+
+    def read_cancel(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
+        return Canceled(reading.as_text(answer.object().get("canceled")) or Canceled.UNKNOWN)
+
 
 class Atelier:
     """A ledger in memory, and as much of a toolbox as a submit and a polling round take."""
@@ -116,6 +124,8 @@ class Atelier:
         self.replies: dict[tuple[str, str], list[Answer]] = defaultdict(list)
         self.last: dict[tuple[str, str], Answer] = {}
         self.sent: list[Messages] = []
+        #: What happens while a call is under way.
+        self.meanwhile: Callable[[], object] | None = None
         self.leases = self.dispatcher = self.http = self
         self.event_loop = EventLoop()
         self.configure(**settings)
@@ -139,6 +149,8 @@ class Atelier:
         answers = self.replies[call.method, call.url]
         if answers:
             self.last[call.method, call.url] = answers.pop(0)
+        if self.meanwhile is not None:
+            self.meanwhile()
         return self.last[call.method, call.url]
 
     def send(self, messages: Messages) -> None:
@@ -172,7 +184,7 @@ class Atelier:
         claim = self.ledger.polls.claim(ACCOUNT, seq, batch=100)
         tools: Any = self
         context = self.accounts.get(ACCOUNT)
-        about = partial(ask, tools, context.adapter, context.credentials)
+        about = partial(ask, tools, context.adapter, context.credentials, claim.now)
         answers = [pair for some in self.event_loop.gather(claim.jobs, about, every_seconds=0.01) for pair in some]
         timing = self.poll_timings.get(ACCOUNT, "paint")
         polled = [judge(*pair, adapter=context.adapter, poll_timing=timing, now=claim.now) for pair in answers]

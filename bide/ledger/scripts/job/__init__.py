@@ -110,6 +110,7 @@ class Cancel(Script):
     error: str
     hint_seconds: float = BOUND
     retention_seconds: float = BOUND
+    at_provider: bool = False
 
 
 class Resubmit(Script):

@@ -95,6 +95,7 @@ def explained(
         "polls": int(record.number("polls")),
         "polls_are": _poll_timing(snapshot),
         "deadline_at": _iso(record.number("deadline")),
+        "progress": record.progress.to_json() if record.progress else None,
         "metadata": metadata,
         "replay_of": metadata.get("replay_of"),
         "failure": failure.model_dump(mode="json") if failure else None,

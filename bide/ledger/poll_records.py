@@ -40,6 +40,8 @@ class Claimed:
     bought_with: BoughtWith = NOT_RECORDED
     #: Why its provider is to stop it, and what the provider made of that; '' for most.
     cancel: str = ""
+    #: What the provider last said of how far it is, as the record has it.
+    progress: str = field(default="", repr=False)
 
     @property
     def to_stop(self) -> str:

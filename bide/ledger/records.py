@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple, Self
 
 from bide.contract import Failure, GenerateRequest, JobState
-from bide.providers.base import MAX_FALLBACKS, Media, Ticket
+from bide.providers.base import MAX_FALLBACKS, Media, Progress, Ticket
 
 #: Version of the record's layout, written into every record and checked when one is read.
 RECORD_VERSION = "1"
@@ -194,6 +194,11 @@ class Record:
     def remark(self) -> str:
         """What there is to say of a result that was stored: '' for most, whose note is an earlier one."""
         return note if (note := self.text("note")).startswith((LEFT_OUT, UNCHECKED)) else ""
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the provider says that a running job is; None where it does not say."""
+        return Progress.from_text(self.text("progress")) if self.state is JobState.RUNNING else None
 
     @property
     def ticket(self) -> Ticket:

@@ -34,7 +34,7 @@ def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
 def claimed_of(reply: Sequence[str]) -> Claimed:
     """A claimed job from the fields in the order of `account/claim.lua`; those that the record lacks come as ''."""
     job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_for, empties, *more = reply
-    submitted, ran, estimate, handle, base_url, adapter, cancel = more
+    submitted, ran, estimate, handle, base_url, adapter, cancel, progress = more
     return Claimed(
         job_id,
         float(late),
@@ -51,4 +51,5 @@ def claimed_of(reply: Sequence[str]) -> Claimed:
         float(estimate or 0),
         BoughtWith(base_url, adapter, handle),
         cancel,
+        progress,
     )

@@ -144,6 +144,7 @@ FIELDS = (
         "poll_now cancel",
         AT_PROVIDER,
     ),
+    Field("progress", "json", "how far the provider says that the job is; written where it changes", "polled"),
     Field("cancel", "text", "why its provider is to stop it, and what the provider made of that", "cancel polled"),
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
     Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),

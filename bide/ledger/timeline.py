@@ -150,6 +150,8 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
 def _at_the_provider(snapshot: JobSnapshot) -> list[str]:
     note, late = snapshot.record.text("note"), snapshot.now - snapshot.score
     found = [f"the provider is at work on it{f' and last said: {note}' if note else ''}"]
+    if snapshot.record.progress:
+        found.append(f"how far it is: {snapshot.record.progress}")
     if snapshot.record.text("cancel"):
         found.append(stopping(snapshot.record))
     if late > LATE_SECONDS:

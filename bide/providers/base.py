@@ -26,7 +26,9 @@ from bide.errors import (
 )
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
+from bide.providers.cancels import Cancels
 from bide.providers.check import check_params, warnings_of
+from bide.providers.completion import check_handle, completed, with_cause
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     MAX_FALLBACKS,
@@ -50,11 +52,10 @@ from bide.providers.exchange import (
     Ticket,
     Unknown,
     Upload,
-    handle_text,
 )
 from bide.providers.masking import hidden, hiding
-from bide.providers.moderation import is_moderated
 from bide.providers.offering import Catalog, InputForm, Operation
+from bide.providers.progress import Progress
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
 
@@ -66,6 +67,7 @@ __all__ = [
     "Answer",
     "Call",
     "Canceled",
+    "Cancels",
     "Catalog",
     "Charged",
     "Failed",
@@ -79,6 +81,7 @@ __all__ = [
     "Params",
     "PollOutcome",
     "PollPlan",
+    "Progress",
     "Provider",
     "Refused",
     "Running",
@@ -137,10 +140,6 @@ class Provider(ABC):
     def poll_call(self, ticket: Ticket, account: Account) -> Call:
         """The request that asks about one job."""
 
-    def cancel_call(self, ticket: Ticket, account: Account) -> Call | None:
-        """The request that stops a job, which may be sent twice; None for a job that the provider can't stop."""
-        return None
-
     def catalog_call(self, catalog: str, arguments: Mapping[str, str], account: Account) -> Call:
         """The request for one of `catalogs`; raises `InvalidRequestError` for any other."""
         offered = ", ".join(sorted(self.catalogs)) or "none"
@@ -159,10 +158,6 @@ class Provider(ABC):
     @abstractmethod
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         """Raises `PollFailedError`, `AccountRefusedError` or `UnreadableAnswerError`."""
-
-    def read_cancel(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
-        """What the answer to a cancel says, whatever its code; raises `UnreadableAnswerError` where it does not."""
-        raise UnreadableAnswerError(f"{self.name} cancels no jobs")
 
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
         """The entries of a catalog; raises `UnreadableAnswerError`."""
@@ -240,7 +235,7 @@ class Provider(ABC):
             except UnreadableAnswerError as error:
                 raise SubmissionUnknownError(f"the answer to the submit can't be read: {error}") from error
             if isinstance(outcome, Submitted | Finished):
-                _check_handle(outcome)
+                check_handle(outcome)
         if isinstance(outcome, Refused):
             weighed = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
             return replace(weighed, message=hidden(outcome.message, account))
@@ -262,23 +257,13 @@ class Provider(ABC):
                 outcome = self.read_poll(answer, ticket, account)
             except UnreadableAnswerError as error:
                 raise PollFailedError(f"the answer to the poll can't be read: {error}") from error
-        if isinstance(outcome, Failed) and outcome.cause is None and is_moderated(outcome.reason):
-            outcome = replace(outcome, cause=FailureCause.MODERATED)
+        if isinstance(outcome, Running):
+            return completed(outcome, answer, account)
+        if isinstance(outcome, Failed):
+            outcome = with_cause(outcome)
         if isinstance(outcome, Failed | Unknown):
             return replace(outcome, reason=hidden(outcome.reason, account))
         return outcome
-
-    @property
-    def can_cancel(self) -> bool:
-        """Whether the provider has a call that stops a job."""
-        return type(self).cancel_call is not Provider.cancel_call
-
-    def cancel_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
-        """What the provider made of a cancel: nothing is known where its answer can't be read."""
-        try:
-            return self.read_cancel(answer, ticket, account)
-        except UnreadableAnswerError:
-            return Canceled.UNKNOWN
 
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""
@@ -298,11 +283,3 @@ class Provider(ABC):
         if not 200 <= answer.status < 300:
             message = f"HTTP {answer.status}: {self.error_text(answer)}"
             raise TryLaterError(message, after_seconds=self.wait_seconds(answer))
-
-
-def _check_handle(outcome: Submitted | Finished) -> None:
-    """Raise `SubmissionUnknownError` for a handle that can't be kept: by the id alone an operator may find the job."""
-    try:
-        handle_text(outcome.handle)
-    except UnreadableAnswerError as error:
-        raise SubmissionUnknownError(f"the provider accepted it as {outcome.provider_job_id}; {error}") from error

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from bide.contract import Charged, FailureCause, FailureCode
 from bide.errors import UnreadableAnswerError
 from bide.polling.backoff import retry_after_seconds
+from bide.printable import plain
+from bide.providers.progress import Progress
 from bide.webhooks.incoming import Hooks
 
 #: The most an adapter may remember between two polls of one job [characters].
@@ -27,11 +29,6 @@ MAX_FALLBACKS = 8
 
 #: The most values in an answer: two bytes of JSON can take a hundred of memory.
 MAX_JSON_VALUES = 500_000
-
-
-def plain(text: str) -> str:
-    """In one line, without what would move a terminal's cursor or break a log."""
-    return " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())
 
 
 def _decoded(body: bytes) -> Any:
@@ -257,6 +254,10 @@ class Running:
 
     status: str
     cursor: str = ""
+    #: How far it is, where the provider says so.
+    progress: Progress | None = None
+    #: When the provider wants to be asked again, at the earliest [seconds]; a Retry-After is taken without it.
+    after_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import structlog
 
 from bide.errors import AccountRefusedError, BideError, ForeignAddressError, PollFailedError
 from bide.ledger import Claimed
-from bide.providers.base import Account, Canceled, Provider, Running, Ticket
+from bide.providers.base import Account, Canceled, Cancels, Provider, Running, Ticket
 from tasks.steps.decision import CancelAsked, Heard, PollAnswer
 from workers.io.destination import confined
 from workers.toolbox import Toolbox
@@ -24,7 +24,7 @@ async def ask(
     if account is None:
         return job, PollFailedError("this process has no usable settings for the account")
     account = account.at(job.bought_with.base_url)
-    if not (adapter.can_cancel or job.cancel):
+    if not (isinstance(adapter, Cancels) or job.cancel):
         return job, await _poll(tools, adapter, account, job)
     return job, await _poll_or_cancel(tools, adapter, account, now, job)
 
@@ -47,6 +47,8 @@ async def _poll_or_cancel(tools: Toolbox, adapter: Provider, account: Account, n
 
 async def cancel_there(tools: Toolbox, adapter: Provider, account: Account, ticket: Ticket) -> Canceled | None:
     """What the provider made of a cancel; None where it can't stop this job."""
+    if not isinstance(adapter, Cancels):
+        return None
     try:
         call = adapter.cancel_call(ticket, account)
         if call is None:

@@ -8,6 +8,7 @@ from bide.contract import Charged, Failure, FailureCause, FailureCode
 from bide.errors import AccountRefusedError, ForeignAddressError, PollFailedError
 from bide.ledger.poll_records import Claimed, Polled
 from bide.ledger.records import encode_media
+from bide.polling.backoff import RETRY_AFTER_MAX_SECONDS
 from bide.polling.timing import PollTiming
 from bide.providers.base import Canceled, Failed, PollOutcome, Provider, Running, Succeeded, Unknown
 
@@ -84,11 +85,8 @@ def _stopped(claimed: Claimed, adapter: Provider, why: str, words: str) -> Polle
 def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
     plan = poll_timing.plan
     match answer:
-        case Running(status, cursor):
-            age = now - claimed.submitted if claimed.submitted else None
-            pause = poll_timing.after(claimed.polls + 1, age_seconds=age, estimate_seconds=claimed.estimate_seconds)
-            key = "cursor" if cursor != claimed.cursor else ""
-            return Polled(claimed.job_id, "running", pause, key, cursor, note=status[:100], seen=True)
+        case Running():
+            return _running(claimed, answer, poll_timing=poll_timing, now=now)
         case Succeeded(outputs):
             if not outputs and adapter.operations[claimed.operation].has_outputs:
                 return _empty(claimed, adapter)
@@ -104,6 +102,23 @@ def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: P
         case PollFailedError():
             again = plan.after(claimed.polls + 1, retry_after_seconds=answer.after_seconds)
             return Polled(claimed.job_id, "trouble", again, note=str(answer)[:200], seen=claimed.seen)
+
+
+def _running(claimed: Claimed, running: Running, *, poll_timing: PollTiming, now: float) -> Polled:
+    """Polled again: by what is known of such jobs or what the provider says of the rest, not before it wants to be."""
+    progress = running.progress
+    pause = poll_timing.after(
+        claimed.polls + 1,
+        age_seconds=now - claimed.submitted if claimed.submitted else None,
+        estimate_seconds=claimed.estimate_seconds,
+        left_seconds=progress.left_seconds if progress else None,
+    )
+    pause = max(pause, min(running.after_seconds or 0.0, RETRY_AFTER_MAX_SECONDS))
+    key = "cursor" if running.cursor != claimed.cursor else ""
+    text = progress.to_text() if progress else ""
+    news = {"progress": text} if text and text != claimed.progress else {}
+    note = running.status[:100]
+    return Polled(claimed.job_id, "running", pause, key, running.cursor, note=note, seen=True, also=news)
 
 
 def ended(answer: PollAnswer) -> bool:

@@ -29,7 +29,7 @@ from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
-from bide.providers.base import Account, Call, Finished, Provider, Refused, Submission, Submitted, Ticket
+from bide.providers.base import Account, Call, Cancels, Finished, Provider, Refused, Submission, Submitted, Ticket
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import cancel_there
 from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
@@ -207,7 +207,7 @@ class Purchase:
             **facts,
         )
         messages = self._patiently(submitted)
-        if self.adapter.can_cancel:
+        if isinstance(self.adapter, Cancels):
             self._cancel_there(bought_with.ticket(self.record.text("op"), accepted.provider_job_id))
         return Suspend(messages)
 

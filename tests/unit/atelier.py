@@ -25,6 +25,7 @@ from bide.providers.base import (
     Answer,
     Call,
     Canceled,
+    Cancels,
     Charged,
     Failed,
     FailureCause,
@@ -32,6 +33,7 @@ from bide.providers.base import (
     Operation,
     Params,
     PollOutcome,
+    Progress,
     Provider,
     Running,
     Submission,
@@ -67,7 +69,7 @@ class PaintParams(Params):
     motif: str
 
 
-class AtelierAdapter(Provider):
+class PlainAtelierAdapter(Provider):
     """Submits, and then calls the addresses of the answer alone."""
 
     name = "atelier"
@@ -103,7 +105,15 @@ class AtelierAdapter(Provider):
                 why = (cause and FailureCause(cause), charged and Charged(charged))
                 return Failed(reading.as_text(body.get("why")), *why)
             case word:
-                return Running(reading.as_text(word))
+                told = {
+                    name: body[name] for name in ("fraction", "position", "left_seconds", "message") if name in body
+                }
+                progress = Progress(**told) if told else None
+                return Running(reading.as_text(word), body.get("cursor", ""), progress, body.get("again"))
+
+
+class AtelierAdapter(Cancels, PlainAtelierAdapter):
+    """Also stops jobs."""
 
     def cancel_call(self, ticket: Ticket, account: Account) -> Call | None:
         address = (ticket.handle or {}).get("cancel_url")

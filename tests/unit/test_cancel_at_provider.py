@@ -12,8 +12,18 @@ from bide.ledger.keys import prefix
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import why
 from bide.providers import installed
-from bide.providers.base import Account, Answer, Canceled, Provider, Ticket
-from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, CANCEL, STATUS, Atelier, AtelierAdapter, atelier
+from bide.providers.base import Account, Answer, Canceled, Cancels, Ticket
+from tests.unit.atelier import (
+    ACCEPTED,
+    ACCOUNT,
+    BASE,
+    CANCEL,
+    STATUS,
+    Atelier,
+    AtelierAdapter,
+    PlainAtelierAdapter,
+    atelier,
+)
 
 __all__ = ["atelier"]
 
@@ -176,11 +186,7 @@ def test_a_job_that_can_not_be_stopped_ends_at_once(atelier: Atelier) -> None:
 
 def test_a_provider_without_a_cancel_is_as_before(atelier: Atelier) -> None:
     """The record says canceled at once, and an overdue job fails at its last poll."""
-
-    class NoCancel(AtelierAdapter):
-        cancel_call = Provider.cancel_call  # as an adapter has it that says nothing of it
-
-    installed()["atelier"] = NoCancel()
+    installed()["atelier"] = PlainAtelierAdapter()
     atelier.configure()
     bought(atelier, PAINTING, canceled="stopped", deadline_seconds=30)
     atelier.reply("POST", f"{BASE}/works", {"id": "8"})
@@ -194,7 +200,7 @@ def test_a_provider_without_a_cancel_is_as_before(atelier: Atelier) -> None:
 @pytest.mark.parametrize("name", ["cyberphotobooth", "dreambooth", "nextry", "photogpt"])
 def test_none_of_the_four_has_a_call_that_stops_a_job(name: str) -> None:
     """None documents one; Nextry's DELETE forgets an item, and is not known to stop it."""
-    assert not installed()[name].can_cancel
+    assert not isinstance(installed()[name], Cancels)
 
 
 def test_a_cancel_goes_to_declared_hosts_alone(atelier: Atelier) -> None:

@@ -8,6 +8,7 @@ from bide.contract import JOB_ID
 from bide.errors import InvalidRequestError
 from bide.ledger import Ledger, Verb
 from bide.providers import find
+from bide.providers.base import Cancels
 from workers.services.dispatcher import Dispatcher
 
 log = structlog.get_logger()
@@ -49,6 +50,6 @@ class Canceler:
 def _can_cancel(provider: str) -> bool:
     """Whether a provider has a call that stops a job; False where its adapter is not installed here."""
     try:
-        return find(provider).can_cancel
+        return isinstance(find(provider), Cancels)
     except InvalidRequestError:
         return False

@@ -9,6 +9,7 @@ BideError
 │   ├── LedgerAwayError     Redis does not answer, or refuses writes; nothing is known to have changed
 │   ├── NotSentError        the request never left: nothing was bought
 │   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
+│   │   └── ResultNotFetchedError  the result is made, and the request that has it failed; it is made again
 │   ├── DownloadError       a result could not be fetched this time
 │   └── NotDeliveredError   a callback did not reach its receiver this time
 ├── SubmissionUnknownError  the provider may have accepted (and charged): never repeat by itself
@@ -71,6 +72,10 @@ class NotSentError(TryLaterError):
 
 class PollFailedError(TryLaterError):
     """The provider gave no usable answer about a job."""
+
+
+class ResultNotFetchedError(PollFailedError):
+    """The provider says that the result is there, and did not give it this time."""
 
 
 class DownloadError(TryLaterError):

@@ -81,7 +81,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             _count(name, [job for job, _ in answers], polled)
             tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
-            over += [job for job, answer in answers if ended(answer) and not job.cancel]
+            over += [job for job, answer in answers if ended(answer) and not job.cancel and not job.fetching]
             kinds.update(outcome.kind for outcome in polled)
     tools.poll_timings.learn(name, over, now)
     return kinds

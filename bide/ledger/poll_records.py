@@ -42,6 +42,8 @@ class Claimed:
     cancel: str = ""
     #: What the provider last said of how far it is, as the record has it.
     progress: str = field(default="", repr=False)
+    #: How often its result was there and could not be fetched.
+    fetching: int = 0
 
     @property
     def to_stop(self) -> str:

@@ -144,6 +144,7 @@ FIELDS = (
         "poll_now cancel",
         AT_PROVIDER,
     ),
+    Field("fetching", "count", "polls whose result was there and could not be fetched", "polled"),
     Field("progress", "json", "how far the provider says that the job is; written where it changes", "polled"),
     Field("cancel", "text", "why its provider is to stop it, and what the provider made of that", "cancel polled"),
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),

@@ -261,6 +261,13 @@ class Running:
 
 
 @dataclass(frozen=True)
+class FetchNow:
+    """The result is there, and another request has it: `poll_call` is asked at once for that, by this cursor."""
+
+    cursor: str
+
+
+@dataclass(frozen=True)
 class Succeeded:
     outputs: tuple[Media, ...]
 
@@ -298,4 +305,6 @@ class Canceled(StrEnum):
 
 
 SubmitOutcome = Submitted | Finished | Refused
-PollOutcome = Running | Succeeded | Failed | Unknown
+#: How a job stands, once the requests that a poll leads to are made.
+JobOutcome = Running | Succeeded | Failed | Unknown
+PollOutcome = JobOutcome | FetchNow

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
-from bide.errors import AccountRefusedError, BideError, ForeignAddressError, PollFailedError
+from bide.errors import AccountRefusedError, BideError, ForeignAddressError, PollFailedError, ResultNotFetchedError
 from bide.ledger import Claimed
-from bide.providers.base import Account, Canceled, Cancels, Provider, Running, Ticket
+from bide.providers.base import Account, Canceled, Cancels, FetchNow, JobOutcome, Provider, Running, Ticket
 from tasks.steps.decision import CancelAsked, Heard, PollAnswer
 from workers.io.destination import confined
 from workers.toolbox import Toolbox
 
 log = structlog.get_logger()
+
+#: How many further requests a poll may lead to at once.
+MOST_HOPS = 3
 
 
 async def ask(
@@ -37,8 +42,8 @@ async def _poll_or_cancel(tools: Toolbox, adapter: Provider, account: Account, n
         if canceled in (None, Canceled.STOPPED):
             return CancelAsked(canceled)
     heard = await _poll(tools, adapter, account, job)
-    overdue = now >= job.deadline and isinstance(heard, Running | PollFailedError)
-    if overdue and not job.cancel:
+    at_work = isinstance(heard, Running | PollFailedError) and not isinstance(heard, ResultNotFetchedError)
+    if at_work and now >= job.deadline and not job.cancel:
         canceled = await cancel_there(tools, adapter, account, job.ticket)
         if canceled is Canceled.STOPPED:
             return CancelAsked(canceled)
@@ -61,16 +66,32 @@ async def cancel_there(tools: Toolbox, adapter: Provider, account: Account, tick
 
 
 async def _poll(tools: Toolbox, adapter: Provider, account: Account, job: Claimed) -> Heard:
-    ticket = job.ticket
     try:
-        call = confined(adapter.poll_call(ticket, account), adapter, account)
-        answer = await tools.http.call(call, buys=False)
-        return adapter.poll_outcome(answer, ticket, account)
+        return await _heard(tools, adapter, account, job.ticket)
     except (PollFailedError, AccountRefusedError, ForeignAddressError) as error:
         return error
     except Exception as error:
         log.exception("poll.broke", job_id=job.job_id, account=str(account))
         return PollFailedError(_reason(error))
+
+
+async def _heard(tools: Toolbox, adapter: Provider, account: Account, ticket: Ticket) -> JobOutcome:
+    """The outcome of a poll, and of the requests that it leads to.
+
+    Raises `ResultNotFetchedError` where one of these fails, `ForeignAddressError`, `AccountRefusedError`.
+    """
+    for hop in range(MOST_HOPS + 1):
+        call = confined(adapter.poll_call(ticket, account), adapter, account)
+        try:
+            outcome = adapter.poll_outcome(await tools.http.call(call, buys=False), ticket, account)
+        except PollFailedError as error:
+            if not hop:
+                raise
+            raise ResultNotFetchedError(f"its result: {error}", after_seconds=error.after_seconds) from error
+        if not isinstance(outcome, FetchNow):
+            return outcome
+        ticket = replace(ticket, cursor=outcome.cursor, seen=True)
+    raise ResultNotFetchedError(f"its result leads on and on: {MOST_HOPS} requests were followed")
 
 
 def _reason(error: Exception) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bide.contract import Charged, Failure, FailureCause, FailureCode
-from bide.errors import AccountRefusedError, ForeignAddressError, PollFailedError
+from bide.errors import AccountRefusedError, ForeignAddressError, PollFailedError, ResultNotFetchedError
 from bide.ledger.poll_records import Claimed, Polled
 from bide.ledger.records import encode_media
 from bide.polling.backoff import RETRY_AFTER_MAX_SECONDS
 from bide.polling.timing import PollTiming
-from bide.providers.base import Canceled, Failed, PollOutcome, Provider, Running, Succeeded, Unknown
+from bide.providers.base import Canceled, Failed, JobOutcome, Provider, Running, Succeeded, Unknown
 
 #: What a poll can come to, the failures that are not the job's included.
-Heard = PollOutcome | PollFailedError | AccountRefusedError | ForeignAddressError
+Heard = JobOutcome | PollFailedError | AccountRefusedError | ForeignAddressError
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class CancelAsked:
 
 PollAnswer = Heard | CancelAsked
 
+#: For how long a result that is made is asked for once the deadline has passed [seconds]: it is paid for.
+FETCH_LATE_SECONDS = 900.0
+
 #: When a success without a result is looked at again [seconds]: some providers fill it in later. Over a minute in all.
 EMPTY_PAUSES_SECONDS = (5.0, 10.0, 20.0, 30.0)
 
@@ -43,7 +46,8 @@ def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timin
     polled = _judge(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
     if claimed.cancel and polled.kind == "failed":
         return _as_canceled(claimed, adapter, polled)
-    if polled.kind in ("running", "trouble") and polled.key != "empties" and now >= claimed.deadline:
+    paid = polled.key == "empties" or "fetching" in polled.also
+    if polled.kind in ("running", "trouble") and not paid and now >= claimed.deadline:
         waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
         return _stopped(claimed, adapter, claimed.to_stop, waited)
     return polled
@@ -100,8 +104,18 @@ def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: P
         case AccountRefusedError():
             return Polled(claimed.job_id, "trouble", plan.cap_seconds, note=str(answer)[:200], seen=claimed.seen)
         case PollFailedError():
-            again = plan.after(claimed.polls + 1, retry_after_seconds=answer.after_seconds)
-            return Polled(claimed.job_id, "trouble", again, note=str(answer)[:200], seen=claimed.seen)
+            return _trouble(
+                claimed, answer, plan.after(claimed.polls + 1, retry_after_seconds=answer.after_seconds), now
+            )
+
+
+def _trouble(claimed: Claimed, error: PollFailedError, pause: float, now: float) -> Polled:
+    """Asked again. A result that is made is paid for, and asked for past the deadline, too."""
+    made = isinstance(error, ResultNotFetchedError)
+    paid = made and now < claimed.deadline + FETCH_LATE_SECONDS
+    also = {"fetching": str(claimed.fetching + 1)} if paid else {}
+    note = str(error)[:200]
+    return Polled(claimed.job_id, "trouble", pause, note=note, seen=made or claimed.seen, also=also)
 
 
 def _running(claimed: Claimed, running: Running, *, poll_timing: PollTiming, now: float) -> Polled:

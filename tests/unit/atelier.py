@@ -29,6 +29,7 @@ from bide.providers.base import (
     Charged,
     Failed,
     FailureCause,
+    FetchNow,
     Finished,
     Operation,
     Params,
@@ -91,7 +92,9 @@ class PlainAtelierAdapter(Provider):
 
     def poll_call(self, ticket: Ticket, account: Account) -> Call:
         by_id = account.url(f"/works/{reading.in_path(ticket.provider_job_id)}")
-        return Call("GET", (ticket.handle or {}).get("status_url", by_id), headers=account.bearer)
+        status = (ticket.handle or {}).get("status_url", by_id)
+        result = ticket.cursor if ticket.cursor.startswith("https:") else ""
+        return Call("GET", result or status, headers=account.bearer)
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         if answer.status == 404:
@@ -100,6 +103,8 @@ class PlainAtelierAdapter(Provider):
         match body.get("state"):
             case "done":
                 return Succeeded(reading.all_media(body.get("pictures"), role="image"))
+            case "ready":
+                return FetchNow(body["result_url"])
             case "failed":
                 cause, charged = body.get("cause"), body.get("charged")
                 why = (cause and FailureCause(cause), charged and Charged(charged))

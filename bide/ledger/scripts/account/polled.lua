@@ -33,26 +33,26 @@ local function await_stop(id)
   set(id, 'deadline', deadline_stamp(now + math.min(number(get(id, 'allowed')), MOST_LATE_SECONDS)))
 end
 
--- Writes the fields of an outcome along; returns whether it was a success without a result.
+-- Writes the fields of an outcome along; returns whether the provider has made the result.
 local function write_along(id, outcome)
   if outcome.key == '' then return false end
-  local fields, empty = { outcome.key, outcome.value }, false
+  local fields, made = { outcome.key, outcome.value }, false
   if outcome.key == '*' then fields = cjson.decode(outcome.value) end
   for i = 1, #fields, 2 do
-    empty = empty or fields[i] == 'empties'
+    made = made or fields[i] == 'empties' or fields[i] == 'fetching'
     local overdue = fields[i] == 'cancel' and string.find(fields[i + 1], '^deadline')
     if overdue and not string.find(get(id, 'cancel') or '', '^deadline') then await_stop(id) end
   end
   set(id, unpack(fields))
-  return empty
+  return made
 end
 
 local function poll_again(id, outcome, called)
-  local seconds, empty = outcome.seconds, write_along(id, outcome)
-  if called and outcome.kind == 'running' and not empty then seconds = 0 end
+  local seconds, made = outcome.seconds, write_along(id, outcome)
+  if called and outcome.kind == 'running' and not made then seconds = 0 end
   local at = now + seconds
-  -- A success without a result keeps its time, past the deadline too: it is paid for.
-  if not empty then at = math.min(at, math.max(now, number(get(id, 'deadline')))) end
+  -- A result that is made, and not to be had yet, keeps its time, past the deadline too: it is paid for.
+  if not made then at = math.min(at, math.max(now, number(get(id, 'deadline')))) end
   redis.call('ZADD', DUE, at, id)
 end
 

@@ -143,6 +143,7 @@ class Atelier:
         self.meanwhile: Callable[[], object] | None = None
         self.leases = self.dispatcher = self.http = self
         self.event_loop = EventLoop()
+        self.store_check = SimpleNamespace(wait=lambda: "")
         self.configure(**settings)
         self.canceler = Canceler(self.ledger, self.dispatcher)  # type: ignore[arg-type]  # a double, as all of this
 
@@ -172,7 +173,7 @@ class Atelier:
         self.sent.append(messages)
 
     @contextmanager
-    def holding(self, *_: Any) -> Iterator[Any]:
+    def renewing(self, *_: Any) -> Iterator[Any]:
         yield SimpleNamespace(check=lambda: None)
 
     # What is done with a job

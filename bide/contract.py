@@ -97,6 +97,7 @@ class FailureCode(StrEnum):
     REJECTED = "rejected"
     UNAUTHORIZED = "unauthorized"
     GENERATION_FAILED = "generation_failed"
+    MODERATED = "moderated"
     DEADLINE = "deadline"
     LOST = "lost"
     EMPTY_RESULT = "empty_result"
@@ -106,6 +107,24 @@ class FailureCode(StrEnum):
     CANCELED = "canceled"
     CRASHED = "crashed"
     PROTOCOL = "protocol"
+
+
+class FailureCause(StrEnum):
+    """Why a provider made nothing, as far as it says so."""
+
+    MODERATED = "moderated"
+    BAD_INPUT = "bad_input"
+    CAPACITY = "capacity"
+    PROVIDER = "provider"
+    EXPIRED = "expired"
+
+
+class Charged(StrEnum):
+    """Whether a provider charged for a job that failed."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
 
 
 class Wire(BaseModel):
@@ -119,6 +138,11 @@ def _no_truth_value(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")  # noqa: TRY004 - the error that pydantic reports
     return value
+
+
+def _is_none(value: object) -> bool:
+    """Whether a field stays out of the JSON, where earlier releases would refuse it."""
+    return value is None
 
 
 class GenerateRequest(Wire):
@@ -226,6 +250,9 @@ class Failure(Wire):
     provider: str | None = None
     provider_job_id: str | None = None
     retryable: bool = False
+    #: Absent where the provider does not say; then it may have charged.
+    cause: FailureCause | None = Field(default=None, exclude_if=_is_none)
+    charged: Charged | None = Field(default=None, exclude_if=_is_none)
 
 
 class CallbackEvent(Wire):

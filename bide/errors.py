@@ -9,10 +9,12 @@ BideError
 │   ├── LedgerAwayError     Redis does not answer, or refuses writes; nothing is known to have changed
 │   ├── NotSentError        the request never left: nothing was bought
 │   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
+│   │   └── ResultNotFetchedError  the result is made, and the request that has it failed; it is made again
 │   ├── DownloadError       a result could not be fetched this time
 │   └── NotDeliveredError   a callback did not reach its receiver this time
 ├── SubmissionUnknownError  the provider may have accepted (and charged): never repeat by itself
 ├── AccountRefusedError     the provider refuses the key or the account: stop asking, raise an alarm
+├── ForeignAddressError     an answer leads the account's key to a foreign host: nothing was sent, the job can't go on
 ├── UnreadableAnswerError   an adapter can't make sense of an answer; its caller decides what that means
 ├── BadMediaError           a result is not a whole picture or video, or lies where nothing may be fetched from
 ├── StorageError            object storage did not take or give the object
@@ -72,6 +74,10 @@ class PollFailedError(TryLaterError):
     """The provider gave no usable answer about a job."""
 
 
+class ResultNotFetchedError(PollFailedError):
+    """The provider says that the result is there, and did not give it this time."""
+
+
 class DownloadError(TryLaterError):
     """A result could not be fetched this time. `stale`: its address is refused, a fresh one may help."""
 
@@ -90,6 +96,10 @@ class SubmissionUnknownError(BideError):
 
 class AccountRefusedError(BideError):
     """The provider refuses this account's key."""
+
+
+class ForeignAddressError(BideError):
+    """An answer leads the account's key to a host that is not its provider's; nothing was sent there."""
 
 
 class UnreadableAnswerError(BideError):

@@ -28,3 +28,8 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def plain(text: str) -> str:
+    """In one line, without what would move a terminal's cursor or break a log."""
+    return " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())

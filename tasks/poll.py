@@ -9,11 +9,12 @@ from functools import partial
 import structlog
 
 from bide.crashpoints import reached
-from bide.errors import AccountRefusedError, BideError, InvalidRequestError, LedgerAwayError, PollFailedError
+from bide.errors import AccountRefusedError, InvalidRequestError, LedgerAwayError
 from bide.ledger import AccountName, Claimed, Messages, Polled
 from bide.providers import find
-from bide.providers.base import Account, Provider, Ticket
+from bide.providers.base import Provider
 from config.queues import POLL
+from tasks.steps.ask import ask
 from tasks.steps.decision import PollAnswer, ended, judge
 from workers.app import app
 from workers.lifecycle import process
@@ -68,10 +69,10 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
     except InvalidRequestError as error:
         log.error("account.unusable", account=str(name), reason=str(error))
         account = None
-    ask = partial(_ask, tools, adapter, account)
+    about = partial(ask, tools, adapter, account, now)
     waiting, over, kinds = {job.job_id for job in jobs}, list[Claimed](), Counter[str]()
     with tools.leases.claiming(name, waiting):
-        for answers in tools.event_loop.gather(jobs, ask, every_seconds=TOGETHER_SECONDS):
+        for answers in tools.event_loop.gather(jobs, about, every_seconds=TOGETHER_SECONDS):
             reached("poll_answered")
             waiting.difference_update(job.job_id for job, _ in answers)
             polled = [_judge(tools, name, adapter, pair, now) for pair in answers]
@@ -80,25 +81,10 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             _count(name, [job for job, _ in answers], polled)
             tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
-            over += [job for job, answer in answers if ended(answer)]
+            over += [job for job, answer in answers if ended(answer) and not job.cancel and not job.fetching]
             kinds.update(outcome.kind for outcome in polled)
     tools.poll_timings.learn(name, over, now)
     return kinds
-
-
-async def _ask(tools: Toolbox, adapter: Provider, account: Account | None, job: Claimed) -> tuple[Claimed, PollAnswer]:
-    """One poll. Never raises: a poll that fails is not a job that fails."""
-    if account is None:
-        return job, PollFailedError("this process has no usable settings for the account")
-    ticket = Ticket(job.operation, job.provider_job_id, job.cursor, job.seen)
-    try:
-        answer = await tools.http.call(adapter.poll_call(ticket, account), buys=False)
-        return job, adapter.poll_outcome(answer, ticket, account)
-    except (PollFailedError, AccountRefusedError) as error:
-        return job, error
-    except Exception as error:
-        log.exception("poll.broke", job_id=job.job_id, account=str(account))
-        return job, PollFailedError(str(error) if isinstance(error, BideError) else type(error).__name__)
 
 
 def _judge(
@@ -120,7 +106,7 @@ def _count(name: AccountName, jobs: list[Claimed], polled: list[Polled]) -> None
         tally.count(name, POLLS, outcome.kind)
         if outcome.kind == "failed":
             tally.count(name, FAILED_JOBS, outcome.note)
-        if outcome.kind in ("ended", "failed"):
+        if outcome.kind in ("ended", "failed", "canceled"):
             over.append(job.polls + 1)
     tally.observe(name, POLLS_PER_JOB, over)
 

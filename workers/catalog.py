@@ -17,6 +17,7 @@ from bide.providers import find
 from bide.settings.problems import ConfigurationProblems
 from config.settings import settings
 from workers.accounts import Accounts
+from workers.io.destination import confined
 from workers.io.http import HttpClient
 from workers.services.event_loop import EventLoop
 from workers.toolbox import command_toolbox
@@ -63,7 +64,7 @@ class Catalogs:
     def _ask(self, account: AccountName, name: str, arguments: Mapping[str, str]) -> Entries:
         context = self._accounts.get(account)
         adapter, credentials = context.adapter, context.credentials
-        call = adapter.catalog_call(name, arguments, credentials)
+        call = confined(adapter.catalog_call(name, arguments, credentials), adapter, credentials)
         answer = self._event_loop.run(self._http.call(call, buys=False))
         return adapter.catalog_outcome(name, answer, credentials)
 

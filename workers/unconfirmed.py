@@ -13,11 +13,12 @@ from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.unconfirmed import described, show
 from bide.describe import prompt_of
 from bide.errors import BideError
-from bide.ledger import AccountName, Record
+from bide.ledger import Record
 from bide.providers import find
 from bide.providers.base import Listed
 from bide.settings.problems import ConfigurationProblems
 from config.settings import settings
+from workers.io.destination import confined
 from workers.toolbox import Toolbox, command_toolbox
 
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
@@ -42,7 +43,7 @@ def _candidates(tools: Toolbox, record: Record) -> dict[str, Any]:
     try:
         if submitted is None or record.text("op") not in find(provider).listed_operations:
             return {"candidates": None, "why_none": f"{provider} has no list of such jobs; ask its support"}
-        listed = list(_listed(tools, record.account, submitted))
+        listed = list(_listed(tools, record, submitted))
     except BideError as error:
         return {"candidates": None, "why_none": f"{provider} could not be asked: {error}"}
     # Looked up after the list was read: what another job bought meanwhile is recorded by then, most likely.
@@ -59,13 +60,13 @@ def _unlike(text: str, wanted: Container[str]) -> bool:
     return bool(text) and text not in wanted
 
 
-def _listed(tools: Toolbox, name: AccountName, submitted: datetime) -> Iterator[Listed]:
-    """The provider's jobs of about that time."""
-    context = tools.accounts.get(name)
-    adapter, account = context.adapter, context.credentials
+def _listed(tools: Toolbox, record: Record, submitted: datetime) -> Iterator[Listed]:
+    """The provider's jobs of about that time, where the job was to be bought."""
+    context = tools.accounts.get(record.account)
+    adapter, account = context.adapter, context.credentials.at(record.text("base_url"))
     since, until, page = submitted - EARLIER, submitted + LATER, ""
     for _ in range(MOST_PAGES):
-        call = adapter.list_call(since, until, account, page=page)
+        call = confined(adapter.list_call(since, until, account, page=page), adapter, account)
         listing = adapter.list_outcome(tools.event_loop.run(tools.http.call(call, buys=False)), account)
         yield from (job for job in listing.jobs if job.created_at is None or since <= job.created_at <= until)
         page, times = listing.next_page, [job.created_at for job in listing.jobs if job.created_at]

@@ -35,7 +35,8 @@ def check_codes(codes: Collection[str]) -> None:
 def failed_rows(storage: Storage, run_id: str, codes: Collection[str] = ()) -> list[int]:
     """The rows that failed, by code if any are given; of rows that repeat one another the first.
 
-    A row that an operator gave up is not among them: it may have been bought.
+    A row that an operator gave up is not among them: it may have been bought. A moderated row, which would
+    be moderated again, is among them by its code alone.
     """
     return sorted(
         line["row"]
@@ -45,7 +46,7 @@ def failed_rows(storage: Storage, run_id: str, codes: Collection[str] = ()) -> l
 
 
 def _is_wanted(code: str, codes: Collection[str]) -> bool:
-    return code in codes if codes else code != FailureCode.SUBMISSION_UNKNOWN
+    return code in codes if codes else code not in (FailureCode.SUBMISSION_UNKNOWN, FailureCode.MODERATED)
 
 
 def rows_of(storage: Storage, run_id: str, rows: Collection[int]) -> Iterator[RawRow]:

@@ -95,6 +95,7 @@ def explained(
         "polls": int(record.number("polls")),
         "polls_are": _poll_timing(snapshot),
         "deadline_at": _iso(record.number("deadline")),
+        "progress": record.progress.to_json() if record.progress else None,
         "metadata": metadata,
         "replay_of": metadata.get("replay_of"),
         "failure": failure.model_dump(mode="json") if failure else None,
@@ -132,6 +133,8 @@ def _replay(record: Record, failure: Failure | None) -> str | None:
         return f"`bide bulk replay {record.text('run')}` buys the failed rows of its run again, as a new run"
     if failure is None or failure.code is FailureCode.INVALID_REQUEST or against(record):
         return None
+    if failure.code is FailureCode.MODERATED:
+        return "only as `bide failed replay --code moderated`: the same request would be refused again"
     return f"`bide failed replay {record.job_id}` buys the same again, as a new job"
 
 

@@ -54,7 +54,7 @@ def list_(codes: Sequence[str], limit: int, broker: str | None, as_json: bool) -
 def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str | None, as_json: bool) -> None:
     """Buy failed jobs again, as new jobs with the same request; twice asked for, it is one new job.
 
-    By --code: all that failed so and were not bought again yet.
+    By --code: all that failed so and were not bought again yet. Moderated jobs are bought again by their code alone.
     """
     if bool(job_ids) == bool(codes):
         raise click.UsageError("name jobs, or say --code")
@@ -79,7 +79,7 @@ def _failed(ledger: Ledger, job_id: str) -> Record:
     record = ledger.jobs.find(job_id)
     if record is None:
         raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
-    if reason := against(record):
+    if reason := _against_by_name(record):
         raise click.ClickException(f"job {job_id} {reason}")
     return record
 
@@ -96,6 +96,21 @@ def against(record: Record) -> str:
     if record.text("run"):
         return f"is a row of run {record.text('run')}: `bide bulk replay {record.text('run')}` replays its failed rows"
     return "" if record.request_json else "has no request any more"
+
+
+def _against_by_name(record: Record) -> str:
+    """As `against`, for a job that is named without its code."""
+    if (reason := against(record)) or not moderated(record):
+        return reason
+    return (
+        "was refused by the provider's moderation, and would be again: change the request and submit that; "
+        "`bide failed replay --code moderated` buys all such jobs again as they are"
+    )
+
+
+def moderated(record: Record) -> bool:
+    """Whether the provider's moderation refused a job."""
+    return bool(record.text("error")) and record.failure.code == "moderated"
 
 
 def _coded(ledger: Ledger, codes: Sequence[str]) -> list[Record]:

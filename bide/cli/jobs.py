@@ -185,6 +185,7 @@ def _status_lines(found: Status) -> list[str]:
         "polls": found.polls or None,
         "created": _moment(found.created_at),
         "deadline": _moment(found.deadline_at),
+        "progress": found.progress,
         "note": found.note,
         "failure": failure_line(found.failure) if found.failure else None,
     }

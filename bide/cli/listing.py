@@ -152,6 +152,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "message": job.message or None,
         "note": job.note or None,
         "run": job.run or None,
+        "progress": job.progress.to_json() if job.progress else None,
         "what": job.what or None,
         "outputs": list(job.outputs),
     }
@@ -170,8 +171,12 @@ def _row(job: Job, replayed_as: str | None) -> tuple[str, ...]:
 
 
 def _remark(job: Job, replayed_as: str | None) -> str:
-    remark = f"{job.code}: {job.message}" if job.code else _stored(job) or job.note
+    remark = f"{job.code}: {job.message}" if job.code else _stored(job) or _going_on(job)
     return f"bought again as {replayed_as}" if replayed_as else shorten(remark, REMARK_CHARACTERS, placeholder=" …")
+
+
+def _going_on(job: Job) -> str:
+    return ", ".join(filter(None, [job.note, str(job.progress or "")]))
 
 
 def _stored(job: Job) -> str:

@@ -9,6 +9,7 @@ from bide.contract import Failure, JobState
 from bide.describe import describe
 from bide.ledger import Record
 from bide.ledger.unconfirmed import remarks
+from bide.providers.base import Progress
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Status:
     what: str = ""
     #: The addresses of the stored objects, `s3://bucket/key`; () before the job has succeeded.
     outputs: tuple[str, ...] = ()
+    #: How far a running job is, where its provider says so.
+    progress: Progress | None = None
 
 
 def status_of(record: Record, job_id: str) -> Status:
@@ -47,4 +50,5 @@ def status_of(record: Record, job_id: str) -> Status:
         failure=record.failure if record.text("error") else None,
         what=describe(record.request) if record.request_json else f"{record.account.provider} {record.text('op')}",
         outputs=record.stored,
+        progress=record.progress,
     )

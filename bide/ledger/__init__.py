@@ -7,15 +7,14 @@ nothing is ever half done.
 """
 
 from bide.ledger.ledger import Ledger
+from bide.ledger.poll_records import Claim, Claimed, Polled
 from bide.ledger.records import (
     AccountName,
-    Claim,
-    Claimed,
+    BoughtWith,
     Concluded,
     Hint,
     Limits,
     Messages,
-    Polled,
     Record,
     Repair,
     Round,
@@ -26,6 +25,7 @@ from bide.ledger.records import (
 
 __all__ = [
     "AccountName",
+    "BoughtWith",
     "Claim",
     "Claimed",
     "Concluded",

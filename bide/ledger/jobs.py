@@ -146,9 +146,13 @@ class JobScripts:
         script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state)
         return messages_of(account, self._executor.run(account, script))
 
-    def cancel(self, account: AccountName, job_id: str) -> tuple[str, Messages]:
-        """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller."""
-        script = scripts.job.Cancel(id=job_id, error=error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id))
+    def cancel(self, account: AccountName, job_id: str, *, at_provider: bool = False) -> tuple[str, Messages]:
+        """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller.
+
+        `at_provider`: a running job goes on until its provider, which can stop it, has said what became of it.
+        """
+        error = error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
+        script = scripts.job.Cancel(id=job_id, error=error, at_provider=at_provider)
         state, *rest = self._executor.run(account, script)
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
 

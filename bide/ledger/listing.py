@@ -15,6 +15,7 @@ from bide.describe import describe
 from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
 from bide.ledger.records import AccountName, stored_in
+from bide.providers.base import Progress
 
 #: Records that one search reads, at most, and at a time.
 MOST_RECORDS, PAGE = 200_000, 500
@@ -31,7 +32,7 @@ _CLOCKS = {
 #: All states of jobs that are not over.
 UNDER_WAY = frozenset(_CLOCKS)
 
-_FIELDS = ("state", "op", "created", "finished", "polls", "pid", "note", "error", "run")
+_FIELDS = ("state", "op", "created", "finished", "polls", "pid", "note", "error", "run", "progress")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Job:
     #: Provider, operation and the beginning of the prompt, and the addresses of the stored objects.
     what: str = ""
     outputs: tuple[str, ...] = ()
+    #: How far a running job is, where its provider says so.
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,7 @@ def _job(name: AccountName, job_id: str, fields: dict[str, str]) -> Job | None:
         failure.code.value if failure else "",
         failure.message if failure else "",
         fields["run"],
+        progress=Progress.from_text(fields["progress"]) if fields["state"] == JobState.RUNNING else None,
     )
 
 

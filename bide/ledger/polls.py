@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.poll_now import GAP_SECONDS, MOST_POLLS, PollNowOutcome
-from bide.ledger.records import AccountName, Claim, Messages, Polled
+from bide.ledger.poll_records import Claim, Polled
+from bide.ledger.records import AccountName, Messages
 from bide.ledger.replies import claimed_of, messages_of, round_of
 
 
@@ -42,12 +43,13 @@ class PollScripts:
 
 
 def _outcome(polled: Polled) -> scripts.account.Outcome:
+    key, value = polled.written
     return scripts.account.Outcome(
         id=polled.job_id,
         kind=polled.kind,
         seconds=polled.seconds,
-        key=polled.key,
-        value=polled.value,
+        key=key,
+        value=value,
         note=polled.note,
         seen=polled.seen,
         unknown_for=str(polled.unknown_for or ""),

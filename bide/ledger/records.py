@@ -9,19 +9,16 @@ from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from bide.contract import Failure, GenerateRequest, JobState
-from bide.providers.base import MAX_FALLBACKS, Media
+from bide.providers.base import MAX_FALLBACKS, Media, Progress, Ticket
 
 #: Version of the record's layout, written into every record and checked when one is read.
 RECORD_VERSION = "1"
 
 #: The most that the addresses of one result take in a record [bytes]; a provider may name 100,000.
 MAX_ADDRESSES_BYTES = 256 * 1024
-
-#: How much is kept of the provider's answer to each of the last polls [characters].
-WORD_CHARACTERS = 32
 
 
 class AccountName(NamedTuple):
@@ -121,6 +118,23 @@ class Messages:
     callbacks: AccountName | None = None
 
 
+@dataclass(frozen=True)
+class BoughtWith:
+    """What a job is bought with: later calls go to the same address, with what its adapter kept of the answer."""
+
+    #: '' each in the records of earlier releases of bide: those jobs go on by the settings.
+    base_url: str = ""
+    #: Name and version, with a blank between.
+    adapter: str = ""
+    #: The adapter's handle of the job as JSON, '' for none.
+    handle: str = field(default="", repr=False)
+
+    def ticket(self, operation: str, provider_job_id: str, *, cursor: str = "", seen: bool = False) -> Ticket:
+        """What the adapter needs for a later call."""
+        handle = json.loads(self.handle) if self.handle else None
+        return Ticket(operation, provider_job_id, cursor, seen, handle, self.adapter.rpartition(" ")[2])
+
+
 #: How a note begins that says what is missing of a stored result, or could not be checked.
 LEFT_OUT, UNCHECKED = "the provider named", "not checked:"
 
@@ -182,6 +196,17 @@ class Record:
         return note if (note := self.text("note")).startswith((LEFT_OUT, UNCHECKED)) else ""
 
     @property
+    def progress(self) -> Progress | None:
+        """How far the provider says that a running job is; None where it does not say."""
+        return Progress.from_text(self.text("progress")) if self.state is JobState.RUNNING else None
+
+    @property
+    def ticket(self) -> Ticket:
+        """What the adapter needs to ask about a job that the provider has."""
+        bought_with = BoughtWith(self.text("base_url"), self.text("adapter"), self.text("handle"))
+        return bought_with.ticket(self.text("op"), self.text("pid"), cursor=self.text("cursor"), seen=True)
+
+    @property
     def outputs(self) -> tuple[Media, ...]:
         """The recorded addresses of results; () where the provider must be asked again."""
         return decode_media(self.text("outputs"))
@@ -205,63 +230,6 @@ class Step:
     round: Round | None = None
     #: The caller's message as the ledger keeps it; '' where it keeps nothing of it, None where no answer may follow.
     signature: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """One due job, claimed for a polling round."""
-
-    job_id: str
-    late_seconds: float
-    operation: str
-    provider_job_id: str
-    cursor: str
-    seen: bool
-    polls: int
-    deadline: float
-    #: For how long its provider has not known it, as far as polls have shown [seconds].
-    unknown_for: float
-    empties: int
-    #: When the provider accepted it, and last reported it as running [seconds since the epoch], 0 where unknown.
-    submitted: float = 0.0
-    ran: float = 0.0
-    #: The provider's estimate of the whole [seconds], 0 where it gave none.
-    estimate_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A polling round's work. `current` is False for a superseded round: it has none."""
-
-    current: bool
-    jobs: tuple[Claimed, ...] = ()
-    round: Round | None = None
-    now: float = 0.0
-
-
-@dataclass(frozen=True)
-class Polled:
-    """The outcome of one poll.
-
-    `kind`: running and trouble come up again after `seconds`; ended goes on to be stored (`value`: its addresses);
-    failed ends the job (`value`: the error).
-    """
-
-    job_id: str
-    kind: Literal["running", "trouble", "ended", "failed"]
-    seconds: float = 0.0
-    #: A field of the record to write along (`cursor`, `empties`), '' for none.
-    key: str = ""
-    value: str = field(default="", repr=False)
-    note: str = ""
-    seen: bool = False
-    unknown_for: float = 0.0
-    late_seconds: float = 0.0
-
-    @property
-    def word(self) -> str:
-        """The provider's answer, short enough to be kept of each poll."""
-        return " ".join(self.note.replace(";", ",").split())[:WORD_CHARACTERS] or self.kind
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bide.ledger.records import AccountName, Claimed, Hint, Messages, Round
+from bide.ledger.poll_records import Claimed
+from bide.ledger.records import AccountName, BoughtWith, Hint, Messages, Round
 
 
 def pairs(flat: Sequence[str]) -> dict[str, str]:
@@ -32,7 +33,8 @@ def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
 
 def claimed_of(reply: Sequence[str]) -> Claimed:
     """A claimed job from the fields in the order of `account/claim.lua`; those that the record lacks come as ''."""
-    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_for, empties, *times = reply
+    job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_for, empties, *more = reply
+    submitted, ran, estimate, handle, base_url, adapter, cancel, progress, fetching = more
     return Claimed(
         job_id,
         float(late),
@@ -44,5 +46,11 @@ def claimed_of(reply: Sequence[str]) -> Claimed:
         float(deadline or 0),
         float(unknown_for or 0),
         int(empties or 0),
-        *(float(time or 0) for time in times),
+        float(submitted or 0),
+        float(ran or 0),
+        float(estimate or 0),
+        BoughtWith(base_url, adapter, handle),
+        cancel,
+        progress,
+        int(fetching or 0),
     )

@@ -112,6 +112,15 @@ FIELDS = (
         "the provider's ids of further purchases of this job, joined by blanks",
         "submitted " + _GOING_ON,
     ),
+    Field("base_url", "text", "the base URL where it is bought: later calls go there", "intend submitted " + _GOING_ON),
+    Field("adapter", "text", "name and version of the adapter that buys it", "intend submitted " + _GOING_ON),
+    Field("handle", "json", "what the adapter wants back with each later call", "submitted " + _GOING_ON),
+    Field(
+        "other_with",
+        "json",
+        "of further purchases: their handle, base URL and adapter, by the provider's id",
+        "submitted",
+    ),
     Field("attached", "json", "the error of the unconfirmed job whose id at the provider an operator named", "attach"),
     Field(
         "doubt", "count", "the submit that may have been accepted and is made again", "conclude sweep resubmit refused"
@@ -128,7 +137,16 @@ FIELDS = (
     Field("empties", "count", "successes that came without a result", "polled"),
     Field("cursor", "text", "what the adapter wants back at the next poll", "polled"),
     Field("asking", "flag", "a poll is under way", "claim", AT_PROVIDER),
-    Field("called", "flag", "the provider's webhook came while a poll was under way", "poll_now", AT_PROVIDER),
+    Field(
+        "called",
+        "flag",
+        "the provider's webhook, or a cancel, came while a poll was under way",
+        "poll_now cancel",
+        AT_PROVIDER,
+    ),
+    Field("fetching", "count", "polls whose result was there and could not be fetched", "polled"),
+    Field("progress", "json", "how far the provider says that the job is; written where it changes", "polled"),
+    Field("cancel", "text", "why its provider is to stop it, and what the provider made of that", "cancel polled"),
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
     Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),
     # The result
@@ -190,7 +208,7 @@ TRANSITIONS = (
     Transition("running", "storing", "polled", "the provider reports the result"),
     Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),
     Transition("running", "unconfirmed", "polled", "the provider does not know the id that an operator attached"),
-    Transition("running", "canceled", "cancel", "a cancel"),
+    Transition("running", "canceled", "cancel polled", "a cancel; by a poll where the provider was asked to stop it"),
     Transition("storing", "succeeded", "conclude", "all objects are stored"),
     Transition("storing", "failed", "conclude sweep", "the result can't be had, or its step killed three workers"),
     Transition("storing", "canceled", "cancel", "a cancel"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bide.contract import Failure, FailureCode
 from bide.ledger import scripts
 from bide.ledger.executor import Executor, error_of
-from bide.ledger.records import Messages, Record
+from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
@@ -21,13 +21,15 @@ class SubmitScripts:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    def intend(self, record: Record, token: str) -> int:
+    def intend(self, record: Record, token: str, *, bought_with: BoughtWith | None = None) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
         `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job stands in line again.
-        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end.
+        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `bought_with` goes
+        into the record.
         """
-        script = scripts.job.Intend(id=record.job_id, token=token)
+        known = bought_with or BoughtWith()
+        script = scripts.job.Intend(id=record.job_id, token=token, base_url=known.base_url, adapter=known.adapter)
         return int(self._executor.run(record.account, script))
 
     def hold_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
@@ -46,6 +48,7 @@ class SubmitScripts:
         first_poll_seconds: float = 0.0,
         estimate_seconds: float | None = None,
         outputs: str | None = None,
+        bought_with: BoughtWith | None = None,
     ) -> Messages:
         """Record that the provider accepted the submit.
 
@@ -53,6 +56,7 @@ class SubmitScripts:
         that was given up as unconfirmed counts too: the job then goes on.
         """
         done = "" if outputs is None else outputs or "ask"
+        known = bought_with or BoughtWith()
         script = scripts.job.Submitted(
             id=record.job_id,
             attempt=str(attempt),
@@ -60,6 +64,9 @@ class SubmitScripts:
             first_poll_seconds=first_poll_seconds,
             outputs=done,
             estimate_seconds=str(estimate_seconds or ""),
+            handle=known.handle,
+            base_url=known.base_url,
+            adapter=known.adapter,
         )
         return messages_of(record.account, self._executor.run(record.account, script))
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bide.contract import FailureCode, JobState
+from bide.contract import Charged, FailureCode, JobState
 from bide.ledger.records import Record
 from bide.ledger.snapshot import JobSnapshot
+from bide.ledger.unconfirmed import stopping
 
 #: Without a sweep for this long no worker runs for the account [seconds].
 UNSWEPT_SECONDS = 60.0
@@ -87,8 +88,20 @@ def _outcome(record: Record) -> str:
     return f"downloaded and stored {count} of {size} bytes: {', '.join(each['uri'] for each in outputs)}{remark}"
 
 
+#: What a failure says of the charge for its purchase.
+_CHARGED = {
+    Charged.YES: "; the provider says that it charged for it",
+    Charged.NO: "; the provider says that it did not charge for it",
+}
+
+
 def money(record: Record) -> str:
     """Whether the job was paid for, as far as the ledger knows."""
+    charged = record.failure.charged if record.text("error") else None
+    return _bought(record) + (_CHARGED.get(charged, "") if charged else "")
+
+
+def _bought(record: Record) -> str:
     accepted, *others = [*filter(None, [record.text("pid")]), *record.other_ids] or [""]
     repeats = int(record.number("again") + record.number("resubmitted"))
     code = record.failure.code if record.text("error") else None
@@ -137,6 +150,10 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
 def _at_the_provider(snapshot: JobSnapshot) -> list[str]:
     note, late = snapshot.record.text("note"), snapshot.now - snapshot.score
     found = [f"the provider is at work on it{f' and last said: {note}' if note else ''}"]
+    if snapshot.record.progress:
+        found.append(f"how far it is: {snapshot.record.progress}")
+    if snapshot.record.text("cancel"):
+        found.append(stopping(snapshot.record))
     if late > LATE_SECONDS:
         found.insert(0, f"its poll is {late:.0f} s late: is a poller running?")
     return found

@@ -117,6 +117,7 @@ def remarks(record: Record) -> list[str]:
         "the provider's id was attached by an operator": record.text("attached"),
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,
+        stopping(record): record.text("cancel"),
     }
     return [text for text, true in remarks.items() if true]
 
@@ -124,6 +125,13 @@ def remarks(record: Record) -> list[str]:
 def _named(by: str) -> str:
     """A name that breaks no line of the record, nor fills it."""
     return printable(by)[:LONGEST_NAME]
+
+
+def stopping(record: Record) -> str:
+    """What the provider was asked to do about a canceled or overdue job, and what it made of that."""
+    why, _, answer = record.text("cancel").partition(" ")
+    asked = "the provider was asked to stop it" if answer else "the provider is asked to stop it with the next poll"
+    return f"{asked}{', since its deadline had passed' if why == 'deadline' else ''}{f': {answer}' if answer else ''}"
 
 
 def _literal(text: str) -> str:

@@ -35,13 +35,19 @@ class PollTiming:
         *,
         age_seconds: float | None,
         estimate_seconds: float | None = None,
+        left_seconds: float | None = None,
         random_: random.Random | None = None,
     ) -> float:
-        """Delay after the `polls`-th poll of a job that runs [seconds]; `age_seconds`: since it was accepted."""
+        """Delay after the `polls`-th poll of a job that runs [seconds]; `age_seconds`: since it was accepted.
+
+        `left_seconds` is the provider's estimate of the rest: it counts where nothing was learned, and has a job polled
+        later than by the plan, never sooner.
+        """
         learned = self.poll_schedules(estimate_seconds) if age_seconds is not None else None
         if learned and age_seconds is not None:
             return learned.after(age_seconds, random_)
-        return self.plan.after(polls, random_=random_)
+        pause = self.plan.after(polls, random_=random_)
+        return max(pause, self.plan.first(estimate_seconds=left_seconds, random_=random_)) if left_seconds else pause
 
 
 def why(duration_model: DurationModel, plan: PollPlan, *, estimate_seconds: float | None = None) -> str:

@@ -10,15 +10,14 @@ What passes through its methods stands in `exchange`, what it says of itself in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from bide.contract import Charged, FailureCause
 from bide.errors import (
     AccountRefusedError,
-    BideError,
     InvalidRequestError,
     PollFailedError,
     SubmissionUnknownError,
@@ -27,15 +26,21 @@ from bide.errors import (
 )
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
+from bide.providers.cancels import Cancels
 from bide.providers.check import check_params, warnings_of
+from bide.providers.completion import check_handle, completed, with_cause
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     MAX_FALLBACKS,
+    MAX_HANDLE_BYTES,
     Account,
     Answer,
     Call,
+    Canceled,
     Failed,
+    FetchNow,
     Finished,
+    JobOutcome,
     Listed,
     Listing,
     Media,
@@ -50,20 +55,29 @@ from bide.providers.exchange import (
     Unknown,
     Upload,
 )
+from bide.providers.masking import hidden, hiding
 from bide.providers.offering import Catalog, InputForm, Operation
+from bide.providers.progress import Progress
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
 
 __all__ = [
     "MAX_CURSOR_CHARACTERS",
     "MAX_FALLBACKS",
+    "MAX_HANDLE_BYTES",
     "Account",
     "Answer",
     "Call",
+    "Canceled",
+    "Cancels",
     "Catalog",
+    "Charged",
     "Failed",
+    "FailureCause",
+    "FetchNow",
     "Finished",
     "InputForm",
+    "JobOutcome",
     "Listed",
     "Listing",
     "Media",
@@ -71,6 +85,7 @@ __all__ = [
     "Params",
     "PollOutcome",
     "PollPlan",
+    "Progress",
     "Provider",
     "Refused",
     "Running",
@@ -87,9 +102,6 @@ __all__ = [
     "refusal_by_status",
 ]
 
-#: What stands in a message where the account's key was.
-MASK = "***"
-
 
 class Provider(ABC):
     """One provider's API. Subclass it in a file of its own; `docs/add-a-provider.md` walks through one."""
@@ -98,6 +110,12 @@ class Provider(ABC):
     name: ClassVar[str]
     #: None: the provider has no public address, it must be configured.
     default_base_url: ClassVar[str | None]
+    #: Hosts besides that of the base URL to which the account's key may go, where an answer names an address to call:
+    #: `host`, `host:port`, or `*.host` for all hosts below it.
+    hosts: ClassVar[tuple[str, ...]] = ()
+    #: Kept with each job that this adapter buys, and given back in its tickets: raise it where jobs bought before are
+    #: to be read in another way.
+    version: ClassVar[str] = "1"
     operations: ClassVar[Mapping[str, Operation]]
     poll_plan: ClassVar[PollPlan] = PollPlan(first_seconds=2.0, factor=2.0, cap_seconds=30.0)
     #: How long a job may take from first to last [seconds], unless its request or the settings say otherwise.
@@ -212,7 +230,7 @@ class Provider(ABC):
 
     def submit_outcome(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         """Code first, then body; an answer that can't be read may hide an accepted job."""
-        with _hiding(account):
+        with hiding(account):
             try:
                 refused = self.refusal(answer)
                 if refused and self._accepted_all_the_same(answer, submission, account):
@@ -220,9 +238,11 @@ class Provider(ABC):
                 outcome = refused or self.read_submit(answer, submission, account)
             except UnreadableAnswerError as error:
                 raise SubmissionUnknownError(f"the answer to the submit can't be read: {error}") from error
+            if isinstance(outcome, Submitted | Finished):
+                check_handle(outcome)
         if isinstance(outcome, Refused):
             weighed = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
-            return replace(weighed, message=_hidden(outcome.message, account))
+            return replace(weighed, message=hidden(outcome.message, account))
         return outcome
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:
@@ -235,25 +255,29 @@ class Provider(ABC):
 
     def poll_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         """Trouble by code first, then body; raises `PollFailedError` or `AccountRefusedError`."""
-        with _hiding(account):
+        with hiding(account):
             try:
                 self.trouble(answer, ticket)
                 outcome = self.read_poll(answer, ticket, account)
             except UnreadableAnswerError as error:
                 raise PollFailedError(f"the answer to the poll can't be read: {error}") from error
+        if isinstance(outcome, Running):
+            return completed(outcome, answer, account)
+        if isinstance(outcome, Failed):
+            outcome = with_cause(outcome)
         if isinstance(outcome, Failed | Unknown):
-            return replace(outcome, reason=_hidden(outcome.reason, account))
+            return replace(outcome, reason=hidden(outcome.reason, account))
         return outcome
 
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""
-        with _hiding(account):
+        with hiding(account):
             self._check_code(answer)
             return self.read_catalog(catalog, answer)
 
     def list_outcome(self, answer: Answer, account: Account) -> Listing:
         """As `catalog_outcome`."""
-        with _hiding(account):
+        with hiding(account):
             self._check_code(answer)
             return self.read_list(answer)
 
@@ -263,18 +287,3 @@ class Provider(ABC):
         if not 200 <= answer.status < 300:
             message = f"HTTP {answer.status}: {self.error_text(answer)}"
             raise TryLaterError(message, after_seconds=self.wait_seconds(answer))
-
-
-def _hidden(text: str, account: Account) -> str:
-    text = account.hooks.hidden(text) if account.hooks else text
-    return text.replace(account.api_key, MASK) if account.api_key else text
-
-
-@contextmanager
-def _hiding(account: Account) -> Iterator[None]:
-    """Providers quote back what they got ("invalid key abc"): no error leaves with a secret of the account in it."""
-    try:
-        yield
-    except BideError as error:
-        error.args = tuple(_hidden(part, account) if isinstance(part, str) else part for part in error.args)
-        raise

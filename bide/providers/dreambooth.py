@@ -21,6 +21,7 @@ from bide.providers.base import (
     Operation,
     PollOutcome,
     PollPlan,
+    Progress,
     Provider,
     Refused,
     Running,
@@ -113,7 +114,7 @@ class Dreambooth(Provider):
         outputs = _outputs(body) if is_done(status) else ()
         if outputs or status == "success":
             return Succeeded(outputs)
-        return Running(status)
+        return Running(status, progress=_progress(body))
 
     def _error(self, reason: str, *, after_seconds: float | None) -> PollOutcome:
         """`error` may be about the asking, the account or the job: the words tell."""
@@ -122,6 +123,12 @@ class Dreambooth(Provider):
         if is_bad_key(reason):
             raise AccountRefusedError(reason)
         return Unknown(reason) if is_not_found(reason) else Failed(reason or no_reason("error"))
+
+
+def _progress(body: dict[str, Any]) -> Progress | None:
+    """The time that it stands in the queue for, as far as the answer says: most say none."""
+    left = reading.as_positive(body.get("queue_time")) or reading.as_positive(body.get("eta"))
+    return Progress(left_seconds=left) if left else None
 
 
 def _hook(submission: Submission, account: Account) -> dict[str, str]:

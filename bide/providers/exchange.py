@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from bide.contract import FailureCode
+from bide.contract import Charged, FailureCause, FailureCode
 from bide.errors import UnreadableAnswerError
 from bide.polling.backoff import retry_after_seconds
+from bide.printable import plain
+from bide.providers.progress import Progress
 from bide.webhooks.incoming import Hooks
 
 #: The most an adapter may remember between two polls of one job [characters].
 MAX_CURSOR_CHARACTERS = 16 * 1024
+
+#: The most that an adapter's handle of a job may take in the record, as JSON [bytes].
+MAX_HANDLE_BYTES = 16 * 1024
 
 #: How many copies of an output are remembered and tried besides its own address.
 MAX_FALLBACKS = 8
@@ -25,17 +31,25 @@ MAX_FALLBACKS = 8
 MAX_JSON_VALUES = 500_000
 
 
-def plain(text: str) -> str:
-    """In one line, without what would move a terminal's cursor or break a log."""
-    return " ".join((text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)).split())
-
-
 def _decoded(body: bytes) -> Any:
     """JSON, also with bytes that are no UTF-8 or bare line breaks in its texts: only those texts are spoilt."""
     try:
         return json.loads(body)
     except ValueError:
         return json.loads(body.decode(json.detect_encoding(body), errors="replace"), strict=False)
+
+
+def handle_text(handle: Any) -> str:
+    """A handle as it stands in the record, '' for None; raises `UnreadableAnswerError` for one that can't be kept."""
+    if handle is None:
+        return ""
+    try:
+        text = json.dumps(handle, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        raise UnreadableAnswerError("its handle is no JSON value") from None
+    if len(text) > MAX_HANDLE_BYTES:
+        raise UnreadableAnswerError(f"its handle has {len(text)} bytes, and {MAX_HANDLE_BYTES} are kept")
+    return text
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,10 @@ class Account:
     def url(self, path: str) -> str:
         """The address of `path` ("/jobs/7", kept exactly) under the base URL, with or without its trailing slash."""
         return self.base_url.rstrip("/") + path
+
+    def at(self, base_url: str) -> Account:
+        """The account where a job was bought; '' for one whose record does not say."""
+        return self if base_url in ("", self.base_url) else replace(self, base_url=base_url)
 
     @property
     def bearer(self) -> dict[str, str]:
@@ -100,6 +118,10 @@ class Ticket:
     cursor: str = ""
     #: True once the provider was seen to know the job.
     seen: bool = False
+    #: `Submitted.handle` or `Finished.handle`; None where the answer had none, or an operator attached the job's id.
+    handle: Any = field(default=None, repr=False)
+    #: `Provider.version` of the adapter that bought it; '' for a job bought by an earlier release of bide.
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,6 +180,8 @@ class Submitted:
 
     provider_job_id: str
     estimate_seconds: float | None = None
+    #: What later calls need besides the id, such as addresses: any JSON value, at most `MAX_HANDLE_BYTES` of it.
+    handle: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -176,6 +200,8 @@ class Finished:
 
     provider_job_id: str
     outputs: tuple[Media, ...]
+    #: As of `Submitted`.
+    handle: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -188,6 +214,10 @@ class Refused:
     after_seconds: float | None = None
     #: Whether any other submit of the account would be refused too: its key is, or its credit is used up.
     whole_account: bool = False
+    #: Why, where the provider says it; a moderated submit gets the code `moderated` whatever `code` says.
+    cause: FailureCause | None = None
+    #: Some providers charge for what they refuse.
+    charged: Charged | None = None
 
 
 # What a list of recent jobs holds.
@@ -224,6 +254,17 @@ class Running:
 
     status: str
     cursor: str = ""
+    #: How far it is, where the provider says so.
+    progress: Progress | None = None
+    #: When the provider wants to be asked again, at the earliest [seconds]; a Retry-After is taken without it.
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class FetchNow:
+    """The result is there, and another request has it: `poll_call` is asked at once for that, by this cursor."""
+
+    cursor: str
 
 
 @dataclass(frozen=True)
@@ -233,7 +274,11 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
+    """Over, without a result; cause and charge as far as the provider says them."""
+
     reason: str
+    cause: FailureCause | None = None
+    charged: Charged | None = None
 
 
 @dataclass(frozen=True)
@@ -243,5 +288,23 @@ class Unknown:
     reason: str = "not found"
 
 
+# What the cancel of a job came to.
+
+
+class Canceled(StrEnum):
+    """What the provider made of a cancel."""
+
+    #: Surely over: no result will come.
+    STOPPED = "stopped"
+    #: Taken note of: the job may stop, or end well all the same.
+    REQUESTED = "requested"
+    #: The job had ended before.
+    TOO_LATE = "too late"
+    #: The answer does not say: the cancel is sent again with the next poll.
+    UNKNOWN = "unknown"
+
+
 SubmitOutcome = Submitted | Finished | Refused
-PollOutcome = Running | Succeeded | Failed | Unknown
+#: How a job stands, once the requests that a poll leads to are made.
+JobOutcome = Running | Succeeded | Failed | Unknown
+PollOutcome = JobOutcome | FetchNow

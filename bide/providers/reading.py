@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from bide.errors import UnreadableAnswerError
-from bide.providers.exchange import Answer, Media, plain
+from bide.printable import plain
+from bide.providers.exchange import Answer, Media
 
 #: Longest error text and longest id that is kept [characters].
 TEXT_MAX_CHARACTERS, ID_MAX_CHARACTERS = 500, 512

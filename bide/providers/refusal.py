@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bide.contract import FailureCode
+from bide.contract import FailureCause, FailureCode
 from bide.errors import AccountRefusedError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
 from bide.providers.credit import is_used_up, own_words
 from bide.providers.exchange import Answer, Refused
+from bide.providers.moderation import is_moderated
 
 #: Codes of a submit that was surely not accepted and may be tried again.
 _NOT_ACCEPTED_TRY_AGAIN = {429, 503}
@@ -67,8 +68,9 @@ def refusal_by_words(text: str, *, after_seconds: float | None = None) -> Refuse
 def weigh(refused: Refused, answer: Answer, params: Mapping[str, Any], *, credit_words: Collection[str]) -> Refused:
     """The refusal by the provider's own words: what it quotes of the request, which may speak of credits, too, is none.
 
-    Used-up credit is no reason to come back, whatever the code, unless the provider says when. Raises
-    `SubmissionUnknownError` where a spoilt name of a field may have been that of an accepted job's id.
+    A moderated request is refused for good, with a code of its own, unless HTTP says to come back. Used-up credit is no
+    reason to come back, whatever the code, unless the provider says when. Raises `SubmissionUnknownError` where a
+    spoilt name of a field may have been that of an accepted job's id.
     """
     if answer.status < 300 and _has_spoilt_names(answer):
         raise SubmissionUnknownError("the answer to the submit refuses it, and names of its fields are spoilt")
@@ -79,7 +81,11 @@ def weigh(refused: Refused, answer: Answer, params: Mapping[str, Any], *, credit
     again = refused.again and (code >= 300 or not is_rate_limit(text) or is_rate_limit(text, quoted=quoted))
     by_code = code in (401, 402) or not concerns_account(text)
     whole = refused.whole_account and (by_code or concerns_account(text, quoted=quoted))
-    return replace(refused, again=again, whole_account=whole)
+    weighed = replace(refused, again=again, whole_account=whole)
+    moderated = refused.cause is FailureCause.MODERATED or is_moderated(text, quoted=quoted)
+    if not moderated or again or whole or code in (401, 402):
+        return weighed
+    return replace(weighed, code=FailureCode.MODERATED, cause=FailureCause.MODERATED)
 
 
 def _has_spoilt_names(answer: Answer) -> bool:

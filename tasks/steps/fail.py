@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Concluded, Record
 from tasks.steps.outcome import Caller, Fail, Ignore
@@ -21,13 +23,22 @@ OTHERWISE = {
 
 
 def fail(
-    tools: Toolbox, record: Record, token: str, code: FailureCode, message: str, *, attempt: int = 0, outputs: str = ""
+    tools: Toolbox,
+    record: Record,
+    token: str,
+    code: FailureCode,
+    message: str,
+    *,
+    attempt: int = 0,
+    outputs: str = "",
+    **why: Any,
 ) -> Fail | Ignore:
     """Record the job's failure. `attempt`: the submit that was refused, where one was.
 
     `outputs`: the addresses of a result that is not stored; the record keeps them, so that a paid one can be found.
+    `why`: `cause` and `charged` of the failure, where the provider says them.
     """
-    failure = failure_of(record, code, message)
+    failure = failure_of(record, code, message, **why)
     error = failure.model_dump_json()
     concluded = tools.ledger.jobs.conclude(
         record, token, JobState.FAILED, error=error, attempt=attempt, outputs=outputs
@@ -50,7 +61,7 @@ def lease_lost() -> Ignore:
     return Ignore("lease_lost")
 
 
-def failure_of(record: Record, code: FailureCode, message: str) -> Failure:
+def failure_of(record: Record, code: FailureCode, message: str, **why: Any) -> Failure:
     """A new failure of this job."""
     return Failure(
         code=code,
@@ -59,6 +70,7 @@ def failure_of(record: Record, code: FailureCode, message: str) -> Failure:
         provider=record.account.provider,
         provider_job_id=record.text("pid") or None,
         retryable=False,
+        **why,
     )
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +15,9 @@ from bide.contract import Output, object_key
 from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
 from bide.ledger.records import encode_media
-from bide.providers.base import Media, Succeeded, Ticket
+from bide.providers.base import Account, FetchNow, Media, PollOutcome, Provider, Succeeded, Ticket
+from tasks.steps.ask import MOST_HOPS
+from workers.io.destination import confined
 from workers.io.media import Fetched
 from workers.services.lease_keeper import Lease
 from workers.toolbox import Toolbox
@@ -128,14 +130,22 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
     if record.text("outputs"):
         return record.outputs
     account = tools.accounts.get(record.account)
-    adapter, credentials = account.adapter, account.credentials
-    ticket = Ticket(record.text("op"), record.text("pid"), record.text("cursor"), seen=True)
-    call = adapter.poll_call(ticket, credentials)
-    answer = _persistently(lambda: tools.event_loop.run(tools.http.call(call, buys=False)))
-    outcome = adapter.poll_outcome(answer, ticket, credentials)
+    adapter, credentials = account.adapter, account.credentials.at(record.text("base_url"))
+    ticket = record.ticket
+    outcome = _asked(tools, adapter, credentials, ticket)
+    for _ in range(MOST_HOPS):
+        if isinstance(outcome, FetchNow):
+            outcome = _asked(tools, adapter, credentials, replace(ticket, cursor=outcome.cursor))
     if isinstance(outcome, Succeeded) and (outcome.outputs or not adapter.operations[ticket.operation].has_outputs):
         return outcome.outputs
     raise TryLaterError(f"the provider reported success, and then {type(outcome).__name__.lower()} without a result")
+
+
+def _asked(tools: Toolbox, adapter: Provider, account: Account, ticket: Ticket) -> PollOutcome:
+    """What the provider says of the job."""
+    call = confined(adapter.poll_call(ticket, account), adapter, account)
+    answer = _persistently(lambda: tools.event_loop.run(tools.http.call(call, buys=False)))
+    return adapter.poll_outcome(answer, ticket, account)
 
 
 def _fetched(tools: Toolbox, record: Record, media: Media) -> Fetched:

@@ -13,6 +13,7 @@ from bide.errors import (
     AccountRefusedError,
     BadMediaError,
     BideError,
+    ForeignAddressError,
     InvalidRequestError,
     StorageError,
     TryLaterError,
@@ -85,6 +86,8 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
         except StorageError as error:
             tools.store_check.doubt()
             return _try_later(tools, record, token, now, Trouble(error, FailureCode.STORAGE, home))
+        except ForeignAddressError as error:
+            return _give_up(tools, record, token, Trouble(error, FailureCode.PROTOCOL, home))
         except (TryLaterError, AccountRefusedError) as error:
             return _try_later(tools, record, token, now, Trouble(error, FailureCode.BAD_MEDIA, home))
         reached("document_uploaded")

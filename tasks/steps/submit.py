@@ -16,6 +16,7 @@ from bide.crashpoints import reached
 from bide.errors import (
     BadMediaError,
     ConfigurationError,
+    ForeignAddressError,
     InvalidRequestError,
     LedgerAwayError,
     NotSentError,
@@ -24,15 +25,18 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Record
-from bide.ledger.records import decode_media, encode_media
+from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
-from bide.providers.base import Account, Call, Finished, Media, Provider, Refused, Submission, Submitted
+from bide.providers.base import Account, Call, Cancels, Finished, Provider, Refused, Submission, Submitted, Ticket
+from bide.providers.exchange import handle_text
+from tasks.steps.ask import cancel_there
 from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
 from workers.io.callback_check import check_callback
+from workers.io.destination import confined
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
 from workers.telemetry.step_log import Level, note
@@ -65,6 +69,8 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
             purchase = _prepare(tools, record, token)
         except InvalidRequestError as error:
             return fail(tools, record, token, FailureCode.INVALID_REQUEST, str(error))
+        except ForeignAddressError as error:
+            return fail(tools, record, token, FailureCode.PROTOCOL, str(error))
         except (TryLaterError, StorageError) as error:
             if isinstance(error, StorageError) and error.permanent:
                 return fail(tools, record, token, FailureCode.STORAGE, str(error))
@@ -81,7 +87,10 @@ def _wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) ->
 
 
 def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
-    """All that a submit takes, its inputs fetched. Raises `InvalidRequestError`, `TryLaterError`, `StorageError`."""
+    """All that a submit takes, its inputs fetched.
+
+    Raises `InvalidRequestError`, `ForeignAddressError`, `TryLaterError`, `StorageError`.
+    """
     request = record.request
     account = tools.accounts.get(record.account)
     credentials = account.credentials
@@ -96,7 +105,7 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
         adapter=account.adapter,
         credentials=credentials,
         submission=submission,
-        call=account.adapter.submit_call(submission, credentials),
+        call=confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials),
         poll_timing=tools.poll_timings.get(record.account, request.operation),  # asks the ledger: not after the answer
     )
 
@@ -127,7 +136,7 @@ class Purchase:
 
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        attempt = self.tools.ledger.submits.intend(self.record, self.token)
+        attempt = self.tools.ledger.submits.intend(self.record, self.token, bought_with=self._bought_with())
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))
@@ -151,27 +160,28 @@ class Purchase:
             return self._fail(FailureCode.INVALID_REQUEST, str(error), attempt)
         reached("answer_read")
         match outcome:
-            case Submitted(provider_job_id, estimate):
-                return self._accepted(attempt, provider_job_id, estimate)
-            case Finished(provider_job_id, outputs):
-                return self._finished(attempt, provider_job_id, outputs)
+            case Submitted():
+                return self._accepted(attempt, outcome)
+            case Finished():
+                return self._finished(attempt, outcome)
             case Refused(_, message, True, after_seconds):
                 return self._not_accepted(attempt, message, after_seconds=after_seconds)
             case Refused() as refused:
                 return self._refused(attempt, refused)
 
-    def _accepted(self, attempt: int, provider_job_id: str, estimate_seconds: float | None) -> Suspend:
-        first_poll_seconds = self.poll_timing.first(estimate_seconds=estimate_seconds)
-        facts = {"provider_job_id": provider_job_id, "first_poll_seconds": round(first_poll_seconds, 3)}
+    def _bought_with(self, handle: str = "") -> BoughtWith:
+        return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle)
+
+    def _accepted(self, attempt: int, submitted: Submitted) -> Suspend:
+        first_poll_seconds = self.poll_timing.first(estimate_seconds=submitted.estimate_seconds)
+        facts = {"provider_job_id": submitted.provider_job_id, "first_poll_seconds": round(first_poll_seconds, 3)}
         self._note_outcome("submitted", level="info", **facts)
         return self._record_accepted(
-            attempt=attempt,
-            provider_job_id=provider_job_id,
-            first_poll_seconds=first_poll_seconds,
-            estimate_seconds=estimate_seconds,
+            attempt, submitted, first_poll_seconds=first_poll_seconds, estimate_seconds=submitted.estimate_seconds
         )
 
-    def _finished(self, attempt: int, provider_job_id: str, outputs: tuple[Media, ...]) -> Suspend | Fail:
+    def _finished(self, attempt: int, finished: Finished) -> Suspend | Fail:
+        provider_job_id, outputs = finished.provider_job_id, finished.outputs
         if not provider_job_id and any(media.content for media in outputs):
             try:
                 outputs = self._patiently(partial(keep_inline, self.tools, self.record, outputs))
@@ -182,12 +192,33 @@ class Purchase:
         level: Level = "warning" if left_out else "info"
         facts = {"provider_job_id": provider_job_id, "outputs_left_out": left_out or None}
         self._note_outcome("finished_at_once", level=level, **facts)
-        return self._record_accepted(attempt=attempt, provider_job_id=provider_job_id, outputs=recorded)
+        return self._record_accepted(attempt, finished, outputs=recorded)
 
-    def _record_accepted(self, **accepted: Any) -> Suspend:
+    def _record_accepted(self, attempt: int, accepted: Submitted | Finished, **facts: Any) -> Suspend:
         """Record the acceptance."""
-        submitted = partial(self.tools.ledger.submits.submitted, self.record, self.token, **accepted)
-        return Suspend(self._patiently(submitted))
+        bought_with = self._bought_with(handle_text(accepted.handle))
+        submitted = partial(
+            self.tools.ledger.submits.submitted,
+            self.record,
+            self.token,
+            attempt=attempt,
+            provider_job_id=accepted.provider_job_id,
+            bought_with=bought_with,
+            **facts,
+        )
+        messages = self._patiently(submitted)
+        if isinstance(self.adapter, Cancels):
+            self._cancel_there(bought_with.ticket(self.record.text("op"), accepted.provider_job_id))
+        return Suspend(messages)
+
+    def _cancel_there(self, ticket: Ticket) -> None:
+        """Have the provider stop the job where it was canceled during the submit; its caller knows that already."""
+        with suppress(LedgerAwayError):
+            found = self.tools.ledger.jobs.read(self.record.account, self.record.job_id)
+            if found and found.text("state") == JobState.CANCELED:
+                asked = cancel_there(self.tools, self.adapter, self.credentials, ticket)
+                canceled = self.tools.event_loop.run(asked)
+                note(reason=f"canceled meanwhile; the provider was asked to stop it: {canceled or 'it can not'}")
 
     def _patiently(self, keep: Callable[[], Kept]) -> Kept:
         """Keep what the answer holds. It is paid for and nowhere else, so it outwaits what is away."""
@@ -216,10 +247,10 @@ class Purchase:
         tally.count(self.record.account, SUBMITS, "refused")
         if refused.whole_account:
             self._pause_account(refused.message)
-        return self._fail(refused.code, refused.message, attempt)
+        return self._fail(refused.code, refused.message, attempt, cause=refused.cause, charged=refused.charged)
 
-    def _fail(self, code: FailureCode, message: str, attempt: int) -> Outcome:
-        return fail(self.tools, self.record, self.token, code, message, attempt=attempt)
+    def _fail(self, code: FailureCode, message: str, attempt: int, **why: Any) -> Outcome:
+        return fail(self.tools, self.record, self.token, code, message, attempt=attempt, **why)
 
     def _pause_account(self, reason: str) -> None:
         """The account's other jobs would be refused as well: they wait until an operator has mended the account."""

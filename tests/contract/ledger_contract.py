@@ -8,6 +8,7 @@ import redis
 from bide.contract import JobState
 from bide.ledger import Hint, Limits, Polled, Verb
 from bide.ledger.keys import idempotency_key, prefix
+from tests.contract.ledger_contract_bought_with import BoughtWithContract
 from tests.contract.ledger_contract_breaker import BreakerContract
 from tests.contract.ledger_contract_callbacks import CallbacksContract
 from tests.contract.ledger_contract_ends import EndsContract
@@ -38,6 +39,7 @@ class LedgerContract(
     UnconfirmedContract,
     PurchasesContract,
     ProviderIdsContract,
+    BoughtWithContract,
     CallbacksContract,
     PollNowContract,
     IdsContract,

@@ -116,7 +116,8 @@ def assert_sound_submit(adapter: Provider, operation: str, answer: Answer, outco
             assert outputs or not adapter.operations[operation].has_outputs or provider_job_id
             assert all(bool(media.url) != bool(media.content) for media in outputs)
         case Refused(code, message, again, after_seconds):
-            assert code in (FailureCode.REJECTED, FailureCode.UNAUTHORIZED, FailureCode.GENERATION_FAILED)
+            refusals = (FailureCode.REJECTED, FailureCode.UNAUTHORIZED, FailureCode.GENERATION_FAILED)
+            assert code in (*refusals, FailureCode.MODERATED)
             assert_quiet(message)
             assert after_seconds is None or after_seconds >= 0
             assert surely_not_accepted(answer), (answer.status, answer.body)

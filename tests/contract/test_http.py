@@ -254,6 +254,21 @@ def test_redirects_are_answers(status: int) -> None:
     assert ask(handler, buys=True).status == status
 
 
+@pytest.mark.parametrize("buys", [True, False])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_does_not_take_the_key_elsewhere(status: int, buys: bool) -> None:
+    """Neither on the same server nor on another one is the place asked where a redirect leads."""
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        port = request.url.port
+        return web.Response(status=status, headers={"Location": f"http://localhost:{port}/elsewhere"})
+
+    answer = ask(handler, buys=buys, method="POST", headers={"Authorization": "Bearer key"})
+    assert (answer.status, asked) == (status, ["/v1"])
+
+
 @pytest.mark.parametrize(
     ("packed", "encoding"),
     [

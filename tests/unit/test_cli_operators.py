@@ -198,6 +198,21 @@ def test_explain_offers_a_replay_where_it_may_help(stage: Stage, code: FailureCo
     assert bool(json.loads(run("explain", "a", "--json").output)["replay"]) is (code is not FailureCode.INVALID_REQUEST)
 
 
+def test_a_moderated_job_is_replayed_by_its_code_alone(stage: Stage, buyer: Buyer, run: Command) -> None:
+    """The same request would be refused again: neither its name nor another code buys it."""
+    fail(stage, "a", FailureCode.MODERATED)
+    fail(stage, "b")
+    refused = run("failed", "replay", "a", "--yes")
+    assert refused.exit_code == 1
+    assert "job a was refused by the provider's moderation" in refused.stderr
+    assert run("failed", "replay", "a", "b", "--yes").exit_code == 1
+    assert run("failed", "replay", "--code", "rejected", "--yes").exit_code == 0
+    assert [request.metadata["replay_of"] for request in buyer.bought] == ["b"]
+    assert "--code moderated" in json.loads(run("explain", "a", "--json").output)["replay"]
+    assert run("failed", "replay", "--code", "moderated", "--yes").exit_code == 0
+    assert [request.metadata["replay_of"] for request in buyer.bought] == ["b", "a"]
+
+
 def test_a_replay_is_a_new_job_with_the_same_request(stage: Stage, buyer: Buyer, run: Command) -> None:
     """It asks first, since it buys again; its key makes two replays one job; it says whose place it takes."""
     fail(stage, "a", idempotency_key="order-7", metadata={"order": "7"})

@@ -73,6 +73,7 @@ def test_names_on_the_wire() -> None:
     assert contract.QUEUES == ("bide.submit", "bide.poll", "bide.store", "bide.control")
     assert {code.value for code in FailureCode} == {
         *("invalid_request", "rejected", "unauthorized", "generation_failed", "deadline", "lost", "empty_result"),
+        "moderated",
         *("bad_media", "storage", "submission_unknown", "canceled", "crashed", "protocol"),
     }
 

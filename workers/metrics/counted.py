@@ -80,7 +80,10 @@ SUBMITS = Counter(
     ("submitted", "finished_at_once", "not_accepted", "refused", "unconfirmed"),
 )
 POLLS = Counter(
-    "polls", "Polls of single jobs, by what came of them.", "outcome", ("running", "trouble", "ended", "failed")
+    "polls",
+    "Polls of single jobs, by what came of them.",
+    "outcome",
+    ("running", "trouble", "ended", "failed", "canceled"),
 )
 STORES = Counter(
     "stores", "Attempts to bring a result home, by what came of them.", "outcome", ("stored", "put_off", "failed")

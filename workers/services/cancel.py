@@ -5,7 +5,10 @@ from __future__ import annotations
 import structlog
 
 from bide.contract import JOB_ID
+from bide.errors import InvalidRequestError
 from bide.ledger import Ledger, Verb
+from bide.providers import find
+from bide.providers.base import Cancels
 from workers.services.dispatcher import Dispatcher
 
 log = structlog.get_logger()
@@ -18,9 +21,10 @@ class Canceler:
         self._ledger, self._dispatcher = ledger, dispatcher
 
     def cancel(self, job_id: object, *, known_only: bool = False) -> bool:
-        """Cancel a job; False where the ledger knows no such job. None of the providers can take a purchase back.
+        """Cancel a job; False where the ledger knows no such job.
 
-        The first message of an unknown job may still wait: the job is canceled when it comes, unless `known_only`.
+        A provider that can stop it is asked to by the next poll, which records how the job ended. The first message of
+        an unknown job may still wait: the job is canceled when it comes, unless `known_only`.
         """
         if not isinstance(job_id, str) or not JOB_ID.fullmatch(job_id):
             log.warning("cancel.no_job_id", reason="a job id is letters, digits and _.:- only, 128 at most")
@@ -32,7 +36,8 @@ class Canceler:
         if record is None:
             log.warning("cancel.unknown_job", job_id=job_id)
             return False
-        state, messages = self._ledger.jobs.cancel(record.account, job_id)
+        at_provider = _can_cancel(record.account.provider)
+        state, messages = self._ledger.jobs.cancel(record.account, job_id, at_provider=at_provider)
         if state == Verb.VERSION:
             log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
             return False
@@ -40,3 +45,11 @@ class Canceler:
         self._dispatcher.send(self._ledger.accounts.admit(record.account))
         log.info("job.canceled", job_id=job_id, account=str(record.account), was=state)
         return True
+
+
+def _can_cancel(provider: str) -> bool:
+    """Whether a provider has a call that stops a job; False where its adapter is not installed here."""
+    try:
+        return isinstance(find(provider), Cancels)
+    except InvalidRequestError:
+        return False

@@ -24,9 +24,9 @@ for i = 1, #claimed, 2 do
     redis.call('ZADD', DUE, now + claim_seconds, id)
     set(id, 'asking', 1)
     local values = redis.call('HMGET', job_key(id), 'op', 'pid', 'cursor', 'seen', 'polls', 'deadline', 'unknown_for', 'empties',
-      'submitted', 'ran', 'estimate')
-    for field = 1, 11 do values[field] = values[field] or '' end
-    jobs[#jobs + 1] = { id, stamp(now - claimed[i + 1]), unpack(values, 1, 11) }
+      'submitted', 'ran', 'estimate', 'handle', 'base_url', 'adapter', 'cancel', 'progress', 'fetching')
+    for field = 1, 17 do values[field] = values[field] or '' end
+    jobs[#jobs + 1] = { id, stamp(now - claimed[i + 1]), unpack(values, 1, 17) }
   else
     redis.call('ZREM', DUE, id)
     release(id)

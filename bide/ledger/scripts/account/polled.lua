@@ -1,8 +1,8 @@
 --- include: base constants record clocks admission unconfirmed provider_ids ending
 -- The provider answered about some claimed jobs: the answers are recorded together.
 -- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, and `outcomes`, each with `id`, `kind` (running,
---   trouble, ended or failed), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
---   ended: the addresses; for failed: the error), `note`, `seen` (the provider knows the job), `unknown_for` (for how long it
+--   trouble, ended, failed or canceled), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
+--   ended: the addresses; for failed and canceled: the error; with the key '*': JSON, a list of fields and values by turns), `note`, `seen` (the provider knows the job), `unknown_for` (for how long it
 --   has not known it, or ''), `late_seconds`, `word` (a short answer, for people).
 -- Reply: hints, and a round or {}.
 
@@ -26,13 +26,33 @@ end
 
 local hints = {}
 
+-- A job whose deadline has passed, and which its provider was asked to stop, is polled on for a while: what it makes all the
+-- same is paid for.
+local MOST_LATE_SECONDS = 600
+local function await_stop(id)
+  set(id, 'deadline', deadline_stamp(now + math.min(number(get(id, 'allowed')), MOST_LATE_SECONDS)))
+end
+
+-- Writes the fields of an outcome along; returns whether the provider has made the result.
+local function write_along(id, outcome)
+  if outcome.key == '' then return false end
+  local fields, made = { outcome.key, outcome.value }, false
+  if outcome.key == '*' then fields = cjson.decode(outcome.value) end
+  for i = 1, #fields, 2 do
+    made = made or fields[i] == 'empties' or fields[i] == 'fetching'
+    local overdue = fields[i] == 'cancel' and string.find(fields[i + 1], '^deadline')
+    if overdue and not string.find(get(id, 'cancel') or '', '^deadline') then await_stop(id) end
+  end
+  set(id, unpack(fields))
+  return made
+end
+
 local function poll_again(id, outcome, called)
-  local seconds = outcome.seconds
-  if outcome.key ~= '' then set(id, outcome.key, outcome.value) end
-  if called and outcome.kind == 'running' and outcome.key ~= 'empties' then seconds = 0 end
+  local seconds, made = outcome.seconds, write_along(id, outcome)
+  if called and outcome.kind == 'running' and not made then seconds = 0 end
   local at = now + seconds
-  -- A success without a result keeps its time, past the deadline too: it is paid for.
-  if outcome.key ~= 'empties' then at = math.min(at, math.max(now, number(get(id, 'deadline')))) end
+  -- A result that is made, and not to be had yet, keeps its time, past the deadline too: it is paid for.
+  if not made then at = math.min(at, math.max(now, number(get(id, 'deadline')))) end
   redis.call('ZADD', DUE, at, id)
 end
 
@@ -54,7 +74,7 @@ local function go_on(id, outcome)
     clear(id, 'attached', 'pid', 'submitted')
     set(id, 'note', 'the provider has not confirmed the id that was attached')
   else
-    conclude(id, 'failed', 'error', outcome.value)
+    conclude(id, outcome.kind, 'error', outcome.value)
   end
   hinted(id, STORE_QUEUE, hint_seconds)
   hints[#hints + 1] = hint(id)

@@ -44,12 +44,22 @@ end
 -- An earlier submit than the last may have been accepted.
 local function maybe_bought_before(id) return get(id, 'again') or get(id, 'resubmitted') end
 
--- Ids of purchases besides the one that the job is polled as, joined by spaces.
-local function note_purchase(id, pid)
+-- What a purchase was made with, and the handle that its answer gave: later calls go where it was bought.
+local function bought_with(id, handle, base_url, adapter)
+  if handle ~= '' then set(id, 'handle', handle) else clear(id, 'handle') end
+  if base_url ~= '' then set(id, 'base_url', base_url, 'adapter', adapter) end
+end
+
+-- Ids of purchases besides the one that the job is polled as, joined by spaces, and what each was made with.
+local function note_purchase(id, pid, handle, base_url, adapter)
   local others = get(id, 'other_pid') or ''
   if pid == '' or string.find(' ' .. others .. ' ', ' ' .. pid .. ' ', 1, true) then return end
   set(id, 'other_pid', others == '' and pid or others .. ' ' .. pid)
   index_ids(id)
+  if handle == '' and base_url == '' then return end
+  local purchases = cjson.decode(get(id, 'other_with') or '{}')
+  purchases[pid] = { handle, base_url, adapter }
+  set(id, 'other_with', cjson.encode(purchases))
 end
 
 -- An earlier submit was accepted while the last one was under way. The last one was not, or is unconfirmed: the job goes
@@ -64,9 +74,10 @@ local function poll_known_purchase(id)
   redis.call('SADD', INFLIGHT, id)
   redis.call('ZADD', DUE, now, id)
   clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',
-    'cursor', 'empties', 'unknown_for', 'attached')
+    'cursor', 'empties', 'unknown_for', 'attached', 'progress', 'fetching')
   set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
   if others ~= '' then set(id, 'other_pid', others) end
+  bought_with(id, unpack(cjson.decode(get(id, 'other_with') or '{}')[pid] or { '', '', '' }))
   extend_deadline(id)
   return true
 end

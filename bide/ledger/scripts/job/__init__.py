@@ -28,6 +28,8 @@ class Intend(Script):
     id: str
     token: str
     lease_seconds: float = BOUND
+    base_url: str = ""
+    adapter: str = ""
 
 
 class HoldBack(Script):
@@ -49,6 +51,9 @@ class Submitted(Script):
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
     estimate_seconds: str
+    handle: str = ""
+    base_url: str = ""
+    adapter: str = ""
 
 
 class Refused(Script):
@@ -105,6 +110,7 @@ class Cancel(Script):
     error: str
     hint_seconds: float = BOUND
     retention_seconds: float = BOUND
+    at_provider: bool = False
 
 
 class Resubmit(Script):

@@ -1,6 +1,7 @@
---- include: constants record clocks followers ending
--- A caller or an operator cancels the job. What the provider has accepted stands.
--- Arguments: `id`, `error` of a canceled job, `hint_seconds`, `retention_seconds`.
+--- include: base constants record clocks followers ending
+-- A caller or an operator cancels the job. What the provider has accepted stands. Where the provider can stop a job, one that
+-- is at work there goes on: the next poll has it stopped, and records how it ended.
+-- Arguments: `id`, `error` of a canceled job, `hint_seconds`, `retention_seconds`, `at_provider`: whether its provider can.
 -- Reply: the state in which the job was ('' for no job, 'version' for a record of another version), then its hint, where
 --   its caller is to get an answer.
 local state = get(id, 'state')
@@ -8,6 +9,14 @@ if not state then return { '' } end
 if foreign(get(id, 'v')) then return { 'version' } end
 if state == 'canceled' and get(id, 'answered') ~= '1' and get(id, 'token') == '' then return { state, unpack(hint(id)) } end
 if FINAL[state] then return { state } end
+if at_provider and state == 'running' then
+  if not string.find(get(id, 'cancel') or '', '^canceled') then
+    set(id, 'cancel', 'canceled')
+    redis.call('ZADD', DUE, now, id)
+    if get(id, 'asking') then set(id, 'called', 1) end -- a poll is under way: another one follows it
+  end
+  return { state }
+end
 if state == 'following' then -- its caller leaves, the job goes on for the others
   local leader = get(id, 'leader')
   local signature = redis.call('HGET', followers_key(leader), id) or redis.call('HGET', unconfirmed_followers_key(leader), id)

@@ -3,7 +3,8 @@
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
 --   done, ask again for them, else JSON), `hint_seconds`, `max_in_flight`, `submits_per_second`, and `estimate_seconds`:
---   the provider's estimate of the whole, or ''.
+--   the provider's estimate of the whole, or ''. `handle` of the job for its adapter, or ''; `base_url` and `adapter` with
+--   which it was bought, or ''.
 -- Reply: hints, and a round or {}.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
@@ -11,11 +12,12 @@ local waits = state == 'unconfirmed' or state == 'queued' -- that an earlier att
 local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))
 if (submits ~= attempt and not waits) or goes_on then
   -- Submitted again meanwhile, or an operator has attached another: all purchases stand, all ids are kept.
-  if get(id, 'pid') ~= provider_job_id then note_purchase(id, provider_job_id) end
+  if get(id, 'pid') ~= provider_job_id then note_purchase(id, provider_job_id, handle, base_url, adapter) end
   return { {}, {} }
 end
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
 index_ids(id)
+bought_with(id, handle, base_url, adapter)
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
 if state ~= 'submitting' then extend_deadline(id) end -- the answer comes late

@@ -1,0 +1,106 @@
+"""What polling rounds claim of the ledger and give back to it, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bide.ledger.records import BoughtWith, Round
+from bide.providers.base import Canceled, Ticket
+
+#: How much is kept of the provider's answer to each of the last polls [characters].
+WORD_CHARACTERS = 32
+
+#: Of a job that an earlier release of bide has bought.
+NOT_RECORDED = BoughtWith()
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """One due job, claimed for a polling round."""
+
+    job_id: str
+    late_seconds: float
+    operation: str
+    provider_job_id: str
+    cursor: str
+    seen: bool
+    polls: int
+    deadline: float
+    #: For how long its provider has not known it, as far as polls have shown [seconds].
+    unknown_for: float
+    empties: int
+    #: When the provider accepted it, and last reported it as running [seconds since the epoch], 0 where unknown.
+    submitted: float = 0.0
+    ran: float = 0.0
+    #: The provider's estimate of the whole [seconds], 0 where it gave none.
+    estimate_seconds: float = 0.0
+    bought_with: BoughtWith = NOT_RECORDED
+    #: Why its provider is to stop it, and what the provider made of that; '' for most.
+    cancel: str = ""
+    #: What the provider last said of how far it is, as the record has it.
+    progress: str = field(default="", repr=False)
+    #: How often its result was there and could not be fetched.
+    fetching: int = 0
+
+    @property
+    def to_stop(self) -> str:
+        """Why the provider is to stop it: `canceled` or `deadline`, '' where it is not."""
+        return self.cancel.partition(" ")[0]
+
+    @property
+    def cancel_is_open(self) -> bool:
+        """Whether the cancel is to be sent, or sent again."""
+        return self.cancel.partition(" ")[2] in ("", Canceled.UNKNOWN) if self.cancel else False
+
+    @property
+    def ticket(self) -> Ticket:
+        """What its adapter needs to ask about it."""
+        return self.bought_with.ticket(self.operation, self.provider_job_id, cursor=self.cursor, seen=self.seen)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A polling round's work. `current` is False for a superseded round: it has none."""
+
+    current: bool
+    jobs: tuple[Claimed, ...] = ()
+    round: Round | None = None
+    now: float = 0.0
+
+
+@dataclass(frozen=True)
+class Polled:
+    """What one poll came to.
+
+    `kind`: running and trouble come up again after `seconds`; ended goes on to be stored (`value`: its addresses);
+    failed and canceled end the job (`value`: the error).
+    """
+
+    job_id: str
+    kind: Literal["running", "trouble", "ended", "failed", "canceled"]
+    seconds: float = 0.0
+    #: A field of the record to write along (`cursor`, `empties`), '' for none.
+    key: str = ""
+    value: str = field(default="", repr=False)
+    note: str = ""
+    seen: bool = False
+    unknown_for: float = 0.0
+    late_seconds: float = 0.0
+    #: Further fields of the record to write along, for a job that goes on.
+    also: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def written(self) -> tuple[str, str]:
+        """Key and value as the script takes them: `*` and JSON where there are several fields."""
+        if not self.also:
+            return self.key, self.value
+        fields = {**self.also, **({self.key: self.value} if self.key else {})}
+        return "*", json.dumps([each for pair in fields.items() for each in pair])
+
+    @property
+    def word(self) -> str:
+        """The provider's answer, short enough to be kept of each poll."""
+        return " ".join(self.note.replace(";", ",").split())[:WORD_CHARACTERS] or self.kind

@@ -1,0 +1,27 @@
+"""What a provider can say that has a call which stops a job; most have none."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from bide.errors import UnreadableAnswerError
+from bide.providers.exchange import Account, Answer, Call, Canceled, Ticket
+
+
+class Cancels(ABC):
+    """Inherit it beside `Provider`: canceled and overdue jobs are then canceled at the provider, too."""
+
+    @abstractmethod
+    def cancel_call(self, ticket: Ticket, account: Account) -> Call | None:
+        """The request that stops a job, which may be sent twice; None for a job that the provider can't stop."""
+
+    @abstractmethod
+    def read_cancel(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
+        """What the answer to a cancel says, whatever its code; raises `UnreadableAnswerError` where it does not."""
+
+    def cancel_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
+        """What the provider made of a cancel: nothing is known where its answer can't be read."""
+        try:
+            return self.read_cancel(answer, ticket, account)
+        except UnreadableAnswerError:
+            return Canceled.UNKNOWN

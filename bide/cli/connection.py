@@ -113,7 +113,7 @@ def _client(broker: str | None) -> Iterator[Client]:
 
     environment = client_environment(broker)
     ledger_url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
-    _check_answers(ledger_url, sentinel_master(environment))
+    check_answers(ledger_url, sentinel_master(environment))
     with Client(
         environment["BIDE_BROKER_URL"],
         result_url=environment.get("BIDE_RESULT_URL"),
@@ -131,7 +131,7 @@ def _ledger(broker: str | None) -> Iterator[Ledger]:
 
     environment = client_environment(broker)
     url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
-    _check_answers(url, sentinel_master(environment))
+    check_answers(url, sentinel_master(environment))
     with connect(url, sentinel_master=sentinel_master(environment)) as server:
         yield Ledger(server)
 
@@ -141,7 +141,8 @@ def sentinel_master(environment: Mapping[str, str]) -> str:
     return environment.get("BIDE_SENTINEL_MASTER", "mymaster")
 
 
-def _check_answers(url: str, master: str) -> None:
+def check_answers(url: str, master: str) -> None:
+    """Raise `ClickException` where the Redis at `url` does not answer, with its host, the reason and a remedy."""
     import redis  # noqa: PLC0415 - slow to import, and --help does not need it
 
     from bide.redis_client import connect  # noqa: PLC0415 - slow to import, and --help does not need it
@@ -161,8 +162,11 @@ def _check_answers(url: str, master: str) -> None:
             return  # it refuses PING and writes, and serves what a command reads
         address = url.rpartition("@")[2].partition("?")[0]  # either may hold a password
         host = address.partition("://")[2] or address
-        reason = words_of(error) if isinstance(error, redis.RedisError) else "the address can't be read"
-        raise click.ClickException(f"the broker at {host} does not answer: {reason}") from None
+        if isinstance(error, redis.RedisError):
+            reason = f"the broker at {host} does not answer: {words_of(error)}"
+        else:
+            reason = f"the broker's address, {host}, can't be read: it looks like redis://127.0.0.1:6379/0"
+        raise click.ClickException(reason) from None
 
 
 def object_store(environment: Mapping[str, str]) -> Storage | None:

@@ -92,3 +92,21 @@ def test_honcho(bide: Callable[..., Run], deployment: Path, env_file: str, tmp_p
     finally:
         honcho.ask_to_end()
         honcho.wait(60)
+
+
+@pytest.mark.parametrize(
+    ("broker", "says"),
+    [
+        ("127.0.0.1:6379/0", "BIDE_BROKER_URL: must begin with one of amqp://"),
+        (
+            "redis://:a-password@127.0.0.1:1/0",
+            "the broker at 127.0.0.1:1/0 does not answer: .*Connection refused; start it",
+        ),
+    ],
+    ids=["no address", "nobody there"],
+)
+def test_a_broker_that_is_not_there_is_said_at_once(bide: Callable[..., Run], broker: str, says: str) -> None:
+    """In words for a person: no traceback, no log line, no password."""
+    printed = bide("up", BIDE_BROKER_URL=broker, BIDE_UP__SERVERS="objects").output(code=1)
+    assert re.search(says, printed), printed
+    assert not re.search(r"Traceback|\{\"|a-password", printed), printed

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Set
 
+import click
+
+from bide.cli.connection import check_answers
 from bide.settings.environment import EnvironmentReader
 from bide.settings.model import KNOWN, Settings
 from bide.settings.reader import export_store_variables, read_env_file
@@ -14,7 +17,7 @@ from workers.embedded.missing import say_what_is_missing
 from workers.embedded.named_servers import start_servers
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
-from workers.embedded.stack import Stack, write_private
+from workers.embedded.stack import Stack, StackError, write_private
 from workers.embedded.terminal import out, say
 
 #: Variables whose values stay in the file that only this user can read.
@@ -38,6 +41,7 @@ def up(stack: Stack, *, servers_only: bool = False) -> int:
     os.environ.update(servers)
     settings = load()
     export_store_variables(read_env_file(ENV_FILE))
+    _check_ledger(settings)
     say_what_is_missing(settings)
     env = {**os.environ, **_process_environment(stack, variables, settings)}
     opened = wait_ready(stack, start_processes(stack, env))
@@ -49,6 +53,15 @@ def up(stack: Stack, *, servers_only: bool = False) -> int:
     stack.publish({"environment": {**servers, "BIDE_PAGES__URL": pages}, **opened})
     _tell_clients(stack, servers)
     return until_stopped(stack, 0)
+
+
+def _check_ledger(settings: Settings) -> None:
+    """Raise `StackError` where Redis does not answer: the processes would wait for it without a word."""
+    try:
+        check_answers(settings.ledger_url, settings.sentinel_master)
+    except click.ClickException as error:
+        remedy = "start it, mend BIDE_BROKER_URL, or take that line out of .env: `bide up` then brings a broker along"
+        raise StackError(f"{error.message}; {remedy}") from None
 
 
 def _process_environment(stack: Stack, variables: Set[str], settings: Settings) -> dict[str, str]:

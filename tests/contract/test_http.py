@@ -272,7 +272,7 @@ def test_a_redirect_does_not_take_the_key_elsewhere(status: int, buys: bool) -> 
 @pytest.mark.parametrize(
     ("packed", "encoding"),
     [
-        (gzip.compress(b'{"ok": 1}'), "gzip"),
+        (gzip.compress(b'{"ok": 1}', mtime=0), "gzip"),
         (zlib.compress(b'{"ok": 1}'), "deflate"),
         (zlib.compress(b'{"ok": 1}', wbits=-15), "deflate"),
     ],

@@ -66,7 +66,7 @@ def test_a_label_on_plain_bytes_means_nothing(kind: str, label: str) -> None:
 @pytest.mark.parametrize("label", ["gzip", "x-gzip", None, "aws-chunked", "br"])
 def test_what_is_packed_is_unpacked(label: str | None) -> None:
     """With or without a label; size and digest are those of the picture."""
-    packed = gzip.compress(PNG[:300]) + gzip.compress(PNG[300:]) + b"\0" * 9
+    packed = gzip.compress(PNG[:300], mtime=0) + gzip.compress(PNG[300:]) + b"\0" * 9
     with fetch(always(packed, headers={"Content-Encoding": label} if label else {})) as fetched:
         assert fetched.read() == PNG
         assert (fetched.size, fetched.sha256) == (len(PNG), hashlib.sha256(PNG).hexdigest())
@@ -83,7 +83,7 @@ def test_deflate_is_undone_where_it_is(pack: Callable[[bytes], bytes]) -> None:
 @pytest.mark.parametrize("kind", PICTURES)
 def test_a_text_file_with_a_picture_in_it_is_that_picture(kind: str, wrap: Callable[[bytes], bytes]) -> None:
     """`...-0.base64`: plain, URL-safe, in lines, as a data URI; also packed, and inline in an answer."""
-    for body in (wrap(PICTURES[kind]), gzip.compress(wrap(PICTURES[kind]))):
+    for body in (wrap(PICTURES[kind]), gzip.compress(wrap(PICTURES[kind]), mtime=0)):
         with fetch(always(body, content_type="text/plain"), "/generations/0.base64") as fetched:
             assert fetched.read() == PICTURES[kind]
         with from_bytes(body, max_bytes=10**7) as inline:
@@ -111,9 +111,9 @@ def test_a_word_is_no_picture(body: bytes) -> None:
     [
         (base64.b64encode(PNG)[:-40], "ends early"),
         (base64.b64encode(PNG)[:400] + b"!" + base64.b64encode(PNG)[400:], "broken"),
-        (gzip.compress(PNG)[:-20], "ends early"),
-        (gzip.compress(b"<html>gone</html>"), "HTML"),
-        (gzip.compress(b""), "nothing"),
+        (gzip.compress(PNG, mtime=0)[:-20], "ends early"),
+        (gzip.compress(b"<html>gone</html>", mtime=0), "HTML"),
+        (gzip.compress(b"", mtime=0), "nothing"),
         (data_uri(b""), "nothing"),
         (data_uri(b"<html>"), "HTML"),
         (b"\x1f\x8b\x08" + bytes(40), "unpacked"),
@@ -132,7 +132,7 @@ def test_a_wrapping_cut_on_its_way_is_fetched_again() -> None:
         response = web.StreamResponse()
         response.enable_chunked_encoding()
         await response.prepare(request)
-        await response.write(gzip.compress(PNG)[:-20])
+        await response.write(gzip.compress(PNG, mtime=0)[:-20])
         return response
 
     with pytest.raises(DownloadError, match="ends early"):

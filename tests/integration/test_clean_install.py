@@ -94,7 +94,7 @@ def built(source: Path) -> Path:
         shutil.copy(ROOT / name, source)
     (source / "build" / "lib" / "bide").mkdir(parents=True)
     (source / "build" / "lib" / "bide" / "left_over.py").write_text("")
-    command = ["make", "wheel", f"PYTHON={sys.executable}"]
+    command = ["make", "--no-print-directory", "wheel", f"PYTHON={sys.executable}"]
     done = subprocess.run(command, cwd=source, check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS)
     wheel = source / done.stdout.splitlines()[-1]
     assert "bide/left_over.py" not in zipfile.ZipFile(wheel).namelist()

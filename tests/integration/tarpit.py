@@ -24,6 +24,9 @@ class Tarpit:
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._loop: asyncio.AbstractEventLoop
+        #: What is aborted at the end, also where the loop ends before the connection's task has begun.
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         #: How many connections are open, and the most that ever were.
         self.open = self.most_open = 0
         self.port = 0
@@ -35,16 +38,23 @@ class Tarpit:
         self._loop = asyncio.get_running_loop()
         async with AsyncExitStack() as servers:
             for address in self._addresses:
-                server = await asyncio.start_server(self._take, address, self.port, backlog=1024)
+                server = await asyncio.start_server(self._accept, address, self.port, backlog=1024)
                 servers.push_async_callback(_close, server)
                 self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stop.wait()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
     @property
     def trusted(self) -> bool:
         """Whether every address has given its answers."""
         return not any(self._answers.values())
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        self._tasks.add(asyncio.create_task(self._take(reader, writer)))
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = writer.get_extra_info("sockname")[0]

@@ -61,7 +61,7 @@ async def cancel_there(tools: Toolbox, adapter: Provider, account: Account, tick
         answer = await tools.http.call(confined(call, adapter, account), buys=False)
         return adapter.cancel_outcome(answer, ticket, account)
     except Exception as error:
-        log.warning("cancel.not_answered", account=str(account), reason=_reason(error))
+        log.warning("cancel.not_answered", provider_job_id=ticket.provider_job_id, reason=_reason(error))
         return Canceled.UNKNOWN
 
 
@@ -71,7 +71,7 @@ async def _poll(tools: Toolbox, adapter: Provider, account: Account, job: Claime
     except (PollFailedError, AccountRefusedError, ForeignAddressError) as error:
         return error
     except Exception as error:
-        log.exception("poll.broke", job_id=job.job_id, account=str(account))
+        log.exception("poll.broke", job_id=job.job_id)
         return PollFailedError(_reason(error))
 
 

@@ -74,7 +74,7 @@ def why_away(error: BaseException) -> str:
 
 
 def words_of(error: redis.RedisError) -> str:
-    """All that Redis or its client said, as the rest of a sentence; addresses have dots, too."""
+    """The whole message of Redis or its client, as the rest of a sentence; addresses have dots, too."""
     return " ".join(str(error).split()).rstrip(".")
 
 

@@ -58,7 +58,7 @@ def main(extra: str) -> int:
     if not (FOLDER / "bin" / "python").exists():
         without_pip = ["--without-pip"] if _uv() else []
         made = subprocess.run([sys.executable, "-m", "venv", *without_pip, str(FOLDER)], check=False)
-        if made.returncode:  # it has said why on standard error
+        if made.returncode:  # the reason stands on standard error
             return made.returncode
     with subprocess.Popen(
         _command(extra), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"

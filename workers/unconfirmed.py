@@ -24,7 +24,7 @@ from workers.toolbox import Toolbox, command_toolbox
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
 EARLIER, LATER = timedelta(minutes=2), timedelta(minutes=10)
 
-#: What is said of candidates of a job that is older than what the ledger remembers of other jobs.
+#: The caution about candidates of a job that is older than what the ledger remembers of other jobs.
 FORGOTTEN = "it is older than what is remembered of other jobs: a candidate may be one that was forgotten since"
 
 #: Pages of a list that are looked through at most.

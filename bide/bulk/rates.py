@@ -12,7 +12,7 @@ from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
 from bide.printable import counted
 
-#: What is said of rows whose params pass unchecked.
+#: The warning about rows whose params pass unchecked.
 UNKNOWN_PARAMS = "params that bide does not know; they go to the provider as they are, and the results name them"
 
 

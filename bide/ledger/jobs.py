@@ -149,7 +149,7 @@ class JobScripts:
     def cancel(self, account: AccountName, job_id: str, *, at_provider: bool = False) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller.
 
-        `at_provider`: a running job goes on until its provider, which can stop it, has said what became of it.
+        `at_provider`: a running job goes on until its provider, which can stop it, has reported its end.
         """
         error = error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
         script = scripts.job.Cancel(id=job_id, error=error, at_provider=at_provider)

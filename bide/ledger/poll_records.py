@@ -40,7 +40,7 @@ class Claimed:
     bought_with: BoughtWith = NOT_RECORDED
     #: Why its provider is to stop it, and what the provider made of that; '' for most.
     cancel: str = ""
-    #: What the provider last said of how far it is, as the record has it.
+    #: The provider's last report of its progress, as the record has it.
     progress: str = field(default="", repr=False)
     #: How often its result was there and could not be fetched.
     fetching: int = 0

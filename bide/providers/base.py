@@ -31,11 +31,18 @@ from bide.providers.check import check_params, warnings_of
 from bide.providers.completion import check_handle, completed, with_cause
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
-    MAX_FALLBACKS,
     MAX_HANDLE_BYTES,
     Account,
     Answer,
     Call,
+    Submission,
+    Ticket,
+    Upload,
+)
+from bide.providers.masking import hidden, hiding
+from bide.providers.offering import Catalog, InputForm, Operation
+from bide.providers.outcomes import (
+    MAX_FALLBACKS,
     Canceled,
     Failed,
     FetchNow,
@@ -47,16 +54,11 @@ from bide.providers.exchange import (
     PollOutcome,
     Refused,
     Running,
-    Submission,
     SubmitOutcome,
     Submitted,
     Succeeded,
-    Ticket,
     Unknown,
-    Upload,
 )
-from bide.providers.masking import hidden, hiding
-from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.progress import Progress
 from bide.providers.reading import as_text, error_text
 from bide.providers.refusal import poll_trouble, refusal_by_status, weigh

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from bide.errors import UnreadableAnswerError
-from bide.providers.exchange import Account, Answer, Call, Canceled, Ticket
+from bide.providers.exchange import Account, Answer, Call, Ticket
+from bide.providers.outcomes import Canceled
 
 
 class Cancels(ABC):

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from bide.contract import FailureCause
 from bide.errors import SubmissionUnknownError, UnreadableAnswerError
-from bide.providers.exchange import Account, Answer, Failed, Finished, Running, Submitted, handle_text
+from bide.providers.exchange import Account, Answer, handle_text
 from bide.providers.masking import hidden
 from bide.providers.moderation import is_moderated
+from bide.providers.outcomes import Failed, Finished, Running, Submitted
 
 
 def completed(running: Running, answer: Answer, account: Account) -> Running:
@@ -16,8 +17,8 @@ def completed(running: Running, answer: Answer, account: Account) -> Running:
     after = running.after_seconds if running.after_seconds is not None else answer.retry_after_seconds
     if running.progress is None:
         return running if after is None else replace(running, after_seconds=after)
-    said = replace(running.progress, message=hidden(running.progress.message, account))
-    return replace(running, progress=said, after_seconds=after)
+    progress = replace(running.progress, message=hidden(running.progress.message, account))
+    return replace(running, progress=progress, after_seconds=after)
 
 
 def check_handle(outcome: Submitted | Finished) -> None:

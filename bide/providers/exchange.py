@@ -1,4 +1,4 @@
-"""What passes between an adapter and the machinery above it: who asks, calls, answers, and what they came to."""
+"""The calls of adapters and the answers to them, for an account and a job. `outcomes` has what an answer comes to."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from bide.contract import Charged, FailureCause, FailureCode
 from bide.errors import UnreadableAnswerError
 from bide.polling.backoff import retry_after_seconds
 from bide.printable import plain
-from bide.providers.progress import Progress
 from bide.webhooks.incoming import Hooks
 
 #: The most an adapter may remember between two polls of one job [characters].
@@ -23,9 +19,6 @@ MAX_CURSOR_CHARACTERS = 16 * 1024
 
 #: The most that an adapter's handle of a job may take in the record, as JSON [bytes].
 MAX_HANDLE_BYTES = 16 * 1024
-
-#: How many copies of an output are remembered and tried besides its own address.
-MAX_FALLBACKS = 8
 
 #: The most values in an answer: two bytes of JSON can take a hundred of memory.
 MAX_JSON_VALUES = 500_000
@@ -169,142 +162,3 @@ class Answer:
     @property
     def retry_after_seconds(self) -> float | None:
         return retry_after_seconds(self.headers.get("retry-after"))
-
-
-# What a submit came to.
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """Accepted: the provider's id, and its estimate of the whole job if it gave one [seconds]."""
-
-    provider_job_id: str
-    estimate_seconds: float | None = None
-    #: What later calls need besides the id, such as addresses: any JSON value, at most `MAX_HANDLE_BYTES` of it.
-    handle: Any = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Media:
-    """One output: at `url` (with `fallback_urls` holding the same bytes), or inline as `content`."""
-
-    role: str
-    url: str = ""
-    content: bytes = field(default=b"", repr=False)
-    fallback_urls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Finished:
-    """Accepted and already done. Without an id nothing can be asked for again: what is inline is stored at once."""
-
-    provider_job_id: str
-    outputs: tuple[Media, ...]
-    #: As of `Submitted`.
-    handle: Any = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Surely not accepted. `again`: the same submit may be tried later (429, 503); else the job fails with `code`."""
-
-    code: FailureCode
-    message: str
-    again: bool = False
-    after_seconds: float | None = None
-    #: Whether any other submit of the account would be refused too: its key is, or its credit is used up.
-    whole_account: bool = False
-    #: Why, where the provider says it; a moderated submit gets the code `moderated` whatever `code` says.
-    cause: FailureCause | None = None
-    #: Some providers charge for what they refuse.
-    charged: Charged | None = None
-
-
-# What a list of recent jobs holds.
-
-
-@dataclass(frozen=True)
-class Listed:
-    """One job that the provider has, as its list shows it."""
-
-    provider_job_id: str
-    status: str
-    created_at: datetime | None
-    #: What was asked for, in the provider's words, as far as the list says it.
-    about: str = ""
-    credits: float | None = None
-    #: Its prompt, where the list has that.
-    prompt: str = ""
-
-
-@dataclass(frozen=True)
-class Listing:
-    """One page of them, the latest first; `next_page` is empty on the last."""
-
-    jobs: tuple[Listed, ...]
-    next_page: str = ""
-
-
-# What a poll came to.
-
-
-@dataclass(frozen=True)
-class Running:
-    """Still at work; `status` is the provider's own word, `cursor` what to remember for the next poll."""
-
-    status: str
-    cursor: str = ""
-    #: How far it is, where the provider says so.
-    progress: Progress | None = None
-    #: When the provider wants to be asked again, at the earliest [seconds]; a Retry-After is taken without it.
-    after_seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class FetchNow:
-    """The result is there, and another request has it: `poll_call` is asked at once for that, by this cursor."""
-
-    cursor: str
-
-
-@dataclass(frozen=True)
-class Succeeded:
-    outputs: tuple[Media, ...]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Over, without a result; cause and charge as far as the provider says them."""
-
-    reason: str
-    cause: FailureCause | None = None
-    charged: Charged | None = None
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """The provider does not know the job (any more)."""
-
-    reason: str = "not found"
-
-
-# What the cancel of a job came to.
-
-
-class Canceled(StrEnum):
-    """What the provider made of a cancel."""
-
-    #: Surely over: no result will come.
-    STOPPED = "stopped"
-    #: Taken note of: the job may stop, or end well all the same.
-    REQUESTED = "requested"
-    #: The job had ended before.
-    TOO_LATE = "too late"
-    #: The answer does not say: the cancel is sent again with the next poll.
-    UNKNOWN = "unknown"
-
-
-SubmitOutcome = Submitted | Finished | Refused
-#: How a job stands, once the requests that a poll leads to are made.
-JobOutcome = Running | Succeeded | Failed | Unknown
-PollOutcome = JobOutcome | FetchNow

@@ -23,7 +23,7 @@ class Progress:
     position: int | None = None
     #: The provider's estimate of the rest [seconds].
     left_seconds: float | None = None
-    #: The last thing that the provider said of the work, such as a line of a log.
+    #: The provider's last message about the work, such as a line of a log.
     message: str = ""
 
     def to_text(self) -> str:

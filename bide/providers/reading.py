@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from bide.errors import UnreadableAnswerError
 from bide.printable import plain
-from bide.providers.exchange import Answer, Media
+from bide.providers.exchange import Answer
+from bide.providers.outcomes import Media
 
 #: Longest error text and longest id that is kept [characters].
 TEXT_MAX_CHARACTERS, ID_MAX_CHARACTERS = 500, 512

@@ -10,8 +10,9 @@ from typing import Any
 from bide.contract import FailureCause, FailureCode
 from bide.errors import AccountRefusedError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
 from bide.providers.credit import is_used_up, own_words
-from bide.providers.exchange import Answer, Refused
+from bide.providers.exchange import Answer
 from bide.providers.moderation import is_moderated
+from bide.providers.outcomes import Refused
 
 #: Codes of a submit that was surely not accepted and may be tried again.
 _NOT_ACCEPTED_TRY_AGAIN = {429, 503}

@@ -9,7 +9,7 @@ from celery import Celery
 
 QUEUE = "other-service"
 
-app = Celery("other-service", broker=os.environ.get("OTHER_SERVICE_URL"), backend=os.environ.get("OTHER_SERVICE_URL"))
+app = Celery("other-service", broker=os.environ.get("SERVICE_URL"), backend=os.environ.get("SERVICE_URL"))
 app.conf.update(task_default_queue=QUEUE, broker_connection_retry_on_startup=True)
 
 

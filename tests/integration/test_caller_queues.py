@@ -13,8 +13,9 @@ from celery.canvas import Signature
 from tests.integration import plain_service
 from tests.integration.caller import Caller, failure, image, marker, succeeded
 from tests.integration.plain_service import count, done, noted, sorry
-from tests.integration.processes import Process, plain_environment
+from tests.integration.processes import Process
 from tests.integration.rig import Rig
+from tests.integration.service_worker import worker_of
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [
@@ -31,19 +32,9 @@ Workflow = Callable[[Caller], Signature[Any]]
 @pytest.fixture(scope="module")
 def service(deployment: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """The service's worker on its default queue and on another one, without a setting of bide's."""
-    command = ["celery", "-A", "tests.integration.plain_service", "worker", "-P", "solo", "-Q", "celery,orders"]
-    process = Process(
-        "service",
-        [*command, "-n", "service@%h", "--loglevel=INFO"],
-        env={**plain_environment(), "SERVICE_URL": deployment.redis.url},
-        ready=r"service@\S+ ready",
-        log=tmp_path_factory.mktemp("service") / "log",
-    )
-    try:
-        process.start()
+    folder = tmp_path_factory.mktemp("service")
+    with worker_of("plain_service", "celery", "orders", url=deployment.redis.url, folder=folder) as process:
         yield process
-    finally:
-        process.kill()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import uuid
 from collections.abc import Iterator
@@ -15,8 +14,10 @@ from celery.canvas import Signature
 
 from tests.integration.caller import Caller, failure, image, marker, succeeded
 from tests.integration.other_service import QUEUE
-from tests.integration.processes import Process, plain_environment
+from tests.integration.processes import Process
+from tests.integration.raw_message import push
 from tests.integration.rig import Rig
+from tests.integration.service_worker import worker_of
 from tests.integration.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
@@ -25,20 +26,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
 @pytest.fixture(scope="module")
 def other_service(deployment: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """The worker of another service on the same broker."""
-    command = ["celery", "-A", "tests.integration.other_service", "worker", "-P", "solo", "-Q", QUEUE]
-    command += ["-n", "other-service@%h", "--loglevel=INFO"]
-    process = Process(
-        "other-service",
-        command,
-        env={**plain_environment(), "OTHER_SERVICE_URL": deployment.redis.url},
-        ready=r"other-service@\S+ ready",
-        log=tmp_path_factory.mktemp("other-service") / "log",
-    )
-    try:
-        process.start()
+    with worker_of(
+        "other_service", QUEUE, url=deployment.redis.url, folder=tmp_path_factory.mktemp("service")
+    ) as process:
         yield process
-    finally:
-        process.kill()
 
 
 def own(caller: Caller, name: str, **options: str) -> Signature[Any]:
@@ -118,22 +109,8 @@ def test_a_chain_goes_on_after_a_job(caller: Caller, rig: Rig) -> None:
 
 def test_a_message_written_by_hand(rig: Rig) -> None:
     """A client that can push to a Redis list submits a job with one LPUSH, and gets the result with one GET."""
-    job_id = str(uuid.uuid4())
-    body = base64.b64encode(json.dumps([[], {"request": image()}, {}]).encode()).decode()
-    message = {
-        "body": body,
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": {"lang": "sh", "task": "bide.generate", "id": job_id, "root_id": job_id},
-        "properties": {
-            "correlation_id": job_id,
-            "delivery_tag": str(uuid.uuid4()),
-            "delivery_info": {"exchange": "", "routing_key": "bide.submit"},
-            "body_encoding": "base64",
-        },
-    }
+    job_id = push(rig, [[], {"request": image()}, {}])
     with redis.Redis.from_url(rig.redis.url, decode_responses=True) as server:
-        server.lpush("bide.submit", json.dumps(message))
 
         def succeeded_meta() -> dict[str, Any] | None:
             meta: dict[str, Any] = json.loads(server.get(f"celery-task-meta-{job_id}") or "{}")

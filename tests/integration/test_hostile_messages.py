@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import uuid
 from typing import Any
 
 import pytest
 
 from tests.integration.caller import Caller, failure, image, marker, succeeded
+from tests.integration.raw_message import push
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]
-
-
-def push(rig: Rig, body: Any, **headers: Any) -> None:
-    """Put a message on the submit queue by hand; `body` is [args, kwargs, embed]."""
-    job_id = str(uuid.uuid4())
-    message = {
-        "body": base64.b64encode(json.dumps(body).encode()).decode(),
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": {"lang": "sh", "task": "bide.generate", "id": job_id, "root_id": job_id, **headers},
-        "properties": {
-            "correlation_id": job_id,
-            "delivery_tag": str(uuid.uuid4()),
-            "delivery_info": {"exchange": "", "routing_key": "bide.submit"},
-            "body_encoding": "base64",
-        },
-    }
-    with rig.server() as server:
-        server.lpush("bide.submit", json.dumps(message))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import redis
 from bide.client import Client
 from bide.errors import IdempotencyConflictError
 from tests.integration.caller import Caller, failure, image, marker, succeeded
+from tests.integration.raw_message import push
 from tests.integration.rig import Rig
-from tests.integration.test_hostile_messages import push
 from tests.integration.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig")]

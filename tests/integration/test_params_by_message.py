@@ -1,41 +1,19 @@
-"""Params as a raw message brings them: misspelt, said twice or blank, they buy nothing; bide warns of unknown ones."""
+"""Params as a raw message brings them: misspelt, doubled or blank, they buy nothing; bide warns of unknown ones."""
 
 from __future__ import annotations
 
-import base64
 import json
-import uuid
 from typing import Any
 
 import pytest
 
 from bide.client import Client
 from tests.integration.caller import Caller, failure, image, marker, succeeded
+from tests.integration.raw_message import push_text
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("rig"), pytest.mark.timeout(120)]
-
-
-def pushed(rig: Rig, request_json: str) -> str:
-    """The id of a message on the submit queue, whose request is this very text."""
-    job_id = str(uuid.uuid4())
-    body = f'[[], {{"request": {request_json}}}, {{}}]'
-    message = {
-        "body": base64.b64encode(body.encode()).decode(),
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": {"lang": "sh", "task": "bide.generate", "id": job_id, "root_id": job_id},
-        "properties": {
-            "correlation_id": job_id,
-            "delivery_tag": str(uuid.uuid4()),
-            "delivery_info": {"exchange": "", "routing_key": "bide.submit"},
-            "body_encoding": "base64",
-        },
-    }
-    with rig.server() as server:
-        server.lpush("bide.submit", json.dumps(message))
-    return job_id
 
 
 def test_a_name_that_stands_twice_buys_nothing(rig: Rig, caller: Caller) -> None:
@@ -43,11 +21,11 @@ def test_a_name_that_stands_twice_buys_nothing(rig: Rig, caller: Caller) -> None
     marked = marker()
     twice = json.dumps(image(marked)).replace('"numImages": 1', '"numImages": 1, "numImages": 4')
 
-    result = caller.result_of(pushed(rig, twice))
+    result = caller.result_of(push_text(rig, f'[[], {{"request": {twice}}}, {{}}]'))
 
     eventually(lambda: result.state == "FAILURE", what="it is refused")
-    told = json.loads(str(result.result))
-    assert (told["code"], "stands twice" in told["message"]) == ("invalid_request", True)
+    refusal = json.loads(str(result.result))
+    assert (refusal["code"], "stands twice" in refusal["message"]) == ("invalid_request", True)
     assert rig.purchases(marked) == []
 
 
@@ -62,20 +40,20 @@ def test_a_name_that_stands_twice_buys_nothing(rig: Rig, caller: Caller) -> None
 def test_what_is_misspelt_or_blank_buys_nothing(rig: Rig, caller: Caller, params: dict[str, Any], words: str) -> None:
     """A message that no client of bide has checked is refused by the worker."""
     before = len(rig.sandbox.purchases())
-    told = failure(caller.submit(image(marker(), params=params)))
-    assert (told["code"], words in told["message"]) == ("invalid_request", True)
+    refusal = failure(caller.submit(image(marker(), params=params)))
+    assert (refusal["code"], words in refusal["message"]) == ("invalid_request", True)
     assert len(rig.sandbox.purchases()) == before
 
 
 def test_an_unknown_field_is_warned_of(rig: Rig, caller: Caller) -> None:
     """In the result, in `job.json` and by the client; a job whose fields are known has no warnings."""
     warning = "params.guidance: is no field that bide knows; it goes to the provider as it is"
-    told = succeeded(caller.submit(image(marker(), params={"guidance": 3})))
-    assert told["warnings"] == [warning]
-    place = told["outputs"][0]["key"].rpartition("/")[0]
+    result = succeeded(caller.submit(image(marker(), params={"guidance": 3})))
+    assert result["warnings"] == [warning]
+    place = result["outputs"][0]["key"].rpartition("/")[0]
     assert json.loads(rig.store.read(f"{place}/job.json")[0])["warnings"] == [warning]
     with Client(rig.redis.url) as client:
-        found = client.result(told["job_id"])
+        found = client.result(result["job_id"])
         assert found is not None
         assert found.warnings == (warning,)
     assert "warnings" not in succeeded(caller.submit(image(marker())))

@@ -110,10 +110,10 @@ class PlainAtelierAdapter(Provider):
                 why = (cause and FailureCause(cause), charged and Charged(charged))
                 return Failed(reading.as_text(body.get("why")), *why)
             case word:
-                told = {
+                reported = {
                     name: body[name] for name in ("fraction", "position", "left_seconds", "message") if name in body
                 }
-                progress = Progress(**told) if told else None
+                progress = Progress(**reported) if reported else None
                 return Running(reading.as_text(word), body.get("cursor", ""), progress, body.get("again"))
 
 

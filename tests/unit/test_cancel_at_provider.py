@@ -114,7 +114,7 @@ def test_a_cancel_whose_answer_says_nothing_is_sent_again(atelier: Atelier) -> N
 
 
 def test_two_cancels_are_one(atelier: Atelier) -> None:
-    """A message that comes twice asks the provider once more at most, and changes nothing that it has said."""
+    """A message that comes twice asks the provider once more at most, and changes nothing of its answer."""
     bought(atelier, PAINTING, canceled="requested")
     atelier.canceler.cancel("a")
     atelier.canceler.cancel("a")

@@ -40,7 +40,7 @@ def test_the_lines_of_a_run_tell_their_story(stage: Stage) -> None:
 
 
 def test_a_line_of_the_release_before_is_read(stage: Stage) -> None:
-    """Its fields are fewer; what they say of the money is said."""
+    """It has fewer fields; those about money are shown."""
     world = World(stage.server)
     world.begin([row("a fox"), row("a bad owl"), row("a bear")], Options(window=4, max_jobs=2))
     world.run_to_its_end(fails="bad")

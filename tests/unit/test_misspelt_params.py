@@ -114,7 +114,7 @@ def test_no_known_field_is_near_miss_of_another(provider: str, operation: str) -
 
 
 def test_a_missing_field_names_the_near_miss_that_was_given() -> None:
-    """One problem, said once."""
+    """One problem stands in the message once."""
     check = find("photogpt").check
     with pytest.raises(InvalidRequestError) as refused:
         check("images.generation", {"modelId": "m1", "prompt": "a fox"}, set())

@@ -173,8 +173,8 @@ def test_findings_catalogs_and_candidates_are_quiet(capsys: pytest.CaptureFixtur
     candidate = {"provider_job_id": NASTY, "seconds_after_submit": 1.0, "status": NASTY, "about": NASTY}
     shown = {"job_id": "a", "provider": "p", "account": "a", "what": NASTY, "reason": NASTY, "remarks": [NASTY]}
     unconfirmed.show([{**shown, "submitted_at": None, "candidates": [candidate]}], as_json=False)
-    told = {**candidate, "prompt": NASTY}
-    unconfirmed.show([{**shown, "submitted_at": None, "candidates": [told], "prompt": "a fox"}], as_json=False)
+    nasty = {**candidate, "prompt": NASTY}
+    unconfirmed.show([{**shown, "submitted_at": None, "candidates": [nasty], "prompt": "a fox"}], as_json=False)
     unconfirmed.show([{**shown, "submitted_at": None, "candidates": None, "why_none": NASTY}], as_json=False)
     printed = capsys.readouterr()
     assert_quiet(click.unstyle(printed.out))

@@ -118,7 +118,7 @@ FAILED = {
 }
 
 
-def said(body: Any, words: str) -> Answer:
+def answered(body: Any, words: str) -> Answer:
     """An answer in which the provider says this."""
     return Answer(200, {}, json.dumps(body).replace("WORDS", words).encode())
 
@@ -131,7 +131,7 @@ def test_each_provider_s_refusal_of_a_submit(name: str, words: str, code: str) -
     """A moderated request is refused for good, and pauses no account."""
     operation, body = REFUSED[name]
     outcome = find(name).submit_outcome(
-        said(body, words), Submission("a", operation, {"prompt": "a fox"}), Account(BASE, "key")
+        answered(body, words), Submission("a", operation, {"prompt": "a fox"}), Account(BASE, "key")
     )
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.again, outcome.whole_account) == (code, False, False)
@@ -142,7 +142,7 @@ def test_what_is_quoted_of_a_prompt_is_no_moderation() -> None:
     operation, body = REFUSED["photogpt"]
     words = "can't parse nsfw test card"
     submission = Submission("a", operation, {"prompt": "an nsfw test card"})
-    outcome = find("photogpt").submit_outcome(said(body, words), submission, Account(BASE, "key"))
+    outcome = find("photogpt").submit_outcome(answered(body, words), submission, Account(BASE, "key"))
     assert isinstance(outcome, Refused)
     assert outcome.code == "rejected"
 
@@ -162,7 +162,7 @@ def test_each_provider_s_failed_job(name: str) -> None:
     """By the words of its reason."""
     operation, body = FAILED[name]
     for words, cause in (("flagged as NSFW", "moderated"), ("out of memory", None)):
-        outcome = find(name).poll_outcome(said(body, words), Ticket(operation, "7"), Account(BASE, "key"))
+        outcome = find(name).poll_outcome(answered(body, words), Ticket(operation, "7"), Account(BASE, "key"))
         assert isinstance(outcome, Failed)
         assert outcome.cause == cause
 

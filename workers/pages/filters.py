@@ -16,7 +16,7 @@ from bide.ledger.recent import Place, Wanted
 #: Jobs on one page of the list, by default and at most.
 LIMIT, MOST = 50, 500
 
-#: The longest value of a filter [characters]: more than anybody looks for.
+#: The longest value of a filter [characters]: more than any search needs.
 LONGEST = 300
 
 #: The name of the metadata that says for whom a job is, in most deployments.

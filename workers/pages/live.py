@@ -109,7 +109,7 @@ class Live:
                 self._watching.cancel()
 
     async def _watch(self) -> None:
-        """Look while anybody listens. What is the same as at the last look is not sent."""
+        """Look while a browser listens. What is the same as at the last look is not sent."""
         before: Signs = {}
         while True:
             try:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from bide.errors import BadMediaError
 from bide.providers.base import Media
-from tests.contract.test_media import PNG
+from tests.contract.media_fetch import PNG
 from tests.contract.web import Handler, http_client, serving
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.media import Fetched, download

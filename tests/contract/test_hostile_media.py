@@ -19,7 +19,7 @@ from bide.providers import find
 from bide.providers.base import Account, Call, Submission, Ticket
 from sandbox.pictures import vast_png
 from tests.contract.hostile_net import client_of, fetch, flat
-from tests.contract.test_media import PNG, always
+from tests.contract.media_fetch import PNG, always
 from tests.contract.web import Handler, serving
 
 # Bombs, and what never ends

@@ -16,7 +16,7 @@ from bide.addresses import redirected, target_of, web_address
 from bide.providers import find
 from bide.providers.base import Account, Answer, Call, InputForm, Media, Succeeded, Ticket
 from bide.storage import Storage, StorageOptions
-from tests.contract.test_media import PNG, client_of
+from tests.contract.media_fetch import PNG, client_of
 from workers.io.http import HttpClient
 from workers.io.inputs import InputFetcher
 from workers.io.media import download

@@ -4,73 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import struct
 import tracemalloc
-from functools import partial
 
 import pytest
 from aiohttp import web
-from PIL import Image
 
 from bide.errors import BadMediaError, DownloadError, InvalidRequestError
 from bide.providers.base import InputForm, Media
 from bide.storage import Storage, StorageOptions
-from tests.contract.web import Handler, http_client, serving
+from tests.contract.media_fetch import JPEG, PNG, always, client_of, cut_after, fetch
+from tests.contract.web import serving
 from tests.media import real
-from workers.io.http import HttpOptions, Timeouts
 from workers.io.inputs import InputFetcher
-from workers.io.media import Fetched, download, from_bytes
-
-OPTIONS = HttpOptions(media=Timeouts(connect_seconds=1, read_seconds=0.4, total_seconds=3))
-
-#: A client with these options, closed at the end.
-client_of = partial(http_client, OPTIONS)
-
-
-def picture(kind: str = "PNG", size: tuple[int, int] = (40, 30)) -> bytes:
-    """A real picture."""
-    file = io.BytesIO()
-    Image.effect_noise(size, 80).save(file, kind)
-    return file.getvalue()
-
-
-PNG = picture()
-JPEG = picture("JPEG")
-
-
-def fetch(handler: Handler, *paths: str, max_bytes: int = 10_000_000) -> Fetched:
-    """What comes of an output that a server, listed in MEDIA_HOSTS, offers at `paths`."""
-
-    async def main() -> Fetched:
-        async with serving(handler) as host, client_of() as client:
-            url, *others = [f"http://{host}{path}" for path in paths or ("/out.png?sig=SECRET",)]
-            media = Media("image", url, fallback_urls=tuple(others))
-            return await download(client, media, max_bytes=max_bytes, allowed_hosts=[host])
-
-    return asyncio.run(main())
-
-
-def always(body: bytes, **options: object) -> Handler:
-    """A handler with one answer."""
-
-    async def handler(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=body, **options)  # type: ignore[arg-type]  # the options of web.Response
-
-    return handler
-
-
-def cut_after(count: int, *, declared: bool) -> Handler:
-    """A handler that sends the start of a picture and hangs up, with or without saying how long it would have been."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        length = f"Content-Length: {len(PNG)}\r\n" if declared else ""
-        request.transport.write(f"HTTP/1.1 200 OK\r\n{length}\r\n".encode() + PNG[:count])
-        request.transport.close()
-        return web.Response()
-
-    return handler
+from workers.io.media import download, from_bytes
 
 
 def test_a_picture_comes_whole_with_all_that_is_known_of_it() -> None:
@@ -189,79 +136,6 @@ def test_a_trickling_server_is_left() -> None:
 
     with pytest.raises(DownloadError, match="longer than 3 s"):
         fetch(handler)
-
-
-def redirecting(location: str) -> Handler:
-    """A handler that redirects as often as the path says, in the end to `location`, and serves a picture at /out."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        if request.path == "/out":
-            return web.Response(body=PNG)
-        left = int(request.path.strip("/"))
-        target = location if left <= 1 else f"/{left - 1}"
-        return web.Response(status=(301, 302, 303, 307, 308)[left % 5], headers={"Location": target})
-
-    return handler
-
-
-@pytest.mark.parametrize("hops", [1, 5])
-def test_a_few_redirects_are_followed(hops: int) -> None:
-    """Five redirects of any kind, relative ones too."""
-    with fetch(redirecting("/out"), f"/{hops}") as fetched:
-        assert fetched.size == len(PNG)
-
-
-def test_many_redirects_are_not_followed() -> None:
-    """The sixth is one too many."""
-    with pytest.raises(DownloadError, match="more than 5 redirects"):
-        fetch(redirecting("/out"), "/6")
-
-
-@pytest.mark.parametrize(
-    "location",
-    [
-        "http://169.254.169.254/latest/meta-data/",
-        "http://127.0.0.1:1/out",
-        "http://0x7f.1/out",
-        "http://[::1]/out",
-        "http://localhost/out",
-        "//localhost/out",
-        "file:///etc/passwd",
-        "http://user:SECRET@example.com/",
-    ],
-)
-def test_each_redirect_is_checked_again(location: str) -> None:
-    """A listed host may not lead on to an inside address: not by number, not by name, not by another scheme."""
-    with pytest.raises(BadMediaError) as refused:
-        fetch(redirecting(location), "/1")
-    assert "SECRET" not in str(refused.value)
-
-
-@pytest.mark.parametrize("location", [None, "http://[broken"])
-def test_a_redirect_to_nowhere_is_tried_again(location: str | None) -> None:
-    """A redirect that can't be followed says nothing about the result."""
-    headers = {} if location is None else {"Location": location}
-    with pytest.raises((DownloadError, BadMediaError)):
-        fetch(always(b"", status=302, headers=headers))
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_inside_addresses_are_refused_unless_listed(host: str) -> None:
-    """The server is there and would answer; it is never asked."""
-    asked = []
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        asked.append(request.path)
-        return web.Response(body=PNG)
-
-    async def main() -> None:
-        async with serving(handler) as served, client_of() as client:
-            port = served.rpartition(":")[2]
-            await download(client, Media("image", f"http://{host}:{port}/"), max_bytes=10_000)
-
-    with pytest.raises(BadMediaError, match="not a public address"):
-        asyncio.run(main())
-    assert asked == []
 
 
 async def _only_good_is_good(request: web.Request) -> web.StreamResponse:

@@ -18,7 +18,7 @@ from bide.providers import find
 from bide.providers.base import Account, Answer, Call, InputForm, Media, Succeeded, Ticket
 from bide.storage import Storage, StorageOptions
 from tests.contract.hostile_net import PlayedNet, client_of, played, redirect_to
-from tests.contract.test_media import PNG
+from tests.contract.media_fetch import PNG
 from tests.contract.web import serving
 from workers.io.inputs import InputFetcher
 from workers.io.media import SPOOL_BYTES, download

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bide.errors import BadMediaError, DownloadError
-from tests.contract.test_media import JPEG, PNG, always, fetch, picture
+from tests.contract.media_fetch import JPEG, PNG, always, fetch, picture
 from workers.io.media import from_bytes
 
 #: What stores, edges and upload libraries write into Content-Encoding.

@@ -13,7 +13,7 @@ from bide.ledger import Messages
 from bide.providers.base import Answer, Media
 from config.settings import load
 from tests.contract.ledger_stage import Stage
-from tests.contract.test_media import PNG
+from tests.contract.media_fetch import PNG
 from tests.unit.memory_store import MemoryStorage
 from workers.accounts import Accounts
 from workers.io.media import from_bytes

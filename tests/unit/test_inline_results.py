@@ -18,7 +18,7 @@ from tasks.steps.outcome import Fail, Outcome
 from tasks.steps.store import store
 from tasks.steps.submit import submit
 from tests.contract.ledger_stage import Stage, taken
-from tests.contract.test_media import PNG
+from tests.contract.media_fetch import PNG
 from tests.unit.memory_store import MemoryStorage
 from tests.unit.test_submit_ends import Tools
 from workers.accounts import Accounts

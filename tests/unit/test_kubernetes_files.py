@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-import shutil
 from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 from typing import Any
@@ -17,73 +16,28 @@ from botocore.session import Session
 
 from bide.ledger.census import ANSWERING
 from config.settings import load
-from tests.unit.compose import KUBECTL, PROCFILE, ROOT, SERVICES, kustomized
+from tests.unit.compose import PROCFILE, ROOT, SERVICES
+from tests.unit.kubernetes import (
+    ACCOUNTS,
+    API,
+    BASE,
+    KEDA,
+    MACHINE,
+    OBJECTS,
+    OVERLAY,
+    POD_IDENTITY,
+    PODS,
+    SECRET,
+    SECRETS_FOLDER,
+    SETTINGS,
+    Manifest,
+    container,
+    environment,
+    kustomization,
+    pods,
+    seconds,
+)
 from workers.metrics.families import families
-
-FOLDER = ROOT / "deploy" / "kubernetes"
-BASE, KEDA, OVERLAY = FOLDER / "base", FOLDER / "keda", FOLDER / "overlay"
-
-API = {
-    "Deployment": "apps/v1",
-    "Service": "v1",
-    "PodDisruptionBudget": "policy/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
-    "ServiceAccount": "v1",
-    "ScaledObject": "keda.sh/v1alpha1",
-}
-
-SECRETS_FOLDER = "/run/secrets/bide/"
-
-Manifest = dict[str, Any]
-
-
-def read(folder: Path) -> list[Manifest]:
-    """Every object of the files that a kustomization lists."""
-    files = [folder / name for name in kustomization(folder)["resources"] if name.endswith(".yaml")]
-    return [one for file in files for one in yaml.safe_load_all(file.read_text())]
-
-
-def kustomization(folder: Path) -> Manifest:
-    """What a folder's kustomization.yaml says."""
-    manifest: Manifest = yaml.safe_load((folder / "kustomization.yaml").read_text())
-    return manifest
-
-
-OBJECTS = [*read(BASE), *read(KEDA)]
-PODS: dict[str, Manifest] = {
-    one["metadata"]["name"].removeprefix("bide-"): one["spec"]["template"]
-    for one in OBJECTS
-    if one["kind"] == "Deployment"
-}
-SECRET: Manifest = yaml.safe_load((BASE / "secrets.example.yaml").read_text())
-SETTINGS = dict(re.findall(r"(?m)^(\w+)=(.*)$", (BASE / "settings.env").read_text()))
-
-#: The service accounts, and whether the cluster's own token is put into their pods.
-ACCOUNTS = {
-    one["metadata"]["name"]: one["automountServiceAccountToken"] for one in OBJECTS if one["kind"] == "ServiceAccount"
-}
-
-#: Where a pod gets the keys of its role, and where a machine gets its own: the agent of EKS, and the metadata service.
-POD_IDENTITY, MACHINE = IPv4Address("169.254.170.23"), IPv4Address("169.254.169.254")
-
-pods = pytest.mark.parametrize("name", PODS)
-
-
-def container(name: str) -> Manifest:
-    """The one container of a process."""
-    [only] = PODS[name]["spec"]["containers"]
-    assert isinstance(only, dict)
-    return only
-
-
-def environment(name: str) -> dict[str, str]:
-    """All variables of a process."""
-    return SETTINGS | {one["name"]: one["value"] for one in container(name).get("env", [])}
-
-
-def seconds(duration: str) -> int:
-    """`90s` or `5m` in seconds."""
-    return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
 
 
 def test_every_file_is_applied_or_an_example() -> None:
@@ -361,64 +315,3 @@ def test_the_doctor_finds_flower() -> None:
     assert (found.hostname, found.port) == ("bide-flower", port["containerPort"])
     assert out == [("flower", port["containerPort"])]
     assert into == ["worker"]
-
-
-def test_no_base_names_an_image() -> None:
-    """An overlay's name for it would be ignored: kustomize renames what its bases have left as it was."""
-    for folder in (BASE, KEDA, FOLDER / "hooks"):
-        assert "images" not in kustomization(folder)
-
-
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed: `make test-containers` brings it")
-
-
-@needs_kubectl
-def test_kustomize_builds() -> None:
-    """As `kubectl apply -k` would send it: every object, in one namespace, without replicas where KEDA decides."""
-    built = kustomized(KEDA)
-
-    assert {one["metadata"]["namespace"] for one in built} == {"bide"}
-    assert len(built) == len(OBJECTS) + 1  # the settings
-    fixed = {one["metadata"]["name"] for one in built if one["kind"] == "Deployment" and "replicas" in one["spec"]}
-    assert fixed == {"bide-beat", "bide-flower", "bide-metrics", "bide-pages"}
-
-
-@needs_kubectl
-@pytest.mark.parametrize("base", ["base", "keda", "hooks"])
-def test_an_overlay_sets_what_is_its_own(base: str, tmp_path: Path) -> None:
-    """The one that is shipped, over each base: its image, namespace and settings are those of every process."""
-    folder = shutil.copytree(FOLDER, tmp_path / "kubernetes") / "overlay"
-    text = (folder / "kustomization.yaml").read_text()
-    assert "  - ../base #" in text
-    own = {"../base #": f"../{base} #", "registry.example.com/bide": "registry.local:5000/team/bide"}
-    own |= {'newTag: "0.1.0"': "newTag: v7", "namespace: bide": "namespace: pictures"}
-    for old, new in own.items():
-        text = text.replace(old, new)
-    (folder / "kustomization.yaml").write_text(text)
-    (folder / "settings.env").write_text("BIDE_S3__BUCKET=pictures\n")
-    built = kustomized(folder)
-    pods = [one["spec"]["template"]["spec"]["containers"][0] for one in built if one["kind"] == "Deployment"]
-    [settings] = [
-        one["data"]
-        for one in built
-        if one["kind"] == "ConfigMap" and one["metadata"]["name"].startswith("bide-settings")
-    ]
-
-    assert {pod["image"] for pod in pods} == {"registry.local:5000/team/bide:v7"}
-    assert {one["metadata"]["namespace"] for one in built} == {"pictures"}
-    assert settings == {**SETTINGS, "BIDE_S3__BUCKET": "pictures"}
-
-
-@needs_kubectl
-def test_the_commented_role_can_be_taken_as_it_stands(tmp_path: Path) -> None:
-    """The overlay's last lines, without their marks: one account has the role's annotation, the other has none."""
-    folder = shutil.copytree(FOLDER, tmp_path / "kubernetes") / "overlay"
-    head, mark, patches = (folder / "kustomization.yaml").read_text().partition("# patches:\n")
-    assert mark
-    (folder / "kustomization.yaml").write_text(head + re.sub(r"(?m)^# ", "", mark + patches))
-    accounts = {one["metadata"]["name"]: one for one in kustomized(folder) if one["kind"] == "ServiceAccount"}
-
-    [(name, role)] = accounts["bide-store"]["metadata"]["annotations"].items()
-    assert name == "eks.amazonaws.com/role-arn"
-    assert role.startswith("arn:aws:iam::")
-    assert "annotations" not in accounts["bide"]["metadata"]

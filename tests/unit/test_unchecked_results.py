@@ -13,7 +13,7 @@ from bide.providers.base import Media
 from tasks.steps.outcome import Answer, Fail, Suspend
 from tasks.steps.store import BAD_MEDIA_TRIES, store
 from tests.contract.ledger_stage import ACCOUNT, Stage, taken
-from tests.contract.test_media import PNG
+from tests.contract.media_fetch import PNG
 from tests.media import picture
 from tests.unit.command import Command
 from tests.unit.store_hands import Hands

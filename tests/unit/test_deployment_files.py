@@ -121,6 +121,15 @@ def test_every_variable_is_in_the_example_or_has_a_default() -> None:
     assert [variable for variable, how, _ in references if variable not in named or not how] == []
 
 
+def test_the_store_keys_of_the_example_reach_no_container() -> None:
+    """They are those of `bide up`; a container has its own store, and the keys to it in a secret."""
+    assert re.search(r"(?m)^AWS_ACCESS_KEY_ID=.", EXAMPLE)
+    processes = [service["environment"] for service in SERVICES.values() if service.get("env_file") == ".env"]
+
+    assert len(processes) >= len(PROCFILE)
+    assert {(own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"]) for own in processes} == {("", "")}
+
+
 def test_every_bide_variable_is_a_setting() -> None:
     """The processes refuse to start with a variable that they do not know."""
     named = set(re.findall(rf"\b{PREFIX}\w+", TEXT))

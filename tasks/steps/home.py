@@ -183,14 +183,14 @@ def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> tup
 
 def _persistently(ask: Callable[[], T]) -> T:
     """What `ask` returns, at the third try at last; a time that the other side wishes for is a step's to keep."""
-    for left in reversed(range(TRIES_AT_ONCE)):
+    for _ in range(TRIES_AT_ONCE - 1):
         began = time.monotonic()
         try:
             return ask()
         except TryLaterError as error:
-            if not left or error.after_seconds or time.monotonic() - began > SLOW_SECONDS:
+            if error.after_seconds or time.monotonic() - began > SLOW_SECONDS:
                 raise
-    raise AssertionError
+    return ask()
 
 
 def _before(record: Record) -> Iterator[tuple[int, tuple[str, Output, str]]]:

@@ -29,6 +29,7 @@ from bide.polling.backoff import PollPlan
 from bide.providers.cancels import Cancels
 from bide.providers.check import check_params, warnings_of
 from bide.providers.completion import check_handle, completed, with_cause
+from bide.providers.costs import Cost
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
     MAX_HANDLE_BYTES,
@@ -39,8 +40,9 @@ from bide.providers.exchange import (
     Ticket,
     Upload,
 )
+from bide.providers.idempotency import Contract, Idempotency
 from bide.providers.masking import hidden, hiding
-from bide.providers.offering import Catalog, InputForm, Operation
+from bide.providers.offering import Catalog, InputForm, MediaKind, Operation
 from bide.providers.outcomes import (
     MAX_FALLBACKS,
     Canceled,
@@ -74,15 +76,19 @@ __all__ = [
     "Cancels",
     "Catalog",
     "Charged",
+    "Contract",
+    "Cost",
     "Failed",
     "FailureCause",
     "FetchNow",
     "Finished",
+    "Idempotency",
     "InputForm",
     "JobOutcome",
     "Listed",
     "Listing",
     "Media",
+    "MediaKind",
     "Operation",
     "Params",
     "PollOutcome",
@@ -126,8 +132,8 @@ class Provider(ABC):
     results_live_seconds: ClassVar[float] = 24 * 3600.0
     #: For how long a job is looked for that is `Unknown`, be it for replication lag or an edge's mistake [seconds].
     unknown_grace_seconds: ClassVar[float] = 10.0
-    #: Whether a submit is charged for.
-    submit_buys: ClassVar[bool] = True
+    #: The names of its secrets, each a setting of the account.
+    credentials: ClassVar[tuple[str, ...]] = ("api_key",)
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
     #: Operations whose recent jobs the provider can list, for operators who settle unconfirmed submits.
     listed_operations: ClassVar[frozenset[str]] = frozenset()
@@ -154,6 +160,10 @@ class Provider(ABC):
     def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
         """The request for a page of the jobs bought between two moments, of any of `listed_operations`."""
         raise InvalidRequestError(f"{self.name} can't list jobs")
+
+    def media_headers(self, account: Account) -> Mapping[str, str]:
+        """Headers for downloads from the origin of the base URL, such as its key; they go to no other origin."""
+        return {}
 
     # Answers: only 2xx, and whatever `refusal` and `trouble` leave to the body, reach these.
 
@@ -203,6 +213,10 @@ class Provider(ABC):
             allowed = ", ".join(sorted(known.allowed_inputs))
             refusal = f"is not a picture of {operation}; it takes {allowed}"
             raise InvalidRequestError(f"inputs.{min(extra)}: {refusal}", redacted=f"inputs: {len(extra)} {refusal}")
+
+    def lane(self, operation: str, params: Mapping[str, Any]) -> str:
+        """What durations, the breaker and prices depend on within an operation, usually the model; '' for nothing."""
+        return ""
 
     def plan_for(self, operation: str) -> PollPlan:
         return self.operations[operation].poll_plan or self.poll_plan

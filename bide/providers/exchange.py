@@ -55,6 +55,8 @@ class Account:
     hooks: Hooks | None = None
     #: Words by which this provider says that credit is used up, besides those that `credit` knows.
     credit_words: tuple[str, ...] = ()
+    #: The secrets that `Provider.credentials` names besides `api_key`, by name.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def url(self, path: str) -> str:
         """The address of `path` ("/jobs/7", kept exactly) under the base URL, with or without its trailing slash."""
@@ -99,6 +101,9 @@ class Submission:
     operation: str
     params: Mapping[str, Any]
     inputs: Mapping[str, Upload] = field(default_factory=dict)
+    #: Which submit this is, for operations with an `Idempotency`: kept with the intent, and the same when it is sent
+    #: again; a canonical lower-case UUID. '' for other operations.
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
+from bide.providers.idempotency import Idempotency
 
 
 class InputForm(StrEnum):
@@ -15,6 +16,22 @@ class InputForm(StrEnum):
     BASE64 = "base64"  # inside the JSON body, without a data-URI prefix
     FILE = "file"  # as multipart files with a content type
     URL = "url"  # as an address the provider can fetch, presigned where the object is ours
+
+
+class MediaKind(StrEnum):
+    """What an output may be."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    MODEL = "model"  # a body in three dimensions, such as a GLB
+    WEIGHTS = "weights"
+    TEXT = "text"
+    ARCHIVE = "archive"
+
+
+#: What outputs are where an operation does not say.
+PICTURES = frozenset({MediaKind.IMAGE, MediaKind.VIDEO})
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,12 @@ class Operation:
     deadline_seconds: float | None = None
     #: False where success has no file (training): an empty result is then a success.
     has_outputs: bool = True
+    #: What its outputs may be; anything else is refused when it is fetched.
+    kinds: frozenset[MediaKind] = PICTURES
+    #: False for an operation that costs nothing: a submit whose answer is lost is simply sent again.
+    buys: bool = True
+    #: What the provider promises of a submit that is sent again; None where it promises nothing.
+    idempotency: Idempotency | None = None
 
 
 @dataclass(frozen=True)

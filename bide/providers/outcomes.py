@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from bide.contract import Charged, FailureCause, FailureCode
+from bide.providers.costs import Cost
 from bide.providers.progress import Progress
 
 #: How many copies of an output are remembered and tried besides its own address.
@@ -25,6 +26,8 @@ class Submitted:
     estimate_seconds: float | None = None
     #: What later calls need besides the id, such as addresses: any JSON value, at most `MAX_HANDLE_BYTES` of it.
     handle: Any = field(default=None, repr=False)
+    #: What it costs, where the provider says so at once.
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Finished:
     outputs: tuple[Media, ...]
     #: As of `Submitted`.
     handle: Any = field(default=None, repr=False)
+    #: What it cost, where the provider says so.
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ class Running:
     progress: Progress | None = None
     #: When the provider wants to be asked again, at the earliest [seconds]; a Retry-After is taken without it.
     after_seconds: float | None = None
+    #: What it costs, where the provider says so.
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,13 @@ class FetchNow:
 
 @dataclass(frozen=True)
 class Succeeded:
+    """Over, with outputs."""
+
     outputs: tuple[Media, ...]
+    #: What is missing of what was asked for, in words for people; '' where nothing is.
+    partial: str = ""
+    #: What it cost, where the provider says so.
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +135,8 @@ class Failed:
     reason: str
     cause: FailureCause | None = None
     charged: Charged | None = None
+    #: What it cost all the same, where the provider says so.
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)

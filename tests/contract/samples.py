@@ -70,6 +70,10 @@ def described(ask: Callable[[], Any]) -> dict[str, Any]:
     fields = {"is": type(outcome).__name__, **asdict(outcome)}
     if "outputs" in fields:
         fields["outputs"] = [_described_media(media) for media in outcome.outputs]
+    if cost := fields.pop("cost", None):
+        fields["cost"] = f"{cost['amount']} {cost['unit']}"
+    if not fields.get("partial"):
+        fields.pop("partial", None)
     return fields
 
 

@@ -193,7 +193,7 @@ class TestPhotoGPT(ProviderContract):
         """A list of recent jobs helps a person, it is no match; the same holds for the GET that buys."""
         for operation in self.submissions:
             assert self.submitted(operation, Answer(500, {}, b""))["raises"] == "SubmissionUnknownError"
-        assert self.adapter.submit_buys
+        assert all(operation.buys for operation in self.adapter.operations.values())
 
     def test_lists_recent_jobs_by_time(self) -> None:
         """A page of them between two moments, with what helps a person to recognise one; a NOK is no list."""

@@ -83,7 +83,11 @@ def open_storage() -> Storage:
     """The bucket, by the same client and settings as bide's."""
     env = os.environ
     options = StorageOptions(
-        BUCKET, env["BIDE_S3__ENDPOINT_URL"], region=env["BIDE_S3__REGION"], max_connections=2 * STEPS_AT_ONCE
+        BUCKET,
+        env["BIDE_S3__ENDPOINT_URL"],
+        region=env["BIDE_S3__REGION"],
+        max_connections=2 * STEPS_AT_ONCE,
+        puts="obstore",
     )
     return Storage(options)
 

@@ -1,4 +1,4 @@
-"""Object storage: puts, gets and presigned addresses in S3-compatible stores, through boto3."""
+"""Object storage: puts, gets and presigned addresses in S3-compatible stores, through boto3, small puts by obstore."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import IO, TYPE_CHECKING, Any, TypedDict, cast
 from urllib.parse import quote
 
 from bide import __version__, storage_digests
 from bide.crashpoints import reached
 from bide.errors import ConfigurationError, InvalidRequestError, StorageError
-from bide.storage_digests import Checksum
 from bide.storage_errors import as_storage_error, boto_errors, http_status
+from bide.storage_options import StorageOptions
+from bide.storage_puts import LeanPuts, lean_puts
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+__all__ = ["MAX_METADATA_BYTES", "PART_BYTES", "Storage", "StorageOptions", "header_safe", "parse_uri"]
 
 #: Up to here an object goes up in one request, a larger one in parts of this size [bytes].
 PART_BYTES = 8 * 1024 * 1024
@@ -36,25 +39,11 @@ MAX_METADATA_BYTES = 2 * 1024
 _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 
 
-@dataclass(frozen=True)
-class StorageOptions:
-    """The options of a store; `endpoint_url` None: AWS. Access keys come by boto3's own chain and are not held here."""
+class About(TypedDict):
+    """What is said of an object when it is put, as boto3 names it."""
 
-    bucket: str
-    endpoint_url: str | None = None
-    _: KW_ONLY
-    #: The address at which others, such as providers, reach the store; None: `endpoint_url`.
-    public_endpoint_url: str | None = None
-    region: str | None = None
-    #: None: "path" where an endpoint is set, as most stores that are not AWS want it, else "auto".
-    addressing_style: Literal["auto", "path", "virtual"] | None = None
-    connect_timeout_seconds: float = 5.0
-    read_timeout_seconds: float = 60.0
-    #: Tries of one request, the first one included.
-    max_attempts: int = 4
-    max_connections: int = 64
-    #: The digest that goes with each object and each part; some stores refuse `x-amz-checksum-sha256`.
-    checksum: Checksum = "sha256"
+    ContentType: str
+    Metadata: dict[str, str]
 
 
 class Storage:
@@ -64,6 +53,7 @@ class Storage:
         self.options = options
         self._lock = threading.Lock()
         self._client: S3Client | None = None
+        self._lean: LeanPuts | None = None
 
     def uri(self, key: str) -> str:
         return f"s3://{self.options.bucket}/{key}"
@@ -86,7 +76,7 @@ class Storage:
         """
         file = BytesIO(content) if isinstance(content, bytes) else content
         size = file.seek(0, 2)
-        about = {"ContentType": content_type, "Metadata": header_safe(metadata or {})}
+        about: About = {"ContentType": content_type, "Metadata": header_safe(metadata or {})}
         with as_storage_error(self.options.bucket, key):
             if size > PART_BYTES if in_parts is None else in_parts:
                 return self._put_in_parts(key, file, size, about)
@@ -133,7 +123,7 @@ class Storage:
     def renew(self) -> None:
         """Have the next call look for the access keys anew: boto3 reads most of them once."""
         with self._lock:
-            self._client = None
+            self._client = self._lean = None
             self.__dict__.pop("_public_client", None)
 
     def check(self) -> None:
@@ -153,7 +143,9 @@ class Storage:
             return self._client
         with self._lock:
             if self._client is None:
-                self._client = _connect(self.options)
+                client = _connect(self.options)
+                self._lean = lean_puts(self.options, client)
+                self._client = client
             return self._client
 
     @cached_property
@@ -162,15 +154,20 @@ class Storage:
         public = self.options.public_endpoint_url
         return _connect(replace(self.options, endpoint_url=public)) if public else self.client
 
-    def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: Mapping[str, Any]) -> str:
+    def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: About) -> str:
         file.seek(0)
         body = file.read()
-        digest = storage_digests.of_body(self.options.checksum, body, sha256=sha256)
+        client, lean = self.client, self._lean
         reached("half_uploaded")
-        stored = self.client.put_object(Bucket=self.options.bucket, Key=key, Body=body, **digest, **about)  # type: ignore[arg-type]  # the stubs want each argument by name
+        if lean:
+            version = lean.put(key, body, content_type=about["ContentType"], metadata=about["Metadata"])
+            if version is not None:
+                return version
+        digest: dict[str, Any] = storage_digests.of_body(self.options.checksum, body, sha256=sha256)
+        stored = client.put_object(Bucket=self.options.bucket, Key=key, Body=body, **digest, **about)
         return stored.get("VersionId", "")
 
-    def _put_in_parts(self, key: str, file: IO[bytes], size: int, about: Mapping[str, Any]) -> str:
+    def _put_in_parts(self, key: str, file: IO[bytes], size: int, about: About) -> str:
         """Upload part by part, so that memory holds one; a failed upload is aborted, since its parts cost money."""
         where: dict[str, Any] = {"Bucket": self.options.bucket, "Key": key}
         upload = self.client.create_multipart_upload(

@@ -98,6 +98,7 @@ HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
 Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(_listed)]
 Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
+Puts = Annotated[Literal["obstore", "boto3"], BeforeValidator(_lower)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -110,6 +111,7 @@ class S3Settings(Section):
     )
     public_endpoint_url: WebUrl | None = Field(None, description="the address under which others reach the store")
     checksum: Checksum = Field("sha256", description="sha256, md5 or none; `bide doctor` finds the one the store takes")
+    puts: Puts = Field("obstore", description="the library that puts small objects, obstore or boto3")
 
 
 class MediaSettings(Section):

@@ -20,6 +20,7 @@ def storage_options(settings: Settings) -> StorageOptions:
         region=settings.s3.region,
         addressing_style=settings.s3.addressing_style,
         checksum=settings.s3.checksum,
+        puts=settings.s3.puts,
         connect_timeout_seconds=settings.timing.connect_timeout_seconds,
         read_timeout_seconds=settings.timing.read_timeout_seconds,
         max_connections=2 * settings.worker.concurrency,
@@ -27,7 +28,7 @@ def storage_options(settings: Settings) -> StorageOptions:
 
 
 def probe_options(settings: Settings) -> StorageOptions:
-    """The same store for a test, which is to end soon."""
+    """The same store for a test, which is to end soon; boto3 says what the store refuses."""
     options = storage_options(settings)
     read_seconds = min(PROBE_READ_SECONDS, options.read_timeout_seconds)
-    return replace(options, read_timeout_seconds=read_seconds, max_attempts=2, max_connections=2)
+    return replace(options, read_timeout_seconds=read_seconds, max_attempts=2, max_connections=2, puts="boto3")

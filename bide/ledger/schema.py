@@ -146,7 +146,12 @@ FIELDS = (
     ),
     Field("fetching", "count", "polls whose result was there and could not be fetched", "polled"),
     Field("progress", "json", "how far the provider says that the job is; written where it changes", "polled"),
-    Field("cancel", "text", "why its provider is to stop it, and what the provider made of that", "cancel polled"),
+    Field(
+        "cancel",
+        "text",
+        "why its provider is to stop it, and what the provider made of that",
+        "cancel polled submitted attach " + _GOING_ON,
+    ),
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
     Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),
     # The result
@@ -203,8 +208,8 @@ TRANSITIONS = (
         "submitting", "queued", "refused conclude sweep", "surely not accepted, or the request allows a second purchase"
     ),
     Transition("submitting", "failed", "conclude", "the provider refused"),
-    Transition("submitting", "unconfirmed", "conclude sweep", "the submit may have been accepted"),
-    Transition("submitting", "canceled", "cancel", "a cancel"),
+    Transition("submitting", "unconfirmed", "conclude sweep refused", "this submit or an earlier one may be accepted"),
+    Transition("submitting", "canceled", "cancel refused", "a cancel; where the provider can stop jobs, once it refused"),
     Transition("running", "storing", "polled", "the provider reports the result"),
     Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),
     Transition("running", "unconfirmed", "polled", "the provider does not know the id that an operator attached"),
@@ -220,7 +225,7 @@ TRANSITIONS = (
     Transition(
         "unconfirmed", "failed", "give_up conclude refused", "it turns out to be refused, or an operator gives it up"
     ),
-    Transition("unconfirmed", "canceled", "cancel", "a cancel"),
+    Transition("unconfirmed", "canceled", "cancel refused", "a cancel; a canceled submit turns out to be refused"),
     Transition("following", "canceled", "cancel", "this caller cancels; the job goes on for the others"),
     Transition("succeeded", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
     Transition("failed", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),

@@ -76,9 +76,12 @@ class SubmitScripts:
         """Record a refusal that is worth another try: the job is back in line while the account's breaker is open.
 
         A late answer of an attempt that was given up as unconfirmed counts too. A job whose caller knows that has
-        failed then, since the caller may have ordered anew: the hint that this returns brings it the failure.
+        failed then, since the caller may have ordered anew: the hint that this returns brings it the failure. A job
+        that was canceled meanwhile ends as canceled.
         """
         message = f"the provider did not accept it, as its late answer says: {reason}"
+        canceled = f"canceled on request, while it was submitted; the provider did not accept it: {reason}"
+        canceled_error = error_of(record.account, FailureCode.CANCELED, canceled, job_id=record.job_id)
         script = scripts.job.Refused(
             id=record.job_id,
             token=token,
@@ -87,6 +90,8 @@ class SubmitScripts:
             longest_block_seconds=max(self._executor.timing.longest_block_seconds, min(after_seconds or 0, 300)),
             attempt=str(attempt),
             error=error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
+            canceled_error=canceled_error,
+            unconfirmed_error=bought_before(canceled_error),
         )
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()

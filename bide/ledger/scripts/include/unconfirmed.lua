@@ -10,9 +10,17 @@ local function settled_by(id, what, by)
   set(id, 'settled', (before and before .. '\n' or '') .. stamp(now) .. ' ' .. what .. ' by ' .. by)
 end
 
+-- The job was canceled while its submit was under way: it is not bought any more, and stopped where it turns out to be bought.
+local function is_canceled(id) return string.find(get(id, 'cancel') or '', '^canceled') end
+
+-- Another purchase is the job's from now on: what the provider made of a cancel concerned the one before.
+local function ask_to_stop_anew(id)
+  if is_canceled(id) then set(id, 'cancel', 'canceled') else clear(id, 'cancel') end
+end
+
 -- The job is submitted once more where its request allows it, and never twice more.
 local function submit_again(id)
-  if get(id, 'resubmit') ~= '1' or get(id, 'again') then return false end
+  if get(id, 'resubmit') ~= '1' or get(id, 'again') or is_canceled(id) then return false end
   line_up(id)
   set(id, 'again', 1, 'doubt', get(id, 'submits'), 'note', 'may have been accepted; submitted again as its request allows')
   return true
@@ -78,6 +86,7 @@ local function poll_known_purchase(id)
   set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
   if others ~= '' then set(id, 'other_pid', others) end
   bought_with(id, unpack(cjson.decode(get(id, 'other_with') or '{}')[pid] or { '', '', '' }))
+  ask_to_stop_anew(id)
   extend_deadline(id)
   return true
 end

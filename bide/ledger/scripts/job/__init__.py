@@ -67,6 +67,8 @@ class Refused(Script):
     attempt: str
     error: str
     hint_seconds: float = BOUND
+    canceled_error: str = ""
+    unconfirmed_error: str = ""
 
 
 class Conclude(Script):

@@ -5,6 +5,7 @@ from bide.client.outputs import PresignedOutput, PresignedResult, Uploads, objec
 from bide.client.requests import UPLOAD_ABOVE_BYTES, Options, Request
 from bide.client.status import Status
 from bide.client.sync import Client
+from bide.providers.progress import Progress
 
 __all__ = [
     "UPLOAD_ABOVE_BYTES",
@@ -13,6 +14,7 @@ __all__ = [
     "Options",
     "PresignedOutput",
     "PresignedResult",
+    "Progress",
     "Request",
     "Status",
     "Uploads",

@@ -209,7 +209,7 @@ TRANSITIONS = (
     ),
     Transition("submitting", "failed", "conclude", "the provider refused"),
     Transition("submitting", "unconfirmed", "conclude sweep refused", "this submit or an earlier one may be accepted"),
-    Transition("submitting", "canceled", "cancel refused", "a cancel; where the provider can stop jobs, once it refused"),
+    Transition("submitting", "canceled", "cancel refused", "a cancel; a submit that was canceled is refused"),
     Transition("running", "storing", "polled", "the provider reports the result"),
     Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),
     Transition("running", "unconfirmed", "polled", "the provider does not know the id that an operator attached"),

@@ -80,7 +80,7 @@ def test_while_it_is_submitted(atelier: Atelier) -> None:
     """The job goes on until the provider has answered, and says so; then its first poll comes at once and stops it."""
     atelier.reply("POST", WORKS, ACCEPTED)
     atelier.reply("PUT", CANCEL, {"canceled": "stopped"})
-    words = []
+    words: list[tuple[str, str]] = []
 
     def cancel() -> None:
         if atelier.purchases() and not words:
@@ -121,7 +121,10 @@ def test_a_submit_that_answers_with_the_result(atelier: Atelier) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [lambda world: world.reply("POST", WORKS, {}, status=429), lambda world: world.fail("POST", WORKS, NotSentError("no connection"))],
+    [
+        lambda world: world.reply("POST", WORKS, {}, status=429),
+        lambda world: world.fail("POST", WORKS, NotSentError("no connection")),
+    ],
     ids=["429", "not sent"],
 )
 def test_a_submit_that_is_not_accepted_is_not_repeated(atelier: Atelier, answer: Callable[[Atelier], None]) -> None:
@@ -169,7 +172,9 @@ def test_a_submit_that_may_have_been_accepted(atelier: Atelier, killed: bool, on
     """Unconfirmed, and bought no second time, though its request would allow it."""
     lost(atelier, killed=killed, on_unknown=on_unknown)
     assert state(atelier) == "unconfirmed"
-    assert "canceled: the provider is asked to stop it once its id there is known" in status_of(atelier.record(), "a").note
+    assert (
+        "canceled: the provider is asked to stop it once its id there is known" in status_of(atelier.record(), "a").note
+    )
     with pytest.raises(InvalidRequestError, match="job a was canceled, so it is not bought again"):
         atelier.ledger.unconfirmed.resubmit(ACCOUNT, "a")
     atelier.sweep(seconds=300)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -56,7 +55,7 @@ class Run(World):
 
 
 @pytest.fixture
-def run(atelier: Atelier) -> Iterator[Run]:
+def run(atelier: Atelier) -> Run:
     """The run before its first purchase."""
     return Run(atelier)
 

@@ -46,7 +46,7 @@ class UnconfirmedScripts:
         done, round_ = self._executor.run(account, script)
         if int(done) < 0:
             raise InvalidRequestError(
-                f"job {job_id} was canceled, so it is not bought again: attach its id if it was accepted, else give it up"
+                f"job {job_id} was canceled, so it is not bought again: attach its id there, or give it up"
             )
         return bool(done), Messages(round=round_of(account, round_))
 

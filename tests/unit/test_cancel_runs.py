@@ -1,4 +1,4 @@
-"""A canceled run has its rows under way stopped at a provider that can stop jobs; what is made all the same comes home."""
+"""A canceled run has its rows under way stopped where the provider can; what is made all the same comes home."""
 
 from __future__ import annotations
 

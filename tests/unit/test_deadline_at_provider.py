@@ -1,4 +1,4 @@
-"""An overdue job is canceled at its provider: whatever that makes of it, for a bounded time, and a late success is stored."""
+"""An overdue job is canceled at its provider, for a bounded time, whatever comes of it; a late success is stored."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def test_an_overdue_job_is_waited_for_as_long_again(atelier: Atelier, made: str)
     atelier.poll(after_seconds=301)
     overdue_at = atelier.clock.now
     while state(atelier) == "running":
-        atelier.poll(after_seconds=15)
+        atelier.poll(after_seconds=30)
     assert atelier.record().failure.code is FailureCode.DEADLINE
-    assert 290 <= atelier.clock.now - overdue_at <= 345
+    assert 290 <= atelier.clock.now - overdue_at <= 365
     calls = len(atelier.calls)
     atelier.poll(after_seconds=60)
     assert len(atelier.calls) == calls
@@ -111,9 +111,9 @@ def test_a_job_that_is_canceled_just_before_its_deadline(atelier: Atelier, made:
     atelier.poll(after_seconds=0)
     canceled_at = atelier.clock.now
     while state(atelier) == "running":
-        atelier.poll(after_seconds=15)
+        atelier.poll(after_seconds=30)
     assert (state(atelier), atelier.record().failure.code) == ("canceled", FailureCode.CANCELED)
-    assert 290 <= atelier.clock.now - canceled_at <= 345
+    assert 290 <= atelier.clock.now - canceled_at <= 365
 
 
 def test_a_cancel_that_no_poller_took_before_the_deadline(atelier: Atelier) -> None:

@@ -14,8 +14,8 @@ from bide.polling.backoff import Backoff
 from bide.providers.progress import Progress
 from bide.redis_errors import is_away
 
-#: Time between two looks at a job: it grows while nothing changes, so that an idle follower looks every two seconds.
-LOOKS = Backoff(first_seconds=0.5, factor=1.5, cap_seconds=2.0)
+#: Time between two looks at a job: it grows while nothing changes, so that one of an idle job is two seconds.
+LOOKS = Backoff(first_seconds=0.25, factor=2.0, cap_seconds=2.0)
 
 #: What a look reads of a record.
 FIELDS = ("state", "progress")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Self, Unpack, overload
@@ -100,17 +99,19 @@ class AsyncClient:
     ) -> AsyncIterator[JobEvent]:
         """Follow a job, like `Client.follow`, by `async for`; thousands may be followed over one connection."""
         loop = asyncio.get_running_loop()
-        until = math.inf if timeout_seconds is None else loop.time() + timeout_seconds
+        until = None if timeout_seconds is None else loop.time() + timeout_seconds
         followed = Followed(job_id, unknown_seconds=unknown_seconds)
         while True:
-            for event in await self._events(followed):
+            try:
+                async with asyncio.timeout_at(until):
+                    events = await self._events(followed)
+            except TimeoutError:
+                raise await asyncio.to_thread(self._client._timed_out, job_id, timeout_seconds) from None
+            for event in events:
                 yield event
             if followed.over:
                 return
-            left = until - loop.time()
-            if left <= 0:
-                raise await asyncio.to_thread(self._client._timed_out, job_id, timeout_seconds)
-            await self._looks.pause(min(followed.pause_seconds, left))
+            await self._looks.pause(followed.pause_seconds, until=until)
 
     async def _events(self, followed: Followed) -> list[JobEvent]:
         """One look at a followed job; a thread is taken only to find its record, and to read its end."""

@@ -38,10 +38,11 @@ class SharedLooks:
         found: Look | None = await future
         return found
 
-    async def pause(self, seconds: float) -> None:
-        """Wait until the next look; closing ends the wait."""
+    async def pause(self, seconds: float, *, until: float | None = None) -> None:
+        """Wait for the next look, no longer than `until` by the loop's clock; closing ends the wait."""
+        at = asyncio.get_running_loop().time() + seconds
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(at if until is None else min(at, until)):
                 await self._closing.wait()
 
     async def close(self) -> None:

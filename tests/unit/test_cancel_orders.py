@@ -14,7 +14,8 @@ from bide.client.status import status_of
 from bide.contract import FailureCode, GenerateRequest, JobState
 from bide.errors import InvalidRequestError, NotSentError, SubmissionUnknownError
 from bide.ledger import Verb
-from bide.ledger.timeline import money
+from bide.ledger.snapshot import take_snapshot
+from bide.ledger.timeline import money, why
 from tasks.steps.outcome import Fail, Ignore, Suspend
 from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, CANCEL, STATUS, Atelier, Killed, atelier
 
@@ -80,16 +81,18 @@ def test_while_it_is_submitted(atelier: Atelier) -> None:
     """The job goes on until the provider has answered, and says so; then its first poll comes at once and stops it."""
     atelier.reply("POST", WORKS, ACCEPTED)
     atelier.reply("PUT", CANCEL, {"canceled": "stopped"})
-    words: list[tuple[str, str]] = []
+    words: list[tuple[str, str, str]] = []
 
     def cancel() -> None:
         if atelier.purchases() and not words:
             atelier.canceler.cancel("a")
-            words.append((state(atelier), status_of(atelier.record(), "a").note))
+            explained = why(take_snapshot(atelier.ledger, atelier.record()))[-1]
+            words.append((state(atelier), status_of(atelier.record(), "a").note, explained))
 
     atelier.meanwhile = cancel
     assert isinstance(atelier.submit(), Suspend)
-    assert words == [("submitting", "canceled: the provider is asked to stop it once it has answered the submit")]
+    note = "canceled: the provider is asked to stop it once it has answered the submit"
+    assert words == [("submitting", note, note)]
     assert (state(atelier), atelier.record().text("pid")) == ("running", "7")
     atelier.poll(after_seconds=0)
     assert (state(atelier), asked(atelier), atelier.purchases()) == ("canceled", ["PUT"], 1)

@@ -146,7 +146,10 @@ class Client:
             time.sleep(min(followed.pause_seconds, left))
 
     def cancel(self, job_id: str) -> None:
-        """Have a job canceled; what a provider has accepted stands and is charged."""
+        """Have a job canceled, also at a provider that can stop jobs; what that has accepted is charged.
+
+        A result that it makes all the same is stored, and ends the job well.
+        """
         self._post.cancel(job_id)
 
     def close(self) -> None:

@@ -149,10 +149,12 @@ class JobScripts:
     def cancel(self, account: AccountName, job_id: str, *, at_provider: bool = False) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller.
 
-        `at_provider`: a running job goes on until its provider, which can stop it, has reported its end.
+        `at_provider`: a job that its provider has, or may have, goes on until that has stopped it, or reported its end.
         """
         error = error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
-        script = scripts.job.Cancel(id=job_id, error=error, at_provider=at_provider)
+        script = scripts.job.Cancel(
+            id=job_id, error=error, at_provider=at_provider, unconfirmed_error=bought_before(error)
+        )
         state, *rest = self._executor.run(account, script)
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
 

@@ -199,7 +199,9 @@ TRANSITIONS = (
     Transition("queued", "running", "submitted conclude refused sweep", "an earlier submit turns out to be accepted"),
     Transition("queued", "storing", "submitted", "an earlier submit turns out to have made the result"),
     Transition("queued", "failed", "conclude sweep", "the request can't be served, or its deadline passed"),
-    Transition("queued", "unconfirmed", "conclude sweep", "it failed, and an earlier submit may have been accepted"),
+    Transition(
+        "queued", "unconfirmed", "conclude sweep cancel", "it is over, and an earlier submit may have been accepted"
+    ),
     Transition("queued", "canceled", "cancel", "a cancel"),
     Transition("queued", "", "bulk/recall", "a row is taken back by its paused or canceled run"),
     Transition("submitting", "running", "submitted conclude refused sweep", "the provider accepted"),

@@ -174,6 +174,7 @@ LOST = pytest.mark.parametrize("killed", [False, True], ids=["lost", "killed"])
 def test_a_submit_that_may_have_been_accepted(atelier: Atelier, killed: bool, on_unknown: str) -> None:
     """Unconfirmed, and bought no second time, though its request would allow it."""
     lost(atelier, killed=killed, on_unknown=on_unknown)
+    atelier.canceler.cancel("a")  # its message comes twice
     assert state(atelier) == "unconfirmed"
     assert (
         "canceled: the provider is asked to stop it once its id there is known" in status_of(atelier.record(), "a").note
@@ -240,8 +241,23 @@ def test_after_a_first_submit_in_doubt(atelier: Atelier) -> None:
     assert "an earlier submit of it may have been accepted" in atelier.record().failure.message
 
 
+def test_while_it_waits_for_a_second_submit(atelier: Atelier) -> None:
+    """The first one may have been accepted: no second is made, and what is found of the first is stopped."""
+    atelier.fail("POST", WORKS, SubmissionUnknownError("no answer"))
+    atelier.submit(on_unknown="resubmit")
+    for _ in range(3):  # Flower's revoke reaches every worker
+        atelier.canceler.cancel("a")
+    atelier.sweep(seconds=300)
+    assert (state(atelier), atelier.purchases()) == ("unconfirmed", 1)
+    assert "an earlier submit of it may have been accepted" in atelier.record().failure.message
+    atelier.reply("PUT", f"{WORKS}/7/cancel", {"canceled": "stopped"})
+    atelier.ledger.unconfirmed.attach(ACCOUNT, "a", "7")
+    atelier.poll(after_seconds=0)
+    assert state(atelier) == "canceled"
+
+
 def test_a_canceled_unconfirmed_job_is_over(atelier: Atelier) -> None:
-    """A second cancel is a person's last word; an answer that comes still has the provider asked to stop it."""
+    """Of which its caller knew that it is; an answer that comes still has the provider asked to stop it."""
     atelier.reply("POST", WORKS, ACCEPTED)
     atelier.reply("PUT", CANCEL, {"canceled": "requested"})
 

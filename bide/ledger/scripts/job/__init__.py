@@ -113,6 +113,7 @@ class Cancel(Script):
     hint_seconds: float = BOUND
     retention_seconds: float = BOUND
     at_provider: bool = False
+    unconfirmed_error: str = ""
 
 
 class Resubmit(Script):

@@ -11,7 +11,7 @@ from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.records import AccountName, Concluded, Messages, Record, Step, Verb
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
-from bide.ledger.submits import bought_before
+from bide.ledger.submits import bought_before, canceled_meanwhile
 
 #: Job deadlines when neither the caller nor the settings give one [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
@@ -103,7 +103,8 @@ class JobScripts:
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
         `attempt`: the submit that was refused, where one was. That counts also where its lease was lost meanwhile. It
-        leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted. `note`: what
+        leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted, and ends it as
+        canceled (`CANCELED`) where it was canceled during this one. `note`: what
         people need to know of this end. `outputs`: the addresses of a result that was refused, so that it can be found.
         """
         key, value = ("result", result) if result else ("error", error)
@@ -115,6 +116,7 @@ class JobScripts:
             value=value,
             attempt=str(attempt or ""),
             unconfirmed_error=bought_before(error) if state is JobState.FAILED else "",
+            canceled_error=canceled_meanwhile(error) if state is JobState.FAILED else "",
             note=note,
             outputs=outputs,
         )

@@ -211,7 +211,7 @@ TRANSITIONS = (
     ),
     Transition("submitting", "failed", "conclude", "the provider refused"),
     Transition("submitting", "unconfirmed", "conclude sweep refused", "this submit or an earlier one may be accepted"),
-    Transition("submitting", "canceled", "cancel refused", "a cancel; a submit that was canceled is refused"),
+    Transition("submitting", "canceled", "cancel refused conclude", "a cancel; a canceled submit is refused"),
     Transition("running", "storing", "polled", "the provider reports the result"),
     Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),
     Transition("running", "unconfirmed", "polled", "the provider does not know the id that an operator attached"),
@@ -227,7 +227,9 @@ TRANSITIONS = (
     Transition(
         "unconfirmed", "failed", "give_up conclude refused", "it turns out to be refused, or an operator gives it up"
     ),
-    Transition("unconfirmed", "canceled", "cancel refused", "a cancel; a canceled submit turns out to be refused"),
+    Transition(
+        "unconfirmed", "canceled", "cancel refused conclude", "a cancel; a canceled submit turns out to be refused"
+    ),
     Transition("following", "canceled", "cancel", "this caller cancels; the job goes on for the others"),
     Transition("succeeded", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
     Transition("failed", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),

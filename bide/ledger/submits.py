@@ -80,8 +80,10 @@ class SubmitScripts:
         that was canceled meanwhile ends as canceled.
         """
         message = f"the provider did not accept it, as its late answer says: {reason}"
-        canceled = f"canceled on request, while it was submitted; the provider did not accept it: {reason}"
-        canceled_error = error_of(record.account, FailureCode.CANCELED, canceled, job_id=record.job_id)
+        refusal = f"the provider did not accept it: {reason}"
+        canceled_error = canceled_meanwhile(
+            error_of(record.account, FailureCode.REJECTED, refusal, job_id=record.job_id)
+        )
         script = scripts.job.Refused(
             id=record.job_id,
             token=token,
@@ -95,6 +97,15 @@ class SubmitScripts:
         )
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
+
+
+def canceled_meanwhile(error: str) -> str:
+    """The failure of a submit, reworded for a job that was canceled while the submit was under way."""
+    if not error:
+        return error
+    failure = Failure.model_validate_json(error)
+    message = f"canceled on request, while it was submitted; {failure.message}"[:1000]
+    return failure.model_copy(update={"code": FailureCode.CANCELED, "message": message}).model_dump_json()
 
 
 def bought_before(error: str) -> str:

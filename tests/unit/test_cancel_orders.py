@@ -145,13 +145,15 @@ def test_a_submit_that_is_not_accepted_is_not_repeated(atelier: Atelier, answer:
     assert atelier.purchases() == 1
 
 
-def test_a_submit_that_is_refused_has_failed(atelier: Atelier) -> None:
-    """For the provider's reason, which its caller wants to know."""
+def test_a_submit_that_is_refused_is_canceled(atelier: Atelier) -> None:
+    """As its caller wanted; the provider's reason stands in the message, for record and caller alike."""
     cancels_once(atelier)
     atelier.reply("POST", WORKS, {"message": "no foxes"}, status=422)
     outcome = atelier.submit()
     assert isinstance(outcome, Fail)
-    assert (state(atelier), outcome.failure.code) == ("failed", FailureCode.REJECTED)
+    assert (state(atelier), outcome.failure.code) == ("canceled", FailureCode.CANCELED)
+    assert outcome.failure == atelier.record().failure
+    assert outcome.failure.message == "canceled on request, while it was submitted; HTTP 422: no foxes"
 
 
 def lost(world: Atelier, *, killed: bool, **request: Any) -> None:
@@ -269,74 +271,3 @@ def test_a_canceled_unconfirmed_job_is_over(atelier: Atelier) -> None:
     atelier.meanwhile = slow
     atelier.submit()
     assert (state(atelier), atelier.record().text("pid"), asked(atelier)) == ("canceled", "7", ["PUT"])
-
-
-# At the provider
-
-
-@pytest.mark.parametrize("kills", [1, 2])
-def test_a_poller_that_dies_after_the_cancel(atelier: Atelier, kills: int) -> None:
-    """The cancel is sent again."""
-    atelier.reply("POST", WORKS, ACCEPTED)
-    atelier.reply("PUT", CANCEL, {"canceled": "stopped"})
-    atelier.submit()
-    atelier.canceler.cancel("a")
-    for _ in range(kills):
-        atelier.poll(after_seconds=15, dies=True)
-    atelier.poll(after_seconds=15)
-    assert (state(atelier), asked(atelier)) == ("canceled", ["PUT"] * (kills + 1))
-
-
-def test_while_a_poll_finds_the_result(atelier: Atelier) -> None:
-    """It is stored."""
-    atelier.reply("POST", WORKS, ACCEPTED)
-    atelier.reply("GET", STATUS, DONE)
-    atelier.submit()
-    cancels_once(atelier, at=STATUS)
-    atelier.poll()
-    assert (state(atelier), asked(atelier), store(atelier)) == ("storing", ["GET"], "succeeded")
-
-
-@pytest.mark.parametrize("killed", [False, True])
-def test_while_its_result_is_stored(atelier: Atelier, killed: bool) -> None:
-    """It is made and paid for: its caller gets it, also by another worker."""
-    atelier.reply("POST", WORKS, ACCEPTED)
-    atelier.reply("GET", STATUS, DONE)
-    atelier.submit()
-    atelier.poll()
-    if killed:
-        atelier.ledger.jobs.step("a", ACCOUNT, token="t-dies")
-    assert atelier.canceler.cancel("a")
-    assert state(atelier) == "storing"
-    if killed:
-        atelier.sweep()
-    assert "that is paid for, and stored" in status_of(atelier.record(), "a").note
-    assert (store(atelier), asked(atelier)) == ("succeeded", ["GET"])
-
-
-def test_after_its_end(atelier: Atelier) -> None:
-    """Nothing changes."""
-    atelier.reply("POST", WORKS, ACCEPTED)
-    atelier.reply("GET", STATUS, DONE)
-    atelier.submit()
-    atelier.poll()
-    store(atelier)
-    before = atelier.record().fields
-    atelier.canceler.cancel("a")
-    assert atelier.record().fields == before
-
-
-def test_another_purchase_is_asked_to_stop_anew(atelier: Atelier) -> None:
-    """The id that an operator attached is not known there; what was said of it does not count for the next one."""
-    lost(atelier, killed=False)
-    atelier.reply("PUT", f"{WORKS}/6/cancel", {"canceled": "requested"})
-    atelier.reply("GET", f"{WORKS}/6", {}, status=404)
-    atelier.ledger.unconfirmed.attach(ACCOUNT, "a", "6")
-    for _ in range(9):
-        if state(atelier) == "running":
-            atelier.poll()
-    assert (state(atelier), atelier.record().text("cancel")) == ("unconfirmed", "canceled")
-    atelier.reply("PUT", f"{WORKS}/7/cancel", {"canceled": "stopped"})
-    atelier.ledger.unconfirmed.attach(ACCOUNT, "a", "7")
-    atelier.poll(after_seconds=0)
-    assert state(atelier) == "canceled"

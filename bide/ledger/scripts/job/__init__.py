@@ -83,6 +83,7 @@ class Conclude(Script):
     unconfirmed_error: str
     note: str
     outputs: str
+    canceled_error: str = ""
 
 
 class Postpone(Script):

@@ -108,7 +108,7 @@ class Job:
     orders: list[Rule] = field(default_factory=list)
     polls: int = 0
     empty_looks: int = 0
-    turns_back: int = 0
+    looks_at_work: int = 0
 
     def observe(self, now: float) -> Phase:
         """What a poll shows; counts the polls."""
@@ -116,9 +116,9 @@ class Job:
         if self.polls <= float(self.fates.get("not_found_first", 0)):
             return Phase.MISSING
         phase = self.glance(now)
-        if phase is Phase.RUNNING and self.turns_back < float(self.fates.get("back_to_queue", 0)):
-            self.turns_back += 1
-            return Phase.QUEUED
+        if phase is Phase.RUNNING and "back_to_queue" in self.fates:
+            self.looks_at_work += 1
+            return Phase.QUEUED if 1 < self.looks_at_work <= 1 + float(self.fates["back_to_queue"]) else phase
         return Phase.EMPTY if phase is Phase.DONE and self.is_empty_yet() else phase
 
     def is_empty_yet(self) -> bool:

@@ -198,8 +198,9 @@ def _logs(job: Job, phase: Phase) -> str:
     """A progress bar behind words that quote the prompt."""
     if phase is Phase.QUEUED:
         return ""
-    percent = 100 if phase is Phase.DONE else min(99, max(1, round(100 * (time.time() - job.accepted_at))))
-    return f"prompt: {job.reference}\n  0%|          | 0/50\r{percent:3}%|####      | {percent // 2}/50 [00:01<00:01]\n"
+    share = (time.time() - job.accepted_at) / max(job.latency_seconds, 0.001)
+    percent = 100 if phase is Phase.DONE else min(99, max(1, round(100 * share)))
+    return f"prompt: {job.reference}\n  0%|          | 0/100\n{percent:3}%|####      | {percent}/100 [00:01<00:01]\n"
 
 
 def _wait_seconds(prefer: str) -> float:

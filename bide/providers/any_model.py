@@ -62,8 +62,8 @@ def output_of(value: Any) -> Succeeded:
     if found.files:
         media = tuple(dict.fromkeys(found.files))
         return Succeeded(media, f"{found.missing} of {len(media) + found.missing} outputs" if found.missing else "")
-    text = _text(value)
-    return Succeeded((Media(MediaKind.TEXT, content=text.encode(errors="replace")),) if text.strip() else ())
+    texts = filter(_is_text, _texts(value))
+    return Succeeded(tuple(Media(MediaKind.TEXT, content=text.encode(errors="replace")) for text in texts))
 
 
 @dataclass
@@ -79,12 +79,20 @@ class _Found:
         todo = [value]
         while todo:
             here = todo.pop()
-            if isinstance(here, dict) and "url" in here:
+            if isinstance(here, dict) and isinstance(here.get("url", ...), str | None):
                 self._record(here)
             elif isinstance(here, str):
-                self.files += [media] if (media := _file(here)) else []
+                self._bare(here)
             else:
                 todo.extend(reversed(list(self._inside(here))))
+
+    def _bare(self, text: str) -> None:
+        """A text without a record may also begin with an address, or hold one that leads nowhere."""
+        if not _DATA_URI.match(text):
+            text = text.strip()
+            if re.search(r"\s", text) or not _leads_anywhere(text):
+                return
+        self.files += [media] if (media := _file(text)) else []
 
     def _inside(self, value: Any) -> Iterator[Any]:
         if isinstance(value, dict):
@@ -95,49 +103,60 @@ class _Found:
             yield from value
 
     def _record(self, record: dict[str, Any]) -> None:
-        media = _file(record["url"], content_type=reading.as_text(record.get("content_type")))
+        media = _file(record["url"], content_type=str(record.get("content_type")))
         self.files += [media] if media else []
         self.missing += media is None and not record["url"]
 
 
 def _is_file(value: Any) -> bool:
-    """Whether a text is an address and nothing else, or a file itself; a sentence that begins with one is text."""
+    """Whether a text means to be a file or the address of one."""
     address = value.get("url") if isinstance(value, dict) else value
-    if not isinstance(address, str):
+    return isinstance(address, str) and (bool(_DATA_URI.match(address)) or reading.is_http(address))
+
+
+def _leads_anywhere(text: str) -> bool:
+    try:
+        return bool(reading.as_url(text))
+    except UnreadableAnswerError:
         return False
-    return bool(_DATA_URI.match(address)) or (reading.is_http(address) and not re.search(r"\s", address.strip()))
 
 
 def _file(value: Any, *, content_type: str = "") -> Media | None:
     if not _is_file(value):
         return None
     if prefix := _DATA_URI.match(value):
-        return Media(_role(prefix[0][5:].partition(";")[0]), content=reading.as_base64(value))
+        content = reading.as_base64(value)
+        return Media(_role(prefix[0][5:].partition(";")[0]), content=content) if content else None
     url = reading.as_url(value)
-    path = urlsplit(url).path.lower()
-    return Media(_role(content_type or mimetypes.guess_type(path)[0] or "", path), url=url)
+    return Media(_role(content_type, urlsplit(url).path.lower()), url=url)
 
 
 def _role(content_type: str, path: str = "") -> str:
     """What a file is by its type or its name: the bytes decide what it is stored as."""
     by_name = next((str(kind) for suffix, kind in _SUFFIXES.items() if path.endswith(suffix)), "")
-    main = content_type.partition("/")[0].strip().lower()
-    return by_name or (main if main in _MAIN_TYPES else "file")
+    types = (content_type, mimetypes.guess_type(path)[0] or "")
+    mains = (name.partition("/")[0].strip().lower() for name in types)
+    return by_name or next((main for main in mains if main in _MAIN_TYPES), "file")
 
 
-def _text(value: Any) -> str:
-    """An output without files: a text, the parts of one, or else the whole of it as JSON; '' for an empty one."""
+def _texts(value: Any) -> list[str]:
+    """An output without files: a text, the parts of one, or else all of it as JSON; nothing for an empty one."""
     if isinstance(value, str):
-        return value
+        return [value]
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return "".join(value)
-    if not isinstance(value, dict) or not value:
-        return "" if value in (None, [], {}) else _json(value)
-    texts = [value[name] for name in ("output", "text") if isinstance(value.get(name), str)]
-    if len(value) == 1 and texts:
-        return str(texts[0])
+        return ["".join(value)]
+    if not isinstance(value, dict):
+        return [] if value in (None, []) else [_json(value)]
+    text = next((value[name] for name in ("output", "text") if _is_text(value.get(name))), "")
+    if text:  # the whole beside it only where that holds more than remarks, such as the times of its words
+        holds_more = any(isinstance(each, list | dict) and each for each in value.values())
+        return [text, _json(value)] if holds_more else [text]
     blank = any(value[name] in (None, "", [], {}) for name in RESULT_FIELDS & value.keys())
-    return "" if blank and not any(texts) else _json(value)
+    return [] if blank or not value else [_json(value)]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _json(value: Any) -> str:

@@ -44,7 +44,8 @@ from bide.providers.base import (
     Unknown,
 )
 from bide.providers.fal_errors import ERRORS, failure, is_about_the_job, with_cost
-from bide.providers.states import is_failed
+from bide.providers.refusal import check_busy
+from bide.providers.states import is_done, is_failed
 
 #: A result may hold its files as data URIs (`sync_mode`).
 MAX_RESULT_BYTES = 256 * 1024 * 1024
@@ -117,11 +118,12 @@ class Fal(Cancels, Provider):
             return self._unknown(answer, ticket)
         body = answer.object()
         status = reading.as_word(body.get("status"))
-        if status == "completed":
+        if is_done(status):
             return FetchNow(dumps({name: text for name in _SEEN if (text := reading.as_text(body.get(name)))}))
         if status == "not_found":
             return self._unknown(answer, ticket)
         if is_failed(status):
+            check_busy(status, reading.first_text(body, ERRORS), after_seconds=self.wait_seconds(answer))
             return failure(body, word=status)
         return Running(status, progress=_progress(body))
 

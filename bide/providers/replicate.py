@@ -46,8 +46,8 @@ from bide.providers.base import (
     Unknown,
 )
 from bide.providers.moderation import is_moderated
-from bide.providers.refusal import is_rate_limit
-from bide.providers.states import is_failed, no_reason
+from bide.providers.refusal import check_busy, is_rate_limit
+from bide.providers.states import is_done, is_failed, no_reason
 
 #: A prediction holds its logs, and may hold files as data URIs.
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -121,10 +121,12 @@ class Replicate(Cancels, Provider):
             return Unknown(self.error_text(answer) or "HTTP 404")
         body = answer.object()
         status = reading.as_word(body.get("status"))
-        if status == "succeeded":
+        if status == "succeeded" or (is_done(status) and body.get("output")):
             return _succeeded(body)
         if is_failed(status):
-            return _failed(status, reading.as_text(body.get("error")))
+            reason = reading.as_text(body.get("error"))
+            check_busy(status, reason, after_seconds=self.wait_seconds(answer))
+            return _failed(status, reason)
         return Running(status, progress=_progress(body.get("logs")))
 
     def read_cancel(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
@@ -190,7 +192,7 @@ def _failed(status: str, reason: str) -> Failed:
     """Models say why in words alone. Only a prediction that never started is surely free."""
     charged = {"canceled": Charged.YES, "aborted": Charged.NO}.get(status, Charged.UNKNOWN)
     if status == "aborted":
-        return Failed(reason or "its deadline passed before it was started", FailureCause.CAPACITY, charged)
+        return Failed(reason or "aborted: its deadline passed before it was started", FailureCause.CAPACITY, charged)
     if is_moderated(reason):
         return Failed(reason, FailureCause.MODERATED, charged)
     cause = FailureCause.CAPACITY if is_rate_limit(reason) else None

@@ -191,7 +191,7 @@ def _result(answer: Answer, seen: dict[str, str]) -> PollOutcome:
     if answer.status == 202:
         raise PollFailedError("HTTP 202: the result is not there yet")
     if 200 <= answer.status < 300:
-        outcome = output_of(answer.object())
+        outcome = output_of(answer.json())
         if not seen or any(media.role != MediaKind.TEXT for media in outcome.outputs):
             return with_cost(outcome, answer)
     if answer.status == 404:

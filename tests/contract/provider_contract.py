@@ -47,7 +47,6 @@ KEY = "planted-key-0123456789"
 #: The outcomes and errors that the machinery knows what to do with.
 SUBMIT_ENDS = {"Submitted", "Finished", "Refused", "SubmissionUnknownError"}
 POLL_ENDS = {"Running", "FetchNow", "Succeeded", "Failed", "Unknown", "PollFailedError", "AccountRefusedError"}
-CANCEL_ENDS = {"Canceled"}
 CATALOG_ENDS = {"entries", "AccountRefusedError", "TryLaterError", "UnreadableAnswerError"}
 
 #: Bodies in which no provider could say anything.
@@ -116,8 +115,7 @@ class ProviderContract:
         return {"is": "Canceled", "what": adapter.cancel_outcome(answer, self.ticket(operation), self.account).value}
 
     def has_failed(self, ticket: Ticket) -> bool:
-        """Whether what the ticket remembers says already that the job has failed."""
-        return False
+        return False  # what the ticket remembers may say so
 
     def catalogued(self, catalog: str, answer: Answer) -> dict[str, Any]:
         return described(lambda: self.adapter.catalog_outcome(catalog, answer, self.account))
@@ -164,14 +162,13 @@ class ProviderContract:
     def test_builds_pure_calls_that_hide_the_key(self, operation: str) -> None:
         """A job gives one and the same call, under the base URL, with the key in no address and no repr."""
         ticket, adapter = self.ticket(operation), self.adapter
-        pairs = [
+        for call, again in (
             [adapter.submit_call(self.submissions[operation], self.account) for _ in range(2)],
             [adapter.poll_call(ticket, self.account) for _ in range(2)],
-        ]
-        if isinstance(adapter, Cancels):
-            canceling = [adapter.cancel_call(ticket, self.account) for _ in range(2)]
-            pairs.append([call for call in canceling if call is not None])
-        for call, again in filter(None, pairs):
+            [adapter.cancel_call(ticket, self.account) if isinstance(adapter, Cancels) else None for _ in range(2)],
+        ):
+            if call is None:
+                continue
             assert call == again
             assert call.url.startswith(self.account.base_url)
             assert call.json is None or call.form is None
@@ -207,7 +204,7 @@ class ProviderContract:
 
     def test_bent_sample(self, sample: Sample) -> None:
         """Any value of a recorded answer may be missing or of another kind: there is an outcome all the same."""
-        of_kind = {"catalog": CATALOG_ENDS, "cancel": CANCEL_ENDS}
+        of_kind = {"catalog": CATALOG_ENDS, "cancel": {"Canceled"}}
         ends = SUBMIT_ENDS if sample.is_submit else of_kind.get(sample.kind, POLL_ENDS)
         for variant in bent(sample.body):
             answer = Answer(sample.answer.status, sample.answer.headers, json.dumps(variant).encode())

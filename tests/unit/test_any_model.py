@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from bide.bulk.sheet.rows import _prompt as prompt_on_a_sheet
+from bide.describe import describe_raw, prompt_of
 from bide.errors import UnreadableAnswerError
 from bide.providers.any_model import input_of, output_of
 from bide.providers.base import Submission, Succeeded, Upload
@@ -150,3 +152,12 @@ def test_pictures_go_into_the_input() -> None:
         "v1.png": "https://o/v1.png",
     }
     assert given == {"images": ["https://o/0"], "mask": "theirs", "odd": {"a": 1}}
+
+
+def test_the_prompt_of_an_input_is_shown() -> None:
+    """To operators, on a contact sheet, and beside candidates; one at the top goes first."""
+    params = {"model": "a/b", "input": {"prompt": "a red\nfox", "seed": 7}}
+    assert prompt_of(params) == prompt_on_a_sheet(params) == "a red fox"
+    assert describe_raw("fal", "run", params) == "fal run: a red fox"
+    assert prompt_of({"input": "a text", "params": {"Prompt": "a fox"}}) == "a fox"
+    assert prompt_of({**params, "prompt": "a hare"}) == "a hare"

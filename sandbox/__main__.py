@@ -31,7 +31,7 @@ def main(
     port_file: Path | None,
     key: str,
 ) -> None:
-    """Simulate CyberPhotoBooth, dreambooth, Nextry and PhotoGPT on one address."""
+    """Simulate all providers on one address."""
 
     def ready(bound: int) -> None:
         if port_file is not None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 SUBMIT, POLL, MEDIA, CATALOG = "submit", "poll", "media", "catalog"
 OPERATIONS = (SUBMIT, POLL, MEDIA, CATALOG)
 
-PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
+PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt", "comfyui", "bfl", "openai_videos")
 
 Value = str | float
 
@@ -79,6 +79,7 @@ FAULTS: dict[str, Fault] = {
     "not_found": _polled(MEDIA),
     "fail": _fate("message", "the model ran out of memory"),
     "never_finishes": _fate(),
+    "never_starts": _fate(),
     "not_found_first": _fate("polls", 2.0),
     "empty_result": _fate(),
     "empty_once": _fate(),
@@ -90,6 +91,12 @@ FAULTS: dict[str, Fault] = {
     "hook_lies": _fate("seconds", 1.0),
     "hook_lost": _fate(),
     "hook_repeated": _fate("calls", 2.0),
+    "node_errors": _fate(),
+    "older_server": _fate(),
+    "interrupted": _fate(),
+    "moderated": _fate("stage", "content"),
+    "gateway_words": _fate(),
+    "result_expires": _fate("seconds", 0.0),
     "html": _file(),
     "empty": _file(),
     "truncated": _file(),

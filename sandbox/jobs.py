@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,7 +39,17 @@ class Phase(StrEnum):
 
 
 #: What a job comes to if another end than success was ordered.
-_ENDS = {"expired": Phase.MISSING, "fail": Phase.FAILED, "empty_result": Phase.EMPTY}
+_ENDS = {
+    "expired": Phase.MISSING,
+    "interrupted": Phase.FAILED,
+    "moderated": Phase.FAILED,
+    "fail": Phase.FAILED,
+    "empty_result": Phase.EMPTY,
+}
+
+
+#: What keeps a job from ending by itself.
+_FOR_EVER = ("never_starts", "never_finishes")
 
 
 @dataclass(frozen=True)
@@ -120,11 +131,11 @@ class Job:
         """How it stands, without counting as a poll."""
         if self.running(now):
             queued = now - self.accepted_at < self.latency_seconds * _QUEUED_SHARE
-            return Phase.QUEUED if queued else Phase.RUNNING
+            return Phase.QUEUED if queued or "never_starts" in self.fates else Phase.RUNNING
         return next((phase for fate, phase in _ENDS.items() if fate in self.fates), Phase.DONE)
 
     def running(self, now: float) -> bool:
-        return "never_finishes" in self.fates or now < self.done_at
+        return not self.fates.keys().isdisjoint(_FOR_EVER) or now < self.done_at
 
     @property
     def done_at(self) -> float:
@@ -132,7 +143,14 @@ class Job:
 
     def has_files(self, now: float) -> bool:
         """Whether its files can be fetched."""
-        return self.glance(now) is Phase.DONE
+        expires_at = self.done_at + float(self.fates.get("result_expires", math.inf))
+        return self.glance(now) is Phase.DONE and now < expires_at
+
+    def stop(self, now: float) -> None:
+        """End it now, as its provider's cancel does."""
+        self.fates = {name: value for name, value in self.fates.items() if name not in _FOR_EVER}
+        self.fates["interrupted"] = 0.0
+        self.latency_seconds = now - self.accepted_at
 
     @property
     def failure(self) -> str:

@@ -1,4 +1,4 @@
-"""One HTTP server for all four providers."""
+"""One HTTP server for all providers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from aiohttp import web
 from sandbox.control import Control
 from sandbox.faults import PROVIDERS
 from sandbox.provider import Provider
-from sandbox.providers import cyberphotobooth, dreambooth, nextry, photogpt_part
+from sandbox.providers import bfl, comfyui, cyberphotobooth, dreambooth, nextry, openai_videos, photogpt_part
+from sandbox.providers.bfl import BFL
+from sandbox.providers.comfyui import ComfyUI
 from sandbox.providers.cyberphotobooth import CyberPhotoBooth
 from sandbox.providers.dreambooth import Dreambooth
 from sandbox.providers.nextry import Nextry
+from sandbox.providers.openai_videos import OpenAIVideos
 from sandbox.providers.photogpt import PhotoGPT
 from sandbox.providers.photogpt_films import PhotoGPTFilms
 from sandbox.world import Options, World
@@ -24,9 +27,15 @@ from sandbox.world import Options, World
 #: Largest request that is read [bytes].
 _LARGEST_REQUEST_BYTES = 64 * 1024 * 1024
 
-_PARTS: tuple[type[Provider], ...] = (CyberPhotoBooth, Dreambooth, Nextry, PhotoGPT, PhotoGPTFilms)
+_PARTS: tuple[type[Provider], ...] = (
+    *(CyberPhotoBooth, Dreambooth, Nextry, PhotoGPT, PhotoGPTFilms),
+    *(ComfyUI, BFL, OpenAIVideos),
+)
 
-_ROOTS = (cyberphotobooth.ROOT, dreambooth.ROOT, nextry.ROOT, photogpt_part.ROOT)
+_ROOTS = (
+    *(cyberphotobooth.ROOT, dreambooth.ROOT, nextry.ROOT, photogpt_part.ROOT),
+    *(comfyui.ROOT, bfl.ROOT, openai_videos.ROOT),
+)
 
 #: Base path of each provider, below the server's address.
 BASE_PATHS = dict(zip(PROVIDERS, _ROOTS, strict=True))

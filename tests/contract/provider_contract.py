@@ -27,6 +27,7 @@ from bide.providers.base import (
     Account,
     Answer,
     Failed,
+    FetchNow,
     Finished,
     Provider,
     Refused,
@@ -44,7 +45,7 @@ KEY = "planted-key-0123456789"
 
 #: The outcomes and errors that the machinery knows what to do with.
 SUBMIT_ENDS = {"Submitted", "Finished", "Refused", "SubmissionUnknownError"}
-POLL_ENDS = {"Running", "Succeeded", "Failed", "Unknown", "PollFailedError", "AccountRefusedError"}
+POLL_ENDS = {"Running", "FetchNow", "Succeeded", "Failed", "Unknown", "PollFailedError", "AccountRefusedError"}
 CATALOG_ENDS = {"entries", "AccountRefusedError", "TryLaterError", "UnreadableAnswerError"}
 
 #: Bodies in which no provider could say anything.
@@ -268,7 +269,7 @@ class ProviderContract:
             pass
         try:
             polled = self.adapter.poll_outcome(answer, ticket, self.account)
-            assert isinstance(polled, Running | Succeeded | Failed | Unknown)
+            assert isinstance(polled, Running | FetchNow | Succeeded | Failed | Unknown)
         except (PollFailedError, AccountRefusedError):
             pass
         for catalog in self.adapter.catalogs:

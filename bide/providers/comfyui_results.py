@@ -1,0 +1,126 @@
+"""What ComfyUI says of a run that has ended: its outputs, node by node, or why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from bide.contract import Charged, FailureCause
+from bide.errors import UnreadableAnswerError
+from bide.providers import reading
+from bide.providers.base import Account, Failed, Media, PollOutcome, Succeeded, Ticket
+from bide.providers.states import is_done, is_failed, no_reason
+
+#: The role of each list that a node may have; other lists are taken for pictures where they name files.
+ROLES = {"images": "image", "gifs": "video", "video": "video", "audio": "audio", "3d": "model", "text": "text"}
+
+_MODELS = (".glb", ".gltf", ".obj", ".fbx", ".usdz")
+_VIDEOS = (".mp4", ".webm", ".mov", ".mkv")
+
+#: The events of a run that tell how it ended.
+_ERROR, _INTERRUPTED = "execution_error", "execution_interrupted"
+
+
+def complaints(body: dict[str, Any]) -> str:
+    """`node_errors` in one line: what is wrong with which node; '' where nothing is."""
+    errors = body.get("node_errors")
+    if not isinstance(errors, dict):
+        return ""
+    return reading.as_text([f"node {_text(node)}{_complaint(held)}" for node, held in list(errors.items())[:10]])
+
+
+def _complaint(held: Any) -> str:
+    if not isinstance(held, dict):
+        return ""
+    kind = reading.as_text(held.get("class_type"))
+    errors = held.get("errors")
+    listed = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    words = [": ".join(filter(None, map(_text, (it.get("message"), it.get("details"))))) for it in listed]
+    return f"{f' ({kind})' if kind else ''}: {'; '.join(words)}"
+
+
+def ended_job(body: dict[str, Any], status: str, ticket: Ticket, account: Account) -> PollOutcome | None:
+    """A job of the jobs API; None for one that goes on."""
+    if is_failed(status):
+        return _failed(body.get("execution_error"), interrupted=status in ("cancelled", "canceled"))
+    return _succeeded(body.get("outputs"), ticket, account) if is_done(status) else None
+
+
+def ended_run(entry: dict[str, Any], ticket: Ticket, account: Account) -> PollOutcome:
+    """An entry of the history, which is there once a run has ended; older ones have no status."""
+    status = entry.get("status")
+    status = status if isinstance(status, dict) else {}
+    if reading.as_text(status.get("status_str")).lower() != "error":
+        return _succeeded(entry.get("outputs"), ticket, account)
+    messages = status.get("messages")
+    events = {_text(it[0]): it[1] for it in messages if _is_event(it)} if isinstance(messages, list) else {}
+    return _failed(events.get(_ERROR), interrupted=_INTERRUPTED in events)
+
+
+def _is_event(value: Any) -> bool:
+    return isinstance(value, list) and len(value) >= 2
+
+
+def _failed(error: Any, *, interrupted: bool) -> Failed:
+    """Which node failed, and how; its traceback stays where it is."""
+    if interrupted:
+        return Failed("the run was interrupted", charged=Charged.NO)
+    if not isinstance(error, dict):
+        return Failed(no_reason("error"), charged=Charged.NO)
+    node, kind, exception, words = (
+        reading.as_text(error.get(name)) for name in ("node_id", "node_type", "exception_type", "exception_message")
+    )
+    place = f"node {node} ({kind})" if node else ""
+    full = "outofmemory" in exception.lower()
+    reason = ": ".join(filter(None, (place, exception, words)))[: reading.TEXT_MAX_CHARACTERS]
+    cause = FailureCause.CAPACITY if full else FailureCause.PROVIDER
+    return Failed(reason or no_reason("error"), cause, Charged.NO)
+
+
+def _succeeded(outputs: Any, ticket: Ticket, account: Account) -> Succeeded:
+    """Saved files; previews where nothing was saved; texts where there is no file at all."""
+    if outputs is not None and not isinstance(outputs, dict):
+        raise UnreadableAnswerError("outputs that are no object")
+    found = list(_found(outputs or {}, account))
+    saved = [media for folder, media in found if folder == "output"]
+    shown = [media for folder, media in found if folder == "temp"]
+    texts = [media for folder, media in found if not folder]
+    handle = ticket.handle if isinstance(ticket.handle, dict) else {}
+    dropped = reading.as_text(handle.get("dropped"))
+    partial = f"the server left out outputs of the graph: {dropped}" if dropped else ""
+    return Succeeded(tuple(saved or shown or texts), partial)
+
+
+def _found(outputs: dict[str, Any], account: Account) -> Iterator[tuple[str, Media]]:
+    """Folder (`output`, `temp`, `input`; '' for a bare text) and output, in the order of nodes and lists."""
+    for node in outputs.values():
+        lists = node.items() if isinstance(node, dict) else ()
+        for name, entries in lists:
+            if name != "animated" and isinstance(entries, list):
+                yield from (it for entry in entries if (it := _output(name, entry, account)))
+
+
+def _output(name: str, entry: Any, account: Account) -> tuple[str, Media] | None:
+    if isinstance(entry, str) and entry.lower().endswith(_MODELS):
+        entry = {"filename": entry}
+    if isinstance(entry, str) and name == "text" and entry.strip():
+        return "", Media("text", content=entry.encode(errors="replace"))
+    filename = entry.get("filename") if isinstance(entry, dict) else None
+    if not isinstance(filename, str) or not filename:
+        return None
+    folder = _text(entry.get("type")) or "output"
+    query = {"filename": filename, "subfolder": _text(entry.get("subfolder")), "type": folder}
+    address = account.url(f"/view?{urlencode(query, errors='replace')}")
+    return folder, Media(_role(name, filename.lower()), url=address)
+
+
+def _role(name: str, filename: str) -> str:
+    if filename.endswith(_MODELS):
+        return "model"
+    return "video" if filename.endswith(_VIDEOS) else ROLES.get(name, "image")
+
+
+def _text(value: Any) -> str:
+    """A name or path as it was given."""
+    return value if isinstance(value, str) else ""

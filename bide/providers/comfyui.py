@@ -67,6 +67,8 @@ class ComfyUI(Cancels, Provider):
     }
     poll_plan = PollPlan(first_seconds=1.0, factor=1.5, cap_seconds=10.0)
     deadline_seconds = 3600.0
+    #: One process knows all: what it says is not there is not there. Only a proxy may be mistaken.
+    unknown_grace_seconds = 3.0
     error_fields = ("error", "message")
     source = "https://docs.comfy.org/development/comfyui-server/comms_routes"
 

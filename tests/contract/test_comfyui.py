@@ -163,7 +163,7 @@ class TestComfyUI(ProviderContract):
             assert self.canceled("", answer) is Canceled.UNKNOWN
 
     def test_cancels_on_older_servers_by_what_the_queue_said(self) -> None:
-        """A pending one is taken out, again with each poll, since it may run by then; a running one is interrupted once."""
+        """A pending one is taken out, with each poll again; a running one is interrupted by its id, once."""
         pending, running = self.cancel("queue pending"), self.cancel("queue running")
         assert (pending.url.rpartition("/")[2], pending.json) == ("queue", {"delete": ["a/b"]})
         assert (running.url.rpartition("/")[2], running.json) == ("interrupt", {"prompt_id": "a/b"})

@@ -118,7 +118,7 @@ class ComfyUI(Cancels, Provider):
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         """A 200 with `node_errors`: outputs were dropped, the others run."""
         body = answer.object()
-        job_id = reading.as_id(body.get("prompt_id"))
+        job_id = reading.as_id(body.get("prompt_id")) or reading.as_id(body.get("id"))
         if not job_id:
             raise UnreadableAnswerError("there is no prompt_id in it")
         dropped = complaints(body)

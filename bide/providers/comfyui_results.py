@@ -10,6 +10,7 @@ from bide.contract import Charged, FailureCause
 from bide.errors import UnreadableAnswerError
 from bide.providers import reading
 from bide.providers.base import Account, Failed, Media, PollOutcome, Succeeded, Ticket
+from bide.providers.refusal import check_busy
 from bide.providers.states import is_done, is_failed, no_reason
 
 #: The role of each list that a node may have; other lists are taken for pictures where they name files.
@@ -43,7 +44,9 @@ def _complaint(held: Any) -> str:
 def ended_job(body: dict[str, Any], status: str, ticket: Ticket, account: Account) -> PollOutcome | None:
     """A job of the jobs API; None for one that goes on."""
     if is_failed(status):
-        return _failed(body.get("execution_error"), interrupted=status in ("cancelled", "canceled"))
+        words = reading.first_text(body, ("error", "message"))
+        check_busy(status, words)
+        return _failed(body.get("execution_error"), words or no_reason(status))
     return _succeeded(body.get("outputs"), ticket, account) if is_done(status) else None
 
 
@@ -55,19 +58,18 @@ def ended_run(entry: dict[str, Any], ticket: Ticket, account: Account) -> PollOu
         return _succeeded(entry.get("outputs"), ticket, account)
     messages = status.get("messages")
     events = {_text(it[0]): it[1] for it in messages if _is_event(it)} if isinstance(messages, list) else {}
-    return _failed(events.get(_ERROR), interrupted=_INTERRUPTED in events)
+    interrupted = "the run was interrupted" if _INTERRUPTED in events else ""
+    return _failed(events.get(_ERROR), interrupted or no_reason("error"))
 
 
 def _is_event(value: Any) -> bool:
     return isinstance(value, list) and len(value) >= 2
 
 
-def _failed(error: Any, *, interrupted: bool) -> Failed:
-    """Which node failed, and how; its traceback stays where it is."""
-    if interrupted:
-        return Failed("the run was interrupted", charged=Charged.NO)
+def _failed(error: Any, otherwise: str) -> Failed:
+    """Which node failed, and how, or what is known without that; its traceback stays where it is."""
     if not isinstance(error, dict):
-        return Failed(no_reason("error"), charged=Charged.NO)
+        return Failed(otherwise, charged=Charged.NO)
     node, kind, exception, words = (
         reading.as_text(error.get(name)) for name in ("node_id", "node_type", "exception_type", "exception_message")
     )
@@ -75,7 +77,7 @@ def _failed(error: Any, *, interrupted: bool) -> Failed:
     full = "outofmemory" in exception.lower()
     reason = ": ".join(filter(None, (place, exception, words)))[: reading.TEXT_MAX_CHARACTERS]
     cause = FailureCause.CAPACITY if full else FailureCause.PROVIDER
-    return Failed(reason or no_reason("error"), cause, Charged.NO)
+    return Failed(reason or otherwise, cause, Charged.NO)
 
 
 def _succeeded(outputs: Any, ticket: Ticket, account: Account) -> Succeeded:

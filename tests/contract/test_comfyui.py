@@ -50,7 +50,7 @@ class TestComfyUI(ProviderContract):
         assert call is not None
         return call
 
-    def canceled(self, cursor: str, answer: Answer) -> Canceled:
+    def stopped(self, cursor: str, answer: Answer) -> Canceled:
         adapter = self.adapter
         assert isinstance(adapter, Cancels)
         return adapter.cancel_outcome(answer, Ticket("prompt", "job-1", cursor), OWN)
@@ -151,8 +151,8 @@ class TestComfyUI(ProviderContract):
         """It interrupts this job alone, or takes it out of the queue; false: it had ended, or is not known."""
         call = self.cancel("")
         assert (call.method, call.url) == ("POST", "http://127.0.0.1:8188/api/jobs/a%2Fb/cancel")
-        assert self.canceled("", answer_of(200, {"cancelled": True})) is Canceled.REQUESTED
-        assert self.canceled("", answer_of(200, {"cancelled": False})) is Canceled.TOO_LATE
+        assert self.stopped("", answer_of(200, {"cancelled": True})) is Canceled.REQUESTED
+        assert self.stopped("", answer_of(200, {"cancelled": False})) is Canceled.TOO_LATE
         for answer in (
             NO_JOBS_API,
             Answer(405, {}, b"405"),
@@ -160,13 +160,13 @@ class TestComfyUI(ProviderContract):
             answer_of(200, {}),
             answer_of(200, []),
         ):
-            assert self.canceled("", answer) is Canceled.UNKNOWN
+            assert self.stopped("", answer) is Canceled.UNKNOWN
 
     def test_cancels_on_older_servers_by_what_the_queue_said(self) -> None:
         """A pending one is taken out, with each poll again; a running one is interrupted by its id, once."""
         pending, running = self.cancel("queue pending"), self.cancel("queue running")
         assert (pending.url.rpartition("/")[2], pending.json) == ("queue", {"delete": ["a/b"]})
         assert (running.url.rpartition("/")[2], running.json) == ("interrupt", {"prompt_id": "a/b"})
-        assert self.canceled("queue pending", Answer(200, {}, b"")) is Canceled.UNKNOWN
-        assert self.canceled("queue running", Answer(200, {}, b"")) is Canceled.REQUESTED
-        assert self.canceled("queue running", Answer(500, {}, b"")) is Canceled.UNKNOWN
+        assert self.stopped("queue pending", Answer(200, {}, b"")) is Canceled.UNKNOWN
+        assert self.stopped("queue running", Answer(200, {}, b"")) is Canceled.REQUESTED
+        assert self.stopped("queue running", Answer(500, {}, b"")) is Canceled.UNKNOWN

@@ -1,1 +1,1 @@
-"""The four providers, one file each."""
+"""The providers, a file or more each."""

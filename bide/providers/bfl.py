@@ -19,11 +19,13 @@ from bide.params import bfl as models
 from bide.params.base import Params
 from bide.providers import reading
 from bide.providers.base import (
+    MAX_CURSOR_CHARACTERS,
     Account,
     Answer,
     Call,
     Cost,
     Failed,
+    FetchNow,
     InputForm,
     Media,
     Operation,
@@ -104,10 +106,14 @@ class BFL(Provider):
 
     def poll_call(self, ticket: Ticket, account: Account) -> Call:
         handle = ticket.handle if isinstance(ticket.handle, dict) else {}
-        if address := handle.get("polling_url"):
+        if address := ticket.cursor or handle.get("polling_url"):
             return Call("GET", address, headers=_headers(account))
         query = {"id": ticket.provider_job_id}
         return Call("GET", account.url("/v1/get_result"), headers=_headers(account), query=query)
+
+    def trouble(self, answer: Answer, ticket: Ticket) -> None:
+        if not _redirect(answer):
+            super().trouble(answer, ticket)
 
     def wait_seconds(self, answer: Answer) -> float | None:
         try:
@@ -124,6 +130,8 @@ class BFL(Provider):
         return Submitted(job_id, handle=_handle(body), cost=_cost(body))
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
+        if address := _redirect(answer):
+            return FetchNow(address)
         if answer.status == 404:
             return Unknown(self._why(answer) or "HTTP 404")
         body = answer.object()
@@ -157,6 +165,17 @@ class BFL(Provider):
 
 def _headers(account: Account) -> dict[str, str]:
     return {"x-key": account.api_key}
+
+
+def _redirect(answer: Answer) -> str:
+    """Where a poll is sent on to, as its pages say that it may be: to the region that has the job; '' for nowhere."""
+    if answer.status not in (301, 302, 303, 307, 308):
+        return ""
+    try:
+        address = reading.as_url(answer.headers.get("location"))
+    except UnreadableAnswerError:
+        return ""
+    return address if len(address) <= MAX_CURSOR_CHARACTERS else ""
 
 
 def _handle(body: dict[str, Any]) -> dict[str, str] | None:

@@ -8,7 +8,7 @@ as a cancel: a video that is made is paid for. A 2xx without an id is a doubt, w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
@@ -81,7 +81,7 @@ class OpenAIVideos(Provider):
         return str(params.get("model") or "")
 
     def submit_call(self, submission: Submission, account: Account) -> Call:
-        fields = {name: _as_field(value) for name, value in submission.params.items() if value is not None}
+        fields = dict(_fields(submission.params))
         files = {name: _as_file(upload) for name, upload in submission.inputs.items()}
         return Call("POST", account.url("/videos"), headers=account.bearer, form={**fields, **files})
 
@@ -129,8 +129,14 @@ def _address(account: Account, video_id: str) -> str:
     return account.url(f"/videos/{reading.in_path(video_id)}")
 
 
-def _as_field(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _fields(values: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """Text fields as the official client writes them, which names what is in an object `metadata[author]`."""
+    for name, value in values.items():
+        full = f"{within}[{name}]" if within else name
+        if isinstance(value, Mapping):
+            yield from _fields(value, full)
+        elif value is not None:
+            yield full, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _as_file(upload: Upload) -> tuple[str, bytes, str]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 from bide.errors import ForeignAddressError, InvalidRequestError
-from bide.providers.base import Account, Cancels, Submission, Ticket, Upload
+from bide.providers.base import Account, Answer, Cancels, Submission, Ticket, Upload
 from tests.contract.provider_contract import KEY, ProviderContract
 from workers.io.destination import confined
 
@@ -88,6 +88,20 @@ class TestBFL(ProviderContract):
         ticket = Ticket("flux-2-pro", "t", handle={"polling_url": f"https://{host}/v1/get_result?id=t"})
         with pytest.raises(ForeignAddressError):
             confined(self.adapter.poll_call(ticket, OWN), self.adapter, OWN)
+
+    def test_a_poll_may_be_sent_on(self) -> None:
+        """To the region that has the job, at once, and within its own hosts; what leads nowhere is trouble."""
+        address = "https://api.eu4.bfl.ai/v1/get_result?id=t"
+        for status in (301, 302, 307, 308):
+            came = self.polled("flux-2-pro", Answer(status, {"location": address}, b""))
+            assert (came["is"], came["cursor"]) == ("FetchNow", address)
+            for nowhere in ("/v1/get_result", "", "ftp://api.bfl.ai/", "https://" + "a" * 20_000):
+                trouble = self.polled("flux-2-pro", Answer(status, {"location": nowhere}, b""))
+                assert trouble["raises"] == "PollFailedError"
+        assert self.adapter.poll_call(Ticket("flux-2-pro", "t", cursor=address), OWN).url == address
+        elsewhere = self.adapter.poll_call(Ticket("flux-2-pro", "t", cursor="https://evil.example/"), OWN)
+        with pytest.raises(ForeignAddressError):
+            confined(elsewhere, self.adapter, OWN)
 
     def test_a_lane_for_each_model(self) -> None:
         """The operation is the model already, but for `generate`."""

@@ -29,7 +29,7 @@ class TestOpenAIVideos(ProviderContract):
 
     def test_every_param_is_a_text_field(self) -> None:
         """As the official client sends it: numbers become texts, nulls stay away, a picture is a file."""
-        params = {"prompt": "a fox", "seconds": 8, "size": None, "metadata": {"a": "é"}}
+        params = {"prompt": "a fox", "seconds": 8, "size": None, "metadata": {"a": "é", "b": {"c": True}}}
         upload = Upload("input_reference", b"png", "image/png")
         submission = Submission("job", "create", params, {"input_reference": upload})
         call = self.adapter.submit_call(submission, GATEWAY)
@@ -37,7 +37,8 @@ class TestOpenAIVideos(ProviderContract):
         assert call.form == {
             "prompt": "a fox",
             "seconds": "8",
-            "metadata": '{"a": "é"}',
+            "metadata[a]": "é",
+            "metadata[b][c]": "true",
             "input_reference": ("input_reference.png", b"png", "image/png"),
         }
 

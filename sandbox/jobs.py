@@ -43,6 +43,7 @@ _ENDS = {
     "expired": Phase.MISSING,
     "interrupted": Phase.FAILED,
     "moderated": Phase.FAILED,
+    "request_moderated": Phase.FAILED,
     "fail": Phase.FAILED,
     "empty_result": Phase.EMPTY,
 }

@@ -110,8 +110,8 @@ def _answer(request: web.Request, job_id: str, job: Job | None, phase: Phase) ->
             f"{origin(request)}{FILES}/{job.id}.{job.details['format']}?se={job.done_at + _SAMPLE_SECONDS:.0f}&sig=a%3D"
         )
         answer["result"] = {"sample": sample, "prompt": job.reference, "seed": int(job.digest[:6], 16)}
-    elif phase is Phase.FAILED and "moderated" in job.fates:
-        stage = "Request" if job.fates["moderated"] == "request" else "Content"
+    elif phase is Phase.FAILED and not job.fates.keys().isdisjoint(("moderated", "request_moderated")):
+        stage = "Request" if "request_moderated" in job.fates else "Content"
         answer |= {"status": f"{stage} Moderated", "details": {"Moderation Reasons": ["Safety Filter"]}}
     elif phase is Phase.FAILED:
         answer["error"] = job.failure

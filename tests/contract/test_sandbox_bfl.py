@@ -51,7 +51,7 @@ class TestBFL(SandboxTests):
         ("fault", "status"),
         [
             ("moderated", "Content Moderated"),
-            ("moderated:request", "Request Moderated"),
+            ("request_moderated", "Request Moderated"),
             ("fail:no_gpu", "Error"),
             ("expired", "Task not found"),
         ],

@@ -23,7 +23,7 @@ def main(base_url: str) -> None:
     config = ClientConfig(sync=True, polling_interval=0.1, timeout=20)
     made = client.generate(MODEL, {"prompt": "a red fox", "width": 512, "height": 512}, config)
     sample = requests.get(made.result["sample"], timeout=20)
-    ends = {fault: ended(client, fault) for fault in ("fail:no_gpu", "moderated", "moderated:request", "expired")}
+    ends = {fault: ended(client, fault) for fault in ("fail:no_gpu", "moderated", "request_moderated", "expired")}
     found = {
         "made": sorted(made.result),
         "content": [sample.status_code, sample.headers["content-type"], sample.content[:2].hex()],

@@ -73,7 +73,7 @@ def test_blackforest(sandbox: Sandbox) -> None:
         "ends": {
             "fail:no_gpu": "Error",
             "moderated": "Content Moderated",
-            "moderated:request": "Request Moderated",
+            "request_moderated": "Request Moderated",
             "expired": "Task not found",
         },
         "bad key": "API request failed: 403 Client Error: Forbidden for url: "

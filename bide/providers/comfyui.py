@@ -111,9 +111,9 @@ class ComfyUI(Cancels, Provider):
 
     def refusal(self, answer: Answer) -> Refused | None:
         refused = super().refusal(answer)
-        if refused is None or answer.status != 400:
-            return refused
-        return replace(refused, cause=FailureCause.BAD_INPUT, charged=Charged.NO)
+        if isinstance(refused, Refused) and answer.status == 400:
+            return replace(refused, cause=FailureCause.BAD_INPUT, charged=Charged.NO)
+        return refused
 
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         """A 200 with `node_errors`: outputs were dropped, the others run."""

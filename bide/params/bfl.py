@@ -151,6 +151,9 @@ class Generate(Params):
 
     provider: ClassVar[str] = "bfl"
     operation: ClassVar[str] = "generate"
+    others: ClassVar[frozenset[str]] = frozenset().union(
+        *(each.known() for each in (Flux2Flex, FluxKontextPro, FluxPro11Ultra, FluxDev, FluxProFill, Flux3Video))
+    )
 
     model: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100, description="The last part of its path, such as flux-2-pro."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,11 +14,22 @@ from bide.providers.base import Account, Failed, Media, PollOutcome, Succeeded, 
 from bide.providers.refusal import check_busy
 from bide.providers.states import is_done, is_failed, no_reason
 
-#: The role of each list that a node may have; other lists are taken for pictures where they name files.
+#: The role of what each documented list of a node names; nodes of others have lists of other names.
 ROLES = {"images": "image", "gifs": "video", "video": "video", "audio": "audio", "3d": "model", "text": "text"}
 
-_MODELS = (".glb", ".gltf", ".obj", ".fbx", ".usdz")
-_VIDEOS = (".mp4", ".webm", ".mov", ".mkv")
+_MODELS = (".glb", ".gltf", ".obj", ".fbx", ".usdz", ".stl", ".ply")
+
+#: The role of a file by its ending, which is surer than its list: films are among the `images`.
+_ENDINGS = {
+    **dict.fromkeys(_MODELS, "model"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".bmp", ".tiff"), "image"),
+    **dict.fromkeys((".mp4", ".webm", ".mov", ".mkv", ".avi"), "video"),
+    **dict.fromkeys((".flac", ".mp3", ".wav", ".opus", ".ogg", ".m4a"), "audio"),
+    **dict.fromkeys((".txt", ".md", ".json", ".csv", ".srt"), "text"),
+}
+
+#: The most files that a result names as not taken.
+_MOST_NAMED = 5
 
 #: The events of a run that tell how it ended.
 _ERROR, _INTERRUPTED = "execution_error", "execution_interrupted"
@@ -88,39 +100,57 @@ def _succeeded(outputs: Any, ticket: Ticket, account: Account) -> Succeeded:
     saved = [media for folder, media in found if folder == "output"]
     shown = [media for folder, media in found if folder == "temp"]
     texts = [media for folder, media in found if not folder]
+    return Succeeded(tuple(saved or shown or texts), "; ".join(_missing(outputs or {}, ticket)))
+
+
+def _missing(outputs: dict[str, Any], ticket: Ticket) -> Iterator[str]:
+    """What of the graph's outputs is not in the result."""
     handle = ticket.handle if isinstance(ticket.handle, dict) else {}
-    dropped = reading.as_text(handle.get("dropped"))
-    partial = f"the server left out outputs of the graph: {dropped}" if dropped else ""
-    return Succeeded(tuple(saved or shown or texts), partial)
+    if dropped := reading.as_text(handle.get("dropped")):
+        yield f"the server left out outputs of the graph: {dropped}"
+    named = (
+        _filename(entry) for name, entry in _entries(outputs) if _type(entry) == "output" and not _role(name, entry)
+    )
+    if others := [reading.as_text(filename) for filename in named if filename]:
+        yield f"files of other kinds stay on the server: {', '.join(others[:_MOST_NAMED])}"
 
 
 def _found(outputs: dict[str, Any], account: Account) -> Iterator[tuple[str, Media]]:
     """Folder (`output`, `temp`, `input`; '' for a bare text) and output, in the order of nodes and lists."""
+    for name, entry in _entries(outputs):
+        if isinstance(entry, str) and name == "text" and entry.strip():
+            yield "", Media("text", content=entry.encode(errors="replace"))
+        elif (filename := _filename(entry)) and (role := _role(name, entry)):
+            subfolder = _text(entry.get("subfolder")) if isinstance(entry, dict) else ""
+            query = {"filename": filename, "subfolder": subfolder, "type": _type(entry)}
+            yield _type(entry), Media(role, url=account.url(f"/view?{urlencode(query, errors='replace')}"))
+
+
+def _entries(outputs: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name of the list and entry, of all lists of all nodes; `animated` is a list of no files."""
     for node in outputs.values():
         lists = node.items() if isinstance(node, dict) else ()
         for name, entries in lists:
             if name != "animated" and isinstance(entries, list):
-                yield from (it for entry in entries if (it := _output(name, entry, account)))
+                yield from ((name, entry) for entry in entries)
 
 
-def _output(name: str, entry: Any, account: Account) -> tuple[str, Media] | None:
-    if isinstance(entry, str) and entry.lower().endswith(_MODELS):
-        entry = {"filename": entry}
-    if isinstance(entry, str) and name == "text" and entry.strip():
-        return "", Media("text", content=entry.encode(errors="replace"))
-    filename = entry.get("filename") if isinstance(entry, dict) else None
-    if not isinstance(filename, str) or not filename:
-        return None
-    folder = _text(entry.get("type")) or "output"
-    query = {"filename": filename, "subfolder": _text(entry.get("subfolder")), "type": folder}
-    address = account.url(f"/view?{urlencode(query, errors='replace')}")
-    return folder, Media(_role(name, filename.lower()), url=address)
+def _filename(entry: Any) -> str:
+    """The file that an entry names; '' for none. A body in three dimensions may be its bare name."""
+    if isinstance(entry, str):
+        return entry if entry.lower().endswith(_MODELS) else ""
+    return _text(entry.get("filename")) if isinstance(entry, dict) else ""
 
 
-def _role(name: str, filename: str) -> str:
-    if filename.endswith(_MODELS):
-        return "model"
-    return "video" if filename.endswith(_VIDEOS) else ROLES.get(name, "image")
+def _type(entry: Any) -> str:
+    """The folder that it is in: `output`, `temp` or `input`."""
+    return (_text(entry.get("type")) if isinstance(entry, dict) else "") or "output"
+
+
+def _role(name: str, entry: Any) -> str:
+    """What an entry of a list is; '' for what bide does not take, such as latents."""
+    ending = PurePosixPath(_filename(entry).lower()).suffix
+    return _ENDINGS.get(ending) or ROLES.get(name, "")
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,7 @@ from bide.polling.backoff import PollPlan
 from bide.providers import find, installed
 from bide.providers.base import Account, Operation, Provider
 from bide.providers.check import refuse_unknown, unknown_params_variable
+from bide.providers.lanes import lane_of
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import EffectiveAccount, HookSettings
@@ -59,6 +60,10 @@ class AccountContext:
         if self.refuses_unknown_params:
             refuse_unknown(operation.params, request.params, variable=unknown_params_variable(self.name.provider))
         return operation
+
+    def lane(self, request: GenerateRequest) -> str:
+        """What durations and breaker depend on within the operation of a request that passes the check; '' for none."""
+        return lane_of(self.adapter, request.operation, request.params)
 
     def poll_plan(self, operation: str) -> PollPlan:
         """How often jobs of an operation are polled while nothing is known of their durations."""
@@ -141,6 +146,16 @@ def refuses_unknown_params(settings: Settings, name: AccountName) -> bool:
     shared = settings.providers.get(name.provider)
     own = shared and shared.accounts.get(name.account)
     return ((own and own.unknown_params) or (shared and shared.unknown_params)) == "refuse"
+
+
+def row_lane(request: GenerateRequest) -> str:
+    """The lane of a row of a run; '' for one that its submit will refuse."""
+    try:
+        adapter = find(request.provider)
+        adapter.check(request.operation, request.params, set(request.inputs))
+    except InvalidRequestError:
+        return ""
+    return lane_of(adapter, request.operation, request.params)
 
 
 def _hooks_of(settings: HookSettings, name: AccountName) -> Hooks | None:

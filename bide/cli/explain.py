@@ -81,6 +81,7 @@ def explained(
         "provider": record.account.provider,
         "account": record.account.account,
         "operation": record.text("op"),
+        "lane": record.text("lane") or None,
         "what": describe(record.request) if record.request_json else None,
         "warnings": _warnings(record),
         "why": timeline.why(snapshot),
@@ -158,12 +159,15 @@ def _poll_timing(snapshot: JobSnapshot) -> str | None:
     from bide.polling.timing import why  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    record, duration_model = snapshot.record, DurationModel.from_text(snapshot.duration_model)
-    estimate = record.number("estimate") or None
+    record, estimate = snapshot.record, snapshot.record.number("estimate") or None
+    of_lane, of_operation = map(DurationModel.from_text, (snapshot.lane_model, snapshot.duration_model))
+    duration_model = of_operation if of_lane.about(estimate) is None else of_lane
     if duration_model.about(estimate) is None and record.text("state") != "running":
         return None  # nothing is known, and no poll is due
+    of = f" (lane {record.text('lane')})" if duration_model is of_lane else ""
     try:
-        return why(duration_model, find(record.account.provider).plan_for(record.text("op")), estimate_seconds=estimate)
+        plan = find(record.account.provider).plan_for(record.text("op"))
+        return why(duration_model, plan, estimate_seconds=estimate) + of
     except (BideError, KeyError):  # the adapter is installed elsewhere, or no longer has the operation
         return None
 
@@ -173,6 +177,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     yield f"job {story['job_id']}  {story['state']}  {of}"
     rows = [
         ("what", story["what"]),
+        ("lane", story["lane"]),
         *_listed("warning", story["warnings"]),
         ("metadata", ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items())),
         *_listed("why", story["why"]),

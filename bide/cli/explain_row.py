@@ -69,6 +69,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         "provider": request["provider"],
         "account": line.get("account"),
         "operation": request["operation"],
+        "lane": None,
         "what": describe_raw(request["provider"], request["operation"], request["params"]),
         "warnings": line.get("warnings", []),
         "why": [OVER, *copied],

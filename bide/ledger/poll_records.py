@@ -47,6 +47,8 @@ class Claimed:
     progress: str = field(default="", repr=False)
     #: How often its result was there and could not be fetched.
     fetching: int = 0
+    #: The lane of its request, '' where it has none or the account has too many.
+    lane: str = ""
 
     @property
     def to_stop(self) -> str:

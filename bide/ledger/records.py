@@ -168,6 +168,12 @@ class Record:
     def text(self, name: str) -> str:
         return self.fields.get(name, "")
 
+    @property
+    def lane(self) -> str:
+        """The name of its lane in the ledger, `OPERATION LANE`; '' for a job without one."""
+        lane = self.text("lane")
+        return f"{self.text('op')} {lane}" if lane else ""
+
     def moment(self, name: str) -> datetime | None:
         return datetime.fromtimestamp(self.number(name), UTC) if self.fields.get(name) else None
 

@@ -97,6 +97,7 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
     inputs = tools.fetcher.inputs(request, operation, record, account) if request.inputs else {}
+    lane = account.lane(request)
     submission = Submission(record.job_id, request.operation, request.params, inputs)
     return Purchase(
         tools,
@@ -106,7 +107,9 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
         credentials=credentials,
         submission=submission,
         call=confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials),
-        poll_timing=tools.poll_timings.get(record.account, request.operation),  # asks the ledger: not after the answer
+        lane=lane,
+        # asks the ledger: not after the answer
+        poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )
 
 
@@ -132,11 +135,13 @@ class Purchase:
     credentials: Account
     submission: Submission
     call: Call
+    lane: str
     poll_timing: PollTiming
 
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        attempt = self.tools.ledger.submits.intend(self.record, self.token, bought_with=self._bought_with())
+        bought_with = self._bought_with()
+        attempt = self.tools.ledger.submits.intend(self.record, self.token, bought_with=bought_with, lane=self.lane)
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))

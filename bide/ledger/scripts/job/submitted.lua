@@ -1,4 +1,4 @@
---- include: base constants record clocks admission unconfirmed provider_ids
+--- include: base constants record clocks breaker admission unconfirmed provider_ids
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -26,11 +26,7 @@ redis.call('ZREM', UNCONFIRMED, id)
 set(id, 'token', '')
 clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt')
 if estimate_seconds ~= '' then set(id, 'estimate', estimate_seconds) end
-local recovered = false
-if number(get(id, 'intended')) > account('struck_at') then
-  recovered = account('strikes') > 0
-  redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '', 'doubts', 0)
-end
+local recovered = count_success(id)
 if outputs == '' then
   redis.call('SADD', INFLIGHT, id)
   redis.call('SREM', CALLED_UP, id)

@@ -97,7 +97,8 @@ class AccountScripts:
     def learn(self, account: AccountName, news: Sequence[tuple[str, str, str]]) -> list[str]:
         """Replace the duration models of some operations: (operation, the model it was made from, the new model).
 
-        A lane is named as `OPERATION LANE`. Returns the model of each operation or lane that counts now: another process's, where that one was faster.
+        A lane is named as `OPERATION LANE`. Returns the model of each of them that counts now: another
+        process's, where that one was faster.
         """
         script = scripts.account.Learn(news=[scripts.account.Model(*each) for each in news])
         return list(self._executor.run(account, script))

@@ -94,7 +94,7 @@ def lane_states(fields: Mapping[str, str], *, now: float) -> dict[str, LaneState
 def account_state(
     account: AccountName, values: Sequence[str | None], *, now: float, lanes: Mapping[str, str] | None = None
 ) -> AccountState:
-    """The state of an account at `now` [seconds since the epoch], from the values of `FIELDS` and its lanes' breakers."""
+    """The state of an account at `now` [seconds since the epoch], from the values of `FIELDS` and lanes' breakers."""
     found = {name: value or "" for name, value in zip(FIELDS, values, strict=True)}
     open_seconds = float(found["gate_until"] or 0) - now
     failures = int(found["strikes"] or 0)

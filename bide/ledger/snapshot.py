@@ -41,7 +41,7 @@ class JobSnapshot:
     #: When its callback is sent next, and when it was given up.
     callback_at: float = 0.0
     callback_failed_at: float = 0.0
-    #: What is known of how long jobs of its operation take, as `bide.polling.duration_model` writes it; and of its lane.
+    #: What is known of how long jobs of its operation take, and of its lane, as `polling.duration_model` writes it.
     duration_model: str = field(default="", repr=False)
     lane_model: str = field(default="", repr=False)
 

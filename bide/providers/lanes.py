@@ -21,8 +21,7 @@ def lane_of(adapter: Provider, operation: str, params: Mapping[str, Any]) -> str
 
     A text that is too long keeps its beginning, and gets a digest of the whole, so that two lanes stay two.
     """
-    given = adapter.lane(operation, params)
-    text = plain(given) if isinstance(given, str) else ""
+    text = plain(adapter.lane(operation, params))
     if len(text) <= LANE_CHARACTERS:
         return text
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGEST_CHARACTERS]

@@ -80,6 +80,10 @@ class PhotoGPT(Provider):
     error_fields = ENVELOPE_ERRORS
     source = "https://platform.photogptai.com/docs/jobs"
 
+    def lane(self, operation: str, params: Mapping[str, Any]) -> str:
+        """The model; a training makes a model of its own each time, and takes as long as any other."""
+        return "" if operation == TRAINING else reading.as_text(params.get("modelID"))
+
     def submit_call(self, submission: Submission, account: Account) -> Call:
         if submission.operation == TRAINING:
             path = f"/models/{reading.in_path(submission.params['modelID'])}/train"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
@@ -69,6 +69,7 @@ class PaintParams(Params):
     """What is painted."""
 
     motif: str
+    brush: str | None = None
 
 
 class PlainAtelierAdapter(Provider):
@@ -80,6 +81,9 @@ class PlainAtelierAdapter(Provider):
     version = "3"
     operations: ClassVar = {"paint": Operation(params=PaintParams)}
     source = "https://docs.atelier.example"
+
+    def lane(self, operation: str, params: Mapping[str, Any]) -> str:
+        return reading.as_text(params.get("brush"))
 
     def submit_call(self, submission: Submission, account: Account) -> Call:
         return Call("POST", account.url("/works"), headers=account.bearer, json=dict(submission.params))

@@ -62,7 +62,9 @@ class Feeder:
         self._finish, self._stop_jobs = finish, stop
         self._runs, self._ledger, self._storage = runs, ledger, storage
         self._collector = Collector(runs, storage, copies)
-        self._admitter = Admitter(runs, ledger, storage, copies, deadline_seconds=deadline_seconds, lane=lane, send=send)
+        self._admitter = Admitter(
+            runs, ledger, storage, copies, deadline_seconds=deadline_seconds, lane=lane, send=send
+        )
 
     def feed(self, run_id: str) -> float | None:
         """Do a page of work for a run, under its lease. Returns the delay until the run is due again [seconds].

@@ -17,7 +17,10 @@ class PollTimings:
         self._accounts, self._learner = accounts, learner
 
     def get(self, name: AccountName, operation: str, lane: str = "") -> PollTiming:
-        """The poll timing of an operation, or of a lane of it; by its plan alone where the account is not to learn. May ask the ledger."""
+        """The poll timing of an operation, or of a lane of it. May ask the ledger.
+
+        By the plan alone where the account is not to learn.
+        """
         plan = self._accounts.poll_plan(name, operation)
         if not self._learns(name):
             return PollTiming(plan)

@@ -92,6 +92,7 @@ def explained(
         "replayed_as": replayed_as,
         "replay": None if replayed_as else _replay(record, failure),
         "money": timeline.money(record),
+        "cost": record.cost.to_wire().model_dump() if record.cost else None,
         "provider_job_id": record.text("pid") or None,
         "polls": int(record.number("polls")),
         "polls_are": _poll_timing(snapshot),
@@ -183,6 +184,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
         *_listed("why", story["why"]),
         ("next", _next(story)),
         ("money", story["money"]),
+        ("cost", _cost(story["cost"])),
         ("polls", story["polls_are"]),
         ("to do", story["to_do"]),
         ("not stored", _few(story["not_stored"])),
@@ -195,6 +197,10 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
         yield f"{_clock(event['at'])}{after}  {event['what']:9}  {event['detail']}".rstrip()
     if story["obstacles"]:  # once more, since a long story pushes the first one off the screen
         yield from ("", f"to do: {story['to_do']}")
+
+
+def _cost(cost: dict[str, str] | None) -> str | None:
+    return f"{cost['amount']} {cost['unit']}, as the provider says" if cost else None
 
 
 def _few(addresses: list[str]) -> str:

@@ -155,6 +155,7 @@ FIELDS = (
     ),
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
     Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),
+    Field("cost", "text", "what the provider says that the job costs: amount and unit", "submitted polled"),
     # The result
     Field("ended", "moment", "the provider reported the result", "submitted polled"),
     Field(

@@ -69,6 +69,7 @@ class SubmitScripts:
             handle=known.handle,
             base_url=known.base_url,
             adapter=known.adapter,
+            cost=known.cost,
         )
         return messages_of(record.account, self._executor.run(record.account, script))
 

@@ -30,6 +30,7 @@ from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
 from bide.providers.base import Account, Call, Cancels, Finished, Provider, Refused, Submission, Submitted, Ticket
+from bide.providers.costs import cost_text
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import cancel_there
 from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
@@ -174,8 +175,8 @@ class Purchase:
             case Refused() as refused:
                 return self._refused(attempt, refused)
 
-    def _bought_with(self, handle: str = "") -> BoughtWith:
-        return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle)
+    def _bought_with(self, handle: str = "", cost: str = "") -> BoughtWith:
+        return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle, cost)
 
     def _accepted(self, attempt: int, submitted: Submitted) -> Suspend:
         first_poll_seconds = self.poll_timing.first(estimate_seconds=submitted.estimate_seconds)
@@ -201,7 +202,7 @@ class Purchase:
 
     def _record_accepted(self, attempt: int, accepted: Submitted | Finished, **facts: Any) -> Suspend:
         """Record the acceptance."""
-        bought_with = self._bought_with(handle_text(accepted.handle))
+        bought_with = self._bought_with(handle_text(accepted.handle), cost_text(accepted.cost))
         submitted = partial(
             self.tools.ledger.submits.submitted,
             self.record,

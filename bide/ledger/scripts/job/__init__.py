@@ -56,6 +56,7 @@ class Submitted(Script):
     handle: str = ""
     base_url: str = ""
     adapter: str = ""
+    cost: str = ""
 
 
 class Refused(Script):

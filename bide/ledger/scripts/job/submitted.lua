@@ -4,7 +4,7 @@
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
 --   done, ask again for them, else JSON), `hint_seconds`, `max_in_flight`, `submits_per_second`, and `estimate_seconds`:
 --   the provider's estimate of the whole, or ''. `handle` of the job for its adapter, or ''; `base_url` and `adapter` with
---   which it was bought, or ''.
+--   which it was bought, or ''. `cost`, as the provider says it, or ''.
 -- Reply: hints, and a round or {}.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
@@ -18,6 +18,7 @@ end
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
 index_ids(id)
 bought_with(id, handle, base_url, adapter)
+if cost ~= '' then set(id, 'cost', cost) else clear(id, 'cost') end
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
 ask_to_stop_anew(id)

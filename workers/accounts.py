@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -45,14 +47,23 @@ class AccountContext:
     own_poll_first_seconds: float | None
     own_poll_factor: float | None
     own_poll_cap_seconds: float | None
+    #: Those that the adapter names besides `api_key`.
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
 
     @property
     def credentials(self) -> Account:
-        """Where and as whom to call; raises `InvalidRequestError` where no address is known."""
+        """Where and as whom to call now; raises `InvalidRequestError` where no address is known."""
         if not self.base_url:
             variable = f"BIDE_PROVIDERS__{self.name.provider.upper()}__BASE_URL"
             raise InvalidRequestError(f"account: {self.name} has no address; set {variable}")
-        return Account(self.base_url.rstrip("/"), self.api_key.get_secret_value(), self.hooks, self.credit_words)
+        return Account(
+            self.base_url.rstrip("/"),
+            self.api_key.get_secret_value(),
+            self.hooks,
+            self.credit_words,
+            {name: secret.get_secret_value() for name, secret in self.secrets.items()},
+            time.time(),
+        )
 
     def check(self, request: GenerateRequest) -> Operation:
         """Check what is known of a request before anything is bought; raises `InvalidRequestError`."""
@@ -138,6 +149,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         own_poll_first_seconds=own.poll_first_seconds,
         own_poll_factor=own.poll_factor,
         own_poll_cap_seconds=own.poll_cap_seconds,
+        secrets=own.secrets,
     )
 
 

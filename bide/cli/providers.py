@@ -39,12 +39,13 @@ def providers(as_json: bool) -> None:
 def _described(adapter: Provider, environment: Mapping[str, str]) -> dict[str, Any]:
     prefix = f"BIDE_PROVIDERS__{adapter.name.upper()}__"
     base_url = environment.get(f"{prefix}BASE_URL") or adapter.default_base_url
-    accounts = _accounts(prefix, environment)
-    missing = [] if accounts else [f"{prefix}API_KEY"]
+    accounts = _accounts(adapter, prefix, environment)
+    missing = [] if accounts else _missing(adapter, prefix, environment)
     return {
         "provider": adapter.name,
         "base_url": base_url,
         "accounts": accounts,
+        "credentials": [f"{prefix}{name.upper()}" for name in adapter.credentials],
         "missing": [*missing, *([] if base_url else [f"{prefix}BASE_URL"])],
         "operations": [_operation(adapter, name, it) for name, it in sorted(adapter.operations.items())],
         "catalogs": {name: catalog.description for name, catalog in sorted(adapter.catalogs.items())},
@@ -64,10 +65,16 @@ def _operation(adapter: Provider, name: str, operation: Operation) -> dict[str, 
     }
 
 
-def _accounts(prefix: str, environment: Mapping[str, str]) -> list[str]:
-    named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+)__)?API_KEY")
-    found = map(named.fullmatch, environment)
-    return sorted((match[1] or "default").lower() for match in found if match)
+def _accounts(adapter: Provider, prefix: str, environment: Mapping[str, str]) -> list[str]:
+    """The accounts that have a secret; without any to have, those that the environment speaks of."""
+    wanted = "|".join(map(str.upper, adapter.credentials)) or r"[A-Z_]+"
+    named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+)__)?(?:{wanted})")
+    found = {(match[1] or "default").lower() for match in map(named.fullmatch, environment) if match}
+    return sorted(found if adapter.credentials or found else {"default"})
+
+
+def _missing(adapter: Provider, prefix: str, environment: Mapping[str, str]) -> list[str]:
+    return [name for each in adapter.credentials if (name := f"{prefix}{each.upper()}") not in environment]
 
 
 def _lines(described: Mapping[str, Any]) -> list[str]:

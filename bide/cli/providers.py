@@ -39,8 +39,9 @@ def providers(as_json: bool) -> None:
 def _described(adapter: Provider, environment: Mapping[str, str]) -> dict[str, Any]:
     prefix = f"BIDE_PROVIDERS__{adapter.name.upper()}__"
     base_url = environment.get(f"{prefix}BASE_URL") or adapter.default_base_url
-    accounts = _accounts(adapter, prefix, environment)
-    missing = [] if accounts else _missing(adapter, prefix, environment)
+    lacking = _accounts(adapter, prefix, environment)
+    accounts = sorted(account for account, missing in lacking.items() if not missing)
+    missing = [] if accounts else [name for names in lacking.values() for name in names]
     return {
         "provider": adapter.name,
         "base_url": base_url,
@@ -65,16 +66,23 @@ def _operation(adapter: Provider, name: str, operation: Operation) -> dict[str, 
     }
 
 
-def _accounts(adapter: Provider, prefix: str, environment: Mapping[str, str]) -> list[str]:
-    """The accounts that have a secret; without any to have, those that the environment speaks of."""
-    wanted = "|".join(map(str.upper, adapter.credentials)) or r"[A-Z_]+"
-    named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+)__)?(?:{wanted})")
-    found = {(match[1] or "default").lower() for match in map(named.fullmatch, environment) if match}
-    return sorted(found if adapter.credentials or found else {"default"})
-
-
-def _missing(adapter: Provider, prefix: str, environment: Mapping[str, str]) -> list[str]:
-    return [name for each in adapter.credentials if (name := f"{prefix}{each.upper()}") not in environment]
+def _accounts(adapter: Provider, prefix: str, environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """The accounts that the environment speaks of, each with the variables of the secrets that it lacks."""
+    accounts: dict[str, set[str]] = {}
+    named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+?)__)?([A-Z0-9_]+)")
+    for found in filter(None, map(named.fullmatch, environment)):
+        accounts.setdefault(found[1] or "", set()).add(found[2].lower())
+    secrets = set(adapter.credentials)
+    if secrets:
+        accounts = {account: variables for account, variables in accounts.items() if variables & secrets}
+    return {
+        account.lower() or "default": [
+            f"{prefix}{f'ACCOUNTS__{account}__' if account else ''}{name.upper()}"
+            for name in adapter.credentials
+            if name not in variables
+        ]
+        for account, variables in sorted((accounts or {"": set()}).items())
+    }
 
 
 def _lines(described: Mapping[str, Any]) -> list[str]:

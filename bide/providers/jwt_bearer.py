@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+
 from bide.errors import ConfigurationError
 
-#: How long a token is good for, and for how much longer before it is made: the clocks of providers differ [seconds].
+if TYPE_CHECKING:
+    from jwt import PyJWS
+
+#: How long a token is good for, and since when before it is made: the clocks of providers differ [seconds].
 LIVE_SECONDS, EARLIER_SECONDS = 1800.0, 5.0
 
 
@@ -14,13 +21,26 @@ def jwt_bearer(*, access_key: str, secret_key: str, now: float, live_seconds: fl
     `now` is `Account.now`, so that the call of an account is the same each time it is built. Raises
     `ConfigurationError` for a key that signs nothing.
     """
-    import jwt  # noqa: PLC0415 - a caller imports adapters, too, and needs no worker's packages for that
+    from jwt import PyJWTError  # noqa: PLC0415 - callers import adapters, too, and have no worker's packages
 
     claims = {"iss": access_key, "nbf": int(now - EARLIER_SECONDS), "exp": int(now + live_seconds)}
-    # The provider has chosen the length of its keys: PyJWT's advice on that helps nobody.
-    signer = jwt.PyJWT(options={"enforce_minimum_key_length": False})
     try:
-        token = signer.encode(claims, secret_key, algorithm="HS256")
-    except (jwt.PyJWTError, TypeError, ValueError):
+        token = _signer().encode(json.dumps(claims, separators=(",", ":")).encode(), secret_key, algorithm="HS256")
+    except PyJWTError:
         raise ConfigurationError("the account's secret key signs no token: correct it") from None
     return {"Authorization": f"Bearer {token}"}
+
+
+@cache
+def _signer() -> PyJWS:
+    """PyJWT without its warning of short keys: the provider has chosen their length."""
+    from jwt import PyJWS  # noqa: PLC0415 - as above
+    from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - as above
+
+    class AnyLength(HMACAlgorithm):
+        def check_key_length(self, key: bytes) -> None:
+            return None
+
+    signer = PyJWS(algorithms=[])
+    signer.register_algorithm("HS256", AnyLength(HMACAlgorithm.SHA256))
+    return signer

@@ -174,7 +174,7 @@ def test_arguments_are_sent_in_the_order_in_which_lua_reads_them() -> None:
     assert polled.keys == []
     text = Polled.text()
     assert "local max_in_flight = tonumber(ARGV[3])\n" in text
-    assert "for i = 5, #ARGV, 10 do outcomes[#outcomes + 1] = { id = ARGV[i + 0], kind = ARGV[i + 1], " in text
+    assert "for i = 5, #ARGV, 11 do outcomes[#outcomes + 1] = { id = ARGV[i + 0], kind = ARGV[i + 1], " in text
     assert "seen = ARGV[i + 6] == '1'" in text
 
 

@@ -55,7 +55,8 @@ end
 -- The jobs of a lane whose breaker keeps them back keep their places, and are passed over: how many of each kind, as far as
 -- this script has come, and when the first of these breakers opens (0: only when a job has found out).
 local passed_over, lane_opens = { [0] = 0, [BULK] = 0 }, 0
-local function passes_over(lane)
+local function passes_over(operation, own)
+  local lane = own and lane_trouble() and lane_name(operation, own) or ''
   if lane == '' or not kept_back(lane, '') then return false end
   local opens = number(breaker(lane, 'gate_until'))
   if opens > now and (lane_opens == 0 or opens < lane_opens) then lane_opens = opens end
@@ -75,7 +76,7 @@ local function first_in_line()
       if not state then
         redis.call('ZREM', QUEUED, id)
       elseif not foreign(version) then
-        if not passes_over(lane_name(operation, lane)) then return id, from == BULK end
+        if not passes_over(operation, lane) then return id, from == BULK end
         passed_over[from] = passed_over[from] + 1
       elseif tonumber(place) >= from + ASIDE then
         break

@@ -11,9 +11,18 @@ local function breaker_field(lane, field)
   return LANE_BREAKERS, field .. ':' .. lane
 end
 local function breaker(lane, field) return redis.call('HGET', breaker_field(lane, field)) end
+
+-- Whether the breaker of any lane is not closed: asked once, since that is seldom so.
+local lanes_troubled
+local function lane_trouble()
+  if lanes_troubled == nil then lanes_troubled = redis.call('EXISTS', LANE_BREAKERS) == 1 end
+  return lanes_troubled
+end
+
 local function set_breaker(lane, field, value)
   local key, name = breaker_field(lane, field)
   redis.call('HSET', key, name, value)
+  if lane ~= '' then lanes_troubled = true end
 end
 
 local function breaker_open(lane) return number(breaker(lane, 'gate_until')) > now end
@@ -36,7 +45,7 @@ end
 
 -- The job that goes ahead, where a breaker that concerns it is half-open and has none.
 local function go_ahead(id)
-  for _, lane in ipairs({ '', lane_of(id) }) do
+  for _, lane in ipairs(lane_trouble() and { '', lane_of(id) } or { '' }) do
     if half_open(lane) and not probe_under_way(lane) then set_breaker(lane, 'probe', id) end
   end
 end
@@ -65,7 +74,7 @@ end
 -- Such a failure of a job counts for its lane. It is the account's as well where the account's breaker is half-open, or where
 -- another lane failed before it and no submit was accepted between the two: `struck_lane` is the lane that failed last.
 local function count_job_failure(id, seconds, longest, reason)
-  local lane, before = use_lane(id), redis.call('HGET', ACCOUNT, 'struck_lane')
+  local lane, before = use_lane(lane_of(id)), redis.call('HGET', ACCOUNT, 'struck_lane')
   if lane ~= '' then
     count_failure(lane, id, seconds, longest, reason)
     redis.call('EXPIRE', LANE_BREAKERS, LANE_IDLE_SECONDS)
@@ -77,15 +86,17 @@ end
 -- A submit was accepted that was begun after the last failure: the breakers of its account and lane close. Returns whether
 -- one of them was not closed.
 local function count_success(id)
-  local intended, lane, recovered = number(get(id, 'intended')), use_lane(id), false
-  local struck = redis.call('HGET', ACCOUNT, 'struck_lane')
+  local operation, own, intended = unpack(redis.call('HMGET', job_key(id), 'op', 'lane', 'intended'))
+  local strikes, struck_at, struck = unpack(redis.call('HMGET', ACCOUNT, 'strikes', 'struck_at', 'struck_lane'))
+  local lane, recovered = use_lane(lane_name(operation, own)), false
+  intended = number(intended)
   if struck and intended > number(breaker(struck, 'struck_at')) then redis.call('HDEL', ACCOUNT, 'struck_lane') end
-  if lane ~= '' and half_open(lane) and intended > number(breaker(lane, 'struck_at')) then
+  if lane ~= '' and lane_trouble() and half_open(lane) and intended > number(breaker(lane, 'struck_at')) then
     recovered = true
     close_lane(lane)
   end
-  if intended > account('struck_at') then
-    recovered = recovered or half_open('')
+  if intended > number(struck_at) then
+    recovered = recovered or number(strikes) > 0
     redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '', 'doubts', 0)
   end
   return recovered
@@ -93,6 +104,5 @@ end
 
 -- Whether a job that was let in may not be submitted after all: the account was paused or a breaker opened meanwhile.
 local function submits_blocked(id)
-  local lane = lane_of(id)
-  return paused() or kept_back('', id) or (lane ~= '' and kept_back(lane, id))
+  return paused() or kept_back('', id) or (lane_trouble() and kept_back(lane_of(id), id))
 end

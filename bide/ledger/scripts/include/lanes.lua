@@ -3,7 +3,7 @@
 -- lane is `OPERATION LANE`. An account has so many at most, each by the time at which it was last used. The jobs of further
 -- lanes go by their operation and their account; a lane that is idle for long makes room for another.
 local LANES, LANE_BREAKERS = PREFIX .. 'lanes', PREFIX .. 'lane_breakers'
-local MOST_LANES, LANE_IDLE_SECONDS = 40, 24 * 3600
+local MOST_LANES, LANE_IDLE_SECONDS, LANE_NOTED_SECONDS = 40, 24 * 3600, 60
 local BREAKER_FIELDS = { 'gate_until', 'gate_reason', 'strikes', 'struck_at', 'probe' }
 
 -- A worker knows the lane of a job's request.
@@ -36,10 +36,11 @@ local function has_room()
   return true
 end
 
--- The provider has answered a submit of the job: the name of its lane, '' where it has none or the account has too many.
-local function use_lane(id)
-  local name = lane_of(id)
-  if name == '' or not (has_lane(name) or has_room()) then return '' end
-  redis.call('HSET', LANES, name, stamp(now))
+-- The provider has answered a submit of a lane: its name, '' where there is none or the account has too many.
+local function use_lane(name)
+  if name == '' then return '' end
+  local used = redis.call('HGET', LANES, name)
+  if not used and not has_room() then return '' end
+  if number(used) < now - LANE_NOTED_SECONDS then redis.call('HSET', LANES, name, stamp(now)) end
   return name
 end

@@ -96,7 +96,7 @@ if owner ~= token then
   if redis.call('ZSCORE', QUEUED, id) then
     local bulk_job = get(id, 'bulk')
     local free, opens = free_places(max_in_flight, submits_per_second, bulk_job)
-    local waits = passes_over(lane_of(id))
+    local waits = lane_trouble() and passes_over(get(id, 'op'), get(id, 'lane'))
     if waits then opens = lane_opens end
     if waits or free <= 0 or (free <= redis.call('ZRANK', QUEUED, id) and first_in_line() ~= id) then
       local round = {}

@@ -74,6 +74,16 @@ def test_a_lane_is_one_printable_line(text: str, lane: str) -> None:
     assert lane_named(text) == lane
 
 
+def test_an_adapter_that_breaks_has_no_lane() -> None:
+    """Or gives something else than a text: the job goes by its operation."""
+
+    class Broken(AtelierAdapter):
+        def lane(self, operation: str, params: Any) -> str:
+            return str(params["model"]["id"]) if operation == "paint" else 7  # type: ignore[return-value]  # a mistake
+
+    assert [lane_of(Broken(), operation, {}) for operation in ("paint", "draw")] == ["", ""]
+
+
 def test_the_lane_of_a_row() -> None:
     """A row that its submit will refuse has none: its params may be anything."""
     good = GenerateRequest(provider="photogpt", operation=IMAGES, params={"modelID": "m1", "prompt": "x"})

@@ -213,6 +213,44 @@ class LanesContract:
         messages, _, _ = stage.ledger.accounts.sweep(ACCOUNT)
         assert messages.round is None or messages.round.countdown_seconds > 40
 
+    def test_a_long_line_is_not_read_by_each_script(self, stage: Stage) -> None:
+        """It begins behind what was passed over; a job that goes back before that is seen."""
+        early = taken(arrive(stage, "early", "fine", token="t"), Verb.SUBMIT)
+        refuse(stage, "a", "broken", after_seconds=60)
+        for number in range(30):
+            arrive(stage, f"b{number}", "broken")
+        assert let_in(stage) == []
+        passed = stage.server.hgetall(f"{prefix(ACCOUNT)}passed")
+        assert passed["0"].split()[0] == stage.field("a", "place")
+        stage.limits[ACCOUNT] = Limits(max_in_flight=1)
+        for name in "cd":
+            assert arrive(stage, name, "fine").verb is Verb.WAIT
+        for name in ("b0", "b7"):
+            stage.ledger.jobs.cancel(ACCOUNT, name)
+        stage.ledger.submits.hold_back(early, "t", seconds=1, reason="the store is away")
+        stage.clock.advance(1.1)
+        stage.limits[ACCOUNT] = Limits(max_in_flight=3)
+        assert let_in(stage) == ["early"], "it finds out for the account"
+        early = taken(stage.resume("early", token="t2"), Verb.SUBMIT)
+        assert stage.ledger.submits.intend(early, "t2", lane="fine") > 0
+        assert [hint.job_id for hint in accepted(stage, early, "t2").hints] == ["c", "d"]
+        stage.ledger.accounts.resume(ACCOUNT)
+        assert stage.server.keys("*passed") == stage.server.keys("*lane_breakers") == []
+
+    def test_what_was_passed_over_is_first_when_its_lane_is_well(self, stage: Stage) -> None:
+        """Nothing of what was noted of a long line outlives the breaker."""
+        refuse(stage, "a", "broken", after_seconds=60)
+        for number in range(30):
+            arrive(stage, f"b{number}", "broken")
+        assert let_in(stage) == []
+        stage.clock.advance(60.1)
+        assert let_in(stage) == ["b0"]
+        record = taken(stage.resume("b0", token="t"), Verb.SUBMIT)
+        assert stage.ledger.submits.intend(record, "t", lane="broken") > 0
+        stage.limits[ACCOUNT] = Limits(max_in_flight=4)
+        assert [hint.job_id for hint in accepted(stage, record, "t").hints] == ["b1", "b2", "b3"]
+        assert stage.server.keys("*passed") == stage.server.keys("*lane_breakers") == []
+
     # How many there are
 
     def test_many_lanes_grow_nothing(self, stage: Stage) -> None:

@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker
+--- include: base constants record clocks breaker passed_over
 -- The line of an account: which job is let in when. And its polling rounds: when the next one is due.
 
 -- Generic cell rate: how many of `wanted` fit now, and when the next one does. A second's worth may come at once.
@@ -40,6 +40,7 @@ end
 local function admit(id, per_second)
   rate('tat_submit', per_second, 1, true)
   go_ahead(id)
+  forget_kept_back() -- its lane may wait for it now
   redis.call('SADD', INFLIGHT, id)
 end
 
@@ -52,38 +53,32 @@ local function call_up(id)
   end
 end
 
--- The jobs of a lane whose breaker keeps them back keep their places, and are passed over: how many of each kind, as far as
--- this script has come, and when the first of these breakers opens (0: only when a job has found out).
-local passed_over, lane_opens = { [0] = 0, [BULK] = 0 }, 0
-local function passes_over(operation, own)
-  local lane = own and lane_trouble() and lane_name(operation, own) or ''
-  if lane == '' or not kept_back(lane, '') then return false end
-  local opens = number(breaker(lane, 'gate_until'))
-  if opens > now and (lane_opens == 0 or opens < lane_opens) then lane_opens = opens end
-  return true
-end
-
 -- The first in line, those of bulk runs last. A record of another version is set aside, once: it goes behind all others of
 -- its kind. Its own version finds it there, and no other checks it again.
 local ASIDE, MOST_SET_ASIDE = BULK / 2, 500
 local function first_in_line()
   for _, from in ipairs({ 0, BULK }) do
+    local begin, passed = begin_at(from), nil
     for _ = 1, MOST_SET_ASIDE do
-      local id, place = unpack(redis.call('ZRANGEBYSCORE', QUEUED, from, string.format('(%.0f', from + BULK), 'WITHSCORES', 'LIMIT',
+      local id, place = unpack(redis.call('ZRANGEBYSCORE', QUEUED, begin, string.format('(%.0f', from + BULK), 'WITHSCORES', 'LIMIT',
         passed_over[from], 1))
       if not id then break end
       local state, version, operation, lane = unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'op', 'lane'))
       if not state then
         redis.call('ZREM', QUEUED, id)
       elseif not foreign(version) then
-        if not passes_over(operation, lane) then return id, from == BULK end
-        passed_over[from] = passed_over[from] + 1
+        if not passes_over(operation, lane) then
+          if passed then note_passed(from, passed) end
+          return id, from == BULK
+        end
+        passed_over[from], passed = passed_over[from] + 1, place
       elseif tonumber(place) >= from + ASIDE then
         break
       else
         redis.call('ZADD', QUEUED, place + ASIDE, id)
       end
     end
+    if passed then note_passed(from, passed) end
   end
 end
 

@@ -19,6 +19,7 @@ local function lane_of(id) return lane_name(unpack(redis.call('HMGET', job_key(i
 local function has_lane(name) return redis.call('HEXISTS', LANES, name) == 1 end
 
 local function close_lane(name)
+  redis.call('DEL', PREFIX .. 'passed') -- its jobs are passed over no more
   for _, field in ipairs(BREAKER_FIELDS) do redis.call('HDEL', LANE_BREAKERS, field .. ':' .. name) end
 end
 

@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker admission followers ending
+--- include: base constants record clocks lanes breaker passed_over admission followers ending
 -- A message for a job arrived: the script opens the job's record if there is none, then takes the next step that the record
 -- allows.
 -- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts), `canceled` (set by a cancel that came before the job).

@@ -21,15 +21,17 @@ class SubmitScripts:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    def intend(self, record: Record, token: str, *, bought_with: BoughtWith | None = None) -> int:
+    def intend(self, record: Record, token: str, *, bought_with: BoughtWith | None = None, lane: str = "") -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
-        `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job stands in line again.
-        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `bought_with` goes
-        into the record.
+        `HELD_BACK`: its account was paused or a breaker opened meanwhile; the job stands in line again.
+        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `bought_with` and the `lane` of
+        its request go into the record.
         """
         known = bought_with or BoughtWith()
-        script = scripts.job.Intend(id=record.job_id, token=token, base_url=known.base_url, adapter=known.adapter)
+        script = scripts.job.Intend(
+            id=record.job_id, token=token, base_url=known.base_url, adapter=known.adapter, lane=lane
+        )
         return int(self._executor.run(record.account, script))
 
     def hold_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
@@ -67,6 +69,7 @@ class SubmitScripts:
             handle=known.handle,
             base_url=known.base_url,
             adapter=known.adapter,
+            cost=known.cost,
         )
         return messages_of(record.account, self._executor.run(record.account, script))
 

@@ -178,7 +178,7 @@ def _count(record: Record, result: JobResult) -> None:
 
 
 def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
-    request = record.request
+    request, cost = record.request, record.cost
     return JobResult(
         job_id=record.job_id,
         provider=request.provider,
@@ -190,4 +190,5 @@ def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
         metadata=request.metadata,
         outputs=outputs,
         warnings=find(request.provider).warnings(request.operation, request.params),
+        cost=cost.to_wire() if cost else None,
     )

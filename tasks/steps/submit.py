@@ -30,6 +30,7 @@ from bide.ledger.submits import HELD_BACK, TOO_LATE
 from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
 from bide.providers.base import Account, Call, Cancels, Finished, Provider, Refused, Submission, Submitted, Ticket
+from bide.providers.costs import cost_text
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import cancel_there
 from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
@@ -97,6 +98,7 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
     inputs = tools.fetcher.inputs(request, operation, record, account) if request.inputs else {}
+    lane = account.lane(request)
     submission = Submission(record.job_id, request.operation, request.params, inputs)
     return Purchase(
         tools,
@@ -106,7 +108,9 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
         credentials=credentials,
         submission=submission,
         call=confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials),
-        poll_timing=tools.poll_timings.get(record.account, request.operation),  # asks the ledger: not after the answer
+        lane=lane,
+        # asks the ledger: not after the answer
+        poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )
 
 
@@ -132,11 +136,13 @@ class Purchase:
     credentials: Account
     submission: Submission
     call: Call
+    lane: str
     poll_timing: PollTiming
 
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        attempt = self.tools.ledger.submits.intend(self.record, self.token, bought_with=self._bought_with())
+        bought_with = self._bought_with()
+        attempt = self.tools.ledger.submits.intend(self.record, self.token, bought_with=bought_with, lane=self.lane)
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))
@@ -169,8 +175,8 @@ class Purchase:
             case Refused() as refused:
                 return self._refused(attempt, refused)
 
-    def _bought_with(self, handle: str = "") -> BoughtWith:
-        return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle)
+    def _bought_with(self, handle: str = "", cost: str = "") -> BoughtWith:
+        return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle, cost)
 
     def _accepted(self, attempt: int, submitted: Submitted) -> Suspend:
         first_poll_seconds = self.poll_timing.first(estimate_seconds=submitted.estimate_seconds)
@@ -196,7 +202,7 @@ class Purchase:
 
     def _record_accepted(self, attempt: int, accepted: Submitted | Finished, **facts: Any) -> Suspend:
         """Record the acceptance."""
-        bought_with = self._bought_with(handle_text(accepted.handle))
+        bought_with = self._bought_with(handle_text(accepted.handle), cost_text(accepted.cost))
         submitted = partial(
             self.tools.ledger.submits.submitted,
             self.record,

@@ -17,6 +17,7 @@ from tests.contract.ledger_life import (
     either,
     either_account,
     event,
+    lane_of,
     several,
     some,
 )
@@ -113,7 +114,8 @@ class Workers(People):
 
     def _intend(self, lease: Lease) -> bool:
         if lease.verb is Verb.SUBMIT and not lease.attempt:
-            attempt, again = (self.ledger.submits.intend(lease.record, lease.token) for _ in range(2))
+            lane = lane_of(lease.record.job_id)
+            attempt, again = (self.ledger.submits.intend(lease.record, lease.token, lane=lane) for _ in range(2))
             assert attempt == again
             lease.too_late = attempt == TOO_LATE
             if attempt > 0:
@@ -181,7 +183,14 @@ class Workers(People):
         self.tokens += 1
         token = f"t{self.tokens}"
         step, again = (
-            self.ledger.jobs.step(job_id, account, token=token, request=request, signature=SIGNATURE if request else "")
+            self.ledger.jobs.step(
+                job_id,
+                account,
+                token=token,
+                request=request,
+                signature=SIGNATURE if request else "",
+                lane=lane_of(job_id),
+            )
             for _ in range(2)
         )
         assert again.verb is step.verb, "a script that runs twice gives the same answer"

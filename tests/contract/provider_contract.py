@@ -6,6 +6,7 @@ The class needs no server: adapters are pure. It plays the samples, bends them i
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -39,6 +40,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.settings.sections import ProviderSettings
 from tests.contract.noise import ANSWERS, bent
 from tests.contract.samples import SAMPLES, Sample, described, load, unmet
 
@@ -134,6 +136,18 @@ class ProviderContract:
             plan = adapter.plan_for(operation)
             assert 0 < plan.first_seconds <= plan.cap_seconds < adapter.deadline_for(operation)
             assert plan.factor >= 1
+
+    def test_names_lanes_and_secrets_well(self, operation: str) -> None:
+        """A lane is the same each time, and no free text of the request; a secret can be a variable."""
+        params = self.submissions[operation].params
+        lane = self.adapter.lane(operation, params)
+        assert isinstance(lane, str)
+        assert lane == self.adapter.lane(operation, params)
+        assert lane != params.get("prompt", params.get("text", "a prompt"))
+        for name in self.adapter.credentials:
+            assert re.fullmatch(r"[a-z](_?[a-z0-9])*", name)
+            assert not name.endswith("_file")
+            assert name == "api_key" or name not in ProviderSettings.model_fields
 
     # What it takes
 

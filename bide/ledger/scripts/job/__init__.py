@@ -22,6 +22,7 @@ class Step(Script):
     submits_per_second: float = BOUND
     account_name: str
     take: bool
+    lane: str = ""
 
 
 class Intend(Script):
@@ -30,6 +31,7 @@ class Intend(Script):
     lease_seconds: float = BOUND
     base_url: str = ""
     adapter: str = ""
+    lane: str = ""
 
 
 class HoldBack(Script):
@@ -54,6 +56,7 @@ class Submitted(Script):
     handle: str = ""
     base_url: str = ""
     adapter: str = ""
+    cost: str = ""
 
 
 class Refused(Script):

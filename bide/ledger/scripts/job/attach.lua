@@ -17,7 +17,7 @@ set(id, 'state', 'running', 'token', '', 'pid', provider_job_id, 'submitted', ge
   'attached', get(id, 'error') or '', 'note', 'its id at the provider was attached by ' .. (by ~= '' and by or 'an operator'))
 settled_by(id, 'attached as ' .. provider_job_id, by)
 index_ids(id)
-clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle')
+clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle', 'cost')
 ask_to_stop_anew(id)
 extend_deadline(id)
 redis.call('SADD', INFLIGHT, id)

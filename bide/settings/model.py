@@ -103,8 +103,8 @@ class Settings(BaseSettings):
             raise ConfigurationProblems(
                 Problem(variable_name((*place, name)), "is not set", remedy) for name in missing
             )
-        secrets = {name: given[name] for name in names}
-        api_key = secrets.pop(API_KEY, SecretStr(""))
+        secrets = {name: given[name] for name in names if name != API_KEY}
+        api_key = given.get(API_KEY, SecretStr(""))  # where the adapter asks for none, a proxy before it may want one
         return EffectiveAccount(provider=provider, account=account, api_key=api_key, secrets=secrets, **merged)
 
     def accounts_of(self, provider: str) -> tuple[str, ...]:

@@ -115,6 +115,12 @@ def test_a_provider_without_secrets_needs_no_key() -> None:
     assert two.accounts_of("hearth") == ("one", "two")
 
 
+def test_a_key_may_be_given_where_none_is_asked_for() -> None:
+    """A proxy before it may want one."""
+    known = settings(**{f"{HEARTH}BASE_URL": "http://127.0.0.1:8188", f"{HEARTH}API_KEY": "key-of-a-proxy"})
+    assert Accounts(known).get(AccountName("hearth", "default")).credentials.api_key == "key-of-a-proxy"
+
+
 @pytest.mark.parametrize("name", ["ACCES_KEY", "SECRETS__ACCESS_KEY", "SECRET_KEYS", "ACCESS_KEY__X", "TOKEN"])
 def test_a_misspelt_secret_is_an_unknown_variable(name: str) -> None:
     """No variable is taken for a secret that the adapter does not name; the message holds no value."""

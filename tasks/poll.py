@@ -65,7 +65,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
     tally.observe(name, POLL_LATENESS, [job.late_seconds for job in jobs])
     adapter = find(name.provider)
     try:
-        account = tools.accounts.get(name).credentials
+        account = tools.accounts.get(name).anywhere
     except InvalidRequestError as error:
         log.error("account.unusable", account=str(name), reason=str(error))
         account = None

@@ -52,10 +52,20 @@ class AccountContext:
 
     @property
     def credentials(self) -> Account:
-        """Where and as whom to call now; raises `InvalidRequestError` where no address is known."""
-        if not self.base_url:
+        """Where and as whom to submit now; raises `InvalidRequestError` where no address is known."""
+        return self.credentials_at("")
+
+    def credentials_at(self, base_url: str) -> Account:
+        """As whom to call where a job was bought, '' for one whose record does not say: as `credentials`."""
+        account = self.anywhere.at(base_url)
+        if not account.base_url:
             variable = f"BIDE_PROVIDERS__{self.name.provider.upper()}__BASE_URL"
             raise InvalidRequestError(f"account: {self.name} has no address; set {variable}")
+        return account
+
+    @property
+    def anywhere(self) -> Account:
+        """As whom to call now about jobs whose records say where they were bought; its base URL may be ''."""
         return Account(
             self.base_url.rstrip("/"),
             self.api_key.get_secret_value(),

@@ -63,7 +63,7 @@ def _unlike(text: str, wanted: Container[str]) -> bool:
 def _listed(tools: Toolbox, record: Record, submitted: datetime) -> Iterator[Listed]:
     """The provider's jobs of about that time, where the job was to be bought."""
     context = tools.accounts.get(record.account)
-    adapter, account = context.adapter, context.credentials.at(record.text("base_url"))
+    adapter, account = context.adapter, context.credentials_at(record.text("base_url"))
     since, until, page = submitted - EARLIER, submitted + LATER, ""
     for _ in range(MOST_PAGES):
         call = confined(adapter.list_call(since, until, account, page=page), adapter, account)

@@ -34,6 +34,11 @@ class MediaKind(StrEnum):
 PICTURES = frozenset({MediaKind.IMAGE, MediaKind.VIDEO})
 
 
+def with_role(kinds: frozenset[MediaKind], role: str) -> frozenset[MediaKind]:
+    """What an output of this role may be: the role `audio` declares sound, too, whatever its operation does."""
+    return kinds | {MediaKind.AUDIO} if role == MediaKind.AUDIO else kinds
+
+
 @dataclass(frozen=True)
 class Operation:
     """One thing a provider can be asked to make."""

@@ -29,6 +29,8 @@ async def ask(
     if account is None:
         return job, PollFailedError("this process has no usable settings for the account")
     account = account.at(job.bought_with.base_url)
+    if not account.base_url:
+        return job, PollFailedError("neither its record nor the settings of the account say where to ask")
     if not (isinstance(adapter, Cancels) or job.cancel):
         return job, await _poll(tools, adapter, account, job)
     return job, await _poll_or_cancel(tools, adapter, account, now, job)

@@ -130,7 +130,7 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
     if record.text("outputs"):
         return record.outputs
     account = tools.accounts.get(record.account)
-    adapter, credentials = account.adapter, account.credentials.at(record.text("base_url"))
+    adapter, credentials = account.adapter, account.credentials_at(record.text("base_url"))
     ticket = record.ticket
     outcome = _asked(tools, adapter, credentials, ticket)
     for _ in range(MOST_HOPS):
@@ -151,9 +151,9 @@ def _asked(tools: Toolbox, adapter: Provider, account: Account, ticket: Ticket) 
 def _fetched(tools: Toolbox, record: Record, media: Media) -> Fetched:
     """One output, checked: from its address, or where `keep_inline` has put it, and nowhere else in the store."""
     if media.url.startswith(tools.storage.uri(key_of(record, ""))):
-        return tools.fetcher.kept(media)
+        return tools.fetcher.kept(media, record)
     account = tools.accounts.get(record.account)
-    return _persistently(lambda: tools.fetcher.output(media, account))
+    return _persistently(lambda: tools.fetcher.output(media, account, record))
 
 
 def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> tuple[Output, str]:

@@ -39,7 +39,7 @@ class Hands:
     def renewing(self, *_: Any) -> Iterator[Any]:
         yield SimpleNamespace(check=lambda: None)
 
-    def output(self, one: Media, _: Any) -> Any:
+    def output(self, one: Media, *_: Any) -> Any:
         assert one.url
         self.fetched.append(one.url)
         self.fetch(one.url)

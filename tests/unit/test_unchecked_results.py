@@ -32,7 +32,7 @@ class Deliveries(Hands):
         super().__init__(stage, again=again)
         self.contents = list(contents)
 
-    def output(self, one: Media, _: Any) -> Fetched:
+    def output(self, one: Media, *_: Any) -> Fetched:
         """The next file, whatever address is asked for."""
         return from_bytes(self.contents.pop(0), max_bytes=1_000_000)
 

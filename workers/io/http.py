@@ -33,6 +33,8 @@ from workers.io.transport import LiteralTransport, Names, guarded_session, open_
 #: What every request says, unless its adapter says otherwise.
 _HEADERS = {"User-Agent": f"bide/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 
+_NO_HEADER = "a header can't be sent: is there a line break or a letter beyond ASCII in the API key?"
+
 #: All that a transport may raise short of a programming error.
 _TROUBLE = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
@@ -142,12 +144,18 @@ class HttpClient:
             raise SubmissionUnknownError(f"{message_of(request, error)}; it may have been accepted") from None
 
     @asynccontextmanager
-    async def stream(self, url: str, *, guarded: bool) -> AsyncIterator[Reply]:
+    async def stream(
+        self, url: str, *, guarded: bool, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Reply]:
         """GET `url` without following redirects; `guarded`: only public addresses (`BadMediaError` for others).
 
         Raises `DownloadError`. The total time-out is the caller's, since a download may take several requests.
         """
-        request = httpx.Request("GET", url, headers=_HEADERS, extensions=self.options.media.extensions(url))
+        headers = headers or {}
+        if not _sendable(headers):
+            raise DownloadError(f"{plain(httpx.URL(url))}: {_NO_HEADER}")
+        extensions = self.options.media.extensions(url)
+        request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
         pool = Pool.MEDIA if guarded else Pool.ALLOWED_MEDIA
         try:
             response = await self._transports[pool].handle_async_request(request)
@@ -229,11 +237,13 @@ def _with_query(call: Call) -> str:
     return f"{call.url}{'&' if '?' in call.url else '?'}{urlencode(call.query)}"
 
 
+def _sendable(headers: Mapping[str, str]) -> bool:
+    return all(value.isascii() and value.isprintable() for value in headers.values())
+
+
 def _headers(call: Call) -> dict[str, str]:
-    if not all(value.isascii() and value.isprintable() for value in call.headers.values()):
-        raise ConfigurationError(
-            "a header can't be sent: is there a line break or a letter beyond ASCII in the API key?"
-        )
+    if not _sendable(call.headers):
+        raise ConfigurationError(_NO_HEADER)
     return {**_HEADERS, **call.headers, **({} if call.json is None else {"Content-Type": "application/json"})}
 
 

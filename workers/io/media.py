@@ -1,4 +1,4 @@
-"""Fetching a result: every address is checked, every byte counted, and what comes must be a whole picture or video."""
+"""Fetching a result: every address is checked, every byte counted, and what comes must be a whole file of its kinds."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from bide.crashpoints import reached
 from bide.errors import BadMediaError, DownloadError
 from bide.polling.backoff import retry_after_seconds
 from bide.providers.base import MAX_FALLBACKS, Media
+from bide.providers.offering import PICTURES, MediaKind, with_role
 from workers.io.guard import check_url
 from workers.io.http import HttpClient, Reply
+from workers.io.origin import NO_HEADERS, OriginHeaders
 from workers.io.sniff import EndsEarlyError, Kind, identify
 from workers.io.wrapping import inside
 
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
 SPOOL_BYTES = 8 * 1024 * 1024
-
-#: The role of an output that is taken without pictures: an adapter gives it to sound.
-SOUND_ROLE = "audio"
 
 MAX_REDIRECTS = 5
 
@@ -44,8 +43,18 @@ Spool = SpooledTemporaryFile[bytes]
 
 
 @dataclass(frozen=True)
+class _Terms:
+    """What is taken as an output, and how it is fetched."""
+
+    max_bytes: int
+    kinds: frozenset[MediaKind]
+    allowed_hosts: Collection[str] = ()
+    own_headers: OriginHeaders = NO_HEADERS
+
+
+@dataclass(frozen=True)
 class Fetched:
-    """A picture or video, in a file that vanishes when it is closed; use it as a context manager."""
+    """A file that was checked, in a file that vanishes when it is closed; use it as a context manager."""
 
     file: Spool = field(repr=False)
     size: int
@@ -71,33 +80,43 @@ class Fetched:
         self.file.close()
 
 
-async def download(client: HttpClient, media: Media, *, max_bytes: int, allowed_hosts: Collection[str] = ()) -> Fetched:
+async def download(
+    client: HttpClient,
+    media: Media,
+    *,
+    max_bytes: int,
+    allowed_hosts: Collection[str] = (),
+    kinds: frozenset[MediaKind] = PICTURES,
+    own_headers: OriginHeaders = NO_HEADERS,
+) -> Fetched:
     """Fetch one output from its address or, where that fails, from its fallbacks in order; check inline content alike.
 
-    `allowed_hosts`: see `guard.check_url`. Raises `DownloadError` where trying again may help with any of the
-    addresses, else `BadMediaError`.
+    `allowed_hosts`: see `guard.check_url`. `own_headers` go to their origin alone; once a redirect has led elsewhere,
+    the download goes on without them, even back there. Raises `DownloadError` where trying again may help with any of
+    the addresses, else `BadMediaError`.
     """
-    sound = media.role == SOUND_ROLE
+    kinds = with_role(kinds, media.role)
     if not media.url:
-        return await asyncio.to_thread(from_bytes, media.content, max_bytes=max_bytes, sound=sound)
+        return await asyncio.to_thread(from_bytes, media.content, max_bytes=max_bytes, kinds=kinds)
+    terms = _Terms(max_bytes, kinds, allowed_hosts, own_headers)
     troubles: list[DownloadError | BadMediaError] = []
     for url in (media.url, *media.fallback_urls[:MAX_FALLBACKS]):
         try:
-            return await _fetch(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts, sound=sound)
+            return await _fetch(client, url, terms)
         except (DownloadError, BadMediaError) as trouble:
             troubles.append(trouble)
     raise next((trouble for trouble in troubles if isinstance(trouble, DownloadError)), troubles[0])
 
 
-def from_bytes(content: bytes, *, max_bytes: int, sound: bool = False) -> Fetched:
-    """Check inline content as a download is checked; raises `BadMediaError`. `sound`: see `identify`."""
+def from_bytes(content: bytes, *, max_bytes: int, kinds: frozenset[MediaKind] = PICTURES) -> Fetched:
+    """Check inline content as a download is checked; raises `BadMediaError`."""
     if len(content) > max_bytes:
         raise _over(max_bytes)
     spool = Spool(max_size=SPOOL_BYTES)
     try:
         size, sha256 = _written([content], spool, max_bytes, _over)
-        spool, size, sha256 = _unwrapped(spool, size, sha256, max_bytes)
-        return _fetched(spool, size, sha256, identify(spool, size, sound=sound))
+        spool, size, sha256 = _unwrapped(spool, size, sha256, _Terms(max_bytes, kinds))
+        return _fetched(spool, size, sha256, identify(spool, size, kinds=kinds))
     except BaseException:
         spool.close()
         raise
@@ -107,13 +126,11 @@ def _fetched(spool: Spool, size: int, sha256: str, kind: Kind) -> Fetched:
     return Fetched(spool, size, sha256, kind.content_type, kind.ext, kind.width, kind.height, kind.warning)
 
 
-async def _fetch(
-    client: HttpClient, url: str, *, max_bytes: int, allowed_hosts: Collection[str], sound: bool
-) -> Fetched:
+async def _fetch(client: HttpClient, url: str, terms: _Terms) -> Fetched:
     total_seconds = client.options.media.total_seconds
     try:
         async with asyncio.timeout(total_seconds):
-            return await _follow(client, url, max_bytes=max_bytes, allowed_hosts=allowed_hosts, sound=sound)
+            return await _follow(client, url, terms)
     except (DownloadError, BadMediaError):
         raise
     except TimeoutError:
@@ -124,14 +141,14 @@ async def _fetch(
         raise DownloadError(f"the download broke: {_kind(error)}") from error
 
 
-async def _follow(
-    client: HttpClient, url: str, *, max_bytes: int, allowed_hosts: Collection[str], sound: bool
-) -> Fetched:
+async def _follow(client: HttpClient, url: str, terms: _Terms) -> Fetched:
+    headers = terms.own_headers.of(url)
     for _ in range(MAX_REDIRECTS + 1):
-        target = check_url(url, allowed_hosts=allowed_hosts)
-        async with client.stream(target.url, guarded=target.guarded) as reply:
+        target = check_url(url, allowed_hosts=terms.allowed_hosts)
+        headers = headers and terms.own_headers.of(target.url)  # once dropped, they stay so
+        async with client.stream(target.url, guarded=target.guarded, headers=headers) as reply:
             if reply.status not in (301, 302, 303, 307, 308):
-                return await _receive(reply, max_bytes, sound=sound)
+                return await _receive(reply, terms)
             url = _redirected(target.url, reply)
     raise DownloadError(f"more than {MAX_REDIRECTS} redirects")
 
@@ -143,16 +160,16 @@ def _redirected(url: str, reply: Reply) -> str:
         raise DownloadError(f"{reply.where}: HTTP {reply.status} without a usable address") from None
 
 
-async def _receive(reply: Reply, max_bytes: int, *, sound: bool) -> Fetched:
-    declared = _check_head(reply, max_bytes)
+async def _receive(reply: Reply, terms: _Terms) -> Fetched:
+    declared = _check_head(reply, terms.max_bytes)
     spool = Spool(max_size=SPOOL_BYTES)
     try:
-        size, sha256 = await _spool(reply, spool, max_bytes)
+        size, sha256 = await _spool(reply, spool, terms.max_bytes)
         _check_length(reply, declared, size)
         with _blamed(reply, declared):
             label = reply.headers.get("content-encoding", "")
-            spool, size, sha256 = await asyncio.to_thread(_unwrapped, spool, size, sha256, max_bytes, label)
-            kind = await asyncio.to_thread(identify, spool, size, sound=sound)  # a small file may take long, too
+            spool, size, sha256 = await asyncio.to_thread(_unwrapped, spool, size, sha256, terms, label)
+            kind = await asyncio.to_thread(identify, spool, size, kinds=terms.kinds)  # a small file may take long, too
             return _fetched(spool, size, sha256, kind)
     except BaseException:
         spool.close()
@@ -222,15 +239,15 @@ async def _spool(reply: Reply, spool: Spool, max_bytes: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _unwrapped(spool: Spool, size: int, sha256: str, max_bytes: int, label: str = "") -> tuple[Spool, int, str]:
+def _unwrapped(spool: Spool, size: int, sha256: str, terms: _Terms, label: str = "") -> tuple[Spool, int, str]:
     """The file itself where `spool`, which is closed then, only wraps it; its size and SHA-256."""
     for _ in range(MOST_WRAPPINGS):
-        pieces = inside(spool, label)
+        pieces = inside(spool, label, terms.kinds)
         if pieces is None:
             break
         inner = Spool(max_size=SPOOL_BYTES)
         try:
-            size, sha256 = _written(pieces, inner, max_bytes, _unpacked_over)
+            size, sha256 = _written(pieces, inner, terms.max_bytes, _unpacked_over)
         except BaseException:
             inner.close()
             raise

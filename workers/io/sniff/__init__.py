@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import IO
 
 from bide.errors import BadMediaError
+from bide.providers.offering import PICTURES, MediaKind
+from workers.io.sniff.form import Form
 from workers.io.sniff.kind import MAX_PIXELS, EndsEarlyError, Kind, UnknownFormError, check_extent
-from workers.io.sniff.names import HEAD_BYTES, Form, form_of
+from workers.io.sniff.names import HEAD_BYTES, check_contents, form_of
 from workers.io.sniff.pieces import MAX_PIECES, Pieces
 
 __all__ = ["MAX_PIECES", "MAX_PIXELS", "EndsEarlyError", "Kind", "identify"]
 
 
-def identify(file: IO[bytes], size_bytes: int, *, sound: bool = False) -> Kind:
-    """The kind of the picture or video in `file`, which is read from its start, in small pieces.
+def identify(file: IO[bytes], size_bytes: int, *, kinds: frozenset[MediaKind] = PICTURES) -> Kind:
+    """The kind of the file, which is read from its start, in small pieces, and must be one of `kinds`.
 
-    With `sound`, files without pictures are taken as well. A file that can't be judged has a `warning`, and neither
-    width nor height. Raises `BadMediaError` for what is surely no media or not taken, `EndsEarlyError` where the end
-    is missing.
+    A file that can't be judged has a `warning`, and neither width nor height. Raises `BadMediaError` for what is
+    surely none of the kinds or not taken, `EndsEarlyError` where the end is missing.
     """
     file.seek(0)
-    form = form_of(file.read(HEAD_BYTES), size_bytes)
+    form = form_of(file.read(HEAD_BYTES), size_bytes, kinds)
     kind = _read(form, file, size_bytes)
-    if kind.content_type.startswith("audio/") and not sound:
-        raise BadMediaError(f"the {form.name} holds no video, only sound")
+    check_contents(form, kind, kinds)
     if kind.width is not None and kind.height is not None:
         check_extent(form.name, kind.width, kind.height)
     return kind

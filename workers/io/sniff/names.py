@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 from bide.errors import BadMediaError
-from workers.io.sniff import boxed, gif, jpeg, matroska, png, text, webp
+from bide.providers.offering import PICTURES, MediaKind
+from workers.io.sniff import boxed, flac, gif, jpeg, matroska, meshes, ogg, others, png, riff, sound, text, webp
 from workers.io.sniff.brands import brand_of, brands_of
+from workers.io.sniff.form import Form, called, media_of, none_of
 from workers.io.sniff.kind import Kind
-from workers.io.sniff.pieces import Pieces
 
 T = TypeVar("T")
 
@@ -20,15 +21,6 @@ HEAD_BYTES = 4096
 _LEAST_BYTES = 20
 
 
-class Form(NamedTuple):
-    """A file format: its name, what is stored of it, and its reader; None where there is none."""
-
-    name: str
-    content_type: str
-    ext: str
-    read: Callable[[Pieces], Kind] | None = None
-
-
 #: Formats with a reader, by how their files begin.
 _READ = {
     b"\x89PNG\r\n\x1a\n": Form("PNG", "image/png", "png", png.read),
@@ -37,8 +29,11 @@ _READ = {
     b"\x1a\x45\xdf\xa3": Form("MKV", "video/x-matroska", "mkv", matroska.read),
 }
 
-#: Formats without a reader: pictures and videos are stored with a warning, sound is no video.
-_UNREAD = {
+#: Readers of formats that may hold one thing or another.
+_CONTAINERS = (boxed.read, matroska.read)
+
+#: Formats of which text might have the beginning. Those without a reader are stored with a warning.
+_OTHERS = {
     b"\0\0\0\x0cjP  \r\n\x87\n": Form("JPEG 2000", "image/jp2", "jp2"),
     b"\xff\x4f\xff\x51": Form("JPEG 2000", "image/jp2", "j2k"),
     b"8BPS": Form("PSD", "image/vnd.adobe.photoshop", "psd"),
@@ -51,8 +46,8 @@ _UNREAD = {
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": Form("Windows Media", "video/x-ms-asf", "asf"),
     b"\0\0\1\xba": Form("MPEG", "video/mpeg", "mpg"),
     b"\0\0\1\xb3": Form("MPEG", "video/mpeg", "mpg"),
-    b"ID3": Form("MP3", "audio/mpeg", "mp3"),
-    b"fLaC": Form("FLAC", "audio/flac", "flac"),
+    b"ID3": Form("MP3", "audio/mpeg", "mp3", sound.read),
+    b"fLaC": Form("FLAC", "audio/flac", "flac", flac.read),
     b"MThd": Form("MIDI", "audio/midi", "mid"),
     b"#!AMR": Form("AMR", "audio/amr", "amr"),
     b"caff": Form("CAF", "audio/x-caf", "caf"),
@@ -89,15 +84,38 @@ _BMP_HEADS = (12, 16, 40, 52, 56, 64, 108, 124)
 _PACKETS = ((188, 0), (192, 4), (204, 0))
 
 
-def form_of(head: bytes, size_bytes: int) -> Form:
-    """The format of the file that begins so; raises `BadMediaError` for what is no media or not taken."""
-    if form := _signed(head):
-        return form
-    if what := _no_media(head):
-        raise BadMediaError(f"neither a picture nor a video but {what}")
-    if name := _not_taken(head):
-        raise BadMediaError(f"{name}, which is not taken: see docs/formats.md for what is")
-    return _known_by_more(head) or _unknown(head, size_bytes)
+def form_of(head: bytes, size_bytes: int, kinds: frozenset[MediaKind] = PICTURES) -> Form:
+    """The format of the file that begins so; raises `BadMediaError` for what is none of the kinds, or not taken."""
+    form = _signed(head) or _beyond_pictures(head, size_bytes, kinds)
+    if form is None:
+        if what := _no_media(head):
+            raise BadMediaError(f"{none_of(kinds)} but {what}")
+        if name := _not_taken(head):
+            raise BadMediaError(f"{name}, which is not taken: see docs/formats.md for what is")
+        form = _known_by_more(head) or _unmarked(head, size_bytes, kinds) or _unknown(head, size_bytes, kinds)
+    if form.read not in _CONTAINERS:
+        _check_declared(form, kinds)
+    return form
+
+
+def check_contents(form: Form, kind: Kind, kinds: frozenset[MediaKind]) -> None:
+    """Raise `BadMediaError` where a container that was read holds what is none of the kinds."""
+    if form.read in _CONTAINERS and not kind.warning:
+        _check_declared(form._replace(is_a=media_of(kind.content_type)), kinds)
+
+
+def _check_declared(form: Form, kinds: frozenset[MediaKind]) -> None:
+    if form.media is MediaKind.AUDIO and MediaKind.AUDIO not in kinds and MediaKind.VIDEO in kinds:
+        raise BadMediaError(f"the {form.name} holds no video, only sound")
+    if form.media and form.media not in kinds:
+        raise BadMediaError(f"{none_of(kinds)} but {called(form)}")
+
+
+def _beyond_pictures(head: bytes, size_bytes: int, kinds: frozenset[MediaKind]) -> Form | None:
+    """A format of `others`, a declared one before all; not asked where only pictures and videos are declared."""
+    found = [] if kinds <= PICTURES or not head else list(others.forms(head, size_bytes))
+    undeclared = next((form for form in found[:1] if form.media is not MediaKind.TEXT), None)
+    return next((form for form in found if form.media in kinds), undeclared)
 
 
 def _signed(head: bytes) -> Form | None:
@@ -116,12 +134,13 @@ def _known_by_more(head: bytes) -> Form | None:
     if head[4:8] in boxed.FIRST_BOXES:
         return _boxed(head)
     if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return Form("WAV", "audio/wav", "wav")
+        return Form("WAV", "audio/wav", "wav", riff.read_wav)
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
-        return Form("AIFF", "audio/aiff", "aiff")
+        return Form("AIFF", "audio/aiff", "aiff", riff.read_aiff)
     if head.startswith(b"OggS"):
-        return Form("Ogg", "video/ogg", "ogv") if b"theora" in head[:256] else Form("Ogg", "audio/ogg", "ogg")
-    return _starting(_UNREAD, head) or _framed_sound(head)
+        video = b"theora" in head[:256]
+        return Form("Ogg", "video/ogg", "ogv") if video else Form("Ogg", "audio/ogg", "ogg", ogg.read)
+    return _starting(_OTHERS, head) or _framed_sound(head)
 
 
 def _starting(known: Mapping[bytes, T], head: bytes) -> T | None:
@@ -137,12 +156,9 @@ def _boxed(head: bytes) -> Form:
 
 def _framed_sound(head: bytes) -> Form | None:
     """MP3 and AAC without a head of their own: frames, by their first."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return None
-    if head[1] & 0xF6 == 0xF0:
-        return Form("AAC", "audio/aac", "aac")
-    valid = head[1] & 0x18 != 0x08 and head[1] & 0x06 and head[2] & 0xF0 not in (0, 0xF0) and head[2] & 0x0C != 0x0C
-    return Form("MP3", "audio/mpeg", "mp3") if valid else None
+    if sound.is_aac(head):
+        return Form("AAC", "audio/aac", "aac", sound.read)
+    return Form("MP3", "audio/mpeg", "mp3", sound.read) if sound.is_mp3(head) else None
 
 
 def _not_taken(head: bytes) -> str | None:
@@ -165,9 +181,16 @@ def _no_media(head: bytes) -> str | None:
     return (text.described(head) or _starting(_NO_MEDIA, head)) if head else "nothing (0 bytes)"
 
 
-def _unknown(head: bytes, size_bytes: int) -> Form:
+def _unmarked(head: bytes, size_bytes: int, kinds: frozenset[MediaKind]) -> Form | None:
+    """A binary STL, which has no mark; not looked for where only pictures and videos are declared."""
+    if not kinds <= PICTURES and meshes.is_stl(head, size_bytes):
+        return Form("STL", "model/stl", "stl", meshes.read_stl)
+    return None
+
+
+def _unknown(head: bytes, size_bytes: int, kinds: frozenset[MediaKind]) -> Form:
     """The form of a file of no known format; raises `BadMediaError` where it can hold nothing."""
     if len(set(head)) == 1 or size_bytes < _LEAST_BYTES:
         begins = f"{size_bytes} bytes that begin with {head[:8].hex(' ')}"
-        raise BadMediaError(f"neither a picture nor a video but an unknown kind of file: {begins}")
+        raise BadMediaError(f"{none_of(kinds)} but an unknown kind of file: {begins}")
     return Form(f"file of an unknown format (it starts with {head[:8].hex(' ')})", "application/octet-stream", "bin")

@@ -10,6 +10,9 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 _PLAYLIST = "a playlist, whose parts are not fetched"
 
+#: What text is that may be one which an operation declares.
+JSON, OTHER = "JSON", "an unknown kind of file: text, and no media"
+
 #: How text begins, once blanks, declarations and comments are passed over, and what it is then.
 _BEGINNINGS = (
     ("#extm3u", _PLAYLIST),
@@ -23,8 +26,8 @@ _BEGINNINGS = (
     ("<svg", "an SVG drawing, which is not taken"),
     ("<svg:svg", "an SVG drawing, which is not taken"),
     ("<", "an HTML or XML page"),
-    ("{", "JSON"),
-    ("[", "JSON"),
+    ("{", JSON),
+    ("[", JSON),
 )
 
 #: What may stand before the first element of XML.
@@ -35,7 +38,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs
 
 def described(head: bytes) -> str | None:
     """What the text is that begins so; None where it is no text."""
-    text = _text(head)
+    text = decoded(head)
     if text is None:
         return None
     at = 0
@@ -47,10 +50,11 @@ def described(head: bytes) -> str | None:
 
 def _other(text: str) -> str:
     begun = text.lstrip()[:1] == "<"
-    return "an HTML or XML page" if begun else "an unknown kind of file: text, and no media"
+    return "an HTML or XML page" if begun else OTHER
 
 
-def _text(head: bytes) -> str | None:
+def decoded(head: bytes) -> str | None:
+    """The text that begins so; None where it is no text."""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             text = head.removeprefix(mark).decode(encoding, errors="replace")

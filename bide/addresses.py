@@ -96,7 +96,7 @@ def _parts_of(address: str) -> tuple[str, str, str]:
 
 def host_of(url: httpx.URL) -> str:
     """The host in one spelling: ASCII, small letters, no dot at the end."""
-    return url.raw_host.decode("ascii").lower().rstrip(".")
+    return url.raw_host.decode("ascii").lower().removesuffix(".")
 
 
 def _read(text: str) -> httpx.URL:

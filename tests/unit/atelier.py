@@ -229,7 +229,7 @@ class Atelier:
         claim = self.ledger.polls.claim(ACCOUNT, seq, batch=100)
         tools: Any = self
         context = self.accounts.get(ACCOUNT)
-        about = partial(ask, tools, context.adapter, context.credentials, claim.now)
+        about = partial(ask, tools, context.adapter, context.anywhere, claim.now)
         answers = [pair for some in self.event_loop.gather(claim.jobs, about, every_seconds=0.01) for pair in some]
         if dies:
             return

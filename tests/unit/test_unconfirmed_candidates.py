@@ -23,7 +23,8 @@ def tools(stage: Stage, jobs: list[dict[str, Any]]) -> Toolbox:
     submitted = datetime.fromtimestamp(stage.clock.now, UTC) + timedelta(seconds=1)
     entries = [{"status": "success", "createdAt": submitted.isoformat(), **job} for job in jobs]
     answer = Answer(200, {}, json.dumps({"status": "OK", "result": {"jobs": entries}}).encode())
-    context = SimpleNamespace(adapter=find("photogpt"), credentials=Account("https://provider.example", "key"))
+    account = Account("https://provider.example", "key")
+    context = SimpleNamespace(adapter=find("photogpt"), credentials_at=account.at)
     box = SimpleNamespace(
         ledger=stage.ledger,
         accounts=SimpleNamespace(get=lambda _: context),

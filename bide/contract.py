@@ -246,6 +246,8 @@ class JobResult(Wire):
     warnings: tuple[str, ...] = Field(default=(), strict=False, exclude_if=lambda warnings: not warnings)
     #: Absent where the provider does not say it.
     cost: JobCost | None = Field(default=None, exclude_if=_is_none)
+    #: What the provider left out of what was asked for, though the job went well; left out where it is nothing.
+    partial: str = Field(default="", exclude_if=lambda partial: not partial)
     metadata: dict[str, JsonValue] = Field(default_factory=dict)  # last: Celery's events cut results off
 
     def to_wire(self) -> dict[str, Any]:

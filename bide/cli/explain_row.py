@@ -72,6 +72,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         "lane": None,
         "what": describe_raw(request["provider"], request["operation"], request["params"]),
         "warnings": line.get("warnings", []),
+        "partial": line.get("partial"),
         "why": [OVER, *copied],
         "next_at": None,
         "next": None,

@@ -187,6 +187,7 @@ def _status_lines(found: Status) -> list[str]:
         "deadline": _moment(found.deadline_at),
         "progress": found.progress,
         "cost": f"{found.cost.amount} {found.cost.unit}" if found.cost else None,
+        "partial": found.partial,
         "note": found.note,
         "failure": failure_line(found.failure) if found.failure else None,
     }

@@ -31,6 +31,8 @@ class Status:
     what: str = ""
     #: The addresses of the stored objects, `s3://bucket/key`; () before the job has succeeded.
     outputs: tuple[str, ...] = ()
+    #: What the provider left out of the result, though the job went well; '' where it is nothing.
+    partial: str = ""
     #: How far a running job is, where its provider says so.
     progress: Progress | None = None
     #: What the provider says that the job costs.
@@ -52,6 +54,7 @@ def status_of(record: Record, job_id: str) -> Status:
         failure=record.failure if record.text("error") else None,
         what=describe(record.request) if record.request_json else f"{record.account.provider} {record.text('op')}",
         outputs=record.stored,
+        partial=record.partial,
         progress=record.progress,
         cost=record.cost.to_wire() if record.cost else None,
     )

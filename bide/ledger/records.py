@@ -200,6 +200,13 @@ class Record:
         return stored_in(self.text("result"))
 
     @property
+    def partial(self) -> str:
+        """What the provider left out of the result, as far as it says so: '' for most."""
+        if result := self.text("result"):
+            return str(json.loads(result).get("partial", ""))
+        return self.text("partial")
+
+    @property
     def remark(self) -> str:
         """What there is to say of a result that was stored: '' for most, whose note is an earlier one."""
         return note if (note := self.text("note")).startswith((LEFT_OUT, UNCHECKED)) else ""

@@ -164,6 +164,7 @@ FIELDS = (
         "the result's addresses: [role, address, fallback addresses ...] each; kept also where it was refused",
         "submitted polled conclude",
     ),
+    Field("partial", "text", "what the provider left out of the result", "submitted polled"),
     Field("home", "json", "the outputs that are stored already, by their number", "postpone", ("storing",)),
     Field("asked", "count", "how often the provider was asked for fresh addresses", "postpone"),
     # The end

@@ -40,7 +40,7 @@ class SubmitScripts:
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
 
-    def submitted(
+    def submitted(  # noqa: PLR0913 - what one answer holds
         self,
         record: Record,
         token: str,
@@ -50,11 +50,13 @@ class SubmitScripts:
         first_poll_seconds: float = 0.0,
         estimate_seconds: float | None = None,
         outputs: str | None = None,
+        partial: str = "",
         bought_with: BoughtWith | None = None,
     ) -> Messages:
         """Record that the provider accepted the submit.
 
-        `outputs`: None = to be polled; '' = done, ask again for them; else their addresses. A late answer of an attempt
+        `outputs`: None = to be polled; '' = done, ask again for them; else their addresses. `partial`: what is missing
+        of them. A late answer of an attempt
         that was given up as unconfirmed counts too: the job then goes on.
         """
         done = "" if outputs is None else outputs or "ask"
@@ -66,6 +68,7 @@ class SubmitScripts:
             first_poll_seconds=first_poll_seconds,
             outputs=done,
             estimate_seconds=str(estimate_seconds or ""),
+            partial=partial,
             handle=known.handle,
             base_url=known.base_url,
             adapter=known.adapter,

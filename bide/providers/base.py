@@ -28,7 +28,7 @@ from bide.params.base import Params
 from bide.polling.backoff import PollPlan
 from bide.providers.cancels import Cancels
 from bide.providers.check import check_params, warnings_of
-from bide.providers.completion import check_handle, completed, with_cause
+from bide.providers.completion import check_handle, completed, partial_of, with_cause
 from bide.providers.costs import Cost
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
@@ -259,6 +259,8 @@ class Provider(ABC):
         if isinstance(outcome, Refused):
             weighed = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
             return replace(weighed, message=hidden(outcome.message, account))
+        if isinstance(outcome, Finished) and outcome.partial:
+            return replace(outcome, partial=partial_of(outcome, account))
         return outcome
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:
@@ -283,6 +285,8 @@ class Provider(ABC):
             outcome = with_cause(outcome)
         if isinstance(outcome, Failed | Unknown):
             return replace(outcome, reason=hidden(outcome.reason, account))
+        if isinstance(outcome, Succeeded) and outcome.partial:
+            return replace(outcome, partial=partial_of(outcome, account))
         return outcome
 
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:

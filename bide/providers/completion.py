@@ -6,10 +6,14 @@ from dataclasses import replace
 
 from bide.contract import FailureCause
 from bide.errors import SubmissionUnknownError, UnreadableAnswerError
+from bide.printable import plain
 from bide.providers.exchange import Account, Answer, handle_text
 from bide.providers.masking import hidden
 from bide.providers.moderation import is_moderated
-from bide.providers.outcomes import Failed, Finished, Running, Submitted
+from bide.providers.outcomes import Failed, Finished, Running, Submitted, Succeeded
+
+#: The most that is kept of what an adapter says about missing outputs [characters].
+MAX_PARTIAL_CHARACTERS = 300
 
 
 def completed(running: Running, answer: Answer, account: Account) -> Running:
@@ -27,6 +31,11 @@ def check_handle(outcome: Submitted | Finished) -> None:
         handle_text(outcome.handle)
     except UnreadableAnswerError as error:
         raise SubmissionUnknownError(f"the provider accepted it as {outcome.provider_job_id}; {error}") from error
+
+
+def partial_of(outcome: Succeeded | Finished, account: Account) -> str:
+    """What is missing of the outputs, in one short line without a secret."""
+    return plain(hidden(outcome.partial, account))[:MAX_PARTIAL_CHARACTERS]
 
 
 def with_cause(failed: Failed) -> Failed:

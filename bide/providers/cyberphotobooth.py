@@ -79,7 +79,7 @@ class CyberPhotoBooth(Provider):
         if status in _FAILED:
             return refusal_by_words(reading.first_text(body, self.error_fields))
         if is_done(status) and (outputs := _outputs(body)):  # as the older, blocking call answers
-            return Finished("", outputs)
+            return Finished("", outputs, partial=_missing(body, outputs))
         raise UnreadableAnswerError("there is no job_id in it")
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
@@ -89,7 +89,7 @@ class CyberPhotoBooth(Provider):
         status = reading.as_word(body.get("status"))
         outputs = _outputs(body) if is_done(status) else ()
         if outputs or status in _DONE:
-            return Succeeded(outputs)
+            return Succeeded(outputs, _missing(body, outputs))
         if is_failed(status):
             reason = reading.first_text(body, ("error", "message", "detail"))
             check_busy(status, reason, after_seconds=self.wait_seconds(answer))
@@ -121,6 +121,12 @@ def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
     for place in (links.get("output"), body.get("result"), body.get("image"), body.get("image_url")):
         found = found or tuple(map(_by_suffix, reading.all_media(place, role="image")))
     return found
+
+
+def _missing(body: dict[str, Any], outputs: tuple[Media, ...]) -> str:
+    results = body.get("results") or {}
+    named = sum(len(reading.listed(results.get(name))) for name in ("images", "videos"))
+    return reading.missing(len(outputs), named)
 
 
 def _by_suffix(media: Media) -> Media:

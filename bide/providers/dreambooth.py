@@ -113,7 +113,7 @@ class Dreambooth(Provider):
             return Failed(reason or no_reason(status))
         outputs = _outputs(body) if is_done(status) else ()
         if outputs or status == "success":
-            return Succeeded(outputs)
+            return Succeeded(outputs, reading.missing(len(outputs), len(reading.listed(body.get("output")))))
         return Running(status, progress=_progress(body))
 
     def _error(self, reason: str, *, after_seconds: float | None) -> PollOutcome:
@@ -148,7 +148,7 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
             raise
         outputs = ()
     if outputs:
-        return Finished(job_id, outputs)
+        return Finished(job_id, outputs, partial=reading.missing(len(outputs), len(reading.listed(body.get("output")))))
     if not job_id:
         raise UnreadableAnswerError("there is no id in it")
     estimate = reading.as_positive(body.get("eta")) or reading.as_positive(body.get("queue_time"))

@@ -102,7 +102,7 @@ class Nextry(Provider):
         if status == "error":
             return refusal_by_words(reading.first_text(body, self.error_fields))
         if is_done(status) and (outputs := _outputs(body, account.origin)):
-            return Finished("", outputs)
+            return Finished("", outputs, partial=_missing(outputs))
         raise UnreadableAnswerError("there is no history_item_id in it")
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
@@ -112,7 +112,7 @@ class Nextry(Provider):
         status = reading.as_word(body.get("status"))
         outputs = _outputs(body, account.origin) if is_done(status) else ()
         if outputs or status == "complete":
-            return Succeeded(outputs)
+            return Succeeded(outputs, _missing(outputs))
         if is_failed(status):
             reason = reading.first_text(body, self.error_fields)
             check_busy(status, reason, after_seconds=self.wait_seconds(answer))
@@ -142,6 +142,11 @@ def _outputs(body: dict[str, Any], origin: str) -> tuple[Media, ...]:
     full = _address(body.get("stock_url"), origin) or _address(body.get("output_url"), origin)
     small = _address(body.get("preview_url"), origin)
     return tuple(Media(role, url=url) for role, url in (("image", full), ("preview", small)) if url)
+
+
+def _missing(outputs: tuple[Media, ...]) -> str:
+    """A complete item without its full picture: the small one is all that there is."""
+    return "the preview alone: the full picture has no address" if [it.role for it in outputs] == ["preview"] else ""
 
 
 def _address(place: Any, origin: str) -> str:

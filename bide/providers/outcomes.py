@@ -48,6 +48,8 @@ class Finished:
     outputs: tuple[Media, ...]
     #: As of `Submitted`.
     handle: Any = field(default=None, repr=False)
+    #: As of `Succeeded`.
+    partial: str = ""
     #: What it cost, where the provider says so.
     cost: Cost | None = None
 

@@ -120,7 +120,7 @@ class PhotoGPT(Provider):
             return Submitted(job_id, cost=_cost(result))
         outcome = _job(result) if is_done(reading.as_text(result.get("status")).lower()) else None
         if isinstance(outcome, Succeeded) and outcome.outputs:
-            return Finished("", outcome.outputs, cost=_cost(result))
+            return Finished("", outcome.outputs, partial=outcome.partial, cost=_cost(result))
         raise UnreadableAnswerError("there is no jobId in it")
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
@@ -214,7 +214,8 @@ def _job(result: dict[str, Any]) -> PollOutcome:
         raise UnreadableAnswerError("a playlist without a video id")
     ready = tuple((role, url) for role, url, _ in made if not reading.is_playlist(url))
     waiting = tuple(video_id for _, url, video_id in made if reading.is_playlist(url))
-    return Packaging(ready, waiting).outcome("video is a playlist")
+    missing = sum(len(reading.listed(result.get(name))) for name in ("images", "videos")) - len(made)
+    return Packaging(ready, waiting, missing=missing).outcome("video is a playlist")
 
 
 def _made(value: Any, role: str) -> list[tuple[str, str, str]]:

@@ -44,19 +44,22 @@ def refused_poll(reason: str) -> PollOutcome:
 class Packaging:
     """The cursor of a finished job whose videos are playlists: each is made a file, one after the other.
 
-    `ready` holds role and address of what is a file, `waiting` the ids of the rest; `asked`: for the file of the first.
+    `ready` holds role and address of what is a file, `waiting` the ids of the rest; `asked`: for the file of the first;
+    `missing`: how many outputs came without an address.
     """
 
     ready: tuple[tuple[str, str], ...]
     waiting: tuple[str, ...]
     asked: bool = False
+    missing: int = 0
 
     @classmethod
     def from_cursor(cls, cursor: str) -> Packaging | None:
         if not cursor:
             return None
         fields = loads(cursor)
-        return cls(tuple((role, url) for role, url in fields["ready"]), tuple(fields["waiting"]), fields["asked"])
+        ready = tuple((role, url) for role, url in fields["ready"])
+        return cls(ready, tuple(fields["waiting"]), fields["asked"], fields.get("missing", 0))
 
     @property
     def path(self) -> str:
@@ -64,8 +67,10 @@ class Packaging:
 
     def outcome(self, status: str) -> PollOutcome:
         if not self.waiting:
-            return Succeeded(tuple(Media(role, url=url) for role, url in self.ready))
-        cursor = dumps(asdict(self), separators=(",", ":"))
+            outputs = tuple(Media(role, url=url) for role, url in self.ready)
+            return Succeeded(outputs, reading.missing(len(outputs), len(outputs) + self.missing))
+        fields = {name: value for name, value in asdict(self).items() if name != "missing" or value}
+        cursor = dumps(fields, separators=(",", ":"))
         if len(cursor) > MAX_CURSOR_CHARACTERS:
             raise UnreadableAnswerError("results whose addresses are too long to remember")
         return Running(status, cursor=cursor)
@@ -94,4 +99,5 @@ def _download(result: dict[str, Any], packaging: Packaging) -> PollOutcome:
     url = reading.as_url(result.get("url"))
     if reading.is_playlist(url):
         raise UnreadableAnswerError("a download that is a playlist again")
-    return Packaging((*packaging.ready, ("video", url)), packaging.waiting[1:]).outcome("file of the next video")
+    ready, waiting = (*packaging.ready, ("video", url)), packaging.waiting[1:]
+    return replace(packaging, ready=ready, waiting=waiting, asked=False).outcome("file of the next video")

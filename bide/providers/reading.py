@@ -203,6 +203,11 @@ def all_media(value: Any, *, role: str) -> tuple[Media, ...]:
     return tuple(media for entry in listed(value) if (media := as_media(entry, role=role)))
 
 
+def missing(usable: int, named: int) -> str:
+    """What `Succeeded.partial` says where an answer names more outputs than can be had; '' where it does not."""
+    return f"{usable} of {named} outputs: the provider gives no content of the others" if 0 < usable < named else ""
+
+
 def prompt(entry: dict[str, Any]) -> str:
     """The prompt of a job on a list, at its top or in the request that it repeats; empty where there is none."""
     places = [entry, *(entry[name] for name in _REQUESTS if isinstance(entry.get(name), dict))]

@@ -104,7 +104,7 @@ def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: P
         case Succeeded(outputs):
             if not outputs and adapter.operations[claimed.operation].has_outputs:
                 return _empty(claimed, adapter)
-            return Polled(claimed.job_id, "ended", value=encode_media(outputs), note="succeeded", seen=True)
+            return _succeeded(claimed, answer)
         case Failed():
             return _failed_there(claimed, adapter, answer)
         case Unknown(reason):
@@ -117,6 +117,13 @@ def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: P
             return _trouble(
                 claimed, answer, plan.after(claimed.polls + 1, retry_after_seconds=answer.after_seconds), now
             )
+
+
+def _succeeded(claimed: Claimed, succeeded: Succeeded) -> Polled:
+    """The result goes on to be stored; what is missing of it goes into the record along with its addresses."""
+    addresses, partial = encode_media(succeeded.outputs), succeeded.partial
+    key, also = ("outputs" if addresses else "", {"partial": partial}) if partial else ("", {})
+    return Polled(claimed.job_id, "ended", key=key, value=addresses, note="succeeded", seen=True, also=also)
 
 
 def _trouble(claimed: Claimed, error: PollFailedError, pause: float, now: float) -> Polled:

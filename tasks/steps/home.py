@@ -49,6 +49,8 @@ class Home:
     troubles: list[BideError] = field(default_factory=list)
     #: The addresses of all outputs as they were last given, for the record.
     addresses: str = ""
+    #: What the provider left out of the result, '' for nothing.
+    partial: str = ""
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -81,7 +83,8 @@ def bring_home(tools: Toolbox, record: Record, lease: Lease, home: Home) -> None
     Raises `LeaseLostError`, `StorageError`, and the errors of asking the provider.
     """
     before = dict(_before(record))
-    found = _media(tools, record)
+    made = _made(tools, record)
+    found, home.partial = made.outputs, made.partial
     home.addresses = encode_media(found, can_ask=False) if found else ""
     home.wanted, home.left_out = min(len(found), MAX_OUTPUTS), max(len(found) - MAX_OUTPUTS, 0)
     for number, media in enumerate(found[:MAX_OUTPUTS]):
@@ -125,10 +128,10 @@ def metadata_of(record: Record) -> dict[str, str]:
     return own | callers  # ours first: what S3 has no room for is left out from the end
 
 
-def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
-    """The result's parts: as recorded, or asked for again where they came inline or their addresses went stale."""
+def _made(tools: Toolbox, record: Record) -> Succeeded:
+    """The result: as recorded, or asked for again where it came inline or its addresses went stale."""
     if record.text("outputs"):
-        return record.outputs
+        return Succeeded(record.outputs, record.partial)
     account = tools.accounts.get(record.account)
     adapter, credentials = account.adapter, account.credentials_at(record.text("base_url"))
     ticket = record.ticket
@@ -137,7 +140,7 @@ def _media(tools: Toolbox, record: Record) -> tuple[Media, ...]:
         if isinstance(outcome, FetchNow):
             outcome = _asked(tools, adapter, credentials, replace(ticket, cursor=outcome.cursor))
     if isinstance(outcome, Succeeded) and (outcome.outputs or not adapter.operations[ticket.operation].has_outputs):
-        return outcome.outputs
+        return outcome
     raise TryLaterError(f"the provider reported success, and then {type(outcome).__name__.lower()} without a result")
 
 

@@ -101,12 +101,14 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
         note("warning", outputs_unchecked=len(unchecked), reason=unchecked[0])
     if home.left_out:
         note("warning", outputs_left_out=home.left_out)
+    if home.partial:
+        note("warning", partial=redacted(record, home.partial))
     return Answer(result.to_wire(), Caller.of(record))
 
 
 def _stored(tools: Toolbox, record: Record, lease: Lease, home: Home) -> JobResult:
     """The result, with its `job.json` in place; raises what kept an output away."""
-    result = _result(record, home.outputs)
+    result = _result(record, home.outputs, partial=home.partial)
     reached("objects_uploaded")
     lease.check()
     tools.storage.put(
@@ -177,7 +179,7 @@ def _count(record: Record, result: JobResult) -> None:
         tally.observe(record.account, JOB_SECONDS, [seconds])
 
 
-def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
+def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "") -> JobResult:
     request, cost = record.request, record.cost
     return JobResult(
         job_id=record.job_id,
@@ -189,6 +191,7 @@ def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
         finished_at=datetime.now(UTC),
         metadata=request.metadata,
         outputs=outputs,
+        partial=partial,
         warnings=find(request.provider).warnings(request.operation, request.params),
         cost=cost.to_wire() if cost else None,
     )

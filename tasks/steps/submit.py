@@ -198,7 +198,7 @@ class Purchase:
         level: Level = "warning" if left_out else "info"
         facts = {"provider_job_id": provider_job_id, "outputs_left_out": left_out or None}
         self._note_outcome("finished_at_once", level=level, **facts)
-        return self._record_accepted(attempt, finished, outputs=recorded)
+        return self._record_accepted(attempt, finished, outputs=recorded, partial=finished.partial)
 
     def _record_accepted(self, attempt: int, accepted: Submitted | Finished, **facts: Any) -> Suspend:
         """Record the acceptance."""

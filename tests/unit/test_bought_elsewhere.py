@@ -12,7 +12,7 @@ import pytest
 from bide.contract import FailureCode, JobState
 from bide.providers import installed, reading
 from bide.providers.base import Account, Answer, Call, Canceled, Listed, Listing, Ticket
-from tasks.steps.home import _media
+from tasks.steps.home import _made
 from tasks.steps.outcome import Fail
 from tests.unit.atelier import ACCOUNT, Atelier, AtelierAdapter
 from workers.services.fetcher import _own_headers
@@ -77,7 +77,7 @@ def test_a_job_is_polled_and_its_result_asked_for_where_it_was_bought(branches: 
     branches.poll()
     assert branches.record().text("state") == "storing"
     tools: Any = branches
-    assert [media.content for media in _media(tools, branches.record())] == [b"hello"]
+    assert [media.content for media in _made(tools, branches.record()).outputs] == [b"hello"]
     assert called(branches) == [("GET", work)] * 3
 
 

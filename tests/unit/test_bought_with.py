@@ -12,7 +12,7 @@ from bide.contract import FailureCode
 from bide.errors import ForeignAddressError, SubmissionUnknownError
 from bide.ledger.keys import prefix
 from bide.providers.base import MAX_HANDLE_BYTES, Account, Answer, Call, Finished, Submission, Submitted
-from tasks.steps.home import _media
+from tasks.steps.home import _made
 from tasks.steps.outcome import Fail
 from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, KEY, RESULT, STATUS, Atelier, AtelierAdapter, atelier
 from workers.io.destination import confined
@@ -128,10 +128,10 @@ def test_a_handle_serves_the_step_that_stores_too(atelier: Atelier) -> None:
     assert (atelier.record().text("state"), atelier.record().text("outputs")) == ("storing", "")
     atelier.reply("GET", STATUS, {"state": "done", "pictures": [inline]})
     tools: Any = atelier
-    assert [media.content for media in _media(tools, atelier.record())] == [b"hello"]
+    assert [media.content for media in _made(tools, atelier.record()).outputs] == [b"hello"]
     atelier.server.hset(f"{prefix(ACCOUNT)}job:a", "handle", '{"status_url": "https://evil.example/7"}')
     with pytest.raises(ForeignAddressError):
-        _media(tools, atelier.record())
+        _made(tools, atelier.record())
     assert atelier.calls[-1] == ("GET", STATUS)
 
 

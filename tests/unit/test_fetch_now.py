@@ -8,7 +8,7 @@ import pytest
 
 from bide.contract import FailureCode
 from bide.errors import ResultNotFetchedError
-from tasks.steps.home import _media
+from tasks.steps.home import _made
 from tests.unit.atelier import ACCEPTED, BASE, RESULT, STATUS, Atelier, atelier
 
 __all__ = ["atelier"]
@@ -110,7 +110,7 @@ def test_the_step_that_stores_follows_too(atelier: Atelier) -> None:
     atelier.reply("GET", STATUS, READY)
     atelier.reply("GET", RESULT, {"state": "done", "pictures": ["data:image/png;base64,aGVsbG8="]})
     tools: Any = atelier
-    assert [media.content for media in _media(tools, atelier.record())] == [b"hello"]
+    assert [media.content for media in _made(tools, atelier.record()).outputs] == [b"hello"]
 
 
 def test_the_error_is_one_of_polling() -> None:

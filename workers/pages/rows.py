@@ -58,7 +58,7 @@ def row_of(found: Found, prices: Prices) -> Row:
         created=record.number("created"),
         finished=record.number("finished"),
         polls=int(record.number("polls")),
-        remark=cut(failure.message if failure else _note(record), SHORT),
+        remark=cut(failure.message if failure else record.partial or _note(record), SHORT),
         code=failure.code.value if failure else "",
         money=paid(record, prices),
         run=record.text("run"),

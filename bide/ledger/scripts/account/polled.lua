@@ -69,7 +69,11 @@ local function go_on(id, outcome)
     release(id)
     set(id, 'state', 'storing', 'ended', stamp(now))
     clear(id, 'tries', 'hints')
-    if outcome.value ~= '' then set(id, 'outputs', outcome.value) end
+    if outcome.key == '*' then
+      write_along(id, outcome)
+    elseif outcome.value ~= '' then
+      set(id, 'outputs', outcome.value)
+    end
   elseif unseen then
     conclude(id, 'unconfirmed', 'error', get(id, 'attached'))
     unindex_id(id, get(id, 'pid'))

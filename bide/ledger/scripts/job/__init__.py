@@ -53,6 +53,7 @@ class Submitted(Script):
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
     estimate_seconds: str
+    partial: str = ""
     handle: str = ""
     base_url: str = ""
     adapter: str = ""

@@ -3,8 +3,8 @@
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
 --   done, ask again for them, else JSON), `hint_seconds`, `max_in_flight`, `submits_per_second`, and `estimate_seconds`:
---   the provider's estimate of the whole, or ''. `handle` of the job for its adapter, or ''; `base_url` and `adapter` with
---   which it was bought, or ''. `cost`, as the provider says it, or ''.
+--   the provider's estimate of the whole, or ''. `partial`: what is missing of the outputs, or ''. `handle` of the job for
+--   its adapter, or ''; `base_url` and `adapter` with which it was bought, or ''. `cost`, as the provider says it, or ''.
 -- Reply: hints, and a round or {}.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
@@ -45,6 +45,7 @@ release(id)
 set(id, 'state', 'storing', 'ended', stamp(now))
 if is_canceled(id) then set(id, 'cancel', 'canceled too late') end
 if outputs ~= 'ask' then set(id, 'outputs', outputs) end
+if partial ~= '' then set(id, 'partial', partial) end
 hinted(id, STORE_QUEUE, hint_seconds)
 local hints = { hint(id) }
 let_in(hints, max_in_flight, submits_per_second, hint_seconds, 10)

@@ -12,6 +12,7 @@ from bide.cli.explain import explained
 from bide.cli.replays import replayed
 from bide.contract import FINAL_STATES, JOB_ID, FailureCode, JobState, Output
 from bide.describe import prompt_of
+from bide.kinds import kind_of
 from bide.ledger import Record
 from bide.ledger.processes import running
 from bide.ledger.recent import Place
@@ -112,7 +113,7 @@ class JobPages:
             "created": record.number("created"),
             "next_at": datetime.fromisoformat(story["next_at"]).timestamp() if story["next_at"] else 0.0,
             "money": rows.paid(record, self._site.prices),
-            "outputs": [(output, rows.kind_of(output)) for output in rows.outputs_of(record)],
+            "outputs": [(output, kind_of(output)) for output in rows.outputs_of(record)],
             "sheet": rows.place_on_sheet(record.job_id) if record.text("run") else None,
         }
 

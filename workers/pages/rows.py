@@ -10,6 +10,7 @@ from typing import Any
 from bide.bulk.names import RUN_ID
 from bide.bulk.sheet.rows import PAGE_ROWS
 from bide.contract import JobState, Output
+from bide.kinds import kind_of, shown_first
 from bide.ledger import Record
 from bide.ledger.recent import Found
 from bide.ledger.timeline import money
@@ -39,15 +40,16 @@ class Row:
     money: str
     run: str
     metadata: tuple[tuple[str, str], ...]
-    #: What stands for its picture: `picture`, `video`, `file`, or '' without any.
+    #: What stands for its picture, in a word of `bide.kinds`, '' without any; and its place among the outputs.
     kind: str
+    shown: int
     outputs: int
 
 
 def row_of(found: Found, prices: Prices) -> Row:
     """A job of the list as its row."""
     record, outputs = found.record, outputs_of(found.record)
-    failure = record.failure if record.text("error") else None
+    failure, shown = record.failure if record.text("error") else None, shown_first(outputs)
     return Row(
         job_id=record.job_id,
         state=record.text("state"),
@@ -63,7 +65,8 @@ def row_of(found: Found, prices: Prices) -> Row:
         money=paid(record, prices),
         run=record.text("run"),
         metadata=tuple(_shown(found.metadata)),
-        kind=kind_of(outputs[0]) if outputs else "",
+        kind=kind_of(outputs[shown]) if outputs else "",
+        shown=shown,
         outputs=len(outputs),
     )
 
@@ -81,11 +84,6 @@ def outputs_of(record: Record) -> list[Output]:
     return [
         Output.model_validate({name: each[name] for name in each if name in Output.model_fields}) for each in listed
     ]
-
-
-def kind_of(output: Output) -> str:
-    """What an output is to people: `picture`, `video` or `file`."""
-    return {"image": "picture", "video": "video"}.get(output.content_type.partition("/")[0], "file")
 
 
 def paid(record: Record, prices: Prices) -> str:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from bide.bulk.sheet.pictures import Preview
 from bide.bulk.sheet.rows import SUCCEEDED, Row
 from bide.contract import Output
+from bide.kinds import shown_first
 
 #: The states in the order in which they are counted; others come behind them.
 STATES = ("succeeded", "failed", "unconfirmed", "canceled", "skipped")
@@ -70,11 +71,13 @@ def render(run: Run, name: str, rows: Sequence[Row], previews: Sequence[Preview]
 
 
 def _tile(run: Run, row: Row, preview: Preview) -> dict[str, Any]:
-    first = row.outputs[0] if row.outputs else None
+    place = shown_first(row.outputs)
+    first = row.outputs[place] if row.outputs else None
     return {
         "row": row,
         "preview": preview,
         "about": _about(first) if first else "",
+        "href": _href(run, first) if first else None,
         "links": [{"href": _href(run, output), "uri": output.uri} for output in row.outputs],
     }
 

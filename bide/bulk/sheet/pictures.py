@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from bide.bulk import objects
 from bide.contract import Output
 from bide.errors import StorageError
+from bide.kinds import kind_of
 from bide.storage import Storage
 
 #: The longer edge of a thumbnail [pixels]: a tile's width on a screen of double density, nearly.
@@ -55,8 +56,8 @@ class Preview:
 
 def preview(storage: Storage, output: Output) -> Preview:
     """The preview of one output; raises `StorageError` where another attempt may succeed."""
-    if not output.content_type.startswith(("image/", "video/")):
-        return Preview(note="no preview")
+    if (kind := kind_of(output)) not in ("picture", "video"):
+        return Preview(note=kind if kind in ("sound", "model", "archive") else "no preview")
     try:
         if output.content_type.startswith("video/"):
             return Preview(note="video", seconds=_length_of(storage, output))

@@ -19,6 +19,7 @@ from bide.bulk.sheet.pictures import Preview, preview
 from bide.bulk.sheet.rows import PAGE_ROWS, SUCCEEDED, Row, Rows
 from bide.bulk.summary import MAX_SUMMARY_BYTES
 from bide.errors import StorageError
+from bide.kinds import shown_first
 from bide.storage import Storage
 
 INDEX = "index.html"
@@ -102,9 +103,10 @@ def _write(storage: Storage, run: Run, name: str, rows: list[Row], fetchers: Thr
 
 def _previews(storage: Storage, rows: list[Row], fetchers: ThreadPoolExecutor) -> list[Preview]:
     """The previews of rows; an output that several rows share is fetched once."""
-    firsts = {row.outputs[0].uri: row.outputs[0] for row in rows if row.outputs}
+    shown = [row.outputs[shown_first(row.outputs)] if row.outputs else None for row in rows]
+    firsts = {output.uri: output for output in shown if output}
     found = dict(zip(firsts, fetchers.map(partial(preview, storage), firsts.values()), strict=True))
-    return [found[row.outputs[0].uri] if row.outputs else Preview() for row in rows]
+    return [found[output.uri] if output else Preview() for output in shown]
 
 
 def _digest(run: Run, name: str, rows: list[Row]) -> str:

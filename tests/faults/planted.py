@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import urllib.error
 import urllib.request
@@ -12,18 +13,20 @@ from typing import Any
 
 import redis
 
+from bide.providers import installed
+from tests.contract.usual import request_of, secrets_of
 from tests.faults.canaries import Canary
 from tests.integration.caller import image, marker
 from tests.integration.object_store import SECRET_KEY
-from tests.integration.rig import CALLBACK_SECRET, FLOWER_USER, Rig
+from tests.integration.rig import CALLBACK_SECRET, FLOWER_USER, POLLS, Rig
 from tests.integration.servers import RedisServer
 
 REDIS_PASSWORD = f"redis-canary-{uuid.uuid4().hex}"
 FLOWER_PASSWORD = f"flower-canary-{uuid.uuid4().hex}"
-KEYS = {
-    name: f"sk-canary-{name}-{uuid.uuid4().hex}"
-    for name in ("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate")
-}
+
+#: A canary for each credential of each installed provider; the keys among them, by provider.
+SECRETS = {name: secrets_of(name, uuid.uuid4().hex) for name in sorted(installed())}
+KEYS = {name: secrets["api_key"] for name, secrets in SECRETS.items() if "api_key" in secrets}
 
 #: A picture of noise: a PNG whose base64 is nowhere else in the world.
 PICTURE = base64.b64encode(
@@ -38,7 +41,7 @@ PRIVATE = f'PRIVATE: "Zoë" & her brother, 50 % off / {uuid.uuid4()} {uuid.uuid4
 REQUESTS = r"^redis (bide:\{.*\}:body:\S+ \.request$|bide\.submit \[|unacked \.)"
 
 CANARIES = (
-    *(Canary(f"key of {name}", key) for name, key in KEYS.items()),
+    *(Canary(f"{each} of {name}", secret) for name, secrets in SECRETS.items() for each, secret in secrets.items()),
     Canary("password of redis", REDIS_PASSWORD),
     Canary("password of flower", FLOWER_PASSWORD),
     Canary("secret key of the store", SECRET_KEY),
@@ -69,7 +72,11 @@ class PlantedRig(Rig):
         self.redis = LockedRedis(folder / "redis", appendonly=True)
 
     def environment(self) -> dict[str, str]:
-        keys = {f"BIDE_PROVIDERS__{name.upper()}__API_KEY": key for name, key in KEYS.items()}
+        hosts = json.dumps([f"127.0.0.1:{self.sandbox.port}"])
+        keys: dict[str, str] = {}
+        for name, secrets in SECRETS.items():
+            values = {"BASE_URL": self.sandbox.url(name), "MEDIA_HOSTS": hosts, **POLLS, **secrets}
+            keys |= {f"BIDE_PROVIDERS__{name}__{each}".upper(): value for each, value in values.items()}
         own = {"BIDE_FLOWER__PASSWORD": FLOWER_PASSWORD, "BIDE_LOG__LEVEL": "DEBUG"}
         return {**super().environment(), **keys, **own}
 
@@ -87,8 +94,10 @@ def any_model(provider: str, operation: str, model: str, order: str = "") -> dic
 
 PICTURES: dict[str, Any] = {"inputs": {"face": PICTURE}}
 
-#: One job for every way to end, and every trouble on the way; by its caller's answer.
+#: One job for every way to end, and every trouble on the way; by its caller's answer. Each installed provider has one
+#: that succeeds: where none stands here, the one that its contract test names.
 JOBS: dict[str, tuple[dict[str, Any], str]] = {
+    **{name: (request_of(name, prompt=f"{marker()} {'fox ' * 20}{PRIVATE}"), "succeeded") for name in SECRETS},
     "photogpt": (request(""), "succeeded"),
     "dreambooth": (
         {

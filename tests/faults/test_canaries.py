@@ -12,6 +12,7 @@ import pytest
 
 from bide.contract import SUBMIT_QUEUE
 from bide.ledger import AccountName, Ledger
+from bide.providers import installed
 from tests.background import repeated
 from tests.faults.canaries import Canary, Place, in_processes, in_redis, strays
 from tests.faults.counting import ends
@@ -94,6 +95,14 @@ def _provoke_tracebacks(rig: Rig, caller: Caller) -> None:
     ends(rig, [away])
     rig.sandbox.start()
     rig.redis.restart()
+
+
+def test_every_installed_provider_is_searched() -> None:
+    """With a job that succeeds, and a canary in place of each of its credentials."""
+    done = {request["provider"] for request, end in JOBS.values() if end == "succeeded"}
+    assert set(installed()) <= done
+    named = {canary.name for canary in CANARIES}
+    assert {f"{each} of {name}" for name, it in installed().items() for each in it.credentials} <= named
 
 
 def push(rig: Rig, item: Item) -> None:

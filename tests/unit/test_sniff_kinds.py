@@ -273,3 +273,13 @@ def test_no_bytes_make_a_reader_fail(seed: int) -> None:
         with suppress(BadMediaError):
             warning = kind_of(bytes(content), kinds=ALL).warning
         assert "reader failed" not in warning, bytes(content)
+
+
+def test_a_flac_that_was_made_to_keep_a_worker_busy_is_not_judged() -> None:
+    """A megabyte of beginnings of frames, of which none is the last."""
+    sound = real("tone.flac")
+    head = sound[: sound.index(b"\xff\xf8")]
+    frame = next(sound[at : at + 8] for at in range(len(head), len(sound)) if sound[at : at + 2] == b"\xff\xf8")
+    longest = head[:15] + (600_000).to_bytes(3, "big") + head[18:]
+    busy = longest + (frame + bytes(3000)) * 400
+    assert "may be the last" in kind_of(busy, kinds=ALL).warning

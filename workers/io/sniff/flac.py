@@ -8,8 +8,11 @@ from typing import NamedTuple
 from workers.io.sniff.kind import EndsEarlyError, Kind, UnknownFormError
 from workers.io.sniff.pieces import Pieces
 
-#: How much of the end is searched for the last frame, at least and at most [bytes]; and the most beginnings tried.
-_LEAST_TAIL_BYTES, _MOST_TAIL_BYTES, _MOST_TRIES = 64 * 1024, 1024 * 1024, 200
+#: How much of the end is searched for the last frame, at least and at most, and how much of it is summed up [bytes].
+_LEAST_TAIL_BYTES, _MOST_TAIL_BYTES, _MOST_SUMMED_BYTES = 64 * 1024, 1024 * 1024, 2 * 1024 * 1024
+
+#: How many places are looked at where a frame may begin.
+_MOST_TRIES = 200
 
 #: Tags of other formats that some programs put behind the end.
 _FOREIGN_TAGS = (b"TAG", b"APETAGEX", b"LYRICS")
@@ -34,9 +37,11 @@ def read(pieces: Pieces) -> Kind:
         raise EndsEarlyError
     pieces.go(pieces.size_bytes - size)
     tail = pieces.take(size)
-    begun = False
+    begun, summed = False, 0
     for at, end_sample in _frames(tail, stream.frame_samples):
-        begun = True
+        begun, summed = True, summed + size - at
+        if summed > _MOST_SUMMED_BYTES:
+            raise UnknownFormError("too many frames of it may be the last")
         if not _crc16(tail[at:]):
             if stream.samples and end_sample < stream.samples:
                 raise EndsEarlyError

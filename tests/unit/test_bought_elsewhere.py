@@ -99,7 +99,7 @@ def test_a_job_is_canceled_where_it_was_bought(branches: Atelier, later: dict[st
 
 
 def test_a_job_that_was_canceled_during_its_submit_is_stopped_there(branches: Atelier) -> None:
-    """The settings of the step that bought it count."""
+    """Its record says where, though the settings have changed meanwhile."""
     branches.reply("POST", f"{OLD}/works", {"id": "7"})
     branches.reply("PUT", f"{OLD}/works/7/cancel", {"canceled": Canceled.STOPPED})
 
@@ -110,6 +110,7 @@ def test_a_job_that_was_canceled_during_its_submit_is_stopped_there(branches: At
 
     branches.meanwhile = meanwhile
     branches.submit()
+    branches.poll(after_seconds=0)
     assert called(branches) == [("PUT", f"{OLD}/works/7/cancel")]
 
 

@@ -39,6 +39,11 @@ def with_role(kinds: frozenset[MediaKind], role: str) -> frozenset[MediaKind]:
     return kinds | {MediaKind.AUDIO} if role == MediaKind.AUDIO else kinds
 
 
+def is_written(role: str, kinds: frozenset[MediaKind]) -> bool:
+    """Whether inline content of this role is a text that stood in an answer as such."""
+    return role == MediaKind.TEXT and MediaKind.TEXT in kinds
+
+
 @dataclass(frozen=True)
 class Operation:
     """One thing a provider can be asked to make."""

@@ -68,9 +68,13 @@ def test_pages_and_pictures_are_refused_where_other_kinds_are_declared(kind: Med
             kind_of(content, kinds=frozenset({kind}))
 
 
-def test_a_text_may_begin_with_a_smaller_sign() -> None:
-    """Where no element, comment or declaration follows."""
-    assert kind_of(b"<3 you", kinds=frozenset({MediaKind.TEXT})).ext == "txt"
+def test_a_text_may_begin_with_an_element_that_is_of_no_page() -> None:
+    """As models write them; a server's page or error is refused."""
+    for content in (b"<3 you", b"<think>Hm.</think>\nYes.", b"<answer>7</answer>"):
+        assert kind_of(content, kinds=frozenset({MediaKind.TEXT})).ext == "txt"
+    for content in (b"<p>Busy</p>", b"<Error><Code>AccessDenied</Code></Error>", b" <BODY>", b"<!-- x --><a>"):
+        with pytest.raises(BadMediaError, match="page"):
+            kind_of(content, kinds=frozenset({MediaKind.TEXT}))
 
 
 def test_errors_say_what_is_wanted_and_what_came() -> None:

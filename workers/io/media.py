@@ -18,11 +18,11 @@ from bide.crashpoints import reached
 from bide.errors import BadMediaError, DownloadError
 from bide.polling.backoff import retry_after_seconds
 from bide.providers.base import MAX_FALLBACKS, Media
-from bide.providers.offering import PICTURES, MediaKind, with_role
+from bide.providers.offering import PICTURES, MediaKind, is_written, with_role
 from workers.io.guard import check_url
 from workers.io.http import HttpClient, Reply
 from workers.io.origin import NO_HEADERS, OriginHeaders
-from workers.io.sniff import EndsEarlyError, Kind, identify
+from workers.io.sniff import EndsEarlyError, Kind, identify, kind_of_text
 from workers.io.wrapping import inside
 
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
@@ -97,7 +97,8 @@ async def download(
     """
     kinds = with_role(kinds, media.role)
     if not media.url:
-        return await asyncio.to_thread(from_bytes, media.content, max_bytes=max_bytes, kinds=kinds)
+        written = is_written(media.role, kinds)
+        return await asyncio.to_thread(from_bytes, media.content, max_bytes=max_bytes, kinds=kinds, written=written)
     terms = _Terms(max_bytes, kinds, allowed_hosts, own_headers)
     troubles: list[DownloadError | BadMediaError] = []
     for url in (media.url, *media.fallback_urls[:MAX_FALLBACKS]):
@@ -108,15 +109,22 @@ async def download(
     raise next((trouble for trouble in troubles if isinstance(trouble, DownloadError)), troubles[0])
 
 
-def from_bytes(content: bytes, *, max_bytes: int, kinds: frozenset[MediaKind] = PICTURES) -> Fetched:
-    """Check inline content as a download is checked; raises `BadMediaError`."""
+def from_bytes(
+    content: bytes, *, max_bytes: int, kinds: frozenset[MediaKind] = PICTURES, written: bool = False
+) -> Fetched:
+    """Check inline content as a download is checked; raises `BadMediaError`.
+
+    `written`: it is a text that stood in an answer as such. Such a text is whole, whatever it says: half a JSON, or a
+    page, which is stored as plain text.
+    """
     if len(content) > max_bytes:
         raise _over(max_bytes)
     spool = Spool(max_size=SPOOL_BYTES)
     try:
         size, sha256 = _written([content], spool, max_bytes, _over)
         spool, size, sha256 = _unwrapped(spool, size, sha256, _Terms(max_bytes, kinds))
-        return _fetched(spool, size, sha256, identify(spool, size, kinds=kinds))
+        kind = kind_of_text(spool, size) if written else identify(spool, size, kinds=kinds)
+        return _fetched(spool, size, sha256, kind)
     except BaseException:
         spool.close()
         raise

@@ -8,7 +8,7 @@ from bide.contract import GenerateRequest, object_key
 from bide.ledger import Record
 from bide.providers import find
 from bide.providers.base import Media, Operation, Upload
-from bide.providers.offering import PICTURES, MediaKind, with_role
+from bide.providers.offering import PICTURES, MediaKind, is_written, with_role
 from bide.storage import Storage
 from workers.accounts import AccountContext
 from workers.io.http import HttpClient
@@ -43,7 +43,8 @@ class Fetcher:
     def kept(self, media: Media, record: Record) -> Fetched:
         """An output of a job that was stored before its step; raises `StorageError` or `BadMediaError`."""
         content = self._storage.get(media.url, max_bytes=self._max_bytes)
-        return from_bytes(content, max_bytes=self._max_bytes, kinds=with_role(_kinds_of(record), media.role))
+        kinds = with_role(_kinds_of(record), media.role)
+        return from_bytes(content, max_bytes=self._max_bytes, kinds=kinds, written=is_written(media.role, kinds))
 
     def inputs(
         self, request: GenerateRequest, operation: Operation, record: Record, account: AccountContext

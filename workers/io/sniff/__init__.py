@@ -10,8 +10,9 @@ from workers.io.sniff.form import Form
 from workers.io.sniff.kind import MAX_PIXELS, EndsEarlyError, Kind, UnknownFormError, check_extent
 from workers.io.sniff.names import HEAD_BYTES, check_contents, form_of
 from workers.io.sniff.pieces import MAX_PIECES, Pieces
+from workers.io.sniff.words import PLAIN
 
-__all__ = ["MAX_PIECES", "MAX_PIXELS", "EndsEarlyError", "Kind", "identify"]
+__all__ = ["MAX_PIECES", "MAX_PIXELS", "EndsEarlyError", "Kind", "identify", "kind_of_text"]
 
 
 def identify(file: IO[bytes], size_bytes: int, *, kinds: frozenset[MediaKind] = PICTURES) -> Kind:
@@ -27,6 +28,16 @@ def identify(file: IO[bytes], size_bytes: int, *, kinds: frozenset[MediaKind] = 
     if kind.width is not None and kind.height is not None:
         check_extent(form.name, kind.width, kind.height)
     return kind
+
+
+def kind_of_text(file: IO[bytes], size_bytes: int) -> Kind:
+    """The kind of a text that is whole whatever it says; raises `BadMediaError` where there is none."""
+    try:
+        return identify(file, size_bytes, kinds=frozenset({MediaKind.TEXT}))
+    except BadMediaError:
+        if not size_bytes:
+            raise
+        return PLAIN
 
 
 def _read(form: Form, file: IO[bytes], size_bytes: int) -> Kind:

@@ -10,8 +10,9 @@ _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 _PLAYLIST = "a playlist, whose parts are not fetched"
 
-#: What text is that may be one which an operation declares.
+#: What text is that may be one which an operation declares; a page is none, unless its elements are of no page.
 JSON, OTHER = "JSON", "an unknown kind of file: text, and no media"
+PAGE = "an HTML or XML page"
 
 #: How text begins, once blanks, declarations and comments are passed over, and what it is then.
 _BEGINNINGS = (
@@ -25,7 +26,7 @@ _BEGINNINGS = (
     ("<playlist", _PLAYLIST),
     ("<svg", "an SVG drawing, which is not taken"),
     ("<svg:svg", "an SVG drawing, which is not taken"),
-    ("<", "an HTML or XML page"),
+    ("<", PAGE),
     ("{", JSON),
     ("[", JSON),
 )
@@ -50,7 +51,7 @@ def described(head: bytes) -> str | None:
 
 def _other(text: str) -> str:
     begun = text.lstrip()[:1] == "<"
-    return "an HTML or XML page" if begun else OTHER
+    return PAGE if begun else OTHER
 
 
 def decoded(head: bytes) -> str | None:

@@ -18,7 +18,7 @@ from workers.io.sniff.pieces import Pieces
 #: The longest JSON that is read whole, and how many values in it; of a longer one the end alone is looked at [bytes].
 MOST_JSON_BYTES, _MOST_VALUES = 8 * 1024 * 1024, 500_000
 
-_PLAIN, _JSON = Kind("text/plain", "txt"), Kind("application/json", "json")
+PLAIN, _JSON = Kind("text/plain", "txt"), Kind("application/json", "json")
 _LINES, _GLTF = Kind("application/x-ndjson", "jsonl"), Kind("model/gltf+json", "gltf")
 
 #: How the first line of an OBJ begins that is no comment.
@@ -30,8 +30,12 @@ _GLTF_WORDS = ('"asset"', '"bufferViews"', '"accessors"')
 #: What may be left of a JSON text whose end is cut off within a word, a number or an escape.
 _CUT_WORD = re.compile(r"[-+.eE\d]*|t(r(u)?)?|f(a(l(s)?)?)?|n(u(l)?)?|\\?(u[\da-fA-F]{0,4})?")
 
-#: How text begins that is no element of HTML or XML, nor a comment or declaration.
-_NO_ELEMENT = re.compile(r"[\ufeff\s]*<[^a-zA-Z!?/]")
+#: How the pages and errors of servers begin. Models write elements of their own, such as `<think>`.
+_PAGE = re.compile(
+    r"[\ufeff\s]*<([!?/]|(html|head|body|title|meta|link|script|style|div|p|pre|h[1-6]|center|table|br|hr|a|b|font|"
+    r"errors?|response|fault|svg|svg:svg)\b)",
+    re.IGNORECASE,
+)
 
 _SEPARATORS = ",;\t|"
 
@@ -39,7 +43,7 @@ _SEPARATORS = ",;\t|"
 def forms(head: bytes, size_bytes: int) -> Iterator[Form]:
     """What a text that begins so may be, the most telling first; nothing for a page, a drawing or no text at all."""
     what, words = text.described(head), text.decoded(head) or ""
-    if what not in (text.JSON, text.OTHER) and not _NO_ELEMENT.match(words):
+    if what not in (text.JSON, text.OTHER) and not (what == text.PAGE and not _PAGE.match(words)):
         return
     if what == text.JSON:
         gltf = Form("glTF", "model/gltf+json", "gltf", _read_gltf)
@@ -50,7 +54,7 @@ def forms(head: bytes, size_bytes: int) -> Iterator[Form]:
         return
     yield from _body(words)
     yield from _told_by_lines(words, whole=size_bytes <= len(head))
-    yield Form("text", "text/plain", "txt", lambda _: _PLAIN, MediaKind.TEXT)
+    yield Form("text", "text/plain", "txt", lambda _: PLAIN, MediaKind.TEXT)
 
 
 def _body(words: str) -> Iterator[Form]:
@@ -119,7 +123,7 @@ def _read_json(pieces: Pieces) -> Kind:
         _parsed(pieces)
     except json.JSONDecodeError:
         pieces.go(0)
-        return _LINES if _are_lines(pieces.take(pieces.size_bytes)) else _PLAIN
+        return _LINES if _are_lines(pieces.take(pieces.size_bytes)) else PLAIN
     return _JSON
 
 

@@ -44,6 +44,10 @@ REQUESTS = {
     "bfl": bfl("made"),
     "bfl, any model": {**bfl("any"), "operation": "generate"},
     "openai_videos": videos("made"),
+    "openai_videos, at its own address": {
+        **videos("own"),
+        "params": {"prompt": f"{MARK} own", "model": "sora-2", "seconds": "8"},
+    },
 }
 REQUESTS["bfl, any model"]["params"]["model"] = "flux-9-new"
 
@@ -53,6 +57,7 @@ TYPES = {
     "bfl": ["image/png"],
     "bfl, any model": ["image/png"],
     "openai_videos": ["video/mp4"],
+    "openai_videos, at its own address": ["video/mp4"],  # which wants the account's key
 }
 
 FAILING = {

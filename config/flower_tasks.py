@@ -9,13 +9,16 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from bide.contract import CANCEL_TASK
+from bide.contract import CANCEL_TASK, FailureCode
 
 #: Longest text shown in a table [characters]; the API and the messages keep the whole.
 SHOWN_CHARACTERS = 400
 
 #: The text for Celery's RETRY: a job's step is done, and no worker waits for the next.
 SUSPENDED = "waits: in line, or at the provider"
+
+#: What an operator must know of a job whose submit had no answer, before anything else.
+MAY_BE_PAID = "may be paid for: do not send again"
 
 _FAILED = re.compile(r"JobFailed\((.+)\)", re.DOTALL)
 _ID = re.compile(r"'([\w.:-]+)'")
@@ -55,13 +58,20 @@ def _succeeded(task: Any, result: str) -> None:
 
 def _failed(task: Any, exception: str) -> None:
     """Show code and message of a `JobFailed`, whose traceback adds nothing."""
+    if text := failure_text(exception):
+        task.result, task.traceback = text, None
+
+
+def failure_text(exception: str) -> str:
+    """Code and message of a `JobFailed`, out of its `repr`; '' for any other exception."""
     if not (found := _FAILED.fullmatch(exception)):
-        return
+        return ""
     try:
         failure = json.loads(ast.literal_eval(found[1]))
-        task.result, task.traceback = f"{failure['code']}: {failure['message']}", None
+        code, message = failure["code"], failure["message"]
     except (ValueError, SyntaxError, TypeError, KeyError):
-        return
+        return ""
+    return f"{code}: {MAY_BE_PAID}. {message}" if code == FailureCode.SUBMISSION_UNKNOWN else f"{code}: {message}"
 
 
 def _shorten(text: Any) -> Any:

@@ -12,16 +12,19 @@ from celery import current_app
 from tornado.options import options as flower_options
 
 from bide.settings.addresses import is_loopback
+from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import FlowerSettings
 from config.flower_log import filter_repeats
 from config.flower_tasks import format_task  # noqa: F401 - one of its options
+from config.logging import register_secrets
 from config.settings import settings
+from workers.flower.install import install
 
 
-def _settings() -> FlowerSettings:
+def _read_settings() -> Settings:
     try:
-        return settings().flower
+        return settings()
     except ConfigurationProblems as problems:
         raise SystemExit(str(problems)) from None
 
@@ -50,12 +53,15 @@ def _port(flower: FlowerSettings) -> int:
     return int(os.environ.get("PORT") or flower.port)
 
 
-_flower = _settings()
+_settings = _read_settings()
+_flower = _settings.flower
 address = flower_options.address or _flower.address
 port = _port(_flower)
 basic_auth = _credentials(_flower)
 _require_authentication()
 filter_repeats()
+register_secrets(_settings.secrets())
+install(_settings)
 
 # Flower's page of queues knows a broker by kombu's own name for the transport. Only workers need bide's.
 current_app.conf.broker_transport = None

@@ -33,13 +33,18 @@ def executable() -> str | None:
 
 
 class Page:
-    """One tab; `trouble` holds what it complained about, `requests` all that it asked for."""
+    """One tab; `trouble` holds what it complained about, `requests` all that it asked for.
+
+    `questions` holds what its pages asked in dialogs; `agrees` is what they are answered with.
+    """
 
     def __init__(self, runner: asyncio.Runner, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._runner, self._socket = runner, socket
         self._ids = itertools.count(1)
         self.trouble: list[str] = []
         self.requests: list[str] = []
+        self.questions: list[str] = []
+        self.agrees = True
 
     def open(self, url: str, *, width: int = 1280, height: int = 900, dark: bool = False, script: bool = True) -> None:
         """Load a page, whole, in a window of that size."""
@@ -78,7 +83,7 @@ class Page:
         return self._runner.run(self._call(method, **arguments))
 
     async def _open(self, url: str, width: int, height: int, dark: bool, script: bool) -> None:
-        self.trouble, self.requests = [], []
+        self.trouble, self.requests, self.questions = [], [], []
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self._call(f"{domain}.enable")
         await self._call(
@@ -115,6 +120,10 @@ class Page:
             self.trouble.append(params["entry"]["text"])
         elif message.get("method") == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
+        elif message.get("method") == "Page.javascriptDialogOpening":
+            self.questions.append(params["message"])
+            answer = {"method": "Page.handleJavaScriptDialog", "params": {"accept": self.agrees}}
+            await self._socket.send_json({"id": next(self._ids), **answer})
         return message
 
 

@@ -21,6 +21,9 @@ FOLDER = ROOT / "docs" / "images"
 #: Of a picture: enough for a page of words.
 COLOURS = 64
 
+#: Of a window on a laptop [pixels].
+WIDTH = 1400
+
 #: What the pages show, besides jobs that end badly.
 PROMPTS = (
     "a red fox in the snow, soft morning light, 35 mm",
@@ -40,19 +43,31 @@ def main() -> None:
         operator = Operator(stack.enter_context(browser()), rig.address)
         assert operator.log_in() == 200
         eventually(lambda: len(operator.rows("#workers-table")) == 2, what="Flower sees both workers")
-        waiting, refused = _submit(rig, caller)
+        waiting, refused, doubtful = _submit(rig, caller)
+        for job, state in ((waiting, "RETRY"), (refused, "FAILURE"), (doubtful, "FAILURE")):
+            operator.sees_task(job, {"Status": state})
         _take(operator, "dashboard", "/", height=620)
-        _take(operator, "tasks", "/tasks", height=790, width=1900)
-        _take(operator, "task", f"/task/{waiting}", height=760)
-        _take(operator, "failed", f"/task/{refused}", height=860)
-        operator.look(_worker(operator), width=1440, height=520)
+        _take(operator, "tasks", "/tasks", height=1060)
+        _take(operator, "tasks-phone", "/tasks", width=360, height=1060)
+        _take(operator, "task", f"/task/{waiting}", height=930)
+        _take(operator, "task-phone", f"/task/{waiting}", width=360, height=1060)
+        _take(operator, "failed", f"/task/{refused}", height=700)
+        _take(operator, "unconfirmed", f"/task/{doubtful}", height=760)
+        _take(operator, "queues", "/broker", height=480)
+        operator.look(_worker(operator), width=WIDTH, height=620)
         operator.turn_to("queues")
         _keep(operator, "worker")
 
 
-def _submit(rig: FlowerRig, caller: Caller) -> tuple[str, str]:
-    """Jobs of all kinds, most of them finished; one that waits, and one that failed."""
-    rig.sandbox.order([{"fault": "never_finishes", "match": "harbour"}, {"fault": "fail", "match": "crowd"}])
+def _submit(rig: FlowerRig, caller: Caller) -> tuple[str, str, str]:
+    """Jobs of all kinds, most of them finished; one that waits, one that failed, one that may have been bought."""
+    rig.sandbox.order(
+        [
+            {"fault": "never_finishes", "match": "harbour"},
+            {"fault": "fail", "match": "crowd"},
+            {"fault": "accept_then_drop", "match": "tea house", "times": 1},
+        ]
+    )
     for result in [caller.submit(image(prompt)) for prompt in PROMPTS]:
         succeeded(result)
     pictures = {"clothes": PIXEL, "person": PIXEL}
@@ -61,10 +76,12 @@ def _submit(rig: FlowerRig, caller: Caller) -> tuple[str, str]:
     failure(caller.submit(image("a crowd of a thousand people")))
     refused = caller.submit(image("a winter forest", params={"modelID": ""}))
     failure(refused)
+    doubtful = caller.submit(image("a tea house by a lake", metadata={"tenant": "acme", "order": "A-1041"}))
+    failure(doubtful)
     for prompt in ("a harbour at dawn, long exposure", "a harbour at noon"):
-        waiting = caller.submit(image(prompt))
+        waiting = caller.submit(image(prompt, metadata={"tenant": "acme", "order": "A-1042"}))
     eventually(lambda: rig.state(waiting.id) == "running", what="the provider works on it")
-    return waiting.id, refused.id
+    return waiting.id, refused.id, doubtful.id
 
 
 def _worker(operator: Operator) -> str:
@@ -72,7 +89,7 @@ def _worker(operator: Operator) -> str:
     return str(operator.tab.evaluate("document.querySelector('.worker-name-link[title^=worker]').pathname"))
 
 
-def _take(operator: Operator, name: str, path: str, *, height: int, width: int = 1440) -> None:
+def _take(operator: Operator, name: str, path: str, *, height: int, width: int = WIDTH) -> None:
     operator.look(path, width=width, height=height)
     _keep(operator, name)
 

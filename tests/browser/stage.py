@@ -9,7 +9,7 @@ import redis
 
 from tests.integration.object_store import SECRET_KEY
 from tests.integration.rig import CALLBACK_SECRET, FLOWER_PASSWORD, KEYS, Rig
-from tests.integration.servers import RedisServer
+from tests.integration.servers import RedisServer, free_port
 
 REDIS_USER, REDIS_PASSWORD = "deployment", "hush-redis"
 
@@ -37,13 +37,23 @@ class _GuardedRedis(RedisServer):
 
 
 class FlowerRig(Rig):
-    """As its base; Flower runs as well, at `address`."""
+    """As its base; Flower runs as well, at `address`, and links to pages, which a test starts where it wants them."""
 
     address: str
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.redis = _GuardedRedis(folder / "redis", appendonly=True)
+        self.pages_port = free_port()
+
+    @property
+    def pages_address(self) -> str:
+        """Where Flower's links lead."""
+        return f"http://127.0.0.1:{self.pages_port}"
+
+    def environment(self) -> dict[str, str]:
+        pages = {"BIDE_PAGES__PORT": str(self.pages_port), "BIDE_PAGES__URL": self.pages_address}
+        return {**super().environment(), **pages}
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -9,6 +9,7 @@ from tests.browser.chromium import browser
 from tests.browser.operator import Operator
 from tests.browser.stage import SECRETS, FlowerRig
 from tests.integration.caller import PIXEL, Caller, failure, image, marker, succeeded
+from tests.integration.rig import FLOWER_PASSWORD, FLOWER_USER
 from tests.integration.waiting import eventually
 
 #: Where each column of the tasks ends [pixels].
@@ -17,6 +18,15 @@ _ENDS = """(() => {
     const cells = [...document.querySelector('#tasks-table tbody tr').cells];
     return Object.fromEntries(cells.map((cell, at) => [names[at], cell.getBoundingClientRect().right]));
 })()"""
+
+#: What sticks out of the window, or is wider than what shows it.
+_CUT = """[document.documentElement, ...document.querySelectorAll('body *')].filter(it =>
+    it.getClientRects().length && it.clientWidth > 1 && !it.matches('svg, svg *, input, select')
+    && (it === document.documentElement || getComputedStyle(it).overflowX !== 'visible')
+    && it.scrollWidth > it.clientWidth + 1).map(it => `${it.tagName}.${it.className}: ${it.innerText.slice(0, 80)}`)"""
+
+#: The tabs of a worker's page; the last one lists its queues.
+_PARTS = ("broker", "tasks", "limits", "config", "system", "other", "pool", "queues")
 
 _LINKS = "[...document.querySelectorAll('.worker-name-link')].map(it => it.pathname)"
 
@@ -67,10 +77,10 @@ def test_one_row_for_each_job(operator: Operator, caller: Caller) -> None:
 
     assert rows[done.id]["kwargs"] == f"photogpt images.generation: {word} <b>fox</b>"
     assert rows[worn.id]["kwargs"] == f"nextry generate_image: {word} dress"
-    assert rows[done.id]["result"] == ", ".join(files[done.id])
-    assert rows[worn.id]["result"] == ", ".join(files[worn.id])
+    assert rows[done.id]["result"] == "".join([*files[done.id], "job's page"])
+    assert rows[worn.id]["result"] == "".join([*files[worn.id], "job's page"])
     assert rows[refused.id]["result"].startswith("invalid_request: params.modelID: ")
-    assert rows[waiting.id]["result"] == "waits: in line, or at the provider"
+    assert rows[waiting.id]["result"].startswith("waits at the provider: ")
     everything = operator.text() + operator.source()
     assert "bide.poll" not in everything
     assert PIXEL[:40] not in everything
@@ -118,9 +128,16 @@ def test_a_job_is_canceled_by_the_button(operator: Operator, caller: Caller, rig
     job = caller.submit(image("[fault:never_finishes] a harbour"))
     eventually(lambda: _polls(rig, job.id) >= 1, what="the provider is asked about it")
     operator.sees_task(job.id, {"Status": "RETRY"})
+    operator.tab.agrees = False
+    operator.tab.click("#task-revoke")
+    eventually(lambda: operator.tab.evaluate("1") and operator.tab.questions, what="it asks first")
+    assert rig.state(job.id) == "running"
+    operator.tab.agrees = True
 
     operator.tab.click("#task-revoke")
 
+    eventually(lambda: operator.tab.evaluate("1") and len(operator.tab.questions) == 2, what="it asks again")
+    assert f"Job {job.id} is paid for (bought, as " in operator.tab.questions[-1]
     assert failure(job)["code"] == "canceled"
     assert rig.state(job.id) == "canceled"
     eventually(lambda: "Revoked" in operator.text(), what="Flower says so")
@@ -130,6 +147,83 @@ def test_a_job_is_canceled_by_the_button(operator: Operator, caller: Caller, rig
     other = caller.submit(image("[fault:never_finishes] another harbour"))
     eventually(lambda: _polls(rig, other.id) >= 3, what="a job of the same account is asked about again and again")
     assert _polls(rig, job.id) == asked
+
+
+def test_a_job_in_line_is_revoked_without_a_question(operator: Operator, caller: Caller, rig: FlowerRig) -> None:
+    """Nothing is bought yet."""
+    first = caller.submit(image("[fault:never_finishes] a queue", account="single"))
+    eventually(lambda: rig.state(first.id, account="single") == "running", what="the only place is taken")
+    job = caller.submit(image("a place in the queue", account="single"))
+    page = operator.sees_task(job.id, {"Status": "RETRY", "State": "queued"})
+    assert "all 1 places of its account are taken" in page["Why"]
+
+    operator.tab.click("#task-revoke")
+
+    assert failure(job)["code"] == "canceled"
+    assert operator.tab.questions == []
+    caller.app.control.revoke(first.id)
+    failure(first)
+
+
+def test_a_page_says_what_the_ledger_knows(operator: Operator, caller: Caller, rig: FlowerRig) -> None:
+    """Account, metadata, the provider's id, polls, and what to do; the doubtful one says so first, and is found."""
+    rig.sandbox.order([{"fault": "accept_then_drop", "match": "doubtful tea house", "times": 1}])
+    doubtful = caller.submit(image("a doubtful tea house", metadata={"order": "A-7"}))
+    waiting = caller.submit(image("[fault:never_finishes] a tower", metadata={"order": "A-8"}))
+    assert failure(doubtful)["code"] == "submission_unknown"
+    eventually(lambda: _polls(rig, waiting.id) >= 1, what="the provider is asked about it")
+
+    page = operator.sees_task(doubtful.id, {"Status": "FAILURE", "Metadata": "order: A-7"})
+    assert page["Careful"] == "may be paid for: do not send again"
+    assert page["Result"].startswith("submission_unknown: may be paid for: do not send again. ")
+    assert page["What to do"].startswith("settle it: ")
+    page = operator.sees_task(waiting.id, {"Status": "RETRY", "Metadata": "order: A-8"})
+    assert (page["Account"], page["State"]) == ("photogpt/default", "running")
+    assert page["Provider's id"] in page["Money"]
+    assert int(page["Polls"]) >= 1
+    assert page["Why"].startswith("the provider is at work on it")
+    operator.tasks()
+    assert operator.search("submission_unknown").startswith("Showing 1 to 1 of 1 tasks")
+    operator.search("")  # the browser keeps it for the next visit
+
+
+def test_an_object_is_a_click_away(operator: Operator, caller: Caller, rig: FlowerRig) -> None:
+    """The row links to the job's page, and through it to an address of the object that is signed at the click."""
+    rig.pages.start()
+    job = caller.submit(image("a signed fox"))
+    [output] = succeeded(job)["outputs"]
+    _rows_of(operator, {job.id: "SUCCESS"})
+    own = f"#tasks-table tr[id='{job.id}'] a"
+    links = operator.tab.evaluate(f'[...document.querySelectorAll("{own}")].map(it => it.href)')
+    assert f"{rig.pages_address}/jobs/{job.id}" in links
+    [address] = [link for link in links if link.startswith(f"{rig.pages_address}/objects/")]
+
+    operator.tab.open(address.replace("//", f"//{FLOWER_USER}:{FLOWER_PASSWORD}@", 1))
+
+    assert "X-Amz-Signature=" in operator.tab.evaluate("location.href")
+    assert operator.tab.evaluate("document.images[0].naturalWidth") == output["width"]
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_nothing_is_cut(operator: Operator, caller: Caller, width: int) -> None:
+    """Neither wide nor on a phone: no page scrolls sideways, and no element hides a part of what is in it."""
+    long = caller.submit(image("a very long word: " + 300 * "x", metadata={"note": 300 * "y"}))
+    waiting = caller.submit(image("[fault:never_finishes] a wide bridge"))
+    refused = caller.submit(image(params={"modelID": 200 * "m", "width": 300 * "w"}))
+    succeeded(long)
+    failure(refused)
+    _rows_of(operator, {long.id: "SUCCESS", refused.id: "FAILURE", waiting.id: "RETRY"})
+    jobs = [f"/task/{job.id}" for job in (long, waiting, refused)]
+
+    for page in ("/", "/tasks", "/broker", *jobs):
+        operator.look(page, width=width)
+        assert operator.tab.evaluate(_CUT) == [], page
+    for link in _links(operator):
+        operator.look(link, width=width)
+        for name in _PARTS:
+            operator.turn_to(name)
+            assert operator.tab.evaluate(_CUT) == [], (link, name)
+    caller.app.control.revoke(waiting.id)
 
 
 def test_a_cancel_task_says_whose(operator: Operator, caller: Caller) -> None:
@@ -146,7 +240,7 @@ def test_pages_of_workers(operator: Operator) -> None:
     served = {}
     for link in _links(operator):
         operator.look(link)
-        for name in ("broker", "tasks", "limits", "config", "system", "other", "pool", "queues"):
+        for name in _PARTS:
             operator.turn_to(name)
         role = link.rpartition("/")[2].partition("-")[0]
         served[role] = {word for word in operator.text().split() if word.startswith("bide.")}

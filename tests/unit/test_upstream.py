@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from importlib import import_module
 from importlib.metadata import version
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -131,6 +132,28 @@ DIGESTS: dict[str, dict[str, str]] = {
         "flower.views:BaseHandler.format_task": "bc1680398de7",
         "flower.views.tasks:TasksDataTable.format_task": "3d47ff69cb73",
     },
+    "flower_site": {
+        "flower.api.tasks:GetQueueLengths.get": "3548e2ebfab8",
+        "flower.app:Flower.__init__": "35f4021451ad",
+        "flower.app:rewrite_handler": "8d22224ad63f",
+        "flower.command:apply_options": "c06944b57fcf",
+        "flower.events:EventsState.__init__": "c5d517e482ab",
+        "flower.utils.search:SearchDocument.from_task": "f709f18fcbe8",
+        "flower.utils.search:TaskSearchEngine._index": "28faf3822ef4",
+        "flower.utils.search:TaskSearchEngine.rebuild": "78c8a91d7fff",
+        "flower.utils.search:TaskSearchEngine.upsert": "d44a825911f9",
+        "flower.views:BaseHandler.get_active_queue_names": "325605d49f03",
+        "flower.views.broker:BrokerView.get": "8ea947755441",
+        "flower.views.tasks:TaskView.get": "13ae98131528",
+        "flower.views.tasks:TasksDataTable.get": "71383afa0c00",
+        "flower:static/css/flower.css": "0d264c4a7c34",
+        "flower:static/js/flower.js": "bdfdec4c8467",
+        "flower:templates/base.html": "d5bf25c01241",
+        "flower:templates/broker.html": "560d2ff5e7fa",
+        "flower:templates/navbar.html": "4228b7f223db",
+        "flower:templates/task.html": "24ef06e0df82",
+        "flower:templates/tasks.html": "00ff6f6767cf",
+    },
     "redbeat": {
         f"{BEAT}.close": "71b893685a7d",
         f"{BEAT}.setup_schedule": "719b00df85eb",
@@ -143,9 +166,11 @@ PACKAGES = {"redbeat": "celery-redbeat"}
 
 
 def source_of(path: str) -> str:
-    """The source of `module:name.name`, as it is written in the installed file."""
+    """The source of `module:name.name`, as it is written in the installed file; or that of `package:folder/file`."""
     module, _, names = path.partition(":")
     found: Any = import_module(module)
+    if "/" in names:
+        return (files(found) / names).read_text(encoding="utf-8")
     for name in names.split("."):
         found = inspect.getattr_static(found, name)
     return inspect.getsource(found.__func__ if isinstance(found, staticmethod) else found)
@@ -161,7 +186,7 @@ def digest_of(source: str) -> str:
 )
 def test_upstream_is_as_it_was_read(entry: str, path: str) -> None:
     """A library that changed under a change of bide's is found by the upgrade, and not by a deployment."""
-    package = path.partition(".")[0]
+    package = path.partition(":")[0].partition(".")[0]
     installed = version(PACKAGES.get(package, package))
 
     assert digest_of(source_of(path)) == DIGESTS[entry][path], f"{path} differs in {package} {installed}: {read(entry)}"

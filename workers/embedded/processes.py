@@ -49,12 +49,14 @@ def generate_access(stack: Stack) -> FlowerAccess:
 
 
 def start_processes(stack: Stack, env: Mapping[str, str]) -> list[Child]:
-    """Start all that the Procfile names."""
+    """Start all that the Procfile names. Flower comes last: it links to the pages, at the port that they have got."""
     here = {**env, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"}
-    return [
-        stack.start(name, ["/bin/sh", "-c", f"exec {command}"], here, serves=False)
-        for name, command in _procfile(stack.root).items()
-    ]
+    commands = {name: ["/bin/sh", "-c", f"exec {command}"] for name, command in _procfile(stack.root).items()}
+    flower = commands.pop("flower")
+    children = {name: stack.start(name, command, here, serves=False) for name, command in commands.items()}
+    pages = stack.wait_for(children["pages"], READY["pages"])[1]
+    links = {"BIDE_PAGES__URL": here.get("BIDE_PAGES__URL") or pages}
+    return [*children.values(), stack.start("flower", flower, {**here, **links}, serves=False)]
 
 
 def wait_ready(stack: Stack, processes: list[Child]) -> dict[str, str]:

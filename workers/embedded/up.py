@@ -71,6 +71,8 @@ def _process_environment(stack: Stack, variables: Set[str], settings: Settings) 
         env["BIDE_FLOWER__PORT"] = "0"
     if "BIDE_PAGES__PORT" not in variables:
         env["BIDE_PAGES__PORT"] = "0"
+    if settings.pages.url:
+        env["BIDE_PAGES__URL"] = settings.pages.url
     if settings.flower.password is None and not any(os.environ.get(name) for name in _FLOWER_AUTHENTICATION):
         access = generate_access(stack)
         say("log in", f"user {access.user}, password {access.password}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import flower.events
+from flower.api.tasks import GetQueueLengths
 from flower.urls import handlers
 from flower.urls import settings as application_settings
 from flower.views.broker import BrokerView
@@ -17,7 +18,7 @@ from tornado.web import StaticFileHandler, url
 from bide.settings.model import Settings
 from workers.flower.jobs import open_jobs
 from workers.flower.search import ReasonSearch
-from workers.flower.views import GetQueueLengths, JobsTable, JobView, QueueLengths, QueuesView, RevokeQuestion
+from workers.flower.views import JobsTable, JobView, QueueLengths, QueuesView, RevokeQuestion
 
 TEMPLATES, STATIC = Path(__file__).parent / "templates", Path(__file__).parent / "static"
 
@@ -43,7 +44,7 @@ def install(settings: Settings) -> None:
 
 
 def templates(folder: Path) -> DictLoader:
-    """bide's templates over those of Flower in `folder`, which are also there as `flower/NAME`."""
+    """The templates of bide over those of Flower in `folder`, which are also there as `flower/NAME`."""
     theirs = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.html")}
     ours = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES.glob("*.html")}
     return DictLoader({**{f"flower/{name}": text for name, text in theirs.items()}, **theirs, **ours})

@@ -70,7 +70,9 @@ class Jobs:
             pipeline.hmget(f"{prefix(name)}job:{job_id}", _FIELDS)
         accounts, *found = self._ledger.executor.execute(pipeline)
         self._accounts = sorted(map(AccountName.parse, accounts))
-        read = [(job_id, dict(zip(_FIELDS, fields, strict=True))) for (job_id, _), fields in zip(places, found, strict=True)]
+        read = [
+            (job_id, dict(zip(_FIELDS, fields, strict=True))) for (job_id, _), fields in zip(places, found, strict=True)
+        ]
         return {job_id: without_secrets(words(fields)) for job_id, fields in read if fields["state"]}
 
     def question(self, job_id: str) -> str:
@@ -84,7 +86,8 @@ class Jobs:
         paid = "is paid for" if known.startswith("bought") else "may be paid for"
         return (
             f"Job {record.job_id} {paid} ({known}).\n\n"
-            "Revoke cancels it: its result is not fetched, and the provider may charge for it all the same.\n\nRevoke it?"
+            "Revoke cancels it: its result is not fetched, and the provider may charge for it all the same.\n\n"
+            "Revoke it?"
         )
 
     def processes(self) -> list[RunningProcess]:

@@ -19,7 +19,8 @@ from flower.views.tasks import TasksDataTable, TaskView
 from tornado import web
 from tornado.escape import xhtml_escape
 
-from bide.contract import GENERATE_TASK, QUEUES, JobState
+from bide.cli.advice import ADVICE
+from bide.contract import GENERATE_TASK, QUEUES, FailureCode, JobState
 from bide.errors import LedgerAwayError
 from bide.ledger.processes import RunningProcess
 from bide.providers.base import Progress
@@ -104,6 +105,7 @@ class JobView(JobPages, TaskView):  # type: ignore[misc]  # Flower has no types
             "job.html",
             task=shown,
             job=story.facts if story else None,
+            to_do=story.facts["to_do"] if story else _advice(str(shown.result or "")),
             trouble=trouble,
             objects=self.objects_in(" ".join(story.objects) if story and story.objects else str(shown.result or "")),
             page=self.page_of(story.facts["job_id"] if story else task_id),
@@ -205,6 +207,11 @@ class RevokeQuestion(JobPages):
 def code(text: str) -> str:
     """Words of ours as HTML, with what stands in `backticks` as code."""
     return _TICKED.sub(r"<code>\1</code>", xhtml_escape(text))
+
+
+def _advice(result: str) -> str:
+    """What to do about a failure, by the code that a row's text begins with; '' for any other text."""
+    return next((ADVICE[code] for code in FailureCode if result.startswith(f"{code}: ")), "")
 
 
 def _is_live(story: JobStory | None) -> bool:

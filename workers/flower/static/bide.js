@@ -25,21 +25,26 @@
   }
 
   // On a phone each row is a card, and its cells are named in it.
-  function nameCells(node, headings) {
-    [...node.cells].forEach((cell, at) => { cell.dataset.label = headings[at]; });
+  function nameCells(table) {
+    const headings = [...table.tHead.rows[0].cells].map((it) => it.textContent.trim());
+    table.classList.add("bide-cards");
+    for (const row of table.tBodies[0].rows) {
+      if (row.cells.length === headings.length) {
+        [...row.cells].forEach((cell, at) => { cell.dataset.label = headings[at]; });
+      }
+    }
   }
 
+  document.querySelectorAll(".worker-tab-content table").forEach((table) => table.tHead && nameCells(table));
+
   $(document).on("draw.dt", function (event) {
-    const table = $(event.target).DataTable();
-    const headings = table.columns().header().toArray().map((it) => it.textContent.trim());
-    const result = table.columns().header().toArray().findIndex((it) => it.dataset.column === "result");
-    table.rows({ page: "current" }).every(function () {
-      const node = this.node();
-      nameCells(node, headings);
-      if (result >= 0) {
-        linkResult(node.cells[result], this.data());
-      }
-    });
+    const result = [...event.target.tHead.rows[0].cells].findIndex((it) => it.dataset.column === "result");
+    nameCells(event.target);
+    if (result >= 0) {
+      $(event.target).DataTable().rows({ page: "current" }).every(function () {
+        linkResult(this.node().cells[result], this.data());
+      });
+    }
   });
 
   // Flower's own script listens at the button: this goes before it, and lets the click through once it is answered.

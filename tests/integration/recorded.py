@@ -60,6 +60,9 @@ class Step:
 class Session:
     """Runs the commands of one page in a folder; knows which made-up id stands for which real one."""
 
+    #: How long one command may take.
+    seconds = COMMAND_SECONDS
+
     def __init__(self, page: Path, folder: Path, environment: Mapping[str, str]) -> None:
         self._page, self._folder, self._environment = page, folder, dict(environment)
         self._real: dict[str, str] = {}
@@ -77,13 +80,14 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=self.seconds,
             check=False,
         )
         assert done.returncode in (0, 1), f"{command}\n{done.stdout}"
-        return self._as_written(done.stdout.replace("[y/N]: ", "[y/N]: y\n"))
+        return self.as_written(done.stdout.replace("[y/N]: ", "[y/N]: y\n"))
 
-    def _as_written(self, text: str) -> str:
+    def as_written(self, text: str) -> str:
+        """A text as the page would have it."""
         text = text.replace(f"s3://{BUCKET}/", "s3://bide/").replace(f'"{BUCKET}"', '"bide"')  # as the demo has it
         text = _SIGNED.sub(r"https://media.example.com/bide\1?X-Amz-...", text)
         text = _ID.sub(lambda found: self._made_up(found[0]), text)
@@ -122,7 +126,11 @@ def play(page: Path, rig: Rig, folder: Path, *, then: Callable[[Step, str], None
     """Run all of a page in order, and tell `then` what each step printed; returns the page with what was printed."""
     text = page.read_text(encoding="utf-8")
     _furnish(folder, text)
-    session = Session(page, folder, {**rig.environment(), **_addresses(rig, text)})
+    return play_in(Session(page, folder, {**rig.environment(), **_addresses(rig, text)}), text, then=then)
+
+
+def play_in(session: Session, text: str, *, then: Callable[[Step, str], None] | None = None) -> str:
+    """Run all commands of a page's text in a session; see `play`."""
 
     def recorded(block: re.Match[str]) -> str:
         return "".join(f"$ {step.command}\n{printed(step)}" for step in steps(block[0]))
@@ -136,6 +144,11 @@ def play(page: Path, rig: Rig, folder: Path, *, then: Callable[[Step, str], None
     return _CONSOLE.sub(recorded, text)
 
 
+def files_of(text: str) -> dict[str, str]:
+    """The text files that stand in a page, by their names."""
+    return dict(_FILE.findall(text))
+
+
 def _furnish(folder: Path, text: str) -> None:
     """What a person has in the folder: the deployment, and the page's files."""
     for name in ("config", "tasks", "workers"):
@@ -144,7 +157,7 @@ def _furnish(folder: Path, text: str) -> None:
     demo.mkdir(parents=True)
     (demo / "callbacks.secret").write_text(CALLBACK_SECRET)
     (demo / "flower.txt").write_text(f"{FLOWER_USER}:{FLOWER_PASSWORD}\n")
-    for name, content in _FILE.findall(text):
+    for name, content in files_of(text).items():
         (folder / name).write_text(content, encoding="utf-8")
 
 

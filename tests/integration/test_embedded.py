@@ -252,10 +252,12 @@ def _is_there(address: str) -> bool:
     return True
 
 
-def test_a_client_finds_the_stack_and_a_second_one_is_refused(bide: Callable[..., Run]) -> None:
-    """The commands need no setting while `bide up` runs beside them; Ctrl-C is its right end."""
+def test_a_client_finds_the_stack_and_a_second_one_is_refused(bide: Callable[..., Run], deployment: Path) -> None:
+    """The commands need no setting while `bide up` runs beside them, and Flower links to its pages; Ctrl-C ends it."""
     run = bide("up")
     run.hears("for clients")
+    pages = run.hears(r"pages +(http://\S+)")[1]
+    assert f"BIDE_PAGES__URL={pages}" in Path(f"/proc/{pid_of(deployment, ' flower ')}/environ").read_text().split("\0")
     assert "nothing is known of a job 'job-1'" in bide("status", "job-1").output(code=1)
     assert "`bide up` runs in this folder already" in bide("up").output(code=1)
     run.process.send_signal(signal.SIGINT)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import redis
-import structlog
 from celery.events.state import Task
 from flower.api.tasks import GetQueueLengths
 from flower.utils.tasks import get_task_by_id
@@ -29,7 +29,10 @@ from workers.flower.jobs import Jobs, JobStory
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+logger = logging.getLogger(__name__)  # as Flower's own
+
+#: The line in Flower's log.
+AWAY = "a page is shown without what the ledger knows: %s"
 
 #: What a page says in the place of what the ledger knows.
 LEDGER_AWAY = "Redis does not answer: what it knows of the job is missing here. Nothing is lost, try again in a while."
@@ -91,7 +94,7 @@ class JobView(JobPages, TaskView):  # type: ignore[misc]  # Flower has no types
         try:
             story = await self.read(self.jobs.story, task_id)
         except LedgerAwayError as error:
-            log.warning("flower.ledger_away", reason=str(error))
+            logger.warning(AWAY, error)
             trouble = LEDGER_AWAY
         if story is None and (task is None or task.name is None):
             super().get(task_id)
@@ -145,7 +148,7 @@ class JobsTable(JobPages, TasksDataTable):  # type: ignore[misc]  # Flower has n
             try:
                 where = await self.read(self.jobs.words, waiting)
             except LedgerAwayError as error:  # the rows say less
-                log.warning("flower.ledger_away", reason=str(error))
+                logger.warning(AWAY, error)
         for row in rows:
             row["result"] = where.get(row["uuid"], row["result"])
             row["job_page"] = self.page_of(row["uuid"]) if _is_job(row) else ""
@@ -170,7 +173,7 @@ class QueuesView(AllQueues, BrokerView):  # type: ignore[misc]  # Flower has no 
         try:
             self._processes = await self.read(self.jobs.processes)
         except LedgerAwayError as error:
-            log.warning("flower.ledger_away", reason=str(error))
+            logger.warning(AWAY, error)
         await super().get()
 
     def render(self, template: str, **content: Any) -> None:

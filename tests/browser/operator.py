@@ -29,6 +29,11 @@ _FILLED = """[...document.querySelectorAll('#workers-table, #tasks-table')].ever
 
 _INFO = "document.querySelector('#tasks-table_info').innerText"
 
+_LINKS = "[...document.querySelectorAll('.worker-name-link')].map(it => it.pathname)"
+
+#: The tabs of a worker's page; the last one lists its queues.
+PARTS = ("broker", "tasks", "limits", "config", "system", "other", "pool", "queues")
+
 Row = dict[str, str]
 
 
@@ -67,6 +72,12 @@ class Operator:
         """The page of tasks, anew."""
         self.look("/tasks", width=1440)
         return self.rows("#tasks-table")
+
+    def workers(self) -> list[str]:
+        """Where the pages of workers are."""
+        self.look("/")
+        found: list[str] = eventually(lambda: self.tab.evaluate(_LINKS), what="the dashboard has links")
+        return found
 
     def search(self, words: str) -> str:
         """Type words into the field above the tasks; what stands below the table once it has followed."""

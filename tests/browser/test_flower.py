@@ -6,7 +6,7 @@ import pytest
 
 from bide.ledger import AccountName, Ledger
 from tests.browser.chromium import browser
-from tests.browser.operator import Operator
+from tests.browser.operator import PARTS, Operator
 from tests.browser.stage import SECRETS, FlowerRig
 from tests.integration.caller import PIXEL, Caller, failure, image, marker, succeeded
 from tests.integration.rig import FLOWER_PASSWORD, FLOWER_USER
@@ -18,17 +18,6 @@ _ENDS = """(() => {
     const cells = [...document.querySelector('#tasks-table tbody tr').cells];
     return Object.fromEntries(cells.map((cell, at) => [names[at], cell.getBoundingClientRect().right]));
 })()"""
-
-#: What sticks out of the window, or is wider than what shows it.
-_CUT = """[document.documentElement, ...document.querySelectorAll('body *')].filter(it =>
-    it.getClientRects().length && it.clientWidth > 1 && !it.matches('svg, svg *, input, select')
-    && (it === document.documentElement || getComputedStyle(it).overflowX !== 'visible')
-    && it.scrollWidth > it.clientWidth + 1).map(it => `${it.tagName}.${it.className}: ${it.innerText.slice(0, 80)}`)"""
-
-#: The tabs of a worker's page; the last one lists its queues.
-_PARTS = ("broker", "tasks", "limits", "config", "system", "other", "pool", "queues")
-
-_LINKS = "[...document.querySelectorAll('.worker-name-link')].map(it => it.pathname)"
 
 pytestmark = [pytest.mark.browser, pytest.mark.integration]
 
@@ -204,28 +193,6 @@ def test_an_object_is_a_click_away(operator: Operator, caller: Caller, rig: Flow
     assert operator.tab.evaluate("document.images[0].naturalWidth") == output["width"]
 
 
-@pytest.mark.parametrize("width", [360, 1400])
-def test_nothing_is_cut(operator: Operator, caller: Caller, width: int) -> None:
-    """Neither wide nor on a phone: no page scrolls sideways, and no element hides a part of what is in it."""
-    long = caller.submit(image("a very long word: " + 300 * "x", metadata={"note": 300 * "y"}))
-    waiting = caller.submit(image("[fault:never_finishes] a wide bridge"))
-    refused = caller.submit(image(params={"modelID": 200 * "m", "width": 300 * "w"}))
-    succeeded(long)
-    failure(refused)
-    _rows_of(operator, {long.id: "SUCCESS", refused.id: "FAILURE", waiting.id: "RETRY"})
-    jobs = [f"/task/{job.id}" for job in (long, waiting, refused)]
-
-    for page in ("/", "/tasks", "/broker", *jobs):
-        operator.look(page, width=width)
-        assert operator.tab.evaluate(_CUT) == [], page
-    for link in _links(operator):
-        operator.look(link, width=width)
-        for name in _PARTS:
-            operator.turn_to(name)
-            assert operator.tab.evaluate(_CUT) == [], (link, name)
-    caller.app.control.revoke(waiting.id)
-
-
 def test_a_cancel_task_says_whose(operator: Operator, caller: Caller) -> None:
     """A cancel by a client is a row of its own, and says what it is about."""
     job = caller.submit(image("[fault:never_finishes] a garden"))
@@ -238,9 +205,9 @@ def test_a_cancel_task_says_whose(operator: Operator, caller: Caller) -> None:
 def test_pages_of_workers(operator: Operator) -> None:
     """What each serves, by its tabs; a poller serves polls alone. No page shows a secret, hidden or seen."""
     served = {}
-    for link in _links(operator):
+    for link in operator.workers():
         operator.look(link)
-        for name in _PARTS:
+        for name in PARTS:
             operator.turn_to(name)
         role = link.rpartition("/")[2].partition("-")[0]
         served[role] = {word for word in operator.text().split() if word.startswith("bide.")}
@@ -282,13 +249,6 @@ def _rows_of(operator: Operator, states: dict[str, str]) -> dict[str, dict[str, 
         return found if {name: row["state"] for name, row in found.items()} == states else None
 
     return eventually(drawn, what=f"the list says {states}")
-
-
-def _links(operator: Operator) -> list[str]:
-    """Where the pages of workers are."""
-    operator.look("/")
-    found: list[str] = eventually(lambda: operator.tab.evaluate(_LINKS), what="the dashboard has links")
-    return found
 
 
 def _polls(rig: FlowerRig, job_id: str) -> int:

@@ -74,6 +74,13 @@ def test_one_row_for_each_job(api: Api, caller: Caller) -> None:
         assert secret not in texts
 
 
+def test_every_queue_of_bide_has_a_length(api: Api) -> None:
+    """For programs, as on the page of queues."""
+    lengths = json.loads(api.text("/api/queues/length"))["active_queues"]
+    assert {each["name"] for each in lengths} >= {"bide.submit", "bide.poll", "bide.store", "bide.control"}
+    assert all(each["messages"] >= 0 for each in lengths)
+
+
 @pytest.mark.parametrize("path", ["/api/tasks", "/api/workers", "/tasks", "/"])
 def test_a_wrong_password_opens_no_page(path: str, api: Api) -> None:
     """Neither the pages nor the API open with a wrong password."""

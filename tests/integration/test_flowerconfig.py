@@ -87,6 +87,18 @@ def test_flowers_own_environment_goes_first(tmp_path: Path) -> None:
     assert re.findall(r'data-column="(\w+)"', page) == ["uuid", "state"]
 
 
+def test_bides_pages_stand_behind_a_prefix(tmp_path: Path) -> None:
+    """Where a proxy gives Flower a folder, our own files and handlers are in it, too."""
+    with flower(tmp_path, PORT="0", FLOWER_URL_PREFIX="watch") as process:
+        address = re.sub(r"/watch/$", "", address_of(process))
+        page = urllib.request.urlopen(f"{address}/watch/tasks", timeout=10).read().decode()
+        own = re.findall(r"(?:href|src)=\"(/watch/bide/static/[^\"]+)\"", page)
+
+        assert len(own) == 2
+        assert [status_of(f"{address}{path}") for path in own] == [200, 200]
+        assert status_of(f"{address}/watch/bide/jobs/a/revoke") == 200
+
+
 @pytest.mark.parametrize(
     ("first", "others"),
     [

@@ -35,6 +35,10 @@ from workers.flower.jobs import Jobs
 
 LOGIN = "anna:hush-anna"
 
+#: The address of the pages, and of two objects.
+PAGES = "https://bide.example.com"
+URIS = ("s3://results/2026/11/22/a/0.png", "s3://results/2026/11/22/a/1.png")
+
 COLUMNS = ("uuid", "state", "runtime", "kwargs", "result", "received", "worker")
 
 WORKER = "worker-1@host"

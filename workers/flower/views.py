@@ -90,27 +90,22 @@ class JobView(JobPages, TaskView):  # type: ignore[misc]  # Flower has no types
         if task and task.name not in (GENERATE_TASK, None):
             super().get(task_id)
             return
-        story, trouble = None, ""
-        try:
-            story = await self.read(self.jobs.story, task_id)
-        except LedgerAwayError as error:
-            logger.warning(AWAY, error)
-            trouble = LEDGER_AWAY
+        story, trouble = await self._read_story(task_id)
         if story is None and (task is None or task.name is None):
             super().get(task_id)
             return
-        if task is None:  # its events came before Flower, or too many came after them
-            task = Task(uuid=task_id, state=UNKNOWN)
-        shown = self.format_task(task)
+        # Without a task its events came before Flower, or too many came after them.
+        shown = self.format_task(task or Task(uuid=task_id, state=UNKNOWN))
         if story and shown.state in ("RETRY", UNKNOWN):
-            shown.result = story.words
+            shown.result, shown.kwargs = story.words, shown.kwargs or story.facts["what"]
+        named = " ".join(story.objects) if story and story.objects else str(shown.result or "")
         self.render(
             "job.html",
             task=shown,
             job=story.facts if story else None,
             to_do=story.facts["to_do"] if story else _advice(str(shown.result or "")),
             trouble=trouble,
-            objects=self.objects_in(" ".join(story.objects) if story and story.objects else str(shown.result or "")),
+            objects=self.objects_in(named),
             page=self.page_of(story.facts["job_id"] if story else task_id),
             read_only=self.application.options.read_only,
             badge=BADGES.get(shown.state, "text-bg-secondary"),
@@ -119,6 +114,14 @@ class JobView(JobPages, TaskView):  # type: ignore[misc]  # Flower has no types
             may_be_paid=MAY_BE_PAID,
             code=code,
         )
+
+    async def _read_story(self, job_id: str) -> tuple[JobStory | None, str]:
+        """What the ledger knows of a job, and what the page says where Redis does not answer."""
+        try:
+            return await self.read(self.jobs.story, job_id), ""
+        except LedgerAwayError as error:
+            logger.warning(AWAY, error)
+            return None, LEDGER_AWAY
 
 
 class JobsTable(JobPages, TasksDataTable):  # type: ignore[misc]  # Flower has no types

@@ -42,6 +42,14 @@ def test_a_page_says_what_the_ledger_knows(flower: FlowerWorld, stage: Stage) ->
     assert facts["Keyword arguments"] == "photogpt images.generation: fox"
 
 
+def test_a_page_says_what_the_provider_charges(flower: FlowerWorld, stage: Stage) -> None:
+    """Where it says so."""
+    stage.running("a")
+    stage.server.hset(f"bide:{{{ACCOUNT}}}:job:a", "cost", "0.025 USD")
+    flower.waits("a")
+    assert flower.page("a").facts["Cost"] == "0.025 USD, as the provider says"
+
+
 def test_a_job_in_line_says_why_it_waits(flower: FlowerWorld, stage: Stage) -> None:
     """Not that it waits somewhere."""
     stage.running("first")

@@ -42,12 +42,13 @@ def test_a_page_says_what_the_ledger_knows(flower: FlowerWorld, stage: Stage) ->
     assert facts["Keyword arguments"] == "photogpt images.generation: fox"
 
 
-def test_a_page_says_what_the_provider_charges(flower: FlowerWorld, stage: Stage) -> None:
-    """Where it says so."""
+def test_a_page_has_lane_and_cost(flower: FlowerWorld, stage: Stage) -> None:
+    """Where a job has a lane, and its provider says what it charges."""
     stage.running("a")
-    stage.server.hset(f"bide:{{{ACCOUNT}}}:job:a", "cost", "0.025 USD")
+    stage.server.hset(f"bide:{{{ACCOUNT}}}:job:a", mapping={"cost": "0.025 USD", "lane": "m1"})
     flower.waits("a")
-    assert flower.page("a").facts["Cost"] == "0.025 USD, as the provider says"
+    facts = flower.page("a").facts
+    assert (facts["Cost"], facts["Lane"]) == ("0.025 USD, as the provider says", "m1")
 
 
 def test_a_job_in_line_says_why_it_waits(flower: FlowerWorld, stage: Stage) -> None:

@@ -1,0 +1,48 @@
+"""Providers of one file without code: `NAME.toml`, read by an engine that is an adapter like any other.
+
+Nothing of the engine is imported before there is such a file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bide.settings.reader import env_file, merge, read_env_file
+
+if TYPE_CHECKING:
+    from bide.providers.base import Provider
+
+#: Where a deployment has its files.
+FOLDER = Path("config/providers")
+
+#: The variable that names further folders, with the separator of PATH between them.
+PATH_VARIABLE = "BIDE_PROVIDERS_PATH"
+
+
+def adapters(shipped: Collection[str]) -> dict[str, type[Provider]]:
+    """The adapters of all files, by name; raises `MistakesError` with all that is wrong in any of them."""
+    named = named_folders()
+    here = [FOLDER] if FOLDER.is_dir() else []
+    if not named and not any(file for folder in here for file in folder.glob("*.toml")):
+        return {}
+    from bide.providers.declared import files  # noqa: PLC0415 - the engine is loaded only where there are files
+
+    if missing := files.missing_folders(named):
+        from bide.providers.declared.mistakes import MistakesError  # noqa: PLC0415 - likewise
+
+        raise MistakesError(missing)
+    return {**files.read(files.toml_files([*here, *named]), shipped)}
+
+
+def named_folders() -> list[Path]:
+    """The folders that `BIDE_PROVIDERS_PATH` names, in the environment or `.env`."""
+    try:
+        written = read_env_file(env_file())
+    except (OSError, ValueError):  # whoever reads the settings is told
+        written = {}
+    variable = merge(os.environ, written).get(PATH_VARIABLE)
+    parts = variable.value.split(os.pathsep) if variable else []
+    return [Path(part.strip()).expanduser() for part in parts if part.strip()]

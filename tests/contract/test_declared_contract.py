@@ -18,7 +18,6 @@ class TestCyberPhotoBoothInAFile(test_cyberphotobooth.TestCyberPhotoBooth):
     def adapter(self) -> Provider:
         return twin(self.name)
 
-
     def test_ambiguity_09_base64_goes_out_without_a_prefix(self) -> None:
         """Pictures in inputs do; a file checks no texts inside of a param that is an object."""
         call = self.adapter.submit_call(self.submissions["generate"], self.account)

@@ -12,6 +12,7 @@ from celery import Celery
 
 from bide.cli.output import PrintableErrors, echo, echo_json
 from bide.errors import ConfigurationError
+from bide.providers.declared.mistakes import MistakesError
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
@@ -62,6 +63,9 @@ def examine(flower: str | None) -> Iterator[Finding]:
 def _examine(settings: Settings, flower: str | None) -> Iterator[Finding]:
     try:
         check_names(settings)
+    except MistakesError as error:  # in files of providers
+        yield from (problem(f"file {it.place}", it.says, it.remedy) for it in error.mistakes)
+        return
     except ConfigurationError as error:
         yield problem("settings", str(error), "correct the name, or install what brings that provider")
         return

@@ -93,7 +93,9 @@ class Declared(Provider):
         try:
             return make({"arguments": arguments, **_secrets(account)}, account)
         except UnfilledError as error:
-            raise InvalidRequestError(f"{str(error).removeprefix('arguments.')}; the catalog {catalog} needs it") from None
+            raise InvalidRequestError(
+                f"{str(error).removeprefix('arguments.')}; the catalog {catalog} needs it"
+            ) from None
 
     def media_headers(self, account: Account) -> Mapping[str, str]:
         return self._media_headers(_secrets(account)) if self._media_headers else {}

@@ -99,9 +99,7 @@ class SubmitReader:
             return self._submitted(job_id, body, answer)
         raise UnreadableAnswerError(f"there is no id in it, at {' or '.join(map(repr, table.id))}")
 
-    def _refusal(
-        self, table: RefusedTable, body: Any, ids: list[Any], job_id: str, answer: Answer
-    ) -> Refused | None:
+    def _refusal(self, table: RefusedTable, body: Any, ids: list[Any], job_id: str, answer: Answer) -> Refused | None:
         word = reading.as_text(table.at.first(body)).lower()
         if word not in table.words and word not in table.failed:
             return None
@@ -206,7 +204,7 @@ class PollReader:
 
     def _failed(self, word: str, reason: str, body: Any, answer: Answer) -> Failed:
         table = self._state
-        cause = table.cause and table.cause.cause(self._cause_word(word, body))
+        cause = table.cause.cause(self._cause_word(word, body)) if table.cause else None
         text = (reason or no_reason(word)) + self._left_over(body)
         return Failed(text, cause, table.charged, cost_of(table.cost, body, answer))
 
@@ -241,15 +239,16 @@ class PollReader:
     def _progress(self, body: Any) -> Progress | None:
         table = self._state
         fraction, percent, position = (
-            path and _number(path.first(body)) for path in (table.fraction, table.percent, table.position)
+            _number(path.first(body)) if path else None for path in (table.fraction, table.percent, table.position)
         )
         if fraction is None and percent is not None:
             fraction = percent / 100
         found = (reading.as_positive(path.first(body)) for path in table.left_seconds or ())
         left = next(filter(None, found), None)
         message = reading.as_text(table.message.first(body)) if table.message else ""
-        known = (fraction, None if position is None else int(position), left, message)
-        return Progress(*known) if any(it is not None and it != "" for it in known) else None
+        if fraction is None and position is None and left is None and not message:
+            return None
+        return Progress(fraction, None if position is None else int(position), left, message)
 
     def _left_over(self, body: Any) -> str:
         """Ids of what a failed job made all the same, so that a person can fetch it."""
@@ -299,5 +298,3 @@ def _number(value: Any) -> float | None:
     if value == 0 and isinstance(value, int | float) and not isinstance(value, bool):
         return 0.0
     return reading.as_positive(value)
-
-

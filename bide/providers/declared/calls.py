@@ -98,6 +98,4 @@ def _holds(template: Fill, values: Values) -> bool:
 def _form(fields: Any) -> dict[str, str | tuple[str, bytes, str]]:
     """Fields of a multipart body: files as they are, all else as text, null left out."""
     found = fields.items() if isinstance(fields, dict) else ()
-    return {
-        name: value if isinstance(value, tuple) else as_text(value) for name, value in found if value is not None
-    }
+    return {name: value if isinstance(value, tuple) else as_text(value) for name, value in found if value is not None}

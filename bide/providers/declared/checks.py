@@ -48,7 +48,9 @@ def _operation(source: Source, key: Key, operation: Mapping[str, Any], secrets: 
         known = {"params": _known_params(operation), "inputs": _known_inputs(operation), "handle": handle}
         yield from _call(source, (*key, name), table, roots, secrets, known, fields)
         if name != "result" and not (table.get("path") or table.get("url")):
-            yield source.mistake((*key, name, "path"), "is missing", "set it to the path below the base URL, or set url")
+            yield source.mistake(
+                (*key, name, "path"), "is missing", "set it to the path below the base URL, or set url"
+            )
     yield from _conditional(source, key, operation)
     if isinstance(lane := operation.get("lane"), str):
         yield from _template(source, (*key, "lane"), lane, ("params",), {"params": _known_params(operation)}, fields)
@@ -102,8 +104,12 @@ def _json(
     if isinstance(value, dict):
         for name, entry in value.items():
             yield from _json(source, (*key, name), entry, roots, known, fields)
-            if name == SPREAD and not all(isinstance(it, str) for it in (entry if isinstance(entry, list) else [entry])):
-                yield source.mistake((*key, name), "is no placeholder", 'set it to one such as "{params}", or a list of them')
+            if name == SPREAD and not all(
+                isinstance(it, str) for it in (entry if isinstance(entry, list) else [entry])
+            ):
+                yield source.mistake(
+                    (*key, name), "is no placeholder", 'set it to one such as "{params}", or a list of them'
+                )
     elif isinstance(value, list):
         for number, entry in enumerate(value):
             yield from _json(source, (*key, number), entry, roots, known, fields)
@@ -131,7 +137,10 @@ def _template(
         return
     for holder in (piece for piece in pieces if isinstance(piece, Holder)):
         for name in holder.names:
-            if problem := _unknown(name, roots, known):
+            if name[0] in _secrets(source.document) and name[0] not in roots:
+                remedy = "logs keep addresses: put it into a header or the body"
+                yield source.mistake(key, f"{{{name[0]}}} is a secret", remedy)
+            elif problem := _unknown(name, roots, known):
                 yield source.mistake(key, f"{{{'.'.join(name)}}} names nothing", problem)
         if in_path and holder.optional:
             yield source.mistake(key, f"{{{holder}?}} may be absent in a path", "take out its question mark")
@@ -214,7 +223,8 @@ def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for name, field in fields.items():
         if isinstance(field, dict):
-            values = [field.get("default"), *(field.get("enum") if isinstance(field.get("enum"), list) else ())]
+            listed = field.get("enum")
+            values = [field.get("default"), *(listed if isinstance(listed, list) else ())]
             found[name] = next((value for value in values if value is not None), None)
     return {name: value for name, value in found.items() if value is not None}
 
@@ -234,7 +244,7 @@ def _words(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[M
 def _outputs(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
     result = _table(operation, "result")
     if operation.get("has_outputs", True) is True and not (result.get("media") or result.get("otherwise")):
-        remedy = "set it to the places of the outputs, such as \"$.images\"; or set has_outputs = false"
+        remedy = 'set it to the places of the outputs, such as "$.images"; or set has_outputs = false'
         yield source.mistake((*key, "result", "media"), "is missing", remedy)
     if (result.get("path") or result.get("url")) and not _table(operation, "state").get("done"):
         remedy = "set it to the words of a job whose result can be asked for"
@@ -246,26 +256,36 @@ def _outputs(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator
 def _plans(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
     """A job is polled at least once before its deadline."""
     provider = _table(source.document, "provider")
-    plan_key, plan = ((*key, "poll_plan"), operation["poll_plan"]) if "poll_plan" in operation else (
-        ("provider", "poll"),
-        provider.get("poll", {}),
+    plan_key, plan = (
+        ((*key, "poll_plan"), operation["poll_plan"])
+        if "poll_plan" in operation
+        else (
+            ("provider", "poll"),
+            provider.get("poll", {}),
+        )
     )
     deadline = operation.get("deadline_seconds", provider.get("deadline_seconds", 1800.0))
-    first, cap = (plan.get(name, usual) for name, usual in (("first_seconds", 2.0), ("cap_seconds", 30.0))) if isinstance(
-        plan, dict
-    ) else (2.0, 30.0)
+    first, cap = (
+        (plan.get(name, usual) for name, usual in (("first_seconds", 2.0), ("cap_seconds", 30.0)))
+        if isinstance(plan, dict)
+        else (2.0, 30.0)
+    )
     if not all(isinstance(number, int | float) for number in (first, cap, deadline)):
         return
     if first > cap:
         yield source.mistake((*plan_key, "cap_seconds"), "is less than first_seconds", "set it to as much or more")
     if cap >= deadline:
-        yield source.mistake((*plan_key, "cap_seconds"), "is no less than the deadline", "set it to less, or a later deadline")
+        yield source.mistake(
+            (*plan_key, "cap_seconds"), "is no less than the deadline", "set it to less, or a later deadline"
+        )
 
 
 def _secret_names(source: Source, secrets: Collection[str]) -> Iterator[Mistake]:
     for name in secrets:
         if name in (*_OF_SUBMIT, *_OF_TICKET, "arguments"):
-            yield source.mistake(("auth", "credentials"), f"{name!r} has another meaning in templates", "name it otherwise")
+            yield source.mistake(
+                ("auth", "credentials"), f"{name!r} has another meaning in templates", "name it otherwise"
+            )
 
 
 def _secrets(document: Mapping[str, Any]) -> list[str]:

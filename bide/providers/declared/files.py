@@ -57,7 +57,9 @@ def _source(file: Path, mistakes: list[Mistake]) -> Source | None:
     try:
         content = file.read_bytes()
     except OSError as error:
-        mistakes.append(Mistake(file, None, "", f"can't be read ({error.strerror})", "make it readable, or take it away"))
+        mistakes.append(
+            Mistake(file, None, "", f"can't be read ({error.strerror})", "make it readable, or take it away")
+        )
         return None
     try:
         text = content.decode()
@@ -99,13 +101,13 @@ def _name(source: Source) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _name_mistakes(
-    source: Source, name: str, shipped: Collection[str], first: Mapping[str, Path]
-) -> Iterator[Mistake]:
+def _name_mistakes(source: Source, name: str, shipped: Collection[str], first: Mapping[str, Path]) -> Iterator[Mistake]:
     key = ("provider", "name")
     if name in shipped:
         yield source.mistake(key, f"{name!r} is the name of a provider that is installed already", "choose another")
     elif name in first:
         yield source.mistake(key, f"{name!r} is the name of {first[name]}, too", "rename one, or take one file away")
     if source.file.stem != name and "/" not in name:
-        yield source.mistake(key, f"{name!r} is not how the file is named", f"rename the file to {name}.toml, or the name")
+        yield source.mistake(
+            key, f"{name!r} is not how the file is named", f"rename the file to {name}.toml, or the name"
+        )

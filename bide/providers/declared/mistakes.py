@@ -1,11 +1,11 @@
-"""The mistakes of providers' files: each with file, line, key, what is wrong and what to do, and all of them at once."""
+"""The mistakes of providers' files: file, line, key, what is wrong and what to do, and all of them at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,9 +24,18 @@ class Mistake:
     wrong: str
     remedy: str
 
+    @property
+    def place(self) -> str:
+        """File and line."""
+        return f"{self.file}:{self.line}" if self.line else str(self.file)
+
+    @property
+    def says(self) -> str:
+        """What is wrong, at which key."""
+        return f"{self.key}: {self.wrong}" if self.key else self.wrong
+
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else str(self.file)
-        return f"{place}: {f'{self.key}: ' if self.key else ''}{self.wrong}; {self.remedy}"
+        return f"{self.place}: {self.says}; {self.remedy}"
 
 
 class MistakesError(ConfigurationError):
@@ -87,13 +96,20 @@ def _advice(details: Any, key: Key, model: type[BaseModel]) -> tuple[str, str]:
         known = sorted(_fields(model, key[:-1]))
         meant = nearest(name, known)
         return "is not a known key", f"did you mean {meant}?" if meant else f"there are {', '.join(known)}"
-    field = _fields(model, key[:-1]).get(name)
-    description = field.description if field and field.description else ""
+    description = _description(model, key)
     if kind == "missing":
         return "is missing", f"set it to {description}" if description else "add it"
     wrong = str(details["msg"]).removeprefix("Value error, ")
+    wrong = "has characters that it can't have" if kind == "string_pattern_mismatch" else wrong
     wrong = wrong.replace("Input should", "must").replace("String should", "must").replace("List should", "must")
     return wrong, f"set it to {description}" if description else "correct it"
+
+
+def _description(model: type[BaseModel], key: Key) -> str:
+    """What the key means, or the list that it is an entry of; '' where that is not said."""
+    named = key[:-1] if key and isinstance(key[-1], int) else key
+    field = _fields(model, named[:-1]).get(str(named[-1])) if named else None
+    return field.description if field and field.description else ""
 
 
 def _fields(model: type[BaseModel], key: Key) -> dict[str, Any]:
@@ -114,11 +130,9 @@ def _table_or_entries(annotation: Any) -> Any:
     """A table as it is; for lists and tables of further ones a tuple with the type of their entries."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    origin, arguments = getattr(annotation, "__origin__", None), getattr(annotation, "__args__", ())
-    if origin is dict:
-        return (arguments[1],)
-    if origin is list:
-        return (arguments[0],)
+    arguments = get_args(annotation)
+    if get_origin(annotation) in (dict, list):
+        return arguments[-1:]
     for argument in arguments:
         if (found := _table_or_entries(argument)) is not None:
             return found

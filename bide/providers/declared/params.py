@@ -35,12 +35,23 @@ def params_model(provider: str, name: str, table: OperationTable) -> type[Params
     fields: dict[str, Any] = {field: _field(each) for field, each in (table.params or {}).items()}
     fields |= {field: _forbidden(reason) for field, reason in table.forbidden.items()}
     title = "".join(part.capitalize() for part in name.replace(".", "_").replace("-", "_").split("_")) or "Params"
-    model: type[Params] = create_model(
-        title, __base__=Closed if table.closed else Params, __doc__=table.about or f"Params of {provider} {name}.", **fields
+    made = create_model(
+        title,
+        __base__=Closed if table.closed else Params,
+        __doc__=table.about or f"Params of {provider} {name}.",
+        **fields,
     )
-    model.provider, model.operation = provider, name
-    model.others = frozenset(table.others)
-    return model
+    return type(
+        title,
+        (made,),
+        {
+            "__module__": __name__,
+            "__doc__": made.__doc__,
+            "provider": provider,
+            "operation": name,
+            "others": frozenset(table.others),
+        },
+    )
 
 
 def defaults(table: OperationTable) -> dict[str, Any]:
@@ -55,15 +66,16 @@ def _field(table: ParamTable) -> tuple[Any, Any]:
     about = table.about or None
     if table.required:
         texts_alone = table.type == ["string"] and not table.enum
-        return kind, Field(description=about, **({"min_length": 1} if texts_alone else {}))
+        return kind, Field(description=about, min_length=1 if texts_alone else None)
     return kind | None, Field(default=table.default, description=about)
 
 
 def _within(table: ParamTable) -> Callable[[Any], Any]:
     """What refuses numbers beyond the limits, also those that are written as texts."""
     whole = "integer" in table.type and "number" not in table.type
-    least, most = (float("-inf") if table.minimum is None else table.minimum), (
-        float("inf") if table.maximum is None else table.maximum
+    least, most = (
+        (float("-inf") if table.minimum is None else table.minimum),
+        (float("inf") if table.maximum is None else table.maximum),
     )
     advice = f"must be a {'whole number' if whole else 'number'} {_range(table)}"
 
@@ -76,7 +88,7 @@ def _within(table: ParamTable) -> Callable[[Any], Any]:
             number = None
         kinds = int if whole else (int, float)
         if isinstance(number, bool) or not isinstance(number, kinds) or not least <= number <= most:
-            raise PydanticCustomError("number", advice)  # type: ignore[arg-type]  # made of the file's numbers alone
+            raise PydanticCustomError("number", advice)
         return value
 
     return check
@@ -89,7 +101,7 @@ def _range(table: ParamTable) -> str:
 
 
 def _forbidden(reason: str) -> tuple[Any, Any]:
-    def refuse(value: Any) -> Any:
+    def refuse(_value: Any) -> Any:
         raise PydanticCustomError("forbidden", "{reason}", {"reason": reason})
 
     return Annotated[None, BeforeValidator(refuse)], Field(default=None, description="Not to be set.")

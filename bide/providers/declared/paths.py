@@ -1,4 +1,4 @@
-"""JSON paths (RFC 9535) of a provider's file: parsed once by the library, walked here where they name a single place."""
+"""JSON paths (RFC 9535) of a provider's file: parsed once by the library, walked here where they name one place."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class JsonPath:
         for step in self._steps or ():
             if not body:
                 return None
-            if not isinstance(body, dict if isinstance(step, str) else list):
-                raise UnreadableAnswerError(f"{self.text}: a JSON {type(body).__name__} stands on the way")
-            if isinstance(step, str):
+            if isinstance(step, str) and isinstance(body, dict):
                 body = body.get(step)
-            else:
+            elif isinstance(step, int) and isinstance(body, list):
                 body = body[step] if -len(body) <= step < len(body) else None
+            else:
+                raise UnreadableAnswerError(f"{self.text}: a JSON {type(body).__name__} stands on the way")
         return body
 
     def all(self, body: Any) -> list[Any]:

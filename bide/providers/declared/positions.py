@@ -12,9 +12,7 @@ from collections.abc import Sequence
 #: A key of the document: names of tables and fields, and indexes of lists.
 Key = tuple[str | int, ...]
 
-_STRING = re.compile(
-    r'"""(?:\\.|[^\\])*?"{3,5}' r"|'''.*?'{3,5}" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'", re.DOTALL
-)
+_STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}' r"|'''.*?'{3,5}" r'|"(?:\\.|[^"\\\n])*"' r"|'[^'\n]*'", re.DOTALL)
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _INLINE_BLANK = re.compile(r"[ \t]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,7 +40,7 @@ class _Scan:
         self.at += 2 if several else 1
         names = self._names()
         self.at += 2 if several else 1
-        key = self._in_lists(names[:-1]) + (names[-1],)
+        key: Key = (*self._in_lists(names[:-1]), names[-1])
         if several:
             number = self._lists[key] = self._lists.get(key, -1) + 1
             self._note(key, line)

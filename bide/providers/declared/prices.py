@@ -43,7 +43,6 @@ FUNCTIONS: Mapping[str, Any] = {
     "max": max,
     "megapixels": megapixels,
     "min": min,
-    "number": lambda value: _number(value),
 }
 
 
@@ -106,13 +105,13 @@ class Price:
 
 def _price(value: object) -> Price:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError("must be a number or an expression in quotes")
+        raise ValueError("must be a number or an expression in quotes")  # noqa: TRY004 - pydantic shows ValueErrors
     return Price(value)
 
 
 def _check(node: ast.AST) -> None:
     if not isinstance(node, _NODES):
-        raise ValueError(f"is no price: {type(node).__name__} can't stand in one")
+        raise ValueError(f"is no price: {type(node).__name__} can't stand in one")  # noqa: TRY004 - as below
     if isinstance(node, ast.Name) and node.id != "params" and node.id not in FUNCTIONS:
         raise ValueError(f"names {node.id!r}, which there is not; there are params and {', '.join(FUNCTIONS)}")
     if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS):
@@ -141,8 +140,8 @@ def _of(evaluator: SimpleEval) -> Any:
     """A field of an object, or an entry of a list; None where there is none. Never an attribute of Python's."""
 
     def lookup(node: ast.Attribute | ast.Subscript) -> Any:
-        held = evaluator._eval(node.value)  # noqa: SLF001 - how simpleeval's own handlers go on
-        key = node.attr if isinstance(node, ast.Attribute) else evaluator._eval(node.slice)  # noqa: SLF001 - likewise
+        held = evaluator._eval(node.value)
+        key = node.attr if isinstance(node, ast.Attribute) else evaluator._eval(node.slice)
         if isinstance(held, Mapping):
             return _decimal(held.get(key if isinstance(key, str) else str(key)))
         if isinstance(held, list) and isinstance(key, Decimal) and 0 <= key < len(held):

@@ -15,9 +15,12 @@ from bide.providers.declared.prices import Price
 from bide.providers.idempotency import Contract
 from bide.providers.offering import MediaKind
 
+_HOLDER = re.compile(r"\{[^{}]*\}")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 OPERATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_HOST = re.compile(r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:\d{1,5})?")
+_HOST = re.compile(
+    r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:\d{1,5})?"
+)
 
 
 class Table(BaseModel):
@@ -67,6 +70,12 @@ def _host(text: str) -> str:
     if not _HOST.fullmatch(text) or ("*." in text and "." not in text[2:]):
         raise ValueError("is no host, host:port, or *.host.tld")
     return text
+
+
+def _below(path: str) -> str:
+    if not path.startswith("/") or re.search(r"[?#]", _HOLDER.sub("", path)):
+        raise ValueError("must begin with a slash, and have neither ? nor #: query has the fields of a query")
+    return path
 
 
 def _method(text: str) -> str:
@@ -140,7 +149,9 @@ class AuthTable(Table):
     credentials: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
         ["api_key"], min_length=1, description="the names of the secrets, each a setting of the account"
     )
-    headers: dict[Text, str] = Field({}, description='headers of every call, such as Authorization = "Bearer {api_key}"')
+    headers: dict[Text, str] = Field(
+        {}, description='headers of every call, such as Authorization = "Bearer {api_key}"'
+    )
     media: bool = Field(False, description="whether downloads from the API's own origin have these headers, too")
 
 
@@ -148,7 +159,7 @@ class CallTable(Table):
     """One request. `path` is below the base URL; `url` is a whole address, such as one from the handle."""
 
     method: Method = Field("GET", description="GET, POST, PUT, PATCH or DELETE")
-    path: Annotated[str, Field(pattern="^/")] | None = Field(
+    path: Annotated[str, AfterValidator(_below)] | None = Field(
         None, description="the path below the base URL; also what is asked where the record lacks what `url` needs"
     )
     url: Text | None = Field(None, description='an address from the handle, such as "{handle.status}"')
@@ -274,7 +285,9 @@ class MediaTable(Table):
 
 def _media(value: object) -> object:
     """A path alone is a place of pictures."""
-    return [{"at": entry} if isinstance(entry, str) else entry for entry in (value if isinstance(value, list) else [value])]
+    return [
+        {"at": entry} if isinstance(entry, str) else entry for entry in (value if isinstance(value, list) else [value])
+    ]
 
 
 Media = Annotated[list[MediaTable], BeforeValidator(_media)]
@@ -319,7 +332,9 @@ class IdempotencyTable(Table):
 class ParamTable(Table):
     """One field of a request's params."""
 
-    type: Annotated[list[Type], BeforeValidator(_list)] = Field(["any"], min_length=1, description="its type, or a list of types")
+    type: Annotated[list[Type], BeforeValidator(_list)] = Field(
+        ["any"], min_length=1, description="its type, or a list of types"
+    )
     required: bool = Field(False, description="whether a request must have it")
     default: Any = Field(None, description="what is sent where a request lacks it")
     enum: list[str | int | float | bool] | None = Field(None, min_length=1, description="the values that it may have")
@@ -348,7 +363,9 @@ class OperationTable(Table):
         [MediaKind.IMAGE, MediaKind.VIDEO], min_length=1, description="what outputs may be: image, video, audio, ..."
     )
     lane: Text | None = Field(None, description='what durations and prices depend on, such as "{params.model}"')
-    price: dict[Text, Price] = Field({}, description='by lane, or "*" for all: what it costs, such as "0.02 * params.n"')
+    price: dict[Text, Price] = Field(
+        {}, description='by lane, or "*" for all: what it costs, such as "0.02 * params.n"'
+    )
     poll_plan: PollPlanTable | None = Field(None, description="how often its jobs are polled")
     deadline_seconds: Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)] | None = Field(
         None, description="how long its jobs may take in all [seconds]"

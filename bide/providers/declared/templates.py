@@ -93,7 +93,7 @@ def compiled(value: Any) -> Fill:
         return _compiled_table(value)
     if isinstance(value, list):
         return _compiled_list(value)
-    return lambda values: value
+    return _always(value)
 
 
 def compiled_path(text: str) -> Callable[[Values], str]:
@@ -144,11 +144,17 @@ def _segments(holder: Holder, values: Values) -> str:
     return "/".join(map(reading.in_path, parts))
 
 
+def _always(value: Any) -> Fill:
+    def fill(_values: Values) -> Any:
+        return value
+
+    return fill
+
+
 def _compiled_text(text: str) -> Fill:
     pieces = parse(text)
     if not any(isinstance(piece, Holder) for piece in pieces):
-        plain = "".join(map(str, pieces))
-        return lambda values: plain
+        return _always("".join(map(str, pieces)))
     if len(pieces) == 1 and isinstance(pieces[0], Holder):
         return pieces[0].value
 
@@ -181,9 +187,7 @@ def _compiled_table(table: dict[str, Any]) -> Fill:
 
 def _compiled_list(entries: list[Any]) -> Fill:
     parts = [
-        (compiled(each), True)
-        if isinstance(entry, dict) and entry.keys() == {SPREAD}
-        else (compiled(each), False)
+        (compiled(each), True) if isinstance(entry, dict) and entry.keys() == {SPREAD} else (compiled(each), False)
         for entry in entries
         for each in (_as_list(entry[SPREAD]) if isinstance(entry, dict) and entry.keys() == {SPREAD} else [entry])
     ]

@@ -18,13 +18,19 @@ ENTRY_POINTS = "bide.providers"
 @functools.cache
 def installed() -> dict[str, Provider]:
     """One adapter per provider name; raises `ConfigurationError` for two of one name, and for mistakes in files."""
+    adapters = in_python()
+    return adapters | {name: cls() for name, cls in declared.adapters(adapters).items()}
+
+
+def in_python() -> dict[str, Provider]:
+    """The adapters that are not of files; raises `ConfigurationError` for two of one name."""
     classes = [*_beside_this_file(), *(entry.load() for entry in entry_points(group=ENTRY_POINTS))]
     adapters: dict[str, Provider] = {}
     for adapter in (cls() for cls in classes):
         if adapter.name in adapters:
             raise ConfigurationError(f"two adapters are named {adapter.name!r}; uninstall one of them")
         adapters[adapter.name] = adapter
-    return adapters | {name: cls() for name, cls in declared.adapters(adapters).items()}
+    return adapters
 
 
 def find(name: str) -> Provider:

@@ -29,7 +29,7 @@ def round_without_adapter(world: Atelier) -> list[dict[str, Any]]:
     tools: Any = world
     with capture_logs() as lines:
         assert keep_waiting(tools, ACCOUNT, claim.jobs) == ()
-    return list(lines)
+    return [dict(line) for line in lines]
 
 
 def test_a_running_job_waits_past_its_deadline_too(atelier: Atelier) -> None:

@@ -11,17 +11,17 @@ from bide.errors import AccountRefusedError, PollFailedError, UnreadableAnswerEr
 from bide.providers import reading
 from bide.providers.costs import Cost
 from bide.providers.credit import is_used_up
-from bide.providers.declared.outputs import Outputs
-from bide.providers.declared.paths import JsonPath
-from bide.providers.declared.sections import (
+from bide.providers.declared.answer_tables import (
     AcceptedTable,
     CostTable,
     FailedTable,
-    OperationTable,
     RefusedTable,
     ResultTable,
     StateTable,
 )
+from bide.providers.declared.outputs import Outputs
+from bide.providers.declared.paths import JsonPath
+from bide.providers.declared.sections import OperationTable
 from bide.providers.exchange import Answer
 from bide.providers.outcomes import (
     Failed,

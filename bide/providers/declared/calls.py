@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bide.providers.declared.sections import CallTable, SubmitTable
+from bide.providers.declared.request_tables import CallTable, SubmitTable
 from bide.providers.declared.templates import ABSENT, Fill, UnfilledError, Values, as_text, compiled, compiled_path
 from bide.providers.exchange import Account, Call
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from bide.providers.declared.agreement import agreed, fields_of, known_inputs, known_params, table_at, tables
 from bide.providers.declared.mistakes import Mistake, Source
 from bide.providers.declared.positions import Key
-from bide.providers.declared.prices import Price
 from bide.providers.declared.templates import SPREAD, Holder, parse
 from bide.spelling import nearest
 
@@ -26,10 +26,10 @@ def checked(source: Source) -> Iterator[Mistake]:
     """All of these mistakes."""
     secrets = _secrets(source.document)
     yield from _secret_names(source, secrets)
-    yield from _templates(source, ("auth", "headers"), _table(source.document, "auth").get("headers"), secrets)
-    for name, operation in _tables(source.document, "operations"):
+    yield from _templates(source, ("auth", "headers"), table_at(source.document, "auth").get("headers"), secrets)
+    for name, operation in tables(source.document, "operations"):
         yield from _operation(source, ("operations", name), operation, secrets)
-    for name, catalog in _tables(source.document, "catalogs"):
+    for name, catalog in tables(source.document, "catalogs"):
         key: Key = ("catalogs", name)
         arguments = catalog.get("arguments")
         known = arguments if isinstance(arguments, list) else []
@@ -39,13 +39,13 @@ def checked(source: Source) -> Iterator[Mistake]:
 
 
 def _operation(source: Source, key: Key, operation: Mapping[str, Any], secrets: Collection[str]) -> Iterator[Mistake]:
-    fields = _fields(operation)
-    handle = list(_table(_table(operation, "accepted"), "handle"))
+    fields = fields_of(operation)
+    handle = list(table_at(table_at(operation, "accepted"), "handle"))
     for name, roots in _CALLS.items():
-        table = _table(operation, name)
+        table = table_at(operation, name)
         if name not in operation:
             continue
-        known = {"params": _known_params(operation), "inputs": _known_inputs(operation), "handle": handle}
+        known = {"params": known_params(operation), "inputs": known_inputs(operation), "handle": handle}
         yield from _call(source, (*key, name), table, roots, secrets, known, fields)
         if name != "result" and not (table.get("path") or table.get("url")):
             yield source.mistake(
@@ -53,11 +53,8 @@ def _operation(source: Source, key: Key, operation: Mapping[str, Any], secrets: 
             )
     yield from _conditional(source, key, operation)
     if isinstance(lane := operation.get("lane"), str):
-        yield from _template(source, (*key, "lane"), lane, ("params",), {"params": _known_params(operation)}, fields)
-    yield from _prices(source, key, operation)
-    yield from _words(source, key, operation)
-    yield from _outputs(source, key, operation)
-    yield from _plans(source, key, operation)
+        yield from _template(source, (*key, "lane"), lane, ("params",), {"params": known_params(operation)}, fields)
+    yield from agreed(source, key, operation)
 
 
 def _call(
@@ -74,9 +71,9 @@ def _call(
     for name in ("path", "url"):
         if isinstance(text := table.get(name), str):
             yield from _template(source, (*key, name), text, roots, known, fields, in_path=name == "path")
-    for name, text in _table(table, "query").items():
+    for name, text in table_at(table, "query").items():
         yield from _template(source, (*key, "query", name), text, roots, known, fields)
-    for name, text in _table(table, "headers").items():
+    for name, text in table_at(table, "headers").items():
         yield from _template(source, (*key, "headers", name), text, everywhere, known, fields)
     for name in ("json", "form"):
         yield from _json(source, (*key, name), table.get(name), everywhere, known, fields)
@@ -179,7 +176,7 @@ def _may_be_absent(holder: Holder, fields: Mapping[str, Any]) -> str:
 
 def _conditional(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
     """What a submit has only sometimes: the address for the provider's calls, and the key of an idempotent submit."""
-    submit = {name: value for name, value in _table(operation, "submit").items() if name != "hook"}
+    submit = {name: value for name, value in table_at(operation, "submit").items() if name != "hook"}
     for place, holder in _placed((*key, "submit"), submit):
         roots = {name[0] for name in holder.names}
         if roots == {"hook"} and not holder.optional:
@@ -201,85 +198,6 @@ def _placed(key: Key, value: Any) -> Iterator[tuple[Key, Holder]]:
             return  # said already
 
 
-def _prices(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Names of params that there are not, and what divides by zero for the defaults."""
-    known, fields = _known_params(operation), _fields(operation)
-    for lane, text in _table(operation, "price").items():
-        try:
-            price = Price(text)
-        except (ValueError, TypeError):
-            continue  # its type says so
-        for name in price.names():
-            if known is not None and name not in known:
-                meant = nearest(name, known)
-                remedy = f"did you mean params.{meant}?" if meant else f"there are {', '.join(sorted(known))}"
-                yield source.mistake((*key, "price", lane), f"params.{name} names nothing", remedy)
-        if price.divides_by_zero(_usual(fields)):
-            yield source.mistake((*key, "price", lane), "divides by zero for the params' defaults", "correct the price")
-
-
-def _usual(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults of the params, and the first of their values where they have a list of them."""
-    found = {}
-    for name, field in fields.items():
-        if isinstance(field, dict):
-            listed = field.get("enum")
-            values = [field.get("default"), *(listed if isinstance(listed, list) else ())]
-            found[name] = next((value for value in values if value is not None), None)
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _words(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
-    """A word of a state means one thing."""
-    state, seen = _table(operation, "state"), dict[str, str]()
-    for kind in ("running", "done", "failed", "gone", "by_reason"):
-        listed = state.get(kind)
-        for word in listed if isinstance(listed, list) else [listed]:
-            if not isinstance(word, str):
-                continue
-            if (other := seen.setdefault(word.strip().lower(), kind)) != kind:
-                yield source.mistake((*key, "state", kind), f"{word!r} stands in {other}, too", "take one of them out")
-
-
-def _outputs(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
-    result = _table(operation, "result")
-    if operation.get("has_outputs", True) is True and not (result.get("media") or result.get("otherwise")):
-        remedy = 'set it to the places of the outputs, such as "$.images"; or set has_outputs = false'
-        yield source.mistake((*key, "result", "media"), "is missing", remedy)
-    if (result.get("path") or result.get("url")) and not _table(operation, "state").get("done"):
-        remedy = "set it to the words of a job whose result can be asked for"
-        yield source.mistake((*key, "state", "done"), "is missing, and the result has a request of its own", remedy)
-    if result.get("failed") and not (result.get("path") or result.get("url")):
-        yield source.mistake((*key, "result", "failed"), "is about a request that result lacks", "set path or url, too")
-
-
-def _plans(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
-    """A job is polled at least once before its deadline."""
-    provider = _table(source.document, "provider")
-    plan_key, plan = (
-        ((*key, "poll_plan"), operation["poll_plan"])
-        if "poll_plan" in operation
-        else (
-            ("provider", "poll"),
-            provider.get("poll", {}),
-        )
-    )
-    deadline = operation.get("deadline_seconds", provider.get("deadline_seconds", 1800.0))
-    first, cap = (
-        (plan.get(name, usual) for name, usual in (("first_seconds", 2.0), ("cap_seconds", 30.0)))
-        if isinstance(plan, dict)
-        else (2.0, 30.0)
-    )
-    if not all(isinstance(number, int | float) for number in (first, cap, deadline)):
-        return
-    if first > cap:
-        yield source.mistake((*plan_key, "cap_seconds"), "is less than first_seconds", "set it to as much or more")
-    if cap >= deadline:
-        yield source.mistake(
-            (*plan_key, "cap_seconds"), "is no less than the deadline", "set it to less, or a later deadline"
-        )
-
-
 def _secret_names(source: Source, secrets: Collection[str]) -> Iterator[Mistake]:
     for name in secrets:
         if name in (*_OF_SUBMIT, *_OF_TICKET, "arguments"):
@@ -289,34 +207,5 @@ def _secret_names(source: Source, secrets: Collection[str]) -> Iterator[Mistake]
 
 
 def _secrets(document: Mapping[str, Any]) -> list[str]:
-    listed = _table(document, "auth").get("credentials", ["api_key"])
+    listed = table_at(document, "auth").get("credentials", ["api_key"])
     return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else ["api_key"]
-
-
-def _fields(operation: Mapping[str, Any]) -> Mapping[str, Any]:
-    return _table(operation, "params")
-
-
-def _known_params(operation: Mapping[str, Any]) -> list[str] | None:
-    """The names of an operation's params; None where any may be given."""
-    if "params" not in operation:
-        return None
-    others = operation.get("others", [])
-    return [*_fields(operation), *(others if isinstance(others, list) else [])]
-
-
-def _known_inputs(operation: Mapping[str, Any]) -> list[str] | None:
-    """The names of its pictures; None where any may be given."""
-    if not operation.get("inputs"):
-        return []
-    allowed = operation.get("allowed_inputs")
-    return allowed if isinstance(allowed, list) else None
-
-
-def _table(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = document.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _tables(document: Mapping[str, Any], name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    yield from ((key, table) for key, table in _table(document, name).items() if isinstance(table, dict))

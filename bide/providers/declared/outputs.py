@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bide.errors import UnreadableAnswerError
 from bide.providers import reading
-from bide.providers.declared.sections import MediaTable, ResultTable
+from bide.providers.declared.answer_tables import MediaTable, ResultTable
 from bide.providers.outcomes import MAX_FALLBACKS, Media
 
 Outputs = Callable[[Any], tuple[Media, ...]]

@@ -103,7 +103,8 @@ class Trial:
             return None
 
     def _exchange(self, call: Call, *, buys: bool) -> Answer:
-        show_call(call, self.account)
+        if not buys:  # that one was shown before it was confirmed
+            show_call(call, self.account)
         answer = self.event_loop.run(self.http.call(confined(call, self.adapter, self.account), buys=buys))
         show_answer(answer, self.account)
         return answer

@@ -34,7 +34,7 @@ def body_of(answer: Answer) -> Mapping[str, Any]:
 
 #: All answers that a file may read in another way than its twin.
 DIFFERENCES: dict[str, Callable[[Answer], bool]] = {
-    "cyberphotobooth": lambda answer: False,
+    "cyberphotobooth": lambda _: False,
     # "error" beside a request_id, which documents have in place of an id: the file calls the submit unknown
     "dreambooth": lambda answer: body_of(answer).get("request_id") is not None,
     # the twin asks for a file of each playlist, one request after the other

@@ -106,10 +106,12 @@ def _advice(details: Any, key: Key, model: type[BaseModel]) -> tuple[str, str]:
 
 
 def _description(model: type[BaseModel], key: Key) -> str:
-    """What the key means, or the list that it is an entry of; '' where that is not said."""
-    named = key[:-1] if key and isinstance(key[-1], int) else key
-    field = _fields(model, named[:-1]).get(str(named[-1])) if named else None
-    return field.description if field and field.description else ""
+    """What the key means, or the list or table that it is an entry of; '' where that is not said."""
+    for length in range(len(key), 0, -1):
+        field = _fields(model, key[: length - 1]).get(str(key[length - 1]))
+        if field is not None:
+            return field.description or ""
+    return ""
 
 
 def _fields(model: type[BaseModel], key: Key) -> dict[str, Any]:

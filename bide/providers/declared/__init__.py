@@ -10,8 +10,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bide.settings.reader import env_file, merge, read_env_file
-
 if TYPE_CHECKING:
     from bide.providers.base import Provider
 
@@ -39,10 +37,17 @@ def adapters(shipped: Collection[str]) -> dict[str, type[Provider]]:
 
 def named_folders() -> list[Path]:
     """The folders that `BIDE_PROVIDERS_PATH` names, in the environment or `.env`."""
+    named = os.environ.get(PATH_VARIABLE) or _written()
+    return [Path(part.strip()).expanduser() for part in named.split(os.pathsep) if part.strip()]
+
+
+def _written() -> str:
+    """What `.env` says; '' where there is none, or none that can be read: the settings say so."""
+    if not Path(os.environ.get("DOTENV", ".env")).is_file():
+        return ""
+    from bide.settings.reader import env_file, read_env_file  # noqa: PLC0415 - slow, and most callers have no .env
+
     try:
-        written = read_env_file(env_file())
-    except (OSError, ValueError):  # whoever reads the settings is told
-        written = {}
-    variable = merge(os.environ, written).get(PATH_VARIABLE)
-    parts = variable.value.split(os.pathsep) if variable else []
-    return [Path(part.strip()).expanduser() for part in parts if part.strip()]
+        return read_env_file(env_file()).get(PATH_VARIABLE) or ""
+    except (OSError, ValueError):
+        return ""

@@ -12,7 +12,7 @@ from bide.providers import reading
 from bide.providers.base import Provider
 from bide.providers.cancels import Cancels
 from bide.providers.declared.answers import NO_REASON, RESULT, PollReader, SubmitReader, said, words_at
-from bide.providers.declared.calls import request, texts
+from bide.providers.declared.calls import may_lack, request, texts
 from bide.providers.declared.outputs import reader
 from bide.providers.declared.params import defaults, params_model
 from bide.providers.declared.paths import JsonPath
@@ -44,6 +44,7 @@ class Compiled:
         self.lane = compiled(table.lane) if table.lane else None
         self.reads_submit = SubmitReader(table, errors, outputs, wait)
         self.reads_poll = PollReader(table, errors, outputs, wait, fetches=fetches)
+        self.may_lack = may_lack(table)
         self.offered = _operation(document.provider.name, name, table)
 
 
@@ -137,7 +138,8 @@ class Declared(Provider):
         for names in compiled_operation.table.one_of:
             if not any(params.get(name) not in (None, "", [], {}) or name in input_names for name in names):
                 raise InvalidRequestError(_needs_one_of(names))
-        self._check_call(operation, params, input_names)
+        if compiled_operation.may_lack:
+            self._check_call(operation, params, input_names)
         return known
 
     def _check_call(self, operation: str, params: Mapping[str, Any], input_names: set[str]) -> None:
@@ -260,7 +262,8 @@ def _secrets(account: Account) -> dict[str, str]:
 
 
 def _ticket_values(ticket: Ticket, account: Account) -> Values:
-    return {"id": ticket.provider_job_id, "handle": ticket.handle or {}, **_secrets(account)}
+    values = {"id": ticket.provider_job_id, "handle": ticket.handle or {}, "api_key": account.api_key}
+    return {**values, **account.secrets} if account.secrets else values
 
 
 def _input(upload: Upload, form: InputForm | None) -> Any:

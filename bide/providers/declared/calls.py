@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from bide.providers.declared.request_tables import CallTable, SubmitTable
-from bide.providers.declared.templates import ABSENT, Fill, UnfilledError, Values, as_text, compiled, compiled_path
+from bide.providers.declared.sections import OperationTable
+from bide.providers.declared.templates import (
+    ABSENT,
+    SPREAD,
+    Fill,
+    UnfilledError,
+    Values,
+    as_text,
+    compiled,
+    compiled_path,
+    holders,
+)
 from bide.providers.exchange import Account, Call
 
 
 def texts(templates: Mapping[str, str]) -> Callable[[Values], dict[str, str]]:
     """What makes the headers, or the fields of a query: those whose value is absent are left out."""
     fills = [(name, compiled(template)) for name, template in templates.items()]
+    if not fills:
+        return lambda _: {}
 
     def fill(values: Values) -> dict[str, str]:
-        found = ((name, each(values)) for name, each in fills)
-        return {name: as_text(value) for name, value in found if value is not ABSENT}
+        return {name: as_text(value) for name, each in fills if (value := each(values)) is not ABSENT}
 
     return fill
 
@@ -99,3 +111,41 @@ def _form(fields: Any) -> dict[str, str | tuple[str, bytes, str]]:
     """Fields of a multipart body: files as they are, all else as text, null left out."""
     found = fields.items() if isinstance(fields, dict) else ()
     return {name: value if isinstance(value, tuple) else as_text(value) for name, value in found if value is not None}
+
+
+def may_lack(table: OperationTable) -> bool:
+    """Whether the params that pass their check may still lack what the submit's templates need.
+
+    Only then is the call made once as a check. It may where a template names a param that need not be there, or one
+    whose value may not fit its place.
+    """
+    params, submit = table.params or {}, table.submit
+    sure = {name for name, each in params.items() if each.required or each.default is not None}
+    wholes = {name for name, each in params.items() if each.type in (["object"], ["array"])}
+    if any(holders(submit.path or "")) or submit.url:
+        return True
+    templates = [submit.query, submit.headers, submit.json_, submit.form, submit.hook and submit.hook.json_]
+    for holder in holders(templates):
+        if not holder.optional and not any(_is_sure(name, sure) for name in holder.names):
+            return True
+    return any(name[1] not in wholes for name in _spread(templates) if name[0] == "params" and len(name) > 1)
+
+
+def _is_sure(name: tuple[str, ...], params: Collection[str]) -> bool:
+    """Whether a placeholder's name is that of something which every submit has; `params`: those it has."""
+    if name[0] not in ("params", "inputs") or len(name) == 1:
+        return True
+    return name[0] == "params" and len(name) == 2 and name[1] in params
+
+
+def _spread(value: Any) -> Iterator[tuple[str, ...]]:
+    """The names of all that is put in whole."""
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if key == SPREAD:
+                yield from (name for holder in holders(entry) for name in holder.names)
+            else:
+                yield from _spread(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _spread(entry)

@@ -99,9 +99,12 @@ def compiled(value: Any) -> Fill:
 def compiled_path(text: str) -> Callable[[Values], str]:
     """What makes a path: each value is a segment of it, or several where its placeholder keeps slashes."""
     pieces = parse(text)
+    if not any(isinstance(piece, Holder) for piece in pieces):
+        return _always("".join(map(str, pieces)))
+    parts = [_always(piece) if isinstance(piece, str) else _segments(piece) for piece in pieces]
 
     def fill(values: Values) -> str:
-        return "".join(piece if isinstance(piece, str) else _segments(piece, values) for piece in pieces)
+        return "".join([part(values) for part in parts])
 
     return fill
 
@@ -135,13 +138,34 @@ def _holds(value: Any) -> bool:
     return value is not ABSENT and value is not None and value not in ("", {}, [])
 
 
-def _segments(holder: Holder, values: Values) -> str:
-    value = holder.value(values)
-    text = "" if value is ABSENT else as_text(value)
-    parts = text.split("/") if holder.keeps_slashes else [text]
-    if any(part in ("", ".", "..") for part in parts):
-        raise UnfilledError(f"{holder}: can't stand in an address")
-    return "/".join(map(reading.in_path, parts))
+def _segments(holder: Holder) -> Callable[[Values], str]:
+    get = _getter(holder)
+
+    def fill(values: Values) -> str:
+        value = get(values)
+        text = value if isinstance(value, str) else "" if value is ABSENT else as_text(value)
+        parts = text.split("/") if holder.keeps_slashes else [text]
+        for part in parts:
+            if part in ("", ".", ".."):
+                raise UnfilledError(f"{holder}: can't stand in an address")
+        return "/".join(map(reading.in_path, parts))
+
+    return fill
+
+
+def _getter(holder: Holder) -> Fill:
+    """What gets a placeholder's value; the usual one, a name that is at the top and there, costs one look."""
+    if holder.optional or len(holder.names) > 1 or len(holder.names[0]) > 1:
+        return holder.value
+    (name,) = holder.names[0]
+
+    def get(values: Values) -> Any:
+        try:
+            return values[name]
+        except KeyError:
+            raise UnfilledError(f"{name}: is not there") from None
+
+    return get
 
 
 def _always(value: Any) -> Fill:
@@ -156,11 +180,11 @@ def _compiled_text(text: str) -> Fill:
     if not any(isinstance(piece, Holder) for piece in pieces):
         return _always("".join(map(str, pieces)))
     if len(pieces) == 1 and isinstance(pieces[0], Holder):
-        return pieces[0].value
+        return _getter(pieces[0])
+    parts = [_always(piece) if isinstance(piece, str) else _getter(piece) for piece in pieces]
 
     def fill(values: Values) -> str:
-        filled = (piece if isinstance(piece, str) else piece.value(values) for piece in pieces)
-        return "".join(as_text(value) for value in filled if value is not ABSENT)
+        return "".join([as_text(value) for part in parts if (value := part(values)) is not ABSENT])
 
     return fill
 
@@ -168,6 +192,9 @@ def _compiled_text(text: str) -> Fill:
 def _compiled_table(table: dict[str, Any]) -> Fill:
     spread = [compiled(entry) for entry in _as_list(table.get(SPREAD, []))]
     fields = [(name, compiled(value)) for name, value in table.items() if name != SPREAD]
+
+    if len(spread) == 1 and not fields:
+        return _copied(spread[0])
 
     def fill(values: Values) -> Any:
         made: dict[str, Any] = {}
@@ -181,6 +208,14 @@ def _compiled_table(table: dict[str, Any]) -> Fill:
                 made[name] = value
                 found = True
         return made if found else ABSENT
+
+    return fill
+
+
+def _copied(get: Fill) -> Fill:
+    def fill(values: Values) -> Any:
+        value = get(values)
+        return value if value is ABSENT else dict(_an_object(value))
 
     return fill
 

@@ -6,6 +6,7 @@ import structlog
 
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName, Claimed, Polled
+from bide.ledger.timeline import WITHOUT_ADAPTER
 from bide.providers import find
 from workers.toolbox import Toolbox
 
@@ -35,7 +36,7 @@ def _operations(provider: str) -> frozenset[str] | None:
 
 def _reason(provider: str, operation: str, operations: frozenset[str] | None) -> str:
     if operations is None:
-        return f"no adapter or file of provider {provider!r} is here: the job waits until it is back"
+        return f"no adapter or file of provider {provider!r} is here: {WITHOUT_ADAPTER}"
     if operation not in operations:
-        return f"provider {provider!r} has no operation {operation!r} here: the job waits until it is back"
+        return f"provider {provider!r} has no operation {operation!r} here: {WITHOUT_ADAPTER}"
     return ""

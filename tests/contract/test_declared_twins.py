@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bide.providers import find
 from bide.providers.base import Account, Answer, Provider, Submission, Ticket
+from bide.providers.reading import as_text, has_id
 from tests.contract.declared_twins import LEFT_OUT, twin
 from tests.contract.noise import ANSWERS, bent
 from tests.contract.provider_contract import ProviderContract
@@ -32,11 +33,19 @@ def body_of(answer: Answer) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def is_refusal(body: Mapping[str, Any]) -> bool:
+    """Whether dreambooth's word is one by which it refuses a submit."""
+    return as_text(body.get("status")).lower() in ("error", "failed")
+
+
 #: All answers that a file may read in another way than its twin.
 DIFFERENCES: dict[str, Callable[[Answer], bool]] = {
     "cyberphotobooth": lambda _: False,
     # "error" beside a request_id, which documents have in place of an id: the file calls the submit unknown
-    "dreambooth": lambda answer: body_of(answer).get("request_id") is not None,
+    "dreambooth": lambda answer: (
+        as_text(body_of(answer).get("status")).lower() in ("error", "failed")
+        and has_id(body_of(answer).get("request_id"))
+    ),
     # the twin asks for a file of each playlist, one request after the other
     "photogpt": lambda answer: b".m3u" in answer.body,
 }

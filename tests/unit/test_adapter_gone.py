@@ -8,6 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bide.ledger.keys import prefix
+from bide.ledger.snapshot import take_snapshot
+from bide.ledger.timeline import why
 from bide.providers import installed
 from tasks.steps.missing_adapter import keep_waiting
 from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, STATUS, Atelier, AtelierAdapter, atelier
@@ -49,7 +51,9 @@ def test_a_running_job_waits_past_its_deadline_too(atelier: Atelier) -> None:
         installed()["atelier"] = adapter
     assert len(atelier.calls) == made
     assert atelier.record().text("state") == "running"
-    assert "no adapter or file of provider 'atelier' is here" in atelier.record().text("note")
+    assert why(take_snapshot(atelier.ledger, atelier.record()))[-1] == (
+        "no adapter or file of provider 'atelier' is here: the job waits until it is back"
+    )
     atelier.configure()
     atelier.poll()
     assert atelier.record().text("state") == "storing"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,8 @@ from bide.providers import declared, in_python, installed
 from bide.providers.declared.files import read
 from bide.providers.declared.mistakes import Mistake, MistakesError
 from bide.providers.declared.positions import positions
+
+ROOT = Path(__file__).parents[2]
 
 #: A file without mistakes.
 GOOD = """\
@@ -286,3 +290,23 @@ def test_positions_find_every_key(tables: dict[str, dict[str, Any]]) -> None:
     found = positions(text)
     assert set(_keys(tomllib.loads(text))) == set(found)
     assert {key: found[key] for key in expected} == expected
+
+
+def test_no_process_starts_with_a_mistake(tmp_path: Path) -> None:
+    """Neither worker nor poller: the end is 1, with all mistakes and no traceback."""
+    (tmp_path / "a.toml").write_text('[provider]\nname = "b"\n', encoding="utf-8")
+    own = {"BIDE_S3__BUCKET": "results", declared.PATH_VARIABLE: str(tmp_path), "DOTENV": str(tmp_path / ".env")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("BIDE_")} | own
+    started = subprocess.run(
+        [sys.executable, "-c", "import workers.app"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert started.returncode == 1
+    first, *rest = started.stderr.strip().splitlines()
+    assert first == "2 mistakes in files of providers:"
+    assert [line.strip().partition(": ")[0] for line in rest] == [f"{tmp_path}/a.toml", f"{tmp_path}/a.toml:2"]

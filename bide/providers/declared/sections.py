@@ -183,7 +183,7 @@ TABLES: Mapping[str, type[Table]] = {
     "operations.NAME.result.failed": FailedTable,
     "operations.NAME.cancel": CancelTable,
     "operations.NAME.idempotency": IdempotencyTable,
-    "....poll_plan, provider.poll": PollPlanTable,
-    "....cost": CostTable,
+    "operations.NAME.poll_plan": PollPlanTable,
+    "operations.NAME.state.cost": CostTable,
     "catalogs.NAME": CatalogTable,
 }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bide.errors import ConfigurationError
+from bide.errors import BideError, ConfigurationError
 from bide.providers import declared, in_python, installed
-from bide.providers.declared.files import read
-from bide.providers.declared.mistakes import Mistake, MistakesError
+from bide.providers.base import Account, Answer, Submission, Ticket
+from bide.providers.declared.adapter import adapter_class
+from bide.providers.declared.files import compiled, read
+from bide.providers.declared.mistakes import Mistake, MistakesError, Source
 from bide.providers.declared.positions import positions
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +64,32 @@ failed = ["spilled"]
 media = "$.address"
 """
 
+#: Further tables, so that each type of key stands somewhere.
+MORE = """
+[operations.draw.params.size]
+type = ["integer", "string"]
+default = 3
+minimum = 1
+maximum = 4
+
+[operations.draw.cancel]
+method = "PUT"
+path = "/ink/{id}"
+stopped = 200
+
+[operations.draw.state.cause]
+moderated = "blocked"
+
+[operations.draw.idempotency]
+contract = "replay"
+live_seconds = 60
+
+[catalogs.inks]
+path = "/inks"
+entries = ["$.a", "$"]
+"""
+
+ACCOUNT = Account("https://api.inkwell.example/v1", "a-key")
 SUBMIT, POLL, STATE = "operations.draw.submit", "operations.draw.poll", "operations.draw.state"
 
 
@@ -154,6 +185,30 @@ def test_the_good_file_has_none(tmp_path: Path) -> None:
         ('id = "$.ink_id"', 'id = "$.["', "operations.draw.accepted.id[0]", "is no JSON path", "the job's id"),
         ('id = "$.ink_id"', 'id = "ink_id"', "operations.draw.accepted.id[0]", "is no JSON path", "the job's id"),
         ('id = "$.ink_id"', "", "operations.draw.accepted.id", "is missing", "the job's id"),
+        (
+            'type = "integer"',
+            'type = "integer", default = "x"',
+            "operations.draw.params.n.default",
+            "does not fit",
+            "value",
+        ),
+        ('type = "integer"', "enum = [1, 2], default = 3", "operations.draw.params.n.default", "does not fit", "value"),
+        (
+            'type = "integer"',
+            "minimum = 4, maximum = 3",
+            "operations.draw.params.n.minimum",
+            "is above maximum",
+            "as much or less",
+        ),
+        (
+            'lane = "{params.text}"',
+            'one_of = [["txt", "n"]]',
+            "operations.draw.one_of[0]",
+            "'txt' names nothing",
+            "did you mean text?",
+        ),
+        ('json = "{params}"', "json = { at = 2026-01-01 }", f"{SUBMIT}.json", "holds what JSON can't", "the body"),
+        ('json = "{params}"', "json = { x = nan }", f"{SUBMIT}.json", "holds what JSON can't", "the body"),
         ("/ink/{id}", "/ink/{handle.statsu}", f"{POLL}.path", "names nothing", "handle.status?"),
         ('at = "$.state"', 'at = "$..state"', f"{STATE}.at", "leave out wildcards", "where the job's state"),
         ('done = ["dry"]', 'done = ["dry", "Drying"]', f"{STATE}.done", "stands in running, too", "take one"),
@@ -268,13 +323,6 @@ def _toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def _keys(value: Any, key: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, entry in entries:
-        yield (*key, name)
-        yield from _keys(entry, (*key, name))
-
-
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(tables=st.dictionaries(_NAMES, st.dictionaries(_NAMES, _VALUES, max_size=3), max_size=3))
 def test_positions_find_every_key(tables: dict[str, dict[str, Any]]) -> None:
@@ -288,7 +336,7 @@ def test_positions_find_every_key(tables: dict[str, dict[str, Any]]) -> None:
             lines.append(f"{json.dumps(field)} = {_toml(value)}")
     text = "\n".join(lines) + "\n"
     found = positions(text)
-    assert set(_keys(tomllib.loads(text))) == set(found)
+    assert set(places(tomllib.loads(text))) == set(found)
     assert {key: found[key] for key in expected} == expected
 
 
@@ -310,3 +358,42 @@ def test_no_process_starts_with_a_mistake(tmp_path: Path) -> None:
     first, *rest = started.stderr.strip().splitlines()
     assert first == "2 mistakes in files of providers:"
     assert [line.strip().partition(": ")[0] for line in rest] == [f"{tmp_path}/a.toml", f"{tmp_path}/a.toml:2"]
+
+
+#: What may stand anywhere in a file by mistake.
+ODD: tuple[Any, ...] = (
+    *(7, -1, 0, 1.5, True, float("inf"), 10**40, date(2026, 1, 1), "", "x", "{", "{x}", "{params}", "{id}", "$"),
+    *("$.a", "$..a[*]", "\x1b[31m", "a" * 1000, [], {}, [[]], [{}], {"": ""}, {"...": 1}),
+)
+
+
+def places(value: Any, key: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The keys of all values of a document."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, entry in entries:
+        yield (*key, name)
+        yield from places(entry, (*key, name))
+
+
+def test_whatever_stands_anywhere_is_a_mistake_or_works() -> None:
+    """Each value of the file exchanged for something odd: mistakes with remedies, or an adapter that builds calls."""
+    document = tomllib.loads(GOOD + MORE)
+    built = 0
+    for *parents, last in map(list, places(document)):
+        for odd in ODD:
+            changed = copy.deepcopy(document)
+            at: Any = changed
+            for part in parents:
+                at = at[part]
+            at[last] = odd
+            found, mistakes = compiled(Source(Path("inkwell.toml"), changed, {}))
+            assert all(mistake.wrong and mistake.remedy for mistake in mistakes)
+            if found is not None and not mistakes:
+                built += 1
+                adapter = adapter_class(found)()
+                for operation in adapter.operations:
+                    with suppress(BideError):
+                        json.dumps(adapter.submit_call(Submission("j", operation, {"text": "x"}), ACCOUNT).json)
+                    with suppress(BideError):
+                        adapter.poll_outcome(Answer(200, {}, b'{"state": "dry"}'), Ticket(operation, "1"), ACCOUNT)
+    assert built > 50

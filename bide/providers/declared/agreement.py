@@ -10,13 +10,69 @@ from bide.providers.declared.positions import Key
 from bide.providers.declared.prices import Price
 from bide.spelling import nearest
 
+#: What Python has for the types of params.
+_KINDS: Mapping[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+    "any": object,
+}
+
 
 def agreed(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
     """All mistakes of the kind."""
+    yield from _params(source, key, operation)
+    yield from _one_of(source, key, operation)
     yield from _prices(source, key, operation)
     yield from _words(source, key, operation)
     yield from _outputs(source, key, operation)
     yield from _plans(source, key, operation)
+
+
+def _params(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
+    """A default is one of the values that its param may have."""
+    for name, field in fields_of(operation).items():
+        if not isinstance(field, dict):
+            continue
+        place: Key = (*key, "params", name)
+        default, least, most = (field.get(part) for part in ("default", "minimum", "maximum"))
+        if default is not None and not _fits(default, field):
+            yield source.mistake((*place, "default"), "does not fit its type or enum", "set it to a value that does")
+        if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+            yield source.mistake((*place, "minimum"), "is above maximum", "set it to as much or less")
+
+
+def _fits(default: Any, field: Mapping[str, Any]) -> bool:
+    listed, kinds = field.get("enum"), field.get("type", "any")
+    if isinstance(listed, list) and default not in listed:
+        return False
+    known = [
+        kind for kind in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(kind, str) and kind in _KINDS
+    ]
+    return not known or any(_is_of(default, kind) for kind in known)
+
+
+def _is_of(value: Any, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind in ("boolean", "any")
+    return isinstance(value, _KINDS[kind])
+
+
+def _one_of(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Their names are those of params or pictures."""
+    params, inputs, lists = known_params(operation), known_inputs(operation), operation.get("one_of")
+    if params is None or inputs is None or not isinstance(lists, list):
+        return
+    there = [*params, *inputs]
+    for number, names in enumerate(lists):
+        for name in names if isinstance(names, list) else ():
+            if isinstance(name, str) and name not in there:
+                meant = nearest(name, there)
+                remedy = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(there))}"
+                yield source.mistake((*key, "one_of", number), f"{name!r} names nothing", remedy)
 
 
 def _prices(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:

@@ -27,7 +27,7 @@ def read(files: Iterable[Path], shipped: Collection[str] = ()) -> dict[str, type
         source = _source(file, mistakes)
         if source is None:
             continue
-        document, found = _document(source)
+        document, found = compiled(source)
         mistakes += found
         name = _name(source)
         if name:
@@ -84,7 +84,8 @@ def _syntax(file: Path, text: str, message: str) -> Mistake:
     return Mistake(file, line, "", f"is not TOML: {wrong[:1].lower()}{wrong[1:]}", remedy)
 
 
-def _document(source: Source) -> tuple[Document | None, list[Mistake]]:
+def compiled(source: Source) -> tuple[Document | None, list[Mistake]]:
+    """The tables of a document, None where they are none, and its mistakes."""
     document, mistakes = None, list[Mistake]()
     try:
         document = Document.model_validate(source.document)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bide.providers.declared.types import Below, Codes, Method, Text
+from bide.providers.declared.types import Below, Codes, Json, JsonTable, Method, Text
 
 
 class Table(BaseModel):
@@ -27,8 +27,8 @@ class CallTable(Table):
     url: Text | None = Field(None, description='an address from the handle, such as "{handle.status}"')
     query: dict[Text, str] = Field({}, description="fields of the address's query")
     headers: dict[Text, str] = Field({}, description="headers besides those of [auth]")
-    json_: Any = Field(None, alias="json", description="the body, a template in JSON")
-    form: dict[str, Any] | None = Field(None, description="the fields and files of a multipart body")
+    json_: Json = Field(None, alias="json", description="the body, a template in JSON")
+    form: JsonTable | None = Field(None, description="the fields and files of a multipart body")
     max_answer_bytes: Annotated[int, Field(ge=1024, le=1024**3)] = Field(
         4 * 1024 * 1024, description="the largest answer that is read [bytes]"
     )
@@ -37,7 +37,7 @@ class CallTable(Table):
 class HookTable(Table):
     """Fields of the body that are sent where the deployment has an endpoint for the provider's calls."""
 
-    json_: dict[str, Any] = Field(alias="json", description='such as { webhook = "{hook}" }')
+    json_: JsonTable = Field(alias="json", description='such as { webhook = "{hook}" }')
     unless: Text | None = Field(None, description="a placeholder; where it holds something, the fields stay away")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -28,6 +28,7 @@ from bide.providers.declared.types import (
     Address,
     ContractWord,
     Host,
+    Json,
     Kind,
     OnePaths,
     Seconds,
@@ -98,7 +99,7 @@ class ParamTable(Table):
         ["any"], min_length=1, description="its type, or a list of types"
     )
     required: bool = Field(False, description="whether a request must have it")
-    default: Any = Field(None, description="what is sent where a request lacks it")
+    default: Json = Field(None, description="what is sent where a request lacks it")
     enum: list[str | int | float | bool] | None = Field(None, min_length=1, description="the values that it may have")
     minimum: float | None = Field(None, description="the least number, also where it is written as a text")
     maximum: float | None = Field(None, description="the greatest number, likewise")

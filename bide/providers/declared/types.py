@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -68,8 +69,16 @@ def _below(path: str) -> str:
     return path
 
 
-def _method(text: str) -> str:
-    return text.upper()
+def _json(value: object) -> object:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("holds what JSON can't: a date, a time, inf or nan; write it in quotes") from None
+    return value
+
+
+def _method(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
 
 
 def _enum(kind: type) -> BeforeValidator:
@@ -100,3 +109,5 @@ ContractWord = Annotated[Contract, _enum(Contract)]
 Address = Annotated[str, AfterValidator(_web)]
 Host = Annotated[str, AfterValidator(_host)]
 Below = Annotated[str, AfterValidator(_below)]
+Json = Annotated[Any, AfterValidator(_json)]
+JsonTable = Annotated[dict[str, Any], AfterValidator(_json)]

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import quote
 
 import click
 
@@ -42,6 +41,7 @@ from bide.providers.base import (
     Upload,
 )
 from bide.providers.declared.trial import adapter_of
+from bide.providers.masking import hidden
 from workers.io.destination import confined
 from workers.io.http import HttpClient
 from workers.io.media import download
@@ -49,8 +49,6 @@ from workers.services.event_loop import EventLoop
 
 #: The most of a body that is shown [characters], and of an output that is saved [bytes].
 SHOWN_CHARACTERS, SAVED_BYTES = 4000, 512 * 1024 * 1024
-
-MASK = "***"
 
 
 @dataclass(frozen=True)
@@ -122,13 +120,6 @@ class Trial:
                 file = folder / f"{number}{fetched.ext if fetched.ext.startswith('.') else f'.{fetched.ext}'}"
                 file.write_bytes(fetched.read())
             echo(f"  saved: {file}, {fetched.content_type}, {fetched.size} bytes")
-
-
-def hidden(text: str, account: Account) -> str:
-    """The text without the account's secrets, as they are and as an address has them."""
-    for secret in filter(None, (account.api_key, *account.secrets.values())):
-        text = text.replace(secret, MASK).replace(quote(secret, safe=""), MASK)
-    return text
 
 
 def show_call(call: Call, account: Account) -> None:

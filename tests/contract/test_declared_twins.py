@@ -141,6 +141,8 @@ def test_says_the_same_of_itself(name: str) -> None:
     assert python.catalogs == file.catalogs
     for operation, offered in file.operations.items():
         assert python.plan_for(operation) == file.plan_for(operation)
+        own = contract_of(name).submissions[operation].params
+        assert python.lane(operation, own) == file.lane(operation, own)
         assert python.deadline_for(operation) == file.deadline_for(operation)
         assert python.operations[operation].inputs == offered.inputs
     assert (python.default_base_url, python.source) == (file.default_base_url, file.source)

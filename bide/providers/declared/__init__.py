@@ -43,11 +43,12 @@ def named_folders() -> list[Path]:
 
 def _written() -> str:
     """What `.env` says; '' where there is none, or none that can be read: the settings say so."""
-    if not Path(os.environ.get("DOTENV", ".env")).is_file():
+    file = Path(os.environ.get("DOTENV", ".env"))
+    if not file.is_file():
         return ""
-    from bide.settings.reader import env_file, read_env_file  # noqa: PLC0415 - slow, and most callers have no .env
+    from dotenv import dotenv_values  # noqa: PLC0415 - slow, and most callers have no .env
 
     try:
-        return read_env_file(env_file()).get(PATH_VARIABLE) or ""
+        return dotenv_values(file, interpolate=False).get(PATH_VARIABLE) or ""
     except (OSError, ValueError):
         return ""

@@ -38,7 +38,7 @@ class AcceptedTable(Table):
 
     status: Codes | None = Field(None, description="the good codes; any 2xx where it is left out")
     id: OnePaths = Field(description="where the job's id stands, the best first")
-    estimate_seconds: OnePath | None = Field(None, description="the provider's estimate of the whole job [seconds]")
+    estimate_seconds: OnePaths | None = Field(None, description="the provider's estimate of the whole job [seconds]")
     handle: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][\w-]*$")], Path] = Field(
         {}, description='what later calls need besides the id, such as { status = "$.status_url" }'
     )

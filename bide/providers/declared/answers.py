@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from bide.contract import FailureCause, FailureCode
 from bide.errors import AccountRefusedError, PollFailedError, UnreadableAnswerError
 from bide.providers import reading
-from bide.providers.costs import Cost
+from bide.providers.costs import Cost, as_cost
 from bide.providers.credit import is_used_up
 from bide.providers.declared.answer_tables import (
     AcceptedTable,
@@ -60,14 +61,8 @@ def cost_of(table: CostTable | None, body: Any, answer: Answer) -> Cost | None:
     found = [path.first(body) for path in table.at or ()]
     found.append(answer.headers.get(table.header.lower()) if table.header else None)
     for value in found:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            continue
-        try:
-            amount = Decimal(str(value)) * Decimal(str(table.factor))
-        except (InvalidOperation, ValueError):
-            continue
-        if amount.is_finite() and amount >= 0:
-            return Cost(amount, table.unit)
+        if (cost := as_cost(value, table.unit)) is not None:
+            return replace(cost, amount=cost.amount * Decimal(str(table.factor))) if table.factor != 1 else cost
     return None
 
 
@@ -126,10 +121,10 @@ class SubmitReader:
             return ()
 
     def _submitted(self, job_id: str, body: Any, answer: Answer) -> Submitted:
-        estimate = self._table.estimate_seconds
+        estimates = (reading.as_positive(path.first(body)) for path in self._table.estimate_seconds or ())
         return Submitted(
             job_id,
-            estimate_seconds=reading.as_positive(estimate.first(body)) if estimate else None,
+            estimate_seconds=next(filter(None, estimates), None),
             handle=self._handle(body),
             cost=cost_of(self._table.cost, body, answer),
         )

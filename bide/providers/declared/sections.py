@@ -77,7 +77,7 @@ class AuthTable(Table):
     """`[auth]`: the account's secrets, and the headers that carry them."""
 
     credentials: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
-        ["api_key"], min_length=1, description="the names of the secrets, each a setting of the account"
+        ["api_key"], description="the names of the secrets, each a setting of the account; [] for none"
     )
     headers: dict[Text, str] = Field(
         {}, description='headers of every call, such as Authorization = "Bearer {api_key}"'

@@ -115,7 +115,10 @@ class Trial:
             if folder is None:
                 continue
             folder.mkdir(parents=True, exist_ok=True)
-            fetched = self.event_loop.run(download(self.http, media, max_bytes=SAVED_BYTES, allowed_hosts=hosts))
+            kinds = frozenset(kind for operation in self.adapter.operations.values() for kind in operation.kinds)
+            fetched = self.event_loop.run(
+                download(self.http, media, max_bytes=SAVED_BYTES, allowed_hosts=hosts, kinds=kinds)
+            )
             with fetched:
                 file = folder / f"{number}{fetched.ext if fetched.ext.startswith('.') else f'.{fetched.ext}'}"
                 file.write_bytes(fetched.read())

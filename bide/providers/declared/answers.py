@@ -20,7 +20,7 @@ from bide.providers.declared.answer_tables import (
     ResultTable,
     StateTable,
 )
-from bide.providers.declared.outputs import Outputs
+from bide.providers.declared.outputs import Outputs, missing
 from bide.providers.declared.paths import JsonPath
 from bide.providers.declared.sections import OperationTable
 from bide.providers.exchange import Answer
@@ -73,6 +73,7 @@ class SubmitReader:
         self._table: AcceptedTable = operation.accepted
         self._state: JsonPath = operation.accepted.state or operation.state.at
         self._refused: RefusedTable | None = operation.accepted.refused
+        self._result = operation.result
         self._cost = operation.accepted.cost or operation.result.cost
         self._errors, self._outputs, self._wait = errors, outputs, wait
 
@@ -89,7 +90,8 @@ class SubmitReader:
             return self._submitted(job_id, body, answer)
         outputs = self._ready(body, job_id)
         if outputs:
-            return Finished(job_id, outputs, handle=self._handle(body), cost=cost_of(self._cost, body, answer))
+            left_out, cost = missing(self._result, body, outputs), cost_of(self._cost, body, answer)
+            return Finished(job_id, outputs, handle=self._handle(body), partial=left_out, cost=cost)
         if job_id:
             return self._submitted(job_id, body, answer)
         raise UnreadableAnswerError(f"there is no id in it, at {' or '.join(map(repr, table.id))}")
@@ -188,9 +190,9 @@ class PollReader:
         return FetchNow(RESULT) if self._fetches else self._succeeded(self._outputs(body), body, answer)
 
     def _succeeded(self, outputs: Any, body: Any, answer: Answer) -> Succeeded:
-        partial = self._result.partial
-        missing = reading.as_text(partial.first(body)) if partial else ""
-        return Succeeded(outputs, missing, cost_of(self._result.cost or self._state.cost, body, answer))
+        return Succeeded(
+            outputs, missing(self._result, body, outputs), cost_of(self._result.cost or self._state.cost, body, answer)
+        )
 
     def _ended(self, word: str, body: Any, answer: Answer) -> Failed:
         reason = words_at(self._state.reason or self._errors, body)

@@ -33,6 +33,19 @@ def reader(table: ResultTable) -> Outputs:
     return read
 
 
+def missing(table: ResultTable, body: Any, outputs: tuple[Media, ...]) -> str:
+    """What an answer leaves out: in words of the provider's, or of the outputs that it names without content."""
+    words = reading.as_text(table.partial.first(body)) if table.partial else ""
+    return words or reading.missing(len(outputs), sum(_named(place, body) for place in table.media) if outputs else 0)
+
+
+def _named(place: MediaTable, body: Any) -> int:
+    """How many outputs a place names."""
+    if place.at.steps is None:
+        return len(place.at.all(body))
+    return len(reading.listed(place.at.strict(body)))
+
+
 def _at(place: MediaTable, body: Any) -> tuple[Media, ...]:
     """The outputs of one place."""
     values = [place.at.strict(body)] if place.at.steps is not None else place.at.all(body)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bide.errors import ConfigurationError
 from bide.settings.addresses import ServerUrl, masked
 from bide.settings.checks import cross_checks
 from bide.settings.environment import EnvironmentReader, VariableSource
@@ -82,7 +83,7 @@ def main() -> int:
     """Print the settings in force and return 0, or print their problems and return 1."""
     try:
         sys.stdout.write("\n".join(show()) + "\n")
-    except ConfigurationProblems as problems:
+    except (ConfigurationProblems, ConfigurationError) as problems:  # the latter: in files of providers
         sys.stderr.write(f"{problems}\n")
         return 1
     return 0

@@ -11,8 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
 from bide.ledger.schema import AT_PROVIDER, EVERY, FIELDS, OWN, diagram
 from bide.providers.credit import FOR_LONG, PHRASES
+from bide.providers.declared.request_tables import Table
+from bide.providers.declared.sections import TABLES
 
 DOCS = Path(__file__).parent
 
@@ -45,11 +50,46 @@ def credit() -> str:
     return "\n".join(["| words, for example | seen at |", "| --- | --- |", *rows])
 
 
+def keys() -> str:
+    """The tables of all keys of a provider's file."""
+    return "\n\n".join(f"### `{place}`\n\n{_about(table)}\n\n{_keys(table)}" for place, table in TABLES.items())
+
+
+def _about(table: type[Table]) -> str:
+    """What a table is, without the place that its heading has."""
+    text = " ".join((table.__doc__ or "").split())
+    said = text.partition(": ")[2] if text.startswith("`") else text
+    return said[:1].upper() + said[1:]
+
+
+def _keys(table: type[Table]) -> str:
+    rows = [
+        f"| `{field.alias or name}` | {_default(field)} | {field.description} |"
+        for name, field in table.model_fields.items()
+    ]
+    return "\n".join(["| key | default | what it is |", "| --- | --- | --- |", *rows])
+
+
+def _default(field: FieldInfo) -> str:
+    """What counts where a key is left out."""
+    if field.is_required():
+        return "required"
+    shown = field.default
+    if isinstance(shown, BaseModel) or shown is None or shown == "" or (not shown and shown is not False):
+        return ""
+    if isinstance(shown, list):
+        return ", ".join(f"`{entry}`" for entry in shown)
+    if isinstance(shown, float):
+        return f"`{shown:g}`"
+    return f"`{str(shown).lower() if isinstance(shown, bool) else shown}`"
+
+
 #: The generated parts, by the page that has each and the name of its comments.
 BLOCKS = {
     (DOCS / "architecture.md", "states"): states,
     (DOCS / "reference" / "ledger.md", "fields"): fields,
     (DOCS / "reference" / "providers.md", "credit"): credit,
+    (DOCS / "reference" / "provider-files.md", "keys"): keys,
 }
 
 

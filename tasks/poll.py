@@ -16,6 +16,7 @@ from bide.providers.base import Provider
 from config.queues import POLL
 from tasks.steps.ask import ask
 from tasks.steps.decision import PollAnswer, ended, judge
+from tasks.steps.missing_adapter import keep_waiting
 from workers.app import app
 from workers.lifecycle import process
 from workers.metrics.counted import FAILED_JOBS, POLL_LATENESS, POLLS, POLLS_PER_JOB
@@ -63,6 +64,9 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
     """Ask and record; how many polls had each outcome."""
     reached("poll_claimed")
     tally.observe(name, POLL_LATENESS, [job.late_seconds for job in jobs])
+    jobs = keep_waiting(tools, name, jobs)
+    if not jobs:
+        return Counter()
     adapter = find(name.provider)
     try:
         account = tools.accounts.get(name).anywhere

@@ -193,4 +193,4 @@ def check_providers(settings: Settings) -> None:
     if unknown:
         known = ", ".join(sorted(installed()))
         names = ", ".join(f"BIDE_PROVIDERS__{name.upper()}__..." for name in unknown)
-        raise ConfigurationError(f"{names}: no such provider is installed; there are {known}")
+        raise ConfigurationError(f"{names}: no such provider is installed, nor has a file; there are {known}")

@@ -18,6 +18,7 @@ from bide.cli.connection import stack_environment
 _NEEDED = {
     "workers.embedded": (("honcho", "rich", "structlog"), "embedded"),
     "workers.catalog": (("httpx",), "worker"),
+    "workers.try_provider": (("httpx",), "worker"),
     "workers.unconfirmed": (("httpx",), "worker"),
     "workers.doctor": (("httpx", "boto3", "structlog"), "worker"),
     "workers.hooks": (("aiohttp", "structlog"), "worker"),

@@ -29,7 +29,7 @@ from bide.cli.pages import pages
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.unconfirmed import unconfirmed
-from bide.errors import BideError, InvalidRequestError
+from bide.errors import BideError, ConfigurationError, InvalidRequestError
 from bide.printable import printable
 
 #: The help's sections, in the order in which a newcomer needs them.
@@ -78,7 +78,7 @@ class Sections(PrintableErrors, click.Group):
 
 def as_printed(error: Exception) -> click.ClickException:
     """An error of ours as one of click's."""
-    if isinstance(error, InvalidRequestError):  # may list the bad rows of a file
+    if isinstance(error, InvalidRequestError | ConfigurationError):  # may list bad rows, or mistakes in files
         return ProblemsError(printable(explain_error(error), keep="\n"))
     return click.ClickException(printable(explain_error(error)))
 

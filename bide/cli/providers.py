@@ -10,10 +10,12 @@ import click
 
 from bide.cli.connection import read_environment, stack_environment
 from bide.cli.output import echo_json, echo_paragraphs
+from bide.cli.provider_files import check, new, try_
 
 if TYPE_CHECKING:
     from bide.providers.base import Operation, Provider
 
+#: How pictures go in, by the form of an operation's inputs.
 _PICTURES = {
     None: "no pictures",
     "base64": "pictures inside",
@@ -22,10 +24,16 @@ _PICTURES = {
 }
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def providers(as_json: bool) -> None:
-    """List what can be asked for, and whether it is set up here."""
+@click.pass_context
+def providers(context: click.Context, as_json: bool) -> None:
+    """List what can be asked for, and whether it is set up here. With a sub-command: providers of one file."""
+    if context.invoked_subcommand is None:
+        _list(as_json)
+
+
+def _list(as_json: bool) -> None:
     from bide.providers import installed  # noqa: PLC0415 - the adapters are loaded only where they are shown
 
     environment = {**stack_environment(), **read_environment()}
@@ -34,6 +42,10 @@ def providers(as_json: bool) -> None:
         echo_json(described)
     else:
         echo_paragraphs(map(_lines, described))
+
+
+for _command in (check, try_, new):
+    providers.add_command(_command)
 
 
 def _described(adapter: Provider, environment: Mapping[str, str]) -> dict[str, Any]:

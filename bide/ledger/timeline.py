@@ -11,6 +11,9 @@ from bide.ledger.records import Record
 from bide.ledger.snapshot import JobSnapshot
 from bide.ledger.unconfirmed import stopping
 
+#: How a record's note ends where no process can ask about its job.
+WITHOUT_ADAPTER = "the job waits until it is back"
+
 #: Without a sweep for this long no worker runs for the account [seconds].
 UNSWEPT_SECONDS = 60.0
 
@@ -154,6 +157,8 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
 def _at_the_provider(snapshot: JobSnapshot) -> list[str]:
     note, late = snapshot.record.text("note"), snapshot.now - snapshot.score
     found = [f"the provider is at work on it{f' and last said: {note}' if note else ''}"]
+    if note.endswith(WITHOUT_ADAPTER):
+        found = [note]
     if snapshot.record.progress:
         found.append(f"how far it is: {snapshot.record.progress}")
     if late > LATE_SECONDS:

@@ -1,4 +1,4 @@
-"""The providers that are installed: every module beside this one, and the entry points `bide.providers`."""
+"""The providers that are installed: every module beside this one, the entry points `bide.providers`, and files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pkgutil
 from importlib.metadata import entry_points
 
 from bide.errors import ConfigurationError, InvalidRequestError
+from bide.providers import declared
 from bide.providers.base import Provider
 
 ENTRY_POINTS = "bide.providers"
@@ -16,7 +17,13 @@ ENTRY_POINTS = "bide.providers"
 
 @functools.cache
 def installed() -> dict[str, Provider]:
-    """One adapter per provider name."""
+    """One adapter per provider name; raises `ConfigurationError` for two of one name, and for mistakes in files."""
+    adapters = in_python()
+    return adapters | {name: cls() for name, cls in declared.adapters(adapters).items()}
+
+
+def in_python() -> dict[str, Provider]:
+    """The adapters that are not of files; raises `ConfigurationError` for two of one name."""
     classes = [*_beside_this_file(), *(entry.load() for entry in entry_points(group=ENTRY_POINTS))]
     adapters: dict[str, Provider] = {}
     for adapter in (cls() for cls in classes):
@@ -41,7 +48,7 @@ def _beside_this_file() -> list[type[Provider]]:
     modules = [
         importlib.import_module(f"{__name__}.{found.name}")
         for found in pkgutil.iter_modules(__path__)
-        if found.name != "base"
+        if found.name != "base" and not found.ispkg
     ]
     return [cls for module in modules for cls in vars(module).values() if _is_adapter(cls, module.__name__)]
 

@@ -77,7 +77,8 @@ class CyberPhotoBooth(Provider):
             return Submitted(job_id, estimate_seconds=reading.as_positive(body.get("estimated_wait_time_seconds")))
         status = reading.as_text(body.get("status")).lower()
         if status in _FAILED:
-            return refusal_by_words(reading.first_text(body, self.error_fields))
+            text = reading.first_text(body, self.error_fields)
+            return refusal_by_words(text, after_seconds=self.wait_seconds(answer))
         if is_done(status) and (outputs := _outputs(body)):  # as the older, blocking call answers
             return Finished("", outputs, partial=_missing(body, outputs))
         raise UnreadableAnswerError("there is no job_id in it")

@@ -100,7 +100,8 @@ class Nextry(Provider):
             return Submitted(job_id)
         status = reading.as_text(body.get("status")).lower()
         if status == "error":
-            return refusal_by_words(reading.first_text(body, self.error_fields))
+            text = reading.first_text(body, self.error_fields)
+            return refusal_by_words(text, after_seconds=self.wait_seconds(answer))
         if is_done(status) and (outputs := _outputs(body, account.origin)):
             return Finished("", outputs, partial=_missing(outputs))
         raise UnreadableAnswerError("there is no history_item_id in it")

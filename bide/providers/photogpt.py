@@ -112,7 +112,8 @@ class PhotoGPT(Provider):
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         body = answer.json()
         if envelope(body) == "NOK" and not body.get("result"):
-            return refusal_by_words(reading.first_text(body, self.error_fields))
+            text = reading.first_text(body, self.error_fields)
+            return refusal_by_words(text, after_seconds=self.wait_seconds(answer))
         if submission.operation == TRAINING:
             return _training_submitted(body, submission.params["modelID"])
         result = result_of(body)
@@ -136,9 +137,12 @@ class PhotoGPT(Provider):
             return Unknown(self.error_text(answer) or "HTTP 404")
         body = answer.json()
         if envelope(body) == "NOK":
-            return refused_poll(reading.first_text(body, self.error_fields))
+            text = reading.first_text(body, self.error_fields)
+            return refused_poll(text, after_seconds=self.wait_seconds(answer))
         result = result_of(body)
-        return _model(result) if ticket.operation == TRAINING else _with_cost(_job(result), _cost(result))
+        if ticket.operation == TRAINING:
+            return _model(result)
+        return _with_cost(_job(result, self.wait_seconds(answer)), _cost(result))
 
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
         return reading.records(self._ok(answer), "result", "models", "items", "data")
@@ -199,11 +203,11 @@ def _model(result: dict[str, Any]) -> PollOutcome:
     return Running(status)
 
 
-def _job(result: dict[str, Any]) -> PollOutcome:
+def _job(result: dict[str, Any], after_seconds: float | None = None) -> PollOutcome:
     status = reading.as_word(result.get("status"))
     if is_failed(status):
         reason = reading.first_text(result, RESULT_ERRORS)
-        check_busy(status, reason)
+        check_busy(status, reason, after_seconds=after_seconds)
         return Failed((reason or no_reason(status)) + _left_over(result))
     if not is_done(status):
         return Running(status)

@@ -31,13 +31,13 @@ def result_of(body: Any) -> dict[str, Any]:
     return result
 
 
-def refused_poll(reason: str) -> PollOutcome:
+def refused_poll(reason: str, *, after_seconds: float | None = None) -> PollOutcome:
     """NOK to a poll is about the asking, unless its words say that there is no such job."""
     if is_not_found(reason):
         return Unknown(reason)
     if is_bad_key(reason):
         raise AccountRefusedError(reason)
-    raise PollFailedError(reason or NO_REASON)
+    raise PollFailedError(reason or NO_REASON, after_seconds=after_seconds)
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     s3: S3Settings = S3Settings()
     media: MediaSettings = MediaSettings()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
+    providers_path: str = Field("", description="folders with files of providers, with ':' between them")
     timing: TimingSettings = TimingSettings()
     callbacks: CallbackSettings = CallbackSettings()
     worker: WorkerSettings = WorkerSettings()

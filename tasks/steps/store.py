@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -106,6 +107,16 @@ def store(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
     return Answer(result.to_wire(), Caller.of(record))
 
 
+def _fetched_until(record: Record) -> float:
+    """Until when a result is fetched. Where its adapter or file is gone, the job waits until it is back."""
+    ended = record.number("ended")
+    try:
+        live_seconds = find(record.account.provider).results_live_seconds
+    except InvalidRequestError:
+        return math.inf
+    return min(max(record.number("deadline"), ended + FETCH_AT_LEAST_SECONDS), ended + live_seconds)
+
+
 def _stored(tools: Toolbox, record: Record, lease: Lease, home: Home) -> JobResult:
     """The result, with its `job.json` in place; raises what kept an output away."""
     result = _result(record, home.outputs, partial=home.partial)
@@ -142,9 +153,7 @@ def _bad_media(tools: Toolbox, record: Record, token: str, now: float, trouble: 
 
 def _try_later(tools: Toolbox, record: Record, token: str, now: float, trouble: Trouble) -> Outcome:
     """Try again later while the result is still to be had, else end the job."""
-    ended = record.number("ended")
-    until = max(record.number("deadline"), ended + FETCH_AT_LEAST_SECONDS)
-    if now >= min(until, ended + find(record.account.provider).results_live_seconds):
+    if now >= _fetched_until(record):
         return _give_up(tools, record, token, trouble)
     tally.count(record.account, STORES, "put_off")
     seconds, reason = STORE_BACKOFF.delay(int(record.number("tries"))), redacted(record, trouble.reason)

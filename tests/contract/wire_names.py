@@ -93,7 +93,8 @@ def commands(group: click.Command, path: str = "bide") -> Iterator[str]:
                 found = group.get_command(context, name)
                 if found is not None:
                     yield from commands(found, f"{path} {name}")
-        return
+        if not group.invoke_without_command:
+            return
     yield path
     for parameter in group.params:
         yield from (f"{path} {name}" for name in (*parameter.opts, *parameter.secondary_opts))

@@ -12,6 +12,7 @@ from celery import Celery
 
 from bide.cli.output import PrintableErrors, echo, echo_json
 from bide.errors import ConfigurationError
+from bide.providers.declared.mistakes import MistakesError
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from config import logging as bide_logging
@@ -55,13 +56,23 @@ def examine(flower: str | None) -> Iterator[Finding]:
         for each in problems.problems:
             yield problem(f"setting {each.variable}", each.wrong, each.remedy)
         return
+    except MistakesError as error:
+        yield from _mistakes(error)
+        return
     bide_logging.register_secrets(settings.secrets())
     yield from _examine(settings, flower)
+
+
+def _mistakes(error: MistakesError) -> Iterator[Finding]:
+    yield from (problem(f"file {it.place}", it.says, it.remedy) for it in error.mistakes)
 
 
 def _examine(settings: Settings, flower: str | None) -> Iterator[Finding]:
     try:
         check_names(settings)
+    except MistakesError as error:  # in files of providers
+        yield from _mistakes(error)
+        return
     except ConfigurationError as error:
         yield problem("settings", str(error), "correct the name, or install what brings that provider")
         return

@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 from bide.contract import QUEUES
 from bide.ledger import AccountName
 from bide.ledger.keys import prefix
+from bide.providers import installed
 from bide.settings.model import Settings
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.services.sweeper import waiting
@@ -48,6 +49,9 @@ def _check_account(settings: Settings, tools: Toolbox, name: AccountName) -> Ite
     live = {state: counts[state] for state in ("queued", "lease", "due") if counts[state]}
     under_way = ", ".join(f"{number} {_STATES[state]}" for state, number in live.items()) or "none under way"
     troubles = [*_paused(tools, name, counts["queued"]), *_late(settings, tools, name)]
+    if live and name.provider not in installed():
+        words = f"{under_way}, and no adapter or file of {name.provider} is here: they wait until it is back"
+        troubles.append(warning(check, words, "put its file into config/providers, or install its package; restart"))
     if counts["unconfirmed"]:
         words = f"{counts['unconfirmed']} may have been bought: nobody knows, and nothing is done about it by itself"
         troubles.append(warning(check, words, "settle them with `bide unconfirmed`"))

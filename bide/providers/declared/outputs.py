@@ -1,0 +1,130 @@
+"""The outputs in an answer, by the places that a provider's file names."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from bide.errors import UnreadableAnswerError
+from bide.providers import reading
+from bide.providers.declared.answer_tables import MediaTable, ResultTable
+from bide.providers.outcomes import MAX_FALLBACKS, Media
+
+Outputs = Callable[[Any], tuple[Media, ...]]
+
+
+def reader(table: ResultTable) -> Outputs:
+    """What reads the outputs of a body; it raises `UnreadableAnswerError` for what stands there and is none."""
+    together, otherwise = table.media, table.otherwise
+    copies = table.copies or []
+
+    def read(body: Any) -> tuple[Media, ...]:
+        if copies:
+            return _with_copies(body, together, [_addresses(path.first(body)) for path in copies])
+        found = tuple(media for place in together for media in _at(place, body))
+        rest = iter(otherwise)
+        while not found and (place := next(rest, None)):
+            found = _at(place, body)
+        return found
+
+    return read
+
+
+def missing(table: ResultTable, body: Any, outputs: tuple[Media, ...]) -> str:
+    """What an answer leaves out: in words of the provider's, or of the outputs that it names without content."""
+    words = reading.as_text(table.partial.first(body)) if table.partial else ""
+    return words or reading.missing(len(outputs), sum(_named(place, body) for place in table.media) if outputs else 0)
+
+
+def _named(place: MediaTable, body: Any) -> int:
+    """How many outputs a place names."""
+    if place.at.steps is None:
+        return len(place.at.all(body))
+    return len(reading.listed(place.at.strict(body)))
+
+
+def _at(place: MediaTable, body: Any) -> tuple[Media, ...]:
+    """The outputs of one place."""
+    values = [place.at.strict(body)] if place.at.steps is not None else place.at.all(body)
+    read = _files if place.addresses else reading.all_media
+    found = tuple(media for value in values for media in read(value, role=place.role))
+    return tuple(map(_by_suffix, found)) if place.by_suffix else found
+
+
+def _files(value: Any, *, role: str) -> tuple[Media, ...]:
+    """Addresses of files, as such or as the `url` of records; a playlist is none."""
+    entries = [entry.get("url") if isinstance(entry, dict) else entry for entry in reading.listed(value)]
+    urls = [reading.as_url(entry) for entry in entries if entry]
+    if any(map(reading.is_playlist, urls)):
+        raise UnreadableAnswerError("a playlist where a file was expected")
+    return tuple(Media(role, url=url) for url in urls)
+
+
+def _by_suffix(media: Media) -> Media:
+    kind = mimetypes.guess_type(urlsplit(media.url).path)[0] or ""
+    return replace(media, role="video") if kind.startswith("video/") else media
+
+
+def _with_copies(body: Any, places: list[MediaTable], links: list[list[str]]) -> tuple[Media, ...]:
+    """Each output with its copies; where there is none at all, the copies are the outputs.
+
+    A list of another length than the outputs says nothing of which belongs to which.
+    """
+    entries = [
+        (place.role, entry)
+        for place in places
+        for entry in reading.listed(place.at.strict(body))
+        if not _is_blank(entry)
+    ]
+    count = len(entries) or max(map(len, links), default=0)
+    paired = [urls for urls in links if len(urls) == count]
+    copies = [list(dict.fromkeys(filter(None, (urls[number] for urls in paired)))) for number in range(count)]
+    if not entries:
+        role = places[0].role if places else "image"
+        return tuple(_first_of(role, urls) for urls in copies if urls)
+    return tuple(_read(role, entry, urls) for (role, entry), urls in zip(entries, copies, strict=True))
+
+
+def _read(role: str, entry: Any, copies: list[str]) -> Media:
+    """One output; what can't be read of it may have a copy that can."""
+    try:
+        output = reading.as_media(entry, role=role)
+    except UnreadableAnswerError:
+        if not copies:
+            raise
+        output = None
+    if output is None:
+        if not copies:
+            raise UnreadableAnswerError("an output without content")
+        return _first_of(role, copies)
+    if not output.url:
+        return output
+    return replace(output, fallback_urls=tuple(url for url in copies if url != output.url)[:MAX_FALLBACKS])
+
+
+def _first_of(role: str, urls: list[str]) -> Media:
+    return Media(role, url=urls[0], fallback_urls=tuple(urls[1 : MAX_FALLBACKS + 1]))
+
+
+def _is_blank(entry: Any) -> bool:
+    """Whether an entry names no output at all."""
+    text = entry.get("url") if isinstance(entry, dict) else entry
+    return text is None or (isinstance(text, str) and not text.strip())
+
+
+def _addresses(value: Any) -> list[str]:
+    """Addresses of copies, blank where one can't be read."""
+    try:
+        return [_address(entry) for entry in reading.listed(value)]
+    except UnreadableAnswerError:
+        return []
+
+
+def _address(entry: Any) -> str:
+    try:
+        return reading.as_url(entry)
+    except UnreadableAnswerError:
+        return ""

@@ -1,0 +1,196 @@
+"""`bide providers check`, `new` and `try`: what they print, write and refuse."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bide.cli.main import main
+from bide.providers.declared.samples import USUAL_KINDS
+from workers.try_provider import main as try_main
+
+ANSWERS = {
+    "name": "inkwell",
+    "base_url": "https://api.inkwell.example/v1",
+    "source": "https://docs.inkwell.example/ink",
+    "key": "X-Key: {api_key}",
+    "operation": "draw.large",
+    "submit": "PUT /ink",
+    "id": "$.job.ids[1]",
+    "poll": "/ink/{id}",
+    "state": "$.job.state",
+    "done": "dry, done",
+    "failed": "spilled",
+    "media": "$.job.pictures[*].url",
+    "reason": "$.job.why",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A deployment's folder, without files or variables."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOTENV", str(tmp_path / ".env"))
+    return tmp_path
+
+
+def run(*arguments: str, typed: str | None = None) -> Result:
+    """Run a command of `bide providers`, with `typed` on its standard input."""
+    return CliRunner().invoke(main, ["providers", *arguments], input=typed)
+
+
+def options(**changed: str) -> list[str]:
+    """The answers as options."""
+    given = {**ANSWERS, **changed}
+    return [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value)]
+
+
+def written(**changed: str) -> Path:
+    """A file that `new` has written."""
+    result = run("new", *options(**changed))
+    assert result.exit_code == 0, result.output
+    return Path("config/providers/inkwell.toml")
+
+
+def test_new_writes_a_file_on_which_check_passes() -> None:
+    """By options, by a file of answers, or by what is typed: it is the same file, with five samples."""
+    file = written()
+    text = file.read_text(encoding="utf-8")
+    checked = run("check", str(file))
+    assert checked.exit_code == 0, checked.output
+    assert checked.output.count("  ok ") == len(USUAL_KINDS) == len(list(file.with_suffix(".samples").iterdir()))
+    Path("answers.json").write_text(json.dumps(ANSWERS), encoding="utf-8")
+    for arguments, typed in (
+        (["--folder", "second", "--answers", "answers.json"], None),
+        (["--folder", "third"], "".join(f"{answer}\n" for answer in ANSWERS.values())),
+    ):
+        result = run("new", *arguments, typed=typed)
+        assert result.exit_code == 0, result.output
+        assert (Path(arguments[1]) / "inkwell.toml").read_text(encoding="utf-8") == text
+
+
+def test_new_takes_the_usual_answers() -> None:
+    """Return alone where the question shows one."""
+    result = run("new", *options()[:6], typed="\n" * 10)
+    assert result.exit_code == 0, result.output
+    assert run("check", "config/providers/inkwell.toml").exit_code == 0
+
+
+def test_new_leaves_nothing_behind_where_an_answer_is_wrong(folder: Path) -> None:
+    """All that is wrong is said at once, by key."""
+    result = run("new", *options(name="a/b", base_url="ftp:/x", id="$.[", key="X: {api_kye}"))
+    assert result.exit_code == 1
+    for key in ("provider.name", "provider.base_url", "operations.draw.large.accepted.id", "auth.headers.X"):
+        assert key in result.output
+    assert list(folder.rglob("*.toml")) == []
+
+
+def test_new_overwrites_nothing() -> None:
+    """A file or a folder of samples that is there stays."""
+    file = written()
+    before = file.read_bytes()
+    result = run("new", *options(source="https://other.example"))
+    assert (result.exit_code, file.read_bytes()) == (1, before)
+    assert "is there already" in result.output
+
+
+@pytest.mark.parametrize("answers", ["[]", "{", '{"nme": "x"}', '{"name": 7}'])
+def test_new_refuses_answers_that_are_none(answers: str) -> None:
+    """With what there is."""
+    Path("answers.json").write_text(answers, encoding="utf-8")
+    result = run("new", "--answers", "answers.json")
+    assert result.exit_code == 1
+    assert "answers.json: " in result.output
+
+
+def test_check_lists_all_mistakes_with_lines() -> None:
+    """Each on a line of its own, and the end is 1."""
+    file = written()
+    file.write_text(file.read_text().replace("base_url", "base_ulr").replace('"$.job.state"', '"job.state"'))
+    result = run("check", str(file))
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) == 3
+    assert f"{file}:5: provider.base_ulr: is not a known key; did you mean base_url?" in result.output
+
+
+def sample(name: str, **fields: Any) -> None:
+    """Write a sample beside the file."""
+    path = Path(f"config/providers/inkwell.samples/{name}.json")
+    path.write_text(json.dumps(fields), encoding="utf-8")
+
+
+def test_check_shows_what_came_in_place_of_what_was_expected() -> None:
+    """One sample becomes something else, one has no expectation, one operation lacks a kind."""
+    file = written()
+    Path("config/providers/inkwell.samples/draw.large--refused.json").unlink()
+    answer = {"status": 200, "body": {"job": {"state": "dry", "pictures": []}}}
+    sample("draw.large--poll-success", answer=answer, expect={"is": "Failed", "reason": "no ink"})
+    sample("draw.large--poll-error", answer={"status": 503, "text": "<html>"})
+    result = run("check", str(file))
+    assert result.exit_code == 1
+    assert "is: expected 'Failed', came 'Succeeded'" in result.output
+    assert "PollFailedError: HTTP 503" in result.output
+    assert "there is no sample of draw.large: refused" in result.output
+    assert "1 of them not as expected" in result.output
+    shown = json.loads(run("check", str(file), "--json").output)
+    assert [it["sample"] for it in shown["samples"] if it["missed"]] == ["draw.large--poll-success"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("draw.large--nope", "{}"), ("draw.large--submit", "{"), ("draw.large--submit", "{}"), ("other--submit", "")],
+)
+def test_check_names_a_sample_that_is_none(name: str, text: str) -> None:
+    """By its file."""
+    file = written()
+    answer = {"answer": {"status": 200, "body": {}}}
+    Path(f"config/providers/inkwell.samples/{name}.json").write_text(text or json.dumps(answer), encoding="utf-8")
+    result = run("check", str(file))
+    assert result.exit_code == 1
+    assert f"{name}.json: " in result.output
+
+
+def test_check_without_samples_says_so() -> None:
+    """Nothing was played, and the file is right."""
+    file = written()
+    other = Path("inkwell.toml")
+    other.write_bytes(file.read_bytes())
+    result = run("check", str(other))
+    assert result.exit_code == 0
+    assert "no samples were played" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "not set up: set BIDE_PROVIDERS__INKWELL__API_KEY"),
+        (["--params", "7"], "--params: is no JSON object"),
+        (["--params", "{"], "--params: is neither JSON nor @FILE"),
+        (["--operation", "nope"], "--operation: inkwell has draw.large"),
+        (["--input", "x"], "is not of the form name=place"),
+        (["--input", "x=/nowhere.png"], "/nowhere.png can't be read"),
+    ],
+)
+def test_try_says_what_is_missing(arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is sent."""
+    file = written()
+    if arguments:
+        monkeypatch.setenv("BIDE_PROVIDERS__INKWELL__API_KEY", "planted-key-0123456789")
+    result = CliRunner().invoke(try_main, [*arguments, "--", str(file)])
+    assert result.exit_code == 1
+    assert says in result.output
+
+
+def test_try_asks_before_it_buys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request is shown without its key; no is no."""
+    file = written()
+    monkeypatch.setenv("BIDE_PROVIDERS__INKWELL__API_KEY", "planted-key-0123456789")
+    result = CliRunner().invoke(try_main, ["--params", '{"text": "a red fox"}', "--", str(file)], input="n\n")
+    assert result.exit_code == 1
+    assert "-> PUT https://api.inkwell.example/v1/ink" in result.output
+    assert "X-Key: ***" in result.output
+    assert "planted-key" not in result.output

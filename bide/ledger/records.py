@@ -83,6 +83,7 @@ class Concluded(Enum):
     AGAIN = 2  # it may have been accepted, and is in line to be submitted again, as its request allows
     UNCONFIRMED = 3  # it was to fail, and is unconfirmed: an earlier submit of it may have been accepted
     BOUGHT = 4  # an earlier submit of it is known to have been accepted: it is polled
+    SETTLING = 5  # it may have been accepted, and a promise of its provider settles that
 
     def __bool__(self) -> bool:
         return self is Concluded.ENDED
@@ -135,6 +136,46 @@ class BoughtWith:
         return Ticket(operation, provider_job_id, cursor, seen, handle, self.adapter.rpartition(" ")[2])
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What is known of a submit that is sent again: the provider's contract for it, or that it costs nothing."""
+
+    #: A value of `bide.providers.idempotency.Contract`, '' for none.
+    contract: str = ""
+    free: bool = False
+    #: `Submission.key`, and the digest of the request that goes with it.
+    key: str = ""
+    digest: str = ""
+    #: For how long from the intent on the same request may be sent again under the key [seconds].
+    live_seconds: float = 0.0
+    #: For how long a request may be under way from its intent on [seconds].
+    sending_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is known of a submit that may have been accepted."""
+
+    #: After how long its promise is tried at the earliest [seconds]; None: nothing is sent under its key any more.
+    settle_seconds: float | None = None
+    #: The provider surely had the request.
+    received: bool = False
+    #: For the timeline.
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How a doubt about a submit was settled: the provider has the job."""
+
+    #: For the timeline.
+    evidence: str = ""
+    #: The provider had the key before, and says that it is new.
+    breach: bool = False
+    #: The failure of a job whose provider did not keep its promise; `KNOWN` in it becomes the ids that are known.
+    breach_error: str = ""
+
+
 #: How a note begins that says what is missing of a stored result, or could not be checked.
 LEFT_OUT, UNCHECKED = "the provider named", "not checked:"
 
@@ -158,6 +199,16 @@ class Record:
 
     def number(self, name: str) -> float:
         return float(self.fields.get(name) or 0)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether submits under the job's key may have been accepted."""
+        return self.number("doubted") > 0
+
+    @property
+    def settling(self) -> bool:
+        """Whether bide finds out by itself what became of the job's submit."""
+        return self.fields["state"] == "submitting" and self.in_doubt
 
     @property
     def other_ids(self) -> list[str]:

@@ -5,14 +5,21 @@ from __future__ import annotations
 from bide.contract import Failure, FailureCode
 from bide.ledger import scripts
 from bide.ledger.executor import Executor, error_of
-from bide.ledger.records import BoughtWith, Messages, Record
+from bide.ledger.records import BoughtWith, Messages, Promise, Record, Settled
 from bide.ledger.replies import messages_of
+from bide.printable import printable
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
 HELD_BACK = -1
 
 #: What `SubmitScripts.intend` says where the job may not be bought any more.
 TOO_LATE = -2
+
+#: What `SubmitScripts.intend` says where the job may have been accepted, and its request can't be sent again.
+UNREPEATABLE = -3
+
+#: The most of a line of a record's `evidence` [characters].
+LONGEST_EVIDENCE = 300
 
 
 class SubmitScripts:
@@ -21,15 +28,38 @@ class SubmitScripts:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    def intend(self, record: Record, token: str, *, bought_with: BoughtWith | None = None) -> int:
+    def intend(
+        self,
+        record: Record,
+        token: str,
+        *,
+        bought_with: BoughtWith | None = None,
+        promise: Promise | None = None,
+        absent: str = "",
+    ) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
-        `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job stands in line again.
-        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `bought_with` goes
-        into the record.
+        `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job waits again.
+        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `UNREPEATABLE`: the job may
+        have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
+        `bought_with` and `promise` go into the record. `absent`: the evidence that the provider has no job under the
+        key, so that nothing was bought.
         """
-        known = bought_with or BoughtWith()
-        script = scripts.job.Intend(id=record.job_id, token=token, base_url=known.base_url, adapter=known.adapter)
+        known, promised = bought_with or BoughtWith(), promise or Promise()
+        script = scripts.job.Intend(
+            id=record.job_id,
+            token=token,
+            base_url=known.base_url,
+            adapter=known.adapter,
+            contract=promised.contract,
+            free=promised.free,
+            key=promised.key,
+            digest=promised.digest,
+            live_seconds=promised.live_seconds,
+            sending_seconds=promised.sending_seconds,
+            absent=bool(absent),
+            evidence=in_one_line(absent),
+        )
         return int(self._executor.run(record.account, script))
 
     def hold_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
@@ -38,7 +68,7 @@ class SubmitScripts:
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
 
-    def submitted(
+    def submitted(  # noqa: PLR0913 - all of it is one answer
         self,
         record: Record,
         token: str,
@@ -49,14 +79,18 @@ class SubmitScripts:
         estimate_seconds: float | None = None,
         outputs: str | None = None,
         bought_with: BoughtWith | None = None,
+        settled: Settled | None = None,
     ) -> Messages:
         """Record that the provider accepted the submit.
 
         `outputs`: None = to be polled; '' = done, ask again for them; else their addresses. A late answer of an attempt
         that was given up as unconfirmed counts too: the job then goes on.
+
+        `settled`: of a submit that was sent again. Where the provider broke its promise, also by giving another id than
+        one that is known for the key, the job is unconfirmed.
         """
         done = "" if outputs is None else outputs or "ask"
-        known = bought_with or BoughtWith()
+        known, how = bought_with or BoughtWith(), settled or Settled()
         script = scripts.job.Submitted(
             id=record.job_id,
             attempt=str(attempt),
@@ -67,17 +101,29 @@ class SubmitScripts:
             handle=known.handle,
             base_url=known.base_url,
             adapter=known.adapter,
+            evidence=in_one_line(how.evidence),
+            breach=how.breach,
+            breach_error=how.breach_error,
         )
         return messages_of(record.account, self._executor.run(record.account, script))
 
     def refused(
-        self, record: Record, token: str, *, attempt: int, reason: str, after_seconds: float | None
+        self,
+        record: Record,
+        token: str,
+        *,
+        attempt: int,
+        reason: str,
+        after_seconds: float | None,
+        evidence: str = "",
     ) -> Messages:
         """Record a refusal that is worth another try: the job is back in line while the account's breaker is open.
 
         A late answer of an attempt that was given up as unconfirmed counts too. A job whose caller knows that has
         failed then, since the caller may have ordered anew: the hint that this returns brings it the failure.
+        `evidence`: what it means for a doubt about an earlier submit under the same key.
         """
+        unsettled = f"an earlier submit of it may have been accepted; this one was not: {reason}"
         message = f"the provider did not accept it, as its late answer says: {reason}"
         script = scripts.job.Refused(
             id=record.job_id,
@@ -87,9 +133,16 @@ class SubmitScripts:
             longest_block_seconds=max(self._executor.timing.longest_block_seconds, min(after_seconds or 0, 300)),
             attempt=str(attempt),
             error=error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
+            unconfirmed_error=error_of(record.account, FailureCode.SUBMISSION_UNKNOWN, unsettled, job_id=record.job_id),
+            evidence=in_one_line(evidence),
         )
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
+
+
+def in_one_line(text: str) -> str:
+    """What goes into the record's `evidence`: a line of it, short."""
+    return printable(text)[:LONGEST_EVIDENCE]
 
 
 def bought_before(error: str) -> str:

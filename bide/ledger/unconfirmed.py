@@ -22,6 +22,11 @@ PAGE = 1000
 #: The message of a job that was given up.
 GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
 
+#: The message of a job whose submit may have been accepted, and to which an operator attached an id that is none of it.
+NOT_SETTLED = "its submit may have been accepted"
+
+#: What the script of `resubmit` says where a worker has the job in hand.
+IN_HAND = 2
 
 #: The most of an operator's name that a record keeps [characters].
 LONGEST_NAME = 64
@@ -37,9 +42,15 @@ class UnconfirmedScripts:
         self._executor, self._jobs = executor, jobs
 
     def resubmit(self, account: AccountName, job_id: str, *, by: str = "") -> tuple[bool, Messages]:
-        """An operator has an unconfirmed job submitted again. False: it is not unconfirmed."""
+        """An operator has an unconfirmed job submitted again. False: it is not unconfirmed.
+
+        Under the same key, where its provider promised that a key buys once and still knows it. Raises
+        `InvalidRequestError` where a worker is settling the job at this moment.
+        """
         script = scripts.job.Resubmit(id=job_id, by=_named(by))
         done, round_ = self._executor.run(account, script)
+        if done == IN_HAND:
+            raise InvalidRequestError(f"a worker is settling job {job_id} at this moment: look again in a minute")
         return bool(done), Messages(round=round_of(account, round_))
 
     def attach(self, account: AccountName, job_id: str, provider_job_id: str, *, by: str = "") -> tuple[bool, Messages]:
@@ -53,7 +64,11 @@ class UnconfirmedScripts:
         if older != job_id:
             raise _held(provider_job_id, older)
         script = scripts.job.Attach(
-            accounts=Key(ACCOUNTS_KEY), id=job_id, provider_job_id=provider_job_id, by=_named(by)
+            accounts=Key(ACCOUNTS_KEY),
+            id=job_id,
+            provider_job_id=provider_job_id,
+            by=_named(by),
+            error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, NOT_SETTLED, job_id=job_id),
         )
         done, round_, holder = self._executor.run(account, script)
         if holder:
@@ -77,6 +92,17 @@ class UnconfirmedScripts:
         job_ids = self._executor.reach(lambda server: server.zrange(f"{prefix(account)}unconfirmed", 0, -1))
         records = (self._jobs.read(account, job_id) for job_id in job_ids)
         return [record for record in records if record]
+
+    def settling(self, account: AccountName) -> list[Record]:
+        """All jobs of an account about whose submits bide finds out by itself, the next one first."""
+        job_ids = self._executor.reach(lambda server: server.zrange(f"{prefix(account)}lease", 0, -1))
+        pipeline = self._executor.pipeline()
+        for job_id in job_ids:
+            pipeline.hmget(f"{prefix(account)}job:{job_id}", "state", "doubted")
+        found = self._executor.execute(pipeline) if job_ids else []
+        doubtful = [job_id for job_id, (state, doubted) in zip(job_ids, found, strict=True) if doubted and state]
+        records = (self._jobs.read(account, job_id) for job_id in doubtful)
+        return [record for record in records if record and record.settling]
 
     def holders(self, account: AccountName, provider_job_ids: Sequence[str]) -> dict[str, str]:
         """Which job has which of these ids, in any account of the provider, for as long as a job is remembered.

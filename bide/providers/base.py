@@ -41,6 +41,7 @@ from bide.providers.exchange import (
     Upload,
 )
 from bide.providers.idempotency import Contract, Idempotency
+from bide.providers.lookup import Absent, Found, LooksUp, Lookup, LookupOutcome
 from bide.providers.masking import hidden, hiding
 from bide.providers.offering import Catalog, InputForm, MediaKind, Operation
 from bide.providers.outcomes import (
@@ -50,6 +51,7 @@ from bide.providers.outcomes import (
     FetchNow,
     Finished,
     JobOutcome,
+    KeyTaken,
     Listed,
     Listing,
     Media,
@@ -69,6 +71,7 @@ __all__ = [
     "MAX_CURSOR_CHARACTERS",
     "MAX_FALLBACKS",
     "MAX_HANDLE_BYTES",
+    "Absent",
     "Account",
     "Answer",
     "Call",
@@ -82,11 +85,16 @@ __all__ = [
     "FailureCause",
     "FetchNow",
     "Finished",
+    "Found",
     "Idempotency",
     "InputForm",
     "JobOutcome",
+    "KeyTaken",
     "Listed",
     "Listing",
+    "LooksUp",
+    "Lookup",
+    "LookupOutcome",
     "Media",
     "MediaKind",
     "Operation",
@@ -232,7 +240,7 @@ class Provider(ABC):
         """How long the provider asks us to stay away; override where the body says it too."""
         return answer.retry_after_seconds
 
-    def refusal(self, answer: Answer) -> Refused | None:
+    def refusal(self, answer: Answer) -> Refused | KeyTaken | None:
         """What the HTTP code alone says of a submit; None leaves the decision to the body.
 
         Raises `SubmissionUnknownError` where the code does not rule out that the job was accepted.
@@ -249,7 +257,7 @@ class Provider(ABC):
         with hiding(account):
             try:
                 refused = self.refusal(answer)
-                if refused and self._accepted_all_the_same(answer, submission, account):
+                if isinstance(refused, Refused) and self._accepted_all_the_same(answer, submission, account):
                     raise SubmissionUnknownError(f"HTTP {answer.status}, and yet the answer tells of an accepted job")
                 outcome = refused or self.read_submit(answer, submission, account)
             except UnreadableAnswerError as error:
@@ -259,6 +267,8 @@ class Provider(ABC):
         if isinstance(outcome, Refused):
             weighed = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
             return replace(weighed, message=hidden(outcome.message, account))
+        if isinstance(outcome, KeyTaken):
+            return replace(outcome, message=hidden(outcome.message, account))
         return outcome
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:

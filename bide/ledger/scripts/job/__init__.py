@@ -30,6 +30,15 @@ class Intend(Script):
     lease_seconds: float = BOUND
     base_url: str = ""
     adapter: str = ""
+    contract: str = ""
+    free: bool = False
+    key: str = ""
+    digest: str = ""
+    live_seconds: float = 0.0
+    sending_seconds: float = 0.0
+    absent: bool = False
+    evidence: str = ""
+    submits_per_second: float = BOUND
 
 
 class HoldBack(Script):
@@ -54,6 +63,9 @@ class Submitted(Script):
     handle: str = ""
     base_url: str = ""
     adapter: str = ""
+    evidence: str = ""
+    breach: bool = False
+    breach_error: str = ""
 
 
 class Refused(Script):
@@ -67,6 +79,8 @@ class Refused(Script):
     attempt: str
     error: str
     hint_seconds: float = BOUND
+    unconfirmed_error: str = ""
+    evidence: str = ""
 
 
 class Conclude(Script):
@@ -81,6 +95,9 @@ class Conclude(Script):
     unconfirmed_error: str
     note: str
     outputs: str
+    settle_seconds: float | None = None
+    received: bool = False
+    evidence: str = ""
 
 
 class Postpone(Script):
@@ -125,6 +142,7 @@ class Attach(Script):
     id: str
     provider_job_id: str
     by: str
+    error: str
 
 
 class GiveUp(Script):

@@ -170,7 +170,11 @@ class Settled:
 
     #: For the timeline.
     evidence: str = ""
-    #: The provider had the key before, and says that it is new.
+    #: Further ids that the provider has under the key.
+    others: tuple[str, ...] = ()
+    #: The provider says that the key was new: the first request had not arrived, or was forgotten.
+    new: bool = False
+    #: It says so of a key that it surely had before.
     breach: bool = False
     #: The failure of a job whose provider did not keep its promise; `KNOWN` in it becomes the ids that are known.
     breach_error: str = ""

@@ -136,7 +136,7 @@ FIELDS = (
     ),
     Field("free", "flag", "its operation costs nothing", "intend"),
     Field("submit_key", "text", "the key that went with the last submit, a UUID", "intend"),
-    Field("submit_digest", "text", "SHA-256 of the request under that key, and of the account's secrets", "intend"),
+    Field("submit_digest", "text", "digest of the request under that key, and of the account's secrets", "intend"),
     Field(
         "submit_until",
         "moment",
@@ -147,6 +147,7 @@ FIELDS = (
     Field("keyed", "count", "the last submit that went out under that key, or free", "intend"),
     Field("doubted", "count", "submits under that key that may have been accepted", "conclude sweep resubmit"),
     Field("received", "flag", "the provider has surely had a request under that key", "conclude"),
+    Field("key_new", "flag", "the request was sent again, and the provider said that its key was new", "submitted"),
     Field("settling", "flag", "no worker has the job; what became of its submit is found out at its time", "*"),
     Field("settle_tries", "count", "how often that was tried, or put off", "conclude refused sweep"),
     Field("absent", "count", "how often the provider surely had no job under the key", "intend"),

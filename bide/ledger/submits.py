@@ -102,6 +102,8 @@ class SubmitScripts:
             base_url=known.base_url,
             adapter=known.adapter,
             evidence=in_one_line(how.evidence),
+            others=" ".join(how.others),
+            new=how.new,
             breach=how.breach,
             breach_error=how.breach_error,
         )

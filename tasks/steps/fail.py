@@ -19,6 +19,7 @@ OTHERWISE = {
     Concluded.AGAIN: "submit_again",
     Concluded.UNCONFIRMED: "unconfirmed",
     Concluded.BOUGHT: "bought_before",
+    Concluded.SETTLING: "settling",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,18 +25,40 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Record
-from bide.ledger.records import BoughtWith, decode_media, encode_media
-from bide.ledger.submits import HELD_BACK, TOO_LATE
+from bide.ledger.records import BoughtWith, Doubt, Promise, decode_media, encode_media
+from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
 from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
-from bide.providers.base import Account, Call, Cancels, Finished, Provider, Refused, Submission, Submitted, Ticket
+from bide.providers.base import (
+    Account,
+    Answer,
+    Call,
+    Cancels,
+    Finished,
+    KeyTaken,
+    Provider,
+    Refused,
+    Submission,
+    Submitted,
+    Ticket,
+)
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import cancel_there
-from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
+from tasks.steps.fail import fail, lease_lost, redacted
 from tasks.steps.home import keep_inline
-from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
+from tasks.steps.outcome import Fail, Outcome, Suspend
+from tasks.steps.settle import (
+    PUT_OFF_SECONDS,
+    look_again,
+    promise_of,
+    settle,
+    settled_by,
+    surely_received,
+    unsettled,
+)
 from workers.io.callback_check import check_callback
 from workers.io.destination import confined
+from workers.io.digest import digest_of, repeatable
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
 from workers.telemetry.step_log import Level, note
@@ -52,6 +74,12 @@ INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
 #: How long an account submits nothing after a job met an object store that takes nothing; then one job tries [seconds].
 STORE_HOLD_SECONDS = 3.0
 
+#: The reason of a job whose request is not the one that may have been accepted.
+UNREPEATABLE_REASON = (
+    "its submit may have been accepted, and can't be sent again under its key: what would be sent is not the same now "
+    "(inputs, the account's key, adapter), or the provider remembers the key no longer"
+)
+
 #: How long an accepted submit waits for a ledger to record it, and for a store to keep a result in it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
 
@@ -63,10 +91,13 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
     if now >= record.number("deadline"):
         return _too_late(tools, record, token)
     with tools.leases.renewing(record, token) as lease:
+        absent = settle(tools, record, token, now=now) if record.settling else ""
+        if not isinstance(absent, str):
+            return absent
         if refusal := tools.store_check.wait():
             return _wait_for_store(tools, record, token, refusal)
         try:
-            purchase = _prepare(tools, record, token)
+            purchase = _prepare(tools, record, token, now=now, absent=absent)
         except InvalidRequestError as error:
             return fail(tools, record, token, FailureCode.INVALID_REQUEST, str(error))
         except ForeignAddressError as error:
@@ -79,25 +110,29 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
         return purchase.make()
 
 
-def _wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend:
+def _wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend | Fail:
     """Nothing is bought that could not be stored: the job waits in line, and with it the account's others."""
     note("warning", outcome="held_back", reason=refusal)
     reason = refusal[:300]
+    if record.settling:
+        return unsettled(tools, record, token, reason, Doubt(PUT_OFF_SECONDS))
     return Suspend(tools.ledger.submits.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
 
 
-def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
+def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: str) -> Purchase:
     """All that a submit takes, its inputs fetched.
 
     Raises `InvalidRequestError`, `ForeignAddressError`, `TryLaterError`, `StorageError`.
     """
     request = record.request
     account = tools.accounts.get(record.account)
-    credentials = account.credentials
+    credentials = account.credentials.at(record.text("base_url") if record.in_doubt else "")
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
     inputs = tools.fetcher.inputs(request, operation, record, account) if request.inputs else {}
-    submission = Submission(record.job_id, request.operation, request.params, inputs)
+    promise = promise_of(tools, account.adapter, operation, record, now=now)
+    submission = Submission(record.job_id, request.operation, request.params, inputs, promise.key)
+    call = confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials)
     return Purchase(
         tools,
         record,
@@ -105,14 +140,18 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
         adapter=account.adapter,
         credentials=credentials,
         submission=submission,
-        call=confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials),
+        call=repeatable(call, promise.key),
+        promise=replace(promise, digest=digest_of(call, credentials)) if promise.key else promise,
+        absent=absent,
         poll_timing=tools.poll_timings.get(record.account, request.operation),  # asks the ledger: not after the answer
     )
 
 
-def _put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend:
+def _put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend | Fail:
     """The inputs can't be had now: try again later."""
     note("warning", outcome="put_off", reason=redacted(record, reason))
+    if record.settling:
+        return unsettled(tools, record, token, reason, Doubt(PUT_OFF_SECONDS))
     seconds = INPUTS_BACKOFF.delay(0)
     return Suspend(tools.ledger.jobs.postpone(record, token, seconds=seconds, note=reason[:200]))
 
@@ -132,30 +171,45 @@ class Purchase:
     credentials: Account
     submission: Submission
     call: Call
+    promise: Promise
     poll_timing: PollTiming
+    #: Why no earlier submit under the key was accepted, '' where that is open or there was none.
+    absent: str
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an earlier submit under the key may have been accepted."""
+        return self.record.in_doubt and not self.absent
 
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        attempt = self.tools.ledger.submits.intend(self.record, self.token, bought_with=self._bought_with())
+        begun, ledger = time.monotonic(), self.tools.ledger
+        attempt = ledger.submits.intend(
+            self.record, self.token, bought_with=self._bought_with(), promise=self.promise, absent=self.absent
+        )
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))
         if attempt == TOO_LATE:
             return _too_late(self.tools, self.record, self.token)
+        if attempt == UNREPEATABLE:
+            return self._fail(FailureCode.SUBMISSION_UNKNOWN, UNREPEATABLE_REASON, 0)
         if not attempt:
             return lease_lost()
         reached("intent_written")
+        if time.monotonic() - begun > ledger.timing.lease_seconds:  # others may count on it that nothing is sent now
+            return self._not_accepted(attempt, "not sent: the process stood still", after_seconds=None)
         return self._buy(attempt)
 
     def _buy(self, attempt: int) -> Outcome:
-        tools = self.tools
+        tools, answer = self.tools, None
         try:
             answer = tools.event_loop.run(tools.http.call(self.call, buys=True))
             outcome = self.adapter.submit_outcome(answer, self.submission, self.credentials)
         except NotSentError as error:
             return self._not_accepted(attempt, str(error), after_seconds=error.after_seconds)
         except SubmissionUnknownError as error:
-            return self._unknown(str(error))
+            return self._unknown(attempt, str(error), answer)
         except ConfigurationError as error:  # no request could be made of it, so none was sent
             return self._fail(FailureCode.INVALID_REQUEST, str(error), attempt)
         reached("answer_read")
@@ -168,6 +222,8 @@ class Purchase:
                 return self._not_accepted(attempt, message, after_seconds=after_seconds)
             case Refused() as refused:
                 return self._refused(attempt, refused)
+            case KeyTaken() as taken:
+                return self._key_taken(attempt, taken)
 
     def _bought_with(self, handle: str = "") -> BoughtWith:
         return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle)
@@ -186,7 +242,7 @@ class Purchase:
             try:
                 outputs = self._patiently(partial(keep_inline, self.tools, self.record, outputs))
             except (BadMediaError, StorageError) as error:
-                return self._unknown(f"the answer holds a finished result that can't be kept: {error}")
+                return self._unknown(attempt, f"the answer holds a finished result that can't be kept: {error}")
         recorded = encode_media(outputs, can_ask=bool(provider_job_id))
         left_out = len(outputs) - len(decode_media(recorded)) if recorded else 0
         level: Level = "warning" if left_out else "info"
@@ -204,9 +260,12 @@ class Purchase:
             attempt=attempt,
             provider_job_id=accepted.provider_job_id,
             bought_with=bought_with,
+            settled=settled_by(self.record, accepted) if self.in_doubt else None,
             **facts,
         )
         messages = self._patiently(submitted)
+        if self.absent:
+            look_again(self.tools, self.adapter, self.credentials, self.record, accepted.provider_job_id)
         if isinstance(self.adapter, Cancels):
             self._cancel_there(bought_with.ticket(self.record.text("op"), accepted.provider_job_id))
         return Suspend(messages)
@@ -239,7 +298,12 @@ class Purchase:
         """The provider did not take the request this time: the ledger says when it is sent again."""
         self._note_outcome("not_accepted", reason=redacted(self.record, reason))
         messages = self.tools.ledger.submits.refused(
-            self.record, self.token, attempt=attempt, reason=reason[:200], after_seconds=after_seconds
+            self.record,
+            self.token,
+            attempt=attempt,
+            reason=reason[:200],
+            after_seconds=after_seconds,
+            evidence=f"attempt {attempt}: not taken this time: {reason}",
         )
         return Suspend(messages)
 
@@ -247,6 +311,8 @@ class Purchase:
         tally.count(self.record.account, SUBMITS, "refused")
         if refused.whole_account:
             self._pause_account(refused.message)
+            if self.in_doubt:  # it is sent again once the account is mended
+                return self._not_accepted(attempt, refused.message, after_seconds=None)
         return self._fail(refused.code, refused.message, attempt, cause=refused.cause, charged=refused.charged)
 
     def _fail(self, code: FailureCode, message: str, attempt: int, **why: Any) -> Outcome:
@@ -264,17 +330,18 @@ class Purchase:
                     remedy=f"bide resume {' '.join(account)}",
                 )
 
-    def _unknown(self, reason: str) -> Suspend | Fail:
-        """The submit may have been accepted: unless its request allows another one, an operator decides."""
-        code = FailureCode.SUBMISSION_UNKNOWN.value
-        self._note_outcome("unconfirmed", level="warning", code=code, reason=redacted(self.record, reason))
-        failure = failure_of(self.record, FailureCode.SUBMISSION_UNKNOWN, reason)
-        ledger, error = self.tools.ledger, failure.model_dump_json()
-        concluded = ledger.jobs.conclude(self.record, self.token, JobState.UNCONFIRMED, error=error)
-        if concluded:
-            return Fail(failure, Caller.of(self.record))
-        note(outcome=OTHERWISE[concluded])
-        return Suspend(ledger.accounts.admit(self.record.account))
+    def _unknown(self, attempt: int, reason: str, answer: Answer | None = None) -> Suspend | Fail:
+        """The submit may have been accepted."""
+        after_seconds = answer.retry_after_seconds if answer else None
+        received = answer is not None and surely_received(answer.status)
+        doubt = Doubt(after_seconds or 0.0, received, f"attempt {attempt}: {reason}")
+        return unsettled(self.tools, self.record, self.token, reason, doubt)
+
+    def _key_taken(self, attempt: int, taken: KeyTaken) -> Suspend | Fail:
+        """The provider has had the key: the job is found by it later, or the key is of no use."""
+        settle_seconds = (taken.after_seconds or 0.0) if taken.again else None
+        doubt = Doubt(settle_seconds, received=True, evidence=f"attempt {attempt}: {taken.message}")
+        return unsettled(self.tools, self.record, self.token, taken.message, doubt)
 
     def _note_outcome(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
         tally.count(self.record.account, SUBMITS, outcome)

@@ -64,6 +64,8 @@ class Submitted(Script):
     base_url: str = ""
     adapter: str = ""
     evidence: str = ""
+    others: str = ""
+    new: bool = False
     breach: bool = False
     breach_error: str = ""
 

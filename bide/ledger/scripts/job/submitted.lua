@@ -4,8 +4,8 @@
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
 --   done, ask again for them, else JSON), `hint_seconds`, `max_in_flight`, `submits_per_second`, and `estimate_seconds`:
 --   the provider's estimate of the whole, or ''. `handle` of the job for its adapter, or ''; `base_url` and `adapter` with
---   which it was bought, or ''. `evidence` of how a doubt was settled, or ''. `breach`: the provider says that a key was
---   new which it had received before; `breach_error` of a job whose provider did not keep its promise, or ''.
+--   which it was bought, or ''. `evidence` of how a doubt was settled, or ''; `others`: further ids under the key, joined by
+--   blanks; `new`: the provider says that the key was new; `breach`: it had received that before; `breach_error` of a job whose provider did not keep its promise, or ''.
 -- Reply: hints, and a round or {}.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
@@ -21,6 +21,8 @@ if (submits ~= attempt and not waits) or goes_on then
   return { {}, {} }
 end
 
+for each in string.gmatch(others, '%S+') do note_purchase(id, each, '', '', '') end
+if new then set(id, 'key_new', 1) end
 -- What is known of purchases under the same key. The provider promised that there is one, and that it is this one.
 local known = in_doubt(id) and not FINAL[state] and get(id, 'other_pid')
 if known then

@@ -8,9 +8,10 @@ from bide.contract import Failure, FailureCode, GenerateRequest, JobState
 from bide.ledger import scripts
 from bide.ledger.executor import Executor, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
-from bide.ledger.records import AccountName, Concluded, Doubt, Messages, Record, Step, Verb
+from bide.ledger.records import AccountName, Concluded, Messages, Record, Step, Verb
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
+from bide.ledger.settling import Doubt
 from bide.ledger.submits import bought_before, in_one_line
 
 #: Job deadlines when neither the caller nor the settings give one [seconds].

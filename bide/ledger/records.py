@@ -136,50 +136,6 @@ class BoughtWith:
         return Ticket(operation, provider_job_id, cursor, seen, handle, self.adapter.rpartition(" ")[2])
 
 
-@dataclass(frozen=True)
-class Promise:
-    """What is known of a submit that is sent again: the provider's contract for it, or that it costs nothing."""
-
-    #: A value of `bide.providers.idempotency.Contract`, '' for none.
-    contract: str = ""
-    free: bool = False
-    #: `Submission.key`, and the digest of the request that goes with it.
-    key: str = ""
-    digest: str = ""
-    #: For how long from the intent on the same request may be sent again under the key [seconds].
-    live_seconds: float = 0.0
-    #: For how long a request may be under way from its intent on [seconds].
-    sending_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """What is known of a submit that may have been accepted."""
-
-    #: After how long its promise is tried at the earliest [seconds]; None: nothing is sent under its key any more.
-    settle_seconds: float | None = None
-    #: The provider surely had the request.
-    received: bool = False
-    #: For the timeline.
-    evidence: str = ""
-
-
-@dataclass(frozen=True)
-class Settled:
-    """How a doubt about a submit was settled: the provider has the job."""
-
-    #: For the timeline.
-    evidence: str = ""
-    #: Further ids that the provider has under the key.
-    others: tuple[str, ...] = ()
-    #: The provider says that the key was new: the first request had not arrived, or was forgotten.
-    new: bool = False
-    #: It says so of a key that it surely had before.
-    breach: bool = False
-    #: The failure of a job whose provider did not keep its promise; `KNOWN` in it becomes the ids that are known.
-    breach_error: str = ""
-
-
 #: How a note begins that says what is missing of a stored result, or could not be checked.
 LEFT_OUT, UNCHECKED = "the provider named", "not checked:"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from bide.contract import Failure, FailureCode
 from bide.ledger import scripts
 from bide.ledger.executor import Executor, error_of
-from bide.ledger.records import BoughtWith, Messages, Promise, Record, Settled
+from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
+from bide.ledger.settling import Promise, Settled
 from bide.printable import printable
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.

@@ -25,6 +25,12 @@ GIVEN_UP = "given up by an operator; the provider may have accepted and charged 
 #: The message of a job whose submit may have been accepted, and to which an operator attached an id that is none of it.
 NOT_SETTLED = "its submit may have been accepted"
 
+#: What is to be known of a submit that was made again, and whose first request the provider does not know.
+KEY_NEW = (
+    "it was sent again under the same key, and the provider said that the key was new: "
+    "the first request had not arrived, or the provider has bought it twice"
+)
+
 #: What the script of `resubmit` says where a worker has the job in hand.
 IN_HAND = 2
 
@@ -104,6 +110,10 @@ class UnconfirmedScripts:
         records = (self._jobs.read(account, job_id) for job_id in doubtful)
         return [record for record in records if record and record.settling]
 
+    def doubtful(self, account: AccountName) -> list[Record]:
+        """All jobs that an operator may settle: the unconfirmed ones, then those that bide is settling."""
+        return [*self.records(account), *self.settling(account)]
+
     def holders(self, account: AccountName, provider_job_ids: Sequence[str]) -> dict[str, str]:
         """Which job has which of these ids, in any account of the provider, for as long as a job is remembered.
 
@@ -141,11 +151,19 @@ def remarks(record: Record) -> list[str]:
     remarks = {
         f"submitted {again + 1} times: each may have been bought": again > 0,
         "the provider's id was attached by an operator": record.text("attached"),
+        KEY_NEW: record.text("key_new"),
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,
         stopping(record): record.text("cancel"),
     }
     return [text for text, true in remarks.items() if true]
+
+
+def purchase_warnings(record: Record) -> list[str]:
+    """What the result of a job says of purchases besides its own."""
+    ids = " and ".join([record.text("pid"), *record.other_ids])
+    more = [f"bought more than once: the provider has it as {ids}, and may charge for each"] if record.other_ids else []
+    return [*more, *([KEY_NEW] if record.text("key_new") else [])]
 
 
 def _named(by: str) -> str:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from bide.contract import FailureCode, JobState
 from bide.errors import AccountRefusedError, ForeignAddressError, InvalidRequestError, TryLaterError
 from bide.ledger import Concluded, Record
-from bide.ledger.records import BoughtWith, Doubt, Promise, Settled
+from bide.ledger.records import BoughtWith
+from bide.ledger.settling import Doubt, Promise, Settled
 from bide.providers.base import (
     Absent,
     Account,

@@ -20,6 +20,7 @@ from bide.errors import (
 )
 from bide.ledger import Record
 from bide.ledger.records import LEFT_OUT, UNCHECKED
+from bide.ledger.unconfirmed import purchase_warnings
 from bide.polling.backoff import Backoff
 from bide.providers import find
 from tasks.steps.fail import fail, lease_lost, redacted
@@ -189,5 +190,8 @@ def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
         finished_at=datetime.now(UTC),
         metadata=request.metadata,
         outputs=outputs,
-        warnings=find(request.provider).warnings(request.operation, request.params),
+        warnings=(
+            *find(request.provider).warnings(request.operation, request.params),
+            *purchase_warnings(record),
+        ),
     )

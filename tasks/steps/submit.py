@@ -25,7 +25,8 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Record
-from bide.ledger.records import BoughtWith, Doubt, Promise, decode_media, encode_media
+from bide.ledger.records import BoughtWith, decode_media, encode_media
+from bide.ledger.settling import Doubt, Promise
 from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
 from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming

@@ -184,8 +184,9 @@ class Guild(Atelier):
         """Time passes, with a sweeper at work and workers that follow its hints."""
         until = self.clock.now + seconds
         while self.clock.now < until:
-            due = [score for _, score in self.server.zrange(f"{prefix(ACCOUNT)}lease", 0, 0, withscores=True)]
-            self.clock.now = min(until, max(self.clock.now + 1, min([*due, self.clock.now + 15]) + 0.01))
+            first: Any = self.server.zrange(f"{prefix(ACCOUNT)}lease", 0, 0, withscores=True)
+            due = min([*(score for _, score in first), self.clock.now + 15])
+            self.clock.now = min(until, max(self.clock.now + 1, due + 0.01))
             messages, _, _ = self.ledger.accounts.sweep(ACCOUNT)
             self._follow(messages)
             self._follow(self.ledger.accounts.admit(ACCOUNT))

@@ -52,10 +52,9 @@ local function take_from_dead_worker(id, state)
     if submit_again(id) then
       return note(id, 'worker died while submitting; submitted again as its request allows')
     end
-    local ending = unsettled_state(id)
-    conclude(id, ending, 'error', unconfirmed_error)
+    conclude(id, unsettled_state(id), 'error', unconfirmed_error)
     set(id, 'queue', STORE_QUEUE)
-    note(id, 'worker died while submitting: ' .. ending)
+    if get(id, 'free') then note(id, 'crashed') else note(id, 'worker died while submitting: unconfirmed') end
   elseif crashes >= most_crashes then
     if has_ended(state) then
       set(id, 'answered', 1)

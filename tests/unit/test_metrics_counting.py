@@ -152,7 +152,7 @@ def test_all_that_is_counted_is_foreseen() -> None:
     assert set(POLLS.values) == set(kinds)
     assert set(REPAIRS.values) == {repaired(what) for what in mended}
     doubts = re.findall(
-        r'^    outcome = "(\w+)" if .* else "(\w+)"', (ROOT / "tasks" / "steps" / "settle.py").read_text(), re.M
+        r'^    outcome = "(\w+)" if .* else "(\w+)"', (ROOT / "tasks" / "steps" / "settle.py").read_text(), re.MULTILINE
     )
     assert len(events) >= 3
     assert {*events, *doubts[0], "refused"} == set(SUBMITS.values)

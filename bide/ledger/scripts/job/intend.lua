@@ -10,8 +10,11 @@
 --   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
 --   accepted under a key that is not this one, or is sent under it no more.
 local WAITS, TOO_LATE, UNREPEATABLE = -1, -2, -3
-if get(id, 'token') ~= token then return redis.call('ZSCORE', QUEUED, id) and WAITS or 0 end
 local state, settling = get(id, 'state'), get(id, 'settling')
+if get(id, 'token') ~= token then
+  local waits = redis.call('ZSCORE', QUEUED, id) or (settling and get(id, 'token') == '')
+  return waits and WAITS or 0
+end
 if state == 'submitting' and not settling then return number(get(id, 'submits')) end
 if state ~= 'queued' and state ~= 'submitting' then return 0 end
 if state == 'queued' and submits_blocked(id) then

@@ -10,88 +10,34 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from bide.contract import GenerateRequest
 from bide.crashpoints import Point, watchers
-from bide.errors import NotSentError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
-from bide.ledger import Messages, Verb
+from bide.errors import NotSentError, PollFailedError, SubmissionUnknownError
+from bide.ledger import AccountName, Messages, Record, Verb
 from bide.ledger.keys import prefix
-from bide.providers import installed, reading
-from bide.providers.base import (
-    Absent,
-    Account,
-    Answer,
-    Call,
-    Contract,
-    FetchNow,
-    Found,
-    Idempotency,
-    KeyTaken,
-    LooksUp,
-    Lookup,
-    LookupOutcome,
-    Operation,
-    Refused,
-    Submission,
-    SubmitOutcome,
-    Submitted,
-)
+from bide.providers import installed
+from bide.providers.base import Answer, Call
+from config.settings import load
 from tasks.steps.outcome import Outcome
 from tasks.steps.submit import submit
-from tests.unit.atelier import ACCOUNT, Atelier, PaintParams, PlainAtelierAdapter
+from tests.guild_adapter import GuildAdapter
+from tests.unit.atelier import KEY, Atelier
+from workers.accounts import Accounts
+from workers.services.learner import Learner
+from workers.services.poll_timings import PollTimings
 from workers.telemetry.step_log import StepLog
 
-#: How long the workshop remembers a key, and how long a job may not show in a look-up yet [seconds].
-LIVE_SECONDS, SHOWS_SECONDS = 3600.0, 20.0
+ACCOUNT = AccountName("guild", "default")
+
+#: How long a job may not show in a look-up yet [seconds].
+SHOWS_SECONDS = GuildAdapter.shows_after_seconds
 
 #: How long a request may be under way, and more than the time after which its job surely shows [seconds].
 SENDING_SECONDS, SURE_SECONDS = 75.0, 150.0
-
-
-class GuildAdapter(LooksUp, PlainAtelierAdapter):
-    """Sends the key as a header, and looks it up in two requests."""
-
-    shows_after_seconds = SHOWS_SECONDS
-    operations: ClassVar = {
-        "replay": Operation(params=PaintParams, idempotency=Idempotency(Contract.REPLAY, LIVE_SECONDS)),
-        "reject": Operation(params=PaintParams, idempotency=Idempotency(Contract.REJECT, LIVE_SECONDS)),
-        "client_id": Operation(params=PaintParams, idempotency=Idempotency(Contract.CLIENT_ID, LIVE_SECONDS)),
-        "free": Operation(params=PaintParams, buys=False),
-        "free_by_id": Operation(
-            params=PaintParams, buys=False, idempotency=Idempotency(Contract.CLIENT_ID, LIVE_SECONDS)
-        ),
-        "forgetful": Operation(params=PaintParams, idempotency=Idempotency(Contract.CLIENT_ID, LIVE_SECONDS)),
-        "none": Operation(params=PaintParams),
-    }
-
-    def submit_call(self, submission: Submission, account: Account) -> Call:
-        call = super().submit_call(submission, account)
-        return Call("POST", call.url, headers={**call.headers, "Key": submission.key}, json=call.json)
-
-    def refusal(self, answer: Answer) -> Refused | KeyTaken | None:
-        if answer.status == 409:
-            return KeyTaken("in use", after_seconds=answer.retry_after_seconds)
-        return KeyTaken("spoilt", again=False) if answer.status == 410 else super().refusal(answer)
-
-    def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
-        mark = answer.headers.get("idempotent-replayed")
-        if not (found := reading.as_id(answer.object().get("id"))):
-            raise UnreadableAnswerError("no id")
-        return Submitted(found, replayed=None if mark is None else mark == "true")
-
-    def lookup_call(self, lookup: Lookup, account: Account) -> Call:
-        return Call("GET", account.url(f"/{lookup.cursor or 'queue'}/{lookup.key}"), headers=account.bearer)
-
-    def read_lookup(self, answer: Answer, lookup: Lookup, account: Account) -> LookupOutcome:
-        ids = [str(each) for each in answer.object()["ids"]]
-        if ids:
-            return Found(ids[0], handle={"by": "key"}, others=tuple(ids[1:]))
-        if not lookup.cursor:
-            return FetchNow("history")
-        return Absent(proves=lookup.operation != "forgetful")
 
 
 class Workshop:
@@ -161,6 +107,13 @@ class Guild(Atelier):
         self.operation = ""
         self.outcomes: list[Outcome] = []
 
+    def configure(self, **settings: str) -> None:
+        """Start anew with these settings of the provider, as after a restart."""
+        given = {f"BIDE_PROVIDERS__GUILD__{name}": value for name, value in {"API_KEY": KEY, **settings}.items()}
+        self.settings = load({"BIDE_S3__BUCKET": "results", **given}, env_file=None)
+        self.accounts = Accounts(self.settings)
+        self.poll_timings = PollTimings(self.accounts, Learner(self.ledger))
+
     async def call(self, call: Call, *, buys: bool) -> Answer:
         self.calls.append((call.method, call.url))
         if self.meanwhile is not None:
@@ -172,7 +125,7 @@ class Guild(Atelier):
         """A caller's message arrives, and its job is submitted."""
         self.operation = operation
         self.workshop.plans = list(plans)
-        asked = GenerateRequest(provider="atelier", operation=operation, params={"motif": "a fox"}, **request)
+        asked = GenerateRequest(provider="guild", operation=operation, params={"motif": "a fox"}, **request)
         self._step(job_id, asked)
 
     def die(self, operation: str, point: Point) -> None:
@@ -209,6 +162,11 @@ class Guild(Atelier):
 
     # Looking
 
+    def record(self, job_id: str = "a") -> Record:
+        found = self.ledger.jobs.read(ACCOUNT, job_id)
+        assert found is not None
+        return found
+
     def state(self, job_id: str = "a") -> str:
         return self.record(job_id).text("state")
 
@@ -243,10 +201,10 @@ def dying_at(point: Point) -> Iterator[None]:
 @pytest.fixture
 def guild() -> Iterator[Guild]:
     """A deployment in memory with that provider installed."""
-    installed()["atelier"] = GuildAdapter()
+    installed()["guild"] = GuildAdapter()
     world = Guild()
     try:
         yield world
     finally:
         world.event_loop.stop()
-        del installed()["atelier"]
+        del installed()["guild"]

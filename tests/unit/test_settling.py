@@ -9,8 +9,8 @@ from bide.crashpoints import Point
 from bide.errors import InvalidRequestError
 from bide.ledger.keys import prefix
 from tasks.steps.outcome import Fail
-from tests.unit.atelier import ACCOUNT
-from tests.unit.guild import LIVE_SECONDS, SENDING_SECONDS, SHOWS_SECONDS, SURE_SECONDS, Guild, dying_at, guild
+from tests.guild_adapter import LIVE_SECONDS
+from tests.unit.guild import ACCOUNT, SENDING_SECONDS, SHOWS_SECONDS, SURE_SECONDS, Guild, dying_at, guild
 
 __all__ = ["guild"]
 
@@ -212,7 +212,7 @@ def test_other_bytes_are_never_sent_under_the_key(guild: Guild, change: str, mon
     if change == "API_KEY":
         guild.configure(API_KEY="another-key-0123456789")
     else:
-        monkeypatch.setattr("tests.unit.guild.GuildAdapter.version", "4")
+        monkeypatch.setattr("tests.guild_adapter.GuildAdapter.version", "4")
     guild.pass_time(60)
     assert guild.state() == "unconfirmed"
     assert "is not the same now" in guild.record().failure.message

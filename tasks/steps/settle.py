@@ -13,10 +13,12 @@ from bide.ledger.settling import Doubt, Promise, Settled
 from bide.providers.base import (
     Absent,
     Account,
+    Answer,
     Contract,
     FetchNow,
     Finished,
     Found,
+    KeyTaken,
     LooksUp,
     Lookup,
     Operation,
@@ -42,8 +44,11 @@ MOST_ABSENT = 2
 #: How much longer than its time-outs a request may be under way [seconds].
 SENDING_SLACK_SECONDS = 5.0
 
-#: How long a job waits for an object store that takes nothing, or for inputs that can't be had [seconds].
-PUT_OFF_SECONDS = 10.0
+#: The reason of a job whose request is not the one that may have been accepted.
+UNREPEATABLE_REASON = (
+    "its submit may have been accepted, and can't be sent again under its key: what would be sent is not the same now "
+    "(inputs, the account's key, adapter), or the provider remembers the key no longer"
+)
 
 #: HTTP codes with which a gateway may answer for a provider that has not had the request.
 NOT_SURELY_RECEIVED = frozenset({408, 425, 429, 499, 502, 503, 504, *range(520, 531)})
@@ -156,15 +161,21 @@ def held(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend | F
     return unsettled(tools, record, token, reason, Doubt())
 
 
-def unsettled(tools: Toolbox, record: Record, token: str, reason: str, doubt: Doubt) -> Suspend | Fail:
-    """The submit may have been accepted: its provider's promise settles that later, or its request, or an operator."""
+def unsettled(
+    tools: Toolbox, record: Record, token: str, reason: str, doubt: Doubt, *, sent: bool = False
+) -> Suspend | Fail:
+    """The submit may have been accepted: its provider's promise settles that later, or its request, or an operator.
+
+    `sent`: by a request that was made just now.
+    """
     failure = failure_of(record, FailureCode.SUBMISSION_UNKNOWN, reason)
     doubt = replace(doubt, evidence=doubt.evidence or reason)
     concluded = tools.ledger.jobs.conclude(
         record, token, JobState.UNCONFIRMED, error=failure.model_dump_json(), doubt=doubt
     )
     outcome = "settling" if concluded is Concluded.SETTLING else "unconfirmed"
-    tally.count(record.account, SUBMITS, outcome)
+    if sent:
+        tally.count(record.account, SUBMITS, outcome)
     note("warning", outcome=outcome, code=failure.code.value, reason=redacted(record, reason))
     if concluded:
         return Fail(failure, Caller.of(record))
@@ -197,6 +208,12 @@ def breach_error(record: Record, provider_job_id: str) -> str:
     return failure_of(record, FailureCode.SUBMISSION_UNKNOWN, message).model_dump_json()
 
 
-def surely_received(status: int) -> bool:
-    """Whether an answer of this HTTP code shows that the provider has had the request."""
-    return status not in NOT_SURELY_RECEIVED
+def doubt_of(attempt: int, reason: str, answer: Answer | None, taken: KeyTaken | None) -> Doubt:
+    """What is known of a submit that may have been accepted; `taken`: its key was known to the provider."""
+    evidence = f"attempt {attempt}: {reason}"
+    if taken is not None:
+        return Doubt((taken.after_seconds or 0.0) if taken.again else None, received=True, evidence=evidence)
+    if answer is None:
+        return Doubt(0.0, evidence=evidence)
+    received = answer.status not in NOT_SURELY_RECEIVED
+    return Doubt(answer.retry_after_seconds or 0.0, received=received, evidence=evidence)

@@ -26,9 +26,8 @@ from bide.errors import (
 )
 from bide.ledger import Record
 from bide.ledger.records import BoughtWith, decode_media, encode_media
-from bide.ledger.settling import Doubt, Promise
+from bide.ledger.settling import Promise
 from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
-from bide.polling.backoff import Backoff
 from bide.polling.timing import PollTiming
 from bide.providers.base import (
     Account,
@@ -48,13 +47,14 @@ from tasks.steps.ask import cancel_there
 from tasks.steps.fail import fail, lease_lost, redacted
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Fail, Outcome, Suspend
+from tasks.steps.put_off import pause_account, put_off, wait_for_store
 from tasks.steps.settle import (
-    PUT_OFF_SECONDS,
+    UNREPEATABLE_REASON,
+    doubt_of,
     look_again,
     promise_of,
     settle,
     settled_by,
-    surely_received,
     unsettled,
 )
 from workers.io.callback_check import check_callback
@@ -68,18 +68,6 @@ from workers.toolbox import Toolbox
 log = structlog.get_logger()
 
 Kept = TypeVar("Kept")
-
-#: When inputs that could not be fetched are tried again: always after 10 seconds.
-INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
-
-#: How long an account submits nothing after a job met an object store that takes nothing; then one job tries [seconds].
-STORE_HOLD_SECONDS = 3.0
-
-#: The reason of a job whose request is not the one that may have been accepted.
-UNREPEATABLE_REASON = (
-    "its submit may have been accepted, and can't be sent again under its key: what would be sent is not the same now "
-    "(inputs, the account's key, adapter), or the provider remembers the key no longer"
-)
 
 #: How long an accepted submit waits for a ledger to record it, and for a store to keep a result in it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
@@ -96,7 +84,7 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
         if not isinstance(absent, str):
             return absent
         if refusal := tools.store_check.wait():
-            return _wait_for_store(tools, record, token, refusal)
+            return wait_for_store(tools, record, token, refusal)
         try:
             purchase = _prepare(tools, record, token, now=now, absent=absent)
         except InvalidRequestError as error:
@@ -106,18 +94,9 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
         except (TryLaterError, StorageError) as error:
             if isinstance(error, StorageError) and error.permanent:
                 return fail(tools, record, token, FailureCode.STORAGE, str(error))
-            return _put_off(tools, record, token, str(error))
+            return put_off(tools, record, token, str(error))
         lease.check()
         return purchase.make()
-
-
-def _wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend | Fail:
-    """Nothing is bought that could not be stored: the job waits in line, and with it the account's others."""
-    note("warning", outcome="held_back", reason=refusal)
-    reason = refusal[:300]
-    if record.settling:
-        return unsettled(tools, record, token, reason, Doubt(PUT_OFF_SECONDS))
-    return Suspend(tools.ledger.submits.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
 
 
 def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: str) -> Purchase:
@@ -146,15 +125,6 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
         absent=absent,
         poll_timing=tools.poll_timings.get(record.account, request.operation),  # asks the ledger: not after the answer
     )
-
-
-def _put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend | Fail:
-    """The inputs can't be had now: try again later."""
-    note("warning", outcome="put_off", reason=redacted(record, reason))
-    if record.settling:
-        return unsettled(tools, record, token, reason, Doubt(PUT_OFF_SECONDS))
-    seconds = INPUTS_BACKOFF.delay(0)
-    return Suspend(tools.ledger.jobs.postpone(record, token, seconds=seconds, note=reason[:200]))
 
 
 def _too_late(tools: Toolbox, record: Record, token: str) -> Outcome:
@@ -223,8 +193,8 @@ class Purchase:
                 return self._not_accepted(attempt, message, after_seconds=after_seconds)
             case Refused() as refused:
                 return self._refused(attempt, refused)
-            case KeyTaken() as taken:
-                return self._key_taken(attempt, taken)
+            case KeyTaken(message) as taken:
+                return self._unknown(attempt, message, answer, taken)
 
     def _bought_with(self, handle: str = "") -> BoughtWith:
         return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle)
@@ -311,7 +281,7 @@ class Purchase:
     def _refused(self, attempt: int, refused: Refused) -> Outcome:
         tally.count(self.record.account, SUBMITS, "refused")
         if refused.whole_account:
-            self._pause_account(refused.message)
+            pause_account(self.tools, self.record, refused.message)
             if self.in_doubt:  # it is sent again once the account is mended
                 return self._not_accepted(attempt, refused.message, after_seconds=None)
         return self._fail(refused.code, refused.message, attempt, cause=refused.cause, charged=refused.charged)
@@ -319,30 +289,12 @@ class Purchase:
     def _fail(self, code: FailureCode, message: str, attempt: int, **why: Any) -> Outcome:
         return fail(self.tools, self.record, self.token, code, message, attempt=attempt, **why)
 
-    def _pause_account(self, reason: str) -> None:
-        """The account's other jobs would be refused as well: they wait until an operator has mended the account."""
-        account = self.record.account
-        with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
-            if self.tools.ledger.accounts.pause(account, reason=reason, by="bide"):
-                log.error(
-                    "account.paused",
-                    account=str(account),
-                    reason=redacted(self.record, reason),
-                    remedy=f"bide resume {' '.join(account)}",
-                )
-
-    def _unknown(self, attempt: int, reason: str, answer: Answer | None = None) -> Suspend | Fail:
-        """The submit may have been accepted."""
-        after_seconds = answer.retry_after_seconds if answer else None
-        received = answer is not None and surely_received(answer.status)
-        doubt = Doubt(after_seconds or 0.0, received, f"attempt {attempt}: {reason}")
-        return unsettled(self.tools, self.record, self.token, reason, doubt)
-
-    def _key_taken(self, attempt: int, taken: KeyTaken) -> Suspend | Fail:
-        """The provider has had the key: the job is found by it later, or the key is of no use."""
-        settle_seconds = (taken.after_seconds or 0.0) if taken.again else None
-        doubt = Doubt(settle_seconds, received=True, evidence=f"attempt {attempt}: {taken.message}")
-        return unsettled(self.tools, self.record, self.token, taken.message, doubt)
+    def _unknown(
+        self, attempt: int, reason: str, answer: Answer | None = None, taken: KeyTaken | None = None
+    ) -> Suspend | Fail:
+        """The submit may have been accepted, as far as its `answer` says."""
+        doubt = doubt_of(attempt, reason, answer, taken)
+        return unsettled(self.tools, self.record, self.token, reason, doubt, sent=True)
 
     def _note_outcome(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
         tally.count(self.record.account, SUBMITS, outcome)

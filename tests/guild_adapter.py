@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from bide.errors import UnreadableAnswerError
@@ -16,6 +17,7 @@ from bide.providers.base import (
     FetchNow,
     Found,
     Idempotency,
+    InputForm,
     KeyTaken,
     LooksUp,
     Lookup,
@@ -63,11 +65,15 @@ class GuildAdapter(LooksUp, Provider):
         "free": _operation(None, buys=False),
         "free_by_id": _operation(Contract.CLIENT_ID, buys=False),
         "none": _operation(None),
+        "pictured": replace(_operation(Contract.REPLAY), inputs=InputForm.URL),
     }
 
     def submit_call(self, submission: Submission, account: Account) -> Call:
         headers = {**account.bearer, "Key": submission.key}
-        return Call("POST", account.url(f"/{submission.operation}"), headers=headers, json=dict(submission.params))
+        pictures = {name: upload.url for name, upload in submission.inputs.items()}
+        return Call(
+            "POST", account.url(f"/{submission.operation}"), headers=headers, json={**submission.params, **pictures}
+        )
 
     def refusal(self, answer: Answer) -> Refused | KeyTaken | None:
         if answer.status == 409:

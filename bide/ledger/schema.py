@@ -143,6 +143,7 @@ FIELDS = (
         "until when the same request may be sent again under that key; 0 where it may no more",
         "intend conclude submitted",
     ),
+    Field("submit_signed", "moment", "as of when the addresses of inputs in that request are signed", "intend"),
     Field("submit_ends", "moment", "until when the last submit may be under way", "intend conclude"),
     Field("keyed", "count", "the last submit that went out under that key, or free", "intend"),
     Field("doubted", "count", "submits under that key that may have been accepted", "conclude sweep resubmit"),

@@ -22,6 +22,13 @@ class Promise:
     live_seconds: float = 0.0
     #: For how long a request may be under way from its intent on [seconds].
     sending_seconds: float = 0.0
+    #: As of when the addresses of our own objects in the request are signed [seconds since the epoch]; 0: as of now.
+    signed_at: float = 0.0
+
+    @property
+    def signed_moment(self) -> datetime | None:
+        """That moment in UTC; None for now."""
+        return datetime.fromtimestamp(self.signed_at, UTC) if self.signed_at else None
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class SubmitScripts:
             digest=promised.digest,
             live_seconds=promised.live_seconds,
             sending_seconds=promised.sending_seconds,
+            signed_at=promised.signed_at,
             absent=bool(absent),
             evidence=in_one_line(absent),
         )

@@ -70,6 +70,7 @@ def promise_of(tools: Toolbox, adapter: Provider, operation: Operation, record: 
         key=record.text("submit_key") if keeps_key else str(uuid.uuid4()),
         live_seconds=max(known.live_seconds - sending_seconds, 0.0),
         sending_seconds=sending_seconds,
+        signed_at=record.number("submit_signed") if keeps_key else float(int(now)),
     )
 
 

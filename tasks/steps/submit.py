@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +41,7 @@ from bide.providers.base import (
     Submission,
     Submitted,
     Ticket,
+    Upload,
 )
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import cancel_there
@@ -109,8 +110,10 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     credentials = account.credentials.at(record.text("base_url") if record.in_doubt else "")
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
-    inputs = tools.fetcher.inputs(request, operation, record, account) if request.inputs else {}
     promise = promise_of(tools, account.adapter, operation, record, now=now)
+    inputs: Mapping[str, Upload] = {}
+    if request.inputs:
+        inputs = tools.fetcher.inputs(request, operation, record, account, signed_at=promise.signed_moment)
     submission = Submission(record.job_id, request.operation, request.params, inputs, promise.key)
     call = confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials)
     return Purchase(

@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from bide.errors import NotSentError, PollFailedError, SubmissionUnknownError
 from bide.ledger import AccountName, Messages, Record, Verb
 from bide.ledger.keys import prefix
 from bide.providers import installed
-from bide.providers.base import Answer, Call
+from bide.providers.base import Answer, Call, Upload
 from config.settings import load
 from tasks.steps.outcome import Outcome
 from tasks.steps.submit import submit
@@ -106,6 +107,7 @@ class Guild(Atelier):
         self.tokens = itertools.count(1)
         self.operation = ""
         self.outcomes: list[Outcome] = []
+        self.signed: list[datetime | None] = []
 
     def configure(self, **settings: str) -> None:
         """Start anew with these settings of the provider, as after a restart."""
@@ -113,6 +115,15 @@ class Guild(Atelier):
         self.settings = load({"BIDE_S3__BUCKET": "results", **given}, env_file=None)
         self.accounts = Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(self.ledger))
+
+    @property
+    def fetcher(self) -> Any:
+        return self
+
+    def inputs(self, request: GenerateRequest, *_: Any, signed_at: datetime | None) -> dict[str, Upload]:
+        """As the fetcher does where an input is an object of ours: the address has the moment of its signature."""
+        self.signed.append(signed_at)
+        return {name: Upload(name, url=f"{value}?{signed_at}") for name, value in request.inputs.items()}
 
     async def call(self, call: Call, *, buys: bool) -> Answer:
         self.calls.append((call.method, call.url))

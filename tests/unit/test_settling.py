@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from bide.cli.explain import explained
+from bide.cli.unconfirmed import described
 from bide.contract import FailureCode
 from bide.crashpoints import Point
 from bide.errors import InvalidRequestError
 from bide.ledger.keys import prefix
+from bide.ledger.snapshot import take_snapshot
+from bide.ledger.timeline import money
 from tasks.steps.outcome import Fail
 from tests.guild_adapter import LIVE_SECONDS
 from tests.unit.guild import ACCOUNT, SENDING_SECONDS, SHOWS_SECONDS, SURE_SECONDS, Guild, dying_at, guild
@@ -219,6 +225,14 @@ def test_other_bytes_are_never_sent_under_the_key(guild: Guild, change: str, mon
     assert len(guild.workshop.keys) == 1
 
 
+def test_addresses_of_our_own_inputs_are_the_same_again(guild: Guild) -> None:
+    """They are signed as of the first submit, so that the bytes are the same."""
+    guild.order("pictured", "dropped", inputs={"face": "s3://results/face.png"})
+    guild.pass_time(30)
+    assert (guild.state(), len(guild.workshop.keys)) == ("running", 2)
+    assert len(set(guild.signed)) == 1
+
+
 def test_a_changed_base_url_does_not_move_a_doubt(guild: Guild) -> None:
     """It is sent again to where the first submit went."""
     guild.order("replay", "lost")
@@ -425,3 +439,47 @@ def test_a_look_up_that_hides_every_job_ends(guild: Guild) -> None:
     guild.pass_time(1000)
     assert guild.state() == "unconfirmed"
     assert guild.workshop.purchases == 3
+
+
+# Releases of bide that know nothing of this
+
+
+def test_a_submit_without_a_key_since_then_is_held(guild: Guild) -> None:
+    """A worker of an earlier release made it, and died: what stands in the record is the key of another submit."""
+    guild.order("replay", 429)
+    guild.clock.advance(10)
+    step = guild.ledger.jobs.step("a", ACCOUNT, token="old")
+    assert step.record
+    guild.server.hincrby(f"{prefix(ACCOUNT)}job:a", "submits", 1)
+    guild.server.hset(f"{prefix(ACCOUNT)}job:a", mapping={"state": "submitting"})
+    guild.pass_time(60)
+    assert guild.state() == "unconfirmed"
+    assert len(guild.workshop.keys) == 1
+
+
+# What people see
+
+
+def test_the_story_of_a_doubt(guild: Guild) -> None:
+    """Why the job waits, what comes next, and each step with its evidence; the list says until when bide tries."""
+    guild.order("reject", "lost 500")
+    record = guild.record()
+    [listed] = [described(one) for one in guild.ledger.unconfirmed.doubtful(ACCOUNT)]
+    assert (listed["job_id"], listed["reason"][:10]) == ("a", "attempt 1:")
+    assert listed["settling"].startswith("bide settles it: it looks it up by its key")
+    assert listed["settling_until"] == datetime.fromtimestamp(record.number("deadline"), UTC).isoformat()
+    story = explained(take_snapshot(guild.ledger, record), [])
+    assert story["money"] == "may have been bought"
+    assert "its submit may have been accepted (attempt 1:" in story["why"][0]
+    assert story["next"] == "bide tries to settle its submit"
+    guild.pass_time(30)
+    told = explained(take_snapshot(guild.ledger, guild.record()), [])["timeline"]
+    assert [event["what"] for event in told] == ["opened", "submit", "doubt", "accepted", "settled"]
+    assert told[-1]["detail"] == "looked up by its key: the provider has it as w1"
+    assert guild.ledger.unconfirmed.doubtful(ACCOUNT) == []
+
+
+def test_free_operations_cost_nothing(guild: Guild) -> None:
+    """Also where nobody knows what became of them."""
+    guild.order("free", "dropped")
+    assert money(guild.record()) == "its operation costs nothing"

@@ -36,6 +36,7 @@ class Intend(Script):
     digest: str = ""
     live_seconds: float = 0.0
     sending_seconds: float = 0.0
+    signed_at: float = 0.0
     absent: bool = False
     evidence: str = ""
     submits_per_second: float = BOUND

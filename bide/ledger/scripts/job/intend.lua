@@ -4,7 +4,7 @@
 -- Arguments: `id`, `token` of the worker's lease, `lease_seconds`, and what it buys with: `base_url` and `adapter`, '' each
 --   where the caller does not say. The promise: `contract` (replay, reject or client_id; '' for none), `free` (the operation
 --   costs nothing), `key`, `digest` of the request, `live_seconds` (for how long the request may be sent again),
---   `sending_seconds` (for how long it may be under way), `absent` (the provider surely has no job under the key),
+--   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
 --   `evidence` of that ('' for none), `submits_per_second`.
 -- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
 --   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
@@ -53,7 +53,7 @@ if contract == '' and not free then
   return attempt
 end
 if absent or not (again and known_key) then
-  set(id, 'submit_key', key, 'submit_digest', digest, 'submit_until', stamp(now + live_seconds))
+  set(id, 'submit_key', key, 'submit_digest', digest, 'submit_until', stamp(now + live_seconds), 'submit_signed', stamp(signed_at))
 end
 set(id, 'keyed', attempt, 'submit_ends', stamp(now + sending_seconds))
 if contract ~= '' then set(id, 'contract', contract) else clear(id, 'contract') end

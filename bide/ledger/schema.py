@@ -147,6 +147,7 @@ FIELDS = (
     Field("submit_ends", "moment", "until when the last submit may be under way", "intend conclude"),
     Field("keyed", "count", "the last submit that went out under that key, or free", "intend"),
     Field("doubted", "count", "submits under that key that may have been accepted", "conclude sweep resubmit"),
+    Field("doubted_last", "count", "the last of these submits", "conclude sweep"),
     Field("received", "flag", "the provider has surely had a request under that key", "conclude"),
     Field("key_new", "flag", "the request was sent again, and the provider said that its key was new", "submitted"),
     Field("settling", "flag", "no worker has the job; what became of its submit is found out at its time", "*"),

@@ -8,13 +8,14 @@ import pytest
 
 from bide.cli.explain import explained
 from bide.cli.unconfirmed import described
-from bide.contract import FailureCode
+from bide.contract import FailureCode, JobState
 from bide.crashpoints import Point
 from bide.errors import InvalidRequestError
 from bide.ledger.keys import prefix
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import money
 from tasks.steps.outcome import Fail
+from tests.contract.ledger_stage import ERROR
 from tests.guild_adapter import LIVE_SECONDS
 from tests.unit.guild import ACCOUNT, SENDING_SECONDS, SHOWS_SECONDS, SURE_SECONDS, Guild, dying_at, guild
 
@@ -483,3 +484,54 @@ def test_free_operations_cost_nothing(guild: Guild) -> None:
     """Also where nobody knows what became of them."""
     guild.order("free", "dropped")
     assert money(guild.record()) == "its operation costs nothing"
+
+
+@pytest.mark.parametrize("plan", [429, 400])
+def test_a_refusal_that_is_recorded_twice_is_one(guild: Guild, plan: int) -> None:
+    """Only the answer of the script was lost: the first submit may have been accepted all the same."""
+    guild.order("replay", "lost", plan, *[502] * 100)
+    guild.pass_time(3)
+    assert guild.record().text("submits") == "2"
+    before = guild.state()
+    guild.ledger.submits.refused(guild.record(), "old", attempt=2, reason="429", after_seconds=None)
+    assert guild.state() == before
+    guild.ledger.jobs.conclude(guild.record(), "old", JobState.FAILED, error=ERROR, attempt=2)
+    assert guild.state() == before
+    assert guild.record().in_doubt
+    guild.pass_time(3000)
+    assert guild.state() == "unconfirmed"
+    assert len(set(guild.workshop.keys)) == 1
+
+
+def test_a_late_refusal_of_one_of_two_doubts_settles_nothing(guild: Guild) -> None:
+    """The other may have been accepted."""
+    guild.order("replay", "lost", "dropped", *[502] * 100)
+    guild.pass_time(3)
+    assert guild.record().number("doubted") == 2
+    guild.ledger.submits.refused(guild.record(), "old", attempt=2, reason="429", after_seconds=None)
+    assert (guild.state(), guild.record().number("doubted")) == ("submitting", 2)
+    guild.pass_time(3000)
+    assert guild.state() == "unconfirmed"
+    guild.ledger.submits.refused(
+        guild.record(), "old", attempt=int(guild.record().number("submits")), reason="429", after_seconds=None
+    )
+    assert guild.state() == "unconfirmed"
+
+
+def test_a_final_refusal_of_a_replay_that_is_recorded_twice_is_one(guild: Guild) -> None:
+    """A final refusal of a replay says nothing of the first submit, however often it is recorded."""
+    guild.order("replay", "lost", 400, on_unknown="resubmit")
+    guild.pass_time(3)
+    for _ in range(2):
+        guild.ledger.jobs.conclude(guild.record(), "old", JobState.FAILED, error=ERROR, attempt=2)
+    assert guild.state() != "failed"
+    guild.pass_time(600)
+    assert guild.state() == "unconfirmed"
+
+
+def test_a_key_that_is_too_old_leaves_the_second_purchase_that_a_request_allows(guild: Guild) -> None:
+    """Once, under a new key."""
+    guild.order("replay", *[502] * 1000, deadline_seconds=6 * 3600, on_unknown="resubmit")
+    guild.pass_time(LIVE_SECONDS + 600)
+    assert len(set(guild.workshop.keys)) == 2
+    assert guild.record().number("again") == 1

@@ -30,6 +30,7 @@ end
 local function doubt_last_submit(id)
   if not has_promise(id) then return end
   if redis.call('HINCRBY', job_key(id), 'doubted', 1) == 1 then extend_deadline(id) end
+  set(id, 'doubted_last', get(id, 'submits'))
 end
 
 -- The moment at which nothing more is tried. What is free is no matter of its key.

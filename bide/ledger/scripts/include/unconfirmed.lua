@@ -12,7 +12,7 @@ end
 
 -- Submits under the job's key may have been accepted (`include/settling`).
 local function in_doubt(id) return number(get(id, 'doubted')) > 0 end
-local function no_doubt(id) clear(id, 'doubted', 'settling', 'settle_tries', 'received') end
+local function no_doubt(id) clear(id, 'doubted', 'doubted_last', 'settling', 'settle_tries', 'received') end
 
 -- The job is submitted once more where its request allows it, and never twice more: under a key of its own.
 local function submit_again(id)
@@ -26,8 +26,10 @@ end
 -- Whether it is still open what became of an attempt that has lost its lease: no newer submit, and no operator's word.
 local function attempt_unconfirmed(id, attempt)
   if attempt == '' or get(id, 'submits') ~= attempt then return false end
+  -- Another submit under the key may have been accepted: that this one was not settles nothing.
+  if in_doubt(id) and not (get(id, 'doubted') == '1' and get(id, 'doubted_last') == attempt) then return false end
   local state = get(id, 'state')
-  if state == 'submitting' then return get(id, 'settling') and number(get(id, 'doubted')) == 1 end
+  if state == 'submitting' then return in_doubt(id) and get(id, 'settling') end
   return state == 'unconfirmed' or (state == 'queued' and get(id, 'doubt') == attempt)
 end
 

@@ -46,7 +46,7 @@ end
 if late then clear_unconfirmed(id) end
 local unbought = ending == 'failed' and (late or state == 'submitting' or state == 'queued')
 if unbought and poll_known_purchase(id) then return BOUGHT end
-if unbought and in_doubt(id) and submit_again(id) then return AGAIN end
+if unbought and attempt == '' and in_doubt(id) and submit_again(id) then return AGAIN end -- nothing was sent, and nothing will be
 if unbought and maybe_bought_before(id) then
   conclude(id, 'unconfirmed', 'error', unconfirmed_error)
   hinted(id, STORE_QUEUE, lease_seconds) -- its caller is to hear this, not that

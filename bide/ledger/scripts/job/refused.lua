@@ -14,7 +14,7 @@ count_failure(id, block_seconds, longest_block_seconds, reason)
 if ours and state == 'submitting' and in_doubt(id) then
   local hints = {}
   add_evidence(id, 'doubt', evidence)
-  if not poll_known_purchase(id) and not settle(id, block_seconds) and not submit_again(id) then
+  if not poll_known_purchase(id) and not settle(id, block_seconds) then
     conclude(id, unsettled_state(id), 'error', unconfirmed_error)
     hinted(id, STORE_QUEUE, hint_seconds)
     hints = { hint(id) }

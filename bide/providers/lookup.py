@@ -42,6 +42,13 @@ class Absent:
     proves: bool = True
 
 
+def _check(found: Found) -> None:
+    """Raise `UnreadableAnswerError` for a job that could not be polled."""
+    if not found.provider_job_id:
+        raise UnreadableAnswerError("a job without an id")
+    handle_text(found.handle)
+
+
 LookupOutcome = Found | Absent | FetchNow
 
 
@@ -70,7 +77,7 @@ class LooksUp(ABC):
                 poll_trouble(answer, after_seconds=answer.retry_after_seconds)
                 outcome = self.read_lookup(answer, lookup, account)
                 if isinstance(outcome, Found):
-                    handle_text(outcome.handle)
+                    _check(outcome)
             except UnreadableAnswerError as error:
                 raise PollFailedError(f"the answer to the look-up can't be read: {error}") from error
         return outcome

@@ -149,7 +149,9 @@ def _absent(tools: Toolbox, record: Record, token: str, absent: Absent, shown_fo
     if shown_for < 0:
         reason = "looked up by its key: not there, and it may still show"
         return unsettled(tools, record, token, reason, Doubt(-shown_for))
-    if not (absent.proves or record.text("free")):
+    if not absent.proves and record.text("free"):
+        return "looked up by its key: not there; submitted again, since it costs nothing"
+    if not absent.proves:
         reason = "looked up by its key: not there, which proves nothing, since the provider forgets its jobs"
         return held(tools, record, token, reason)
     if record.number("absent") >= MOST_ABSENT:

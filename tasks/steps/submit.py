@@ -49,15 +49,7 @@ from tasks.steps.fail import fail, lease_lost, redacted
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Fail, Outcome, Suspend
 from tasks.steps.put_off import pause_account, put_off, wait_for_store
-from tasks.steps.settle import (
-    UNREPEATABLE_REASON,
-    doubt_of,
-    look_again,
-    promise_of,
-    settle,
-    settled_by,
-    unsettled,
-)
+from tasks.steps.settle import UNREPEATABLE_REASON, doubt_of, look_again, promise_of, settle, settled_by, unsettled
 from workers.io.callback_check import check_callback
 from workers.io.destination import confined
 from workers.io.digest import digest_of, repeatable
@@ -238,7 +230,7 @@ class Purchase:
             **facts,
         )
         messages = self._patiently(submitted)
-        if self.absent:
+        if self.absent and not self.promise.free:
             look_again(self.tools, self.adapter, self.credentials, self.record, accepted.provider_job_id)
         if isinstance(self.adapter, Cancels):
             self._cancel_there(bought_with.ticket(self.record.text("op"), accepted.provider_job_id))

@@ -78,7 +78,9 @@ def feed(redis_url: str, store_url: str, count: int) -> None:
     """The feeder's process: works on the run until so many rows are fed."""
     server = connect(redis_url)
     runs, ledger = Runs(server), Ledger(server)
-    feeder = Feeder(runs, ledger, storage(store_url), deadline_seconds=lambda *_: 600.0, send=lambda _: None)
+    feeder = Feeder(
+        runs, ledger, storage(store_url), deadline_seconds=lambda *_: 600.0, send=lambda _: None, stop=lambda *_: None
+    )
     while (run := runs.read(RUN)) and run.number("row") <= count:
         seconds = feeder.feed(RUN)
         time.sleep(0.01 if seconds is None else seconds)

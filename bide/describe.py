@@ -10,6 +10,9 @@ from bide.contract import GenerateRequest
 #: The form of the names of providers and operations, `contract.Name`.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
+#: Fields of params that may hold those of a model or mode, its prompt among them.
+NESTED = ("params", "input")
+
 #: The most of a prompt that is shown [characters].
 PROMPT_CHARACTERS = 60
 
@@ -38,8 +41,7 @@ def prompt_of(params: object) -> str:
     """The whole prompt of some params in one line, wherever its provider has it; '' where there is none."""
     if not isinstance(params, Mapping):
         return ""
-    nested = params.get("params")
-    places = [params, nested if isinstance(nested, dict) else {}]
+    places = [params, *(params[name] for name in NESTED if isinstance(params.get(name), dict))]
     found = (text for place in places for name in ("prompt", "Prompt") if isinstance(text := place.get(name), str))
     return " ".join(next(found, "").split())
 

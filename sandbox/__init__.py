@@ -1,1 +1,1 @@
-"""The four provider APIs, simulated over real HTTP, with faults to order; it knows nothing of bide."""
+"""The provider APIs, simulated over real HTTP, with faults to order; it knows nothing of bide."""

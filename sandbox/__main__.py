@@ -19,8 +19,13 @@ from sandbox.world import Options
 @click.option("--result-bytes", type=int, help="Pad results to about so many bytes; one picture serves all of a kind.")
 @click.option("--journal", type=click.Path(dir_okay=False, path_type=Path), help="File that keeps the purchases.")
 @click.option("--port-file", type=click.Path(dir_okay=False, path_type=Path), help="File to write the port to.")
+@click.option(
+    "--certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Key and certificate (PEM), for a second port that speaks TLS.",
+)
 @click.option("--key", default="", show_default=False, help="The only key to take; without it any but bad-key.")
-def main(
+def main(  # noqa: PLR0913 - one for each option
     *,
     host: str,
     port: int,
@@ -29,19 +34,21 @@ def main(
     result_bytes: int | None,
     journal: Path | None,
     port_file: Path | None,
+    certificate: Path | None,
     key: str,
 ) -> None:
-    """Simulate CyberPhotoBooth, dreambooth, Nextry and PhotoGPT on one address."""
+    """Simulate the APIs of all providers on one address."""
 
-    def ready(bound: int) -> None:
+    def ready(bound: int, with_tls: int) -> None:
         if port_file is not None:
             _write_whole(port_file, f"{bound}\n")
         urls = base_urls(f"http://{host}:{bound}")
-        click.echo("sandbox ready: " + " ".join(f"{name}={url}" for name, url in urls.items()))
+        tls = {"tls": f"https://{host}:{with_tls}"} if with_tls else {}
+        click.echo("sandbox ready: " + " ".join(f"{name}={url}" for name, url in (urls | tls).items()))
 
     options = Options(latency_seconds=latency, seed=seed, result_bytes=result_bytes, journal=journal, key=key)
     try:
-        asyncio.run(serve(options, Address(host, port), ready))
+        asyncio.run(serve(options, Address(host, port, certificate), ready))
     except OSError as error:
         raise click.ClickException(str(error)) from error
 

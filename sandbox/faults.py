@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-SUBMIT, POLL, MEDIA, CATALOG = "submit", "poll", "media", "catalog"
-OPERATIONS = (SUBMIT, POLL, MEDIA, CATALOG)
+SUBMIT, POLL, RESULT, CANCEL, MEDIA, CATALOG = "submit", "poll", "result", "cancel", "media", "catalog"
+OPERATIONS = (SUBMIT, POLL, RESULT, CANCEL, MEDIA, CATALOG)
 
-PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
+PROVIDERS = ("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate")
 
 Value = str | float
 
@@ -69,7 +69,7 @@ FAULTS: dict[str, Fault] = {
     "drop_before": _everywhere(),
     "html_under_200": _everywhere(),
     "slow": _everywhere("seconds", 5.0),
-    "half_json": Fault(Stage.ANSWER, (SUBMIT, POLL, CATALOG), "*"),
+    "half_json": Fault(Stage.ANSWER, (SUBMIT, POLL, RESULT, CANCEL, CATALOG), "*"),
     "slow_body": _everywhere("bytes_per_second", 1000.0, stage=Stage.ANSWER),
     "accept_then_drop": _accepted(),
     "accept_then_504": _accepted(),
@@ -79,6 +79,13 @@ FAULTS: dict[str, Fault] = {
     "not_found": _polled(MEDIA),
     "fail": _fate("message", "the model ran out of memory"),
     "never_finishes": _fate(),
+    "moderated": _fate("message", "flagged by a content checker"),
+    "aborted": _fate(),
+    "failure_in_result": _fate("message", "the model ran out of memory"),
+    "result_expired": _fate(),
+    "back_to_queue": _fate("polls", 1.0),
+    "cancel_ignored": _fate(),
+    "cancel_too_late": _fate(),
     "not_found_first": _fate("polls", 2.0),
     "empty_result": _fate(),
     "empty_once": _fate(),

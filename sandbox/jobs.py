@@ -33,12 +33,21 @@ class Phase(StrEnum):
     DONE = "done"
     EMPTY = "empty"
     FAILED = "failed"
+    CANCELED = "canceled"
     MISSING = "missing"
     ODD = "odd"
 
 
-#: What a job comes to if another end than success was ordered.
-_ENDS = {"expired": Phase.MISSING, "fail": Phase.FAILED, "empty_result": Phase.EMPTY}
+#: What a job comes to if another end than success was ordered, or it was canceled.
+_ENDS = {
+    "canceled": Phase.CANCELED,
+    "expired": Phase.MISSING,
+    "fail": Phase.FAILED,
+    "moderated": Phase.FAILED,
+    "aborted": Phase.FAILED,
+    "failure_in_result": Phase.FAILED,
+    "empty_result": Phase.EMPTY,
+}
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,7 @@ class Job:
     orders: list[Rule] = field(default_factory=list)
     polls: int = 0
     empty_looks: int = 0
+    looks_at_work: int = 0
 
     def observe(self, now: float) -> Phase:
         """What a poll shows; counts the polls."""
@@ -106,15 +116,22 @@ class Job:
         if self.polls <= float(self.fates.get("not_found_first", 0)):
             return Phase.MISSING
         phase = self.glance(now)
-        if phase is Phase.DONE and self.empty_looks < self._empties_first:
-            self.empty_looks += 1
-            return Phase.EMPTY
-        return phase
+        if phase is Phase.RUNNING and "back_to_queue" in self.fates:
+            self.looks_at_work += 1
+            return Phase.QUEUED if 1 < self.looks_at_work <= 1 + float(self.fates["back_to_queue"]) else phase
+        return Phase.EMPTY if phase is Phase.DONE and self.is_empty_yet() else phase
 
-    @property
-    def _empties_first(self) -> float:
-        """How many looks at the finished job show no result."""
-        return float(self.fates.get("empty_first", "empty_once" in self.fates))
+    def is_empty_yet(self) -> bool:
+        """Whether this look at the finished job shows no result; counts the looks."""
+        if self.empty_looks >= float(self.fates.get("empty_first", "empty_once" in self.fates)):
+            return False
+        self.empty_looks += 1
+        return True
+
+    def cancel(self, now: float) -> None:
+        """Stop it, unless it heeds no cancel or has ended."""
+        if self.running(now) and not {"cancel_ignored", "cancel_too_late"} & self.fates.keys():
+            self.fates["canceled"] = now
 
     def glance(self, now: float) -> Phase:
         """How it stands, without counting as a poll."""
@@ -124,7 +141,7 @@ class Job:
         return next((phase for fate, phase in _ENDS.items() if fate in self.fates), Phase.DONE)
 
     def running(self, now: float) -> bool:
-        return "never_finishes" in self.fates or now < self.done_at
+        return "canceled" not in self.fates and ("never_finishes" in self.fates or now < self.done_at)
 
     @property
     def done_at(self) -> float:
@@ -136,7 +153,7 @@ class Job:
 
     @property
     def failure(self) -> str:
-        return str(self.fates.get("fail", ""))
+        return str(self.fates.get("fail") or self.fates.get("failure_in_result") or self.fates.get("moderated") or "")
 
     @property
     def created(self) -> str:

@@ -1,4 +1,4 @@
-"""What the four simulated providers have in common: the way of a submit, a poll, a list, a file."""
+"""What the simulated providers have in common: the way of a submit, a poll, a result, a cancel, a list, a file."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from sandbox.world import World
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SubmitAnswer = Callable[[Job], web.Response | Awaitable[web.Response]]
 PollAnswer = Callable[[Job | None, Phase], web.Response | Awaitable[web.Response]]
+JobAnswer = Callable[[Job | None], web.Response | Awaitable[web.Response]]
 
 #: Where a film of any size is served.
 LONG_FILM_PATH = "/_sandbox/video"
@@ -46,8 +47,8 @@ class Provider(ABC):
         """How it says no."""
 
     def authorize(self, request: web.Request) -> None:
-        """Check who asks; raises `RefusedError`. For the three that take a bearer token."""
-        if not self.world.takes_key(bearer(request)):
+        """Check who asks; raises `RefusedError`. For those that take a bearer token."""
+        if not self.world.takes_key(token(request, "bearer")):
             raise RefusedError(self.refusal(401, "invalid credentials"))
 
     def route(self, method: str, path: str, operation: str, handler: Handler, *, public: bool = False) -> web.RouteDef:
@@ -86,6 +87,15 @@ class Provider(ABC):
         if rule is not None:
             phase = {"not_found": Phase.MISSING, "unknown_status": Phase.ODD}.get(rule.fault, phase)
         response = await _now(answer(job, phase))
+        return await trouble.afterwards(rule, request, response) if rule else response
+
+    async def ask(self, request: web.Request, job: Job | None, operation: str, answer: JobAnswer) -> web.StreamResponse:
+        """Answer another request about a job: for its result, or to cancel it."""
+        rule = self._spoiler(operation, job.text if job else "", job.orders if job else [])
+        early = await trouble.instead(rule, request, self.refusal) if rule else None
+        if early is not None:
+            return early
+        response = await _now(answer(job))
         return await trouble.afterwards(rule, request, response) if rule else response
 
     async def catalog(self, request: web.Request, response: web.Response) -> web.StreamResponse:
@@ -133,15 +143,15 @@ async def _now(answer: web.Response | Awaitable[web.Response]) -> web.Response:
     return answer if isinstance(answer, web.Response) else await answer
 
 
-def bearer(request: web.Request) -> str:
-    """The token of the Authorization header, or an empty text."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+def token(request: web.Request, wanted: str) -> str:
+    """What the Authorization header holds in the wanted scheme, or an empty text."""
+    scheme, _, held = request.headers.get("Authorization", "").partition(" ")
+    return held.strip() if scheme.lower() == wanted else ""
 
 
 def origin(request: web.Request) -> str:
     """The address the client reached us at, without a path."""
-    return f"http://{request.host}"
+    return f"{request.scheme}://{request.host}"
 
 
 def long_film_url(request: web.Request, text: str) -> str | None:

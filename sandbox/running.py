@@ -35,12 +35,20 @@ class Sandbox:
         journal: Path | None = None,
         key: str = "",
         port: int = 0,
+        certificate: Path | None = None,
     ) -> None:
         self.port = port
+        #: Of the second port, which speaks TLS where there is a `certificate` (PEM, with its key): `https://...`.
+        self.tls_url = ""
         self._process: subprocess.Popen[str] | None = None
         self._arguments = ["--latency", str(latency_seconds), "--seed", str(seed)]
         path = None if journal is None else journal.resolve()
-        for name, value in (("--result-bytes", result_bytes), ("--journal", path), ("--key", key)):
+        for name, value in (
+            ("--result-bytes", result_bytes),
+            ("--journal", path),
+            ("--key", key),
+            ("--certificate", certificate),
+        ):
             if value:
                 self._arguments += [name, str(value)]
 
@@ -63,6 +71,7 @@ class Sandbox:
             self.stop()
             raise RuntimeError(f"the sandbox did not start: exit code {process.returncode}")
         self.port = int(line.split("127.0.0.1:", 1)[1].split("/", 1)[0])
+        self.tls_url = line.partition(" tls=")[2].strip()
         return self
 
     @property

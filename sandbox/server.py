@@ -1,35 +1,51 @@
-"""One HTTP server for all four providers."""
+"""One HTTP server for all providers."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
 from sandbox.control import Control
-from sandbox.faults import PROVIDERS
 from sandbox.provider import Provider
-from sandbox.providers import cyberphotobooth, dreambooth, nextry, photogpt_part
+from sandbox.providers import cyberphotobooth, dreambooth, fal, nextry, photogpt_part, replicate
 from sandbox.providers.cyberphotobooth import CyberPhotoBooth
 from sandbox.providers.dreambooth import Dreambooth
+from sandbox.providers.fal import Fal
 from sandbox.providers.nextry import Nextry
 from sandbox.providers.photogpt import PhotoGPT
 from sandbox.providers.photogpt_films import PhotoGPTFilms
+from sandbox.providers.replicate import Replicate
 from sandbox.world import Options, World
 
 #: Largest request that is read [bytes].
 _LARGEST_REQUEST_BYTES = 64 * 1024 * 1024
 
-_PARTS: tuple[type[Provider], ...] = (CyberPhotoBooth, Dreambooth, Nextry, PhotoGPT, PhotoGPTFilms)
-
-_ROOTS = (cyberphotobooth.ROOT, dreambooth.ROOT, nextry.ROOT, photogpt_part.ROOT)
+_PARTS: tuple[type[Provider], ...] = (
+    CyberPhotoBooth,
+    Dreambooth,
+    Fal,
+    Nextry,
+    PhotoGPT,
+    PhotoGPTFilms,
+    Replicate,
+)
 
 #: Base path of each provider, below the server's address.
-BASE_PATHS = dict(zip(PROVIDERS, _ROOTS, strict=True))
+BASE_PATHS = {
+    "cyberphotobooth": cyberphotobooth.ROOT,
+    "dreambooth": dreambooth.ROOT,
+    "fal": fal.ROOT,
+    "nextry": nextry.ROOT,
+    "photogpt": photogpt_part.ROOT,
+    "replicate": replicate.ROOT,
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,8 @@ class Address:
 
     host: str = "127.0.0.1"
     port: int = 0
+    #: Key and certificate in one file, for a second port that speaks TLS; None: there is none.
+    certificate: Path | None = None
 
 
 def make_app(options: Options | None = None) -> web.Application:
@@ -61,8 +79,11 @@ def base_urls(origin: str) -> dict[str, str]:
     return {name: origin + path for name, path in BASE_PATHS.items()}
 
 
-async def serve(options: Options, address: Address, ready: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `ready` gets the port. Requests that hang then are cut off."""
+async def serve(options: Options, address: Address, ready: Callable[[int, int], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` gets the ports without and with TLS (0: none).
+
+    Requests that hang then are cut off.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,7 +93,18 @@ async def serve(options: Options, address: Address, ready: Callable[[int], None]
     listener = socket.create_server((address.host, address.port), backlog=4096)
     try:
         await web.SockSite(runner, listener, backlog=4096).start()
-        ready(listener.getsockname()[1])
+        ready(listener.getsockname()[1], await _serve_tls(runner, address))
         await stop.wait()
     finally:
         await runner.cleanup()
+
+
+async def _serve_tls(runner: web.AppRunner, address: Address) -> int:
+    """Serve on a second port, which speaks TLS; the port, 0 where there is no certificate."""
+    if address.certificate is None:
+        return 0
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(address.certificate)
+    listener = socket.create_server((address.host, 0))
+    await web.SockSite(runner, listener, ssl_context=context).start()
+    return int(listener.getsockname()[1])

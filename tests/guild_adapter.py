@@ -26,7 +26,6 @@ from bide.providers.base import (
     Params,
     PollOutcome,
     Provider,
-    Refused,
     Submission,
     SubmitOutcome,
     Submitted,
@@ -75,10 +74,10 @@ class GuildAdapter(LooksUp, Provider):
             "POST", account.url(f"/{submission.operation}"), headers=headers, json={**submission.params, **pictures}
         )
 
-    def refusal(self, answer: Answer) -> Refused | KeyTaken | None:
+    def key_taken(self, answer: Answer) -> KeyTaken | None:
         if answer.status == 409:
             return KeyTaken("in use", after_seconds=answer.retry_after_seconds)
-        return KeyTaken("spoilt", again=False) if answer.status == 410 else super().refusal(answer)
+        return KeyTaken("spoilt", again=False) if answer.status == 410 else None
 
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         if not (found := reading.as_id(answer.object().get("id"))):

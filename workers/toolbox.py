@@ -76,6 +76,7 @@ class Toolbox:
             self.storage,
             deadline_seconds=self.accounts.row_deadline_seconds,
             send=self.dispatcher.send,
+            stop=self.canceler.stop,
         )
 
     @cached_property

@@ -58,7 +58,7 @@ def _shown(client: Client, ledger: Ledger, job_id: str, timeout_seconds: float |
 
 
 def progress_of(ledger: Ledger, job_id: str) -> str:
-    """One line: how long the job has taken, its state, when it is polled next, and the provider's last answer."""
+    """One line: how long the job has taken, its state, its progress, its next poll, and the provider's last answer."""
     from bide.ledger.snapshot import take_snapshot  # noqa: PLC0415 - Redis takes a while, and --help does not need it
 
     record = ledger.jobs.find(job_id)
@@ -75,6 +75,7 @@ def _progress(snapshot: JobSnapshot) -> str:
     if record.text("state") == "queued":
         parts.append(timeline.why(snapshot)[0])
     elif snapshot.clock == "due":
+        parts += [str(record.progress)] if record.progress else []
         parts.append(f"polled again in {max(snapshot.score - snapshot.now, 0.0):.0f} s")
         parts += [f"the provider says: {record.text('note')}"] if record.text("note") else []
     return "  ".join(shorten(part, ANSWER_CHARACTERS, placeholder=" …") for part in parts)

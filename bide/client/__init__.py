@@ -1,19 +1,26 @@
-"""The client for other services: it submits generation jobs, waits for results, reads statuses, cancels jobs."""
+"""The client for other services: it submits generation jobs, waits for results, follows, reads and cancels jobs."""
 
 from bide.client.aio import AsyncClient
+from bide.client.follow import JobEnded, JobEvent, ProgressChanged, StateChanged
 from bide.client.outputs import PresignedOutput, PresignedResult, Uploads, object_store
 from bide.client.requests import UPLOAD_ABOVE_BYTES, Options, Request
 from bide.client.status import Status
 from bide.client.sync import Client
+from bide.providers.progress import Progress
 
 __all__ = [
     "UPLOAD_ABOVE_BYTES",
     "AsyncClient",
     "Client",
+    "JobEnded",
+    "JobEvent",
     "Options",
     "PresignedOutput",
     "PresignedResult",
+    "Progress",
+    "ProgressChanged",
     "Request",
+    "StateChanged",
     "Status",
     "Uploads",
     "object_store",

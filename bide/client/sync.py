@@ -1,14 +1,16 @@
-"""The client of a service: submit, wait, status, result, cancel."""
+"""The client of a service: submit, wait, follow, status, result, cancel."""
 
 from __future__ import annotations
 
 import math
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, Unpack, overload
 
+from bide.client.follow import Followed, JobEvent
+from bide.client.follower import Follower
 from bide.client.outputs import PresignedResult, Uploads, presigned
 from bide.client.post import Post, signature_of
 from bide.client.presence import UNKNOWN_SECONDS, Presence, unknown
@@ -45,6 +47,7 @@ class Client:
         results = result_url or results_at(broker_url, ledger_url or broker_url)
         self._post = Post(broker_url, results, sentinel_master=sentinel_master)
         self._ledger = Ledger(connect(ledger_url or broker_url, sentinel_master=sentinel_master))
+        self._follower = Follower(self._ledger, self._post, self._find)
         self._uploads = uploads
 
     def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
@@ -121,8 +124,32 @@ class Client:
         record = self._find(job_id)
         return status_of(record, job_id) if record else None
 
+    def follow(
+        self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
+    ) -> Iterator[JobEvent]:
+        """Follow a job: its state and each change of it, each news of its progress, and at last its end.
+
+        A job that has ended gives its end alone. A restart of Redis ends nothing. The loop may be left at any time.
+        An idle job is looked at every two seconds. A bad end is an event, too: `JobEnded` with a `failure`.
+
+        Raises `TimeoutError` after `timeout_seconds`, and `UnknownJobError` as `wait` does.
+        """
+        until = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds
+        followed = Followed(job_id, unknown_seconds=unknown_seconds)
+        while True:
+            yield from self._follower.events(followed)
+            if followed.over:
+                return
+            left = until - time.monotonic()
+            if left <= 0:
+                raise self._timed_out(job_id, timeout_seconds)
+            time.sleep(min(followed.pause_seconds, left))
+
     def cancel(self, job_id: str) -> None:
-        """Have a job canceled; what a provider has accepted stands and is charged."""
+        """Have a job canceled, also at a provider that can stop jobs; what that has accepted is charged.
+
+        A result that it makes all the same is stored, and ends the job well.
+        """
         self._post.cancel(job_id)
 
     def close(self) -> None:

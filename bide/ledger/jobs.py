@@ -12,7 +12,7 @@ from bide.ledger.records import AccountName, Concluded, Messages, Record, Step, 
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
 from bide.ledger.settling import Doubt
-from bide.ledger.submits import bought_before, in_one_line
+from bide.ledger.submits import bought_before, canceled_meanwhile, in_one_line
 
 #: Job deadlines when neither the caller nor the settings give one [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
@@ -105,7 +105,8 @@ class JobScripts:
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
         `attempt`: the submit that was refused, where one was. That counts also where its lease was lost meanwhile. It
-        leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted. `note`: what
+        leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted, and ends it as
+        canceled (`CANCELED`) where it was canceled during this one. `note`: what
         people need to know of this end. `outputs`: the addresses of a result that was refused, so that it can be found.
 
         `doubt`: what a submit that may have been accepted (`JobState.UNCONFIRMED`) needs to be settled by its promise.
@@ -120,6 +121,7 @@ class JobScripts:
             value=value,
             attempt=str(attempt or ""),
             unconfirmed_error=bought_before(error) if state is JobState.FAILED else "",
+            canceled_error="" if state is JobState.SUCCEEDED else canceled_meanwhile(error),
             note=note,
             outputs=outputs,
             settle_seconds=known.settle_seconds,
@@ -157,10 +159,12 @@ class JobScripts:
     def cancel(self, account: AccountName, job_id: str, *, at_provider: bool = False) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller.
 
-        `at_provider`: a running job goes on until its provider, which can stop it, has reported its end.
+        `at_provider`: a job that its provider has, or may have, goes on until that has stopped it, or reported its end.
         """
         error = error_of(account, FailureCode.CANCELED, CANCELED, job_id=job_id)
-        script = scripts.job.Cancel(id=job_id, error=error, at_provider=at_provider)
+        script = scripts.job.Cancel(
+            id=job_id, error=error, at_provider=at_provider, unconfirmed_error=bought_before(error)
+        )
         state, *rest = self._executor.run(account, script)
         return state, Messages((hint_of(account, rest),)) if rest else Messages()
 

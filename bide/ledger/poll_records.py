@@ -13,6 +13,9 @@ from bide.providers.base import Canceled, Ticket
 #: How much is kept of the provider's answer to each of the last polls [characters].
 WORD_CHARACTERS = 32
 
+#: How often a provider is asked to stop a job, where no answer says what it made of that.
+MOST_CANCELS = 20
+
 #: Of a job that an earlier release of bide has bought.
 NOT_RECORDED = BoughtWith()
 
@@ -51,9 +54,23 @@ class Claimed:
         return self.cancel.partition(" ")[0]
 
     @property
+    def cancels(self) -> int:
+        """How often the provider was asked to stop it, as far as no answer says what it made of that."""
+        word, _, count = self.cancel.partition(" ")[2].partition(" ")
+        return int(count or 1) if word == Canceled.UNKNOWN else 0
+
+    @property
     def cancel_is_open(self) -> bool:
         """Whether the cancel is to be sent, or sent again."""
-        return self.cancel.partition(" ")[2] in ("", Canceled.UNKNOWN) if self.cancel else False
+        return self.cancel == self.to_stop != "" or 0 < self.cancels < MOST_CANCELS
+
+    def with_cancel(self, why: str, canceled: Canceled) -> str:
+        """The field `cancel` of its record, once the provider was asked to stop it: the reason and its answer.
+
+        An answer that says nothing has the number of times behind it, but for the first.
+        """
+        asked = f" {self.cancels + 1}" if canceled is Canceled.UNKNOWN and self.cancels else ""
+        return f"{why} {canceled}{asked}"
 
     @property
     def ticket(self) -> Ticket:

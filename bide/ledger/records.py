@@ -83,7 +83,8 @@ class Concluded(Enum):
     AGAIN = 2  # it may have been accepted, and is in line to be submitted again, as its request allows
     UNCONFIRMED = 3  # it was to fail, and is unconfirmed: an earlier submit of it may have been accepted
     BOUGHT = 4  # an earlier submit of it is known to have been accepted: it is polled
-    SETTLING = 5  # it may have been accepted, and a promise of its provider settles that
+    CANCELED = 5  # it was to fail, and was canceled while it was submitted: it is canceled, and was not bought
+    SETTLING = 6  # it may have been accepted, and a promise of its provider settles that
 
     def __bool__(self) -> bool:
         return self is Concluded.ENDED

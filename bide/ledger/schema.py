@@ -178,7 +178,12 @@ FIELDS = (
     ),
     Field("fetching", "count", "polls whose result was there and could not be fetched", "polled"),
     Field("progress", "json", "how far the provider says that the job is; written where it changes", "polled"),
-    Field("cancel", "text", "why its provider is to stop it, and what the provider made of that", "cancel polled"),
+    Field(
+        "cancel",
+        "text",
+        "why its provider is to stop it, and what the provider made of that",
+        "cancel polled submitted attach " + _GOING_ON,
+    ),
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
     Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),
     # The result
@@ -227,7 +232,10 @@ TRANSITIONS = (
     Transition("queued", "storing", "submitted", "an earlier submit turns out to have made the result"),
     Transition("queued", "failed", "conclude sweep", "the request can't be served, or its deadline passed"),
     Transition(
-        "queued", "unconfirmed", "conclude sweep submitted", "it failed, and an earlier submit may have been accepted"
+        "queued",
+        "unconfirmed",
+        "conclude sweep cancel submitted",
+        "it is over, and an earlier submit may have been accepted",
     ),
     Transition("queued", "canceled", "cancel", "a cancel"),
     Transition("queued", "", "bulk/recall", "a row is taken back by its paused or canceled run"),
@@ -256,7 +264,7 @@ TRANSITIONS = (
         "conclude sweep refused submitted",
         "the submit may have been accepted, and no promise of its provider settles it",
     ),
-    Transition("submitting", "canceled", "cancel", "a cancel"),
+    Transition("submitting", "canceled", "cancel refused conclude", "a cancel; a canceled submit is refused"),
     Transition("running", "storing", "polled", "the provider reports the result"),
     Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),
     Transition("running", "unconfirmed", "polled", "the provider does not know the id that an operator attached"),
@@ -272,7 +280,9 @@ TRANSITIONS = (
     Transition(
         "unconfirmed", "failed", "give_up conclude refused", "it turns out to be refused, or an operator gives it up"
     ),
-    Transition("unconfirmed", "canceled", "cancel", "a cancel"),
+    Transition(
+        "unconfirmed", "canceled", "cancel refused conclude", "a cancel; a canceled submit turns out to be refused"
+    ),
     Transition("following", "canceled", "cancel", "this caller cancels; the job goes on for the others"),
     Transition("succeeded", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
     Transition("failed", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),

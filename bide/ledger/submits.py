@@ -124,11 +124,16 @@ class SubmitScripts:
         """Record a refusal that is worth another try: the job is back in line while the account's breaker is open.
 
         A late answer of an attempt that was given up as unconfirmed counts too. A job whose caller knows that has
-        failed then, since the caller may have ordered anew: the hint that this returns brings it the failure.
-        `evidence`: what it means for a doubt about an earlier submit under the same key.
+        failed then, since the caller may have ordered anew: the hint that this returns brings it the failure. A job
+        that was canceled meanwhile ends as canceled. `evidence`: what the refusal means for a doubt about an earlier
+        submit under the same key.
         """
         unsettled = f"an earlier submit of it may have been accepted; this one was not: {reason}"
         message = f"the provider did not accept it, as its late answer says: {reason}"
+        refusal = f"the provider did not accept it: {reason}"
+        canceled_error = canceled_meanwhile(
+            error_of(record.account, FailureCode.REJECTED, refusal, job_id=record.job_id)
+        )
         script = scripts.job.Refused(
             id=record.job_id,
             token=token,
@@ -137,7 +142,9 @@ class SubmitScripts:
             longest_block_seconds=max(self._executor.timing.longest_block_seconds, min(after_seconds or 0, 300)),
             attempt=str(attempt),
             error=error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
-            unconfirmed_error=error_of(record.account, FailureCode.SUBMISSION_UNKNOWN, unsettled, job_id=record.job_id),
+            canceled_error=canceled_error,
+            unconfirmed_error=bought_before(canceled_error),
+            unsettled_error=error_of(record.account, FailureCode.SUBMISSION_UNKNOWN, unsettled, job_id=record.job_id),
             evidence=in_one_line(evidence),
         )
         reply = self._executor.run(record.account, script)
@@ -147,6 +154,15 @@ class SubmitScripts:
 def in_one_line(text: str) -> str:
     """What goes into the record's `evidence`: a line of it, short."""
     return printable(text)[:LONGEST_EVIDENCE]
+
+
+def canceled_meanwhile(error: str) -> str:
+    """The failure of a submit, reworded for a job that was canceled while the submit was under way."""
+    if not error:
+        return error
+    failure = Failure.model_validate_json(error)
+    message = f"canceled on request, while it was submitted; {failure.message}"[:1000]
+    return failure.model_copy(update={"code": FailureCode.CANCELED, "message": message}).model_dump_json()
 
 
 def bought_before(error: str) -> str:

@@ -126,12 +126,14 @@ def why(snapshot: JobSnapshot) -> list[str]:
     """The reasons for which the job is where it is, the weightiest first."""
     state = snapshot.record.text("state")
     if state == JobState.UNCONFIRMED:
-        return ["nobody knows whether its submit was accepted: it waits for an operator"]
+        reason = "nobody knows whether its submit was accepted: it waits for an operator"
+        return [reason, *filter(None, [stopping(snapshot.record)])]
     if snapshot.record.state.final and not snapshot.clock:
         return ["it is over"]
     if snapshot.record.settling:
         return _settling(snapshot)
     reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[snapshot.clock or "lease"](snapshot)
+    reasons += filter(None, [stopping(snapshot.record)])
     silence = snapshot.now - snapshot.swept_at
     if snapshot.swept_at and silence > UNSWEPT_SECONDS:
         reasons.insert(0, f"no process has looked after its account for {silence:.0f} s: is a worker running?")
@@ -164,8 +166,6 @@ def _at_the_provider(snapshot: JobSnapshot) -> list[str]:
     found = [f"the provider is at work on it{f' and last said: {note}' if note else ''}"]
     if snapshot.record.progress:
         found.append(f"how far it is: {snapshot.record.progress}")
-    if snapshot.record.text("cancel"):
-        found.append(stopping(snapshot.record))
     if late > LATE_SECONDS:
         found.insert(0, f"its poll is {late:.0f} s late: is a poller running?")
     return found

@@ -15,6 +15,7 @@ from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
 from bide.ledger.script import Key
 from bide.printable import printable
+from bide.providers.base import Canceled
 
 #: Records or ids that are read together.
 PAGE = 1000
@@ -51,11 +52,15 @@ class UnconfirmedScripts:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed.
 
         Under the same key, where its provider promised that a key buys once and still knows it. Raises
-        `InvalidRequestError` where a worker is settling the job at this moment.
+        `InvalidRequestError` for a job that was canceled during its submit, or that a worker is settling now.
         """
         script = scripts.job.Resubmit(id=job_id, by=_named(by))
         done, round_ = self._executor.run(account, script)
-        if done == IN_HAND:
+        if int(done) < 0:
+            raise InvalidRequestError(
+                f"job {job_id} was canceled, so it is not bought again: attach its id there, or give it up"
+            )
+        if int(done) == IN_HAND:
             raise InvalidRequestError(f"a worker is settling job {job_id} at this moment: look again in a minute")
         return bool(done), Messages(round=round_of(account, round_))
 
@@ -154,9 +159,9 @@ def remarks(record: Record) -> list[str]:
         KEY_NEW: record.text("key_new"),
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,
-        stopping(record): record.text("cancel"),
+        stopping(record): True,
     }
-    return [text for text, true in remarks.items() if true]
+    return [text for text, true in remarks.items() if text and true]
 
 
 def purchase_warnings(record: Record) -> list[str]:
@@ -171,11 +176,25 @@ def _named(by: str) -> str:
     return printable(by)[:LONGEST_NAME]
 
 
+#: What becomes of a cancel that the provider has not answered, by the job's state.
+_TO_BE_ASKED = {
+    "submitting": "canceled: the provider is asked to stop it once it has answered the submit",
+    "unconfirmed": "canceled: the provider is asked to stop it once its id there is known",
+    "running": "the provider is asked to stop it with the next poll",
+    "storing": "canceled when its result was made already: that is paid for, and stored",
+    "succeeded": "canceled when its result was made already: that is paid for, and stored",
+}
+
+
 def stopping(record: Record) -> str:
-    """What the provider was asked to do about a canceled or overdue job, and what it made of that."""
+    """What the provider was asked to do about a canceled or overdue job, and what it made of that; '' for most."""
+    if not record.text("cancel"):
+        return ""
     why, _, answer = record.text("cancel").partition(" ")
-    asked = "the provider was asked to stop it" if answer else "the provider is asked to stop it with the next poll"
-    return f"{asked}{', since its deadline had passed' if why == 'deadline' else ''}{f': {answer}' if answer else ''}"
+    if not answer or (answer == Canceled.TOO_LATE and record.text("state") in ("storing", "succeeded")):
+        return _TO_BE_ASKED.get(record.text("state"), "")
+    overdue = ", since its deadline had passed" if why == "deadline" else ""
+    return f"the provider was asked to stop it{overdue}: {answer}"
 
 
 def _literal(text: str) -> str:

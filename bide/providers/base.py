@@ -240,7 +240,11 @@ class Provider(ABC):
         """How long the provider asks us to stay away; override where the body says it too."""
         return answer.retry_after_seconds
 
-    def refusal(self, answer: Answer) -> Refused | KeyTaken | None:
+    def key_taken(self, answer: Answer) -> KeyTaken | None:
+        """What an answer to a submit says of its key, whatever its HTTP code: asked first, of submits with a key."""
+        return None
+
+    def refusal(self, answer: Answer) -> Refused | None:
         """What the HTTP code alone says of a submit; None leaves the decision to the body.
 
         Raises `SubmissionUnknownError` where the code does not rule out that the job was accepted.
@@ -256,8 +260,10 @@ class Provider(ABC):
         """Code first, then body; an answer that can't be read may hide an accepted job."""
         with hiding(account):
             try:
+                if submission.key and (taken := self.key_taken(answer)):
+                    return replace(taken, message=hidden(taken.message, account))
                 refused = self.refusal(answer)
-                if isinstance(refused, Refused) and self._accepted_all_the_same(answer, submission, account):
+                if refused and self._accepted_all_the_same(answer, submission, account):
                     raise SubmissionUnknownError(f"HTTP {answer.status}, and yet the answer tells of an accepted job")
                 outcome = refused or self.read_submit(answer, submission, account)
             except UnreadableAnswerError as error:

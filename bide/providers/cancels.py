@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from http import HTTPStatus
 
 from bide.errors import UnreadableAnswerError
 from bide.providers.exchange import Account, Answer, Call, Ticket
@@ -18,10 +19,15 @@ class Cancels(ABC):
 
     @abstractmethod
     def read_cancel(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
-        """What the answer to a cancel says, whatever its code; raises `UnreadableAnswerError` where it does not."""
+        """What the answer to a cancel says, whatever its code but 429 and 5xx.
+
+        Raises `UnreadableAnswerError` where it does not say.
+        """
 
     def cancel_outcome(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
-        """What the provider made of a cancel: nothing is known where its answer can't be read."""
+        """What the provider made of a cancel: nothing is known where it is too busy, or its answer can't be read."""
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Canceled.UNKNOWN
         try:
             return self.read_cancel(answer, ticket, account)
         except UnreadableAnswerError:

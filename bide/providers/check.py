@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from bide.describe import NESTED
 from bide.errors import InvalidRequestError
 from bide.params.base import Params
 from bide.spelling import nearest
@@ -98,8 +99,7 @@ def _misspelt(model: type[Params], params: Mapping[str, Any]) -> Iterator[tuple[
 
 def _blank_prompts(params: Mapping[str, Any]) -> Iterator[str]:
     """The places of prompts that hold characters, and show none."""
-    nested = params.get("params")
-    places = {"": params, "params.": nested if isinstance(nested, dict) else {}}
+    places = {"": params, **{f"{name}.": params[name] for name in NESTED if isinstance(params.get(name), dict)}}
     for prefix, held in places.items():
         for name, text in held.items():
             if name.casefold() == "prompt" and isinstance(text, str) and text and not any(map(_is_visible, text)):

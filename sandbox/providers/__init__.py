@@ -1,1 +1,1 @@
-"""The four providers, one file each."""
+"""The simulated providers."""

@@ -49,7 +49,7 @@ def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timin
     paid = polled.key == "empties" or "fetching" in polled.also
     if polled.kind in ("running", "trouble") and not paid and now >= claimed.deadline:
         waited = f"the deadline passed while the provider was at work; it last said: {polled.note or 'nothing'}"
-        return _stopped(claimed, adapter, claimed.to_stop, waited)
+        return _stopped(claimed, adapter, claimed.to_stop, waited, note=FailureCode.DEADLINE.value)
     return polled
 
 
@@ -62,8 +62,9 @@ def _judge_asked(
         return _stopped(claimed, adapter, why, "the provider can't stop it; what it has accepted stands and is charged")
     if asked.heard is None:
         return _stopped(claimed, adapter, why, "the provider has stopped it")
-    overdue = not claimed.cancel  # it gets more time now
-    known = replace(claimed, cancel=f"{why} {asked.canceled}", deadline=now + 1 if overdue else claimed.deadline)
+    first = claimed.cancel in ("", claimed.to_stop)  # from the first answer on it gets more time
+    deadline = max(claimed.deadline, now + 1) if first else claimed.deadline
+    known = replace(claimed, cancel=claimed.with_cancel(why, asked.canceled), deadline=deadline)
     polled = judge(known, asked.heard, adapter=adapter, poll_timing=poll_timing, now=now)
     if polled.kind in ("running", "trouble") and known.cancel != claimed.cancel:
         return replace(polled, also={**polled.also, "cancel": known.cancel})
@@ -73,17 +74,19 @@ def _judge_asked(
 def _as_canceled(claimed: Claimed, adapter: Provider, polled: Polled) -> Polled:
     """A job that its provider was asked to stop has ended without a result: that is what was asked for."""
     failure = Failure.model_validate_json(polled.value)
-    return _stopped(
-        claimed, adapter, claimed.to_stop, f"the provider was asked to stop it, and says: {failure.message}"
-    )
+    words = f"the provider was asked to stop it, and says: {failure.message}"
+    return _stopped(claimed, adapter, claimed.to_stop, words, note=polled.note, charged=failure.charged)
 
 
-def _stopped(claimed: Claimed, adapter: Provider, why: str, words: str) -> Polled:
-    """The end of a job by a cancel of its caller (`why`), or by its deadline."""
+def _stopped(
+    claimed: Claimed, adapter: Provider, why: str, words: str, *, note: str = "", charged: Charged | None = None
+) -> Polled:
+    """The end of a job by a cancel of its caller (`why`), or by its deadline. `note`: what the poll came to."""
     if why != "canceled":
-        return _failed(claimed, adapter, FailureCode.DEADLINE, words)
-    canceled = _failed(claimed, adapter, FailureCode.CANCELED, f"canceled on request; {words}")
-    return replace(canceled, kind="canceled")
+        failed = _failed(claimed, adapter, FailureCode.DEADLINE, words, charged=charged)
+        return replace(failed, note=note or failed.note)
+    canceled = _failed(claimed, adapter, FailureCode.CANCELED, f"canceled on request; {words}", charged=charged)
+    return replace(canceled, kind="canceled", note=note or canceled.note)
 
 
 def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Concluded, Record
+from bide.ledger.submits import canceled_meanwhile
 from tasks.steps.outcome import Caller, Fail, Ignore
 from workers.metrics.counted import FAILED_JOBS
 from workers.metrics.tally import tally
@@ -19,6 +20,7 @@ OTHERWISE = {
     Concluded.AGAIN: "submit_again",
     Concluded.UNCONFIRMED: "unconfirmed",
     Concluded.BOUGHT: "bought_before",
+    Concluded.CANCELED: "canceled",
     Concluded.SETTLING: "settling",
 }
 
@@ -47,6 +49,9 @@ def fail(
     if concluded is Concluded.NOT_OURS:
         return lease_lost()
     tools.dispatcher.send(tools.ledger.accounts.admit(record.account))
+    if concluded is Concluded.CANCELED:
+        note(outcome=OTHERWISE[concluded], reason=redacted(record, message))
+        return Fail(Failure.model_validate_json(canceled_meanwhile(error)), Caller.of(record))
     if not concluded:  # an earlier submit counts
         unconfirmed = FailureCode.SUBMISSION_UNKNOWN.value if concluded is Concluded.UNCONFIRMED else None
         note("warning", outcome=OTHERWISE[concluded], code=unconfirmed, reason=redacted(record, message))

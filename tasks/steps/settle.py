@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from bide.contract import FailureCode, JobState
+from bide.contract import Failure, FailureCode, JobState
 from bide.errors import AccountRefusedError, ForeignAddressError, InvalidRequestError, TryLaterError
 from bide.ledger import Concluded, Record
 from bide.ledger.records import BoughtWith
 from bide.ledger.settling import Doubt, Promise, Settled
+from bide.ledger.submits import canceled_meanwhile
 from bide.providers.base import (
     Absent,
     Account,
@@ -82,7 +83,10 @@ def settle(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
     key_lives, free = now < record.number("submit_until"), bool(record.text("free"))
     if not (key_lives or free):
         return held(tools, record, token, "its submit may have been accepted; its key has lived too long to be used")
-    if record.text("contract") not in LOOKED_UP or not key_lives:
+    looks_up = key_lives and record.text("contract") in LOOKED_UP
+    if not looks_up and record.text("cancel"):
+        return held(tools, record, token, "it was canceled while it was submitted, and may have been accepted")
+    if not looks_up:
         return ""
     try:
         account = tools.accounts.get(record.account)
@@ -183,6 +187,9 @@ def unsettled(
     if concluded:
         return Fail(failure, Caller.of(record))
     note(outcome=OTHERWISE[concluded])
+    if concluded is Concluded.CANCELED:  # it costs nothing, so that nobody looks for it
+        canceled = Failure.model_validate_json(canceled_meanwhile(failure.model_dump_json()))
+        return Fail(canceled, Caller.of(record))
     return Suspend(tools.ledger.accounts.admit(record.account))
 
 

@@ -11,6 +11,7 @@ from bide.ledger.keys import idempotency_key, prefix
 from tests.contract.ledger_contract_bought_with import BoughtWithContract
 from tests.contract.ledger_contract_breaker import BreakerContract
 from tests.contract.ledger_contract_callbacks import CallbacksContract
+from tests.contract.ledger_contract_cancels import CancelsContract
 from tests.contract.ledger_contract_ends import EndsContract
 from tests.contract.ledger_contract_hold_back import HoldBackContract
 from tests.contract.ledger_contract_ids import IdsContract
@@ -41,6 +42,7 @@ class LedgerContract(
     ProviderIdsContract,
     BoughtWithContract,
     CallbacksContract,
+    CancelsContract,
     PollNowContract,
     IdsContract,
     LearningContract,

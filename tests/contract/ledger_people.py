@@ -25,11 +25,11 @@ class People(RuleBasedStateMachine):
     late: set[str]
     allowed: Counter[str]
 
-    @event(weight=1, which=some)
-    def cancel(self, which: int) -> None:
-        """A caller or an operator cancels, twice where the first answer was lost."""
+    @event(weight=2, which=some, at_provider=either)
+    def cancel(self, which: int, at_provider: bool) -> None:
+        """A caller or an operator cancels, twice where the first answer was lost; some providers can stop jobs."""
         for account, job_id in self.sent[which : which + 1] * 2:
-            state, messages = self.ledger.jobs.cancel(account, job_id)
+            state, messages = self.ledger.jobs.cancel(account, job_id, at_provider=at_provider)
             self._send(messages)
             if not state:
                 self.ledger.jobs.cancel_unknown(job_id)
@@ -62,6 +62,9 @@ class People(RuleBasedStateMachine):
             self.late.add(job_id)
             attempt = int(record.number("submits"))
             self._send(self.ledger.submits.submitted(record, "", attempt=attempt, provider_job_id=f"found-{job_id}"))
+        elif how == "resubmit" and record.text("cancel").startswith("canceled"):
+            with pytest.raises(InvalidRequestError):
+                self._settle(account, job_id, how)
         else:
             self._settle(account, job_id, how)
             if again:  # only the answer was lost

@@ -18,7 +18,10 @@ DEEP = json.loads('{"a": [' * 60 + "1" + "]}" * 60)
 STRANGE: tuple[Any, ...] = (None, "", "?", "\ud800", 0, -1, 10**400, float("nan"), True, [], {}, [[None]], DEEP)
 
 _WORDS = st.sampled_from(
-    ["success", "error", "failed", "processing", "completed", "not_found", "pending", "complete", "ready", "OK", "NOK"]
+    [
+        *("success", "error", "failed", "processing", "completed", "not_found", "pending", "complete", "ready", "OK"),
+        *("NOK", "IN_QUEUE", "COMPLETED", "starting", "succeeded", "canceled", "aborted", "https://a.example/1.png"),
+    ]
 )
 _NAMES = st.one_of(
     st.sampled_from(
@@ -26,6 +29,9 @@ _NAMES = st.one_of(
     ),
     st.sampled_from(
         ("message", "messege", "detail", "error", "stock_url", "preview_url", "eta", "retry_after", "s3_urls", "data")
+    ),
+    st.sampled_from(
+        ("request_id", "status_url", "response_url", "queue_position", "error_type", "type", "urls", "logs", "get")
     ),
 )
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | _WORDS
@@ -39,7 +45,9 @@ _BODIES = st.binary(max_size=60) | (_OBJECTS | _JSON).map(lambda value: json.dum
 _CODES = st.sampled_from([200, 200, 200, 201, 202, 204, 400, 401, 403, 404, 409, 422, 429, 500, 503]) | st.integers(
     100, 599
 )
-_HEADERS = st.dictionaries(st.sampled_from(["content-type", "retry-after"]), st.text(max_size=20), max_size=2)
+_HEADERS = st.dictionaries(
+    st.sampled_from(["content-type", "retry-after", "x-fal-billable-units"]), st.text(max_size=20), max_size=2
+)
 
 ANSWERS = st.builds(Answer, status=_CODES, headers=_HEADERS, body=_BODIES)
 

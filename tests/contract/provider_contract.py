@@ -27,8 +27,10 @@ from bide.providers import find
 from bide.providers.base import (
     Account,
     Answer,
+    Cancels,
     Contract,
     Failed,
+    FetchNow,
     Finished,
     LooksUp,
     Lookup,
@@ -48,13 +50,14 @@ KEY = "planted-key-0123456789"
 
 #: The outcomes and errors that the machinery knows what to do with.
 SUBMIT_ENDS = {"Submitted", "Finished", "Refused", "KeyTaken", "SubmissionUnknownError"}
-POLL_ENDS = {"Running", "Succeeded", "Failed", "Unknown", "PollFailedError", "AccountRefusedError"}
+POLL_ENDS = {"Running", "FetchNow", "Succeeded", "Failed", "Unknown", "PollFailedError", "AccountRefusedError"}
 CATALOG_ENDS = {"entries", "AccountRefusedError", "TryLaterError", "UnreadableAnswerError"}
 
 #: Bodies in which no provider could say anything.
 UNREADABLE = (b"", b"<html>busy</html>", b'{"status": "suc', b"[]", b"7", b"null", b"\xff\xfe\x00", b"[" * 100_000)
 
 NOT_ACCEPTED = (400, 402, 404, 405, 413, 415, 422, 451)
+AGAIN_LATER = (429, 503)
 MAY_BE_ACCEPTED = (408, 409, 425, 499, 500, 502, 504, 520, 301, 302, 100)
 SAYS_NOTHING_OF_THE_JOB = (408, 409, 425, 429, 500, 502, 503, 504, 301, 302)
 
@@ -73,6 +76,8 @@ class ProviderContract:
     name: ClassVar[str]
     submissions: ClassVar[dict[str, Submission]]
     account: ClassVar[Account] = Account("https://provider.example:8443/api/", KEY)
+    #: Codes by which it refuses a submit for now; any other of `AGAIN_LATER` may hide an accepted job.
+    again_later: ClassVar[tuple[int, ...]] = AGAIN_LATER
     #: Where the samples are, when not beside this file.
     samples_folder: ClassVar[Path | None] = None
 
@@ -101,6 +106,8 @@ class ProviderContract:
             return self.catalogued(sample.operation, read)
         if sample.is_submit:
             return self.submitted(sample.operation, read)
+        if sample.kind == "cancel":
+            return self.canceled(sample.operation, read)
         return self.polled(sample.operation, read, cursor=sample.cursor)
 
     def submitted(self, operation: str, answer: Answer) -> dict[str, Any]:
@@ -108,6 +115,14 @@ class ProviderContract:
 
     def polled(self, operation: str, answer: Answer, *, cursor: str = "") -> dict[str, Any]:
         return described(lambda: self.adapter.poll_outcome(answer, self.ticket(operation, cursor), self.account))
+
+    def canceled(self, operation: str, answer: Answer) -> dict[str, Any]:
+        adapter = self.adapter
+        assert isinstance(adapter, Cancels), f"{self.name} has no cancel"
+        return {"is": "Canceled", "what": adapter.cancel_outcome(answer, self.ticket(operation), self.account).value}
+
+    def has_failed(self, ticket: Ticket) -> bool:
+        return False  # what the ticket remembers may say so
 
     def catalogued(self, catalog: str, answer: Answer) -> dict[str, Any]:
         return described(lambda: self.adapter.catalog_outcome(catalog, answer, self.account))
@@ -153,11 +168,14 @@ class ProviderContract:
 
     def test_builds_pure_calls_that_hide_the_key(self, operation: str) -> None:
         """A job gives one and the same call, under the base URL, with the key in no address and no repr."""
-        ticket = self.ticket(operation)
+        ticket, adapter = self.ticket(operation), self.adapter
         for call, again in (
-            [self.adapter.submit_call(self.submissions[operation], self.account) for _ in range(2)],
-            [self.adapter.poll_call(ticket, self.account) for _ in range(2)],
+            [adapter.submit_call(self.submissions[operation], self.account) for _ in range(2)],
+            [adapter.poll_call(ticket, self.account) for _ in range(2)],
+            [adapter.cancel_call(ticket, self.account) if isinstance(adapter, Cancels) else None for _ in range(2)],
         ):
+            if call is None:
+                continue
             assert call == again
             assert call.url.startswith(self.account.base_url)
             assert call.json is None or call.form is None
@@ -220,7 +238,8 @@ class ProviderContract:
 
     def test_bent_sample(self, sample: Sample) -> None:
         """Any value of a recorded answer may be missing or of another kind: there is an outcome all the same."""
-        ends = CATALOG_ENDS if sample.kind == "catalog" else SUBMIT_ENDS if sample.is_submit else POLL_ENDS
+        of_kind = {"catalog": CATALOG_ENDS, "cancel": {"Canceled"}}
+        ends = SUBMIT_ENDS if sample.is_submit else of_kind.get(sample.kind, POLL_ENDS)
         for variant in bent(sample.body):
             answer = Answer(sample.answer.status, sample.answer.headers, json.dumps(variant).encode())
             came = self.play(sample, answer)
@@ -246,10 +265,10 @@ class ProviderContract:
         for status in (401, 403):
             came = self.submitted(operation, Answer(status, json_headers, b"{}"))
             assert (came["is"], came["code"], came["again"]) == ("Refused", FailureCode.UNAUTHORIZED, False), status
-        for status in (429, 503):
+        for status in self.again_later:
             came = self.submitted(operation, Answer(status, {"retry-after": "9"}, b"<html>"))
             assert (came["is"], came["again"], came["after_seconds"]) == ("Refused", True, 9.0), status
-        for status in MAY_BE_ACCEPTED:
+        for status in (*MAY_BE_ACCEPTED, *(set(AGAIN_LATER) - set(self.again_later))):
             came = self.submitted(operation, Answer(status, json_headers, b'{"status": "error", "message": "no"}'))
             assert came.get("raises") == "SubmissionUnknownError" or came.get("is") == "KeyTaken", status
 
@@ -302,9 +321,11 @@ class ProviderContract:
             pass
         try:
             polled = self.adapter.poll_outcome(answer, ticket, self.account)
-            assert isinstance(polled, Running | Succeeded | Failed | Unknown)
+            assert isinstance(polled, Running | FetchNow | Succeeded | Failed | Unknown)
         except (PollFailedError, AccountRefusedError):
             pass
+        if isinstance(self.adapter, Cancels):
+            self.canceled(operation, answer)
         for catalog in self.adapter.catalogs:
             try:
                 entries = self.adapter.catalog_outcome(catalog, answer, self.account)

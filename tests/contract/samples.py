@@ -1,8 +1,8 @@
 """Recorded answers: one JSON file each, named `{operation or catalog}--{kind}[--{detail}].json`.
 
-Kinds are `submit`, `refused`, `poll-running`, `poll-success`, `poll-failed`, `poll-gone`, `poll-error`,
-`poll-unreadable` and `catalog`. A file holds what the answer is `about`, the `answer` (status, headers, and `body` as
-JSON or `text`), a poll's `cursor`, and the outcome to `expect`.
+Kinds are `submit`, `refused`, `poll-running`, `poll-fetch`, `poll-success`, `poll-failed`, `poll-gone`, `poll-error`,
+`poll-unreadable`, `cancel` and `catalog`. A file holds what the answer is `about`, the `answer` (status, headers, and
+`body` as JSON or `text`), a poll's `cursor`, and the outcome to `expect`: of a cancel, `what` it came to.
 """
 
 from __future__ import annotations

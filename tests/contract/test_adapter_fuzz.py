@@ -27,6 +27,7 @@ from bide.providers.base import (
     MAX_CURSOR_CHARACTERS,
     Answer,
     Failed,
+    FetchNow,
     Finished,
     Listing,
     Provider,
@@ -52,7 +53,7 @@ REFUSING = {*range(400, 500), 307, 308, 503} - {408, 409, 425, 499}
 NO = {"error", "failed", "nok"}
 
 #: Where an accepted job has its id, in any of the documents.
-IDS = ("id", "job_id", "jobId", "history_item_id")
+IDS = ("id", "job_id", "jobId", "history_item_id", "request_id")
 
 CODES = st.sampled_from([200, 200, 200, 201, 202, 400, 404, 429, 500, 503]) | st.integers(100, 599)
 HEADERS = st.dictionaries(
@@ -94,7 +95,7 @@ def read_poll(own: ProviderContract, ticket: Ticket, answer: Answer) -> Any:
     except (PollFailedError, AccountRefusedError) as error:
         assert_quiet(str(error))
         return error
-    assert isinstance(outcome, Running | Succeeded | Failed | Unknown)
+    assert isinstance(outcome, Running | FetchNow | Succeeded | Failed | Unknown)
     return outcome
 
 
@@ -229,11 +230,16 @@ def test_a_poll_never_ends_a_job_by_accident(name: str, data: st.DataObject) -> 
             assert len(cursor) <= MAX_CURSOR_CHARACTERS
             assert_quiet(status)
             own.adapter.poll_call(Ticket(operation, "job-1", cursor=cursor), own.account)
+        case FetchNow(cursor):
+            assert 200 <= answer.status < 300, "no word about the job"
+            assert 0 < len(cursor) <= MAX_CURSOR_CHARACTERS
+            own.adapter.poll_call(Ticket(operation, "job-1", cursor=cursor), own.account)
         case Succeeded(outputs):
             assert 200 <= answer.status < 300 or answer.status in (400, 404, 422), "no word about the job"
             assert all(bool(media.url) != bool(media.content) for media in outputs)
         case Failed(reason) | Unknown(reason):
-            assert 200 <= answer.status < 300 or answer.status in (400, 404, 422), "no word about the job"
+            about_the_job = 200 <= answer.status < 300 or answer.status in (400, 404, 422)
+            assert about_the_job or own.has_failed(ticket), "no word about the job"
             assert_quiet(reason)
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from bide.providers import find, installed
+from bide.providers.base import Cancels
 from tests.contract.provider_contract import ProviderContract
 from tests.contract.samples import SAMPLES, load
 
 #: The answers of which every operation must have at least one sample.
 KINDS = {"submit", "refused", "poll-running", "poll-success", "poll-failed"}
-OTHER_KINDS = {"poll-gone", "poll-error", "poll-unreadable", "catalog"}
+OTHER_KINDS = {"poll-fetch", "poll-gone", "poll-error", "poll-unreadable", "cancel", "catalog"}
 
 pytestmark = pytest.mark.parametrize("name", sorted(installed()))
 
@@ -39,6 +40,12 @@ def test_has_samples_of_every_operation(name: str) -> None:
     for operation in find(name).operations:
         missing = KINDS - {sample.kind for sample in samples if sample.operation == operation}
         assert not missing, f"samples/{name} lack {operation}: {', '.join(sorted(missing))}"
+
+
+def test_has_samples_of_its_cancel(name: str) -> None:
+    """An adapter that stops jobs has samples of what its provider makes of a cancel."""
+    shown = {sample.expect["what"] for sample in load(SAMPLES / name) if sample.kind == "cancel"}
+    assert isinstance(find(name), Cancels) == (len(shown) > 1)
 
 
 def test_has_samples_of_every_catalog(name: str) -> None:

@@ -22,16 +22,29 @@ ADDRESS = "https://a.example/0.png"
 OPERATIONS = {
     "cyberphotobooth": "generate",
     "dreambooth": "text2img",
+    "fal": "run",
     "nextry": "generate_image",
     "photogpt": "images.generation",
+    "replicate": "predict",
 }
-IDS = {"cyberphotobooth": "job_id", "dreambooth": "id", "nextry": "history_item_id", "photogpt": "jobId"}
+IDS = {
+    "cyberphotobooth": "job_id",
+    "dreambooth": "id",
+    "fal": "request_id",
+    "nextry": "history_item_id",
+    "photogpt": "jobId",
+    "replicate": "id",
+}
 RESULTS: dict[str, Any] = {
     "cyberphotobooth": lambda output: {"results": {"images": [output]}},
     "dreambooth": lambda output: {"output": [output]},
     "nextry": lambda output: {"stock_url": output},
     "photogpt": lambda output: {"images": [{"id": "i", "url": output}]},
+    "replicate": lambda output: {"output": [output]},
 }
+
+#: Providers whose submit never holds the result, and those whose status never does.
+WITHOUT_RESULT, BEHIND_A_REQUEST = {"fal", "replicate"}, {"fal"}
 
 #: Words at which a job goes on: those of the documents, and some that nobody documents.
 AT_WORK = ("queued", "processing", "pending", "running", "created", "moderating", "canceling", "stopping", "retrying")
@@ -129,7 +142,14 @@ def test_other_words_are_those_of_a_job_at_work(name: str, word: str) -> None:
 
 
 @pytest.mark.parametrize("word", sorted(DONE))
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", sorted(BEHIND_A_REQUEST))
+def test_a_word_of_success_leads_to_the_result(name: str, word: str) -> None:
+    """Where another request has it."""
+    assert polled(name, status=word.upper())["is"] == "FetchNow"
+
+
+@pytest.mark.parametrize("word", sorted(DONE))
+@pytest.mark.parametrize("name", sorted({*PROVIDERS} - BEHIND_A_REQUEST))
 def test_a_word_of_success_counts_with_its_outputs(name: str, word: str) -> None:
     """Documented or not: the result is there."""
     came = polled(name, status=word.upper(), **RESULTS[name](ADDRESS))
@@ -137,7 +157,14 @@ def test_a_word_of_success_counts_with_its_outputs(name: str, word: str) -> None
     assert polled(name, status=word)["is"] in ("Running", "Succeeded")
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", sorted(WITHOUT_RESULT))
+def test_a_submit_without_an_id_is_open(name: str) -> None:
+    """Whatever it says of the end."""
+    for word in ("success", "completed", "queued", "failed"):
+        assert submitted(name, status=word, output=[ADDRESS])["raises"] == "SubmissionUnknownError"
+
+
+@pytest.mark.parametrize("name", sorted({*PROVIDERS} - WITHOUT_RESULT))
 def test_a_finished_submit_needs_no_id(name: str) -> None:
     """The result is in the answer; where it is at work without an id, nobody knows."""
     for word in ("success", "completed", "complete"):

@@ -21,7 +21,8 @@ from tests.integration.servers import RedisServer
 REDIS_PASSWORD = f"redis-canary-{uuid.uuid4().hex}"
 FLOWER_PASSWORD = f"flower-canary-{uuid.uuid4().hex}"
 KEYS = {
-    name: f"sk-canary-{name}-{uuid.uuid4().hex}" for name in ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
+    name: f"sk-canary-{name}-{uuid.uuid4().hex}"
+    for name in ("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate")
 }
 
 #: A picture of noise: a PNG whose base64 is nowhere else in the world.
@@ -78,13 +79,23 @@ def request(order: str, **more: Any) -> dict[str, Any]:
     return image(f"{marker()} {order}".ljust(60, ".") + PRIVATE, **more)
 
 
+def any_model(provider: str, operation: str, model: str, order: str = "") -> dict[str, Any]:
+    """The same of a provider that runs any model, whose prompt stands in the model's input."""
+    given = {"prompt": f"{order} {'fox ' * 20}{PRIVATE}"}
+    return {"provider": provider, "operation": operation, "params": {"model": model, "input": given}}
+
+
 PICTURES: dict[str, Any] = {"inputs": {"face": PICTURE}}
 
 #: One job for every way to end, and every trouble on the way; by its caller's answer.
 JOBS: dict[str, tuple[dict[str, Any], str]] = {
     "photogpt": (request(""), "succeeded"),
     "dreambooth": (
-        request("", provider="dreambooth", operation="text2img", params={"model_id": "midjourney"}),
+        {
+            "provider": "dreambooth",
+            "operation": "text2img",
+            "params": {"model_id": "midjourney", "prompt": f"{'fox ' * 20}{PRIVATE}"},
+        },
         "succeeded",
     ),
     "nextry": (request("", provider="nextry", operation="generate_image", params={"tool": "default"}), "succeeded"),
@@ -96,6 +107,10 @@ JOBS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "succeeded",
     ),
+    "fal": (any_model("fal", "run", "fal-ai/flux/dev"), "succeeded"),
+    "fal, moderated": (any_model("fal", "run", "fal-ai/flux/dev", "[fault:moderated]"), "moderated"),
+    "replicate": (any_model("replicate", "predict", "owner/flux"), "succeeded"),
+    "replicate, failed": (any_model("replicate", "predict", "owner/flux", "[fault:fail:boom]"), "generation_failed"),
     "failed there": (request("[fault:fail:too-red]"), "generation_failed"),
     "refused": (request("[fault:refused]", account="broke"), "rejected"),
     "refused key": (request("", account="refused"), "unauthorized"),

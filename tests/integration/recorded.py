@@ -43,7 +43,7 @@ _CHANGING = (
     (re.compile(r"^ +polls +learned from .*\n", re.MULTILINE), ""),  # only after enough jobs of the kind
     (re.compile(r"^[█░]+ .*?(finished)?$", re.MULTILINE), r"PROGRESS \1"),
     (re.compile(r"\b(png|webp)\b"), "FORMAT"),
-    (re.compile(r"\b(pending|processing|queued|running|PENDING|STARTED|RETRY)\b"), "STATE"),
+    (re.compile(r"\b(pending|processing|queued|submitting|running|storing|PENDING|STARTED|RETRY)\b"), "STATE"),
     (re.compile(r"\b[0-9a-f]{32,}\b|[+-]?\d+(?:[.:]\d+)*[smhd]?\b"), "N"),
     (re.compile(r"[ \t]+"), " "),
 )

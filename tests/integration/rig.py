@@ -40,6 +40,8 @@ POLLS = {"POLL_FIRST_SECONDS": "0.5", "POLL_FACTOR": "1.5", "POLL_CAP_SECONDS": 
 KEYS = {
     "CYBERPHOTOBOOTH__API_KEY": "key-of-cyberphotobooth",
     "DREAMBOOTH__API_KEY": "key-of-dreambooth",
+    "FAL__API_KEY": "key-of-fal",
+    "REPLICATE__API_KEY": "key-of-replicate",
     "NEXTRY__ACCOUNTS__MAIN__API_KEY": "key-of-nextry",
     "PHOTOGPT__API_KEY": "key-of-photogpt",
     "PHOTOGPT__ACCOUNTS__REFUSED__API_KEY": "bad-key",
@@ -164,7 +166,7 @@ class Rig:
     def _addresses(self) -> dict[str, str]:
         hosts = json.dumps([f"127.0.0.1:{self.sandbox.port}"])
         addresses: dict[str, str] = {}
-        for provider in ("cyberphotobooth", "dreambooth", "nextry", "photogpt"):
+        for provider in ("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate"):
             values = {"BASE_URL": self.sandbox.url(provider), "MEDIA_HOSTS": hosts, **POLLS}
             addresses |= {f"{provider.upper()}__{name}": value for name, value in values.items()}
         return addresses

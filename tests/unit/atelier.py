@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 import pytest
 
 from bide.contract import GenerateRequest
-from bide.ledger import AccountName, Ledger, Messages, Record, Verb
+from bide.errors import UnreadableAnswerError
+from bide.ledger import AccountName, Ledger, Messages, Record, Step, Verb
 from bide.ledger.keys import prefix
 from bide.providers import installed, reading
 from bide.providers.base import (
@@ -85,10 +86,12 @@ class PlainAtelierAdapter(Provider):
 
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         body = answer.object()
+        if not (job_id := reading.as_id(body.get("id"))):
+            raise UnreadableAnswerError("the answer has no id")
         handle = {name: body[name] for name in ("status_url", "cancel_url") if name in body}
         if body.get("pictures"):
-            return Finished(reading.as_id(body["id"]), reading.all_media(body["pictures"], role="image"), handle=handle)
-        return Submitted(reading.as_id(body["id"]), handle=handle or body.get("handle"))
+            return Finished(job_id, reading.all_media(body["pictures"], role="image"), handle=handle)
+        return Submitted(job_id, handle=handle or body.get("handle"))
 
     def poll_call(self, ticket: Ticket, account: Account) -> Call:
         by_id = account.url(f"/works/{reading.in_path(ticket.provider_job_id)}")
@@ -121,11 +124,16 @@ class AtelierAdapter(Cancels, PlainAtelierAdapter):
     """Also stops jobs."""
 
     def cancel_call(self, ticket: Ticket, account: Account) -> Call | None:
-        address = (ticket.handle or {}).get("cancel_url")
+        by_id = account.url(f"/works/{reading.in_path(ticket.provider_job_id)}/cancel")
+        address = by_id if ticket.handle is None else ticket.handle.get("cancel_url")
         return Call("PUT", address, headers=account.bearer) if address else None
 
     def read_cancel(self, answer: Answer, ticket: Ticket, account: Account) -> Canceled:
         return Canceled(reading.as_text(answer.object().get("canceled")) or Canceled.UNKNOWN)
+
+
+class Killed(BaseException):
+    """The process is gone."""
 
 
 class Atelier:
@@ -136,8 +144,8 @@ class Atelier:
         self.server = ObservedRedis()
         self.ledger = Ledger(self.server, clock=self.clock)
         self.calls: list[tuple[str, str]] = []
-        self.replies: dict[tuple[str, str], list[Answer]] = defaultdict(list)
-        self.last: dict[tuple[str, str], Answer] = {}
+        self.replies: dict[tuple[str, str], list[Answer | BaseException]] = defaultdict(list)
+        self.last: dict[tuple[str, str], Answer | BaseException] = {}
         self.sent: list[Messages] = []
         #: What happens while a call is under way.
         self.meanwhile: Callable[[], object] | None = None
@@ -158,6 +166,10 @@ class Atelier:
         """Have the next such call answered so; the last of several answers stays."""
         self.replies[method, url].append(Answer(status, headers, json.dumps(body).encode()))
 
+    def fail(self, method: str, url: str, error: BaseException) -> None:
+        """Have the next such call end so; `Killed` is the end of its process."""
+        self.replies[method, url].append(error)
+
     # What a toolbox has
 
     async def call(self, call: Call, *, buys: bool) -> Answer:
@@ -167,7 +179,9 @@ class Atelier:
             self.last[call.method, call.url] = answers.pop(0)
         if self.meanwhile is not None:
             self.meanwhile()
-        return self.last[call.method, call.url]
+        if isinstance(answer := self.last[call.method, call.url], BaseException):
+            raise answer
+        return answer
 
     def send(self, messages: Messages) -> None:
         self.sent.append(messages)
@@ -185,14 +199,21 @@ class Atelier:
         step = self.ledger.jobs.step(
             job_id, ACCOUNT, token=f"t-{job_id}", request=asked, deadline_seconds=deadline_seconds, signature="s"
         )
+        return self._bought(step, f"t-{job_id}")
+
+    def again(self, job_id: str = "a") -> Outcome:
+        """A later message has the job submitted once more."""
+        return self._bought(self.ledger.jobs.step(job_id, ACCOUNT, token=f"t2-{job_id}"), f"t2-{job_id}")
+
+    def _bought(self, step: Step, token: str) -> Outcome:
         assert step.verb is Verb.SUBMIT
         assert step.record is not None
         tools: Any = self
         with StepLog("job.step"):
-            return submit(tools, step.record, f"t-{job_id}", now=step.now)
+            return submit(tools, step.record, token, now=step.now)
 
-    def poll(self, *, after_seconds: float = 40.0) -> None:
-        """Time passes, and all jobs that are due are polled."""
+    def poll(self, *, after_seconds: float = 40.0, dies: bool = False) -> None:
+        """Time passes, and all jobs that are due are polled. A poller that `dies` records no answer."""
         self.clock.advance(after_seconds)
         self.ledger.accounts.sweep(ACCOUNT)
         self.clock.advance(1)
@@ -202,9 +223,21 @@ class Atelier:
         context = self.accounts.get(ACCOUNT)
         about = partial(ask, tools, context.adapter, context.credentials, claim.now)
         answers = [pair for some in self.event_loop.gather(claim.jobs, about, every_seconds=0.01) for pair in some]
+        if dies:
+            return
         timing = self.poll_timings.get(ACCOUNT, "paint")
         polled = [judge(*pair, adapter=context.adapter, poll_timing=timing, now=claim.now) for pair in answers]
         self.send(self.ledger.polls.record(ACCOUNT, polled))
+
+    def sweep(self, *, seconds: float = 60.0) -> None:
+        """Time passes under a sweeper: leases of dead workers run out."""
+        for _ in range(int(seconds / 5)):
+            self.clock.advance(5)
+            self.send(self.ledger.accounts.sweep(ACCOUNT)[0])
+
+    def purchases(self) -> int:
+        """How many submits went out."""
+        return sum(method == "POST" for method, _ in self.calls)
 
     def record(self, job_id: str = "a") -> Record:
         found = self.ledger.jobs.read(ACCOUNT, job_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -58,6 +59,8 @@ class World:
         self.ledger = Ledger(server)
         self.runs = MortalRuns(server)
         self.bought: Counter[str] = Counter()
+        #: What cancels rows under way; the provider of most worlds can stop nothing.
+        self.stop: Callable[[AccountName, Any], None] = lambda *_: None
         self.feeder = self.new_feeder()
 
     def new_feeder(self) -> Feeder:
@@ -67,6 +70,7 @@ class World:
             self.storage,
             deadline_seconds=lambda *_: 600.0,
             send=lambda _: None,
+            stop=self.stop,
             finish=_finish,
         )
 

@@ -136,13 +136,6 @@ def test_a_cancel_during_a_poll_is_sent_with_the_next(atelier: Atelier) -> None:
     assert (state(atelier), asked(atelier)) == ("canceled", ["GET", "PUT"])
 
 
-def test_a_cancel_during_the_submit_reaches_the_provider(atelier: Atelier) -> None:
-    """The job is canceled at once; when its id comes, the provider is asked to stop it."""
-    atelier.meanwhile = lambda: atelier.canceler.cancel("a") if not asked(atelier) else None
-    bought(atelier, PAINTING, canceled="requested")
-    assert (state(atelier), atelier.record().text("pid"), asked(atelier)) == ("canceled", "7", ["PUT"])
-
-
 def test_an_overdue_job_is_stopped(atelier: Atelier) -> None:
     """The last poll finds it at work; then the provider is asked to stop it, and the job ends by its deadline."""
     bought(atelier, PAINTING, canceled="stopped", deadline_seconds=30)
@@ -176,7 +169,7 @@ def test_an_overdue_job_ends_all_the_same(atelier: Atelier) -> None:
 
 def test_a_job_that_can_not_be_stopped_ends_at_once(atelier: Atelier) -> None:
     """Its adapter has a call, but not for this job: what the provider has accepted stands."""
-    atelier.reply("POST", f"{BASE}/works", {"id": "7"})
+    atelier.reply("POST", f"{BASE}/works", {"id": "7", "status_url": STATUS})
     atelier.submit()
     atelier.canceler.cancel("a")
     atelier.poll(after_seconds=0)

@@ -69,10 +69,21 @@ NOT_USED_UP = (
 PARAMS: dict[str, dict[str, Any]] = {
     "cyberphotobooth": {"mode": "text", "style": "custom", "params": {"Prompt": "PROMPT", "ratio": "no"}},
     "dreambooth": {"model_id": "m", "prompt": "PROMPT", "safety_checker": "no", "tomesd": "yes"},
+    "fal": {"model": "a/b", "input": {"prompt": "PROMPT", "notes": ["PROMPT"]}},
     "nextry": {"tool": "fabric", "note": "PROMPT"},
     "photogpt": {"modelID": "m", "prompt": "PROMPT", "options": {"notes": ["PROMPT"]}},
+    "replicate": {"model": "a/b", "input": {"prompt": "PROMPT"}},
 }
-OPERATIONS = {"cyberphotobooth": "generate", "dreambooth": "text2img", "nextry": "generate_image"}
+OPERATIONS = {
+    "cyberphotobooth": "generate",
+    "dreambooth": "text2img",
+    "fal": "run",
+    "nextry": "generate_image",
+    "replicate": "predict",
+}
+
+#: Providers for whom a 200 and a 503 are no refusals: they are heard under 400 in place of these.
+BY_CODE_ALONE = {"fal", "replicate"}
 
 
 def refusal(name: str, words: str, *, status: int = 200, prompt: str = "a red fox", **about: Any) -> Refused:
@@ -82,6 +93,7 @@ def refusal(name: str, words: str, *, status: int = 200, prompt: str = "a red fo
     word = "NOK" if name == "photogpt" else "error"
     body = json.dumps({"status": word, "message": words, "result": None}).encode()
     account = Account("https://provider.example", "key", credit_words=about.pop("more", ()))
+    status = 400 if name in BY_CODE_ALONE and status in (200, 503) else status
     outcome = find(name).submit_outcome(Answer(status, about.pop("headers", {}), body), submission, account)
     assert isinstance(outcome, Refused)
     return outcome

@@ -155,7 +155,7 @@ def test_sandbox_is_found_by_the_processes() -> None:
     command = SERVICES["sandbox"]["command"]
     place = f"sandbox:{command[command.index('--port') + 1]}"
 
-    for provider in ("cyberphotobooth", "dreambooth", "nextry", "photogpt"):
+    for provider in ("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate"):
         account = settings_of("worker").account(provider)
         assert urlsplit(account.base_url or "").netloc == place
         assert account.media_hosts == (place,)

@@ -178,7 +178,7 @@ def test_example_loads_as_it_stands() -> None:
     """`cp .env.example .env` is a working set-up on the sandbox."""
     settings = load({}, env_file=EXAMPLE)
 
-    assert set(settings.providers) == {"cyberphotobooth", "dreambooth", "nextry", "photogpt"}
+    assert set(settings.providers) == {"cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate"}
     assert settings.account("nextry").media_hosts == ("127.0.0.1:8900",)
 
 

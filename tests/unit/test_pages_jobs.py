@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bide.ledger import AccountName
+from bide.ledger import AccountName, Polled
+from bide.providers.base import Progress
 from tests.contract.ledger_stage import ACCOUNT
 from tests.unit.pages_world import ANNA, World
 from workers.pages.rows import place_on_sheet
@@ -42,6 +43,19 @@ def test_the_list_shows_what_people_look_for(world: World) -> None:
     assert "nextry/main · images.generation" in answer.words
     assert '<img src="/jobs/a/objects/0/thumbnail"' in answer.text
     assert "/?metadata=tenant%3Dacme" in answer.hrefs
+
+
+def test_progress_of_a_running_job(world: World) -> None:
+    """In the list and on its own page, in words, and as a bar where the provider says a fraction."""
+    world.stage.running("a")
+    for text in ('{"position":3}', '{"fraction":0.5,"left_seconds":12.0,"message":"<b>10/20"}'):
+        polled = Polled("a", "running", 5.0, note="drawing", also={"progress": text})
+        world.stage.ledger.polls.record(ACCOUNT, [polled])
+        lists, shows = world.ask("/"), world.ask("/jobs/a")
+        words = str(Progress.from_text(text))
+        assert f"drawing, {words}" in lists.words
+        assert f"how far it is: {words}" in shows.words
+        assert ('<progress max="1" value="0.5"' in shows.text) is ("fraction" in text)
 
 
 def test_an_empty_list_says_so(world: World) -> None:

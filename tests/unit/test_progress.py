@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
+from itertools import cycle
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bide.cli.explain import explained
+from bide.cli.jobs import _status_lines
+from bide.cli.listing import job_json, table
+from bide.cli.waiting import progress_of
 from bide.client.status import status_of
 from bide.ledger.keys import prefix
 from bide.ledger.listing import Listing, Wanted
@@ -51,6 +57,26 @@ def test_progress_is_shown_to_people_and_programs(atelier: Atelier) -> None:
     assert f"how far it is: {progress}" in why(take_snapshot(atelier.ledger, atelier.record()))
     [job] = Listing(atelier.ledger.executor).search(Wanted(), most=5).jobs
     assert job.progress == progress
+
+
+def test_people_see_it_in_the_commands(atelier: Atelier) -> None:
+    """`status`, `jobs` (also `--watch`, which prints the same table), and the line of `wait`."""
+    polled(atelier, {"state": "painting", **HALF})
+    [job] = Listing(atelier.ledger.executor).search(Wanted(), most=5).jobs
+    record, words = atelier.record(), "50% done, 3 before it in the provider's queue, about 12 s left, step 10/20"
+    assert f"{'progress':14} {words}" in _status_lines(status_of(record, "a"))
+    assert f"painting, {words}" in table([job])[0]
+    assert "50% done, 3 before it in the provider's queue, about 12 s …" in progress_of(atelier.ledger, "a")
+
+
+def test_programs_read_it_as_numbers(atelier: Atelier) -> None:
+    """`--json` of `status`, `jobs` and `explain` have the same fields; None for what the provider does not say."""
+    polled(atelier, {"state": "painting", "position": 3})
+    [job] = Listing(atelier.ledger.executor).search(Wanted(), most=5).jobs
+    numbers = {"fraction": None, "position": 3, "left_seconds": None, "message": ""}
+    progress = status_of(atelier.record(), "a").progress
+    explains = explained(take_snapshot(atelier.ledger, atelier.record()), [])
+    assert (progress and progress.to_json(), job_json(job)["progress"], explains["progress"]) == (numbers,) * 3
 
 
 def test_it_goes_with_the_end(atelier: Atelier) -> None:
@@ -110,6 +136,37 @@ def test_what_the_provider_says_feeds_the_next_poll(
     atelier.submit()
     atelier.poll()
     assert least - 0.01 <= next_poll_seconds(atelier) <= most + 0.01
+
+
+class Even(random.Random):
+    """No jitter."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return (a + b) / 2
+
+
+def polls_of(duration_seconds: float, lefts: Callable[[float], float | None]) -> int:
+    """How often a job of that duration is polled; `lefts` is what its provider says at an age."""
+    timing = PollTiming(PollPlan(2.0, 1.5, 30.0))
+    age, polls = timing.first(random_=Even()), 1
+    while age < duration_seconds:
+        age += timing.after(polls, age_seconds=age, left_seconds=lefts(age), random_=Even())
+        polls += 1
+    return polls
+
+
+@given(st.floats(0.1, 5000), st.lists(st.none() | st.floats(allow_nan=True), min_size=1))
+def test_no_poll_more_than_without_it(duration_seconds: float, said: list[float | None]) -> None:
+    """Whatever the provider says, also where it lies."""
+    answers = cycle(said)
+    assert polls_of(duration_seconds, lambda _: next(answers)) <= polls_of(duration_seconds, lambda _: None)
+
+
+@pytest.mark.parametrize(("duration_seconds", "polls", "without"), [(20, 2, 5), (60, 2, 7), (300, 6, 15)])
+def test_an_honest_provider_saves_polls(duration_seconds: float, polls: int, without: int) -> None:
+    """Figures for the page about polls."""
+    honest = polls_of(duration_seconds, lambda age: max(duration_seconds - age, 0.0))
+    assert (honest, polls_of(duration_seconds, lambda _: None)) == (polls, without)
 
 
 def test_what_was_learned_comes_before_an_estimate_of_the_rest() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bide.cli.explain import explained
 from bide.cli.unconfirmed import described
-from bide.contract import JobState
+from bide.contract import FailureCode, JobState
 from bide.errors import InvalidRequestError
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import money
@@ -85,6 +85,40 @@ def test_a_late_refusal_settles_the_doubt(guild: Guild) -> None:
     guild.pass_time(30)
     assert guild.state() == "running"
     assert len(set(guild.workshop.keys)) == 2
+
+
+# Cancels, where the provider can stop jobs
+
+
+@pytest.mark.parametrize(
+    ("operation", "plan", "ends"),
+    [
+        ("replay", "lost", "unconfirmed"),
+        ("reject", "lost", "running"),
+        ("reject", "dropped", "canceled"),
+        ("client_id", "dropped", "canceled"),
+        ("free", "dropped", "canceled"),
+    ],
+)
+def test_a_canceled_job_is_never_sent_again(guild: Guild, operation: str, plan: str, ends: str) -> None:
+    """It is looked up: what was bought is stopped by its first poll, and what surely was not is canceled."""
+    guild.order(operation, plan)
+    guild.ledger.jobs.cancel(ACCOUNT, "a", at_provider=True)
+    guild.pass_time(120)
+    assert (guild.state(), len(guild.workshop.keys)) == (ends, 1)
+    if ends == "canceled":
+        assert guild.record().failure.code is FailureCode.CANCELED
+    if ends == "unconfirmed":
+        with pytest.raises(InvalidRequestError, match="was canceled"):
+            guild.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+
+
+def test_a_job_that_is_canceled_while_it_is_sent_again_is_not_sent_once_more(guild: Guild) -> None:
+    """Neither answer says what became of it."""
+    guild.order("replay", "dropped", "dropped")
+    guild.meanwhile = lambda: guild.ledger.jobs.cancel(ACCOUNT, "a", at_provider=True)
+    guild.pass_time(120)
+    assert (guild.state(), len(guild.workshop.keys)) == ("unconfirmed", 2)
 
 
 # Promises that are broken

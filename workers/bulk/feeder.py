@@ -9,7 +9,7 @@ import math
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.lease import keep_lease
@@ -40,7 +40,10 @@ RATE_SECONDS = 30.0
 
 
 class Feeder:
-    """Feeds runs, a page of work at a time; the feeder holds nothing that must survive its process."""
+    """Feeds runs, a page of work at a time; the feeder holds nothing that must survive its process.
+
+    `stop` cancels jobs of an account where their provider can stop jobs.
+    """
 
     def __init__(
         self,
@@ -50,10 +53,11 @@ class Feeder:
         *,
         deadline_seconds: Callable[[AccountName, str], float],
         send: Callable[[Messages], None],
+        stop: Callable[[AccountName, Sequence[str]], None],
         finish: Callable[[Runs, Storage, Run], str] = finish,
     ) -> None:
         copies = CopiesOfRuns(storage)
-        self._finish = finish
+        self._finish, self._stop_jobs = finish, stop
         self._runs, self._ledger, self._storage = runs, ledger, storage
         self._collector = Collector(runs, storage, copies)
         self._admitter = Admitter(runs, ledger, storage, copies, deadline_seconds=deadline_seconds, send=send)
@@ -82,6 +86,8 @@ class Feeder:
             return IDLE_SECONDS
         snapshot = self._snapshot(run)
         recalled = self._recall(snapshot) if run.state != "running" else 0
+        if run.state == "canceling":
+            self._stop(self._snapshot(run) if recalled else snapshot)
         opened = (
             self._admitter.open_claimed(run, (each.live for each in snapshot.rows)) if run.state == "running" else 0
         )
@@ -112,6 +118,15 @@ class Feeder:
             if each.live.kind == "o" and each.live.account and each.in_line:
                 waiting[each.live.account].append((each.live, job_id(snapshot.run.run_id, each.live.row)))
         return sum(self._runs.recall(snapshot.run.run_id, account, rows) for account, rows in waiting.items())
+
+    def _stop(self, snapshot: RunSnapshot) -> None:
+        """Cancel the rows under way, where their provider can stop jobs; their ends come as those of all rows do."""
+        under_way: dict[AccountName, list[str]] = defaultdict(list)
+        for each in snapshot.rows:
+            if each.live.kind == "o" and each.live.account and each.goes_on:
+                under_way[each.live.account].append(job_id(snapshot.run.run_id, each.live.row))
+        for account, job_ids in under_way.items():
+            self._stop_jobs(account, job_ids)
 
     def _judged(self, run_id: str) -> Run:
         """The run with its numbers brought up to date; it is paused where too many rows fail."""

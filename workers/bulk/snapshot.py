@@ -17,6 +17,9 @@ from bide.ledger.keys import prefix
 #: States of a job that are an end to its caller.
 _ENDS = {state.value for state in (*FINAL_STATES, JobState.UNCONFIRMED)}
 
+#: States of a job that was sent to its provider, or is about to be, and has no result yet.
+_UNDER_WAY = {JobState.QUEUED.value, JobState.SUBMITTING.value, JobState.RUNNING.value}
+
 
 @dataclass(frozen=True)
 class RowState:
@@ -26,6 +29,8 @@ class RowState:
     state: str = ""
     #: Whether the job's end was answered to its caller, so that no worker has the job any more.
     answered: bool = False
+    #: Why its provider is to stop the job, and what the provider made of that.
+    cancel: str = ""
 
     def end(self, run: Run) -> str | None:
         """The row's end; None while the row goes on."""
@@ -35,6 +40,11 @@ class RowState:
         if self.live.kind == "c":
             return "canceled" if run.state == "canceling" else None
         return "skipped" if self.live.kind == "s" else "failed"
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the job is under way, and may still be stopped; not the one that was canceled already."""
+        return self.state in _UNDER_WAY and not self.cancel.startswith("canceled")
 
     @property
     def in_line(self) -> bool:
@@ -67,11 +77,11 @@ def take_snapshot(ledger: Ledger, run: Run, rows: list[LiveRow]) -> RunSnapshot:
     return RunSnapshot(run, tuple(RowState(live, *found.get(live.row, ())) for live in rows))
 
 
-def _states(ledger: Ledger, run_id: str, opened: list[LiveRow]) -> list[tuple[str, bool]]:
+def _states(ledger: Ledger, run_id: str, opened: list[LiveRow]) -> list[tuple[str, bool, str]]:
     if not opened:
         return []
     pipeline = ledger.server.pipeline(transaction=False)
     for live in opened:
         assert live.account  # noqa: S101 - only rows with an account are opened
-        pipeline.hmget(f"{prefix(live.account)}job:{job_id(run_id, live.row)}", "state", "answered")
-    return [(state or "", answered == "1") for state, answered in reach(pipeline.execute)]
+        pipeline.hmget(f"{prefix(live.account)}job:{job_id(run_id, live.row)}", "state", "answered", "cancel")
+    return [(state or "", answered == "1", cancel or "") for state, answered, cancel in reach(pipeline.execute)]

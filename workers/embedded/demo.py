@@ -72,7 +72,7 @@ def _start_servers(stack: Stack, env: Mapping[str, str]) -> tuple[str, ObjectSto
     objects = start_objects(stack, env)
     say("objects", f"{objects.endpoint_url}  as files in {_near(objects.folder)}")
     sandbox = start_sandbox(stack, env, latency_seconds=LATENCY_SECONDS)
-    say("sandbox", f"{sandbox}  plays all four providers")
+    say("sandbox", f"{sandbox}  plays all providers")
     say("callbacks", f"signed with the secret in {_near(secret_file(stack))}")
     say("logs", _near(stack.folder / "logs"))
     return (

@@ -34,7 +34,7 @@ def broker_environment(broker_url: str) -> dict[str, str]:
 
 
 def sandbox_environment(address: str) -> dict[str, str]:
-    """The four providers, played by the sandbox at `address`."""
+    """All providers, played by the sandbox at `address`."""
     variables: dict[str, str] = {}
     for provider, path in SANDBOX_PATHS.items():
         values = {

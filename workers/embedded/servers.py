@@ -33,8 +33,10 @@ BROKER_PROGRAMS = ("valkey-server", "redis-server")
 SANDBOX_PATHS = {
     "cyberphotobooth": "/cyberphotobooth/api",
     "dreambooth": "/dreambooth/api/v4",
+    "fal": "/fal",
     "nextry": "/nextry",
     "photogpt": "/photogpt/api",
+    "replicate": "/replicate/v1",
 }
 
 

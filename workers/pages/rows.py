@@ -69,9 +69,10 @@ def row_of(found: Found, prices: Prices) -> Row:
 
 
 def _note(record: Record) -> str:
-    """What last happened, where that says more than the state."""
+    """What last happened, where that says more than the state, and how far a running job is."""
     state, note = record.text("state"), record.text("note")
-    return "" if state in (JobState.SUCCEEDED, note) else note
+    last = "" if state in (JobState.SUCCEEDED, note) else note
+    return ", ".join(filter(None, [last, str(record.progress or "")]))
 
 
 def outputs_of(record: Record) -> list[Output]:

@@ -1,12 +1,14 @@
-"""Cancelling a job: by the task `bide.cancel`, and by a revocation from Flower."""
+"""Cancelling a job: by the task `bide.cancel`, by a revocation from Flower, and with its run."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import structlog
 
 from bide.contract import JOB_ID
 from bide.errors import InvalidRequestError
-from bide.ledger import Ledger, Verb
+from bide.ledger import AccountName, Ledger, Verb
 from bide.providers import find
 from bide.providers.base import Cancels
 from workers.services.dispatcher import Dispatcher
@@ -45,6 +47,16 @@ class Canceler:
         self._dispatcher.send(self._ledger.accounts.admit(record.account))
         log.info("job.canceled", job_id=job_id, account=str(record.account), was=state)
         return True
+
+    def stop(self, account: AccountName, job_ids: Sequence[str]) -> None:
+        """Cancel jobs of an account whose provider can stop jobs; those of any other provider go on."""
+        if not _can_cancel(account.provider):
+            return
+        for job_id in job_ids:
+            state, messages = self._ledger.jobs.cancel(account, job_id, at_provider=True)
+            self._dispatcher.send(messages)
+            log.info("job.canceled", job_id=job_id, account=str(account), was=state)
+        self._dispatcher.send(self._ledger.accounts.admit(account))
 
 
 def _can_cancel(provider: str) -> bool:

@@ -26,12 +26,14 @@ end
 
 local hints = {}
 
--- A job whose deadline has passed, and which its provider was asked to stop, is polled on for a while: what it makes all the
--- same is paid for.
+-- A job that its provider was asked to stop is polled on for a while at least, also past its deadline: what the provider makes
+-- all the same is paid for.
 local MOST_LATE_SECONDS = 600
 local function await_stop(id)
-  set(id, 'deadline', deadline_stamp(now + math.min(number(get(id, 'allowed')), MOST_LATE_SECONDS)))
+  local until_then = now + math.min(number(get(id, 'allowed')), MOST_LATE_SECONDS)
+  set(id, 'deadline', deadline_stamp(math.max(number(get(id, 'deadline')), until_then)))
 end
+local function was_asked_to_stop(id) return string.find(get(id, 'cancel') or '', ' ', 1, true) end
 
 -- Writes the fields of an outcome along; returns whether the provider has made the result.
 local function write_along(id, outcome)
@@ -40,8 +42,7 @@ local function write_along(id, outcome)
   if outcome.key == '*' then fields = cjson.decode(outcome.value) end
   for i = 1, #fields, 2 do
     made = made or fields[i] == 'empties' or fields[i] == 'fetching'
-    local overdue = fields[i] == 'cancel' and string.find(fields[i + 1], '^deadline')
-    if overdue and not string.find(get(id, 'cancel') or '', '^deadline') then await_stop(id) end
+    if fields[i] == 'cancel' and not was_asked_to_stop(id) then await_stop(id) end
   end
   set(id, unpack(fields))
   return made
@@ -59,7 +60,7 @@ end
 local function go_on(id, outcome)
   -- No poll has seen yet that the id which an operator attached is this job's.
   local unseen = (outcome.note == 'lost' or outcome.note == 'deadline') and get(id, 'attached') and not get(id, 'seen')
-  if outcome.kind == 'failed' and unseen and poll_known_purchase(id) then
+  if outcome.kind ~= 'ended' and unseen and poll_known_purchase(id) then
     set(id, 'note', 'the provider has not confirmed the id that was attached; polled by another that it gave')
     return
   end
@@ -72,6 +73,7 @@ local function go_on(id, outcome)
     conclude(id, 'unconfirmed', 'error', get(id, 'attached'))
     unindex_id(id, get(id, 'pid'))
     clear(id, 'attached', 'pid', 'submitted')
+    ask_to_stop_anew(id)
     set(id, 'note', 'the provider has not confirmed the id that was attached')
   else
     conclude(id, outcome.kind, 'error', outcome.value)

@@ -42,6 +42,9 @@ end
 -- Its next try comes in `seconds` at least (0: by the number of tries), and once more before the time is up. Returns false
 -- where no promise helps.
 local function settle(id, seconds)
+  local contract = get(id, 'contract')
+  -- A canceled job is not bought any more: all that may be done is to look it up.
+  if is_canceled(id) and contract ~= 'reject' and contract ~= 'client_id' then return false end
   local left = settle_until(id) - now
   if not (has_promise(id) and in_doubt(id)) or left <= 0 or number(get(id, 'settle_tries')) >= MOST_TRIES then return false end
   local tries = redis.call('HINCRBY', job_key(id), 'settle_tries', 1)

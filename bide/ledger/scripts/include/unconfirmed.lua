@@ -10,13 +10,21 @@ local function settled_by(id, what, by)
   set(id, 'settled', (before and before .. '\n' or '') .. stamp(now) .. ' ' .. what .. ' by ' .. by)
 end
 
+-- The job was canceled while its submit was under way: it is not bought any more, and stopped where it turns out to be bought.
+local function is_canceled(id) return string.find(get(id, 'cancel') or '', '^canceled') end
+
+-- Another purchase is the job's from now on: what the provider made of a cancel concerned the one before.
+local function ask_to_stop_anew(id)
+  if is_canceled(id) then set(id, 'cancel', 'canceled') else clear(id, 'cancel') end
+end
+
 -- Submits under the job's key may have been accepted (`include/settling`).
 local function in_doubt(id) return number(get(id, 'doubted')) > 0 end
 local function no_doubt(id) clear(id, 'doubted', 'doubted_last', 'settling', 'settle_tries', 'received') end
 
 -- The job is submitted once more where its request allows it, and never twice more: under a key of its own.
 local function submit_again(id)
-  if get(id, 'resubmit') ~= '1' or get(id, 'again') then return false end
+  if get(id, 'resubmit') ~= '1' or get(id, 'again') or is_canceled(id) then return false end
   no_doubt(id)
   line_up(id)
   set(id, 'again', 1, 'doubt', get(id, 'submits'), 'note', 'may have been accepted; submitted again as its request allows')
@@ -101,6 +109,7 @@ local function poll_known_purchase(id)
   set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
   if others ~= '' then set(id, 'other_pid', others) end
   bought_with(id, unpack(cjson.decode(get(id, 'other_with') or '{}')[pid] or { '', '', '' }))
+  ask_to_stop_anew(id)
   extend_deadline(id)
   return true
 end

@@ -82,7 +82,9 @@ class Refused(Script):
     attempt: str
     error: str
     hint_seconds: float = BOUND
+    canceled_error: str = ""
     unconfirmed_error: str = ""
+    unsettled_error: str = ""
     evidence: str = ""
 
 
@@ -98,6 +100,7 @@ class Conclude(Script):
     unconfirmed_error: str
     note: str
     outputs: str
+    canceled_error: str = ""
     settle_seconds: float | None = None
     received: bool = False
     evidence: str = ""
@@ -131,6 +134,7 @@ class Cancel(Script):
     hint_seconds: float = BOUND
     retention_seconds: float = BOUND
     at_provider: bool = False
+    unconfirmed_error: str = ""
 
 
 class Resubmit(Script):

@@ -4,12 +4,13 @@
 -- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,
 --   `lease_seconds`, `longest_block_seconds` of the breaker, `attempt` that was refused ('' for none), `unconfirmed_error`
 --   (what a failure means where an earlier submit may have been accepted), `note` ('' for none), `outputs` (the addresses of
---   a result that was not stored, '' for none), `settle_seconds` (an unconfirmed submit is settled by its promise, tried after
---   so long at least, 0 by the number of tries; '' where its key is of no use), `received` (the provider has had the request),
+--   a result that was not stored, '' for none), `canceled_error` (what a failure means where the job was canceled during its
+--   submit, and was surely not bought), `settle_seconds` (an unconfirmed submit is settled by its promise, tried after so long
+--   at least, 0 by the number of tries; '' where its key is of no use), `received` (the provider has had the request),
 --   `evidence` ('' for none).
 -- Reply: a number of `Concluded`.
 local MOST_UNCONFIRMED = 5
-local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT, SETTLING = 0, 1, 2, 3, 4, 5
+local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT, CANCELED, SETTLING = 0, 1, 2, 3, 4, 5, 6
 local late, state = get(id, 'token') ~= token, get(id, 'state')
 local same = attempt == '' or attempt == get(id, 'submits')
 if late and ending == 'failed' and same and state == 'unconfirmed' and get(id, 'error') == unconfirmed_error
@@ -52,8 +53,13 @@ if unbought and maybe_bought_before(id) then
   hinted(id, STORE_QUEUE, lease_seconds) -- its caller is to hear this, not that
   return UNCONFIRMED_AFTER_ALL
 end
+local canceled = unbought and is_canceled(id)
+if canceled then
+  clear(id, 'cancel')
+  ending, value = 'canceled', canceled_error
+end
 conclude(id, ending, field, value)
 if note ~= '' then set(id, 'note', note) end
 if outputs ~= '' then set(id, 'outputs', outputs) end
 leased(id, token, lease_seconds)
-return ENDED
+return canceled and CANCELED or ENDED

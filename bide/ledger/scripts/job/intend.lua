@@ -8,7 +8,7 @@
 --   `evidence` of that ('' for none), `submits_per_second`.
 -- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
 --   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
---   accepted under a key that is not this one, or is sent under it no more.
+--   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile.
 local WAITS, TOO_LATE, UNREPEATABLE = -1, -2, -3
 local state, settling = get(id, 'state'), get(id, 'settling')
 if get(id, 'token') ~= token then
@@ -20,6 +20,10 @@ if state ~= 'queued' and state ~= 'submitting' then return 0 end
 if state == 'queued' and submits_blocked(id) then
   return_to_line(id)
   return WAITS
+end
+if settling and is_canceled(id) then -- not bought any more
+  if absent then clear(id, 'doubted', 'doubted_last') end
+  return UNREPEATABLE
 end
 if now >= number(get(id, 'deadline')) then return TOO_LATE end
 local known_key = get(id, 'submit_key') == key

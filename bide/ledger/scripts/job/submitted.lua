@@ -45,6 +45,7 @@ index_ids(id)
 bought_with(id, handle, base_url, adapter)
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
+ask_to_stop_anew(id)
 if state ~= 'submitting' or settling then extend_deadline(id) end -- the answer comes late
 redis.call('ZREM', UNCONFIRMED, id)
 no_doubt(id)
@@ -61,6 +62,7 @@ if outputs == '' then
   redis.call('SREM', CALLED_UP, id)
   off_clocks(id)
   set(id, 'state', 'running')
+  if is_canceled(id) then first_poll_seconds = 0 end -- the poll has it stopped
   local at = math.min(now + first_poll_seconds, math.max(now, number(get(id, 'deadline'))))
   redis.call('ZADD', DUE, at, id)
   local hints = {} -- a bulk job that went leaves its turn to another, the probe to all
@@ -70,6 +72,7 @@ if outputs == '' then
 end
 release(id)
 set(id, 'state', 'storing', 'ended', stamp(now))
+if is_canceled(id) then set(id, 'cancel', 'canceled too late') end
 if outputs ~= 'ask' then set(id, 'outputs', outputs) end
 hinted(id, STORE_QUEUE, hint_seconds)
 local hints = { hint(id) }

@@ -221,6 +221,15 @@ class Output(Wire):
     role: str = "image"
 
 
+class JobCost(Wire):
+    """What a job cost, as its provider says it."""
+
+    #: What is charged in all, less what was given back: a decimal number as text, so that it stays exact.
+    amount: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,18})?$")]
+    #: A currency of ISO 4217, such as `USD`, or the provider's own unit, such as `credits`.
+    unit: str
+
+
 class JobResult(Wire):
     """What the task `bide.generate` returns, and what `job.json` holds."""
 
@@ -235,6 +244,8 @@ class JobResult(Wire):
     outputs: tuple[Output, ...] = Field(strict=False)
     #: What a caller should know of a job that went well, such as params that bide does not know; left out where empty.
     warnings: tuple[str, ...] = Field(default=(), strict=False, exclude_if=lambda warnings: not warnings)
+    #: Absent where the provider does not say it.
+    cost: JobCost | None = Field(default=None, exclude_if=_is_none)
     metadata: dict[str, JsonValue] = Field(default_factory=dict)  # last: Celery's events cut results off
 
     def to_wire(self) -> dict[str, Any]:

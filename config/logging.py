@@ -43,10 +43,11 @@ _SECRET_FIELD = re.compile(
     r"(?i)(^|[_-])(api_?-?key|secret(_?access)?_?key|access_?key|authorization|password|passwd|secret|token|cookie|credentials?)$"
 )
 #: A text without any of these, in small letters, fits none of the patterns below.
-_MARKS = ("://", "bearer ", "basic ", "x-amz-")
+_MARKS = ("://", "bearer ", "basic ", "x-amz-", "eyj")
 _SECRET_TEXTS = (
     (re.compile(r"(://[^\s:/@]*:)[^\s/]+@"), rf"\1{MASK}@"),
     (re.compile(r"(?i)\b(bearer|basic) [A-Za-z0-9+/=._~-]{8,}"), rf"\1 {MASK}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){1,2}"), MASK),  # a JSON Web Token
     (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^&\s\"']+"), rf"\1{MASK}"),
 )
 

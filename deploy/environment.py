@@ -20,6 +20,9 @@ FOLDER = Path(".venv")
 #: How often a log gets a line [seconds].
 LOG_SECONDS = 5.0
 
+#: What an extra also has, without the packages that it asks for: blackforest pins an old Pillow, and works with any.
+ALONE = {"dev": ("blackforest",)}
+
 _MEGABYTES = {"kB": 0.001, "KiB": 0.001, "MB": 1.0, "MiB": 1.0}
 _NAME = re.compile(r"[^\w.-]")
 _SIZE = re.compile(r"\((\d+(?:\.\d+)?) (kB|KiB|MB|MiB)\)")
@@ -60,13 +63,15 @@ def main(extra: str) -> int:
         made = subprocess.run([sys.executable, "-m", "venv", *without_pip, str(FOLDER)], check=False)
         if made.returncode:  # the reason stands on standard error
             return made.returncode
-    with subprocess.Popen(
-        _command(extra), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as installer:
-        printed = list(_followed(installer.stdout or (), progress, show))
-    if installer.returncode:
-        sys.stdout.write(f"\n{''.join(printed)}\nsetup failed: what the installer printed stands above\n")
-        return installer.returncode
+    alone = [("--no-deps", name) for name in ALONE.get(extra, ())]
+    for wanted in (("-e", f".[{extra}]"), *alone):
+        with subprocess.Popen(
+            _command(*wanted), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as installer:
+            printed = list(_followed(installer.stdout or (), progress, show))
+        if installer.returncode:
+            sys.stdout.write(f"\n{''.join(printed)}\nsetup failed: what the installer printed stands above\n")
+            return installer.returncode
     show(str(progress).rpartition(":")[0] + ": ready")
     sys.stdout.write("\n" if sys.stdout.isatty() else "")
     return 0
@@ -78,12 +83,12 @@ def _uv() -> str | None:
     return uv if uv and subprocess.run([uv, "--version"], capture_output=True, check=False).returncode == 0 else None
 
 
-def _command(extra: str) -> list[str]:
-    wanted = ["-e", f".[{extra}]", "-c", "constraints.txt"]
+def _command(*wanted: str) -> list[str]:
+    pinned = [*wanted, "-c", "constraints.txt"]
     if uv := _uv():
-        return [uv, "pip", "install", "--compile-bytecode", "--python", str(FOLDER / "bin" / "python"), *wanted]
+        return [uv, "pip", "install", "--compile-bytecode", "--python", str(FOLDER / "bin" / "python"), *pinned]
     pip = [str(FOLDER / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    return [*pip, "--progress-bar", "off", *wanted]
+    return [*pip, "--progress-bar", "off", *pinned]
 
 
 def _followed(lines: Iterable[str], progress: Progress, show: Callable[[str], None]) -> Iterable[str]:

@@ -11,7 +11,10 @@ from enum import StrEnum
 SUBMIT, POLL, RESULT, CANCEL, MEDIA, CATALOG = "submit", "poll", "result", "cancel", "media", "catalog"
 OPERATIONS = (SUBMIT, POLL, RESULT, CANCEL, MEDIA, CATALOG)
 
-PROVIDERS = ("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate")
+PROVIDERS = (
+    *("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate"),
+    *("comfyui", "bfl", "openai_videos"),
+)
 
 Value = str | float
 
@@ -86,6 +89,7 @@ FAULTS: dict[str, Fault] = {
     "back_to_queue": _fate("polls", 1.0),
     "cancel_ignored": _fate(),
     "cancel_too_late": _fate(),
+    "never_starts": _fate(),
     "not_found_first": _fate("polls", 2.0),
     "empty_result": _fate(),
     "empty_once": _fate(),
@@ -97,6 +101,12 @@ FAULTS: dict[str, Fault] = {
     "hook_lies": _fate("seconds", 1.0),
     "hook_lost": _fate(),
     "hook_repeated": _fate("calls", 2.0),
+    "node_errors": _fate(),
+    "older_server": _fate(),
+    "interrupted": _fate(),
+    "request_moderated": _fate(),
+    "gateway_words": _fate(),
+    "result_expires": _fate("seconds", 0.0),
     "html": _file(),
     "empty": _file(),
     "truncated": _file(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,12 +43,18 @@ class Phase(StrEnum):
 _ENDS = {
     "canceled": Phase.CANCELED,
     "expired": Phase.MISSING,
-    "fail": Phase.FAILED,
+    "interrupted": Phase.FAILED,
     "moderated": Phase.FAILED,
+    "request_moderated": Phase.FAILED,
+    "fail": Phase.FAILED,
     "aborted": Phase.FAILED,
     "failure_in_result": Phase.FAILED,
     "empty_result": Phase.EMPTY,
 }
+
+
+#: What keeps a job from ending by itself.
+_FOR_EVER = ("never_starts", "never_finishes")
 
 
 @dataclass(frozen=True)
@@ -137,11 +144,12 @@ class Job:
         """How it stands, without counting as a poll."""
         if self.running(now):
             queued = now - self.accepted_at < self.latency_seconds * _QUEUED_SHARE
-            return Phase.QUEUED if queued else Phase.RUNNING
+            return Phase.QUEUED if queued or "never_starts" in self.fates else Phase.RUNNING
         return next((phase for fate, phase in _ENDS.items() if fate in self.fates), Phase.DONE)
 
     def running(self, now: float) -> bool:
-        return "canceled" not in self.fates and ("never_finishes" in self.fates or now < self.done_at)
+        endless = not self.fates.keys().isdisjoint(_FOR_EVER)
+        return "canceled" not in self.fates and (endless or now < self.done_at)
 
     @property
     def done_at(self) -> float:
@@ -149,7 +157,14 @@ class Job:
 
     def has_files(self, now: float) -> bool:
         """Whether its files can be fetched."""
-        return self.glance(now) is Phase.DONE
+        expires_at = self.done_at + float(self.fates.get("result_expires", math.inf))
+        return self.glance(now) is Phase.DONE and now < expires_at
+
+    def stop(self, now: float) -> None:
+        """End it now, as its provider's cancel does."""
+        self.fates = {name: value for name, value in self.fates.items() if name not in _FOR_EVER}
+        self.fates["interrupted"] = 0.0
+        self.latency_seconds = now - self.accepted_at
 
     @property
     def failure(self) -> str:

@@ -107,15 +107,21 @@ class Provider(ABC):
         return await trouble.afterwards(rule, request, response) if rule else response
 
     async def file(self, request: web.Request, job: Job | None, order: Order) -> web.StreamResponse:
-        """Deliver a file of a job that is done."""
+        """Deliver a picture or film of a job that is done."""
+        return await self.content(request, job, order, CONTENT_TYPES[order.format])
+
+    async def content(
+        self, request: web.Request, job: Job | None, made: Order | bytes, content_type: str
+    ) -> web.StreamResponse:
+        """Deliver a file of a job that is done: as it is, or drawn to an order."""
         rule = self._spoiler(MEDIA, job.text if job else "", job.orders if job else [])
         early = await trouble.instead(rule, request, self.refusal) if rule else None
         if early is not None:
             return early
         if job is None or not job.has_files(time.time()):
             return no_such_file()
-        content = await self.world.gallery.file(order)
-        return await deliver(request, content, CONTENT_TYPES[order.format], rule)
+        content = made if isinstance(made, bytes) else await self.world.gallery.file(made)
+        return await deliver(request, content, content_type, rule)
 
     def job(self, job_id: str) -> Job | None:
         return self.world.purchases.get(self.name, job_id)

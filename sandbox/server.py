@@ -14,11 +14,24 @@ from aiohttp import web
 
 from sandbox.control import Control
 from sandbox.provider import Provider
-from sandbox.providers import cyberphotobooth, dreambooth, fal, nextry, photogpt_part, replicate
+from sandbox.providers import (
+    bfl,
+    comfyui,
+    cyberphotobooth,
+    dreambooth,
+    fal,
+    nextry,
+    openai_videos,
+    photogpt_part,
+    replicate,
+)
+from sandbox.providers.bfl import BFL
+from sandbox.providers.comfyui import ComfyUI
 from sandbox.providers.cyberphotobooth import CyberPhotoBooth
 from sandbox.providers.dreambooth import Dreambooth
 from sandbox.providers.fal import Fal
 from sandbox.providers.nextry import Nextry
+from sandbox.providers.openai_videos import OpenAIVideos
 from sandbox.providers.photogpt import PhotoGPT
 from sandbox.providers.photogpt_films import PhotoGPTFilms
 from sandbox.providers.replicate import Replicate
@@ -28,13 +41,8 @@ from sandbox.world import Options, World
 _LARGEST_REQUEST_BYTES = 64 * 1024 * 1024
 
 _PARTS: tuple[type[Provider], ...] = (
-    CyberPhotoBooth,
-    Dreambooth,
-    Fal,
-    Nextry,
-    PhotoGPT,
-    PhotoGPTFilms,
-    Replicate,
+    *(CyberPhotoBooth, Dreambooth, Fal, Nextry, PhotoGPT, PhotoGPTFilms, Replicate),
+    *(ComfyUI, BFL, OpenAIVideos),
 )
 
 #: Base path of each provider, below the server's address.
@@ -45,6 +53,9 @@ BASE_PATHS = {
     "nextry": nextry.ROOT,
     "photogpt": photogpt_part.ROOT,
     "replicate": replicate.ROOT,
+    "comfyui": comfyui.ROOT,
+    "bfl": bfl.ROOT,
+    "openai_videos": openai_videos.ROOT,
 }
 
 

@@ -92,7 +92,8 @@ def _judge(
 ) -> Polled:
     job, answer = pair
     try:
-        polled = judge(job, answer, adapter=adapter, poll_timing=tools.poll_timings.get(name, job.operation), now=now)
+        timing = tools.poll_timings.get(name, job.operation, job.lane)
+        polled = judge(job, answer, adapter=adapter, poll_timing=timing, now=now)
         return replace(polled, late_seconds=job.late_seconds)
     except Exception:  # one job's trouble is not that of the others in its round
         log.exception("poll.not_judged", job_id=job.job_id, account=str(name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -14,6 +16,7 @@ from bide.polling.backoff import PollPlan
 from bide.providers import find, installed
 from bide.providers.base import Account, Operation, Provider
 from bide.providers.check import refuse_unknown, unknown_params_variable
+from bide.providers.lanes import lane_of
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import EffectiveAccount, HookSettings
@@ -44,14 +47,23 @@ class AccountContext:
     own_poll_first_seconds: float | None
     own_poll_factor: float | None
     own_poll_cap_seconds: float | None
+    #: Those that the adapter names besides `api_key`.
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
 
     @property
     def credentials(self) -> Account:
-        """Where and as whom to call; raises `InvalidRequestError` where no address is known."""
+        """Where and as whom to call now; raises `InvalidRequestError` where no address is known."""
         if not self.base_url:
             variable = f"BIDE_PROVIDERS__{self.name.provider.upper()}__BASE_URL"
             raise InvalidRequestError(f"account: {self.name} has no address; set {variable}")
-        return Account(self.base_url.rstrip("/"), self.api_key.get_secret_value(), self.hooks, self.credit_words)
+        return Account(
+            self.base_url.rstrip("/"),
+            self.api_key.get_secret_value(),
+            self.hooks,
+            self.credit_words,
+            {name: secret.get_secret_value() for name, secret in self.secrets.items()},
+            time.time(),
+        )
 
     def check(self, request: GenerateRequest) -> Operation:
         """Check what is known of a request before anything is bought; raises `InvalidRequestError`."""
@@ -59,6 +71,10 @@ class AccountContext:
         if self.refuses_unknown_params:
             refuse_unknown(operation.params, request.params, variable=unknown_params_variable(self.name.provider))
         return operation
+
+    def lane(self, request: GenerateRequest) -> str:
+        """What durations and breaker depend on within the operation of a request that passes the check; '' for none."""
+        return lane_of(self.adapter, request.operation, request.params)
 
     def poll_plan(self, operation: str) -> PollPlan:
         """How often jobs of an operation are polled while nothing is known of their durations."""
@@ -133,6 +149,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         own_poll_first_seconds=own.poll_first_seconds,
         own_poll_factor=own.poll_factor,
         own_poll_cap_seconds=own.poll_cap_seconds,
+        secrets=own.secrets,
     )
 
 
@@ -141,6 +158,16 @@ def refuses_unknown_params(settings: Settings, name: AccountName) -> bool:
     shared = settings.providers.get(name.provider)
     own = shared and shared.accounts.get(name.account)
     return ((own and own.unknown_params) or (shared and shared.unknown_params)) == "refuse"
+
+
+def row_lane(request: GenerateRequest) -> str:
+    """The lane of a row of a run; '' for one that its submit will refuse."""
+    try:
+        adapter = find(request.provider)
+        adapter.check(request.operation, request.params, set(request.inputs))
+    except InvalidRequestError:
+        return ""
+    return lane_of(adapter, request.operation, request.params)
 
 
 def _hooks_of(settings: HookSettings, name: AccountName) -> Hooks | None:

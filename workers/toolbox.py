@@ -14,7 +14,7 @@ from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
 from bide.settings.model import Settings
 from bide.storage import Storage
-from workers.accounts import Accounts
+from workers.accounts import Accounts, row_lane
 from workers.bulk.feeder import Feeder
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.names import OwnThreads
@@ -75,6 +75,7 @@ class Toolbox:
             self.ledger,
             self.storage,
             deadline_seconds=self.accounts.row_deadline_seconds,
+            lane=row_lane,
             send=self.dispatcher.send,
             stop=self.canceler.stop,
         )

@@ -76,6 +76,7 @@ class EndedRow:
             "request": _shown(self.request_json),
             "outputs": result.get("outputs", []),
             **({"warnings": result["warnings"]} if result.get("warnings") else {}),
+            **self._cost(),
             "error": None if succeeded else self._failure().model_dump(mode="json"),
             "provider_job_id": (self.record.text("pid") or None) if self.record else None,
             "money": self._money(),
@@ -84,6 +85,11 @@ class EndedRow:
             "submitted_at": submitted,
             "finished_at": finished,
         }
+
+    def _cost(self) -> dict[str, Any]:
+        """What the provider says that it costs, where it does."""
+        cost = self.record.cost if self.record else None
+        return {"cost": cost.to_wire().model_dump()} if cost else {}
 
     def _money(self) -> str:
         if self.record:

@@ -49,6 +49,7 @@ def described(adapter: Provider, name: str) -> dict[str, Any]:
         "others": sorted(operation.params.others),
         "others_pass": operation.params.model_config.get("extra") != "forbid",
         "deadline_seconds": adapter.deadline_for(name),
+        "credentials": [f"BIDE_PROVIDERS__{adapter.name.upper()}__{each.upper()}" for each in adapter.credentials],
         "source": adapter.source or None,
     }
 
@@ -91,6 +92,7 @@ def _lines(described: dict[str, Any]) -> list[str]:
         *("  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
         *([f"  documented besides, and not checked: {documented}"] if documented else []),
         f"  {others}; {pictures}{needed}; deadline {described['deadline_seconds']:g} s",
+        f"  its account: {', '.join(described['credentials']) or 'takes no key'}",
         *([f"  source: {described['source']}"] if described["source"] else []),
         "",
     ]

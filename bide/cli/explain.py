@@ -81,6 +81,7 @@ def explained(
         "provider": record.account.provider,
         "account": record.account.account,
         "operation": record.text("op"),
+        "lane": record.text("lane") or None,
         "what": describe(record.request) if record.request_json else None,
         "warnings": _warnings(record),
         "why": timeline.why(snapshot),
@@ -91,6 +92,7 @@ def explained(
         "replayed_as": replayed_as,
         "replay": None if replayed_as else _replay(record, failure),
         "money": timeline.money(record),
+        "cost": record.cost.to_wire().model_dump() if record.cost else None,
         "provider_job_id": record.text("pid") or None,
         "polls": int(record.number("polls")),
         "polls_are": _poll_timing(snapshot),
@@ -158,12 +160,15 @@ def _poll_timing(snapshot: JobSnapshot) -> str | None:
     from bide.polling.timing import why  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    record, duration_model = snapshot.record, DurationModel.from_text(snapshot.duration_model)
-    estimate = record.number("estimate") or None
+    record, estimate = snapshot.record, snapshot.record.number("estimate") or None
+    of_lane, of_operation = map(DurationModel.from_text, (snapshot.lane_model, snapshot.duration_model))
+    duration_model = of_operation if of_lane.about(estimate) is None else of_lane
     if duration_model.about(estimate) is None and record.text("state") != "running":
         return None  # nothing is known, and no poll is due
+    of = f" (lane {record.text('lane')})" if duration_model is of_lane else ""
     try:
-        return why(duration_model, find(record.account.provider).plan_for(record.text("op")), estimate_seconds=estimate)
+        plan = find(record.account.provider).plan_for(record.text("op"))
+        return why(duration_model, plan, estimate_seconds=estimate) + of
     except (BideError, KeyError):  # the adapter is installed elsewhere, or no longer has the operation
         return None
 
@@ -173,11 +178,13 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     yield f"job {story['job_id']}  {story['state']}  {of}"
     rows = [
         ("what", story["what"]),
+        ("lane", story["lane"]),
         *_listed("warning", story["warnings"]),
         ("metadata", ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items())),
         *_listed("why", story["why"]),
         ("next", _next(story)),
         ("money", story["money"]),
+        ("cost", _cost(story["cost"])),
         ("polls", story["polls_are"]),
         ("to do", story["to_do"]),
         ("not stored", _few(story["not_stored"])),
@@ -190,6 +197,10 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
         yield f"{_clock(event['at'])}{after}  {event['what']:9}  {event['detail']}".rstrip()
     if story["obstacles"]:  # once more, since a long story pushes the first one off the screen
         yield from ("", f"to do: {story['to_do']}")
+
+
+def _cost(cost: dict[str, str] | None) -> str | None:
+    return f"{cost['amount']} {cost['unit']}, as the provider says" if cost else None
 
 
 def _few(addresses: list[str]) -> str:

@@ -69,6 +69,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         "provider": request["provider"],
         "account": line.get("account"),
         "operation": request["operation"],
+        "lane": None,
         "what": describe_raw(request["provider"], request["operation"], request["params"]),
         "warnings": line.get("warnings", []),
         "why": [OVER, *copied],
@@ -81,6 +82,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         if line["state"] == "failed"
         else None,
         "money": line.get("money") or _money(line),
+        "cost": line.get("cost"),
         "provider_job_id": line.get("provider_job_id"),
         "polls": line["polls"],
         "polls_are": None,

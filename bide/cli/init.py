@@ -1,4 +1,4 @@
-"""`bide init`: writes a provider's key into `.env`, tries it by one free request, and says what comes next."""
+"""`bide init`: writes a provider's secrets into `.env`, tries them by one free request, and says what comes next."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def _ask(adapter: Provider, account: str) -> dict[str, str]:
     if not adapter.default_base_url:
         values[f"{prefix}BASE_URL"] = click.prompt(f"Address of {adapter.name}'s API (https://...)", type=str).strip()
     own = "" if account == "default" else f"ACCOUNTS__{account.upper()}__"
-    values[f"{prefix}{own}API_KEY"] = click.prompt(f"API key of {adapter.name}", hide_input=True, type=str).strip()
+    for name in adapter.credentials:
+        words = name.replace("_", " ").replace("api", "API")
+        asked = f"{words[:1].upper()}{words[1:]} of {adapter.name}"
+        values[f"{prefix}{own}{name.upper()}"] = click.prompt(asked, hide_input=True, type=str).strip()
     return values
 
 

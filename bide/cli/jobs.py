@@ -186,6 +186,7 @@ def _status_lines(found: Status) -> list[str]:
         "created": _moment(found.created_at),
         "deadline": _moment(found.deadline_at),
         "progress": found.progress,
+        "cost": f"{found.cost.amount} {found.cost.unit}" if found.cost else None,
         "note": found.note,
         "failure": failure_line(found.failure) if found.failure else None,
     }
@@ -195,7 +196,8 @@ def _status_lines(found: Status) -> list[str]:
 
 def _print_status(found: Status) -> None:
     failure = found.failure.model_dump(mode="json") if found.failure else None
-    fields = {**asdict(found), "failure": failure}
+    cost = found.cost.model_dump() if found.cost else None
+    fields = {**asdict(found), "failure": failure, "cost": cost}
     echo_json(fields, default=lambda value: value.isoformat())
 
 

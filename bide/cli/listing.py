@@ -133,7 +133,7 @@ def search(ledger: Ledger, wanted: Wanted, *, most: int) -> Found:
 def _troubles(ledger: Ledger, wanted: Wanted) -> dict[str, str]:
     """The reasons why accounts do not submit, by account."""
     stands = [ledger.accounts.state(name) for name in ledger.accounts.names() if wanted.of(name)]
-    return {str(each.account): each.trouble for each in stands if each.trouble}
+    return {str(each.account): each.troubles for each in stands if each.troubles}
 
 
 def job_json(job: Job) -> dict[str, Any]:

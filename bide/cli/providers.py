@@ -39,12 +39,14 @@ def providers(as_json: bool) -> None:
 def _described(adapter: Provider, environment: Mapping[str, str]) -> dict[str, Any]:
     prefix = f"BIDE_PROVIDERS__{adapter.name.upper()}__"
     base_url = environment.get(f"{prefix}BASE_URL") or adapter.default_base_url
-    accounts = _accounts(prefix, environment)
-    missing = [] if accounts else [f"{prefix}API_KEY"]
+    lacking = _accounts(adapter, prefix, environment)
+    accounts = sorted(account for account, missing in lacking.items() if not missing)
+    missing = [] if accounts else [name for names in lacking.values() for name in names]
     return {
         "provider": adapter.name,
         "base_url": base_url,
         "accounts": accounts,
+        "credentials": [f"{prefix}{name.upper()}" for name in adapter.credentials],
         "missing": [*missing, *([] if base_url else [f"{prefix}BASE_URL"])],
         "operations": [_operation(adapter, name, it) for name, it in sorted(adapter.operations.items())],
         "catalogs": {name: catalog.description for name, catalog in sorted(adapter.catalogs.items())},
@@ -64,10 +66,23 @@ def _operation(adapter: Provider, name: str, operation: Operation) -> dict[str, 
     }
 
 
-def _accounts(prefix: str, environment: Mapping[str, str]) -> list[str]:
-    named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+)__)?API_KEY")
-    found = map(named.fullmatch, environment)
-    return sorted((match[1] or "default").lower() for match in found if match)
+def _accounts(adapter: Provider, prefix: str, environment: Mapping[str, str]) -> dict[str, list[str]]:
+    """The accounts that the environment speaks of, each with the variables of the secrets that it lacks."""
+    accounts: dict[str, set[str]] = {}
+    named = re.compile(rf"{prefix}(?:ACCOUNTS__(.+?)__)?([A-Z0-9_]+)")
+    for found in filter(None, map(named.fullmatch, environment)):
+        accounts.setdefault(found[1] or "", set()).add(found[2].lower())
+    secrets = set(adapter.credentials)
+    if secrets:
+        accounts = {account: variables for account, variables in accounts.items() if variables & secrets}
+    return {
+        account.lower() or "default": [
+            f"{prefix}{f'ACCOUNTS__{account}__' if account else ''}{name.upper()}"
+            for name in adapter.credentials
+            if name not in variables
+        ]
+        for account, variables in sorted((accounts or {"": set()}).items())
+    }
 
 
 def _lines(described: Mapping[str, Any]) -> list[str]:

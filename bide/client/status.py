@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from bide.contract import Failure, JobState
+from bide.contract import Failure, JobCost, JobState
 from bide.describe import describe
 from bide.ledger import Record
 from bide.ledger.unconfirmed import remarks
@@ -33,6 +33,8 @@ class Status:
     outputs: tuple[str, ...] = ()
     #: How far a running job is, where its provider says so.
     progress: Progress | None = None
+    #: What the provider says that the job costs.
+    cost: JobCost | None = None
 
 
 def status_of(record: Record, job_id: str) -> Status:
@@ -51,4 +53,5 @@ def status_of(record: Record, job_id: str) -> Status:
         what=describe(record.request) if record.request_json else f"{record.account.provider} {record.text('op')}",
         outputs=record.stored,
         progress=record.progress,
+        cost=record.cost.to_wire() if record.cost else None,
     )

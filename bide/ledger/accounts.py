@@ -79,30 +79,32 @@ class AccountScripts:
         return bool(self._executor.run(account, scripts.account.Pause(reason=reason[:300], by=by)))
 
     def resume(self, account: AccountName) -> bool:
-        """End the pause and close the breaker. False: there was no pause, and the breaker was closed."""
+        """End the pause and close the breakers. False: there was no pause, and they were closed."""
         return bool(self._executor.run(account, scripts.account.Resume()))
 
     def state(self, account: AccountName) -> AccountState:
-        """The account's breaker and pause, as they are now."""
+        """The account's breakers and pause, as they are now."""
         pipeline = self._executor.pipeline()
         pipeline.hmget(f"{prefix(account)}account", FIELDS)
+        pipeline.hgetall(f"{prefix(account)}lane_breakers")
         pipeline.time()
-        values, (seconds, _) = self._executor.execute(pipeline)
+        values, lanes, (seconds, _) = self._executor.execute(pipeline)
         clock = self._executor.clock
-        return account_state(account, values, now=clock() if clock else float(seconds))
+        return account_state(account, values, now=clock() if clock else float(seconds), lanes=lanes)
 
     # Duration models
 
     def learn(self, account: AccountName, news: Sequence[tuple[str, str, str]]) -> list[str]:
         """Replace the duration models of some operations: (operation, the model it was made from, the new model).
 
-        Returns the model of each operation that counts now: another process's, where that one was faster.
+        A lane is named as `OPERATION LANE`. Returns the model of each of them that counts now: another
+        process's, where that one was faster.
         """
         script = scripts.account.Learn(news=[scripts.account.Model(*each) for each in news])
         return list(self._executor.run(account, script))
 
     def duration_models(self, account: AccountName) -> dict[str, str]:
-        """The duration models of an account, by operation, as `bide.polling.duration_model` writes them."""
+        """The duration models of an account, by operation or lane, as `bide.polling.duration_model` writes them."""
         return dict(self._executor.reach(lambda server: server.hgetall(f"{prefix(account)}durations")))
 
 

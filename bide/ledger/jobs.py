@@ -42,9 +42,13 @@ class JobScripts:
         request: GenerateRequest | None = None,
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
         signature: str = "",
+        lane: str = "",
     ) -> Step:
-        """Open or find the record, and take the step that it allows, under a lease named `token`."""
-        return self._step(job_id, account, token, request, deadline_seconds, signature, take=True)
+        """Open or find the record, and take the step that it allows, under a lease named `token`.
+
+        `lane`: that of the request, as `bide.providers.lanes` gives it.
+        """
+        return self._step(job_id, account, token, request, deadline_seconds, signature, take=True, lane=lane)
 
     def _step(
         self,
@@ -56,6 +60,7 @@ class JobScripts:
         signature: str,
         *,
         take: bool,
+        lane: str = "",
     ) -> Step:
         key = request.idempotency_key if request else None
         script = scripts.job.Step(
@@ -73,6 +78,7 @@ class JobScripts:
             fingerprint=request.fingerprint() if request else "",
             account_name=str(account),
             take=take,
+            lane=lane,
         )
         verb, *rest = self._executor.run(account, script)
         match Verb(verb):

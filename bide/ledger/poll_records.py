@@ -47,6 +47,8 @@ class Claimed:
     progress: str = field(default="", repr=False)
     #: How often its result was there and could not be fetched.
     fetching: int = 0
+    #: The lane of its request, '' where it has none or the account has too many.
+    lane: str = ""
 
     @property
     def to_stop(self) -> str:
@@ -108,6 +110,8 @@ class Polled:
     late_seconds: float = 0.0
     #: Further fields of the record to write along, for a job that goes on.
     also: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: What the provider says that the job costs, as the record has it; '' for no word of it.
+    cost: str = ""
 
     @property
     def written(self) -> tuple[str, str]:

@@ -55,4 +55,5 @@ def _outcome(polled: Polled) -> scripts.account.Outcome:
         unknown_for=str(polled.unknown_for or ""),
         late_seconds=f"{polled.late_seconds:.1f}",
         word=polled.word,
+        cost=polled.cost,
     )

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple, Self
 
 from bide.contract import Failure, GenerateRequest, JobState
-from bide.providers.base import MAX_FALLBACKS, Media, Progress, Ticket
+from bide.providers.base import MAX_FALLBACKS, Cost, Media, Progress, Ticket
 
 #: Version of the record's layout, written into every record and checked when one is read.
 RECORD_VERSION = "1"
@@ -130,6 +130,8 @@ class BoughtWith:
     adapter: str = ""
     #: The adapter's handle of the job as JSON, '' for none.
     handle: str = field(default="", repr=False)
+    #: What the provider says that it costs, as the record has it; '' where it does not say.
+    cost: str = ""
 
     def ticket(self, operation: str, provider_job_id: str, *, cursor: str = "", seen: bool = False) -> Ticket:
         """What the adapter needs for a later call."""
@@ -179,6 +181,12 @@ class Record:
     def text(self, name: str) -> str:
         return self.fields.get(name, "")
 
+    @property
+    def lane(self) -> str:
+        """The name of its lane in the ledger, `OPERATION LANE`; '' for a job without one."""
+        lane = self.text("lane")
+        return f"{self.text('op')} {lane}" if lane else ""
+
     def moment(self, name: str) -> datetime | None:
         return datetime.fromtimestamp(self.number(name), UTC) if self.fields.get(name) else None
 
@@ -211,6 +219,11 @@ class Record:
     def progress(self) -> Progress | None:
         """How far the provider says that a running job is; None where it does not say."""
         return Progress.from_text(self.text("progress")) if self.state is JobState.RUNNING else None
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the provider says that the job costs; None where it does not say."""
+        return Cost.from_text(self.text("cost"))
 
     @property
     def ticket(self) -> Ticket:

@@ -34,7 +34,7 @@ def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
 def claimed_of(reply: Sequence[str]) -> Claimed:
     """A claimed job from the fields in the order of `account/claim.lua`; those that the record lacks come as ''."""
     job_id, late, operation, provider_job_id, cursor, seen, polls, deadline, unknown_for, empties, *more = reply
-    submitted, ran, estimate, handle, base_url, adapter, cancel, progress, fetching = more
+    submitted, ran, estimate, handle, base_url, adapter, cancel, progress, fetching, lane = more
     return Claimed(
         job_id,
         float(late),
@@ -53,4 +53,5 @@ def claimed_of(reply: Sequence[str]) -> Claimed:
         cancel,
         progress,
         int(fetching or 0),
+        lane,
     )

@@ -72,6 +72,7 @@ FIELDS = (
         "state", "text", "one of the states", "step bulk/open intend submitted attach " + _ENDING + " resubmit", EVERY
     ),
     Field("op", "text", "operation of the request", "step bulk/open"),
+    Field("lane", "text", "what durations and breaker depend on within the operation", "step bulk/open intend"),
     Field("fp", "text", "fingerprint of the request", "step bulk/open", EVERY),
     Field("created", "moment", "the record was written", "step bulk/open"),
     Field("allowed", "seconds", "how long the job may take", "step bulk/open"),
@@ -186,6 +187,7 @@ FIELDS = (
     ),
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
     Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),
+    Field("cost", "text", "what the provider says that the job costs: amount and unit", "submitted polled"),
     # The result
     Field("ended", "moment", "the provider reported the result", "submitted polled"),
     Field(

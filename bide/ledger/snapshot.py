@@ -41,8 +41,9 @@ class JobSnapshot:
     #: When its callback is sent next, and when it was given up.
     callback_at: float = 0.0
     callback_failed_at: float = 0.0
-    #: What is known of how long such jobs take, as `bide.polling.duration_model` writes it.
+    #: What is known of how long jobs of its operation take, and of its lane, as `polling.duration_model` writes it.
     duration_model: str = field(default="", repr=False)
+    lane_model: str = field(default="", repr=False)
 
     @property
     def now(self) -> float:
@@ -59,7 +60,7 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
     pipeline.scard(f"{at}inflight")
     pipeline.hget(f"{at}account", "swept_at")
     pipeline.hget(f"{at}body:{job_id}", "polls")
-    pipeline.hget(f"{at}durations", record.text("op"))
+    pipeline.hmget(f"{at}durations", record.text("op"), record.lane)
     *scores, callback_at, failed_at, ahead, in_flight, swept_at, polls, known = ledger.executor.execute(pipeline)
     clock, score = next(
         ((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0)
@@ -75,7 +76,8 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
         polls=tuple(_polls(record, polls or "")),
         callback_at=float(callback_at or 0),
         callback_failed_at=float(failed_at or 0),
-        duration_model=known or "",
+        duration_model=known[0] or "",
+        lane_model=known[1] or "",
     )
 
 

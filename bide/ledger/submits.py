@@ -37,14 +37,15 @@ class SubmitScripts:
         bought_with: BoughtWith | None = None,
         promise: Promise | None = None,
         absent: str = "",
+        lane: str = "",
     ) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
         `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job waits again.
         `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `UNREPEATABLE`: the job may
         have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
-        `bought_with` and `promise` go into the record. `absent`: the evidence that the provider has no job under the
-        key, so that nothing was bought.
+        `bought_with`, `promise` and the `lane` of its request go into the record. `absent`: the evidence that the
+        provider has no job under the key, so that nothing was bought.
         """
         known, promised = bought_with or BoughtWith(), promise or Promise()
         script = scripts.job.Intend(
@@ -61,6 +62,7 @@ class SubmitScripts:
             signed_at=promised.signed_at,
             absent=bool(absent),
             evidence=in_one_line(absent),
+            lane=lane,
         )
         return int(self._executor.run(record.account, script))
 
@@ -108,6 +110,7 @@ class SubmitScripts:
             new=how.new,
             breach=how.breach,
             breach_error=how.breach_error,
+            cost=known.cost,
         )
         return messages_of(record.account, self._executor.run(record.account, script))
 

@@ -150,6 +150,8 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
     account, found = snapshot.account_state, []
     if account.trouble:
         found.append(f"its account: {account.trouble}")
+    if lane := account.lanes.get(snapshot.record.lane):
+        found.append(f"its lane {snapshot.record.text('lane')}: {lane.trouble}")
     if account.max_in_flight and snapshot.in_flight >= account.max_in_flight:
         found.append(f"all {account.max_in_flight} places of its account are taken")
     if snapshot.ahead:
@@ -191,8 +193,12 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
     """The time of what happens next of itself [seconds since the epoch, 0 for unknown], and what that is."""
     if snapshot.clock == "due":
         return snapshot.score, "poll"
-    if snapshot.clock == "queued" and not snapshot.account_state.paused and snapshot.account_state.open_seconds > 0:
-        return snapshot.now + snapshot.account_state.open_seconds, "its account may submit again"
+    if snapshot.clock == "queued" and not snapshot.account_state.paused:
+        account, lane = snapshot.account_state, snapshot.account_state.lanes.get(snapshot.record.lane)
+        if account.open_seconds > 0:
+            return snapshot.now + account.open_seconds, "its account may submit again"
+        if lane and lane.open_seconds > 0:
+            return snapshot.now + lane.open_seconds, "its lane may submit again"
     if snapshot.clock == "queued":
         return snapshot.record.number("deadline"), "it fails if it still waits (deadline)"
     if snapshot.record.settling and not snapshot.record.text("token"):

@@ -140,7 +140,7 @@ class Provider(ABC):
     results_live_seconds: ClassVar[float] = 24 * 3600.0
     #: For how long a job is looked for that is `Unknown`, be it for replication lag or an edge's mistake [seconds].
     unknown_grace_seconds: ClassVar[float] = 10.0
-    #: The names of its secrets, each a setting of the account.
+    #: The names of the secrets that an account must have, each a setting. `api_key` may be set besides, as for a proxy.
     credentials: ClassVar[tuple[str, ...]] = ("api_key",)
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
     #: Operations whose recent jobs the provider can list, for operators who settle unconfirmed submits.

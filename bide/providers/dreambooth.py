@@ -151,7 +151,8 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
         return Finished(job_id, outputs)
     if not job_id:
         raise UnreadableAnswerError("there is no id in it")
-    return Submitted(job_id, estimate_seconds=reading.as_positive(body.get("eta")))
+    estimate = reading.as_positive(body.get("eta")) or reading.as_positive(body.get("queue_time"))
+    return Submitted(job_id, estimate_seconds=estimate)
 
 
 def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:

@@ -55,8 +55,10 @@ class Account:
     hooks: Hooks | None = None
     #: Words by which this provider says that credit is used up, besides those that `credit` knows.
     credit_words: tuple[str, ...] = ()
-    #: The secrets that `Provider.credentials` names besides `api_key`, by name.
+    #: The secrets that `Provider.credentials` names besides `api_key`, by name; the two keys of `jwt_bearer`, say.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: When its calls are made, for tokens that live for a while only [seconds since the epoch].
+    now: float = field(default=0.0, compare=False)
 
     def url(self, path: str) -> str:
         """The address of `path` ("/jobs/7", kept exactly) under the base URL, with or without its trailing slash."""

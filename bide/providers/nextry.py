@@ -65,6 +65,9 @@ class Nextry(Provider):
     error_fields = ("error", "error_message", "message", "detail")
     source = "https://doc.nextry.app/docs/generation"
 
+    def lane(self, operation: str, params: Mapping[str, Any]) -> str:
+        return reading.as_text(params.get("tool"))
+
     def submit_call(self, submission: Submission, account: Account) -> Call:
         fields = {name: _as_field(value) for name, value in submission.params.items() if value is not None}
         files = {name: _as_file(upload) for name, upload in submission.inputs.items()}

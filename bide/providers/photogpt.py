@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from bide.providers.base import (
     Answer,
     Call,
     Catalog,
+    Cost,
     Failed,
     Finished,
     InputForm,
@@ -32,6 +34,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.providers.costs import as_cost
 from bide.providers.photogpt_files import (
     ENVELOPE_ERRORS,
     NO_REASON,
@@ -80,6 +83,10 @@ class PhotoGPT(Provider):
     error_fields = ENVELOPE_ERRORS
     source = "https://platform.photogptai.com/docs/jobs"
 
+    def lane(self, operation: str, params: Mapping[str, Any]) -> str:
+        """The model; a training makes a model of its own each time, and takes as long as any other."""
+        return "" if operation == TRAINING else reading.as_text(params.get("modelID"))
+
     def submit_call(self, submission: Submission, account: Account) -> Call:
         if submission.operation == TRAINING:
             path = f"/models/{reading.in_path(submission.params['modelID'])}/train"
@@ -110,10 +117,10 @@ class PhotoGPT(Provider):
             return _training_submitted(body, submission.params["modelID"])
         result = result_of(body)
         if job_id := reading.as_id(result.get("jobId")):
-            return Submitted(job_id)
+            return Submitted(job_id, cost=_cost(result))
         outcome = _job(result) if is_done(reading.as_text(result.get("status")).lower()) else None
         if isinstance(outcome, Succeeded) and outcome.outputs:
-            return Finished("", outcome.outputs)
+            return Finished("", outcome.outputs, cost=_cost(result))
         raise UnreadableAnswerError("there is no jobId in it")
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
@@ -130,7 +137,8 @@ class PhotoGPT(Provider):
         body = answer.json()
         if envelope(body) == "NOK":
             return refused_poll(reading.first_text(body, self.error_fields))
-        return (_model if ticket.operation == TRAINING else _job)(result_of(body))
+        result = result_of(body)
+        return _model(result) if ticket.operation == TRAINING else _with_cost(_job(result), _cost(result))
 
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
         return reading.records(self._ok(answer), "result", "models", "items", "data")
@@ -169,6 +177,17 @@ def _training_submitted(body: Any, model_id: str) -> Submitted:
     if isinstance(body, str) or envelope(body) == "OK":
         return Submitted(model_id)
     raise UnreadableAnswerError("neither OK nor NOK")
+
+
+def _cost(result: dict[str, Any]) -> Cost | None:
+    """The job's credits. The list of jobs is documented to have them; where a single job has them, they are as good."""
+    return as_cost(result.get("credits"), "credits")
+
+
+def _with_cost(outcome: PollOutcome, cost: Cost | None) -> PollOutcome:
+    if cost is None or not isinstance(outcome, Running | Succeeded | Failed):
+        return outcome
+    return replace(outcome, cost=cost)
 
 
 def _model(result: dict[str, Any]) -> PollOutcome:

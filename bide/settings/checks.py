@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bide.settings.credentials import credentials_of
 from bide.settings.problems import Problem
 from bide.settings.variables import Path, variable_name
 
@@ -25,8 +26,10 @@ def cross_checks(settings: Settings) -> Iterator[Problem]:
     yield from _check_hooks(settings)
     for provider, shared in settings.providers.items():
         yield from _check_polls(shared, shared, ("providers", provider))
+        yield from _check_secrets(shared, provider, ("providers", provider))
         for account, own in shared.accounts.items():
             yield from _check_polls(own, shared, ("providers", provider, "accounts", account))
+            yield from _check_secrets(own, provider, ("providers", provider, "accounts", account))
 
 
 def _problem(path: Path, wrong: str, remedy: str) -> Problem:
@@ -89,6 +92,17 @@ def _check_hooks(settings: Settings) -> Iterator[Problem]:
     if settings.hooks.url and settings.hooks.secret is None:
         wrong = "is not set, and BIDE_HOOKS__URL is"
         yield _problem(("hooks", "secret"), wrong, "set it to 24 random characters or more: openssl rand -hex 24")
+
+
+def _check_secrets(section: AccountSettings, provider: str, path: Path) -> Iterator[Problem]:
+    """Of several secrets that belong together some are set."""
+    if not section.secrets:
+        return
+    given, names = section.credentials, credentials_of(provider)
+    there = ", ".join(variable_name((*path, name)) for name in names if name in given)
+    for name in names:
+        if name not in given:
+            yield _problem((*path, name), f"is not set, and {there} is", "set it to what the provider gave you")
 
 
 def _check_polls(own: AccountSettings, shared: AccountSettings, path: Path) -> Iterator[Problem]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from bide.settings.credentials import credentials_of, secret_path
 from bide.settings.problems import Problem
 from bide.settings.reader import FILE_SUFFIX, PREFIX, Variable, merge, read_env_file, read_secret
-from bide.settings.variables import Leaf, find, variable_path
+from bide.settings.variables import Leaf, find, variable_name, variable_path
 
 
 class EnvironmentReader:
@@ -34,15 +35,20 @@ class EnvironmentReader:
 
     def _take(self, name: str, variable: Variable) -> None:
         named_by_file = name.removesuffix(FILE_SUFFIX)
-        if find(self._known, variable_path(name)):
+        if self._knows(name):
             self.variables[name] = variable
-        elif named_by_file != name and (leaf := find(self._known, variable_path(named_by_file))):
-            self._take_file(named_by_file, Path(variable.value), leaf)
+        elif named_by_file != name and self._knows(named_by_file):
+            self._take_file(named_by_file, Path(variable.value))
         else:
             self.problems.append(self._unknown(name))
 
-    def _take_file(self, name: str, path: Path, leaf: Leaf) -> None:
-        if not leaf.secret:
+    def _knows(self, name: str) -> bool:
+        path = variable_path(name)
+        return find(self._known, path) is not None or secret_path(path) is not None
+
+    def _take_file(self, name: str, path: Path) -> None:
+        leaf = find(self._known, variable_path(name))
+        if leaf is not None and not leaf.secret:
             self._refuse_file(name, "only secrets are read from files", f"set {name} itself")
         elif name in self.variables:
             self._refuse_file(name, f"is set as well as {name}", "keep one of the two")
@@ -55,7 +61,10 @@ class EnvironmentReader:
         self.problems.append(Problem(name + FILE_SUFFIX, wrong, remedy))
 
     def _unknown(self, name: str) -> Problem:
-        names = {leaf.named_as(variable_path(name)) for leaf in self._known}
+        path = variable_path(name)
+        names = {leaf.named_as(path) for leaf in self._known}
+        if path[0] == "providers" and len(path) > 2:
+            names |= {variable_name((*path[:-1], secret)) for secret in credentials_of(path[1])}
         [nearest] = get_close_matches(name, sorted(names), n=1, cutoff=0)
         return Problem(name, "there is no such variable", f"did you mean {nearest}? correct it or remove it")
 
@@ -64,8 +73,14 @@ class VariableSource(EnvSettingsSource):
     """pydantic-settings' reading of nested names, over variables that were read before."""
 
     def __init__(self, settings_class: type[BaseSettings], variables: Mapping[str, Variable]) -> None:
-        self._values = {name.lower(): variable.value for name, variable in variables.items()}
+        self._values = {_place(name).lower(): variable.value for name, variable in variables.items()}
         super().__init__(settings_class)
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         return self._values
+
+
+def _place(name: str) -> str:
+    """The name by which pydantic-settings finds the place of a variable: a provider's secret is one level down."""
+    nested = secret_path(variable_path(name))
+    return variable_name(nested) if nested else name

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bide.settings.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUrl
+from bide.settings.credentials import API_KEY, SECRETS, credentials_of
 from bide.settings.problems import ConfigurationProblems, Problem
 from bide.settings.reader import PREFIX
 from bide.settings.sections import (
@@ -31,6 +32,9 @@ from bide.settings.sections import (
 )
 from bide.settings.variables import SEPARATOR, leaves, variable_name
 from bide.settings.variables import Path as VariablePath
+
+#: The account of a provider that has no other name.
+DEFAULT = "default"
 
 
 def _broker_if_redis(data: Mapping[str, Any]) -> ServerUrl:
@@ -84,16 +88,31 @@ class Settings(BaseSettings):
     def account(self, provider: str, account: str = "default") -> EffectiveAccount:
         """The settings of one account; its own win over those of its provider.
 
-        Raises `ConfigurationProblems`, naming the variable to set, where the account or its key is missing.
+        Its secrets are one set: the account has all of its own, or those of its provider. Raises
+        `ConfigurationProblems`, naming each variable to set, where the account or a secret of it is missing.
         """
         shared = self.providers.get(provider, ProviderSettings())
         own = shared.accounts.get(account)
         merged = _fields_set(shared) | (_fields_set(own) if own else {})
-        if "api_key" not in merged or (own is None and account != "default"):
-            place = ("providers", provider) if account == "default" else ("providers", provider, "accounts", account)
-            remedy = "set it to the key the provider gave you"
-            raise ConfigurationProblems([Problem(variable_name((*place, "api_key")), "is not set", remedy)])
-        return EffectiveAccount(provider=provider, account=account, **merged)
+        given = shared.credentials if own is None else own.credentials or shared.credentials
+        stranger = own is None and account != DEFAULT
+        names = credentials_of(provider)
+        if missing := [name for name in names if stranger or name not in given] or ["base_url"] * stranger:
+            place = ("providers", provider) if account == DEFAULT else ("providers", provider, "accounts", account)
+            remedy = f"set it to {'what' if names else 'the address that'} the provider gave you"
+            raise ConfigurationProblems(
+                Problem(variable_name((*place, name)), "is not set", remedy) for name in missing
+            )
+        secrets = {name: given[name] for name in names if name != API_KEY}
+        api_key = given.get(API_KEY, SecretStr(""))  # where the adapter asks for none, a proxy before it may want one
+        return EffectiveAccount(provider=provider, account=account, api_key=api_key, secrets=secrets, **merged)
+
+    def accounts_of(self, provider: str) -> tuple[str, ...]:
+        """The accounts of a provider that the settings speak of, be they complete or not, in order."""
+        shared = self.providers.get(provider, ProviderSettings())
+        own_address = not credentials_of(provider) and shared.base_url is not None
+        has_default = shared.credentials or own_address or not shared.accounts
+        return (*((DEFAULT,) if has_default else ()), *sorted(shared.accounts))
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, so that logs can redact it."""
@@ -106,13 +125,13 @@ KNOWN = tuple(leaves(Settings))
 
 
 def _fields_set(section: AccountSettings) -> dict[str, Any]:
-    return section.model_dump(exclude_none=True, include=set(AccountSettings.model_fields))
+    return section.model_dump(exclude_none=True, include=set(AccountSettings.model_fields) - {API_KEY, SECRETS})
 
 
 def in_force(section: BaseModel, path: VariablePath = ()) -> Iterator[tuple[VariablePath, Any]]:
     """Every value in force, with the path of its variable."""
     for name in type(section).model_fields:
-        yield from _in_force(getattr(section, name), (*path, name))
+        yield from _in_force(getattr(section, name), path if name == SECRETS else (*path, name))
 
 
 def _in_force(value: Any, path: VariablePath) -> Iterator[tuple[VariablePath, Any]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
@@ -145,6 +146,14 @@ class AccountSettings(Section):
         description='a JSON list of phrases for used-up credit, of 5 letters or more, such as ["no coins left"]',
     )
 
+    #: The secrets that its adapter names besides the key, by name; `credentials` gives each a variable.
+    secrets: dict[str, SecretStr] = Field(default_factory=dict)
+
+    @property
+    def credentials(self) -> dict[str, SecretStr]:
+        """All secrets that are set, by name."""
+        return {**({} if self.api_key is None else {"api_key": self.api_key}), **self.secrets}
+
 
 class ProviderSettings(AccountSettings):
     prices: Prices = Field(
@@ -159,7 +168,9 @@ class EffectiveAccount:
 
     provider: str
     account: str
-    api_key: SecretStr
+    #: Empty where the adapter names other secrets, or none.
+    api_key: SecretStr = field(default_factory=lambda: SecretStr(""))
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
     base_url: str | None = None
     max_in_flight: int = 1000
     submits_per_second: float = 0.0

@@ -54,7 +54,9 @@ def leaves(model: type[BaseModel], path: Path = ()) -> Iterator[Leaf]:
     """Every variable of a tree of settings."""
     for name, info in model.model_fields.items():
         if get_origin(info.annotation) is dict:
-            yield from leaves(get_args(info.annotation)[1], (*path, name, ANY))
+            kind = get_args(info.annotation)[1]
+            if issubclass(kind, BaseModel):  # else the names are those of adapters: `credentials` knows them
+                yield from leaves(kind, (*path, name, ANY))
         elif isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             yield from leaves(info.annotation, (*path, name))
         else:

@@ -11,6 +11,7 @@ from bide.ledger.records import encode_media
 from bide.polling.backoff import RETRY_AFTER_MAX_SECONDS
 from bide.polling.timing import PollTiming
 from bide.providers.base import Canceled, Failed, JobOutcome, Provider, Running, Succeeded, Unknown
+from bide.providers.costs import cost_text
 
 #: What a poll can come to, the failures that are not the job's included.
 Heard = JobOutcome | PollFailedError | AccountRefusedError | ForeignAddressError
@@ -43,6 +44,12 @@ def judge(claimed: Claimed, answer: PollAnswer, *, adapter: Provider, poll_timin
     """
     if isinstance(answer, CancelAsked):
         return _judge_asked(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
+    polled = _judge_heard(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
+    cost = cost_text(getattr(answer, "cost", None))
+    return replace(polled, cost=cost) if cost else polled
+
+
+def _judge_heard(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: PollTiming, now: float) -> Polled:
     polled = _judge(claimed, answer, adapter=adapter, poll_timing=poll_timing, now=now)
     if claimed.cancel and polled.kind == "failed":
         return _as_canceled(claimed, adapter, polled)

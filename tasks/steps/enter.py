@@ -171,6 +171,7 @@ def _open(tools: Toolbox, message: Message, request: GenerateRequest, account: A
         request=request,
         deadline_seconds=account.deadline_seconds(request.operation),
         signature=message.signature(describe(request)),
+        lane=account.lane(request),
     )
     reached("recorded")
     return Entered(step, account.name, token)

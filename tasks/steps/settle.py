@@ -58,15 +58,13 @@ NOT_SURELY_RECEIVED = frozenset({408, 425, 429, 499, 502, 503, 504, *range(520, 
 def promise_of(tools: Toolbox, adapter: Provider, operation: Operation, record: Record, *, now: float) -> Promise:
     """What makes a submit of this job repeatable, still without a digest; an empty one where nothing does."""
     known = operation.idempotency
-    if known is not None and known.contract in LOOKED_UP and not isinstance(adapter, LooksUp):
-        known = None
     timing = tools.settings.timing
     sending_seconds = timing.submit_timeout_seconds + tools.ledger.timing.lease_seconds + SENDING_SLACK_SECONDS
     if known is None:
         return Promise(free=not operation.buys, sending_seconds=sending_seconds)
     keeps_key = record.in_doubt and (now < record.number("submit_until") or not record.text("free"))
     return Promise(
-        contract=known.contract.value,
+        contract="" if known.contract in LOOKED_UP and not isinstance(adapter, LooksUp) else known.contract.value,
         free=not operation.buys,
         key=record.text("submit_key") if keeps_key else str(uuid.uuid4()),
         live_seconds=max(known.live_seconds - sending_seconds, 0.0),

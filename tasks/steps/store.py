@@ -179,7 +179,7 @@ def _count(record: Record, result: JobResult) -> None:
 
 
 def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
-    request = record.request
+    request, cost = record.request, record.cost
     return JobResult(
         job_id=record.job_id,
         provider=request.provider,
@@ -194,4 +194,5 @@ def _result(record: Record, outputs: tuple[Output, ...]) -> JobResult:
             *find(request.provider).warnings(request.operation, request.params),
             *purchase_warnings(record),
         ),
+        cost=cost.to_wire() if cost else None,
     )

@@ -43,6 +43,7 @@ from bide.providers.base import (
     Ticket,
     Upload,
 )
+from bide.providers.costs import cost_text
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import cancel_there
 from tasks.steps.fail import fail, lease_lost, redacted
@@ -102,7 +103,7 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     credentials = account.credentials.at(record.text("base_url") if record.in_doubt else "")
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
-    promise = promise_of(tools, account.adapter, operation, record, now=now)
+    promise, lane = promise_of(tools, account.adapter, operation, record, now=now), account.lane(request)
     inputs: Mapping[str, Upload] = {}
     if request.inputs:
         inputs = tools.fetcher.inputs(request, operation, record, account, signed_at=promise.signed_moment)
@@ -118,7 +119,9 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
         call=repeatable(call, promise.key),
         promise=replace(promise, digest=digest_of(call, credentials)) if promise.key else promise,
         absent=absent,
-        poll_timing=tools.poll_timings.get(record.account, request.operation),  # asks the ledger: not after the answer
+        lane=lane,
+        # asks the ledger: not after the answer
+        poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )
 
 
@@ -138,6 +141,7 @@ class Purchase:
     submission: Submission
     call: Call
     promise: Promise
+    lane: str
     poll_timing: PollTiming
     #: Why no earlier submit under the key was accepted, '' where that is open or there was none.
     absent: str
@@ -149,9 +153,14 @@ class Purchase:
 
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        begun, ledger = time.monotonic(), self.tools.ledger
+        begun, ledger, bought_with = time.monotonic(), self.tools.ledger, self._bought_with()
         attempt = ledger.submits.intend(
-            self.record, self.token, bought_with=self._bought_with(), promise=self.promise, absent=self.absent
+            self.record,
+            self.token,
+            bought_with=bought_with,
+            promise=self.promise,
+            absent=self.absent,
+            lane=self.lane,
         )
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
@@ -191,8 +200,8 @@ class Purchase:
             case KeyTaken(message) as taken:
                 return self._unknown(attempt, message, answer, taken)
 
-    def _bought_with(self, handle: str = "") -> BoughtWith:
-        return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle)
+    def _bought_with(self, handle: str = "", cost: str = "") -> BoughtWith:
+        return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle, cost)
 
     def _accepted(self, attempt: int, submitted: Submitted) -> Suspend:
         first_poll_seconds = self.poll_timing.first(estimate_seconds=submitted.estimate_seconds)
@@ -218,7 +227,7 @@ class Purchase:
 
     def _record_accepted(self, attempt: int, accepted: Submitted | Finished, **facts: Any) -> Suspend:
         """Record the acceptance."""
-        bought_with = self._bought_with(handle_text(accepted.handle))
+        bought_with = self._bought_with(handle_text(accepted.handle), cost_text(accepted.cost))
         submitted = partial(
             self.tools.ledger.submits.submitted,
             self.record,

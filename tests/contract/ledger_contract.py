@@ -15,6 +15,7 @@ from tests.contract.ledger_contract_cancels import CancelsContract
 from tests.contract.ledger_contract_ends import EndsContract
 from tests.contract.ledger_contract_hold_back import HoldBackContract
 from tests.contract.ledger_contract_ids import IdsContract
+from tests.contract.ledger_contract_lanes import LanesContract
 from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_operators import OperatorsContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
@@ -45,6 +46,7 @@ class LedgerContract(
     CancelsContract,
     PollNowContract,
     IdsContract,
+    LanesContract,
     LearningContract,
     VersionsContract,
     BreakerContract,

@@ -131,7 +131,7 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
     kept = {ACCOUNTS_KEY}
     for name in names:
         account = Account(prefix(name), whole)
-        kept |= {account.at + each for each in (*CLOCKS, *LISTS, "account", "durations", "metrics")}
+        kept |= {account.at + each for each in (*CLOCKS, *LISTS, "account", "durations", "lanes", "metrics")}
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":
                 followed = "leader" in job  # has its TTL from the beginning

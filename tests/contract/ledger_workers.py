@@ -18,6 +18,7 @@ from tests.contract.ledger_life import (
     either,
     either_account,
     event,
+    lane_of,
     promise_of,
     several,
     some,
@@ -118,9 +119,8 @@ class Workers(People):
     def _intend(self, lease: Lease, absent: str = "") -> bool:
         if lease.verb is Verb.SUBMIT and not lease.attempt:
             job_id, promise = lease.record.job_id, promise_of(lease.record, f"key of {lease.token}")
-            attempt, again = (
-                self.ledger.submits.intend(lease.record, lease.token, promise=promise, absent=absent) for _ in range(2)
-            )
+            more: dict[str, Any] = {"promise": promise, "absent": absent, "lane": lane_of(job_id)}
+            attempt, again = (self.ledger.submits.intend(lease.record, lease.token, **more) for _ in range(2))
             assert attempt == again
             lease.too_late = attempt in (TOO_LATE, UNREPEATABLE)
             if attempt > 0:
@@ -207,7 +207,14 @@ class Workers(People):
         self.tokens += 1
         token = f"t{self.tokens}"
         step, again = (
-            self.ledger.jobs.step(job_id, account, token=token, request=request, signature=SIGNATURE if request else "")
+            self.ledger.jobs.step(
+                job_id,
+                account,
+                token=token,
+                request=request,
+                signature=SIGNATURE if request else "",
+                lane=lane_of(job_id),
+            )
             for _ in range(2)
         )
         assert again.verb is step.verb, "a script that runs twice gives the same answer"

@@ -157,6 +157,16 @@ class TestDreambooth(ProviderContract):
         """Small, huge, missing, a string or negative: a hint or none."""
         assert self.submitted("text2img", answer(status="processing", id=1, eta=eta))["estimate_seconds"] == read
 
+    @pytest.mark.parametrize(
+        ("eta", "queue_time", "read"), [(None, 12.5, 12.5), (30, 12.5, 30), ("", "7", 7), (None, -1, None)]
+    )
+    def test_the_time_in_its_queue_is_an_estimate(self, eta: object, queue_time: object, read: float | None) -> None:
+        """Where the answer to a submit has no other; a later poll's word of it is progress."""
+        said = answer(status="processing", id=1, eta=eta, queue_time=queue_time)
+        assert self.submitted("text2img", said)["estimate_seconds"] == read
+        progress = self.polled("text2img", answer(status="processing", queue_time=queue_time))["progress"]
+        assert (progress or {}).get("left_seconds") == (None if queue_time == -1 else float(str(queue_time)))
+
     def test_ambiguity_10_future_links_never_finish_a_job(self) -> None:
         """After success they are second addresses, where they pair up, and the only ones where there is no output."""
         planned = ["https://f.example/0"]

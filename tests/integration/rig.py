@@ -44,6 +44,9 @@ KEYS = {
     "REPLICATE__API_KEY": "key-of-replicate",
     "NEXTRY__ACCOUNTS__MAIN__API_KEY": "key-of-nextry",
     "PHOTOGPT__API_KEY": "key-of-photogpt",
+    "BFL__API_KEY": "key-of-bfl",
+    "COMFYUI__API_KEY": "key-of-a-proxy",
+    "OPENAI_VIDEOS__API_KEY": "key-of-openai-videos",
     "PHOTOGPT__ACCOUNTS__REFUSED__API_KEY": "bad-key",
     "PHOTOGPT__ACCOUNTS__SMALL__API_KEY": "key-of-small",
     "PHOTOGPT__ACCOUNTS__SMALL__MAX_IN_FLIGHT": "2",
@@ -65,6 +68,9 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__LEARNING__POLL_FACTOR": "2",
     "PHOTOGPT__ACCOUNTS__LEARNING__POLL_CAP_SECONDS": "4",
 }
+
+#: Those that the sandbox plays here.
+PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt", "bfl", "comfyui", "openai_videos")
 
 #: What callbacks are signed with.
 CALLBACK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1yaWctMDEyMzQ1Njc4OQ=="
@@ -166,7 +172,7 @@ class Rig:
     def _addresses(self) -> dict[str, str]:
         hosts = json.dumps([f"127.0.0.1:{self.sandbox.port}"])
         addresses: dict[str, str] = {}
-        for provider in ("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate"):
+        for provider in PROVIDERS:
             values = {"BASE_URL": self.sandbox.url(provider), "MEDIA_HOSTS": hosts, **POLLS}
             addresses |= {f"{provider.upper()}__{name}": value for name, value in values.items()}
         return addresses

@@ -37,3 +37,5 @@ def test_polls_fall_after_learning(caller: Caller, rig: Rig) -> None:
     assert durations.jobs >= 24
     assert 0.5 * LATENCY_SECONDS < half < 2 * LATENCY_SECONDS
     assert most < 4 * LATENCY_SECONDS
+    of_lane = DurationModel.from_text(texts[f"images.generation {image()['params']['modelID']}"]).durations
+    assert of_lane.jobs == durations.jobs, "all of these jobs are of one model, which is their lane"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
@@ -45,6 +45,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.providers.costs import as_cost
 from config.settings import load
 from tasks.steps.ask import ask
 from tasks.steps.decision import judge
@@ -69,6 +70,7 @@ class PaintParams(Params):
     """What is painted."""
 
     motif: str
+    brush: str | None = None
 
 
 class PlainAtelierAdapter(Provider):
@@ -81,6 +83,9 @@ class PlainAtelierAdapter(Provider):
     operations: ClassVar = {"paint": Operation(params=PaintParams)}
     source = "https://docs.atelier.example"
 
+    def lane(self, operation: str, params: Mapping[str, Any]) -> str:
+        return reading.as_text(params.get("brush"))
+
     def submit_call(self, submission: Submission, account: Account) -> Call:
         return Call("POST", account.url("/works"), headers=account.bearer, json=dict(submission.params))
 
@@ -88,10 +93,12 @@ class PlainAtelierAdapter(Provider):
         body = answer.object()
         if not (job_id := reading.as_id(body.get("id"))):
             raise UnreadableAnswerError("the answer has no id")
+        cost = as_cost(body.get("price"), "USD")
         handle = {name: body[name] for name in ("status_url", "cancel_url") if name in body}
         if body.get("pictures"):
-            return Finished(job_id, reading.all_media(body["pictures"], role="image"), handle=handle)
-        return Submitted(job_id, handle=handle or body.get("handle"))
+            pictures = reading.all_media(body["pictures"], role="image")
+            return Finished(job_id, pictures, handle=handle, cost=cost)
+        return Submitted(job_id, handle=handle or body.get("handle"), cost=cost)
 
     def poll_call(self, ticket: Ticket, account: Account) -> Call:
         by_id = account.url(f"/works/{reading.in_path(ticket.provider_job_id)}")
@@ -103,21 +110,22 @@ class PlainAtelierAdapter(Provider):
         if answer.status == 404:
             return Unknown()
         body = answer.object()
+        cost = as_cost(body.get("price"), "USD")
         match body.get("state"):
             case "done":
-                return Succeeded(reading.all_media(body.get("pictures"), role="image"))
+                return Succeeded(reading.all_media(body.get("pictures"), role="image"), cost=cost)
             case "ready":
                 return FetchNow(body["result_url"])
             case "failed":
                 cause, charged = body.get("cause"), body.get("charged")
                 why = (cause and FailureCause(cause), charged and Charged(charged))
-                return Failed(reading.as_text(body.get("why")), *why)
+                return Failed(reading.as_text(body.get("why")), *why, cost=cost)
             case word:
                 reported = {
                     name: body[name] for name in ("fraction", "position", "left_seconds", "message") if name in body
                 }
                 progress = Progress(**reported) if reported else None
-                return Running(reading.as_text(word), body.get("cursor", ""), progress, body.get("again"))
+                return Running(reading.as_text(word), body.get("cursor", ""), progress, body.get("again"), cost)
 
 
 class AtelierAdapter(Cancels, PlainAtelierAdapter):

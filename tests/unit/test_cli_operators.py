@@ -300,4 +300,4 @@ def test_pausing_a_misspelt_provider(run: Command) -> None:
     """Says which there are."""
     result = run("pause", "photogtp")
     assert result.exit_code == 1
-    assert "there is no provider 'photogtp'; there are cyberphotobooth" in result.stderr
+    assert "there is no provider 'photogtp'; there are bfl, comfyui, cyberphotobooth" in result.stderr

@@ -61,3 +61,16 @@ def test_a_failed_install_prints_what_the_installer_said(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert environment.main("embedded") == 3
     assert "ERROR: No matching distribution found for celery\n" in capsys.readouterr().out
+
+
+def test_some_packages_come_without_what_they_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that pins an old Pillow is installed by itself, after all else."""
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    python.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert environment.main("dev") == 0
+    asked = [line.partition("--progress-bar off ")[2] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert asked == ["-e .[dev] -c constraints.txt", "--no-deps blackforest -c constraints.txt"]

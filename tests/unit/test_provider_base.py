@@ -94,9 +94,12 @@ def test_a_picture_as_base64_has_no_prefix() -> None:
     assert Upload("a", b"\x00\xff").base64 == "AP8="
 
 
-def test_the_four_providers_are_installed() -> None:
+def test_the_providers_are_installed() -> None:
     """By the name of their file; any other name is refused with the list."""
-    assert {"cyberphotobooth", "dreambooth", "nextry", "photogpt"} <= set(installed())
+    four = {"cyberphotobooth", "dreambooth", "nextry", "photogpt"}
+    assert four | {"bfl", "comfyui", "openai_videos"} <= set(installed())
     assert all(find(name).name == name for name in installed())
-    with pytest.raises(InvalidRequestError, match="there is no 'midjourney'; installed are cyberphotobooth"):
+    with pytest.raises(
+        InvalidRequestError, match="there is no 'midjourney'; installed are bfl, comfyui, cyberphotobooth"
+    ):
         find("midjourney")

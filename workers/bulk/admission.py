@@ -42,7 +42,8 @@ class Admission:
 class Admitter:
     """Admits rows of runs.
 
-    `deadline_seconds` gives the longest a job may take; `send` sends the hints of jobs that were admitted.
+    `deadline_seconds` gives the longest a job may take, `lane` the lane of a request; `send` sends the hints of jobs
+    that were admitted.
     """
 
     def __init__(
@@ -53,10 +54,11 @@ class Admitter:
         copies: CopiesOfRuns,
         *,
         deadline_seconds: Callable[[AccountName, str], float],
+        lane: Callable[[GenerateRequest], str],
         send: Callable[[Messages], None],
     ) -> None:
         self._runs, self._ledger, self._storage, self._copies = runs, ledger, storage, copies
-        self._deadline_seconds, self._send = deadline_seconds, send
+        self._deadline_seconds, self._lane, self._send = deadline_seconds, lane, send
 
     def open_claimed(self, run: Run, live: Iterable[LiveRow]) -> int:
         """Open the rows that are live and have no job yet: their feeder died, or they were recalled."""
@@ -137,6 +139,7 @@ class Admitter:
             resubmit=request.on_unknown == "resubmit",
             fingerprint=request.fingerprint(),
             callback=request.callback_url is not None,
+            lane=self._lane(request),
         )
 
 

@@ -17,6 +17,7 @@ from bide.bulk.money import amount
 from bide.bulk.names import job_id
 from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
+from bide.contract import GenerateRequest
 from bide.errors import StorageError
 from bide.ledger import AccountName, Ledger, Messages
 from bide.printable import counted
@@ -52,6 +53,7 @@ class Feeder:
         storage: Storage,
         *,
         deadline_seconds: Callable[[AccountName, str], float],
+        lane: Callable[[GenerateRequest], str] = lambda _: "",
         send: Callable[[Messages], None],
         stop: Callable[[AccountName, Sequence[str]], None],
         finish: Callable[[Runs, Storage, Run], str] = finish,
@@ -60,7 +62,9 @@ class Feeder:
         self._finish, self._stop_jobs = finish, stop
         self._runs, self._ledger, self._storage = runs, ledger, storage
         self._collector = Collector(runs, storage, copies)
-        self._admitter = Admitter(runs, ledger, storage, copies, deadline_seconds=deadline_seconds, send=send)
+        self._admitter = Admitter(
+            runs, ledger, storage, copies, deadline_seconds=deadline_seconds, lane=lane, send=send
+        )
 
     def feed(self, run_id: str) -> float | None:
         """Do a page of work for a run, under its lease. Returns the delay until the run is due again [seconds].

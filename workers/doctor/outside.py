@@ -20,7 +20,7 @@ CONNECT_SECONDS = 5.0
 
 def check_providers(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
     """Every account that is set up has a key, and an address that takes connections."""
-    names = [name for provider, options in sorted(settings.providers.items()) for name in _accounts(provider, options)]
+    names = [AccountName(name, each) for name in sorted(settings.providers) for each in settings.accounts_of(name)]
     if not names:
         yield warning("providers", "none is set up", "set BIDE_PROVIDERS__<NAME>__API_KEY; `bide providers` lists them")
     addresses: dict[str, list[AccountName]] = {}
@@ -31,11 +31,6 @@ def check_providers(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
             yield problem(f"account {name}", str(error), "set what is missing, or take the account out")
     for address, users in addresses.items():
         yield _check_address(address, ", ".join(map(str, users)))
-
-
-def _accounts(provider: str, options: object) -> list[AccountName]:
-    named = [AccountName(provider, account) for account in sorted(getattr(options, "accounts", {}))]
-    return [AccountName(provider, "default"), *named] if getattr(options, "api_key", None) or not named else named
 
 
 def _check_address(address: str, users: str) -> Finding:

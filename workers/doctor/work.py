@@ -62,8 +62,8 @@ def _paused(tools: Toolbox, name: AccountName, queued: int) -> Iterator[Finding]
     look = "look at the account at the provider: its key, its credit, its limits"
     if stands.paused:
         yield problem(check, f"{stands.trouble}; {queued} jobs wait", f"{look}; then `bide resume {' '.join(name)}`")
-    elif stands.trouble:
-        yield warning(check, f"{stands.trouble}; {queued} jobs wait", look)
+    elif stands.troubles:
+        yield warning(check, f"{stands.troubles}; {queued} jobs wait", look)
 
 
 def _late(settings: Settings, tools: Toolbox, name: AccountName) -> Iterator[Finding]:

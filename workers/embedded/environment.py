@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bide.providers import find
 from workers.embedded.servers import HOST, SANDBOX_PATHS
 
 #: Variables of the shell that must not reach a demo: they may name real providers, real stores, real money.
@@ -39,7 +40,7 @@ def sandbox_environment(address: str) -> dict[str, str]:
     for provider, path in SANDBOX_PATHS.items():
         values = {
             "BASE_URL": address + path,
-            "API_KEY": f"sandbox-{provider}",
+            **{name.upper(): f"sandbox-{provider}" for name in find(provider).credentials},
             "MEDIA_HOSTS": json.dumps([urlsplit(address).netloc]),
             **_DEMO_POLLS,
         }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from bide.printable import printable
 from bide.settings.model import Settings
+from bide.settings.problems import ConfigurationProblems
 from bide.storage import Storage
 from workers.embedded.terminal import warn
 from workers.io.store_options import probe_options
@@ -18,10 +21,14 @@ def say_what_is_missing(settings: Settings) -> None:
     if failure := probe(Storage(probe_options(settings)), PROBE_KEY):
         warn("objects", f"the object store takes no test object: {printable(str(failure))}")
         warn("", "jobs wait and nothing is bought until it does; `bide doctor` says what to do")
-    if not any(_has_key(settings, name) for name in settings.providers):
+    if not any(_can_be_called(settings, name) for name in settings.providers):
         warn("providers", "none has a key: set BIDE_PROVIDERS__<NAME>__API_KEY; `bide providers` lists them")
 
 
-def _has_key(settings: Settings, provider: str) -> bool:
-    shared = settings.providers[provider]
-    return any(each.api_key is not None for each in (shared, *shared.accounts.values()))
+def _can_be_called(settings: Settings, provider: str) -> bool:
+    """Whether an account of the provider has all secrets that its adapter names."""
+    for account in settings.accounts_of(provider):
+        with suppress(ConfigurationProblems):
+            settings.account(provider, account)
+            return True
+    return False

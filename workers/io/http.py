@@ -37,7 +37,7 @@ _HEADERS = {"User-Agent": f"bide/{__version__}", "Accept": "*/*", "Accept-Encodi
 _TROUBLE = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
-class Lane(Enum):
+class Pool(Enum):
     """Requests that share connections and time-outs; those of media and callbacks come in two: guarded or not."""
 
     API = "api"
@@ -67,7 +67,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class HttpOptions:
-    """Time-outs by lane, and how many connections the lanes may hold at once."""
+    """Time-outs by pool, and how many connections the pools may hold at once."""
 
     api: Timeouts = Timeouts(connect_seconds=10, read_seconds=30, total_seconds=60)
     purchase: Timeouts = Timeouts(connect_seconds=10, read_seconds=120, total_seconds=180)
@@ -108,14 +108,14 @@ class HttpClient:
         self._closed = False
         tls = httpx.create_ssl_context(trust_env=False)
         sessions = {
-            Lane.API: partial(open_session, tls, self.options.max_connections),
-            Lane.PURCHASE: partial(purchase_session, tls, self.options.max_connections),
-            Lane.MEDIA: partial(guarded_session, tls, names, self.options.max_media_connections),
-            Lane.ALLOWED_MEDIA: partial(open_session, tls, self.options.max_media_connections),
-            Lane.CALLBACK: partial(guarded_session, tls, names, self.options.max_callback_connections),
-            Lane.ALLOWED_CALLBACK: partial(open_session, tls, self.options.max_callback_connections),
+            Pool.API: partial(open_session, tls, self.options.max_connections),
+            Pool.PURCHASE: partial(purchase_session, tls, self.options.max_connections),
+            Pool.MEDIA: partial(guarded_session, tls, names, self.options.max_media_connections),
+            Pool.ALLOWED_MEDIA: partial(open_session, tls, self.options.max_media_connections),
+            Pool.CALLBACK: partial(guarded_session, tls, names, self.options.max_callback_connections),
+            Pool.ALLOWED_CALLBACK: partial(open_session, tls, self.options.max_callback_connections),
         }
-        self._transports = {lane: LiteralTransport(verify=tls, client=opened) for lane, opened in sessions.items()}
+        self._transports = {pool: LiteralTransport(verify=tls, client=opened) for pool, opened in sessions.items()}
 
     async def call(self, call: Call, *, buys: bool) -> Answer:
         """Send one API request and read its answer, whatever its status.
@@ -127,7 +127,7 @@ class HttpClient:
         if buys:
             return await self._buy(request, call.max_answer_bytes)
         try:
-            return await self._exchange(request, Lane.API, self.options.api, call.max_answer_bytes)
+            return await self._exchange(request, Pool.API, self.options.api, call.max_answer_bytes)
         except (UnusableBodyError, *_TROUBLE) as error:
             raise PollFailedError(message_of(request, error)) from None
 
@@ -135,7 +135,7 @@ class HttpClient:
         if self._closed:
             raise NotSentError(f"{plain(request.url)}: not sent, the process is stopping")
         try:
-            return await self._exchange(request, Lane.PURCHASE, self.options.purchase, limit)
+            return await self._exchange(request, Pool.PURCHASE, self.options.purchase, limit)
         except Exception as error:
             if never_sent(error):
                 raise NotSentError(message_of(request, error)) from None
@@ -148,9 +148,9 @@ class HttpClient:
         Raises `DownloadError`. The total time-out is the caller's, since a download may take several requests.
         """
         request = httpx.Request("GET", url, headers=_HEADERS, extensions=self.options.media.extensions(url))
-        lane = Lane.MEDIA if guarded else Lane.ALLOWED_MEDIA
+        pool = Pool.MEDIA if guarded else Pool.ALLOWED_MEDIA
         try:
-            response = await self._transports[lane].handle_async_request(request)
+            response = await self._transports[pool].handle_async_request(request)
         except _TROUBLE as error:
             raise DownloadError(message_of(request, error)) from None
         try:
@@ -166,13 +166,13 @@ class HttpClient:
         Redirects are not followed. Raises `NotDeliveredError`; its message tells the host alone, paths may be secret.
         """
         timeouts = replace(self.options.media, total_seconds=total_seconds)
-        lane = Lane.CALLBACK if guarded else Lane.ALLOWED_CALLBACK
+        pool = Pool.CALLBACK if guarded else Pool.ALLOWED_CALLBACK
         request = httpx.Request(
             "POST", url, headers={**_HEADERS, **headers}, content=content, extensions=timeouts.extensions(url)
         )
         try:
             async with asyncio.timeout(total_seconds):
-                response = await self._transports[lane].handle_async_request(request)
+                response = await self._transports[pool].handle_async_request(request)
                 await response.aclose()
         except _TROUBLE as error:
             raise NotDeliveredError(f"{request.url.host}: {reason(error)}") from None
@@ -199,10 +199,10 @@ class HttpClient:
         except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:  # such as half a surrogate pair
             raise ConfigurationError(f"{plain(url)}: no request can be made of it ({type(error).__name__})") from None
 
-    async def _exchange(self, request: httpx.Request, lane: Lane, timeouts: Timeouts, limit: int) -> Answer:
+    async def _exchange(self, request: httpx.Request, pool: Pool, timeouts: Timeouts, limit: int) -> Answer:
         request.read()  # a multipart body becomes one piece of known length, not a chunked stream
         async with asyncio.timeout(timeouts.total_seconds):
-            response = await self._transports[lane].handle_async_request(request)
+            response = await self._transports[pool].handle_async_request(request)
             try:
                 headers = _lower(response)
                 body = await read_body(_pieces(response), headers, limit_bytes=limit)

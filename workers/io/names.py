@@ -1,4 +1,4 @@
-"""Asks for the addresses of host names in threads of its own: a name that hangs holds up its own lane alone."""
+"""Asks for the addresses of host names in threads of its own: a name that hangs holds up its own pool alone."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from workers.io.guard import GuardedResolver
 #: Longest status line or header that is read [bytes]; aiohttp's 8 KiB would lose an answer that is already paid.
 MAX_HEADER_BYTES = 64 * 1024
 
-#: Makes what resolves the names of one guarded lane, so many at once.
+#: Makes what resolves the names of one guarded pool, so many at once.
 Names = Callable[[int], aiohttp.abc.AbstractResolver]
 
 

@@ -40,6 +40,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[Account], float | None]], ...] = (
         lambda it: it.health.failures,
     ),
     (
+        "lanes_held",
+        "Lanes whose submits are kept back, or go one at a time, after refusals.",
+        lambda it: len(it.health.lanes),
+    ),
+    (
         "account_unattended_seconds",
         "Since any worker process looked after the account.",
         lambda it: it.unattended_seconds,

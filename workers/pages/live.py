@@ -47,7 +47,7 @@ def signs(ledger: Ledger) -> dict[str, Any]:
         pipeline.zrevrange(f"{at}unconfirmed", 0, 0)
         pipeline.zrevrange(f"{at}recent", 0, 0)
         pipeline.hmget(f"{at}metrics", *(f"ended_jobs:{state}" for state in ("succeeded", "failed", "canceled")))
-        pipeline.hmget(f"{at}account", "round_last", *FIELDS)
+        pipeline.hmget(f"{at}account", "round_last", "struck_lane", *FIELDS)
     pipeline.zcard(ENDED_KEY)
     pipeline.zrange(RUNS_KEY, 0, MOST_RUNS - 1)
     *values, ended, live = ledger.executor.execute(pipeline)

@@ -84,6 +84,11 @@ class _Ended:
     estimate_seconds: float
 
 
+def taught(operation: str, lane: str = "") -> tuple[str, ...]:
+    """The names of the duration models that a job counts in: that of its lane first, if it has one."""
+    return (f"{operation} {lane}", operation) if lane else (operation,)
+
+
 class Learner:
     """Shared by all threads of a process. Nothing here ever fails a job: without knowledge the plan's backoff rules."""
 
@@ -102,51 +107,61 @@ class Learner:
         except LedgerAwayError as error:
             log.info("learning.not_read", account=str(name), reason=str(error))
             return
-        for operation, text in texts.items():
-            _take(known, operation, text)
+        for model, text in texts.items():
+            _take(known, model, text)
+        for gone in known.texts.keys() - texts.keys():  # lanes that made room for others
+            known.texts.pop(gone, None)
+            known.duration_model.pop(gone, None)
+            known.allowances.pop(gone, None)
 
-    def poll_timing(self, name: AccountName, operation: str, plan: PollPlan) -> PollTiming:
-        """When to poll the jobs of an operation, by what was known at the last `refresh`."""
+    def poll_timing(self, name: AccountName, operation: str, plan: PollPlan, *, lane: str = "") -> PollTiming:
+        """When to poll the jobs of an operation, by what was known at the last `refresh`.
+
+        What is known of their lane counts; while that is too little, what is known of the whole operation.
+        """
         known = self._accounts.get(name)
-        if known is None or operation not in known.duration_model:
+        models = [each for each in taught(operation, lane) if known and each in known.duration_model]
+        if known is None or not models:
             return PollTiming(plan)
-        return PollTiming(plan, partial(self._poll_schedule, known, operation, plan))
+        return PollTiming(plan, partial(self._poll_schedule, known, models, plan))
 
     def _poll_schedule(
-        self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
+        self, known: _Account, models: list[str], plan: PollPlan, estimate_seconds: float | None
     ) -> PollSchedule | None:
         try:
-            return self._poll_schedule_of(known, operation, plan, estimate_seconds)
+            made = (self._poll_schedule_of(known, each, plan, estimate_seconds) for each in models)
+            return next(filter(None, made), None)
         except Exception:  # a purchase may just have been made: no trouble here may keep it from being recorded
-            log.exception("learning.no_timetable", operation=operation)
+            log.exception("learning.no_timetable", operation=models[-1])
             return None
 
     def _poll_schedule_of(
-        self, known: _Account, operation: str, plan: PollPlan, estimate_seconds: float | None
+        self, known: _Account, model: str, plan: PollPlan, estimate_seconds: float | None
     ) -> PollSchedule | None:
-        found = known.duration_model[operation].about(estimate_seconds)
+        found = known.duration_model.get(model, DurationModel()).about(estimate_seconds)
         if found is None:
             return None
         sketch, shift = found
-        made = known.poll_schedules.get((operation, plan, shift))
+        made = known.poll_schedules.get((model, plan, shift))
         if made is None or made.stale(sketch):
             made = _Made(sketch.jobs, time.monotonic(), self._make_schedule(sketch, plan, shift=shift))
             if len(known.poll_schedules) >= MOST_POLL_SCHEDULES:
                 known.poll_schedules.clear()
-            known.poll_schedules[operation, plan, shift] = made
+            known.poll_schedules[model, plan, shift] = made
         return made.table
 
     def learn(self, name: AccountName, jobs: Iterable[Claimed], now: float) -> None:
         """Jobs that were found to have ended at `now`, the ledger's time of their poll."""
-        by_operation: dict[str, list[_Ended]] = {}
+        by_model: dict[str, list[_Ended]] = {}
         for job in jobs:
             if job.submitted:
                 after = max(job.ran - job.submitted, 0.0)
                 each = _Ended(after, max(now - job.submitted, after), job.estimate_seconds)
-                by_operation.setdefault(job.operation, []).append(each)
+                for model in taught(job.operation, job.lane):
+                    by_model.setdefault(model, []).append(each)
         allowances = self._accounts.setdefault(name, _Account()).allowances
-        drawn = {each: random.sample(some, allowances[each].take(len(some))) for each, some in by_operation.items()}
-        news = {operation: some for operation, some in drawn.items() if some}
+        drawn = {each: random.sample(some, allowances[each].take(len(some))) for each, some in by_model.items()}
+        news = {model: some for model, some in drawn.items() if some}
         try:
             for _ in range(ATTEMPTS):
                 if not (news := self._write(name, news)):
@@ -155,7 +170,7 @@ class Learner:
             log.info("learning.not_kept", account=str(name), reason=str(error))
 
     def _write(self, name: AccountName, news: dict[str, list[_Ended]]) -> dict[str, list[_Ended]]:
-        """One script for all operations; returns the news that another process's write came before."""
+        """One script for all models; returns the news that another process's write came before."""
         if not news:
             return {}
         known = self._accounts.setdefault(name, _Account())

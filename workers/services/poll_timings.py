@@ -16,13 +16,16 @@ class PollTimings:
     def __init__(self, accounts: Accounts, learner: Learner) -> None:
         self._accounts, self._learner = accounts, learner
 
-    def get(self, name: AccountName, operation: str) -> PollTiming:
-        """The poll timing of an operation; by its plan alone where the account is not to learn. May ask the ledger."""
+    def get(self, name: AccountName, operation: str, lane: str = "") -> PollTiming:
+        """The poll timing of an operation, or of a lane of it. May ask the ledger.
+
+        By the plan alone where the account is not to learn.
+        """
         plan = self._accounts.poll_plan(name, operation)
         if not self._learns(name):
             return PollTiming(plan)
         self._learner.refresh(name)
-        return self._learner.poll_timing(name, operation, plan)
+        return self._learner.poll_timing(name, operation, plan, lane=lane)
 
     def learn(self, name: AccountName, ended: Iterable[Claimed], now: float) -> None:
         """Jobs that a poll at `now` found to have ended teach how long such jobs take."""

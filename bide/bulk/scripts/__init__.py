@@ -75,6 +75,7 @@ class OpenedRow(NamedTuple):
     resubmit: bool = False
     fingerprint: str = ""
     callback: bool = False
+    lane: str = ""
 
 
 class Open(Script):

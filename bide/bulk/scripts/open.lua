@@ -1,10 +1,10 @@
---- include: base constants record clocks
+--- include: base constants record clocks lanes
 -- Rows of a run become jobs in line. A job's record and the run's note that it was opened are written together: a row whose
 -- record is missing was never opened, or its record is gone for good, and which of the two is known. `PREFIX` is the account's.
 -- Keys: `live_rows` (the run's), `accounts` (the set of all accounts).
 -- Arguments: `account_name`, `run`, and `rows`, each with `row`, `live` (what the run notes of it), `id` of the job ('' where it
 --   can't be opened), `request`, `signature`, `operation`, `allowed_seconds`, `resubmit` (in doubt), `fingerprint`, `callback`
---   (whether the request asks for one).
+--   (whether the request asks for one), `lane` of the request or ''.
 -- Reply: how many were opened.
 local names = redis.call('SMEMBERS', accounts)
 redis.call('SADD', accounts, account_name)
@@ -16,6 +16,7 @@ for _, each in ipairs(rows) do
       kind = 'o'
       set(id, 'v', VERSION, 'op', each.operation, 'created', stamp(now), 'deadline', stamp(now + FAR),
         'allowed', each.allowed_seconds, 'fp', each.fingerprint, 'bulk', 1, 'run', run)
+      note_lane(id, each.lane)
       if each.resubmit then set(id, 'resubmit', 1) end
       if each.callback then set(id, 'callback', 0) end
       redis.call('HSET', body_key(id), 'request', each.request, 'signature', each.signature)

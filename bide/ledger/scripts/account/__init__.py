@@ -52,6 +52,7 @@ class Outcome(NamedTuple):
     unknown_for: str
     late_seconds: str
     word: str
+    cost: str = ""
 
 
 class Polled(Script):

@@ -1,4 +1,4 @@
---- include: base record clocks admission
+--- include: base record clocks lanes admission
 -- A polling round starts: it claims the jobs that are due, for as long as a claim lasts.
 -- Arguments: `seq` of the round, `batch` (how many jobs at most), `claim_seconds`, `polls_per_second`, `max_in_flight`,
 --   `submits_per_second`.
@@ -24,9 +24,10 @@ for i = 1, #claimed, 2 do
     redis.call('ZADD', DUE, now + claim_seconds, id)
     set(id, 'asking', 1)
     local values = redis.call('HMGET', job_key(id), 'op', 'pid', 'cursor', 'seen', 'polls', 'deadline', 'unknown_for', 'empties',
-      'submitted', 'ran', 'estimate', 'handle', 'base_url', 'adapter', 'cancel', 'progress', 'fetching')
-    for field = 1, 17 do values[field] = values[field] or '' end
-    jobs[#jobs + 1] = { id, stamp(now - claimed[i + 1]), unpack(values, 1, 17) }
+      'submitted', 'ran', 'estimate', 'handle', 'base_url', 'adapter', 'cancel', 'progress', 'fetching', 'lane')
+    if values[18] and not has_lane(lane_name(values[1], values[18])) then values[18] = '' end -- nothing is learned of it
+    for field = 1, 18 do values[field] = values[field] or '' end
+    jobs[#jobs + 1] = { id, stamp(now - claimed[i + 1]), unpack(values, 1, 18) }
   else
     redis.call('ZREM', DUE, id)
     release(id)

@@ -3,7 +3,8 @@
 -- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, and `outcomes`, each with `id`, `kind` (running,
 --   trouble, ended, failed or canceled), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
 --   ended: the addresses; for failed and canceled: the error; with the key '*': JSON, a list of fields and values by turns), `note`, `seen` (the provider knows the job), `unknown_for` (for how long it
---   has not known it, or ''), `late_seconds`, `word` (a short answer, for people).
+--   has not known it, or ''), `late_seconds`, `word` (a short answer, for people), `cost` (as the provider
+--   says it, or '').
 -- Reply: hints, and a round or {}.
 
 -- The last polls, for people, as text beside the request: `seconds since the job was opened, seconds late, word;` each. The
@@ -92,6 +93,7 @@ for _, outcome in ipairs(outcomes) do
     local called = redis.call('HDEL', job_key(id), 'called') == 1 -- by the provider during the poll (`poll_now`)
     if outcome.unknown_for ~= '' then set(id, 'unknown_for', outcome.unknown_for) end
     if outcome.seen then set(id, 'seen', 1) end
+    if outcome.cost ~= '' then set(id, 'cost', outcome.cost) end
     if outcome.kind == 'running' then set(id, 'ran', stamp(now)) end
     if outcome.kind == 'running' or outcome.kind == 'trouble' then
       poll_again(id, outcome, called)

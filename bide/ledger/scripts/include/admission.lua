@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker
+--- include: base constants record clocks breaker passed_over
 -- The line of an account: which job is let in when. And its polling rounds: when the next one is due.
 
 -- Generic cell rate: how many of `wanted` fit now, and when the next one does. A second's worth may come at once.
@@ -29,9 +29,9 @@ local function free_places(max_in_flight, per_second, bulk)
     free = math.min(free, MOST_CALLED_UP - redis.call('SCARD', CALLED_UP))
   end
   if free <= 0 then return 0, 0 end
-  if breaker_open() then return 0, account('gate_until') end
-  if half_open() then
-    if probe_under_way() then return 0, 0 end
+  if breaker_open('') then return 0, account('gate_until') end
+  if half_open('') then
+    if probe_under_way('') then return 0, 0 end
     free = 1
   end
   return rate('tat_submit', per_second, free, false)
@@ -39,7 +39,8 @@ end
 
 local function admit(id, per_second)
   rate('tat_submit', per_second, 1, true)
-  if half_open() then redis.call('HSET', ACCOUNT, 'probe', id) end
+  go_ahead(id)
+  forget_kept_back() -- its lane may wait for it now
   redis.call('SADD', INFLIGHT, id)
 end
 
@@ -57,20 +58,27 @@ end
 local ASIDE, MOST_SET_ASIDE = BULK / 2, 500
 local function first_in_line()
   for _, from in ipairs({ 0, BULK }) do
+    local begin, passed = begin_at(from), nil
     for _ = 1, MOST_SET_ASIDE do
-      local id, place = unpack(redis.call('ZRANGEBYSCORE', QUEUED, from, string.format('(%.0f', from + BULK), 'WITHSCORES', 'LIMIT', 0, 1))
+      local id, place = unpack(redis.call('ZRANGEBYSCORE', QUEUED, begin, string.format('(%.0f', from + BULK), 'WITHSCORES', 'LIMIT',
+        passed_over[from], 1))
       if not id then break end
-      local state, version = unpack(redis.call('HMGET', job_key(id), 'state', 'v'))
+      local state, version, operation, lane = unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'op', 'lane'))
       if not state then
         redis.call('ZREM', QUEUED, id)
       elseif not foreign(version) then
-        return id, from == BULK
+        if not passes_over(operation, lane) then
+          if passed then note_passed(from, passed) end
+          return id, from == BULK
+        end
+        passed_over[from], passed = passed_over[from] + 1, place
       elseif tonumber(place) >= from + ASIDE then
         break
       else
         redis.call('ZADD', QUEUED, place + ASIDE, id)
       end
     end
+    if passed then note_passed(from, passed) end
   end
 end
 
@@ -101,7 +109,8 @@ local function ensure_round(wanted, grace)
   return { seq, stamp(at - now) }
 end
 
--- When the account's next round is due: at its earliest poll, or when its line opens where only time keeps that shut.
+-- When the account's next round is due: at its earliest poll, or when its line, or a lane of jobs in it, opens where only
+-- time keeps that shut.
 local function next_round_at(max_in_flight, per_second)
   local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
   local wanted = first[2] and math.max(tonumber(first[2]), account('polls_open'))
@@ -111,6 +120,7 @@ local function next_round_at(max_in_flight, per_second)
     if free > 0 then opens = now end
     if opens > 0 and (not wanted or opens < wanted) then wanted = opens end
   end
+  if lane_opens > 0 and not paused() and (not wanted or lane_opens < wanted) then wanted = lane_opens end
   return wanted
 end
 

@@ -46,6 +46,13 @@ local function turn(run)
   return next
 end
 
+-- What scripts have passed over of the line (see `passed_over`) reaches no further than to a job that is lined up.
+local PASSED = PREFIX .. 'passed'
+local function begin_no_later(from, score)
+  local place, opens = string.match(redis.call('HGET', PASSED, from) or '', '^(%S+) (%S+)$')
+  if place and score < tonumber(place) then redis.call('HSET', PASSED, from, string.format('%.0f %s', score, opens)) end
+end
+
 -- Interactive jobs stand before bulk jobs; then first come, first served. Each time it is lined up again a job lets 100
 -- others pass. So a job that is always refused blocks no other, and an unlucky one still comes before much later ones.
 local PASSED_BY = 100
@@ -58,7 +65,9 @@ local function line_up(id, passed_by)
   else
     place = bulk and turn(get(id, 'run') or '') or redis.call('HINCRBY', ACCOUNT, 'order', 1)
   end
-  redis.call('ZADD', QUEUED, number(bulk) * BULK + place, id)
+  local score = number(bulk) * BULK + place
+  redis.call('ZADD', QUEUED, score, id)
+  begin_no_later(number(bulk) * BULK, score)
   set(id, 'place', place, 'state', 'queued', 'token', '', 'queue', SUBMIT_QUEUE)
   clear(id, 'hints', 'parked')
 end

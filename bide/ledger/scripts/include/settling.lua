@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed
+--- include: base constants record clocks lanes breaker admission unconfirmed
 -- A doubt that settles itself: a submit may have been accepted, and its provider's contract (or that the operation is free)
 -- lets a worker find out. The job stays `submitting`, and stands on the clock `lease` without a token: `settling`. When its
 -- message comes, a worker sends the same request again under the same key, or looks the job up by it. `doubted` counts the
@@ -52,7 +52,9 @@ local function settle(id, seconds)
   hinted(id, SUBMIT_QUEUE, math.min(wait, math.max(left / 2, 1)))
   set(id, 'settling', 1)
   clear(id, 'hints')
-  if redis.call('HGET', ACCOUNT, 'probe') == id then redis.call('HDEL', ACCOUNT, 'probe') end -- another may find out
+  for _, lane in ipairs({ '', lane_of(id) }) do -- another may find out
+    if breaker(lane, 'probe') == id then redis.call('HDEL', breaker_field(lane, 'probe')) end
+  end
   return true
 end
 
@@ -60,7 +62,8 @@ end
 local LONGEST_BLOCK_SECONDS = 60
 local function settle_blocked(id, per_second)
   if submits_blocked(id) then
-    return math.min(math.max(account('gate_until') - now, 5), LONGEST_BLOCK_SECONDS)
+    local opens = math.max(account('gate_until'), number(breaker(lane_of(id), 'gate_until')))
+    return math.min(math.max(opens - now, 5), LONGEST_BLOCK_SECONDS)
   end
   local granted, opens = rate('tat_submit', per_second, 1, false)
   return granted > 0 and 0 or math.min(math.max(opens - now, 0.1), LONGEST_BLOCK_SECONDS)

@@ -22,6 +22,7 @@ class Step(Script):
     submits_per_second: float = BOUND
     account_name: str
     take: bool
+    lane: str = ""
 
 
 class Intend(Script):
@@ -40,6 +41,7 @@ class Intend(Script):
     absent: bool = False
     evidence: str = ""
     submits_per_second: float = BOUND
+    lane: str = ""
 
 
 class HoldBack(Script):
@@ -69,6 +71,7 @@ class Submitted(Script):
     new: bool = False
     breach: bool = False
     breach_error: str = ""
+    cost: str = ""
 
 
 class Refused(Script):

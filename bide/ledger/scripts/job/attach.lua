@@ -19,7 +19,7 @@ set(id, 'state', 'running', 'token', '', 'pid', provider_job_id, 'submitted', ge
 settled_by(id, 'attached as ' .. provider_job_id, by)
 index_ids(id)
 no_doubt(id)
-clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle')
+clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle', 'cost')
 ask_to_stop_anew(id)
 extend_deadline(id)
 redis.call('SADD', INFLIGHT, id)

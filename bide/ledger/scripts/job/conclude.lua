@@ -26,7 +26,7 @@ if ending == 'unconfirmed' and not tried then
   local in_a_row = redis.call('HINCRBY', ACCOUNT, 'doubts', 1)
   if in_a_row >= MOST_UNCONFIRMED then
     local reason = string.format('%d submits in a row got no answer that says what became of them', in_a_row)
-    count_failure(id, 0, longest_block_seconds, reason)
+    count_failure('', id, 0, longest_block_seconds, reason)
   end
   if poll_known_purchase(id) then return BOUGHT end
   doubt_last_submit(id)

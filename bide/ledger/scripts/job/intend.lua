@@ -1,11 +1,11 @@
---- include: base record clocks breaker admission unconfirmed settling
+--- include: base record clocks lanes breaker admission unconfirmed settling
 -- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself, unless a promise
 -- of its provider allows it: then the same request is sent again under the same key.
 -- Arguments: `id`, `token` of the worker's lease, `lease_seconds`, and what it buys with: `base_url` and `adapter`, '' each
 --   where the caller does not say. The promise: `contract` (replay, reject or client_id; '' for none), `free` (the operation
 --   costs nothing), `key`, `digest` of the request, `live_seconds` (for how long the request may be sent again),
 --   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
---   `evidence` of that ('' for none), `submits_per_second`.
+--   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none.
 -- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
 --   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
 --   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile.
@@ -17,6 +17,7 @@ if get(id, 'token') ~= token then
 end
 if state == 'submitting' and not settling then return number(get(id, 'submits')) end
 if state ~= 'queued' and state ~= 'submitting' then return 0 end
+note_lane(id, lane)
 if state == 'queued' and submits_blocked(id) then
   return_to_line(id)
   return WAITS
@@ -42,6 +43,8 @@ if state == 'submitting' then
     return WAITS
   end
   admit(id, submits_per_second)
+else
+  go_ahead(id)
 end
 if absent then
   no_doubt(id)

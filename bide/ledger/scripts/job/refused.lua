@@ -12,7 +12,7 @@
 local state = get(id, 'state')
 local ours = get(id, 'token') == token and (state == 'submitting' or state == 'queued')
 if not ours and not attempt_unconfirmed(id, attempt) then return {} end
-count_failure(id, block_seconds, longest_block_seconds, reason)
+count_job_failure(id, block_seconds, longest_block_seconds, reason)
 local callers_know = state == 'unconfirmed'
   and (get(id, 'answered') == '1' or redis.call('EXISTS', unconfirmed_followers_key(id)) == 1)
 local hints = {}

@@ -1,11 +1,12 @@
---- include: base constants record clocks breaker admission settling followers ending
+--- include: base constants record clocks lanes breaker passed_over admission settling followers ending
 -- A message for a job arrived: the script opens the job's record if there is none, then takes the next step that the record
 -- allows.
 -- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts), `canceled` (set by a cancel that came before the job).
 -- Arguments: `id`, `token` of the new lease, `request` as JSON or '', `signature` of the caller's task or '', `operation`,
 --   `deadline_seconds` (how long the job may take), `bulk`, `resubmit` (in doubt), `fingerprint` of the request,
---   `retention_seconds` of its record, `lease_seconds`, `max_in_flight`, `submits_per_second`, `account_name`, and `take`:
---   whether to take the step, not only to open the record.
+--   `retention_seconds` of its record, `lease_seconds`, `max_in_flight`, `submits_per_second`, `account_name`, `take`:
+--   whether to take the step, not only to open the record, and the `lane` of the request, '' for none or where it is not
+--   known.
 -- Reply: a verb of `Verb`, then what it needs: submit, store and answer have the record's fields, the request and the time;
 --   wait has the signature and a round; follow the other job and, while the caller waits, its signature; conflict the other job;
 --   opened and stale the state; version the record's. The first three also have the signature, before the time.
@@ -34,6 +35,7 @@ local function open()
     'allowed', deadline_seconds, 'fp', fingerprint)
   if bulk then set(id, 'bulk', 1) end
   if resubmit then set(id, 'resubmit', 1) end
+  note_lane(id, lane)
   if idem ~= '' then set(id, 'idem', idem) end
   if not take then set(id, 'by_client', 1) end
   if string.find(request, '"callback_url":"', 1, true) then set(id, 'callback', 0) end
@@ -80,9 +82,10 @@ end
 
 if not take then return { 'opened', state } end
 
--- A client does not know the settings: the first worker to see the request says how long the job may take.
+-- A client does not know the settings: the first worker to see the request says how long the job may take, and its lane.
 if request ~= '' and get(id, 'by_client') == '1' then
   clear(id, 'by_client')
+  note_lane(id, lane)
   set(id, 'allowed', deadline_seconds, 'deadline', deadline_stamp(number(get(id, 'created')) + deadline_seconds))
 end
 
@@ -104,7 +107,9 @@ if owner ~= token then
   if redis.call('ZSCORE', QUEUED, id) then
     local bulk_job = get(id, 'bulk')
     local free, opens = free_places(max_in_flight, submits_per_second, bulk_job)
-    if free <= redis.call('ZRANK', QUEUED, id) then
+    local waits = lane_trouble() and passes_over(get(id, 'op'), get(id, 'lane'))
+    if waits then opens = lane_opens end
+    if waits or free <= 0 or (free <= redis.call('ZRANK', QUEUED, id) and first_in_line() ~= id) then
       local round = {}
       if opens > 0 then round = ensure_round(opens) end
       return { 'wait', redis.call('HGET', body_key(id), 'signature') or '', unpack(round) }

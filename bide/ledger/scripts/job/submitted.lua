@@ -1,11 +1,12 @@
---- include: base constants record clocks admission unconfirmed settling provider_ids ending
+--- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
 --   done, ask again for them, else JSON), `hint_seconds`, `max_in_flight`, `submits_per_second`, and `estimate_seconds`:
 --   the provider's estimate of the whole, or ''. `handle` of the job for its adapter, or ''; `base_url` and `adapter` with
 --   which it was bought, or ''. `evidence` of how a doubt was settled, or ''; `others`: further ids under the key, joined by
---   blanks; `new`: the provider says that the key was new; `breach`: it had received that before; `breach_error` of a job whose provider did not keep its promise, or ''.
+--   blanks; `new`: the provider says that the key was new; `breach`: it had received that before; `breach_error` of a job
+--   whose provider did not keep its promise, or ''. `cost`, as the provider says it, or ''.
 -- Reply: hints, and a round or {}.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
@@ -43,6 +44,7 @@ add_evidence(id, 'settled', evidence)
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
 index_ids(id)
 bought_with(id, handle, base_url, adapter)
+if cost ~= '' then set(id, 'cost', cost) else clear(id, 'cost') end
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
 ask_to_stop_anew(id)
@@ -52,11 +54,7 @@ no_doubt(id)
 set(id, 'token', '')
 clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt')
 if estimate_seconds ~= '' then set(id, 'estimate', estimate_seconds) end
-local recovered = false
-if number(get(id, 'intended')) > account('struck_at') then
-  recovered = account('strikes') > 0
-  redis.call('HSET', ACCOUNT, 'strikes', 0, 'gate_until', 0, 'gate_reason', '', 'doubts', 0)
-end
+local recovered = count_success(id)
 if outputs == '' then
   redis.call('SADD', INFLIGHT, id)
   redis.call('SREM', CALLED_UP, id)

@@ -155,12 +155,7 @@ class Purchase:
         """Write the intent, send the request once, record the answer."""
         begun, ledger, bought_with = time.monotonic(), self.tools.ledger, self._bought_with()
         attempt = ledger.submits.intend(
-            self.record,
-            self.token,
-            bought_with=bought_with,
-            promise=self.promise,
-            absent=self.absent,
-            lane=self.lane,
+            self.record, self.token, bought_with=bought_with, promise=self.promise, absent=self.absent, lane=self.lane
         )
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")

@@ -7,17 +7,19 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any, TypedDict, cast
 from urllib.parse import quote
 
-from bide import __version__, storage_digests
+from bide import __version__, storage_digests, storage_signing
 from bide.crashpoints import reached
 from bide.errors import ConfigurationError, InvalidRequestError, StorageError
 from bide.storage_errors import as_storage_error, boto_errors, http_status
 from bide.storage_options import StorageOptions
 from bide.storage_puts import LeanPuts, lean_puts
+from bide.storage_signing import signed_as_of
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -95,10 +97,13 @@ class Storage:
             raise StorageError(f"{uri} came short: {len(content)} of {found['ContentLength']} bytes")
         return content
 
-    def presign(self, uri: str, *, expires_seconds: int) -> str:
-        """An address at which anyone may fetch `s3://bucket/key` until it expires; signing takes no request."""
+    def presign(self, uri: str, *, expires_seconds: int, as_of: datetime | None = None) -> str:
+        """An address at which anyone may fetch `s3://bucket/key` until it expires; signing takes no request.
+
+        `as_of`: the moment from which it counts, in UTC; the same moment gives the same address. None: now.
+        """
         bucket, key = parse_uri(uri)
-        with as_storage_error(bucket, key):
+        with as_storage_error(bucket, key), signed_as_of(as_of):
             return self._public_client.generate_presigned_url(
                 "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_seconds
             )
@@ -242,6 +247,7 @@ def _connect(options: StorageOptions) -> S3Client:
         client = session.client("s3", endpoint_url=options.endpoint_url, region_name=options.region, config=config)
     except ValueError as error:
         raise ConfigurationError(f"BIDE_S3__ENDPOINT_URL: {error}") from error
+    storage_signing.offer(client)
     client.meta.events.register("before-send.s3.PutObject", _send_at_once)
     return client
 

@@ -9,6 +9,7 @@ import json
 import mimetypes
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from bide.providers.base import (
     Finished,
     InputForm,
     JobOutcome,
+    KeyTaken,
     Media,
     Provider,
     Refused,
@@ -195,6 +197,8 @@ def _run(trial: Trial, submission: Submission, call: Call, save: Path | None, ho
     echo(f"   {shown(outcome, trial.account)}")
     if isinstance(outcome, Refused):
         _end(trial, f"refused: {outcome.message}")
+    if isinstance(outcome, KeyTaken):
+        _end(trial, f"a job may exist under this key, and may be paid for: {outcome.message}")
     if isinstance(outcome, Finished) and outcome.outputs:
         trial.save(outcome.outputs, save, hosts)
         return
@@ -251,9 +255,9 @@ def _submission(adapter: Provider, operation: str | None, params: str, inputs: t
     operation = operation or (next(iter(adapter.operations)) if len(adapter.operations) == 1 else "")
     if operation not in adapter.operations:
         raise click.ClickException(f"--operation: {adapter.name} has {', '.join(adapter.operations)}")
-    form = adapter.operations[operation].inputs
-    given = dict(_upload(each, form) for each in inputs)
-    return Submission("try", operation, _params(params), given)
+    offered = adapter.operations[operation]
+    given = dict(_upload(each, offered.inputs) for each in inputs)
+    return Submission("try", operation, _params(params), given, key=str(uuid.uuid4()) if offered.idempotency else "")
 
 
 def _params(text: str) -> Mapping[str, Any]:

@@ -32,9 +32,9 @@ MOST_PAGES = 20
 
 
 def with_candidates(tools: Toolbox) -> Iterator[dict[str, Any]]:
-    """Every unconfirmed job, with the provider's jobs that it may be: those of its prompt first, then by time."""
+    """Every job that an operator may settle, with the provider's jobs that it may be: by prompt, then by time."""
     for account in tools.ledger.accounts.names():
-        for record in tools.ledger.unconfirmed.records(account):
+        for record in tools.ledger.unconfirmed.doubtful(account):
             yield {**described(record), "prompt": prompt_of(record.request.params), **_candidates(tools, record)}
 
 

@@ -28,7 +28,7 @@ ADVICE = {
 #: What to do about a job in each state, where its failure does not say more.
 STATE_ADVICE = {
     JobState.QUEUED: "nothing: it is let in by itself, and fails at its deadline if it can't be; nothing is bought yet",
-    JobState.SUBMITTING: "nothing: it goes on by itself; if its worker died it becomes unconfirmed",
+    JobState.SUBMITTING: "nothing: it goes on by itself; if its worker died it is settled, or becomes unconfirmed",
     JobState.RUNNING: "nothing: it is asked about again by itself; `bide cancel` frees its place, the purchase stands",
     JobState.STORING: "nothing: it is tried again while the provider keeps the result; `bide doctor` tests the store",
     JobState.UNCONFIRMED: "settle it: `bide unconfirmed list --candidates`, then attach, resubmit or give-up",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
         become("workers.unconfirmed", *(["--json"] if as_json else []), environment=environment)
     with ledger_at(broker) as ledger:
         found = [
-            described(record) for account in ledger.accounts.names() for record in ledger.unconfirmed.records(account)
+            described(record) for account in ledger.accounts.names() for record in ledger.unconfirmed.doubtful(account)
         ]
     show(found, as_json=as_json)
 
@@ -92,11 +92,11 @@ def give_up(job_id: str, broker: str | None, as_json: bool) -> None:
 
 
 def _unconfirmed(ledger: Ledger, job_id: str) -> Record:
-    """The record of an unconfirmed job; raises `ClickException` for any other."""
+    """The record of a job that an operator may settle; raises `ClickException` for any other."""
     record = ledger.jobs.find(job_id)
     if record is None:
         raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
-    if record.fields["state"] != "unconfirmed":
+    if record.fields["state"] != "unconfirmed" and not record.settling:
         raise click.ClickException(
             f"job {job_id} is {record.fields['state']}, not unconfirmed: there is nothing to settle"
         )
@@ -117,8 +117,13 @@ def _print(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool
 def described(record: Record) -> dict[str, Any]:
     """One unconfirmed job as JSON: its account, since when it is unconfirmed, and why."""
     from bide.describe import describe  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
+    from bide.ledger import settling  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.ledger.unconfirmed import remarks  # noqa: PLC0415 - slow to import, and --help does not need it
 
+    how = settling.settling_how(record)
+    until = datetime.fromtimestamp(settling.settles_until(record), UTC).isoformat() if how else None
+    *_, (_, _, last) = [(0.0, "", ""), *settling.evidence(record)]
+    note = record.text("note")
     since = record.moment("intended")
     return {
         "job_id": record.job_id,
@@ -127,8 +132,10 @@ def described(record: Record) -> dict[str, Any]:
         "operation": record.text("op"),
         "what": describe(record.request),
         "submitted_at": since.isoformat() if since else None,
-        "reason": record.failure.message,
-        "remarks": [*([record.text("note")] if record.text("note") else []), *remarks(record)],
+        "reason": last if how else record.failure.message,
+        "settling": how or None,
+        "settling_until": until,
+        "remarks": [*filter(None, (how, note)), *remarks(record)],
         "metadata": record.request.metadata,
     }
 
@@ -140,7 +147,9 @@ def show(jobs: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     elif not jobs:
         echo("nothing is unconfirmed")
     else:
-        echo(f"{len(jobs)} unconfirmed: each may have been bought, and waits for you to settle it", "")
+        settling = sum(1 for one in jobs if one.get("settling"))
+        waiting = f"{len(jobs) - settling} unconfirmed: each may have been bought, and waits for you to settle it"
+        echo(f"{waiting}{f'; {settling} that bide settles' if settling else ''}", "")
         echo_paragraphs(map(_lines, jobs))
         with_candidates = any("candidates" in one for one in jobs)
         echo("", *([] if with_candidates else [LOOK_FIRST]), *HOW_TO_SETTLE, err=True)

@@ -11,7 +11,8 @@ from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.records import AccountName, Concluded, Messages, Record, Step, Verb
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
-from bide.ledger.submits import bought_before, canceled_meanwhile
+from bide.ledger.settling import Doubt
+from bide.ledger.submits import bought_before, canceled_meanwhile, in_one_line
 
 #: Job deadlines when neither the caller nor the settings give one [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0
@@ -94,7 +95,7 @@ class JobScripts:
 
     # Ending
 
-    def conclude(
+    def conclude(  # noqa: PLR0913 - all of it is one end
         self,
         record: Record,
         token: str,
@@ -105,6 +106,7 @@ class JobScripts:
         attempt: int = 0,
         note: str = "",
         outputs: str = "",
+        doubt: Doubt | None = None,
     ) -> Concluded:
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
 
@@ -112,8 +114,11 @@ class JobScripts:
         leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted, and ends it as
         canceled (`CANCELED`) where it was canceled during this one. `note`: what
         people need to know of this end. `outputs`: the addresses of a result that was refused, so that it can be found.
+
+        `doubt`: what a submit that may have been accepted (`JobState.UNCONFIRMED`) needs to be settled by its promise.
         """
         key, value = ("result", result) if result else ("error", error)
+        known = doubt or Doubt()
         script = scripts.job.Conclude(
             id=record.job_id,
             token=token,
@@ -122,9 +127,12 @@ class JobScripts:
             value=value,
             attempt=str(attempt or ""),
             unconfirmed_error=bought_before(error) if state is JobState.FAILED else "",
-            canceled_error=canceled_meanwhile(error) if state is JobState.FAILED else "",
+            canceled_error="" if state is JobState.SUCCEEDED else canceled_meanwhile(error),
             note=note,
             outputs=outputs,
+            settle_seconds=known.settle_seconds,
+            received=known.received,
+            evidence=in_one_line(known.evidence),
         )
         return Concluded(int(self._executor.run(record.account, script)))
 

@@ -84,6 +84,7 @@ class Concluded(Enum):
     UNCONFIRMED = 3  # it was to fail, and is unconfirmed: an earlier submit of it may have been accepted
     BOUGHT = 4  # an earlier submit of it is known to have been accepted: it is polled
     CANCELED = 5  # it was to fail, and was canceled while it was submitted: it is canceled, and was not bought
+    SETTLING = 6  # it may have been accepted, and a promise of its provider settles that
 
     def __bool__(self) -> bool:
         return self is Concluded.ENDED
@@ -161,6 +162,16 @@ class Record:
 
     def number(self, name: str) -> float:
         return float(self.fields.get(name) or 0)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether submits under the job's key may have been accepted."""
+        return self.number("doubted") > 0
+
+    @property
+    def settling(self) -> bool:
+        """Whether bide finds out by itself what became of the job's submit."""
+        return self.fields["state"] == "submitting" and self.in_doubt
 
     @property
     def other_ids(self) -> list[str]:

@@ -57,7 +57,7 @@ class Transition(NamedTuple):
 _ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
 
 #: What the scripts call on their way to an end, and so write its fields.
-_ENDING = "step cancel conclude polled refused sweep give_up"
+_ENDING = "step cancel conclude polled refused sweep give_up submitted"
 
 #: Scripts that put a job in line.
 _LINING_UP = "step bulk/open intend hold_back conclude refused resubmit sweep"
@@ -128,6 +128,38 @@ FIELDS = (
     ),
     Field("again", "count", "unconfirmed submits that were repeated as the request allows", "conclude sweep refused"),
     Field("resubmitted", "count", "unconfirmed submits that were repeated by an operator", "resubmit conclude refused"),
+    # The promise under which it is bought, and a doubt that settles itself
+    Field(
+        "contract",
+        "text",
+        "what its provider promises of a submit that comes again: `replay`, `reject` or `client_id`",
+        "intend",
+    ),
+    Field("free", "flag", "its operation costs nothing", "intend"),
+    Field("submit_key", "text", "the key that went with the last submit, a UUID", "intend"),
+    Field("submit_digest", "text", "digest of the request under that key, and of the account's secrets", "intend"),
+    Field(
+        "submit_until",
+        "moment",
+        "until when the same request may be sent again under that key; 0 where it may no more",
+        "intend conclude submitted",
+    ),
+    Field("submit_signed", "moment", "as of when the addresses of inputs in that request are signed", "intend"),
+    Field("submit_ends", "moment", "until when the last submit may be under way", "intend conclude"),
+    Field("keyed", "count", "the last submit that went out under that key, or free", "intend"),
+    Field("doubted", "count", "submits under that key that may have been accepted", "conclude sweep resubmit"),
+    Field("doubted_last", "count", "the last of these submits", "conclude sweep"),
+    Field("received", "flag", "the provider has surely had a request under that key", "conclude"),
+    Field("key_new", "flag", "the request was sent again, and the provider said that its key was new", "submitted"),
+    Field("settling", "flag", "no worker has the job; what became of its submit is found out at its time", "*"),
+    Field("settle_tries", "count", "how often that was tried, or put off", "conclude refused sweep"),
+    Field("absent", "count", "how often the provider surely had no job under the key", "intend"),
+    Field(
+        "evidence",
+        "text",
+        "what was found out about doubtful submits: a line of moment, kind of event, text for each",
+        "intend conclude submitted refused sweep",
+    ),
     # Polls
     Field("polls", "count", "polls that were answered", "polled"),
     Field("polled", "moment", "the last poll was answered", "polled"),
@@ -203,17 +235,38 @@ TRANSITIONS = (
     Transition("queued", "storing", "submitted", "an earlier submit turns out to have made the result"),
     Transition("queued", "failed", "conclude sweep", "the request can't be served, or its deadline passed"),
     Transition(
-        "queued", "unconfirmed", "conclude sweep cancel", "it is over, and an earlier submit may have been accepted"
+        "queued",
+        "unconfirmed",
+        "conclude sweep cancel submitted",
+        "it is over, and an earlier submit may have been accepted",
     ),
     Transition("queued", "canceled", "cancel", "a cancel"),
     Transition("queued", "", "bulk/recall", "a row is taken back by its paused or canceled run"),
-    Transition("submitting", "running", "submitted conclude refused sweep", "the provider accepted"),
+    Transition(
+        "submitting",
+        "running",
+        "submitted conclude refused sweep attach",
+        "the provider accepted, or an operator says so",
+    ),
     Transition("submitting", "storing", "submitted", "the provider answered with the result"),
     Transition(
-        "submitting", "queued", "refused conclude sweep", "surely not accepted, or the request allows a second purchase"
+        "submitting",
+        "queued",
+        "refused conclude sweep resubmit",
+        "surely not accepted, or the request or an operator allows a second purchase",
     ),
-    Transition("submitting", "failed", "conclude", "the provider refused"),
-    Transition("submitting", "unconfirmed", "conclude sweep refused", "this submit or an earlier one may be accepted"),
+    Transition(
+        "submitting",
+        "failed",
+        "conclude refused sweep give_up",
+        "the provider refused, or it is free and no answer came, or an operator gives it up",
+    ),
+    Transition(
+        "submitting",
+        "unconfirmed",
+        "conclude sweep refused submitted",
+        "the submit may have been accepted, and no promise of its provider settles it",
+    ),
     Transition("submitting", "canceled", "cancel refused conclude", "a cancel; a canceled submit is refused"),
     Transition("running", "storing", "polled", "the provider reports the result"),
     Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),

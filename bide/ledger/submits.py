@@ -7,12 +7,20 @@ from bide.ledger import scripts
 from bide.ledger.executor import Executor, error_of
 from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
+from bide.ledger.settling import Promise, Settled
+from bide.printable import printable
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
 HELD_BACK = -1
 
 #: What `SubmitScripts.intend` says where the job may not be bought any more.
 TOO_LATE = -2
+
+#: What `SubmitScripts.intend` says where the job may have been accepted, and its request can't be sent again.
+UNREPEATABLE = -3
+
+#: The most of a line of a record's `evidence` [characters].
+LONGEST_EVIDENCE = 300
 
 
 class SubmitScripts:
@@ -21,16 +29,40 @@ class SubmitScripts:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    def intend(self, record: Record, token: str, *, bought_with: BoughtWith | None = None, lane: str = "") -> int:
+    def intend(
+        self,
+        record: Record,
+        token: str,
+        *,
+        bought_with: BoughtWith | None = None,
+        promise: Promise | None = None,
+        absent: str = "",
+        lane: str = "",
+    ) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
-        `HELD_BACK`: its account was paused or a breaker opened meanwhile; the job stands in line again.
-        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `bought_with` and the `lane` of
-        its request go into the record.
+        `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job waits again.
+        `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `UNREPEATABLE`: the job may
+        have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
+        `bought_with`, `promise` and the `lane` of its request go into the record. `absent`: the evidence that the
+        provider has no job under the key, so that nothing was bought.
         """
-        known = bought_with or BoughtWith()
+        known, promised = bought_with or BoughtWith(), promise or Promise()
         script = scripts.job.Intend(
-            id=record.job_id, token=token, base_url=known.base_url, adapter=known.adapter, lane=lane
+            id=record.job_id,
+            token=token,
+            base_url=known.base_url,
+            adapter=known.adapter,
+            contract=promised.contract,
+            free=promised.free,
+            key=promised.key,
+            digest=promised.digest,
+            live_seconds=promised.live_seconds,
+            sending_seconds=promised.sending_seconds,
+            signed_at=promised.signed_at,
+            absent=bool(absent),
+            evidence=in_one_line(absent),
+            lane=lane,
         )
         return int(self._executor.run(record.account, script))
 
@@ -40,7 +72,7 @@ class SubmitScripts:
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
 
-    def submitted(  # noqa: PLR0913 - what one answer holds
+    def submitted(  # noqa: PLR0913 - all of it is one answer
         self,
         record: Record,
         token: str,
@@ -52,15 +84,18 @@ class SubmitScripts:
         outputs: str | None = None,
         partial: str = "",
         bought_with: BoughtWith | None = None,
+        settled: Settled | None = None,
     ) -> Messages:
         """Record that the provider accepted the submit.
 
         `outputs`: None = to be polled; '' = done, ask again for them; else their addresses. `partial`: what is missing
-        of them. A late answer of an attempt
-        that was given up as unconfirmed counts too: the job then goes on.
+        of them. A late answer of an attempt that was given up as unconfirmed counts too: the job then goes on.
+
+        `settled`: of a submit that was sent again. Where the provider broke its promise, also by giving another id than
+        one that is known for the key, the job is unconfirmed.
         """
         done = "" if outputs is None else outputs or "ask"
-        known = bought_with or BoughtWith()
+        known, how = bought_with or BoughtWith(), settled or Settled()
         script = scripts.job.Submitted(
             id=record.job_id,
             attempt=str(attempt),
@@ -72,19 +107,33 @@ class SubmitScripts:
             handle=known.handle,
             base_url=known.base_url,
             adapter=known.adapter,
+            evidence=in_one_line(how.evidence),
+            others=" ".join(how.others),
+            new=how.new,
+            breach=how.breach,
+            breach_error=how.breach_error,
             cost=known.cost,
         )
         return messages_of(record.account, self._executor.run(record.account, script))
 
     def refused(
-        self, record: Record, token: str, *, attempt: int, reason: str, after_seconds: float | None
+        self,
+        record: Record,
+        token: str,
+        *,
+        attempt: int,
+        reason: str,
+        after_seconds: float | None,
+        evidence: str = "",
     ) -> Messages:
         """Record a refusal that is worth another try: the job is back in line while the account's breaker is open.
 
         A late answer of an attempt that was given up as unconfirmed counts too. A job whose caller knows that has
         failed then, since the caller may have ordered anew: the hint that this returns brings it the failure. A job
-        that was canceled meanwhile ends as canceled.
+        that was canceled meanwhile ends as canceled. `evidence`: what the refusal means for a doubt about an earlier
+        submit under the same key.
         """
+        unsettled = f"an earlier submit of it may have been accepted; this one was not: {reason}"
         message = f"the provider did not accept it, as its late answer says: {reason}"
         refusal = f"the provider did not accept it: {reason}"
         canceled_error = canceled_meanwhile(
@@ -100,9 +149,16 @@ class SubmitScripts:
             error=error_of(record.account, FailureCode.REJECTED, message, job_id=record.job_id),
             canceled_error=canceled_error,
             unconfirmed_error=bought_before(canceled_error),
+            unsettled_error=error_of(record.account, FailureCode.SUBMISSION_UNKNOWN, unsettled, job_id=record.job_id),
+            evidence=in_one_line(evidence),
         )
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
+
+
+def in_one_line(text: str) -> str:
+    """What goes into the record's `evidence`: a line of it, short."""
+    return printable(text)[:LONGEST_EVIDENCE]
 
 
 def canceled_meanwhile(error: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bide.contract import Charged, FailureCode, JobState
 from bide.ledger.records import Record
+from bide.ledger.settling import evidence, settles_until, settling_how
 from bide.ledger.snapshot import JobSnapshot
 from bide.ledger.unconfirmed import stopping
 
@@ -63,6 +64,7 @@ def _settled(record: Record) -> Iterator[Event]:
     for line in record.text("settled").splitlines():
         at, _, what = line.partition(" ")
         yield Event(float(at), "settled", what)
+    yield from (Event(*found) for found in evidence(record))
 
 
 def _end(snapshot: JobSnapshot) -> Iterator[Event]:
@@ -107,6 +109,8 @@ def money(record: Record) -> str:
 def _bought(record: Record) -> str:
     accepted, *others = [*filter(None, [record.text("pid")]), *record.other_ids] or [""]
     repeats = int(record.number("again") + record.number("resubmitted"))
+    if record.text("free"):
+        return "its operation costs nothing"
     code = record.failure.code if record.text("error") else None
     unconfirmed = record.text("state") in ("submitting", "unconfirmed") or code is FailureCode.SUBMISSION_UNKNOWN
     left = record.text("state") == "canceled" and record.number("submits") > 0
@@ -129,12 +133,20 @@ def why(snapshot: JobSnapshot) -> list[str]:
         return [reason, *filter(None, [stopping(snapshot.record)])]
     if snapshot.record.state.final and not snapshot.clock:
         return ["it is over"]
+    if snapshot.record.settling:
+        return _settling(snapshot)
     reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[snapshot.clock or "lease"](snapshot)
     reasons += filter(None, [stopping(snapshot.record)])
     silence = snapshot.now - snapshot.swept_at
     if snapshot.swept_at and silence > UNSWEPT_SECONDS:
         reasons.insert(0, f"no process has looked after its account for {silence:.0f} s: is a worker running?")
     return reasons
+
+
+def _settling(snapshot: JobSnapshot) -> list[str]:
+    account, (*_, last) = snapshot.account_state, [("",), *evidence(snapshot.record)]
+    trouble = [f"its account: {account.trouble}"] if account.trouble else []
+    return [f"its submit may have been accepted ({last[-1]})", settling_how(snapshot.record), *trouble]
 
 
 def _in_line(snapshot: JobSnapshot) -> list[str]:
@@ -194,6 +206,8 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
             return snapshot.now + lane.open_seconds, "its lane may submit again"
     if snapshot.clock == "queued":
         return snapshot.record.number("deadline"), "it fails if it still waits (deadline)"
+    if snapshot.record.settling and not snapshot.record.text("token"):
+        return min(snapshot.score, settles_until(snapshot.record)), "bide tries to settle its submit"
     if snapshot.clock == "lease" and snapshot.record.text("token"):
         return snapshot.score, "the worker's lease ends unless it is renewed"
     if snapshot.clock == "lease":

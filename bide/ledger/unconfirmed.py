@@ -23,6 +23,17 @@ PAGE = 1000
 #: The message of a job that was given up.
 GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
 
+#: The message of a job whose submit may have been accepted, and to which an operator attached an id that is none of it.
+NOT_SETTLED = "its submit may have been accepted"
+
+#: What is to be known of a submit that was made again, and whose first request the provider does not know.
+KEY_NEW = (
+    "it was sent again under the same key, and the provider said that the key was new: "
+    "the first request had not arrived, or the provider has bought it twice"
+)
+
+#: What the script of `resubmit` says where a worker has the job in hand.
+IN_HAND = 2
 
 #: The most of an operator's name that a record keeps [characters].
 LONGEST_NAME = 64
@@ -40,7 +51,8 @@ class UnconfirmedScripts:
     def resubmit(self, account: AccountName, job_id: str, *, by: str = "") -> tuple[bool, Messages]:
         """An operator has an unconfirmed job submitted again. False: it is not unconfirmed.
 
-        Raises `InvalidRequestError` for a job that was canceled during its submit.
+        Under the same key, where its provider promised that a key buys once and still knows it. Raises
+        `InvalidRequestError` for a job that was canceled during its submit, or that a worker is settling now.
         """
         script = scripts.job.Resubmit(id=job_id, by=_named(by))
         done, round_ = self._executor.run(account, script)
@@ -48,6 +60,8 @@ class UnconfirmedScripts:
             raise InvalidRequestError(
                 f"job {job_id} was canceled, so it is not bought again: attach its id there, or give it up"
             )
+        if int(done) == IN_HAND:
+            raise InvalidRequestError(f"a worker is settling job {job_id} at this moment: look again in a minute")
         return bool(done), Messages(round=round_of(account, round_))
 
     def attach(self, account: AccountName, job_id: str, provider_job_id: str, *, by: str = "") -> tuple[bool, Messages]:
@@ -61,7 +75,11 @@ class UnconfirmedScripts:
         if older != job_id:
             raise _held(provider_job_id, older)
         script = scripts.job.Attach(
-            accounts=Key(ACCOUNTS_KEY), id=job_id, provider_job_id=provider_job_id, by=_named(by)
+            accounts=Key(ACCOUNTS_KEY),
+            id=job_id,
+            provider_job_id=provider_job_id,
+            by=_named(by),
+            error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, NOT_SETTLED, job_id=job_id),
         )
         done, round_, holder = self._executor.run(account, script)
         if holder:
@@ -85,6 +103,21 @@ class UnconfirmedScripts:
         job_ids = self._executor.reach(lambda server: server.zrange(f"{prefix(account)}unconfirmed", 0, -1))
         records = (self._jobs.read(account, job_id) for job_id in job_ids)
         return [record for record in records if record]
+
+    def settling(self, account: AccountName) -> list[Record]:
+        """All jobs of an account about whose submits bide finds out by itself, the next one first."""
+        job_ids = self._executor.reach(lambda server: server.zrange(f"{prefix(account)}lease", 0, -1))
+        pipeline = self._executor.pipeline()
+        for job_id in job_ids:
+            pipeline.hmget(f"{prefix(account)}job:{job_id}", "state", "doubted")
+        found = self._executor.execute(pipeline) if job_ids else []
+        doubtful = [job_id for job_id, (state, doubted) in zip(job_ids, found, strict=True) if doubted and state]
+        records = (self._jobs.read(account, job_id) for job_id in doubtful)
+        return [record for record in records if record and record.settling]
+
+    def doubtful(self, account: AccountName) -> list[Record]:
+        """All jobs that an operator may settle: the unconfirmed ones, then those that bide is settling."""
+        return [*self.records(account), *self.settling(account)]
 
     def holders(self, account: AccountName, provider_job_ids: Sequence[str]) -> dict[str, str]:
         """Which job has which of these ids, in any account of the provider, for as long as a job is remembered.
@@ -123,11 +156,19 @@ def remarks(record: Record) -> list[str]:
     remarks = {
         f"submitted {again + 1} times: each may have been bought": again > 0,
         "the provider's id was attached by an operator": record.text("attached"),
+        KEY_NEW: record.text("key_new"),
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,
         stopping(record): True,
     }
     return [text for text, true in remarks.items() if text and true]
+
+
+def purchase_warnings(record: Record) -> list[str]:
+    """What the result of a job says of purchases besides its own."""
+    ids = " and ".join([record.text("pid"), *record.other_ids])
+    more = [f"bought more than once: the provider has it as {ids}, and may charge for each"] if record.other_ids else []
+    return [*more, *([KEY_NEW] if record.text("key_new") else [])]
 
 
 def _named(by: str) -> str:

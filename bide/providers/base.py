@@ -41,6 +41,7 @@ from bide.providers.exchange import (
     Upload,
 )
 from bide.providers.idempotency import Contract, Idempotency
+from bide.providers.lookup import Absent, Found, LooksUp, Lookup, LookupOutcome
 from bide.providers.masking import hidden, hiding
 from bide.providers.offering import Catalog, InputForm, MediaKind, Operation
 from bide.providers.outcomes import (
@@ -50,6 +51,7 @@ from bide.providers.outcomes import (
     FetchNow,
     Finished,
     JobOutcome,
+    KeyTaken,
     Listed,
     Listing,
     Media,
@@ -69,6 +71,7 @@ __all__ = [
     "MAX_CURSOR_CHARACTERS",
     "MAX_FALLBACKS",
     "MAX_HANDLE_BYTES",
+    "Absent",
     "Account",
     "Answer",
     "Call",
@@ -82,11 +85,16 @@ __all__ = [
     "FailureCause",
     "FetchNow",
     "Finished",
+    "Found",
     "Idempotency",
     "InputForm",
     "JobOutcome",
+    "KeyTaken",
     "Listed",
     "Listing",
+    "LooksUp",
+    "Lookup",
+    "LookupOutcome",
     "Media",
     "MediaKind",
     "Operation",
@@ -232,6 +240,10 @@ class Provider(ABC):
         """How long the provider asks us to stay away; override where the body says it too."""
         return answer.retry_after_seconds
 
+    def key_taken(self, answer: Answer) -> KeyTaken | None:
+        """What an answer to a submit says of its key, whatever its HTTP code: asked first, of submits with a key."""
+        return None
+
     def refusal(self, answer: Answer) -> Refused | None:
         """What the HTTP code alone says of a submit; None leaves the decision to the body.
 
@@ -248,6 +260,8 @@ class Provider(ABC):
         """Code first, then body; an answer that can't be read may hide an accepted job."""
         with hiding(account):
             try:
+                if submission.key and (taken := self.key_taken(answer)):
+                    return replace(taken, message=hidden(taken.message, account))
                 refused = self.refusal(answer)
                 if refused and self._accepted_all_the_same(answer, submission, account):
                     raise SubmissionUnknownError(f"HTTP {answer.status}, and yet the answer tells of an accepted job")
@@ -261,6 +275,8 @@ class Provider(ABC):
             return replace(weighed, message=hidden(outcome.message, account))
         if isinstance(outcome, Finished) and outcome.partial:
             return replace(outcome, partial=partial_of(outcome, account))
+        if isinstance(outcome, KeyTaken):
+            return replace(outcome, message=hidden(outcome.message, account))
         return outcome
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:

@@ -16,6 +16,7 @@ from bide.errors import UnreadableAnswerError
 from bide.params.comfyui import Prompt
 from bide.providers import reading
 from bide.providers.base import (
+    Absent,
     Account,
     Answer,
     Call,
@@ -23,7 +24,11 @@ from bide.providers.base import (
     Cancels,
     Contract,
     FetchNow,
+    Found,
     Idempotency,
+    LooksUp,
+    Lookup,
+    LookupOutcome,
     MediaKind,
     Operation,
     PollOutcome,
@@ -47,7 +52,7 @@ LINE, QUEUE, PENDING, RUNNING, HISTORY = "line", "queue", "queue pending", "queu
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
-class ComfyUI(Cancels, Provider):
+class ComfyUI(Cancels, LooksUp, Provider):
     """GET `/api/jobs/{id}`; where a server is too old for that, `/queue`, and then `/history/{id}`.
 
     The order matters: a job that ends between the two is found. The first poll finds out which server it is.
@@ -69,6 +74,7 @@ class ComfyUI(Cancels, Provider):
     deadline_seconds = 3600.0
     #: One process knows all: what it says is not there is not there. Only a proxy may be mistaken.
     unknown_grace_seconds = 3.0
+    shows_after_seconds = 1.0
     error_fields = ("error", "message")
     source = "https://docs.comfy.org/development/comfyui-server/comms_routes"
 
@@ -95,6 +101,18 @@ class ComfyUI(Cancels, Provider):
             return Call("POST", account.url("/interrupt"), headers=headers, json={"prompt_id": job_id})
         return Call("POST", account.url("/queue"), headers=headers, json={"delete": [job_id]})
 
+    def lookup_call(self, lookup: Lookup, account: Account) -> Call:
+        return self.poll_call(Ticket(lookup.operation, lookup.key, lookup.cursor), account)
+
+    def read_lookup(self, answer: Answer, lookup: Lookup, account: Account) -> LookupOutcome:
+        """The job's id is the key. One that is not there may have run before the server was restarted."""
+        outcome = self.read_poll(answer, Ticket(lookup.operation, lookup.key, lookup.cursor), account)
+        if isinstance(outcome, Unknown):
+            return Absent(proves=False)
+        if isinstance(outcome, FetchNow) and outcome.cursor != LINE:
+            return outcome
+        return Found(lookup.key)
+
     def media_headers(self, account: Account) -> Mapping[str, str]:
         return _headers(account)
 
@@ -111,7 +129,7 @@ class ComfyUI(Cancels, Provider):
 
     def refusal(self, answer: Answer) -> Refused | None:
         refused = super().refusal(answer)
-        if isinstance(refused, Refused) and answer.status == 400:
+        if refused and answer.status == 400:
             return replace(refused, cause=FailureCause.BAD_INPUT, charged=Charged.NO)
         return refused
 

@@ -28,6 +28,8 @@ class Submitted:
     handle: Any = field(default=None, repr=False)
     #: What it costs, where the provider says so at once.
     cost: Cost | None = None
+    #: Of a submit under a key: whether the provider says that it had the key before; None where it does not say.
+    replayed: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Finished:
     partial: str = ""
     #: What it cost, where the provider says so.
     cost: Cost | None = None
+    #: As of `Submitted`.
+    replayed: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,19 @@ class Refused:
     cause: FailureCause | None = None
     #: Some providers charge for what they refuse.
     charged: Charged | None = None
+
+
+@dataclass(frozen=True)
+class KeyTaken:
+    """The provider has a submit under this key already: a job may exist, and the answer does not give its id.
+
+    Unlike `Refused` it never leads to a submit under another key. `again`: the same request may be sent again under
+    the same key, or the job looked up, `after_seconds` from now; else the key is of no use any more.
+    """
+
+    message: str
+    again: bool = True
+    after_seconds: float | None = None
 
 
 # What a list of recent jobs holds.
@@ -164,7 +181,7 @@ class Canceled(StrEnum):
     UNKNOWN = "unknown"
 
 
-SubmitOutcome = Submitted | Finished | Refused
+SubmitOutcome = Submitted | Finished | Refused | KeyTaken
 #: How a job stands, once the requests that a poll leads to are made.
 JobOutcome = Running | Succeeded | Failed | Unknown
 PollOutcome = JobOutcome | FetchNow

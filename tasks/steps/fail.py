@@ -21,6 +21,7 @@ OTHERWISE = {
     Concluded.UNCONFIRMED: "unconfirmed",
     Concluded.BOUGHT: "bought_before",
     Concluded.CANCELED: "canceled",
+    Concluded.SETTLING: "settling",
 }
 
 

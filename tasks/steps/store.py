@@ -21,6 +21,7 @@ from bide.errors import (
 )
 from bide.ledger import Record
 from bide.ledger.records import LEFT_OUT, UNCHECKED
+from bide.ledger.unconfirmed import purchase_warnings
 from bide.polling.backoff import Backoff
 from bide.providers import find
 from tasks.steps.fail import fail, lease_lost, redacted
@@ -201,6 +202,9 @@ def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "") -
         metadata=request.metadata,
         outputs=outputs,
         partial=partial,
-        warnings=find(request.provider).warnings(request.operation, request.params),
+        warnings=(
+            *find(request.provider).warnings(request.operation, request.params),
+            *purchase_warnings(record),
+        ),
         cost=cost.to_wire() if cost else None,
     )

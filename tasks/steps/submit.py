@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,18 +26,34 @@ from bide.errors import (
 )
 from bide.ledger import Record
 from bide.ledger.records import BoughtWith, decode_media, encode_media
-from bide.ledger.submits import HELD_BACK, TOO_LATE
-from bide.polling.backoff import Backoff
+from bide.ledger.settling import Promise
+from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
 from bide.polling.timing import PollTiming
-from bide.providers.base import Account, Call, Cancels, Finished, Provider, Refused, Submission, Submitted, Ticket
+from bide.providers.base import (
+    Account,
+    Answer,
+    Call,
+    Cancels,
+    Finished,
+    KeyTaken,
+    Provider,
+    Refused,
+    Submission,
+    Submitted,
+    Ticket,
+    Upload,
+)
 from bide.providers.costs import cost_text
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import cancel_there
-from tasks.steps.fail import OTHERWISE, fail, failure_of, lease_lost, redacted
+from tasks.steps.fail import fail, lease_lost, redacted
 from tasks.steps.home import keep_inline
-from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
+from tasks.steps.outcome import Fail, Outcome, Suspend
+from tasks.steps.put_off import pause_account, put_off, wait_for_store
+from tasks.steps.settle import UNREPEATABLE_REASON, doubt_of, look_again, promise_of, settle, settled_by, unsettled
 from workers.io.callback_check import check_callback
 from workers.io.destination import confined
+from workers.io.digest import digest_of, repeatable
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
 from workers.telemetry.step_log import Level, note
@@ -46,12 +62,6 @@ from workers.toolbox import Toolbox
 log = structlog.get_logger()
 
 Kept = TypeVar("Kept")
-
-#: When inputs that could not be fetched are tried again: always after 10 seconds.
-INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
-
-#: How long an account submits nothing after a job met an object store that takes nothing; then one job tries [seconds].
-STORE_HOLD_SECONDS = 3.0
 
 #: How long an accepted submit waits for a ledger to record it, and for a store to keep a result in it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
@@ -64,10 +74,13 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
     if now >= record.number("deadline"):
         return _too_late(tools, record, token)
     with tools.leases.renewing(record, token) as lease:
+        absent = settle(tools, record, token, now=now) if record.settling else ""
+        if not isinstance(absent, str):
+            return absent
         if refusal := tools.store_check.wait():
-            return _wait_for_store(tools, record, token, refusal)
+            return wait_for_store(tools, record, token, refusal)
         try:
-            purchase = _prepare(tools, record, token)
+            purchase = _prepare(tools, record, token, now=now, absent=absent)
         except InvalidRequestError as error:
             return fail(tools, record, token, FailureCode.INVALID_REQUEST, str(error))
         except ForeignAddressError as error:
@@ -75,31 +88,27 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
         except (TryLaterError, StorageError) as error:
             if isinstance(error, StorageError) and error.permanent:
                 return fail(tools, record, token, FailureCode.STORAGE, str(error))
-            return _put_off(tools, record, token, str(error))
+            return put_off(tools, record, token, str(error))
         lease.check()
         return purchase.make()
 
 
-def _wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend:
-    """Nothing is bought that could not be stored: the job waits in line, and with it the account's others."""
-    note("warning", outcome="held_back", reason=refusal)
-    reason = refusal[:300]
-    return Suspend(tools.ledger.submits.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
-
-
-def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
+def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: str) -> Purchase:
     """All that a submit takes, its inputs fetched.
 
     Raises `InvalidRequestError`, `ForeignAddressError`, `TryLaterError`, `StorageError`.
     """
     request = record.request
     account = tools.accounts.get(record.account)
-    credentials = account.credentials
+    credentials = account.credentials.at(record.text("base_url") if record.in_doubt else "")
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
-    inputs = tools.fetcher.inputs(request, operation, record, account) if request.inputs else {}
-    lane = account.lane(request)
-    submission = Submission(record.job_id, request.operation, request.params, inputs)
+    promise, lane = promise_of(tools, account.adapter, operation, record, now=now), account.lane(request)
+    inputs: Mapping[str, Upload] = {}
+    if request.inputs:
+        inputs = tools.fetcher.inputs(request, operation, record, account, signed_at=promise.signed_moment)
+    submission = Submission(record.job_id, request.operation, request.params, inputs, promise.key)
+    call = confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials)
     return Purchase(
         tools,
         record,
@@ -107,18 +116,13 @@ def _prepare(tools: Toolbox, record: Record, token: str) -> Purchase:
         adapter=account.adapter,
         credentials=credentials,
         submission=submission,
-        call=confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials),
+        call=repeatable(call, promise.key),
+        promise=replace(promise, digest=digest_of(call, credentials)) if promise.key else promise,
+        absent=absent,
         lane=lane,
         # asks the ledger: not after the answer
         poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )
-
-
-def _put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend:
-    """The inputs can't be had now: try again later."""
-    note("warning", outcome="put_off", reason=redacted(record, reason))
-    seconds = INPUTS_BACKOFF.delay(0)
-    return Suspend(tools.ledger.jobs.postpone(record, token, seconds=seconds, note=reason[:200]))
 
 
 def _too_late(tools: Toolbox, record: Record, token: str) -> Outcome:
@@ -136,32 +140,46 @@ class Purchase:
     credentials: Account
     submission: Submission
     call: Call
+    promise: Promise
     lane: str
     poll_timing: PollTiming
+    #: Why no earlier submit under the key was accepted, '' where that is open or there was none.
+    absent: str
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an earlier submit under the key may have been accepted."""
+        return self.record.in_doubt and not self.absent
 
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
-        bought_with = self._bought_with()
-        attempt = self.tools.ledger.submits.intend(self.record, self.token, bought_with=bought_with, lane=self.lane)
+        begun, ledger, bought_with = time.monotonic(), self.tools.ledger, self._bought_with()
+        attempt = ledger.submits.intend(
+            self.record, self.token, bought_with=bought_with, promise=self.promise, absent=self.absent, lane=self.lane
+        )
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))
         if attempt == TOO_LATE:
             return _too_late(self.tools, self.record, self.token)
+        if attempt == UNREPEATABLE:
+            return self._fail(FailureCode.SUBMISSION_UNKNOWN, UNREPEATABLE_REASON, 0)
         if not attempt:
             return lease_lost()
         reached("intent_written")
+        if time.monotonic() - begun > ledger.timing.lease_seconds:  # others may count on it that nothing is sent now
+            return self._not_accepted(attempt, "not sent: the process stood still", after_seconds=None)
         return self._buy(attempt)
 
     def _buy(self, attempt: int) -> Outcome:
-        tools = self.tools
+        tools, answer = self.tools, None
         try:
             answer = tools.event_loop.run(tools.http.call(self.call, buys=True))
             outcome = self.adapter.submit_outcome(answer, self.submission, self.credentials)
         except NotSentError as error:
             return self._not_accepted(attempt, str(error), after_seconds=error.after_seconds)
         except SubmissionUnknownError as error:
-            return self._unknown(str(error))
+            return self._unknown(attempt, str(error), answer)
         except ConfigurationError as error:  # no request could be made of it, so none was sent
             return self._fail(FailureCode.INVALID_REQUEST, str(error), attempt)
         reached("answer_read")
@@ -174,6 +192,8 @@ class Purchase:
                 return self._not_accepted(attempt, message, after_seconds=after_seconds)
             case Refused() as refused:
                 return self._refused(attempt, refused)
+            case KeyTaken(message) as taken:
+                return self._unknown(attempt, message, answer, taken)
 
     def _bought_with(self, handle: str = "", cost: str = "") -> BoughtWith:
         return BoughtWith(self.credentials.base_url, f"{self.adapter.name} {self.adapter.version}", handle, cost)
@@ -192,7 +212,7 @@ class Purchase:
             try:
                 outputs = self._patiently(partial(keep_inline, self.tools, self.record, outputs))
             except (BadMediaError, StorageError) as error:
-                return self._unknown(f"the answer holds a finished result that can't be kept: {error}")
+                return self._unknown(attempt, f"the answer holds a finished result that can't be kept: {error}")
         recorded = encode_media(outputs, can_ask=bool(provider_job_id))
         left_out = len(outputs) - len(decode_media(recorded)) if recorded else 0
         level: Level = "warning" if left_out else "info"
@@ -210,9 +230,12 @@ class Purchase:
             attempt=attempt,
             provider_job_id=accepted.provider_job_id,
             bought_with=bought_with,
+            settled=settled_by(self.record, accepted) if self.in_doubt else None,
             **facts,
         )
         messages = self._patiently(submitted)
+        if self.absent and not self.promise.free:
+            look_again(self.tools, self.adapter, self.credentials, self.record, accepted.provider_job_id)
         if isinstance(self.adapter, Cancels):
             self._cancel_there(bought_with.ticket(self.record.text("op"), accepted.provider_job_id))
         return Suspend(messages)
@@ -245,42 +268,32 @@ class Purchase:
         """The provider did not take the request this time: the ledger says when it is sent again."""
         self._note_outcome("not_accepted", reason=redacted(self.record, reason))
         messages = self.tools.ledger.submits.refused(
-            self.record, self.token, attempt=attempt, reason=reason[:200], after_seconds=after_seconds
+            self.record,
+            self.token,
+            attempt=attempt,
+            reason=reason[:200],
+            after_seconds=after_seconds,
+            evidence=f"attempt {attempt}: not taken this time: {reason}",
         )
         return Suspend(messages)
 
     def _refused(self, attempt: int, refused: Refused) -> Outcome:
         tally.count(self.record.account, SUBMITS, "refused")
         if refused.whole_account:
-            self._pause_account(refused.message)
+            pause_account(self.tools, self.record, refused.message)
+            if self.in_doubt:  # it is sent again once the account is mended
+                return self._not_accepted(attempt, refused.message, after_seconds=None)
         return self._fail(refused.code, refused.message, attempt, cause=refused.cause, charged=refused.charged)
 
     def _fail(self, code: FailureCode, message: str, attempt: int, **why: Any) -> Outcome:
         return fail(self.tools, self.record, self.token, code, message, attempt=attempt, **why)
 
-    def _pause_account(self, reason: str) -> None:
-        """The account's other jobs would be refused as well: they wait until an operator has mended the account."""
-        account = self.record.account
-        with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
-            if self.tools.ledger.accounts.pause(account, reason=reason, by="bide"):
-                log.error(
-                    "account.paused",
-                    account=str(account),
-                    reason=redacted(self.record, reason),
-                    remedy=f"bide resume {' '.join(account)}",
-                )
-
-    def _unknown(self, reason: str) -> Suspend | Fail:
-        """The submit may have been accepted: unless its request allows another one, an operator decides."""
-        code = FailureCode.SUBMISSION_UNKNOWN.value
-        self._note_outcome("unconfirmed", level="warning", code=code, reason=redacted(self.record, reason))
-        failure = failure_of(self.record, FailureCode.SUBMISSION_UNKNOWN, reason)
-        ledger, error = self.tools.ledger, failure.model_dump_json()
-        concluded = ledger.jobs.conclude(self.record, self.token, JobState.UNCONFIRMED, error=error)
-        if concluded:
-            return Fail(failure, Caller.of(self.record))
-        note(outcome=OTHERWISE[concluded])
-        return Suspend(ledger.accounts.admit(self.record.account))
+    def _unknown(
+        self, attempt: int, reason: str, answer: Answer | None = None, taken: KeyTaken | None = None
+    ) -> Suspend | Fail:
+        """The submit may have been accepted, as far as its `answer` says."""
+        doubt = doubt_of(attempt, reason, answer, taken)
+        return unsettled(self.tools, self.record, self.token, reason, doubt, sent=True)
 
     def _note_outcome(self, outcome: str, *, level: Level = "info", **facts: Any) -> None:
         tally.count(self.record.account, SUBMITS, outcome)

@@ -93,7 +93,8 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
 def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
     state, clocks = job["state"], account.clocks(job_id)
     assert len(clocks) == (1 if account.live(job_id) else 0), f"{job_id} is {job} and stands on {clocks}"
-    assert job.get("token") or state != "submitting", f"no worker submits {job_id}"
+    assert job.get("token") or state != "submitting" or job.get("settling"), f"no worker submits {job_id}"
+    assert state == "submitting" or "settling" not in job, f"{job_id} is {state}, and being settled"
     assert "cancel" not in job or state != "queued", f"{job_id} was canceled, and is in line to be bought"
     if state == "running":
         assert clocks == ["due"], f"{job_id} runs and stands on {clocks}"

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName, Limits, Record, Verb
+from bide.ledger.settling import Promise
 from tests.contract.ledger_stage import request_of
 
 LIMITS = {
@@ -76,6 +77,15 @@ def a_request(name: AccountName, number: int) -> GenerateRequest:
     )
 
 
+def promise_of(record: Record, key: str) -> Promise:
+    """What a worker sends a job's submit with: each fourth job has another kind of promise."""
+    number = int(record.job_id[1:])
+    contract = ("", "replay", "reject", "")[number % 4]
+    free = number % 4 == 3
+    known = record.text("submit_key") if record.in_doubt else key
+    return Promise(contract, free, known if contract else "", "digest", live_seconds=900, sending_seconds=30)
+
+
 def lane_of(job_id: str) -> str:
     """The lane of a job's request, by its number: every third has none."""
     return ("", "one", "two")[int(job_id[1:]) % 3]
@@ -102,3 +112,5 @@ class Lease:
     verb: Verb
     attempt: int = 0
     too_late: bool = False
+    #: The key of its submit; that of a submit without a promise is its own.
+    key: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import get_args
 
 import redis
@@ -31,8 +31,8 @@ from tests.contract.ledger_stage import ERROR, Clock, Crew
 from tests.contract.ledger_workers import Workers
 
 #: A cooperative crew must have brought every job to its end after so many turns of `TURN_SECONDS`: the longest silence
-#: between two hints is 240 s.
-MOST_TURNS, TURN_SECONDS = 90, 8
+#: between two hints is 240 s, and between two tries to settle a doubt 600 s.
+MOST_TURNS, TURN_SECONDS = 180, 8
 
 
 class LedgerMachine(Workers):
@@ -56,8 +56,8 @@ class LedgerMachine(Workers):
         self.usual, self.most_jobs = "accepted", 12
         self.events = 0
         self.chance = random.Random(0)
-        #: Submits of each job that were accepted, or may have been; and how many more its owner allowed for.
-        self.bought: Counter[str] = Counter()
+        #: Submits of each job that were accepted, or may have been, by their keys; how many more its owner allowed for.
+        self.bought: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.allowed: Counter[str] = Counter()
         self.seqs: set[tuple[AccountName, int]] = set()
 

@@ -11,7 +11,6 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName, Ledger, Messages, Record
-from bide.ledger.keys import prefix
 from tests.contract.ledger_life import among, either, either_account, event, some
 from tests.contract.ledger_stage import Clock
 
@@ -54,7 +53,7 @@ class People(RuleBasedStateMachine):
     @event(weight=3, which=some, how=among("late", "attach", "resubmit", "give up"), again=either)
     def settle(self, which: int, how: str, again: bool) -> None:
         """An operator settles an unconfirmed job, or the answer to its submit comes after all."""
-        unconfirmed = [one for one in self.sent if self.server.zscore(prefix(one[0]) + "unconfirmed", one[1])]
+        unconfirmed = [one for one in self.sent if self._is_open(*one)]
         account, job_id = (unconfirmed or self.sent)[which % len(unconfirmed or self.sent)]
         record = self.ledger.jobs.read(account, job_id)
         if not unconfirmed or record is None:
@@ -73,14 +72,23 @@ class People(RuleBasedStateMachine):
             self.late |= {job_id} if how == "attach" else set()
             self.allowed[job_id] += how == "resubmit"
 
+    def _is_open(self, account: AccountName, job_id: str) -> bool:
+        record = self.ledger.jobs.read(account, job_id)
+        return record is not None and (record.settling or record.fields["state"] == "unconfirmed")
+
     def _settle(self, account: AccountName, job_id: str, how: str) -> None:
         ledger = self.ledger
         if how == "attach":
             done, messages = ledger.unconfirmed.attach(account, job_id, f"found-{job_id}")
+        elif how == "give up":
+            done, messages = ledger.unconfirmed.give_up(account, job_id)
         else:
-            done, messages = (ledger.unconfirmed.resubmit if how == "resubmit" else ledger.unconfirmed.give_up)(
-                account, job_id
-            )
+            record = ledger.jobs.read(account, job_id)
+            if record and record.settling and record.text("token"):
+                with pytest.raises(InvalidRequestError, match="at this moment"):
+                    ledger.unconfirmed.resubmit(account, job_id)
+                return
+            done, messages = ledger.unconfirmed.resubmit(account, job_id)
         assert done
         self._send(messages)
 

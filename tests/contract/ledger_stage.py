@@ -12,6 +12,7 @@ import redis
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Claim, Hint, Ledger, Limits, Messages, Polled, Record, Round, Step, Verb
 from bide.ledger.keys import prefix
+from bide.ledger.settling import Promise
 
 ACCOUNT = AccountName("photogpt", "default")
 SIGNATURE = '{"root_id":"r"}'
@@ -195,7 +196,7 @@ class Crew:
                 self._answer(one.account, one.job_id, leader.state, leader=step.other)
 
     def _submit(self, record: Record, token: str) -> None:
-        if (attempt := self.ledger.submits.intend(record, token)) > 0:
+        if (attempt := self.ledger.submits.intend(record, token, promise=same_promise(record))) > 0:
             pid = f"p-{record.job_id}"
             accepted = self.ledger.submits.submitted(
                 record, token, attempt=attempt, provider_job_id=pid, first_poll_seconds=2
@@ -205,6 +206,18 @@ class Crew:
     def _answer(self, account: AccountName, job_id: str, state: str, *, leader: str = "") -> None:
         self.answers[job_id] = state
         self.send(self.ledger.jobs.answered(account, job_id, leader=leader))
+
+
+def same_promise(record: Record) -> Promise:
+    """What a worker sends a doubtful submit with: the same as before."""
+    return Promise(
+        contract=record.text("contract"),
+        free=record.text("free") == "1",
+        key=record.text("submit_key"),
+        digest=record.text("submit_digest"),
+        live_seconds=3600,
+        sending_seconds=60,
+    )
 
 
 def taken(step: Step, verb: Verb) -> Record:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Hint, Messages, Round, Step, Verb
-from bide.ledger.submits import TOO_LATE
+from bide.ledger.settling import Doubt
+from bide.ledger.submits import TOO_LATE, UNREPEATABLE
 from tests.contract.ledger_life import (
     WORK,
     Lease,
@@ -18,6 +19,7 @@ from tests.contract.ledger_life import (
     either_account,
     event,
     lane_of,
+    promise_of,
     several,
     some,
 )
@@ -32,7 +34,7 @@ class Workers(People):
     leases: list[Lease]
     to_answer: list[tuple[AccountName, str, str]]
     claimed: list[tuple[AccountName, str]]
-    bought: Counter[str]
+    bought: defaultdict[str, Counter[str]]
     tokens: int
     usual: str
     most_jobs: int
@@ -105,6 +107,8 @@ class Workers(People):
             self._conclude(lease, JobState.SUCCEEDED if what.startswith("accepted") else JobState.FAILED, repeated)
         elif what == "invalid" and not lease.attempt:
             self._conclude(lease, JobState.FAILED, repeated)
+        elif lease.record.settling and lease.record.text("contract") == "reject" and not lease.attempt:
+            self._look_up(lease, what, repeated)
         elif self._intend(lease):
             self._hear(lease, what, seconds, repeated)
         elif lease.too_late:
@@ -112,23 +116,41 @@ class Workers(People):
         else:
             self.leases.remove(lease)
 
-    def _intend(self, lease: Lease) -> bool:
+    def _intend(self, lease: Lease, absent: str = "") -> bool:
         if lease.verb is Verb.SUBMIT and not lease.attempt:
-            lane = lane_of(lease.record.job_id)
-            attempt, again = (self.ledger.submits.intend(lease.record, lease.token, lane=lane) for _ in range(2))
+            job_id, promise = lease.record.job_id, promise_of(lease.record, f"key of {lease.token}")
+            more: dict[str, Any] = {"promise": promise, "absent": absent, "lane": lane_of(job_id)}
+            attempt, again = (self.ledger.submits.intend(lease.record, lease.token, **more) for _ in range(2))
             assert attempt == again
-            lease.too_late = attempt == TOO_LATE
+            lease.too_late = attempt in (TOO_LATE, UNREPEATABLE)
             if attempt > 0:
-                job_id = lease.record.job_id
-                assert self.bought[job_id] <= self.allowed[job_id], f"{job_id} is bought again"
-                self.bought[job_id] += 1
+                lease.key = promise.key or f"{'free' if promise.free else lease.token}"
+                others = sum(1 for key, times in self.bought[job_id].items() if times > 0 and key != lease.key)
+                assert others <= self.allowed[job_id], f"{job_id} is bought again"
+                self.bought[job_id][lease.key] += 1
                 lease.attempt = attempt
         return lease.attempt > 0
+
+    def _look_up(self, lease: Lease, what: str, repeated: bool) -> None:
+        """The provider is asked for a job by its key: it has it, or surely does not, or the answer does not say."""
+        record = lease.record
+        bought = self.bought[record.job_id][record.text("submit_key")] > 0
+        if what.startswith("accepted") and bought:
+            lease.attempt = int(record.number("submits"))
+            self._accepted(lease, 2, at_once=False, repeated=repeated)
+        elif what.startswith("accepted") and self._intend(lease, absent="surely not there"):
+            self._hear(lease, what, 2, repeated)
+        elif lease.too_late:
+            self._conclude(lease, JobState.FAILED, repeated)
+        elif not what.startswith("accepted"):
+            self._conclude(lease, JobState.UNCONFIRMED, repeated)
+        else:
+            self.leases.remove(lease)
 
     def _hear(self, lease: Lease, what: str, seconds: float, repeated: bool) -> None:
         """The provider's answer to a submit; by now the job may have been given up."""
         job_id = lease.record.job_id
-        self.bought[job_id] -= what in ("refused", "rejected", "invalid")
+        self.bought[job_id][lease.key] -= what in ("refused", "rejected", "invalid")
         if what.startswith("accepted"):
             self._accepted(lease, seconds, at_once=what == "accepted, done at once", repeated=repeated)
         elif what == "refused":
@@ -142,14 +164,14 @@ class Workers(People):
 
     def _accepted(self, lease: Lease, seconds: float, *, at_once: bool, repeated: bool) -> None:
         record = self.ledger.jobs.read(lease.record.account, lease.record.job_id)
-        if record and record.text("state") in ("unconfirmed", "queued"):
+        if record and (record.text("state") in ("unconfirmed", "queued") or record.settling):
             self.late.add(record.job_id)
         for _ in range(1 + repeated):
             messages = self.ledger.submits.submitted(
                 lease.record,
                 lease.token,
                 attempt=lease.attempt,
-                provider_job_id=f"p-{lease.record.job_id}-{lease.attempt}",
+                provider_job_id=f"p-{lease.record.job_id}-{lease.key or lease.attempt}".replace(" ", "-"),
                 first_poll_seconds=seconds,
                 outputs="" if at_once else None,
             )
@@ -158,7 +180,9 @@ class Workers(People):
 
     def _conclude(self, lease: Lease, state: JobState, repeated: bool) -> None:
         for _ in range(1 + repeated):
-            ended = self.ledger.jobs.conclude(lease.record, lease.token, state, error=ERROR, attempt=lease.attempt)
+            ended = self.ledger.jobs.conclude(
+                lease.record, lease.token, state, error=ERROR, attempt=lease.attempt, doubt=Doubt(0.0)
+            )
         self.leases.remove(lease)
         if ended:
             self.to_answer.append((lease.record.account, lease.record.job_id, ""))

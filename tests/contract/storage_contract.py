@@ -8,6 +8,7 @@ import io
 import os
 import urllib.request
 from base64 import b64encode
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from tempfile import SpooledTemporaryFile
 
@@ -71,6 +72,9 @@ class StorageContract:
         storage.put(key, key.encode(), content_type="text/plain")
         assert storage.get(storage.uri(key), max_bytes=100) == key.encode()
         with urllib.request.urlopen(storage.presign(storage.uri(key), expires_seconds=60)) as answer:
+            assert answer.read() == key.encode()
+        before = datetime.now(UTC) - timedelta(minutes=5)
+        with urllib.request.urlopen(storage.presign(storage.uri(key), expires_seconds=900, as_of=before)) as answer:
             assert answer.read() == key.encode()
 
     @pytest.mark.parametrize("content", [b"", b"small", LARGE], ids=["empty", "small", "in parts"])

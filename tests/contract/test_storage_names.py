@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -60,3 +61,15 @@ def test_presigned_addresses_name_the_public_endpoint() -> None:
     )
     address = Storage(options).presign("s3://pictures/a/b.png", expires_seconds=60)
     assert address.startswith("https://s3.example.com/pictures/a/b.png?")
+
+
+def test_an_address_is_the_same_as_of_the_same_moment() -> None:
+    """Byte for byte, at any time: a request that holds it can be sent again."""
+    storage = Storage(StorageOptions("pictures", endpoint_url="http://internal:9000"))
+    moment, later = datetime(2026, 5, 17, 12, 30, 1, tzinfo=UTC), datetime(2026, 5, 17, 12, 30, 2, tzinfo=UTC)
+    first, again, other = (
+        storage.presign("s3://pictures/a.png", expires_seconds=60, as_of=at) for at in (moment, moment, later)
+    )
+    assert first == again != other
+    assert "X-Amz-Date=20260517T123001Z" in first
+    assert "20260517T1230" not in storage.presign("s3://pictures/a.png", expires_seconds=60)

@@ -8,6 +8,7 @@ import re
 from base64 import b64decode
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import unquote_to_bytes
 
 from bide.addresses import web_address
@@ -35,6 +36,8 @@ class InputFetcher:
     url_expires_seconds: int
     #: Hosts of pictures that may lie at private addresses, see `workers.io.guard.check_url`.
     allowed_hosts: Collection[str] = ()
+    #: The moment as of which addresses of our objects are signed, in UTC; None: now.
+    signed_at: datetime | None = None
 
     async def prepare(
         self, inputs: Mapping[str, str], form: InputForm, *, key_for: Callable[[str], str]
@@ -62,7 +65,9 @@ class InputFetcher:
         if _is_web(value):
             return _encodable(value)
         uri = value if _is_stored(value) else await self._store(value, key_for)
-        return await asyncio.to_thread(self.storage.presign, uri, expires_seconds=self.url_expires_seconds)
+        return await asyncio.to_thread(
+            self.storage.presign, uri, expires_seconds=self.url_expires_seconds, as_of=self.signed_at
+        )
 
     async def _store(self, value: str, key_for: Callable[[str], str]) -> str:
         with await self._fetch(value) as picture:

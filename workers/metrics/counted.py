@@ -77,7 +77,7 @@ SUBMITS = Counter(
     "submits",
     "Submits that were sent to a provider, by what came of them.",
     "outcome",
-    ("submitted", "finished_at_once", "not_accepted", "refused", "unconfirmed"),
+    ("submitted", "finished_at_once", "not_accepted", "refused", "unconfirmed", "settling"),
 )
 POLLS = Counter(
     "polls",

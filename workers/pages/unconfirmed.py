@@ -115,7 +115,7 @@ class UnconfirmedPages:
 
     def _unconfirmed(self) -> list[dict[str, Any]]:
         ledger = self._site.ledger
-        return [described(record) for name in ledger.accounts.names() for record in ledger.unconfirmed.records(name)]
+        return [described(record) for name in ledger.accounts.names() for record in ledger.unconfirmed.doubtful(name)]
 
     async def ask(self, request: web.Request) -> web.Response:
         """The question before the button."""
@@ -134,7 +134,7 @@ class UnconfirmedPages:
     async def _question(self, request: web.Request, provider_job_id: str, *, refused: str = "") -> web.Response:
         job_id = request.match_info["job_id"]
         record = await self._site.reads.own(self._record, job_id)
-        if record is None or record.state is not JobState.UNCONFIRMED:
+        if not _is_open(record):
             refused = refused or "there is nothing to settle: the job is not, or no longer, unconfirmed"
         return await self._site.page(
             request,
@@ -142,7 +142,7 @@ class UnconfirmedPages:
             status=409 if refused else 200,
             action=ACTIONS[request.match_info["action"]],
             job_id=job_id,
-            job=described(record) if record and record.state is JobState.UNCONFIRMED else None,
+            job=described(record) if record and _is_open(record) else None,
             provider_job_id=provider_job_id,
             refused=refused,
         )
@@ -155,7 +155,7 @@ class UnconfirmedPages:
         record, user = self._record(request.match_info["job_id"]), request[USER]
         if form_of(request).get("sure") != "yes":
             raise RefusedError("nothing was done: say that you are sure")
-        if record is None or record.state is not JobState.UNCONFIRMED:
+        if record is None or not _is_open(record):
             raise RefusedError("there is nothing to settle: the job is not, or no longer, unconfirmed")
         if action.name == "attach" and not PROVIDER_JOB_ID.fullmatch(provider_job_id):
             raise RefusedError("name the provider's id of the job, without blanks")
@@ -166,3 +166,8 @@ class UnconfirmedPages:
         if not done:
             raise RefusedError("another operator settled it just now")
         log.info("pages.settled", job_id=record.job_id, account=str(record.account), action=action.name, by=user)
+
+
+def _is_open(record: Record | None) -> bool:
+    """Whether an operator may settle the job."""
+    return record is not None and (record.state is JobState.UNCONFIRMED or record.settling)

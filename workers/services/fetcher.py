@@ -47,9 +47,18 @@ class Fetcher:
         return from_bytes(content, max_bytes=self._max_bytes, kinds=kinds, written=is_written(media.role, kinds))
 
     def inputs(
-        self, request: GenerateRequest, operation: Operation, record: Record, account: AccountContext
+        self,
+        request: GenerateRequest,
+        operation: Operation,
+        record: Record,
+        account: AccountContext,
+        *,
+        signed_at: datetime | None = None,
     ) -> dict[str, Upload]:
-        """The pictures of a request in the form its operation wants; raises `InvalidRequestError`, `TryLaterError`."""
+        """The pictures of a request in the form its operation wants; raises `InvalidRequestError`, `TryLaterError`.
+
+        `signed_at`: the moment as of which addresses of our objects are signed, so that they are the same again.
+        """
         assert operation.inputs is not None  # noqa: S101 - `Provider.check` refuses inputs where there is no form
         created = record.moment("created") or datetime.now(UTC)
         fetcher = InputFetcher(
@@ -58,6 +67,7 @@ class Fetcher:
             max_bytes=self._max_bytes,
             url_expires_seconds=INPUT_URL_SECONDS,
             allowed_hosts=account.media_hosts,
+            signed_at=signed_at,
         )
 
         def key_for(name: str) -> str:

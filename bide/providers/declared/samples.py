@@ -101,6 +101,8 @@ def described(ask: Callable[[], Any]) -> dict[str, Any]:
         fields["outputs"] = [_described_media(media) for media in outcome.outputs]
     if cost := fields.pop("cost", None):
         fields["cost"] = f"{cost['amount']} {cost['unit']}"
+    if fields.get("replayed") is None:
+        fields.pop("replayed", None)
     if not fields.get("partial"):
         fields.pop("partial", None)
     return fields

@@ -1,4 +1,4 @@
---- include: base constants record clocks admission unconfirmed followers ending
+--- include: base constants record clocks admission unconfirmed settling followers ending
 -- The sweeper mends one page of what stands on a clock that ran out. That is safe at any time, in any process.
 -- Arguments: `page` (how many jobs of each clock), `hint_seconds`, `lease_seconds`, `most_crashes`, `retention_seconds`,
 --   `max_in_flight`, `submits_per_second`, the errors of jobs that end here: `crashed_error`, `unconfirmed_error`,
@@ -43,12 +43,18 @@ local function take_from_dead_worker(id, state)
     if poll_known_purchase(id) then
       return note(id, 'worker died while submitting; an earlier submit was accepted, and is polled')
     end
+    if not get(id, 'settling') then doubt_last_submit(id) end -- else nothing was sent
+    if crashes < most_crashes and settle(id, 0) then
+      add_evidence(id, 'doubt', 'attempt ' .. get(id, 'submits') .. ': its worker died')
+      return note(id, 'worker died while submitting; what its provider promises settles it')
+    end
+    clear(id, 'settling')
     if submit_again(id) then
       return note(id, 'worker died while submitting; submitted again as its request allows')
     end
-    conclude(id, 'unconfirmed', 'error', unconfirmed_error)
+    conclude(id, unsettled_state(id), 'error', unconfirmed_error)
     set(id, 'queue', STORE_QUEUE)
-    note(id, 'worker died while submitting: unconfirmed')
+    if get(id, 'free') then note(id, 'crashed') else note(id, 'worker died while submitting: unconfirmed') end
   elseif crashes >= most_crashes then
     if has_ended(state) then
       set(id, 'answered', 1)
@@ -78,7 +84,7 @@ for i = 1, #ran_out, 2 do
     redis.call('SREM', CALLED_UP, id)
     note(id, 'left alone: another version of bide wrote its record')
   elseif get(id, 'token') == '' then
-    send_again(id)
+    send_again(id, state == 'submitting' and not get(id, 'hints')) -- the time of a doubt's next try; no message is under way
   elseif silence_over or (silent and tonumber(ran_out[i + 1]) <= watched) then
     take_from_dead_worker(id, state)
   else

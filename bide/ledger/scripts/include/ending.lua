@@ -5,7 +5,7 @@ local function conclude(id, state, field, value)
   release(id)
   redis.call('ZREM', UNCONFIRMED, id)
   set(id, 'state', state, field, value, 'finished', stamp(now))
-  clear(id, 'answered', 'crashes', 'hints', 'home')
+  clear(id, 'answered', 'crashes', 'hints', 'home', 'settling')
   if state == 'unconfirmed' then
     redis.call('ZADD', UNCONFIRMED, now, id)
   else

@@ -7,7 +7,8 @@ local function unconfirmed_followers_key(id) return PREFIX .. 'doubters:' .. id 
 -- of what is deleted from it.
 local TRANSIENT = {}
 for field in string.gmatch('token queue place outputs cursor seen empties unknown_for polled ran asked hints crashes '
-  .. 'parked by_client asking called doubt handle other_with progress fetching', '%S+') do TRANSIENT[field] = true end
+  .. 'parked by_client asking called doubt handle other_with progress fetching keyed settling settle_tries received doubted_last '
+  .. 'submit_digest submit_until submit_ends submit_signed absent', '%S+') do TRANSIENT[field] = true end
 local function drop_transient_fields(id)
   local kept, fields = {}, redis.call('HGETALL', job_key(id))
   for i = 1, #fields, 2 do

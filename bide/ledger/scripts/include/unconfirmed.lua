@@ -18,9 +18,14 @@ local function ask_to_stop_anew(id)
   if is_canceled(id) then set(id, 'cancel', 'canceled') else clear(id, 'cancel') end
 end
 
--- The job is submitted once more where its request allows it, and never twice more.
+-- Submits under the job's key may have been accepted (`include/settling`).
+local function in_doubt(id) return number(get(id, 'doubted')) > 0 end
+local function no_doubt(id) clear(id, 'doubted', 'doubted_last', 'settling', 'settle_tries', 'received') end
+
+-- The job is submitted once more where its request allows it, and never twice more: under a key of its own.
 local function submit_again(id)
   if get(id, 'resubmit') ~= '1' or get(id, 'again') or is_canceled(id) then return false end
+  no_doubt(id)
   line_up(id)
   set(id, 'again', 1, 'doubt', get(id, 'submits'), 'note', 'may have been accepted; submitted again as its request allows')
   return true
@@ -29,13 +34,17 @@ end
 -- Whether it is still open what became of an attempt that has lost its lease: no newer submit, and no operator's word.
 local function attempt_unconfirmed(id, attempt)
   if attempt == '' or get(id, 'submits') ~= attempt then return false end
+  -- Another submit under the key may have been accepted: that this one was not settles nothing.
+  if in_doubt(id) and not (get(id, 'doubted') == '1' and get(id, 'doubted_last') == attempt) then return false end
   local state = get(id, 'state')
+  if state == 'submitting' then return in_doubt(id) and get(id, 'settling') end
   return state == 'unconfirmed' or (state == 'queued' and get(id, 'doubt') == attempt)
 end
 
 -- The last attempt was surely not accepted: no repeated submit counts for it.
 local function uncount_repeat(id)
-  if get(id, 'doubt') and get(id, 'doubt') == get(id, 'submits') then -- else left over by a release that did not clear it
+  local counted = get(id, 'doubt') and get(id, 'doubt') == get(id, 'submits') -- else left over by an earlier release
+  if counted and not in_doubt(id) then
     local repeats = number(get(id, 'resubmitted')) > 0 and 'resubmitted' or 'again'
     if redis.call('HINCRBY', job_key(id), repeats, -1) <= 0 then clear(id, repeats) end
   end
@@ -45,12 +54,15 @@ end
 -- The job is unconfirmed no more: the record keeps no word of it.
 local function clear_unconfirmed(id)
   uncount_repeat(id)
+  no_doubt(id)
   redis.call('ZREM', UNCONFIRMED, id)
   clear(id, 'error', 'finished', 'answered', 'crashes')
 end
 
--- An earlier submit than the last may have been accepted.
-local function maybe_bought_before(id) return get(id, 'again') or get(id, 'resubmitted') end
+-- An earlier submit than the last may have been accepted, and cost something.
+local function maybe_bought_before(id)
+  return not get(id, 'free') and (get(id, 'again') or get(id, 'resubmitted') or in_doubt(id))
+end
 
 -- What a purchase was made with, and the handle that its answer gave: later calls go where it was bought.
 local function bought_with(id, handle, base_url, adapter)
@@ -70,6 +82,16 @@ local function note_purchase(id, pid, handle, base_url, adapter)
   set(id, 'other_with', cjson.encode(purchases))
 end
 
+-- The job is polled as this purchase from now on: the ids of the others, '' for none.
+local function forget_purchase(id, pid)
+  local others = {}
+  for each in string.gmatch(get(id, 'other_pid') or '', '%S+') do
+    if each ~= pid then others[#others + 1] = each end
+  end
+  if #others > 0 then set(id, 'other_pid', table.concat(others, ' ')) else clear(id, 'other_pid') end
+  return table.concat(others, ' ')
+end
+
 -- An earlier submit was accepted while the last one was under way. The last one was not, or is unconfirmed: the job goes
 -- on as the purchase that is known, and is not bought again. False where none is known.
 local function poll_known_purchase(id)
@@ -81,6 +103,7 @@ local function poll_known_purchase(id)
   redis.call('SREM', CALLED_UP, id)
   redis.call('SADD', INFLIGHT, id)
   redis.call('ZADD', DUE, now, id)
+  no_doubt(id)
   clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',
     'cursor', 'empties', 'unknown_for', 'attached', 'progress', 'fetching', 'cost')
   set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))

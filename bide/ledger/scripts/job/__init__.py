@@ -31,6 +31,16 @@ class Intend(Script):
     lease_seconds: float = BOUND
     base_url: str = ""
     adapter: str = ""
+    contract: str = ""
+    free: bool = False
+    key: str = ""
+    digest: str = ""
+    live_seconds: float = 0.0
+    sending_seconds: float = 0.0
+    signed_at: float = 0.0
+    absent: bool = False
+    evidence: str = ""
+    submits_per_second: float = BOUND
     lane: str = ""
 
 
@@ -57,6 +67,11 @@ class Submitted(Script):
     handle: str = ""
     base_url: str = ""
     adapter: str = ""
+    evidence: str = ""
+    others: str = ""
+    new: bool = False
+    breach: bool = False
+    breach_error: str = ""
     cost: str = ""
 
 
@@ -73,6 +88,8 @@ class Refused(Script):
     hint_seconds: float = BOUND
     canceled_error: str = ""
     unconfirmed_error: str = ""
+    unsettled_error: str = ""
+    evidence: str = ""
 
 
 class Conclude(Script):
@@ -88,6 +105,9 @@ class Conclude(Script):
     note: str
     outputs: str
     canceled_error: str = ""
+    settle_seconds: float | None = None
+    received: bool = False
+    evidence: str = ""
 
 
 class Postpone(Script):
@@ -133,6 +153,7 @@ class Attach(Script):
     id: str
     provider_job_id: str
     by: str
+    error: str
 
 
 class GiveUp(Script):

@@ -1,22 +1,24 @@
 --- include: base record clocks admission unconfirmed provider_ids
--- An operator has found out under which id the provider knows an unconfirmed job: the job goes on to its result.
+-- An operator has found out under which id the provider knows an unconfirmed job, or one whose doubt is being settled: the
+-- job goes on to its result. A request that is under way meanwhile can only give the same id, or one that is kept, too.
 -- Keys: `accounts` (the set of all accounts).
--- Arguments: `id`, `provider_job_id`, `by` (the operator's name, '' where it is not known).
+-- Arguments: `id`, `provider_job_id`, `by` (the operator's name, '' where it is not known), `error` of an unconfirmed job.
 -- Reply: 1, or 0 where the job is not unconfirmed or another has that id; a round or {}; and the other job, '' for none.
 local state = get(id, 'state')
 if state == 'running' and get(id, 'attached') and get(id, 'pid') == provider_job_id then
   return { 1, {}, '' } -- only the answer was lost
 end
-if state ~= 'unconfirmed' then return { 0, {}, '' } end
+if state ~= 'unconfirmed' and not (state == 'submitting' and in_doubt(id)) then return { 0, {}, '' } end
 local holder = holder_of(provider_job_id, redis.call('SMEMBERS', accounts))
 if holder and holder ~= id then return { 0, {}, holder } end
 off_clocks(id)
 redis.call('ZREM', UNCONFIRMED, id)
 -- The error is kept as `attached`: the job is unconfirmed again if the provider turns out not to know that id.
 set(id, 'state', 'running', 'token', '', 'pid', provider_job_id, 'submitted', get(id, 'intended') or stamp(now),
-  'attached', get(id, 'error') or '', 'note', 'its id at the provider was attached by ' .. (by ~= '' and by or 'an operator'))
+  'attached', get(id, 'error') or error, 'note', 'its id at the provider was attached by ' .. (by ~= '' and by or 'an operator'))
 settled_by(id, 'attached as ' .. provider_job_id, by)
 index_ids(id)
+no_doubt(id)
 clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle', 'cost')
 ask_to_stop_anew(id)
 extend_deadline(id)

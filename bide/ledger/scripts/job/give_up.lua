@@ -1,11 +1,11 @@
 --- include: constants record clocks unconfirmed followers ending
--- An operator looks no further for an unconfirmed purchase: the job has failed, whatever became of it.
+-- An operator looks no further for an unconfirmed purchase, and bide neither: the job has failed, whatever became of it.
 -- Arguments: `id`, `error` of the failed job, `hint_seconds`, `retention_seconds`, `by` (the operator's name, ''
 --   where it is not known).
 -- Reply: 1, or 0 where the job is not unconfirmed; and hints.
 local state, caller_knows = get(id, 'state'), get(id, 'answered') == '1'
 if state == 'failed' and get(id, 'given_up') then return { 1, {} } end -- only the answer was lost
-if state ~= 'unconfirmed' then return { 0, {} } end
+if state ~= 'unconfirmed' and not (state == 'submitting' and in_doubt(id)) then return { 0, {} } end
 if caller_knows then redis.call('DEL', unconfirmed_followers_key(id)) end -- a follower that knew it learns nothing new
 conclude(id, 'failed', 'error', error)
 set(id, 'given_up', 1, 'note', 'given up by ' .. (by ~= '' and by or 'an operator'), 'token', '')

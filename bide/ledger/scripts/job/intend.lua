@@ -1,22 +1,69 @@
---- include: base record clocks lanes breaker unconfirmed
--- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself.
+--- include: base record clocks lanes breaker admission unconfirmed settling
+-- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself, unless a promise
+-- of its provider allows it: then the same request is sent again under the same key.
 -- Arguments: `id`, `token` of the worker's lease, `lease_seconds`, and what it buys with: `base_url` and `adapter`, '' each
---   where the caller does not say. `lane` of its request, '' for none.
--- Reply: the number of this attempt; 0 where another has the job; -1 where the job stands in line again, since its account
---   was paused or a breaker opened while its inputs were fetched; -2 where its deadline has passed.
-if get(id, 'token') ~= token then return redis.call('ZSCORE', QUEUED, id) and -1 or 0 end
-local state = get(id, 'state')
-if state == 'submitting' then return number(get(id, 'submits')) end
-if state ~= 'queued' then return 0 end
-note_lane(id, lane)
-if submits_blocked(id) then
-  return_to_line(id)
-  return -1
+--   where the caller does not say. The promise: `contract` (replay, reject or client_id; '' for none), `free` (the operation
+--   costs nothing), `key`, `digest` of the request, `live_seconds` (for how long the request may be sent again),
+--   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
+--   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none.
+-- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
+--   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
+--   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile.
+local WAITS, TOO_LATE, UNREPEATABLE = -1, -2, -3
+local state, settling = get(id, 'state'), get(id, 'settling')
+if get(id, 'token') ~= token then
+  local waits = redis.call('ZSCORE', QUEUED, id) or (settling and get(id, 'token') == '')
+  return waits and WAITS or 0
 end
-if now >= number(get(id, 'deadline')) then return -2 end
-go_ahead(id)
+if state == 'submitting' and not settling then return number(get(id, 'submits')) end
+if state ~= 'queued' and state ~= 'submitting' then return 0 end
+note_lane(id, lane)
+if state == 'queued' and submits_blocked(id) then
+  return_to_line(id)
+  return WAITS
+end
+if settling and is_canceled(id) then -- not bought any more
+  if absent then clear(id, 'doubted', 'doubted_last') end
+  return UNREPEATABLE
+end
+if now >= number(get(id, 'deadline')) then return TOO_LATE end
+local known_key = get(id, 'submit_key') == key
+local again = in_doubt(id)
+if again and not absent and not free then
+  local same = known_key and get(id, 'submit_digest') == digest and (get(id, 'adapter') or '') == adapter
+  if not same or now >= number(get(id, 'submit_until')) then
+    spoil_key(id)
+    return UNREPEATABLE
+  end
+end
+if state == 'submitting' then
+  local seconds = settle_blocked(id, submits_per_second)
+  if seconds > 0 then
+    settle_later(id, seconds)
+    return WAITS
+  end
+  admit(id, submits_per_second)
+else
+  go_ahead(id)
+end
+if absent then
+  no_doubt(id)
+  redis.call('HINCRBY', job_key(id), 'absent', 1)
+end
 leased(id, token, lease_seconds)
 set(id, 'state', 'submitting', 'intended', stamp(now))
-clear(id, 'doubt')
+clear(id, 'doubt', 'settling')
 bought_with(id, '', base_url, adapter)
-return redis.call('HINCRBY', job_key(id), 'submits', 1)
+local attempt = redis.call('HINCRBY', job_key(id), 'submits', 1)
+if contract == '' and not free then
+  clear(id, 'keyed', 'contract', 'free', 'submit_key')
+  return attempt
+end
+if absent or not (again and known_key) then
+  set(id, 'submit_key', key, 'submit_digest', digest, 'submit_until', stamp(now + live_seconds), 'submit_signed', stamp(signed_at))
+end
+set(id, 'keyed', attempt, 'submit_ends', stamp(now + sending_seconds))
+if contract ~= '' then set(id, 'contract', contract) else clear(id, 'contract') end
+if free then set(id, 'free', 1) else clear(id, 'free') end
+add_evidence(id, 'doubt', evidence)
+return attempt

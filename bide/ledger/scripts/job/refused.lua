@@ -1,11 +1,13 @@
---- include: base constants record clocks breaker admission unconfirmed followers ending
+--- include: base constants record clocks breaker admission unconfirmed settling followers ending
 -- A submit was surely not accepted, and is worth another try: the job goes back in line, while the account's breaker is
 -- open. The refusal may come late, for an attempt that is unconfirmed, and so settles it. A job whose callers know that it
 -- is unconfirmed has failed then, since they may have ordered anew. One that was canceled meanwhile is canceled. It is, or
--- stays, unconfirmed where an earlier submit of it may have been accepted.
+-- stays, unconfirmed where an earlier submit of it may have been accepted. Where that was under the same key, it is settled by
+-- its promise.
 -- Arguments: `id`, `token` of the lease, `block_seconds` (how long the breaker is open; 0: by the number of failures),
 --   `reason`, `longest_block_seconds`, `max_in_flight`, `submits_per_second`, `attempt`, `error` of a job that fails so,
---   `hint_seconds`, `canceled_error` of a job that was canceled, and `unconfirmed_error` of one that is unconfirmed now.
+--   `hint_seconds`, `canceled_error` of a job that was canceled, `unconfirmed_error` of one that is unconfirmed now,
+--   `unsettled_error` of one that its promise does not settle, and `evidence` ('' for none).
 -- Reply: hints, and a round or {}; nothing where the job was not this worker's.
 local state = get(id, 'state')
 local ours = get(id, 'token') == token and (state == 'submitting' or state == 'queued')
@@ -32,12 +34,17 @@ local function not_again()
   ended_as('failed', error)
 end
 if not ours then uncount_repeat(id) end
-if not poll_known_purchase(id) then
+if ours and state == 'submitting' and in_doubt(id) then
+  add_evidence(id, 'doubt', evidence)
+  if not poll_known_purchase(id) and not settle(id, block_seconds) then
+    if is_canceled(id) and get(id, 'free') then not_again() else ended_as(unsettled_state(id), unsettled_error) end
+  end
+elseif not poll_known_purchase(id) then
   if callers_know or is_canceled(id) then
     not_again()
   else
     if not ours then clear_unconfirmed(id) end
-    if ours or state == 'unconfirmed' then line_up(id) end
+    if ours or state ~= 'queued' then line_up(id) end
   end
 end
 set(id, 'note', reason)

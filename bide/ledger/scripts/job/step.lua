@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker passed_over admission followers ending
+--- include: base constants record clocks lanes breaker passed_over admission settling followers ending
 -- A message for a job arrived: the script opens the job's record if there is none, then takes the next step that the record
 -- allows.
 -- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts), `canceled` (set by a cancel that came before the job).
@@ -89,8 +89,19 @@ if request ~= '' and get(id, 'by_client') == '1' then
   set(id, 'allowed', deadline_seconds, 'deadline', deadline_stamp(number(get(id, 'created')) + deadline_seconds))
 end
 
-local owner = get(id, 'token')
+-- A settling job is tried at its time, and no earlier. What buys waits for its account; a look-up does not.
+local function waits_to_settle()
+  if not get(id, 'hints') and number(redis.call('ZSCORE', LEASE, id)) > now then return true end
+  local contract = get(id, 'contract')
+  if contract == 'reject' or contract == 'client_id' or settle_until(id) <= now then return false end
+  local seconds = settle_blocked(id, submits_per_second)
+  if seconds > 0 then settle_later(id, seconds) end
+  return seconds > 0
+end
+
+local owner, settling = get(id, 'token'), state == 'submitting' and get(id, 'settling')
 if owner ~= token then
+  if settling and owner == '' and waits_to_settle() then return { 'stale', state } end
   if state == 'queued' and get(id, 'parked') then line_up(id) end
   if state == 'queued' and owner == '' and submits_blocked(id) then return_to_line(id) end
   if redis.call('ZSCORE', QUEUED, id) then
@@ -110,7 +121,7 @@ if owner ~= token then
   end
   leased(id, token, lease_seconds)
 end
-local verbs = { queued = 'submit', storing = 'store', submitting = 'stale' }
+local verbs = { queued = 'submit', storing = 'store', submitting = settling and 'submit' or 'stale' }
 if verbs[state] == 'stale' then return { 'stale', state } end
 local kept_request, kept_signature = unpack(redis.call('HMGET', body_key(id), 'request', 'signature'))
 return { verbs[state] or 'answer', redis.call('HGETALL', job_key(id)), kept_request or '', kept_signature or '', stamp(now) }

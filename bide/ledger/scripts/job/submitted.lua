@@ -1,20 +1,47 @@
---- include: base constants record clocks breaker admission unconfirmed provider_ids
+--- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
 --   done, ask again for them, else JSON), `hint_seconds`, `max_in_flight`, `submits_per_second`, and `estimate_seconds`:
 --   the provider's estimate of the whole, or ''. `partial`: what is missing of the outputs, or ''. `handle` of the job for
---   its adapter, or ''; `base_url` and `adapter` with which it was bought, or ''. `cost`, as the provider says it, or ''.
+--   its adapter, or ''; `base_url` and `adapter` with which it was bought, or ''. `evidence` of how a doubt was settled, or
+--   ''; `others`: further ids under the key, joined by blanks; `new`: the provider says that the key was new; `breach`: it
+--   had received that before; `breach_error` of a job whose provider did not keep its promise, or ''. `cost`, as the
+--   provider says it, or ''.
 -- Reply: hints, and a round or {}.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
-local waits = state == 'unconfirmed' or state == 'queued' -- that an earlier attempt was accepted settles it as well
+local settling = state == 'submitting' and get(id, 'settling')
+local waits = state == 'unconfirmed' or state == 'queued' or settling -- that an earlier attempt was accepted settles it as well
 local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))
 if (submits ~= attempt and not waits) or goes_on then
   -- Submitted again meanwhile, or an operator has attached another: all purchases stand, all ids are kept.
-  if get(id, 'pid') ~= provider_job_id then note_purchase(id, provider_job_id, handle, base_url, adapter) end
+  if get(id, 'pid') ~= provider_job_id then
+    note_purchase(id, provider_job_id, handle, base_url, adapter)
+    if get(id, 'contract') then add_evidence(id, 'doubt', 'the provider also gave ' .. provider_job_id .. ': it may charge for each') end
+  end
   return { {}, {} }
 end
+
+for each in string.gmatch(others, '%S+') do note_purchase(id, each, '', '', '') end
+if new then set(id, 'key_new', 1) end
+-- What is known of purchases under the same key. The provider promised that there is one, and that it is this one.
+local known = in_doubt(id) and not FINAL[state] and get(id, 'other_pid')
+if known then
+  known = forget_purchase(id, provider_job_id)
+  breach = breach or (known ~= '' and breach_error ~= '')
+end
+if breach and in_doubt(id) and not FINAL[state] then
+  known = known and known ~= '' and known or 'another, whose id is not known,'
+  note_purchase(id, provider_job_id, handle, base_url, adapter)
+  add_evidence(id, 'held', 'the provider gave ' .. provider_job_id .. ' for the key of a submit that it had: ' .. known .. ' may have been bought, too')
+  spoil_key(id)
+  local words = string.sub(cjson.encode(known), 2, -2)
+  conclude(id, 'unconfirmed', 'error', (string.gsub(breach_error, 'KNOWN', function() return words end)))
+  hinted(id, STORE_QUEUE, hint_seconds)
+  return { { hint(id) }, next_round(max_in_flight, submits_per_second) }
+end
+add_evidence(id, 'settled', evidence)
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
 index_ids(id)
 bought_with(id, handle, base_url, adapter)
@@ -22,8 +49,9 @@ if cost ~= '' then set(id, 'cost', cost) else clear(id, 'cost') end
 if FINAL[state] then return { {}, {} } end -- canceled meanwhile: the purchase stands, its id is kept
 
 ask_to_stop_anew(id)
-if state ~= 'submitting' then extend_deadline(id) end -- the answer comes late
+if state ~= 'submitting' or settling then extend_deadline(id) end -- the answer comes late
 redis.call('ZREM', UNCONFIRMED, id)
+no_doubt(id)
 set(id, 'token', '')
 clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt')
 if estimate_seconds ~= '' then set(id, 'estimate', estimate_seconds) end

@@ -1,0 +1,56 @@
+"""How a job waits that can't be submitted now: for inputs, for the object store, or for its account."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import structlog
+
+from bide.errors import LedgerAwayError
+from bide.ledger import Record
+from bide.ledger.settling import Doubt
+from bide.polling.backoff import Backoff
+from tasks.steps.fail import redacted
+from tasks.steps.outcome import Fail, Suspend
+from tasks.steps.settle import unsettled
+from workers.telemetry.step_log import note
+from workers.toolbox import Toolbox
+
+log = structlog.get_logger()
+
+#: When inputs that could not be fetched are tried again: always after 10 seconds.
+INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
+
+#: How long an account submits nothing after a job met an object store that takes nothing; then one job tries [seconds].
+STORE_HOLD_SECONDS = 3.0
+
+
+def wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend | Fail:
+    """Nothing is bought that could not be stored: the job waits in line, and with it the account's others."""
+    note("warning", outcome="held_back", reason=refusal)
+    reason = refusal[:300]
+    if record.settling:
+        return unsettled(tools, record, token, reason, Doubt(STORE_HOLD_SECONDS))
+    return Suspend(tools.ledger.submits.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
+
+
+def put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend | Fail:
+    """The inputs can't be had now: try again later."""
+    note("warning", outcome="put_off", reason=redacted(record, reason))
+    seconds = INPUTS_BACKOFF.delay(0)
+    if record.settling:
+        return unsettled(tools, record, token, reason, Doubt(seconds))
+    return Suspend(tools.ledger.jobs.postpone(record, token, seconds=seconds, note=reason[:200]))
+
+
+def pause_account(tools: Toolbox, record: Record, reason: str) -> None:
+    """The account's other jobs would be refused as well: they wait until an operator has mended the account."""
+    account = record.account
+    with suppress(LedgerAwayError):  # whether the next job finds it out again is not worth this one's end
+        if tools.ledger.accounts.pause(account, reason=reason, by="bide"):
+            log.error(
+                "account.paused",
+                account=str(account),
+                reason=redacted(record, reason),
+                remedy=f"bide resume {' '.join(account)}",
+            )

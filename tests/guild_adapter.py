@@ -1,0 +1,109 @@
+"""The adapter of an imaginary provider with each kind of promise about submits; tests play the provider themselves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+from bide.errors import UnreadableAnswerError
+from bide.polling.backoff import PollPlan
+from bide.providers import reading
+from bide.providers.base import (
+    Absent,
+    Account,
+    Answer,
+    Call,
+    Contract,
+    FetchNow,
+    Found,
+    Idempotency,
+    InputForm,
+    KeyTaken,
+    LooksUp,
+    Lookup,
+    LookupOutcome,
+    Operation,
+    Params,
+    PollOutcome,
+    Provider,
+    Submission,
+    SubmitOutcome,
+    Submitted,
+    Succeeded,
+    Ticket,
+)
+
+#: How long the guild remembers a key [seconds].
+LIVE_SECONDS = 3600.0
+
+
+class WorkParams(Params):
+    """What is made."""
+
+    motif: str
+
+
+def _operation(contract: Contract | None, *, buys: bool = True) -> Operation:
+    promised = Idempotency(contract, LIVE_SECONDS) if contract else None
+    return Operation(params=WorkParams, idempotency=promised, buys=buys)
+
+
+class GuildAdapter(LooksUp, Provider):
+    """Sends the key as a header, and looks it up in two requests."""
+
+    name = "guild"
+    default_base_url = "https://api.guild.example/v1"
+    source = "https://docs.guild.example"
+    shows_after_seconds = 20.0
+    poll_plan = PollPlan(first_seconds=0.5, factor=2.0, cap_seconds=2.0)
+    operations: ClassVar = {
+        "replay": _operation(Contract.REPLAY),
+        "reject": _operation(Contract.REJECT),
+        "client_id": _operation(Contract.CLIENT_ID),
+        "forgetful": _operation(Contract.CLIENT_ID),
+        "free": _operation(None, buys=False),
+        "free_by_id": _operation(Contract.CLIENT_ID, buys=False),
+        "none": _operation(None),
+        "pictured": replace(_operation(Contract.REPLAY), inputs=InputForm.URL),
+    }
+
+    def submit_call(self, submission: Submission, account: Account) -> Call:
+        headers = {**account.bearer, "Key": submission.key}
+        pictures = {name: upload.url for name, upload in submission.inputs.items()}
+        return Call(
+            "POST", account.url(f"/{submission.operation}"), headers=headers, json={**submission.params, **pictures}
+        )
+
+    def key_taken(self, answer: Answer) -> KeyTaken | None:
+        if answer.status == 409:
+            return KeyTaken("in use", after_seconds=answer.retry_after_seconds)
+        return KeyTaken("spoilt", again=False) if answer.status == 410 else None
+
+    def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
+        if not (found := reading.as_id(answer.object().get("id"))):
+            raise UnreadableAnswerError("no id")
+        mark = answer.headers.get("idempotent-replayed")
+        return Submitted(found, replayed=None if mark is None else mark == "true")
+
+    def poll_call(self, ticket: Ticket, account: Account) -> Call:
+        return Call("GET", account.url(f"/works/{ticket.provider_job_id}"), headers=account.bearer)
+
+    def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
+        return Succeeded(reading.all_media(answer.object().get("pictures"), role="image"))
+
+    def lookup_call(self, lookup: Lookup, account: Account) -> Call:
+        return Call("GET", account.url(f"/{lookup.cursor or 'queue'}/{lookup.key}"), headers=account.bearer)
+
+    def read_lookup(self, answer: Answer, lookup: Lookup, account: Account) -> LookupOutcome:
+        ids = [str(each) for each in answer.object()["ids"]]
+        if ids:
+            return Found(ids[0], handle={"by": "key"}, others=tuple(ids[1:]))
+        if not lookup.cursor:
+            return FetchNow("history")
+        return Absent(proves=lookup.operation != "forgetful")
+
+
+class QuickGuildAdapter(GuildAdapter):
+    """For real processes: a job shows within a second."""
+
+    shows_after_seconds = 1.0

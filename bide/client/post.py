@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,10 +45,25 @@ class Post:
             task_publish_retry_policy=PUBLISH,
         )
 
-    def submit(self, job_id: str, request: GenerateRequest) -> None:
-        """Send a job's first message; where that fails, the sweeper sends one, since the record is written."""
+    def submit_many(self, jobs: Sequence[tuple[str, GenerateRequest]]) -> None:
+        """Send the first message of jobs; where that fails the sweeper sends one, since their records are written."""
+        if not jobs:
+            return
+        headers = trace_headers()
+        with suppress(*NOT_SENT), self._app.producer_or_acquire() as producer:
+            for job_id, request in jobs:
+                self._app.amqp.send_task_message(
+                    producer,
+                    GENERATE_TASK,
+                    self._message(job_id, request),
+                    queue=SUBMIT_QUEUE,
+                    headers=headers,
+                    retry_policy=PUBLISH,
+                )
+
+    def _message(self, job_id: str, request: GenerateRequest) -> Any:
         # Not `send_task`: that subscribes this process to every result, also to those that no caller waits for.
-        message = self._app.amqp.as_task_v2(
+        return self._app.amqp.as_task_v2(
             job_id,
             GENERATE_TASK,
             args=(),
@@ -56,18 +72,6 @@ class Post:
             kwargsrepr=describe(request),
             ignore_result=False,
         )
-        try:
-            with self._app.producer_or_acquire() as producer:
-                self._app.amqp.send_task_message(
-                    producer,
-                    GENERATE_TASK,
-                    message,
-                    queue=SUBMIT_QUEUE,
-                    headers=trace_headers(),
-                    retry_policy=PUBLISH,
-                )
-        except NOT_SENT:
-            return
 
     def cancel(self, job_id: str) -> None:
         """Send a cancel; raises `kombu.exceptions.OperationalError` where the broker is away."""

@@ -11,14 +11,15 @@ from typing import Self, Unpack, overload
 
 from bide.client.follow import Followed, JobEvent
 from bide.client.follower import Follower
+from bide.client.opening import Wanted, open_jobs
 from bide.client.outputs import PresignedResult, Uploads, presigned
-from bide.client.post import Post, signature_of
+from bide.client.post import Post
 from bide.client.presence import UNKNOWN_SECONDS, Presence, unknown
 from bide.client.requests import Options, Request, check_job_id, checked
 from bide.client.status import Status, status_of
 from bide.contract import GenerateRequest, JobResult, JobState
-from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, JobFailed, LedgerAwayError
-from bide.ledger import Ledger, Record, Verb
+from bide.errors import InvalidRequestError, JobFailed, LedgerAwayError
+from bide.ledger import Ledger, Record
 from bide.ledger.connection import connect
 from bide.providers.base import Provider
 from bide.redis_client import SENTINEL_MASTER, close, results_at
@@ -59,7 +60,8 @@ class Client:
         Raises `InvalidRequestError`, `IdempotencyConflictError`, `LedgerAwayError`.
         """
         job_id = check_job_id(job_id or str(uuid.uuid4()))
-        return self._open(job_id, *checked(request, options, self._uploads))
+        [known] = open_jobs(self._ledger, self._post, [Wanted(job_id, *checked(request, options, self._uploads))])
+        return known
 
     def submit_many(
         self, requests: Iterable[Request], *, job_ids: Sequence[str] | None = None, **options: Unpack[Options]
@@ -67,21 +69,16 @@ class Client:
         """Enqueue jobs; returns their ids, in the order of the requests. All are checked before the first is enqueued.
 
         A bad request is named by its place, `requests[3]`. Any later error has a note with the ids of the jobs that
-        were enqueued before it. A second call with the same `job_ids`, or with requests that have idempotency keys,
+        were enqueued all the same. A second call with the same `job_ids`, or with requests that have idempotency keys,
         buys nothing twice. Raises the errors of `submit`.
         """
         ready = [self._checked(place, request, options) for place, request in enumerate(requests)]
         ids = [check_job_id(job_id) for job_id in job_ids or ()] or [str(uuid.uuid4()) for _ in ready]
         if len(ids) != len(ready):
             raise InvalidRequestError(f"job_ids: {len(ids)} ids for {len(ready)} requests")
-        known: list[str] = []
-        try:
-            for job_id, one in zip(ids, ready, strict=True):
-                known.append(self._open(job_id, *one))
-        except BideError as error:
-            error.add_note(f"requests[{len(known)}] was not enqueued; {len(known)} of {len(ready)} jobs were: {known}")
-            raise
-        return known
+        return open_jobs(
+            self._ledger, self._post, [Wanted(job_id, *one) for job_id, one in zip(ids, ready, strict=True)]
+        )
 
     def wait(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
@@ -172,20 +169,6 @@ class Client:
             raise InvalidRequestError(
                 f"requests[{place}]: {error}", redacted=f"requests[{place}]: {error.redacted}"
             ) from None
-
-    def _open(self, job_id: str, request: GenerateRequest, adapter: Provider) -> str:
-        """Write the record, then send the message. Returns the id by which the job is known."""
-        seconds = adapter.deadline_for(request.operation)
-        step = self._ledger.jobs.open(job_id, request, deadline_seconds=seconds, signature=signature_of(request))
-        if step.verb is Verb.FOLLOW:
-            return step.other
-        if step.verb is Verb.CONFLICT:
-            raise IdempotencyConflictError(
-                f"the {'job id' if step.other == job_id else 'idempotency key'} was used with another request, "
-                f"job {step.other}; take a new one, or send the same request"
-            )
-        self._post.submit(job_id, request)
-        return job_id
 
     def _look(self, job_id: str, presence: Presence) -> JobResult | None:
         """Look for a job of which Celery has no state; the result, where its caller asked Celery to keep none."""

@@ -6,6 +6,7 @@ up. On `due` it is at the provider, and the score is its next poll. Every transi
 nothing is ever half done.
 """
 
+from bide.ledger.jobs import Opening
 from bide.ledger.ledger import Ledger
 from bide.ledger.poll_records import Claim, Claimed, Polled
 from bide.ledger.records import (
@@ -33,6 +34,7 @@ __all__ = [
     "Ledger",
     "Limits",
     "Messages",
+    "Opening",
     "Polled",
     "Record",
     "Repair",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import redis
@@ -34,9 +34,20 @@ class Executor:
 
     def run(self, account: AccountName, script: Script) -> Any:
         """The reply of one script, run on the keys of `account`."""
+        return self._scripts.run(prefix(account), self._bound(account, script), now=self._now())
+
+    def run_many(self, scripts: Iterable[tuple[AccountName, Script]]) -> list[Any]:
+        """The replies of scripts that are sent together, each run by itself; an error of one stands in its place."""
+        bound = [(prefix(account), self._bound(account, script)) for account, script in scripts]
+        return self._scripts.run_many(bound, now=self._now())
+
+    def _bound(self, account: AccountName, script: Script) -> Script:
         script.bind(lambda: self.limits(account), self.timing)
-        now = "" if self.clock is None else repr(self.clock())
-        return self._scripts.run(prefix(account), script, now=now)
+        return script
+
+    def _now(self) -> str:
+        """What replaces Redis's own time; '' for nothing."""
+        return "" if self.clock is None else repr(self.clock())
 
     def reach(self, read: Callable[[redis.Redis], Any]) -> Any:
         """The value of `read`, which is called with the client."""

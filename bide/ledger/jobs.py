@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from bide.contract import Failure, FailureCode, GenerateRequest, JobState
 from bide.ledger import scripts
@@ -21,6 +23,20 @@ DEFAULT_DEADLINE_SECONDS = 1800.0
 CANCELED = "canceled on request; what the provider has accepted stands and is charged"
 
 
+@dataclass(frozen=True)
+class Opening:
+    """A job whose record is to be written, or found.
+
+    `request` None: found only. `signature` of the caller's message, as `Step.signature`.
+    """
+
+    job_id: str
+    account: AccountName
+    request: GenerateRequest | None
+    deadline_seconds: float
+    signature: str = ""
+
+
 class JobScripts:
     """Opens, reads, leases and ends jobs; each method raises `LedgerAwayError` when Redis stays away."""
 
@@ -31,7 +47,22 @@ class JobScripts:
 
     def open(self, job_id: str, request: GenerateRequest, *, deadline_seconds: float, signature: str = "") -> Step:
         """Write the record, or find it; the verb is OPENED, FOLLOW, CONFLICT or VERSION."""
-        return self._step(job_id, AccountName.of(request), "", request, deadline_seconds, signature, take=False)
+        opening = Opening(job_id, AccountName.of(request), request, deadline_seconds, signature)
+        [step] = self.open_many([opening])
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    def open_many(self, openings: Sequence[Opening]) -> list[Step | Exception]:
+        """Write records, or find them, in one round trip; the verbs are those of `open`, or why one was not written.
+
+        Raises `LedgerAwayError` where Redis stays away: then it is not known which of them were written.
+        """
+        replies = self._executor.run_many((each.account, _script_of(each)) for each in openings)
+        return [
+            reply if isinstance(reply, Exception) else _step_of(each, reply)
+            for each, reply in zip(openings, replies, strict=True)
+        ]
 
     def step(
         self,
@@ -48,50 +79,9 @@ class JobScripts:
 
         `lane`: that of the request, as `bide.providers.lanes` gives it.
         """
-        return self._step(job_id, account, token, request, deadline_seconds, signature, take=True, lane=lane)
-
-    def _step(
-        self,
-        job_id: str,
-        account: AccountName,
-        token: str,
-        request: GenerateRequest | None,
-        deadline_seconds: float,
-        signature: str,
-        *,
-        take: bool,
-        lane: str = "",
-    ) -> Step:
-        key = request.idempotency_key if request else None
-        script = scripts.job.Step(
-            idempotency_key=Key(idempotency_key(key) if key else ""),
-            accounts=Key(ACCOUNTS_KEY),
-            canceled=Key(canceled_key(job_id)),
-            id=job_id,
-            token=token,
-            request=request.to_json() if request else "",
-            signature=signature,
-            operation=request.operation if request else "",
-            deadline_seconds=str((request and request.deadline_seconds) or deadline_seconds),
-            bulk=bool(request and request.priority == "bulk"),
-            resubmit=bool(request and request.on_unknown == "resubmit"),
-            fingerprint=request.fingerprint() if request else "",
-            account_name=str(account),
-            take=take,
-            lane=lane,
-        )
-        verb, *rest = self._executor.run(account, script)
-        match Verb(verb):
-            case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
-                fields, request_json, kept, now = rest
-                record = Record(job_id, account, pairs(fields), request_json)
-                return Step(taken, record, now=float(now), signature=kept)
-            case Verb.WAIT:
-                return Step(Verb.WAIT, round=round_of(account, rest[1:]), signature=rest[0])
-            case Verb.FOLLOW:
-                return Step(Verb.FOLLOW, other=rest[0], signature=rest[1] if len(rest) > 1 else None)
-            case other:
-                return Step(other, other=rest[0] if rest else "")
+        opening = Opening(job_id, account, request, deadline_seconds, signature)
+        script = _script_of(opening, token=token, take=True, lane=lane)
+        return _step_of(opening, self._executor.run(account, script))
 
     # Ending
 
@@ -212,3 +202,40 @@ class JobScripts:
             pipeline.exists(f"{prefix(name)}job:{job_id}")
         found = self._executor.execute(pipeline) if names else []
         return next((self.read(name, job_id) for name, there in zip(names, found, strict=True) if there), None)
+
+
+def _script_of(opening: Opening, *, token: str = "", take: bool = False, lane: str = "") -> scripts.job.Step:
+    request = opening.request
+    key = request.idempotency_key if request else None
+    return scripts.job.Step(
+        idempotency_key=Key(idempotency_key(key) if key else ""),
+        accounts=Key(ACCOUNTS_KEY),
+        canceled=Key(canceled_key(opening.job_id)),
+        id=opening.job_id,
+        token=token,
+        request=request.to_json() if request else "",
+        signature=opening.signature,
+        operation=request.operation if request else "",
+        deadline_seconds=str((request and request.deadline_seconds) or opening.deadline_seconds),
+        bulk=bool(request and request.priority == "bulk"),
+        resubmit=bool(request and request.on_unknown == "resubmit"),
+        fingerprint=request.fingerprint() if request else "",
+        account_name=str(opening.account),
+        take=take,
+        lane=lane,
+    )
+
+
+def _step_of(opening: Opening, reply: Any) -> Step:
+    verb, *rest = reply
+    match Verb(verb):
+        case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
+            fields, request_json, kept, now = rest
+            record = Record(opening.job_id, opening.account, pairs(fields), request_json)
+            return Step(taken, record, now=float(now), signature=kept)
+        case Verb.WAIT:
+            return Step(Verb.WAIT, round=round_of(opening.account, rest[1:]), signature=rest[0])
+        case Verb.FOLLOW:
+            return Step(Verb.FOLLOW, other=rest[0], signature=rest[1] if len(rest) > 1 else None)
+        case other:
+            return Step(other, other=rest[0] if rest else "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -22,13 +24,35 @@ class Scripts:
 
         `now` replaces Redis's own time in tests [seconds since the epoch].
         """
+        return self._call(prefix, script, now, self._server)
+
+    def run_many(self, prefixed: Iterable[tuple[str, Script]], *, now: str = "") -> list[Any]:
+        """Run scripts in one round trip, each by itself. The replies in their order, errors of Redis among them.
+
+        Raises `LedgerAwayError` when Redis stays away: then nothing is known of any of them.
+        """
+        pipeline = self._server.pipeline(transaction=False)
+        for prefix, script in prefixed:
+            self._call(prefix, script, now, pipeline)
+        with _passing_errors():
+            replies = pipeline.execute(raise_on_error=False)
+        return [away(each) if isinstance(each, redis.RedisError) and is_away(each) else each for each in replies]
+
+    def _call(self, prefix: str, script: Script, now: str, client: redis.Redis) -> Any:
         registered = self._registered.get(type(script)) or self._register(type(script))
-        try:
-            return registered(keys=[prefix, *script.keys], args=[now, *script.arguments])
-        except redis.RedisError as error:
-            if not is_away(error):
-                raise
-            raise away(error) from error
+        with _passing_errors():
+            return registered(keys=[prefix, *script.keys], args=[now, *script.arguments], client=client)
 
     def _register(self, script: type[Script]) -> Any:
         return self._registered.setdefault(script, self._server.register_script(script.text()))
+
+
+@contextmanager
+def _passing_errors() -> Iterator[None]:
+    """Raise the errors of Redis that pass as `LedgerAwayError`."""
+    try:
+        yield
+    except redis.RedisError as error:
+        if not is_away(error):
+            raise
+        raise away(error) from error

@@ -17,6 +17,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import obstore
+import obstore.exceptions
 from aiohttp.http_writer import StreamWriter
 from celery.signals import task_prerun
 
@@ -83,7 +85,7 @@ def _halve(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 
-_write, _send = StreamWriter._write, http.client.HTTPConnection.send
+_write, _send, _put = StreamWriter._write, http.client.HTTPConnection.send, obstore.put
 _cut: set[str] = set()
 
 
@@ -113,6 +115,14 @@ def _send_cut(connection: http.client.HTTPConnection, data: Any) -> None:
     threading.Event().wait()
 
 
+def _put_cut(*arguments: Any, **options: Any) -> Any:
+    """For obstore, whose bytes go out below Python: an upload that is to be cut fails here, and boto3 makes it."""
+    if _cut_for.get():
+        raise obstore.exceptions.GenericError
+    return _put(*arguments, **options)
+
+
+obstore.put = _put_cut
 StreamWriter._write = _write_cut  # type: ignore[assignment,method-assign]  # this process is there to break
 StreamWriter._writelines = _writelines_cut  # type: ignore[assignment,method-assign]  # this process is there to break
 http.client.HTTPConnection.send = _send_cut  # type: ignore[assignment,method-assign]  # this process is there to break

@@ -70,7 +70,10 @@ KEYS = {
 }
 
 #: Those that the sandbox plays here.
-PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt", "bfl", "comfyui", "openai_videos")
+PROVIDERS = (
+    *("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate"),
+    *("bfl", "comfyui", "openai_videos"),
+)
 
 #: What callbacks are signed with.
 CALLBACK_SECRET = "whsec_c2VjcmV0LW9mLXRoZS1yaWctMDEyMzQ1Njc4OQ=="

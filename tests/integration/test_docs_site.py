@@ -85,7 +85,7 @@ def test_links_out_of_the_docs_lead_to_the_repository(site: Path) -> None:
 
 def test_schemas_lie_beside_the_pages(site: Path) -> None:
     """Under the addresses that the page of the wire links."""
-    linked = set(re.findall(r'href="\.\./(\.\./schema/[\w./]+)"', (site / "reference/wire/index.html").read_text()))
+    linked = set(re.findall(r'href="\.\./(\.\./schema/[\w./-]+)"', (site / "reference/wire/index.html").read_text()))
     published = {f"../schema/{path.relative_to(ROOT / 'docs/schema')}" for path in ROOT.glob("docs/schema/**/*.json")}
     assert published
     assert linked == published

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -15,6 +16,7 @@ import pytest
 
 from tests.integration.processes import Process, plain_environment
 from tests.integration.servers import free_port
+from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -115,6 +117,12 @@ def test_flowers_port_is_the_one_that_was_set_for_it(tmp_path: Path, first: str,
         assert address_of(process) == f"http://127.0.0.1:{port}"
 
 
+def listens(port: int) -> bool:
+    """Whether a process takes connections at a port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def test_honcho_leaves_flowers_port_alone(tmp_path: Path) -> None:
     """It gives every process of the Procfile a `PORT`."""
     port = free_port()
@@ -129,8 +137,9 @@ def test_honcho_leaves_flowers_port_alone(tmp_path: Path) -> None:
     try:
         assert honcho.start()[1] == f"http://127.0.0.1:{port}"
     finally:
-        honcho.ask_to_end()  # it ends Flower; a signal to its whole group would leave it without its own helpers
-        honcho.wait(60)
+        honcho.ask_to_end()  # it ends Flower, which a signal to honcho's own group does not reach
+        eventually(lambda: not listens(port), what="Flower has ended")
+        honcho.kill()  # asked so soon after its start, honcho itself now and then waits for ever
 
 
 @pytest.mark.parametrize(

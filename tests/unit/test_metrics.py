@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bide.bulk.names import RUNS_KEY, run_prefix
+from bide.contract import Failure, FailureCode
 from bide.ledger import Limits
 from bide.ledger.keys import prefix
 from tests.contract.ledger_invariants import snapshot
@@ -38,9 +39,8 @@ def test_jobs_are_shown_by_state_and_age(late_stage: Stage) -> None:
 def test_a_job_whose_caller_waits_for_the_answer_is_shown_once(late_stage: Stage) -> None:
     """An unconfirmed job is on the operators' list, and on a clock as well until its caller has the answer."""
     record, token, _ = late_stage.submitting("a")
-    assert late_stage.ledger.jobs.conclude(
-        record, token, record.state.UNCONFIRMED, error='{"code":"submission_unknown"}'
-    )
+    failure = Failure(code=FailureCode.SUBMISSION_UNKNOWN, message="no answer", job_id="a")
+    assert late_stage.ledger.jobs.conclude(record, token, record.state.UNCONFIRMED, error=failure.model_dump_json())
     found = shown(late_stage)
     assert found.of_account("jobs", state="unconfirmed") == 1
     assert found.of_account("jobs", state="answering") == 1

@@ -41,6 +41,7 @@ from bide.providers.base import (
 from bide.providers.declared.files import read
 from bide.webhooks.incoming import Hooks
 from tests.contract.noise import ANSWERS, bent
+from tests.unit.test_declared_mistakes import GOOD
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "add-a-provider-in-an-hour.md"
@@ -161,6 +162,33 @@ def test_progress_cause_and_charge(easel: Provider) -> None:
     assert working == Running("in_progress", progress=Progress(fraction=0.4, message="b"))
     broken = easel.poll_outcome(answer(status="failed", error="no room", error_type="no_runner"), TICKET, ACCOUNT)
     assert broken == Failed("no room", FailureCause.CAPACITY, Charged.NO)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        ({"code": "blocked", "type": "bad"}, FailureCause.MODERATED),
+        ({"code": "other", "type": "BAD"}, FailureCause.BAD_INPUT),
+        ({"type": "bad"}, FailureCause.BAD_INPUT),
+        ({"code": 7, "type": None}, None),
+    ],
+)
+def test_a_cause_may_stand_in_several_places(tmp_path: Path, error: dict[str, Any], cause: FailureCause | None) -> None:
+    """The first whose word is listed: many APIs have a wide type, and a code that is there at times."""
+    text = (
+        GOOD
+        + """
+[operations.draw.state.cause]
+at = ["$.error.code", "$.error.type"]
+moderated = "blocked"
+bad_input = "bad"
+"""
+    )
+    (tmp_path / "inkwell.toml").write_text(text, encoding="utf-8")
+    adapter = read([tmp_path / "inkwell.toml"])["inkwell"]()
+    outcome = adapter.poll_outcome(answer(state="spilled", error=error), Ticket("draw", "7", seen=True), ACCOUNT)
+    assert isinstance(outcome, Failed)
+    assert outcome.cause == cause
 
 
 @pytest.mark.parametrize(

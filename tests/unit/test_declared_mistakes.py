@@ -162,6 +162,7 @@ def test_the_good_file_has_none(tmp_path: Path) -> None:
         ),
         ('"0.02"', '"0.02 *"', "operations.draw.price.*", "is no price", "what it costs"),
         ('path = "/ink"', 'path = "ink"', f"{SUBMIT}.path", "must begin with a slash", "set it to"),
+        ('path = "/ink"', 'path = "https://x.example/ink"', f"{SUBMIT}.path", "is a whole address", "set it to"),
         ('path = "/ink"', "", f"{SUBMIT}.path", "is missing", "set it to the path"),
         ('path = "/ink"', 'path = "/ink/{params.n?}"', f"{SUBMIT}.path", "may be absent in a path", "question mark"),
         ('path = "/ink"', 'path = "/ink"\nquery = { k = "{api_key}" }', f"{SUBMIT}.query.k", "is a secret", "header"),
@@ -210,6 +211,39 @@ def test_the_good_file_has_none(tmp_path: Path) -> None:
         ('json = "{params}"', "json = { at = 2026-01-01 }", f"{SUBMIT}.json", "holds what JSON can't", "the body"),
         ('json = "{params}"', "json = { x = nan }", f"{SUBMIT}.json", "holds what JSON can't", "the body"),
         ("/ink/{id}", "/ink/{handle.statsu}", f"{POLL}.path", "names nothing", "handle.status?"),
+        ("/ink/{id}", "/ink/:id", f"{POLL}.path", "names no job", "did you mean /ink/{id}?"),
+        ("/ink/{id}", "/ink/<ink_id>/state", f"{POLL}.path", "names no job", "did you mean /ink/{id}/state?"),
+        ("/ink/{id}", "/ink/${INK}", f"{POLL}.path", "names nothing", "it may name handle, id"),
+        ("/ink/{id}", "/ink", f"{POLL}.path", "names no job", "put {id} where"),
+        (
+            'media = "$.address"',
+            'media = "$.address"\nurl = "{handle.status}"\npath = "/result"',
+            "operations.draw.result.path",
+            "names no job",
+            "put {id} where",
+        ),
+        ("Bearer {api_key}", "Bearer YOUR_API_KEY", "auth.headers", "api_key is sent nowhere", "put {api_key} where"),
+        (
+            'headers = { Authorization = "Bearer {api_key}" }',
+            'credentials = ["user", "word"]\nheaders = { Authorization = "{user}" }',
+            "auth.headers",
+            "word is sent nowhere",
+            "put {word} where",
+        ),
+        (
+            'headers = { Authorization = "Bearer {api_key}" }',
+            'headers = { "Bearer {api_key}" = "" }',
+            "auth.headers.Bearer {api_key}",
+            "is no name of a header",
+            "headers of every call",
+        ),
+        (
+            'at = "$.state"',
+            'at = ["$.state"]',
+            f"{STATE}.at",
+            "must be one JSON path, in quotes",
+            "where the job's state",
+        ),
         ('at = "$.state"', 'at = "$..state"', f"{STATE}.at", "leave out wildcards", "where the job's state"),
         ('done = ["dry"]', 'done = ["dry", "Drying"]', f"{STATE}.done", "stands in running, too", "take one"),
         ('done = ["dry"]', "done = 7", f"{STATE}.done", "must be a word", "set it to words"),
@@ -238,6 +272,32 @@ def test_each_kind_has_line_key_and_remedy(
     line = text.splitlines()[mistake.line - 1]
     parts = [part.partition("[")[0] for part in key.split(".")]
     assert any(part in line for part in (*parts, parts[-1])), (line, key)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        'path = "/state"\nmethod = "POST"\njson = { task = { ids = ["{id}"] } }',
+        'path = "/state"\nquery = { id = "{id}" }',
+        'path = "/state"\nheaders = { X-Job = "{id}" }',
+        'url = "{handle.status}"',
+    ],
+)
+def test_a_job_may_be_named_outside_of_the_path(tmp_path: Path, body: str) -> None:
+    """In the body, the query, a header, or by an address of the submit's answer."""
+    assert mistakes_of(with_line('path = "/ink/{id}"', body), folder=tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "auth",
+    ["credentials = []", 'credentials = ["word"]\nheaders = { X-Key = "{word}" }', ""],
+)
+def test_a_secret_may_be_sent_in_a_body_or_not_be_there(tmp_path: Path, auth: str) -> None:
+    """A key in the body of a submit; an API without a key."""
+    text = with_line('headers = { Authorization = "Bearer {api_key}" }', auth)
+    if not auth:
+        text = text.replace('json = "{params}"', 'json = { "..." = "{params}", key = "{api_key}" }')
+    assert mistakes_of(text, folder=tmp_path) == []
 
 
 def test_a_default_that_a_price_divides_by(tmp_path: Path) -> None:

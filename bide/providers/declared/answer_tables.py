@@ -58,7 +58,10 @@ class AskedTable(Table):
 class CauseTable(Table):
     """Words that say why a job failed."""
 
-    at: OnePath | None = Field(None, description="where the word stands; that of the state if left out")
+    at: OnePaths | None = Field(
+        None,
+        description="where the word stands; of several the first whose word is listed; that of the state if left out",
+    )
     moderated: Words = Field(frozenset(), description="the provider's moderation refused it")
     bad_input: Words = Field(frozenset(), description="the request was wrong")
     capacity: Words = Field(frozenset(), description="the provider had no room")

@@ -14,6 +14,7 @@ from bide.providers.costs import Cost, as_cost
 from bide.providers.credit import is_used_up
 from bide.providers.declared.answer_tables import (
     AcceptedTable,
+    CauseTable,
     CostTable,
     FailedTable,
     RefusedTable,
@@ -201,13 +202,14 @@ class PollReader:
 
     def _failed(self, word: str, reason: str, body: Any, answer: Answer) -> Failed:
         table = self._state
-        cause = table.cause.cause(self._cause_word(word, body)) if table.cause else None
+        cause = self._cause(table.cause, word, body) if table.cause else None
         text = (reason or no_reason(word)) + self._left_over(body)
         return Failed(text, cause, table.charged, cost_of(table.cost, body, answer))
 
-    def _cause_word(self, word: str, body: Any) -> str:
-        at = self._state.cause and self._state.cause.at
-        return reading.as_text(at.first(body)).lower() if at else word
+    def _cause(self, table: CauseTable, word: str, body: Any) -> FailureCause | None:
+        """By the first of its words that is listed."""
+        words = (reading.as_text(at.first(body)).lower() for at in table.at) if table.at else (word,)
+        return next((cause for each in words if (cause := table.cause(each))), None)
 
     def _by_reason(self, word: str, body: Any, answer: Answer) -> PollOutcome:
         """The word may be about the asking, the account or the job: the reason tells."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from bide.providers.declared.agreement import agreed, fields_of, known_inputs, known_params, table_at, tables
 from bide.providers.declared.mistakes import Mistake, Source
+from bide.providers.declared.naming import named
 from bide.providers.declared.positions import Key
 from bide.providers.declared.templates import SPREAD, Holder, parse
 from bide.spelling import nearest
@@ -26,6 +27,7 @@ def checked(source: Source) -> Iterator[Mistake]:
     """All of these mistakes."""
     secrets = _secrets(source.document)
     yield from _secret_names(source, secrets)
+    yield from named(source, secrets)
     yield from _templates(source, ("auth", "headers"), table_at(source.document, "auth").get("headers"), secrets)
     for name, operation in tables(source.document, "operations"):
         yield from _operation(source, ("operations", name), operation, secrets)

@@ -99,6 +99,9 @@ def _advice(details: Any, key: Key, model: type[BaseModel]) -> tuple[str, str]:
     description = _description(model, key)
     if kind == "missing":
         return "is missing", f"set it to {description}" if description else "add it"
+    if kind == "is_instance_of":
+        wrong = "must be one JSON path, in quotes"
+        return wrong, f"set it to {description}" if description else "correct it"
     wrong = str(details["msg"]).removeprefix("Value error, ")
     wrong = "has characters that it can't have" if kind == "string_pattern_mismatch" else wrong
     wrong = wrong.replace("Input should", "must").replace("String should", "must").replace("List should", "must")

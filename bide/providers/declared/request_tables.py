@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bide.providers.declared.types import Below, Codes, Json, JsonTable, Method, Text
+from bide.providers.declared.types import Below, Codes, Headers, Json, JsonTable, Method, Text
 
 
 class Table(BaseModel):
@@ -22,11 +22,12 @@ class CallTable(Table):
 
     method: Method = Field("GET", description="GET, POST, PUT, PATCH or DELETE")
     path: Below | None = Field(
-        None, description="the path below the base URL; also what is asked where the record lacks what `url` needs"
+        None,
+        description="the path below the base URL; beside `url`, it is asked where the record lacks what `url` needs",
     )
     url: Text | None = Field(None, description='an address from the handle, such as "{handle.status}"')
     query: dict[Text, str] = Field({}, description="fields of the address's query")
-    headers: dict[Text, str] = Field({}, description="headers besides those of [auth]")
+    headers: Headers = Field({}, description="headers besides those of [auth]")
     json_: Json = Field(None, alias="json", description="the body, a template in JSON")
     form: JsonTable | None = Field(None, description="the fields and files of a multipart body")
     max_answer_bytes: Annotated[int, Field(ge=1024, le=1024**3)] = Field(

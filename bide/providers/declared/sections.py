@@ -27,6 +27,7 @@ from bide.providers.declared.types import (
     OPERATION,
     Address,
     ContractWord,
+    Headers,
     Host,
     Json,
     Kind,
@@ -79,9 +80,7 @@ class AuthTable(Table):
     credentials: list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(
         ["api_key"], description="the names of the secrets, each a setting of the account; [] for none"
     )
-    headers: dict[Text, str] = Field(
-        {}, description='headers of every call, such as Authorization = "Bearer {api_key}"'
-    )
+    headers: Headers = Field({}, description='headers of every call, such as Authorization = "Bearer {api_key}"')
     media: bool = Field(False, description="whether downloads from the API's own origin have these headers, too")
 
 

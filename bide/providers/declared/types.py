@@ -20,6 +20,8 @@ OPERATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HOST = re.compile(
     r"(\*\.)?[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*(:\d{1,5})?"
 )
+#: A name of a header, RFC 9110, 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def _path(value: object) -> object:
@@ -64,9 +66,17 @@ def _host(text: str) -> str:
 
 
 def _below(path: str) -> str:
+    if "://" in path:
+        raise ValueError("is a whole address; leave out what base_url has")
     if not path.startswith("/") or re.search(r"[?#]", _HOLDER.sub("", path)):
-        raise ValueError("must begin with a slash, and have neither ? nor #: query has the fields of a query")
+        raise ValueError("must begin with a slash, and have neither ? nor #, since fields of a query go into query")
     return path
+
+
+def _header(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError('is no name of a header; it comes first, as in { Authorization = "Bearer {api_key}" }')
+    return name
 
 
 def _json(value: object) -> object:
@@ -97,6 +107,7 @@ OnePath = Annotated[JsonPath, BeforeValidator(_path), AfterValidator(_singular)]
 Paths = Annotated[list[Path], BeforeValidator(as_list), Field(min_length=1)]
 OnePaths = Annotated[list[OnePath], BeforeValidator(as_list), Field(min_length=1)]
 Text = Annotated[str, Field(min_length=1)]
+Headers = dict[Annotated[str, AfterValidator(_header)], str]
 Words = Annotated[frozenset[str], BeforeValidator(_words)]
 Code = Annotated[int, Field(ge=100, le=599)]
 Codes = Annotated[list[Code], BeforeValidator(as_list)]

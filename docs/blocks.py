@@ -8,18 +8,33 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from bide.ledger.schema import AT_PROVIDER, EVERY, FIELDS, OWN, diagram
 from bide.providers.credit import FOR_LONG, PHRASES
+from bide.providers.declared.paths import JsonPath
+from bide.providers.declared.prices import Price
 from bide.providers.declared.request_tables import Table
 from bide.providers.declared.sections import TABLES
 
 DOCS = Path(__file__).parent
+
+#: The forms of keys that are no texts.
+_FORMS: Mapping[Any, str] = {
+    JsonPath: "path",
+    dict: "table",
+    bool: "true, false",
+    int: "number",
+    float: "number",
+    Price: "price",
+    Any: "JSON",
+}
 
 #: How the table says the sets of states that many fields have in common.
 _COMMON = {OWN: "all but `following`", EVERY: "all", AT_PROVIDER: "`running`"}
@@ -64,10 +79,28 @@ def _about(table: type[Table]) -> str:
 
 def _keys(table: type[Table]) -> str:
     rows = [
-        f"| `{field.alias or name}` | {_default(field)} | {field.description} |"
+        f"| `{field.alias or name}` | {_form_of(field)} | {_default(field)} | {field.description} |"
         for name, field in table.model_fields.items()
     ]
-    return "\n".join(["| key | default | what it is |", "| --- | --- | --- |", *rows])
+    return "\n".join(["| key | form | default | what it is |", "| --- | --- | --- | --- |", *rows])
+
+
+def _form_of(field: FieldInfo) -> str:
+    return _form(field.annotation, field.metadata)
+
+
+def _form(annotation: Any, metadata: Sequence[Any] = ()) -> str:
+    """What stands at a key: a path, a word or a list of them, a table ..."""
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        return _form(inner, more)
+    if get_origin(annotation) in (Union, UnionType):
+        return _form(next(part for part in get_args(annotation) if part is not type(None)), metadata)
+    kind = get_origin(annotation) or annotation
+    if kind in (list, frozenset):
+        one = _form(*get_args(annotation)) if kind is list else "text"
+        return f"{one}, or a list" if any(isinstance(each, BeforeValidator) for each in metadata) else f"list ({one})"
+    return _FORMS.get(kind, "table" if isinstance(kind, type) and issubclass(kind, BaseModel) else "text")
 
 
 def _default(field: FieldInfo) -> str:

@@ -10,9 +10,10 @@ import mimetypes
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,7 +21,7 @@ import click
 
 from bide.cli.connection import read_environment
 from bide.cli.output import PrintableErrors, echo
-from bide.errors import AccountRefusedError, BideError, PollFailedError, SubmissionUnknownError
+from bide.errors import BideError, PollFailedError, SubmissionUnknownError
 from bide.providers.base import (
     Account,
     Answer,
@@ -42,15 +43,18 @@ from bide.providers.base import (
     Unknown,
     Upload,
 )
+from bide.providers.declared.recording import Recorder
+from bide.providers.declared.samples import described
 from bide.providers.declared.trial import adapter_of
 from bide.providers.masking import hidden
 from workers.io.destination import confined
 from workers.io.http import HttpClient
 from workers.io.media import download
 from workers.services.event_loop import EventLoop
+from workers.try_shown import show_answer, show_call, show_outcome
 
-#: The most of a body that is shown [characters], and of an output that is saved [bytes].
-SHOWN_CHARACTERS, SAVED_BYTES = 4000, 512 * 1024 * 1024
+#: The most of an output that is saved [bytes].
+SAVED_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,14 @@ class Trial:
     account: Account
     http: HttpClient
     event_loop: EventLoop
+    recorder: Recorder | None = None
 
     def submit(self, submission: Submission, call: Call) -> SubmitOutcome:
         """The one request that buys; raises `SubmissionUnknownError` where nobody knows."""
-        return self.adapter.submit_outcome(self._exchange(call, buys=True), submission, self.account)
+        answer = self._exchange(call, buys=True)
+        outcome = self.adapter.submit_outcome(answer, submission, self.account)
+        self._show(answer, lambda: outcome, None)
+        return outcome
 
     def wait(self, ticket: Ticket, estimate_seconds: float | None) -> JobOutcome:
         """Polls until the job has ended or its deadline has passed."""
@@ -83,9 +91,7 @@ class Trial:
             elif outcome is not None:
                 return outcome
             if waited > adapter.deadline_for(ticket.operation):
-                raise click.ClickException(
-                    f"the deadline passed; the provider knows the job as {ticket.provider_job_id}"
-                )
+                raise click.ClickException(f"the deadline passed; {_known_as(ticket)}")
             pause = plan.after(polls, retry_after_seconds=outcome.after_seconds if outcome else None)
 
     def _poll(self, ticket: Ticket) -> JobOutcome | None:
@@ -93,14 +99,21 @@ class Trial:
         try:
             while True:
                 answer = self._exchange(self.adapter.poll_call(ticket, self.account), buys=False)
-                outcome = self.adapter.poll_outcome(answer, ticket, self.account)
-                echo(f"   {shown(outcome, self.account)}")
-                if not isinstance(outcome, FetchNow):
+                asked = partial(self.adapter.poll_outcome, answer, ticket, self.account)
+                self._show(answer, asked, ticket)
+                if not isinstance(outcome := asked(), FetchNow):
                     return outcome
                 ticket = replace(ticket, cursor=outcome.cursor)
         except PollFailedError as error:
             echo(f"   the poll failed: {hidden(str(error), self.account)}")
             return None
+
+    def _show(self, answer: Answer, ask: Callable[[], object], ticket: Ticket | None) -> None:
+        """What an answer comes to, in a line; where samples are recorded, its sample."""
+        came = described(ask)
+        show_outcome(came, self.account)
+        if self.recorder and (file := self.recorder.keep(answer, came, ticket)):
+            echo(f"   recorded: {file}")
 
     def _exchange(self, call: Call, *, buys: bool) -> Answer:
         if not buys:  # that one was shown before it was confirmed
@@ -127,51 +140,39 @@ class Trial:
             echo(f"  saved: {file}, {fetched.content_type}, {fetched.size} bytes")
 
 
-def show_call(call: Call, account: Account) -> None:
-    """A request, with its secrets starred out, and files as their sizes."""
-    query = f"?{'&'.join(f'{name}={value}' for name, value in call.query.items())}" if call.query else ""
-    echo(hidden(f"-> {call.method} {call.url}{query}", account))
-    for name, value in call.headers.items():
-        echo(hidden(f"   {name}: {value}", account))
-    if call.json is not None:
-        echo(f"   {hidden(_cut(json.dumps(call.json, ensure_ascii=False)), account)}")
-    for name, part in (call.form or {}).items():
-        value = part if isinstance(part, str) else f"{part[0]}, {part[2]}, {len(part[1])} bytes"
-        echo(hidden(f"   {name} = {_cut(value)}", account))
-
-
-def show_answer(answer: Answer, account: Account) -> None:
-    """An answer, likewise: providers quote back what they got."""
-    kind = answer.headers.get("content-type", "")
-    echo(f"<- HTTP {answer.status} {kind}", f"   {_cut(hidden(answer.body.decode(errors='replace'), account))}")
-
-
-def shown(outcome: object, account: Account) -> str:
-    """An outcome in a line."""
-    return hidden(_cut(f"= {outcome}", 500), account)
-
-
-def _cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
-    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
-
-
 @click.command(cls=PrintableErrors)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--operation")
 @click.option("--params", default="{}")
 @click.option("--input", "inputs", multiple=True)
 @click.option("--save", type=click.Path(path_type=Path))
+@click.option("--record", type=click.Path(path_type=Path))
+@click.option("--job")
 @click.option("--yes", is_flag=True)
-def main(file: Path, operation: str | None, params: str, inputs: tuple[str, ...], save: Path | None, yes: bool) -> None:
-    """Make one job, and show what is said."""
+def main(
+    file: Path,
+    operation: str | None,
+    params: str,
+    inputs: tuple[str, ...],
+    save: Path | None,
+    record: Path | None,
+    job: str | None,
+    yes: bool,
+) -> None:
+    """Make one job, or go on with one, and show what is said."""
     try:
         adapter = adapter_of(file)
         account, hosts = _account(adapter)
         submission = _submission(adapter, operation, params, inputs)
+        recorder = Recorder(record, submission.operation, account) if record else None
+        if job:
+            with _trial(adapter, account, recorder) as trial:
+                _follow(trial, Ticket(submission.operation, job, version=adapter.version), None, save, hosts)
+            return
         adapter.check(submission.operation, submission.params, set(submission.inputs))
         call = adapter.submit_call(submission, account)
         _ask(adapter, submission, call, account, yes=yes)
-        with _trial(adapter, account) as trial:
+        with _trial(adapter, account, recorder) as trial:
             _run(trial, submission, call, save, hosts)
     except BideError as error:
         raise click.ClickException(str(error)) from None
@@ -179,9 +180,7 @@ def main(file: Path, operation: str | None, params: str, inputs: tuple[str, ...]
 
 def _ask(adapter: Provider, submission: Submission, call: Call, account: Account, *, yes: bool) -> None:
     show_call(call, account)
-    costs = (
-        "this costs what the provider takes for it" if adapter.operations[submission.operation].buys else "it is free"
-    )
+    costs = "it costs what the provider takes" if adapter.operations[submission.operation].buys else "it is free"
     if not yes:
         click.confirm(f"Send this to {adapter.name}? {costs}", abort=True)
 
@@ -194,7 +193,6 @@ def _run(trial: Trial, submission: Submission, call: Call, save: Path | None, ho
             trial,
             f"nobody knows whether it was accepted, and may be paid for: {error}; look at the provider's own list",
         )
-    echo(f"   {shown(outcome, trial.account)}")
     if isinstance(outcome, Refused):
         _end(trial, f"refused: {outcome.message}")
     if isinstance(outcome, KeyTaken):
@@ -202,19 +200,29 @@ def _run(trial: Trial, submission: Submission, call: Call, save: Path | None, ho
     if isinstance(outcome, Finished) and outcome.outputs:
         trial.save(outcome.outputs, save, hosts)
         return
-    job_id = outcome.provider_job_id
-    ticket = Ticket(submission.operation, job_id, handle=outcome.handle, version=trial.adapter.version)
+    ticket = Ticket(submission.operation, outcome.provider_job_id, handle=outcome.handle, version=trial.adapter.version)
+    _follow(trial, ticket, None if isinstance(outcome, Finished) else outcome.estimate_seconds, save, hosts)
+
+
+def _follow(
+    trial: Trial, ticket: Ticket, estimate_seconds: float | None, save: Path | None, hosts: tuple[str, ...]
+) -> None:
+    """To the end of a job that was bought; whatever comes, its id is named."""
     try:
-        estimate = None if isinstance(outcome, Finished) else outcome.estimate_seconds
-        ended = trial.wait(ticket, estimate)
+        ended = trial.wait(ticket, estimate_seconds)
+        if isinstance(ended, Succeeded):
+            trial.save(ended.outputs, save, hosts)
     except KeyboardInterrupt:
-        _end(trial, f"left; the provider knows the job as {job_id}")
-    except AccountRefusedError as error:
-        _end(trial, f"{error}; the provider knows the job as {job_id}")
+        _end(trial, f"left; {_known_as(ticket)}")
+    except BideError as error:
+        hosts_setting = f"{_prefix(trial.adapter)}MEDIA_HOSTS"
+        _end(trial, f"{str(error).replace('MEDIA_HOSTS', hosts_setting)}; {_known_as(ticket)}")
     if isinstance(ended, Failed | Unknown):
-        _end(trial, f"{type(ended).__name__.lower()}: {ended.reason}")
-    if isinstance(ended, Succeeded):
-        trial.save(ended.outputs, save, hosts)
+        _end(trial, f"{type(ended).__name__.lower()}: {ended.reason}; {_known_as(ticket)}")
+
+
+def _known_as(ticket: Ticket) -> str:
+    return f"the provider knows the job as {ticket.provider_job_id}: --job asks for it again, and buys nothing"
 
 
 def _end(trial: Trial, message: str) -> NoReturn:
@@ -222,7 +230,7 @@ def _end(trial: Trial, message: str) -> NoReturn:
 
 
 @contextmanager
-def _trial(adapter: Provider, account: Account) -> Iterator[Trial]:
+def _trial(adapter: Provider, account: Account, recorder: Recorder | None) -> Iterator[Trial]:
     event_loop = EventLoop()
 
     async def client() -> HttpClient:
@@ -230,7 +238,7 @@ def _trial(adapter: Provider, account: Account) -> Iterator[Trial]:
 
     http = event_loop.run(client())
     try:
-        yield Trial(adapter, account, http, event_loop)
+        yield Trial(adapter, account, http, event_loop, recorder)
     finally:
         event_loop.run(http.aclose())
         event_loop.stop()
@@ -238,7 +246,7 @@ def _trial(adapter: Provider, account: Account) -> Iterator[Trial]:
 
 def _account(adapter: Provider) -> tuple[Account, tuple[str, ...]]:
     """The account of the environment, and its hosts of media; other settings are not read."""
-    prefix, environment = f"BIDE_PROVIDERS__{adapter.name.upper()}__", read_environment()
+    prefix, environment = _prefix(adapter), read_environment()
     secrets = {name: environment.get(f"{prefix}{name.upper()}", "") for name in adapter.credentials}
     missing = [f"{prefix}{name.upper()}" for name, value in secrets.items() if not value]
     base_url = environment.get(f"{prefix}BASE_URL") or adapter.default_base_url
@@ -249,6 +257,10 @@ def _account(adapter: Provider) -> tuple[Account, tuple[str, ...]]:
     hosts = tuple(part.strip(' []"') for part in environment.get(f"{prefix}MEDIA_HOSTS", "").split(","))
     key = secrets.pop("api_key", "")
     return Account(base_url.rstrip("/"), key, secrets=secrets), tuple(filter(None, hosts))
+
+
+def _prefix(adapter: Provider) -> str:
+    return f"BIDE_PROVIDERS__{adapter.name.upper()}__"
 
 
 def _submission(adapter: Provider, operation: str | None, params: str, inputs: tuple[str, ...]) -> Submission:

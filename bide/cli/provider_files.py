@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from bide.cli.deployment import become
 from bide.cli.output import ProblemsError, echo, echo_json
 
 if TYPE_CHECKING:
+    from bide.providers.declared.beginning import Beginning
     from bide.providers.declared.trial import Played
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -28,7 +30,7 @@ QUESTIONS: Mapping[str, tuple[str, str | None]] = {
     "operation": ("Name of the operation, for your requests", "generate"),
     "submit": ("Method and path of the request that buys", "POST /generate"),
     "id": ("JSON path of the job's id in its answer", "$.id"),
-    "poll": ("Method and path of the request that asks how the job stands", "GET /jobs/{id}"),
+    "poll": ("Method and path of the request that asks how the job stands, {id} for its id", "GET /jobs/{id}"),
     "state": ("JSON path of the job's state in its answer", "$.status"),
     "done": ("Words of a job that has its result, with commas between", "succeeded"),
     "failed": ("Words of a job that has failed, with commas between", "failed"),
@@ -67,15 +69,16 @@ def check(file: Path, samples: Path | None, as_json: bool) -> None:
 @click.option("--params", default="{}", help="The params as JSON, or @FILE.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=PLACE", help="A picture: a file or an address.")
 @click.option("--save", type=click.Path(file_okay=False), help="A folder to save the outputs to.")
+@click.option("--record", type=click.Path(file_okay=False), help="A folder to write the answers to, as samples.")
+@click.option("--job", help="Go on with a job that is at the provider already, by its id there; nothing is bought.")
 @click.option("--yes", is_flag=True, help="Buy without asking.")
-def try_(file: Path, operation: str | None, params: str, inputs: tuple[str, ...], save: str | None, yes: bool) -> None:
+def try_(file: Path, params: str, inputs: tuple[str, ...], yes: bool, **given: str | None) -> None:
     """Make one real job with a provider's FILE, and show each exchange, without secrets. It costs what it costs.
 
     Neither Redis nor a worker takes part: the job is in no ledger, and Ctrl-C leaves it to the provider.
     """
     options = [f"--params={params}", *(f"--input={each}" for each in inputs)]
-    options += [f"--operation={operation}"] if operation else []
-    options += [f"--save={save}"] if save else []
+    options += [f"--{name}={value}" for name, value in given.items() if value]
     options += ["--yes"] if yes else []
     become("workers.try_provider", *options, "--", str(file), environment=stack_environment())
 
@@ -93,12 +96,11 @@ def new(folder: Path, answers: Path | None, **given: str | None) -> None:
     """Write a provider's file, and samples, from the answers to a dozen questions about its API."""
     from bide.providers.declared.beginning import Beginning, samples, text  # noqa: PLC0415 - as in check
 
-    beginning = Beginning(**_answers(_read_answers(answers), given))
-    file, recorded = folder / f"{beginning.name}.toml", folder / f"{beginning.name}.samples"
-    _check_draft(f"{beginning.name.replace('/', '_')}.toml", text(beginning))
-    for place in (file, recorded):
-        if place.exists():
-            raise click.ClickException(f"{place} is there already; take it away, or choose another name")
+    given |= {name: answer for name, answer in _read_answers(answers).items() if given.get(name) is None}
+    beginning = Beginning(**_answers(given))
+    while problems := [*_problems(beginning, folder)]:
+        beginning = replace(beginning, **_asked_again(problems, beginning, given))
+    file, recorded = _places(folder, beginning.name)
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(text(beginning), encoding="utf-8")
     recorded.mkdir()
@@ -106,9 +108,13 @@ def new(folder: Path, answers: Path | None, **given: str | None) -> None:
         (recorded / name).write_text(json.dumps(sample, indent=2) + "\n", encoding="utf-8")
     variable = f"BIDE_PROVIDERS__{beginning.name.upper()}__API_KEY"
     echo(
+        *(
+            f"{what}: {method} {beginning.base_url.rstrip('/')}{path}"
+            for what, (method, path) in (("buys", beginning.buying), ("polls", beginning.asking))
+        ),
         f"written: {file}, and samples in {recorded}",
         f"next: bide providers check {file}",
-        f"then: set {variable}, and bide providers try {file} --params '{{...}}'",
+        f"then: set {variable}, and bide providers try {file} --params '{{...}}' --record {recorded}",
     )
 
 
@@ -117,19 +123,42 @@ for _name, (_question, _usual) in QUESTIONS.items():
     new.params.append(click.Option([f"--{_name.replace('_', '-')}"], help=f"{_question}{_usually}."))
 
 
-def _check_draft(name: str, content: str) -> None:
-    """Raise `ProblemsError` for answers of which no file can be made; nothing is left behind."""
+def _places(folder: Path, name: str) -> tuple[Path, Path]:
+    """The file of a provider, and the folder of its samples."""
+    return folder / f"{name}.toml", folder / f"{name}.samples"
+
+
+def _problems(beginning: Beginning, folder: Path) -> Iterator[tuple[str, str]]:
+    """What is wrong with the answers, each with its question. No file is made of them."""
+    from bide.providers.declared.beginning import question_of, text  # noqa: PLC0415 - as in check
     from bide.providers.declared.mistakes import MistakesError  # noqa: PLC0415 - as in check
     from bide.providers.declared.trial import adapter_of  # noqa: PLC0415 - as in check
 
     with tempfile.TemporaryDirectory() as scratch:
-        draft = Path(scratch) / name
-        draft.write_text(content, encoding="utf-8")
+        draft = Path(scratch) / f"{beginning.name.replace('/', '_')}.toml"
+        draft.write_text(text(beginning), encoding="utf-8")
         try:
             adapter_of(draft)
         except MistakesError as error:
-            lines = (f"  {mistake.says}; {mistake.remedy}" for mistake in error.mistakes)
-            raise ProblemsError("\n".join(["no file can be made of these answers:", *lines])) from None
+            for mistake in error.mistakes:
+                yield question_of(mistake.key, beginning.operation), f"{mistake.says}; {mistake.remedy}"
+            return
+    for place in _places(folder, beginning.name):
+        if place.exists():
+            yield "name", f"{place} is there already; take it away, or choose another name"
+
+
+def _asked_again(
+    problems: list[tuple[str, str]], beginning: Beginning, given: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Other answers to what was typed; raises `ProblemsError` where options or a file gave an answer that is wrong."""
+    lines = [f"  --{question.replace('_', '-')}: {problem}" for question, problem in problems]
+    message = "\n".join(["no file can be made of these answers:", *lines])
+    wrong = [name for name in QUESTIONS if name in dict(problems)]
+    if any(given.get(name) is not None for name in wrong):
+        raise ProblemsError(message)
+    echo(message)
+    return {name: click.prompt(QUESTIONS[name][0], default=getattr(beginning, name)) for name in wrong}
 
 
 def _read_answers(file: Path | None) -> Mapping[str, str]:
@@ -146,13 +175,12 @@ def _read_answers(file: Path | None) -> Mapping[str, str]:
     return found
 
 
-def _answers(written: Mapping[str, str], given: Mapping[str, str | None]) -> dict[str, str]:
-    """The answers of the options, those of the file, and for the rest the questions."""
-    found = {}
-    for name, (question, default) in QUESTIONS.items():
-        known = given.get(name) if given.get(name) is not None else written.get(name)
-        found[name] = known if known is not None else click.prompt(question, default=default)
-    return found
+def _answers(given: Mapping[str, str | None]) -> dict[str, str]:
+    """The answers that were given, and for the rest the questions."""
+    return {
+        name: known if (known := given.get(name)) is not None else click.prompt(question, default=default)
+        for name, (question, default) in QUESTIONS.items()
+    }
 
 
 def _as_json(play: Played) -> dict[str, Any]:
@@ -162,7 +190,7 @@ def _as_json(play: Played) -> dict[str, Any]:
 def _table(plays: list[Played]) -> Iterator[str]:
     width = max((len(play.name) for play in plays), default=0)
     for play in plays:
-        sign = "FAIL" if play.missed else "ok" if play.sample.expect else "-"
+        sign = "FAIL" if play.missed else "ok" if play.has_expectation else "-"
         yield f"  {sign:6}{play.name.ljust(width)}  {play.becomes}"
         yield from (
             f"        {name}: expected {play.sample.expect[name]!r}, came {came!r}"
@@ -183,4 +211,9 @@ def _count(plays: list[Played], folder: Path | None) -> str:
     if folder is None:
         return "no samples were played: name a folder with --samples"
     missed = sum(bool(play.missed) for play in plays)
-    return f"{len(plays)} samples of {folder}: {missed or 'none'} of them not as expected"
+    bare = sum(not play.has_expectation for play in plays)
+    made_up = sum(play.sample.is_made_up for play in plays)
+    parts = [f"{missed} of them not as expected" if missed else "all as expected"]
+    parts += [f"{bare} of them expect nothing: give them an `expect`"] if bare else []
+    parts += [f"{made_up} of them are made up: put the API's answers in their place"] if made_up else []
+    return f"{len(plays)} samples of {folder}: {'; '.join(parts)}"

@@ -60,7 +60,7 @@ class CauseTable(Table):
 
     at: OnePaths | None = Field(
         None,
-        description="where the word stands; of several the first whose word is listed; that of the state if left out",
+        description="where the word stands, the first that is listed; that of the state if left out",
     )
     moderated: Words = Field(frozenset(), description="the provider's moderation refused it")
     bad_input: Words = Field(frozenset(), description="the request was wrong")
@@ -133,8 +133,8 @@ class FailedTable(Table):
 class ResultTable(CallTable):
     """`result`: where the outputs stand. With `path` or `url` another request has them, which is made at once."""
 
-    media: Media = Field([], description="the places of the outputs")
-    otherwise: Media = Field([], description="places that are tried in turn where `media` has nothing")
+    media: Media = Field([], description="the places of the outputs; a path alone is one")
+    otherwise: Media = Field([], description="likewise, tried in turn where `media` has nothing")
     copies: OnePaths | None = Field(None, description="lists with further addresses of the outputs, in their order")
     partial: Path | None = Field(None, description="what the provider says of outputs that are missing")
     failed: FailedTable | None = Field(None, description="how its request answers for a failed job")

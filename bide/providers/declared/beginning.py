@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from bide.providers.declared.paths import JsonPath
+from bide.providers.declared.samples import MADE_UP
+
+#: Where answers stand: in the file as a whole, or in the operation.
+_QUESTIONS = {
+    "provider.name": "name",
+    "provider.base_url": "base_url",
+    "provider.source": "source",
+    "auth": "key",
+    "submit": "submit",
+    "accepted": "id",
+    "poll": "poll",
+    "state.done": "done",
+    "state.failed": "failed",
+    "state.reason": "reason",
+    "state": "state",
+    "result": "media",
+}
+
+#: A part of a path that stands for a value, as documentations write it.
+_HOLDER = re.compile(r"(?<=/):\w+|<[\w-]+>|\$?\{\w+\}")
 
 
 @dataclass(frozen=True)
@@ -31,11 +52,23 @@ class Beginning:
     media: str
     reason: str
 
+    @property
+    def buying(self) -> tuple[str, str]:
+        """Method and path of the submit."""
+        return _call(self.submit, "POST", self.base_url)
+
+    @property
+    def asking(self) -> tuple[str, str]:
+        """Method and path of the poll. The job's id may be written as documentations do: `:id`, `<id>`, `{task_id}`."""
+        method, path = _call(self.poll, "GET", self.base_url)
+        found = _HOLDER.findall(path)
+        return method, path.replace(found[0], "{id}") if len(found) == 1 else path
+
 
 def text(answers: Beginning) -> str:
     """The file."""
     header, _, value = answers.key.partition(":")
-    submit, poll = _call(answers.submit, "POST"), _call(answers.poll, "GET")
+    submit, poll = _request(answers.buying), _request(answers.asking)
     operation = f"operations.{_key(answers.operation)}"
     return f"""# {answers.name}: written by `bide providers new`; docs/add-a-provider-in-an-hour.md says how to go on.
 
@@ -71,10 +104,19 @@ media = {_text(answers.media)}
 """
 
 
+def question_of(key: str, operation: str) -> str:
+    """The question whose answer stands at a key of the file."""
+    below = key.removeprefix(f"operations.{operation}.")
+    for beginning, question in _QUESTIONS.items():
+        if below.startswith(beginning):
+            return question
+    return "operation"
+
+
 def samples(answers: Beginning) -> Iterator[tuple[str, dict[str, Any]]]:
     """Five samples by file name, made up of the answers: to be replaced by recorded ones."""
     done, failed = (_split(words)[0] for words in (answers.done, answers.failed))
-    picture, made_up = "https://cdn.example/1.png", "made up by `bide providers new`: put a recorded answer here"
+    picture = "https://cdn.example/1.png"
     kinds: dict[str, tuple[int, Any, dict[str, Any]]] = {
         "submit": (200, _body((answers.id, "job-1")), {"is": "Submitted", "provider_job_id": "job-1"}),
         "refused": (422, {"message": "it is too long"}, {"is": "Refused", "code": "rejected"}),
@@ -92,12 +134,22 @@ def samples(answers: Beginning) -> Iterator[tuple[str, dict[str, Any]]]:
     }
     for kind, (status, body, expect) in kinds.items():
         answer = {"status": status, "headers": {}, "body": body}
-        yield f"{answers.operation}--{kind}.json", {"about": made_up, "answer": answer, "expect": expect}
+        yield f"{answers.operation}--{kind}.json", {"about": MADE_UP, "answer": answer, "expect": expect}
 
 
-def _call(method_and_path: str, usual: str) -> str:
+def _call(method_and_path: str, usual: str, base_url: str) -> tuple[str, str]:
+    """Method and path below the base URL, of an answer that may hold all of the address, or its path from the root."""
     method, _, path = method_and_path.strip().rpartition(" ")
-    return f"method = {_text(method.strip().upper() or usual)}\npath = {_text(path)}"
+    for base in (base_url, f"/{base_url.partition('://')[2].partition('/')[2]}"):
+        if (base := base.rstrip("/")) and path.startswith(f"{base}/"):
+            path = path.removeprefix(base)
+    if "://" not in path:
+        path = f"/{path.lstrip('/')}"
+    return method.strip().upper() or usual, path
+
+
+def _request(call: tuple[str, str]) -> str:
+    return f"method = {_text(call[0])}\npath = {_text(call[1])}"
 
 
 def _body(*values: tuple[str, Any]) -> Any:

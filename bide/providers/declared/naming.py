@@ -31,12 +31,9 @@ def _secrets(source: Source, secrets: Collection[str]) -> Iterator[Mistake]:
     sent = {name for texts in _sent(source.document) for name in _names(texts)}
     for secret in secrets:
         if secret not in sent:
-            remedy = f'put {{{secret}}} where the key goes, as in headers = {{ Authorization = "Bearer {{{secret}}}" }}'
-            yield source.mistake(
-                ("auth", "headers"),
-                f"{secret} is sent nowhere",
-                f"{remedy}; or set credentials = [] where none is asked",
-            )
+            example = f'headers = {{ Authorization = "Bearer {{{secret}}}" }}'
+            remedy = f"put {{{secret}}} where the key goes, as in {example}; credentials = [] says there is none"
+            yield source.mistake(("auth", "headers"), f"{secret} is sent nowhere", remedy)
 
 
 def _job(source: Source, key: Key, table: Mapping[str, Any], addresses: Collection[str]) -> Iterator[Mistake]:

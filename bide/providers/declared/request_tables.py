@@ -23,7 +23,7 @@ class CallTable(Table):
     method: Method = Field("GET", description="GET, POST, PUT, PATCH or DELETE")
     path: Below | None = Field(
         None,
-        description="the path below the base URL; beside `url`, it is asked where the record lacks what `url` needs",
+        description="the path below the base URL; beside `url` for where the record lacks what that needs",
     )
     url: Text | None = Field(None, description='an address from the handle, such as "{handle.status}"')
     query: dict[Text, str] = Field({}, description="fields of the address's query")

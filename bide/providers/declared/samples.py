@@ -22,6 +22,9 @@ from bide.providers.base import Account, Answer, Cancels, Media, Provider, Submi
 USUAL_KINDS = ("submit", "refused", "poll-running", "poll-success", "poll-failed")
 KINDS = (*USUAL_KINDS, "poll-fetch", "poll-gone", "poll-error", "poll-unreadable", "cancel", "catalog")
 
+#: What the samples of `bide providers new` are about.
+MADE_UP = "made up by `bide providers new`: put a recorded answer here"
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -35,6 +38,11 @@ class Sample:
     cursor: str = ""
     handle: Any = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def is_made_up(self) -> bool:
+        return self.about == MADE_UP
 
     @property
     def is_submit(self) -> bool:
@@ -66,7 +74,7 @@ def read(path: Path) -> Sample:
         body = answer["text"].encode() if "text" in answer else json.dumps(answer["body"]).encode()
         headers = {name.lower(): value for name, value in answer.get("headers", {}).items()}
         came = Answer(int(answer["status"]), headers, body)
-        more = {name: fields[name] for name in ("cursor", "handle", "params") if name in fields}
+        more = {name: fields[name] for name in ("cursor", "handle", "params", "about") if name in fields}
         return Sample(path.stem, operation, kind, came, fields.get("expect", {}), **more)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path.name}: is no sample ({type(error).__name__}: {error})") from None

@@ -11,12 +11,10 @@ from bide.providers import in_python
 from bide.providers.base import Account, Provider
 from bide.providers.declared.files import read
 from bide.providers.declared.samples import Sample, load, play, unmet
+from bide.providers.declared.summary import in_a_line
 
 #: Where answers are played: no request is made.
 ACCOUNT = Account("https://provider.example", "a-key-for-samples")
-
-#: The fields of an outcome by which people know it, the first that is there.
-_TELLING = ("provider_job_id", "status", "reason", "message", "says", "cursor")
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,7 @@ class Played:
     @property
     def becomes(self) -> str:
         """The outcome in a line."""
-        if "entries" in self.came:
-            return f"{len(self.came['entries'])} entries"
-        kind = self.came.get("is") or self.came.get("raises")
-        if outputs := self.came.get("outputs"):
-            return f"{kind}: {', '.join(_shown(output) for output in outputs)}"
-        telling = next((str(self.came[name]) for name in _TELLING if self.came.get(name)), "")
-        return f"{kind}: {telling}" if telling else str(kind)
+        return in_a_line(self.came)
 
 
 def adapter_of(file: Path) -> Provider:
@@ -72,8 +64,3 @@ def played(file: Path, samples: Path | None) -> tuple[Provider, list[Played]]:
                 f"{samples}/{sample.name}.json: the file has no {sample.operation!r}; it has {names}"
             )
     return adapter, [Played(sample, play(sample, adapter, ACCOUNT)) for sample in recorded]
-
-
-def _shown(output: dict[str, Any]) -> str:
-    where = output.get("url") or f"{len(output.get('content_base64', ''))} characters of base64"
-    return f"{output['role']} {where}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from socketserver import BaseServer
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 
 @contextmanager
@@ -36,3 +40,27 @@ def served(server: BaseServer) -> Iterator[None]:
     finally:
         server.shutdown()
         thread.join()
+
+
+@contextmanager
+def answering(app: web.Application) -> Iterator[str]:
+    """Have an application answer on a loop of its own; its address."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def start() -> TestServer:
+        server = TestServer(app)
+        await server.start_server()
+        return server
+
+    try:
+        server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+        try:
+            yield f"http://{server.host}:{server.port}"
+        finally:
+            asyncio.run_coroutine_threadsafe(server.close(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from tests.background import answering
 from tests.media import png
 
 ROOT = Path(__file__).parents[2]
@@ -49,22 +47,18 @@ def sessions() -> list[tuple[str, str]]:
 
 
 class Inkwell:
-    """The page's service, on a thread of its own."""
+    """The page's service; its address is known when it runs."""
+
+    address = ""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        self.address = f"http://{self._server.host}:{self._server.port}"
 
-    async def _start(self) -> TestServer:
+    def app(self) -> web.Application:
+        """What answers."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._answer)
-        server = TestServer(app)
-        await server.start_server()
-        return server
+        return app
 
     async def _answer(self, request: web.Request) -> web.Response:
         self.asked.append(f"{request.method} {request.path}")
@@ -77,22 +71,13 @@ class Inkwell:
             return web.json_response({"ink_id": 7}, status=201)
         return web.json_response({"state": "dry", "address": f"{self.address}/7.png"})
 
-    def stop(self) -> None:
-        """End it."""
-        asyncio.run_coroutine_threadsafe(self._server.close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
 
 @pytest.fixture
 def inkwell() -> Iterator[Inkwell]:
     """The service, running."""
     service = Inkwell()
-    try:
+    with answering(service.app()) as service.address:
         yield service
-    finally:
-        service.stop()
 
 
 def same(printed: str, service: Inkwell) -> str:
@@ -129,6 +114,13 @@ def test_the_page_s_commands_print_what_it_shows(inkwell: Inkwell, tmp_path: Pat
         assert KEY not in done.stdout + done.stderr
         assert same(done.stdout, inkwell).rstrip() == shown.rstrip()
         played += 1
-    assert played == 4
-    assert inkwell.asked == ["POST /v1/ink", "GET /v1/ink/7", "GET /7.png"]
-    assert (tmp_path / "out" / "0.png").read_bytes() == png()
+    assert played == 5
+    assert inkwell.asked == ["POST /v1/ink", *["GET /v1/ink/7", "GET /7.png"] * 2]
+    for folder in ("out", "again"):
+        assert (tmp_path / folder / "0.png").read_bytes() == png()
+    recorded = tmp_path / "config" / "providers" / "inkwell.samples"
+    about = {file.stem: json.loads(file.read_text(encoding="utf-8"))["about"] for file in recorded.iterdir()}
+    assert sorted(name for name, text in about.items() if text.startswith("recorded")) == [
+        "draw--poll-success",
+        "draw--submit",
+    ]

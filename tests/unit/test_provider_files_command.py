@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bide.cli.main import main
+from bide.providers.declared.beginning import Beginning, text
 from bide.providers.declared.samples import USUAL_KINDS
 from workers.try_provider import main as try_main
 
@@ -59,9 +61,10 @@ def written(**changed: str) -> Path:
 def test_new_writes_a_file_on_which_check_passes() -> None:
     """By options, by a file of answers, or by what is typed: it is the same file, with five samples."""
     file = written()
-    text = file.read_text(encoding="utf-8")
+    content = file.read_text(encoding="utf-8")
     checked = run("check", str(file))
     assert checked.exit_code == 0, checked.output
+    assert "all as expected; 5 of them are made up" in checked.output
     assert checked.output.count("  ok ") == len(USUAL_KINDS) == len(list(file.with_suffix(".samples").iterdir()))
     Path("answers.json").write_text(json.dumps(ANSWERS), encoding="utf-8")
     for arguments, typed in (
@@ -70,7 +73,7 @@ def test_new_writes_a_file_on_which_check_passes() -> None:
     ):
         result = run("new", *arguments, typed=typed)
         assert result.exit_code == 0, result.output
-        assert (Path(arguments[1]) / "inkwell.toml").read_text(encoding="utf-8") == text
+        assert (Path(arguments[1]) / "inkwell.toml").read_text(encoding="utf-8") == content
 
 
 def test_new_takes_the_usual_answers() -> None:
@@ -81,12 +84,105 @@ def test_new_takes_the_usual_answers() -> None:
 
 
 def test_new_leaves_nothing_behind_where_an_answer_is_wrong(folder: Path) -> None:
-    """All that is wrong is said at once, by key."""
-    result = run("new", *options(name="a/b", base_url="ftp:/x", id="$.[", key="X: {api_kye}"))
+    """All that is wrong is said at once, by question and key."""
+    wrong = {"name": "a/b", "base_url": "ftp:/x", "id": "$.[", "key": "X: {api_kye}", "state": "status", "done": ","}
+    result = run("new", *options(**wrong))
     assert result.exit_code == 1
-    for key in ("provider.name", "provider.base_url", "operations.draw.large.accepted.id", "auth.headers.X"):
-        assert key in result.output
+    for place in (
+        "--name: provider.name",
+        "--base-url: provider.base_url",
+        "--id: operations.draw.large.accepted.id",
+        "--key: auth.headers.X",
+        "--state: operations.draw.large.state.at",
+        "--done: operations.draw.large.state.done",
+    ):
+        assert f"  {place}: " in result.output
     assert list(folder.rglob("*.toml")) == []
+
+
+@pytest.mark.parametrize("operation", ["draw", "two words"])
+def test_every_answer_has_its_question(operation: str) -> None:
+    """Whatever is wrong with it, the question is named, and no other."""
+    wrong = {
+        "name": "A",
+        "base_url": "api.inkwell.example",
+        "key": "Authorization: Bearer YOUR_KEY",
+        "submit": "CURL /ink",
+        "id": "id",
+        "poll": "GET /ink",
+        "state": "$..state",
+        "failed": "dry",
+        "media": "pictures",
+        "reason": "$.why[*]",
+    }
+    if operation != "draw":
+        result = run("new", *options(operation=operation))
+        assert re.findall(r"^  --([\w-]+):", result.output, re.MULTILINE) == ["operation"]
+        return
+    for name, answer in wrong.items():
+        result = run("new", *options(**{name: answer}))
+        assert result.exit_code == 1, name
+        assert set(re.findall(r"^  --([\w-]+):", result.output, re.MULTILINE)) == {name.replace("_", "-")}, (
+            result.output
+        )
+
+
+def test_new_asks_again_for_what_was_typed_wrong() -> None:
+    """The other answers stay, the wrong one is the usual answer, and one that was given is an error."""
+    typed = [*ANSWERS.values()]
+    typed[0], typed[6] = "Inkwell", "job.ids"
+    result = run("new", typed="".join(f"{answer}\n" for answer in (*typed, "inkwell", "$.job.ids[1]")))
+    assert result.exit_code == 0, result.output
+    assert "[job.ids]" in result.output
+    assert written_text() == text_of(**ANSWERS)
+    again = run("new", typed="".join(f"{answer}\n" for answer in (*ANSWERS.values(), "other")))
+    assert again.exit_code == 0, again.output
+    assert "inkwell.toml is there already" in again.output
+    assert Path("config/providers/other.toml").exists()
+
+
+def written_text() -> str:
+    """The file that was written."""
+    return Path("config/providers/inkwell.toml").read_text(encoding="utf-8")
+
+
+def text_of(**answers: str) -> str:
+    """The file that these answers make."""
+    return text(Beginning(**answers))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "submit", "poll"),
+    [
+        ("https://api.x.example/open/v1", "POST /ink", "GET /ink/{id}"),
+        ("https://api.x.example/open/v1/", "POST /open/v1/ink", "GET /open/v1/ink/:id"),
+        (
+            "https://api.x.example/open/v1",
+            "https://api.x.example/open/v1/ink",
+            "https://api.x.example/open/v1/ink/<id>",
+        ),
+        ("https://api.x.example/open/v1", "post ink", "ink/{task_id}"),
+        ("https://api.x.example/open/v1", "POST /ink", "GET /ink/${TASK}"),
+    ],
+)
+def test_requests_are_taken_as_documentations_print_them(base_url: str, submit: str, poll: str) -> None:
+    """The whole address, the path from the root, and the job's id in any form; what will be asked is shown."""
+    result = run("new", *options(base_url=base_url, submit=submit, poll=poll))
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(
+        "buys: POST https://api.x.example/open/v1/ink\npolls: GET https://api.x.example/open/v1/ink/{id}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("poll", "says"),
+    [("GET /open/:user/ink/:id", "names no job"), ("GET https://other.example/{id}", "is a whole address")],
+)
+def test_a_request_that_is_not_clear_is_asked_about(poll: str, says: str) -> None:
+    """Two values in a path, and another host."""
+    result = run("new", *options(poll=poll))
+    assert result.exit_code == 1
+    assert f"--poll: operations.draw.large.poll.path: {says}" in result.output
 
 
 def test_new_overwrites_nothing() -> None:
@@ -135,7 +231,10 @@ def test_check_shows_what_came_in_place_of_what_was_expected() -> None:
     assert "is: expected 'Failed', came 'Succeeded'" in result.output
     assert "PollFailedError: HTTP 503" in result.output
     assert "there is no sample of draw.large: refused" in result.output
-    assert "1 of them not as expected" in result.output
+    assert (
+        "1 of them not as expected; 1 of them expect nothing: give them an `expect`; 3 of them are made up"
+        in result.output
+    )
     shown = json.loads(run("check", str(file), "--json").output)
     assert [it["sample"] for it in shown["samples"] if it["missed"]] == ["draw.large--poll-success"]
 

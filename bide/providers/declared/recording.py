@@ -28,8 +28,9 @@ _KINDS: Mapping[str, str] = {
 
 #: The parts of an outcome that a sample expects, where they hold something.
 _EXPECTED = (
-    "is", "raises", "provider_job_id", "status", "code", "reason", "outputs", "partial", "cause", "charged", "cost", "progress"
-)  # fmt: skip
+    *("is", "raises", "provider_job_id", "status", "progress", "code", "reason"),
+    *("outputs", "partial", "cause", "charged", "cost"),
+)
 
 #: The headers that decide something.
 _HEADERS = ("content-type", "retry-after")

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bide.cli.main import main
+from bide.cli.provider_files import QUESTIONS
 from bide.providers.base import Provider, Submission
 from bide.providers.declared.samples import load
 from bide.providers.declared.trial import adapter_of
@@ -21,7 +22,9 @@ from tests.media import png
 from tests.meshy import KEY, Meshy
 from workers.try_provider import main as try_main
 
-FILE = Path(__file__).parents[2] / "docs" / "examples" / "meshy.toml"
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "recorded" / "a-new-api.md").read_text(encoding="utf-8")
+FILE = ROOT / "docs" / "examples" / "meshy.toml"
 SAMPLES = FILE.with_suffix(".samples")
 ADAPTER = adapter_of(FILE)
 PARAMS = '{"ai_model": "nano-banana", "prompt": "a red fox", "aspect_ratio": "16:9"}'
@@ -51,6 +54,32 @@ def test_check_passes_on_the_file() -> None:
     count = len(list(SAMPLES.iterdir()))
     assert f"{count} samples of {SAMPLES}: all as expected\n" in checked.output
     assert "there is no sample" not in checked.output
+
+
+def shown(command: str) -> str:
+    """What the page shows of a command."""
+    return PAGE.split(f"$ {command}\n")[1].split("```")[0]
+
+
+def test_the_recorded_check_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word for word."""
+    monkeypatch.chdir(ROOT)
+    checked = CliRunner().invoke(main, ["providers", "check", "docs/examples/meshy.toml"])
+    assert checked.output == shown("bide providers check docs/examples/meshy.toml")
+
+
+def test_the_recorded_answers_make_what_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question with its answer, and what was written."""
+    monkeypatch.chdir(tmp_path)
+    asked = shown("bide providers new").splitlines()[: len(QUESTIONS)]
+    questions = [question for question, _ in QUESTIONS.values()]
+    answers = [
+        re.sub(rf"^{re.escape(question)}( \[.*\])?: ?", "", line)
+        for question, line in zip(questions, asked, strict=True)
+    ]
+    made = CliRunner().invoke(main, ["providers", "new"], input="".join(f"{answer}\n" for answer in answers))
+    assert made.exit_code == 0, made.output
+    assert made.output.endswith("\n".join(shown("bide providers new").splitlines()[len(QUESTIONS) :]) + "\n")
 
 
 @pytest.fixture

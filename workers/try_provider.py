@@ -21,6 +21,7 @@ import click
 
 from bide.cli.connection import read_environment
 from bide.cli.output import PrintableErrors, echo
+from bide.cli.trial_output import show_answer, show_call, show_outcome
 from bide.errors import BideError, PollFailedError, SubmissionUnknownError
 from bide.providers.base import (
     Account,
@@ -51,7 +52,6 @@ from workers.io.destination import confined
 from workers.io.http import HttpClient
 from workers.io.media import download
 from workers.services.event_loop import EventLoop
-from workers.try_shown import show_answer, show_call, show_outcome
 
 #: The most of an output that is saved [bytes].
 SAVED_BYTES = 512 * 1024 * 1024

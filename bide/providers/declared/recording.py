@@ -57,9 +57,16 @@ class Recorder:
             fields["handle"] = ticket.handle
         fields["expect"] = {name: came[name] for name in _EXPECTED if came.get(name)}
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(fields, indent=2, ensure_ascii=False)
-        file.write_text(f"{hidden(text, self.account)}\n", encoding="utf-8")
+        file.write_text(json.dumps(self._hidden(fields), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return file
+
+    def _hidden(self, value: Any) -> Any:
+        """The value without secrets in its texts, as they are before JSON writes some of their characters otherwise."""
+        if isinstance(value, dict):
+            return {self._hidden(name): self._hidden(entry) for name, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._hidden(entry) for entry in value]
+        return hidden(value, self.account) if isinstance(value, str) else value
 
     def _answer(self, answer: Answer) -> dict[str, Any]:
         headers = {name: answer.headers[name] for name in _HEADERS if name in answer.headers}

@@ -164,7 +164,7 @@ class Storage:
         body = file.read()
         client, lean = self.client, self._lean
         reached("half_uploaded")
-        if lean:
+        if lean and storage_digests.is_of(body, sha256):
             version = lean.put(key, body, content_type=about["ContentType"], metadata=about["Metadata"])
             if version is not None:
                 return version

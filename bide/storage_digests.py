@@ -23,6 +23,11 @@ def of_body(checksum: Checksum, body: bytes, *, sha256: str | None = None) -> di
             return {}
 
 
+def is_of(body: bytes, sha256: str | None) -> bool:
+    """Whether a digest (hex) is that of `body`; None: no one has said."""
+    return sha256 is None or hashlib.sha256(body).hexdigest() == sha256
+
+
 def of_upload(checksum: Checksum) -> dict[str, Any]:
     """For the begin of an upload in parts."""
     return {"ChecksumAlgorithm": "SHA256"} if checksum == "sha256" else {}

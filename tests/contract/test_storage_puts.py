@@ -85,6 +85,16 @@ def test_what_obstore_would_change_is_left_to_boto3(
     }
 
 
+def test_what_has_changed_since_it_was_fetched_is_not_made_whole() -> None:
+    """A store that checks refuses it: the digest that goes along is the one that the caller gave."""
+    digest = hashlib.sha256(b"content")
+    with Server(lambda _: STORED) as server:
+        server.storage(puts="obstore").put("k", b"c0ntent", content_type="image/png", sha256=digest.hexdigest())
+    [put] = server.seen
+    assert not by_obstore(put)
+    assert put.headers["x-amz-checksum-sha256"] == b64encode(digest.digest()).decode()
+
+
 def test_a_large_object_goes_up_in_parts_by_boto3(tmp_path: Path) -> None:
     """Memory holds one part."""
     with nanio(tmp_path) as url:

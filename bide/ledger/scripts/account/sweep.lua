@@ -52,14 +52,18 @@ local function take_from_dead_worker(id, state)
     if submit_again(id) then
       return note(id, 'worker died while submitting; submitted again as its request allows')
     end
-    local ending = unsettled_state(id)
-    if ending == 'failed' and is_canceled(id) then -- it costs nothing, so that nobody looks for it
-      ending = 'canceled'
+    if not get(id, 'free') then
+      conclude(id, 'unconfirmed', 'error', unconfirmed_error)
+      note(id, 'worker died while submitting: unconfirmed')
+    elseif is_canceled(id) then
       clear(id, 'cancel')
+      conclude(id, 'canceled', 'error', canceled_error)
+      note(id, 'worker died while submitting: canceled')
+    else
+      conclude(id, unsettled_state(id), 'error', unconfirmed_error)
+      note(id, 'crashed')
     end
-    conclude(id, ending, 'error', ending == 'canceled' and canceled_error or unconfirmed_error)
     set(id, 'queue', STORE_QUEUE)
-    note(id, ending == 'failed' and 'crashed' or 'worker died while submitting: ' .. ending)
   elseif crashes >= most_crashes then
     if has_ended(state) then
       set(id, 'answered', 1)

@@ -143,6 +143,17 @@ def test_a_canceled_free_job_whose_worker_died_is_canceled(guild: Guild) -> None
     assert guild.record().text("cancel") == ""
 
 
+@pytest.mark.parametrize(("operation", "ends"), [("replay", "unconfirmed"), ("free", "canceled")])
+def test_a_canceled_doubt_does_not_wait_for_its_account(guild: Guild, operation: str, ends: str) -> None:
+    """Nothing is sent any more, so that its caller need not wait until the account is resumed, or for the deadline."""
+    guild.order(operation, "dropped")
+    guild.ledger.accounts.pause(ACCOUNT, reason="no credit", by="operator")
+    guild.pass_time(5)
+    guild.ledger.jobs.cancel(ACCOUNT, "a", at_provider=True)
+    guild.pass_time(90)
+    assert (guild.state(), len(guild.workshop.keys)) == (ends, 1)
+
+
 @pytest.mark.parametrize(("operation", "charged"), [("replay", 7), ("free", 0)])
 def test_a_row_that_is_given_up_in_doubt_may_have_cost_its_price(guild: Guild, operation: str, charged: int) -> None:
     """A budget counts the most that was spent."""

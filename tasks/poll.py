@@ -86,7 +86,7 @@ def _ask_about(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...], now
             tools.dispatcher.send(messages)
             _watch_account(tools, name, [answer for _, answer in answers])
             over += [job for job, answer in answers if ended(answer) and not job.cancel and not job.fetching]
-            kinds.update(outcome.kind for outcome in polled)
+            kinds.update(outcome.counted_as for outcome in polled)
     tools.poll_timings.learn(name, over, now)
     return kinds
 
@@ -101,14 +101,14 @@ def _judge(
         return replace(polled, late_seconds=job.late_seconds)
     except Exception:  # one job's trouble is not that of the others in its round
         log.exception("poll.not_judged", job_id=job.job_id, account=str(name))
-        return Polled(job.job_id, "trouble", REFUSED_HOLD_SECONDS, note="its answer could not be judged, see the logs")
+        return Polled(job.job_id, "waiting", REFUSED_HOLD_SECONDS, note="its answer could not be judged, see the logs")
 
 
 def _count(name: AccountName, jobs: list[Claimed], polled: list[Polled]) -> None:
     """For the metrics: what the polls came to, and how many it took."""
     over = []
     for job, outcome in zip(jobs, polled, strict=True):
-        tally.count(name, POLLS, outcome.kind)
+        tally.count(name, POLLS, outcome.counted_as)
         if outcome.kind == "failed":
             tally.count(name, FAILED_JOBS, outcome.note)
         if outcome.kind in ("ended", "failed", "canceled"):

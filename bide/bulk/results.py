@@ -56,12 +56,18 @@ class EndedRow:
         if self.record is None:
             return price if self.kind == "o" else 0  # its record is gone, so that it may have been bought
         fields = self.record
-        accepted = bool(fields.text("submitted")) or self.end == "unconfirmed"
+        accepted = bool(fields.text("submitted")) or self.end == "unconfirmed" or self._given_up_in_doubt
         canceled_under_way = self.end == "canceled" and fields.number("submits") > 0
         again = bool(fields.text("again"))
         if fields.text("resubmit") and not again:
             price //= 2  # the other half was reserved for a second purchase
         return price if accepted or canceled_under_way or again else 0
+
+    @property
+    def _given_up_in_doubt(self) -> bool:
+        """Whether it failed although its submit may have been accepted: an operator looked no further."""
+        record = self.record
+        return record is not None and self.end == "failed" and bool(record.text("given_up")) and not record.text("free")
 
     def line(self) -> dict[str, Any]:
         """The row's line of the results."""

@@ -22,10 +22,10 @@ def show_call(call: Call, account: Account) -> None:
     for name, value in call.headers.items():
         echo(hidden(f"   {name}: {value}", account))
     if call.json is not None:
-        echo(f"   {hidden(_cut(json.dumps(call.json, ensure_ascii=False)), account)}")
+        echo(f"   {_cut(hidden(json.dumps(call.json, ensure_ascii=False), account))}")
     for name, part in (call.form or {}).items():
         value = part if isinstance(part, str) else f"{part[0]}, {part[2]}, {len(part[1])} bytes"
-        echo(hidden(f"   {name} = {_cut(value)}", account))
+        echo(f"   {name} = {_cut(hidden(value, account))}")
 
 
 def show_answer(answer: Answer, account: Account) -> None:
@@ -36,7 +36,7 @@ def show_answer(answer: Answer, account: Account) -> None:
 
 def show_outcome(came: Mapping[str, Any], account: Account) -> None:
     """An outcome in a line, as `bide providers check` has it."""
-    echo(f"   = {hidden(_cut(in_a_line(came), OUTCOME_CHARACTERS), account)}")
+    echo(f"   = {_cut(hidden(in_a_line(came), account), OUTCOME_CHARACTERS)}")
 
 
 def _cut(text: str, most: int = SHOWN_CHARACTERS) -> str:

@@ -13,6 +13,7 @@ from bide.ledger.executor import Executor, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Messages, Repair
 from bide.ledger.replies import messages_of
+from bide.ledger.submits import canceled_meanwhile
 
 #: How the sweeper ends a job whose worker died during its submit.
 DIED_SUBMITTING = "the worker died while submitting; the provider may have accepted"
@@ -110,11 +111,13 @@ class AccountScripts:
 
 def _sweep(account: AccountName, most_crashes: int, backlog: Iterable[str], page: int) -> scripts.account.Sweep:
     crashed = f"a step of this job killed its worker {most_crashes} times"
+    died = error_of(account, FailureCode.SUBMISSION_UNKNOWN, DIED_SUBMITTING)
     return scripts.account.Sweep(
         page=page,
         backlog=" ".join(backlog),
         crashed_error=error_of(account, FailureCode.CRASHED, crashed),
-        unconfirmed_error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, DIED_SUBMITTING),
+        unconfirmed_error=died,
+        canceled_error=canceled_meanwhile(died),
         deadline_error=error_of(account, FailureCode.DEADLINE, LATE_IN_LINE),
         deadline_unconfirmed_error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, LATE_BEFORE_RESUBMIT),
     )

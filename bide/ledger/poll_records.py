@@ -94,12 +94,12 @@ class Claim:
 class Polled:
     """What one poll came to.
 
-    `kind`: running and trouble come up again after `seconds`; ended goes on to be stored (`value`: its addresses);
-    failed and canceled end the job (`value`: the error).
+    `kind`: running and trouble come up again after `seconds`, and waiting does past the deadline, too; ended goes on to
+    be stored (`value`: its addresses); failed and canceled end the job (`value`: the error).
     """
 
     job_id: str
-    kind: Literal["running", "trouble", "ended", "failed", "canceled"]
+    kind: Literal["running", "trouble", "waiting", "ended", "failed", "canceled"]
     seconds: float = 0.0
     #: A field of the record to write along (`cursor`, `empties`), '' for none.
     key: str = ""
@@ -112,6 +112,11 @@ class Polled:
     also: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: What the provider says that the job costs, as the record has it; '' for no word of it.
     cost: str = ""
+
+    @property
+    def counted_as(self) -> str:
+        """The kind for metrics and logs."""
+        return "trouble" if self.kind == "waiting" else self.kind
 
     @property
     def written(self) -> tuple[str, str]:

@@ -144,17 +144,21 @@ def why(snapshot: JobSnapshot) -> list[str]:
 
 
 def _settling(snapshot: JobSnapshot) -> list[str]:
-    account, (*_, last) = snapshot.account_state, [("",), *evidence(snapshot.record)]
-    trouble = [f"its account: {account.trouble}"] if account.trouble else []
-    return [f"its submit may have been accepted ({last[-1]})", settling_how(snapshot.record), *trouble]
+    *_, last = [("",), *evidence(snapshot.record)]
+    return [f"its submit may have been accepted ({last[-1]})", settling_how(snapshot.record), *_blocked(snapshot)]
+
+
+def _blocked(snapshot: JobSnapshot) -> Iterator[str]:
+    """What keeps the submits of its account or its lane back."""
+    account = snapshot.account_state
+    if account.trouble:
+        yield f"its account: {account.trouble}"
+    if lane := account.lanes.get(snapshot.record.lane):
+        yield f"its lane {snapshot.record.text('lane')}: {lane.trouble}"
 
 
 def _in_line(snapshot: JobSnapshot) -> list[str]:
-    account, found = snapshot.account_state, []
-    if account.trouble:
-        found.append(f"its account: {account.trouble}")
-    if lane := account.lanes.get(snapshot.record.lane):
-        found.append(f"its lane {snapshot.record.text('lane')}: {lane.trouble}")
+    account, found = snapshot.account_state, [*_blocked(snapshot)]
     if account.max_in_flight and snapshot.in_flight >= account.max_in_flight:
         found.append(f"all {account.max_in_flight} places of its account are taken")
     if snapshot.ahead:

@@ -6,6 +6,7 @@ Also what was made of them: a basic header, a token, an address with a key in it
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,10 +31,16 @@ def hidden(text: str, account: Account) -> str:
     text = account.hooks.hidden(text) if account.hooks else text
     secrets = sorted(filter(None, (account.api_key, *account.secrets.values())), key=len, reverse=True)
     for secret in secrets:
-        for form in dict.fromkeys((secret, quote(secret, safe=""), quote_plus(secret))):
+        for form in dict.fromkeys(_forms(secret)):
             text = text.replace(form, MASK)
     text = _TOKEN.sub(MASK, text)
     return _BASE64.sub(lambda found: MASK if _encodes(found[0], secrets) else found[0], text) if secrets else text
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """A secret as it stands in a text: bare, in an address, in JSON, also in that of PHP."""
+    in_json = json.dumps(secret)[1:-1]
+    yield from (secret, quote(secret, safe=""), quote_plus(secret), in_json, in_json.replace("/", "\\/"))
 
 
 def _encodes(text: str, secrets: list[str]) -> bool:

@@ -20,7 +20,7 @@ def keep_waiting(tools: Toolbox, name: AccountName, jobs: tuple[Claimed, ...]) -
     """Put off the jobs that this process can't ask about, past their deadline too; the others are returned."""
     operations = _operations(name.provider)
     reasons = {job.job_id: _reason(name.provider, job.operation, operations) for job in jobs}
-    waiting = [Polled(job_id, "trouble", HOLD_SECONDS, note=reason) for job_id, reason in reasons.items() if reason]
+    waiting = [Polled(job_id, "waiting", HOLD_SECONDS, note=reason) for job_id, reason in reasons.items() if reason]
     if waiting:
         log.error("account.unusable", account=str(name), jobs=len(waiting), reason=waiting[0].note)
         tools.dispatcher.send(tools.ledger.polls.record(name, waiting))

@@ -35,7 +35,7 @@ def wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> 
 
 
 def put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend | Fail:
-    """The inputs can't be had now: try again later."""
+    """The inputs, or what settles a doubt, can't be had now: try again later."""
     note("warning", outcome="put_off", reason=redacted(record, reason))
     seconds = INPUTS_BACKOFF.delay(0)
     if record.settling:

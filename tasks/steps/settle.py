@@ -6,7 +6,13 @@ import uuid
 from dataclasses import replace
 
 from bide.contract import Failure, FailureCode, JobState
-from bide.errors import AccountRefusedError, ForeignAddressError, InvalidRequestError, TryLaterError
+from bide.errors import (
+    AccountRefusedError,
+    ConfigurationError,
+    ForeignAddressError,
+    InvalidRequestError,
+    TryLaterError,
+)
 from bide.ledger import Concluded, Record
 from bide.ledger.records import BoughtWith
 from bide.ledger.settling import Doubt, Promise, Settled
@@ -92,7 +98,7 @@ def settle(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
             return held(tools, record, token, "its submit may have been accepted; its provider can't be asked any more")
         credentials = account.credentials.at(record.text("base_url"))
         found = look_up(tools, account.adapter, credentials, record)
-    except (TryLaterError, AccountRefusedError, ForeignAddressError, InvalidRequestError) as error:
+    except (TryLaterError, AccountRefusedError, ForeignAddressError, InvalidRequestError, ConfigurationError) as error:
         after_seconds = getattr(error, "after_seconds", None) or 0.0
         return unsettled(tools, record, token, f"looked up by its key: {error}", Doubt(after_seconds))
     if isinstance(found, Found):

@@ -15,6 +15,7 @@ from bide.contract import FailureCode, JobState
 from bide.crashpoints import reached
 from bide.errors import (
     BadMediaError,
+    BideError,
     ConfigurationError,
     ForeignAddressError,
     InvalidRequestError,
@@ -81,14 +82,8 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
             return wait_for_store(tools, record, token, refusal)
         try:
             purchase = _prepare(tools, record, token, now=now, absent=absent)
-        except InvalidRequestError as error:
-            return fail(tools, record, token, FailureCode.INVALID_REQUEST, str(error))
-        except ForeignAddressError as error:
-            return fail(tools, record, token, FailureCode.PROTOCOL, str(error))
-        except (TryLaterError, StorageError) as error:
-            if isinstance(error, StorageError) and error.permanent:
-                return fail(tools, record, token, FailureCode.STORAGE, str(error))
-            return put_off(tools, record, token, str(error))
+        except (InvalidRequestError, ConfigurationError, ForeignAddressError, TryLaterError, StorageError) as error:
+            return _unprepared(tools, record, token, error)
         lease.check()
         return purchase.make()
 
@@ -123,6 +118,16 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
         # asks the ledger: not after the answer
         poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )
+
+
+def _unprepared(tools: Toolbox, record: Record, token: str, error: BideError) -> Outcome:
+    """A submit that can't be made now, or never: nothing was sent."""
+    if isinstance(error, TryLaterError) or (isinstance(error, StorageError) and not error.permanent):
+        return put_off(tools, record, token, str(error))
+    if record.settling and isinstance(error, InvalidRequestError | ConfigurationError):
+        return put_off(tools, record, token, str(error))  # its adapter, file or setting may come back
+    codes = {ForeignAddressError: FailureCode.PROTOCOL, StorageError: FailureCode.STORAGE}
+    return fail(tools, record, token, codes.get(type(error), FailureCode.INVALID_REQUEST), str(error))
 
 
 def _too_late(tools: Toolbox, record: Record, token: str) -> Outcome:

@@ -11,7 +11,7 @@ from bide.ledger.keys import prefix
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import why
 from bide.providers import installed
-from tasks.steps.missing_adapter import keep_waiting
+from tasks.steps.missing_adapter import HOLD_SECONDS, keep_waiting
 from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, STATUS, Atelier, AtelierAdapter, atelier
 from workers.telemetry.step_log import StepLog
 
@@ -22,7 +22,7 @@ DONE = {"state": "done", "pictures": ["https://cdn.example/7.png"]}
 
 def round_without_adapter(world: Atelier) -> list[dict[str, Any]]:
     """A polling round of a process that lacks the adapter; what it logs."""
-    world.clock.advance(40.0)
+    world.clock.advance(HOLD_SECONDS)
     world.ledger.accounts.sweep(ACCOUNT)
     world.clock.advance(1)
     seq = int(world.server.hget(f"{prefix(ACCOUNT)}account", "seq") or 0)
@@ -47,6 +47,8 @@ def test_a_running_job_waits_past_its_deadline_too(atelier: Atelier) -> None:
         for _ in range(4):
             lines = round_without_adapter(atelier)
             assert [line["event"] for line in lines] == ["account.unusable"]
+            due: Any = atelier.server.zscore(f"{prefix(ACCOUNT)}due", "a")
+            assert due >= atelier.clock.now + HOLD_SECONDS - 1, "once a minute, not in each round"
     finally:
         installed()["atelier"] = adapter
     assert len(atelier.calls) == made
@@ -55,7 +57,7 @@ def test_a_running_job_waits_past_its_deadline_too(atelier: Atelier) -> None:
         "no adapter or file of provider 'atelier' is here: the job waits until it is back"
     )
     atelier.configure()
-    atelier.poll()
+    atelier.poll(after_seconds=HOLD_SECONDS)
     assert atelier.record().text("state") == "storing"
 
 

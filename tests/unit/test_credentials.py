@@ -209,6 +209,7 @@ def quoted() -> dict[str, str]:
     return {
         "as they are": f"{ACCESS} {SECRET}",
         "in an address": f"?access={quote(ACCESS)}&secret={quote(SECRET, safe='')}",
+        "in JSON inside a text": json.dumps({"key": SECRET}).replace("/", "\\/"),
         "basic": f"Basic {basic}",
         "basic, of a fixed name": base64.b64encode(f"api:{SECRET}".encode()).decode(),
         "basic, without a name": base64.b64encode(f":{SECRET}".encode()).decode(),

@@ -149,7 +149,7 @@ def test_all_that_is_counted_is_foreseen() -> None:
     events = re.findall(r'self\._note_outcome\("(\w+)"', (ROOT / "tasks" / "steps" / "submit.py").read_text())
     assert set(ENDED_JOBS.values) == set(FINAL_STATES)
     assert set(FAILED_JOBS.values) == {code.value for code in FailureCode}
-    assert set(POLLS.values) == set(kinds)
+    assert set(POLLS.values) == {Polled("a", kind).counted_as for kind in kinds}
     assert set(REPAIRS.values) == {repaired(what) for what in mended}
     doubts = re.findall(
         r'^    outcome = "(\w+)" if .* else "(\w+)"', (ROOT / "tasks" / "steps" / "settle.py").read_text(), re.MULTILINE

@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from bide.cli.main import main
+from bide.cli.trial_output import SHOWN_CHARACTERS, show_call
 from bide.providers.declared.beginning import Beginning, text
 from bide.providers.declared.samples import USUAL_KINDS
+from bide.providers.exchange import Account, Call
 from workers.try_provider import main as try_main
 
 ANSWERS = {
@@ -282,6 +285,16 @@ def test_try_says_what_is_missing(arguments: list[str], says: str, monkeypatch: 
     result = CliRunner().invoke(try_main, [*arguments, "--", str(file)])
     assert result.exit_code == 1
     assert says in result.output
+
+
+def test_try_cuts_no_secret_in_two() -> None:
+    """Half a key in a long request would be no longer known for a key."""
+    account, key = Account("https://api.inkwell.example", "planted-key-0123456789"), "planted-key-0123456789"
+    for characters in range(SHOWN_CHARACTERS - 40, SHOWN_CHARACTERS + 5):
+        call = Call("POST", account.url("/ink"), json={"prompt": "x" * characters, "key": key})
+        with click.Context(try_main), CliRunner().isolation() as (out, *_):
+            show_call(call, account)
+        assert b"planted" not in out.getvalue()
 
 
 def test_try_asks_before_it_buys(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,7 @@ class Sweep(Script):
     submits_per_second: str = BOUND
     crashed_error: str
     unconfirmed_error: str
+    canceled_error: str
     deadline_error: str
     deadline_unconfirmed_error: str
     backlog: str

@@ -1,7 +1,7 @@
 --- include: base constants record clocks admission unconfirmed provider_ids ending
 -- The provider answered about some claimed jobs: the answers are recorded together.
 -- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, and `outcomes`, each with `id`, `kind` (running,
---   trouble, ended, failed or canceled), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
+--   trouble, waiting, ended, failed or canceled), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
 --   ended: the addresses; for failed and canceled: the error; with the key '*': JSON, a list of fields and values by turns), `note`, `seen` (the provider knows the job), `unknown_for` (for how long it
 --   has not known it, or ''), `late_seconds`, `word` (a short answer, for people), `cost` (as the provider
 --   says it, or '').
@@ -53,8 +53,9 @@ local function poll_again(id, outcome, called)
   local seconds, made = outcome.seconds, write_along(id, outcome)
   if called and outcome.kind == 'running' and not made then seconds = 0 end
   local at = now + seconds
-  -- A result that is made, and not to be had yet, keeps its time, past the deadline too: it is paid for.
-  if not made then at = math.min(at, math.max(now, number(get(id, 'deadline')))) end
+  -- A result that is made, and not to be had yet, keeps its time, past the deadline too: it is paid for. So does a job whose
+  -- answer nobody here can read.
+  if not made and outcome.kind ~= 'waiting' then at = math.min(at, math.max(now, number(get(id, 'deadline')))) end
   redis.call('ZADD', DUE, at, id)
 end
 
@@ -99,7 +100,7 @@ for _, outcome in ipairs(outcomes) do
     if outcome.seen then set(id, 'seen', 1) end
     if outcome.cost ~= '' then set(id, 'cost', outcome.cost) end
     if outcome.kind == 'running' then set(id, 'ran', stamp(now)) end
-    if outcome.kind == 'running' or outcome.kind == 'trouble' then
+    if outcome.kind == 'running' or outcome.kind == 'trouble' or outcome.kind == 'waiting' then
       poll_again(id, outcome, called)
     else
       go_on(id, outcome)

@@ -2,8 +2,8 @@
 -- The sweeper mends one page of what stands on a clock that ran out. That is safe at any time, in any process.
 -- Arguments: `page` (how many jobs of each clock), `hint_seconds`, `lease_seconds`, `most_crashes`, `retention_seconds`,
 --   `max_in_flight`, `submits_per_second`, the errors of jobs that end here: `crashed_error`, `unconfirmed_error`,
---   `deadline_error`, `deadline_unconfirmed_error` (the deadline passed while the job was to be submitted again), and
---   `backlog`, the queues that have messages waiting, joined by spaces.
+--   `canceled_error` (of what is free), `deadline_error`, `deadline_unconfirmed_error` (the deadline passed while the job was
+--   to be submitted again), and `backlog`, the queues that have messages waiting, joined by spaces.
 -- Reply: hints, a round or {}, what was mended (id and words each), and 1 where the page was full and another call would get
 --   further, else 0.
 local LONGEST_DEADLINE, MOST_RECENT = 7 * 24 * 3600, 100000
@@ -52,9 +52,18 @@ local function take_from_dead_worker(id, state)
     if submit_again(id) then
       return note(id, 'worker died while submitting; submitted again as its request allows')
     end
-    conclude(id, unsettled_state(id), 'error', unconfirmed_error)
+    if not get(id, 'free') then
+      conclude(id, 'unconfirmed', 'error', unconfirmed_error)
+      note(id, 'worker died while submitting: unconfirmed')
+    elseif is_canceled(id) then
+      clear(id, 'cancel')
+      conclude(id, 'canceled', 'error', canceled_error)
+      note(id, 'worker died while submitting: canceled')
+    else
+      conclude(id, unsettled_state(id), 'error', unconfirmed_error)
+      note(id, 'crashed')
+    end
     set(id, 'queue', STORE_QUEUE)
-    if get(id, 'free') then note(id, 'crashed') else note(id, 'worker died while submitting: unconfirmed') end
   elseif crashes >= most_crashes then
     if has_ended(state) then
       set(id, 'answered', 1)

@@ -17,9 +17,10 @@ redis.call('ZREM', UNCONFIRMED, id)
 set(id, 'state', 'running', 'token', '', 'pid', provider_job_id, 'submitted', get(id, 'intended') or stamp(now),
   'attached', get(id, 'error') or error, 'note', 'its id at the provider was attached by ' .. (by ~= '' and by or 'an operator'))
 settled_by(id, 'attached as ' .. provider_job_id, by)
+forget_purchase(id, provider_job_id)
 index_ids(id)
-no_doubt(id)
-clear(id, 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle', 'cost')
+-- Submits under its key stay in doubt: should the id be none, a late refusal of one of them settles nothing.
+clear(id, 'settling', 'settle_tries', 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle', 'cost')
 ask_to_stop_anew(id)
 extend_deadline(id)
 redis.call('SADD', INFLIGHT, id)

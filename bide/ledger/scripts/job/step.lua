@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker passed_over admission settling followers ending
+--- include: base constants record clocks lanes breaker passed_over admission unconfirmed settling followers ending
 -- A message for a job arrived: the script opens the job's record if there is none, then takes the next step that the record
 -- allows.
 -- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts), `canceled` (set by a cancel that came before the job).
@@ -89,11 +89,12 @@ if request ~= '' and get(id, 'by_client') == '1' then
   set(id, 'allowed', deadline_seconds, 'deadline', deadline_stamp(number(get(id, 'created')) + deadline_seconds))
 end
 
--- A settling job is tried at its time, and no earlier. What buys waits for its account; a look-up does not.
+-- A settling job is tried at its time, and no earlier. What buys waits for its account; neither a look-up nor what was
+-- canceled does.
 local function waits_to_settle()
   if not get(id, 'hints') and number(redis.call('ZSCORE', LEASE, id)) > now then return true end
   local contract = get(id, 'contract')
-  if contract == 'reject' or contract == 'client_id' or settle_until(id) <= now then return false end
+  if contract == 'reject' or contract == 'client_id' or is_canceled(id) or settle_until(id) <= now then return false end
   local seconds = settle_blocked(id, submits_per_second)
   if seconds > 0 then settle_later(id, seconds) end
   return seconds > 0

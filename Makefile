@@ -53,7 +53,7 @@ rooms: setup ## The rooms of the code, who imports whom, and every circle
 	@$(BIN)/python docs/rooms.py
 
 test: setup ## Unit, contract and integration tests
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not whole" tests/integration tests/contract tests/unit
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not whole" tests/integration tests/contract tests/unit
 
 test-pythons: ## The unit tests on each Python that this machine has; an environment each
 	@for version in 3.11 3.12 3.13; do \

@@ -43,6 +43,8 @@ class Tarpit:
                 self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stop.wait()
+        accepting = asyncio.all_tasks() - self._tasks - {asyncio.current_task()}
+        await asyncio.gather(*accepting, return_exceptions=True)  # their connections come to `_accept`, too
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.sleep(0)  # the loop closes the sockets in its next turn
@@ -71,6 +73,7 @@ class Tarpit:
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         dripping = asyncio.create_task(self._send(writer))
+        self._tasks.add(dripping)
         try:
             while await reader.read(65536):
                 pass

@@ -13,6 +13,8 @@ from bide.storage import PART_BYTES
 from bide.storage_puts import MAX_MISSES
 from tests.contract.odd_stores import Refuser, Request, Server
 from tests.contract.stores import bucket_at, moto, nanio, set_keys, storage_at
+from workers.doctor.findings import Level
+from workers.doctor.stores import _check_damage
 
 STORED = (200, {"ETag": '"1"', "x-amz-version-id": "v1"}, b"")
 
@@ -195,3 +197,16 @@ def test_without_keys_boto3_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with moto() as url, pytest.raises(StorageError, match="NoCredentialsError"):
         storage_at(url, puts="obstore").put("k", b"x", content_type="text/plain")
+
+
+def test_the_doctor_sees_whether_damage_is_refused() -> None:
+    """Whatever library puts small objects: a store that checks the digest is found to do so, another is not."""
+
+    def checking(request: Request) -> tuple[int, dict[str, str], bytes]:
+        digest = b64encode(hashlib.sha256(request.body).digest()).decode()
+        wrong = request.method == "PUT" and request.headers.get("x-amz-checksum-sha256", digest) != digest
+        return (400, {}, b"<Error><Code>BadDigest</Code></Error>") if wrong else STORED
+
+    for answer, level in ((checking, Level.OK), (lambda _: STORED, Level.WARNING)):
+        with Server(answer) as server:
+            assert _check_damage(server.storage(puts="obstore"), "k").level is level

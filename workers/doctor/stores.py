@@ -77,7 +77,7 @@ def _refused(storage: Storage, key: str, failure: ProbeFailure) -> Iterator[Find
 def _check_damage(storage: Storage, key: str) -> Finding:
     """An object whose bytes change on the way must be refused, by its digest or by the signature of its request."""
     own = storage.options.checksum
-    if _refuses_damage(storage, key):
+    if _refuses_damage(_other(storage, own), key):
         return ok("store checksums", f"an object that was changed on its way is refused (BIDE_S3__CHECKSUM={own})")
     words = f"with BIDE_S3__CHECKSUM={own} the store takes an object that was changed on its way"
     for other in CHECKSUMS:
@@ -93,7 +93,8 @@ def _with(storage: Storage, key: str, checksum: Checksum) -> ProbeFailure | None
 
 
 def _other(storage: Storage, checksum: Checksum) -> Storage:
-    return Storage(replace(storage.options, checksum=checksum))
+    """With boto3, whose requests can be damaged on their way out."""
+    return Storage(replace(storage.options, checksum=checksum, puts="boto3"))
 
 
 def _refuses_damage(storage: Storage, key: str) -> bool:

@@ -42,7 +42,7 @@ _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "
 
 
 class About(TypedDict):
-    """What is said of an object when it is put, as boto3 names it."""
+    """Type and metadata of an object that is put, as boto3 names them."""
 
     ContentType: str
     Metadata: dict[str, str]

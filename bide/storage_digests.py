@@ -24,7 +24,7 @@ def of_body(checksum: Checksum, body: bytes, *, sha256: str | None = None) -> di
 
 
 def is_of(body: bytes, sha256: str | None) -> bool:
-    """Whether a digest (hex) is that of `body`; None: no one has said."""
+    """Whether a digest (hex) is that of `body`; None: the caller gave none."""
     return sha256 is None or hashlib.sha256(body).hexdigest() == sha256
 
 

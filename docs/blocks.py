@@ -73,8 +73,8 @@ def keys() -> str:
 def _about(table: type[Table]) -> str:
     """What a table is, without the place that its heading has."""
     text = " ".join((table.__doc__ or "").split())
-    said = text.partition(": ")[2] if text.startswith("`") else text
-    return said[:1].upper() + said[1:]
+    words = text.partition(": ")[2] if text.startswith("`") else text
+    return words[:1].upper() + words[1:]
 
 
 def _keys(table: type[Table]) -> str:

@@ -159,7 +159,7 @@ def main(
     job: str | None,
     yes: bool,
 ) -> None:
-    """Make one job, or go on with one, and show what is said."""
+    """Make one job, or go on with one, and show each exchange."""
     try:
         adapter = adapter_of(file)
         account, hosts = _account(adapter)

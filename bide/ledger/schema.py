@@ -150,7 +150,7 @@ FIELDS = (
     Field("doubted", "count", "submits under that key that may have been accepted", "conclude sweep resubmit"),
     Field("doubted_last", "count", "the last of these submits", "conclude sweep"),
     Field("received", "flag", "the provider has surely had a request under that key", "conclude"),
-    Field("key_new", "flag", "the request was sent again, and the provider said that its key was new", "submitted"),
+    Field("key_new", "flag", "the request was sent again, and its key was new to the provider", "submitted"),
     Field("settling", "flag", "no worker has the job; what became of its submit is found out at its time", "*"),
     Field("settle_tries", "count", "how often that was tried, or put off", "conclude refused sweep"),
     Field("absent", "count", "how often the provider surely had no job under the key", "intend"),

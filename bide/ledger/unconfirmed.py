@@ -28,7 +28,7 @@ NOT_SETTLED = "its submit may have been accepted"
 
 #: What is to be known of a submit that was made again, and whose first request the provider does not know.
 KEY_NEW = (
-    "it was sent again under the same key, and the provider said that the key was new: "
+    "it was sent again under the same key, and the key was new to the provider: "
     "the first request had not arrived, or the provider has bought it twice"
 )
 

@@ -24,7 +24,7 @@ RESULT_FIELDS = frozenset(
     {"audio", "audio_file", "file", "files", "image", "images", "model_mesh", "output", "outputs", "video", "videos"}
 )
 
-#: The file types that are told apart by a name alone.
+#: The file types that a name alone tells apart.
 _SUFFIXES = {
     **dict.fromkeys((".glb", ".gltf", ".obj", ".fbx", ".usdz", ".ply", ".stl"), MediaKind.MODEL),
     **dict.fromkeys((".safetensors", ".ckpt", ".pt", ".gguf"), MediaKind.WEIGHTS),

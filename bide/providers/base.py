@@ -17,18 +17,16 @@ from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
 from bide.errors import (
-    AccountRefusedError,
     InvalidRequestError,
     PollFailedError,
     SubmissionUnknownError,
-    TryLaterError,
     UnreadableAnswerError,
 )
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
 from bide.providers.cancels import Cancels
-from bide.providers.check import check_params, warnings_of
-from bide.providers.completion import check_handle, completed, partial_of, with_cause
+from bide.providers.check import check_inputs, check_params, warnings_of
+from bide.providers.completion import check_handle, hidden_poll, hidden_submit, with_cause
 from bide.providers.costs import Cost
 from bide.providers.exchange import (
     MAX_CURSOR_CHARACTERS,
@@ -42,7 +40,7 @@ from bide.providers.exchange import (
 )
 from bide.providers.idempotency import Contract, Idempotency
 from bide.providers.lookup import Absent, Found, LooksUp, Lookup, LookupOutcome
-from bide.providers.masking import hidden, hiding
+from bide.providers.masking import hiding
 from bide.providers.offering import Catalog, InputForm, MediaKind, Operation
 from bide.providers.outcomes import (
     MAX_FALLBACKS,
@@ -65,7 +63,7 @@ from bide.providers.outcomes import (
 )
 from bide.providers.progress import Progress
 from bide.providers.reading import as_text, error_text
-from bide.providers.refusal import poll_trouble, refusal_by_status, weigh
+from bide.providers.refusal import check_code, poll_trouble, refusal_by_status, weigh
 
 __all__ = [
     "MAX_CURSOR_CHARACTERS",
@@ -203,24 +201,13 @@ class Provider(ABC):
                 redacted=f"operation: {self.name} has none of that name; it has {offered}",
             )
         check_params(known.params, params)
-        self._check_inputs(operation, known, input_names)
+        check_inputs(self.name, operation, known, input_names)
         return known
 
     def warnings(self, operation: str, params: Mapping[str, Any]) -> tuple[str, ...]:
         """What a caller should know of params that pass the check: the fields that go out unchecked."""
         known = self.operations.get(operation)
         return warnings_of(known.params, params) if known else ()
-
-    def _check_inputs(self, operation: str, known: Operation, names: set[str]) -> None:
-        if names and known.inputs is None:
-            refusal = f"inputs: {self.name} {operation} takes no pictures, got "
-            raise InvalidRequestError(refusal + ", ".join(sorted(names)), redacted=f"{refusal}{len(names)}")
-        if missing := known.required_inputs - names:
-            raise InvalidRequestError(f"inputs.{min(missing)}: is required by {self.name} {operation}")
-        if known.allowed_inputs is not None and (extra := names - known.allowed_inputs):
-            allowed = ", ".join(sorted(known.allowed_inputs))
-            refusal = f"is not a picture of {operation}; it takes {allowed}"
-            raise InvalidRequestError(f"inputs.{min(extra)}: {refusal}", redacted=f"inputs: {len(extra)} {refusal}")
 
     def lane(self, operation: str, params: Mapping[str, Any]) -> str:
         """What durations, the breaker and prices depend on within an operation, usually the model; '' for nothing."""
@@ -260,24 +247,21 @@ class Provider(ABC):
         """Code first, then body; an answer that can't be read may hide an accepted job."""
         with hiding(account):
             try:
-                if submission.key and (taken := self.key_taken(answer)):
-                    return replace(taken, message=hidden(taken.message, account))
-                refused = self.refusal(answer)
-                if refused and self._accepted_all_the_same(answer, submission, account):
-                    raise SubmissionUnknownError(f"HTTP {answer.status}, and yet the answer tells of an accepted job")
-                outcome = refused or self.read_submit(answer, submission, account)
+                outcome = self._read_submit(answer, submission, account)
             except UnreadableAnswerError as error:
                 raise SubmissionUnknownError(f"the answer to the submit can't be read: {error}") from error
-            if isinstance(outcome, Submitted | Finished):
-                check_handle(outcome)
+            check_handle(outcome)
         if isinstance(outcome, Refused):
-            weighed = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
-            return replace(weighed, message=hidden(outcome.message, account))
-        if isinstance(outcome, Finished) and outcome.partial:
-            return replace(outcome, partial=partial_of(outcome, account))
-        if isinstance(outcome, KeyTaken):
-            return replace(outcome, message=hidden(outcome.message, account))
-        return outcome
+            outcome = weigh(outcome, answer, submission.params, credit_words=account.credit_words)
+        return hidden_submit(outcome, account)
+
+    def _read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
+        if submission.key and (taken := self.key_taken(answer)):
+            return taken
+        refused = self.refusal(answer)
+        if refused and self._accepted_all_the_same(answer, submission, account):
+            raise SubmissionUnknownError(f"HTTP {answer.status}, and yet the answer tells of an accepted job")
+        return refused or self.read_submit(answer, submission, account)
 
     def _accepted_all_the_same(self, answer: Answer, submission: Submission, account: Account) -> bool:
         """Whether the body contradicts a code that refuses: then nobody knows, and nothing is bought again."""
@@ -295,31 +279,20 @@ class Provider(ABC):
                 outcome = self.read_poll(answer, ticket, account)
             except UnreadableAnswerError as error:
                 raise PollFailedError(f"the answer to the poll can't be read: {error}") from error
-        if isinstance(outcome, Running):
-            return completed(outcome, answer, account)
+        if isinstance(outcome, Running) and outcome.after_seconds is None:
+            outcome = replace(outcome, after_seconds=answer.retry_after_seconds)
         if isinstance(outcome, Failed):
             outcome = with_cause(outcome)
-        if isinstance(outcome, Failed | Unknown):
-            return replace(outcome, reason=hidden(outcome.reason, account))
-        if isinstance(outcome, Succeeded) and outcome.partial:
-            return replace(outcome, partial=partial_of(outcome, account))
-        return outcome
+        return hidden_poll(outcome, account)
 
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""
         with hiding(account):
-            self._check_code(answer)
+            check_code(answer, self.error_text(answer), after_seconds=self.wait_seconds(answer))
             return self.read_catalog(catalog, answer)
 
     def list_outcome(self, answer: Answer, account: Account) -> Listing:
         """As `catalog_outcome`."""
         with hiding(account):
-            self._check_code(answer)
+            check_code(answer, self.error_text(answer), after_seconds=self.wait_seconds(answer))
             return self.read_list(answer)
-
-    def _check_code(self, answer: Answer) -> None:
-        if answer.status in (401, 403):
-            raise AccountRefusedError(f"HTTP {answer.status}: {self.error_text(answer)}")
-        if not 200 <= answer.status < 300:
-            message = f"HTTP {answer.status}: {self.error_text(answer)}"
-            raise TryLaterError(message, after_seconds=self.wait_seconds(answer))

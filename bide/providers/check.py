@@ -1,10 +1,10 @@
-"""The check of params by their model, before anything is bought: values, misspelt and unknown fields, blank prompts."""
+"""What is checked before anything is bought: params by their model, misspelt fields, blank prompts, pictures."""
 
 from __future__ import annotations
 
 import functools
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from types import GenericAlias
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from bide.describe import NESTED
 from bide.errors import InvalidRequestError
 from bide.params.base import Params
+from bide.providers.offering import Operation
 from bide.spelling import nearest
 from bide.validation import MOST_NAMES, missing, readable, redacted
 
@@ -53,6 +54,19 @@ def check_params(model: type[Params], params: Mapping[str, Any]) -> None:
         hidden.append(problems[-1])
     if problems:
         raise InvalidRequestError("; ".join(problems), redacted="; ".join(hidden))
+
+
+def check_inputs(provider: str, operation: str, known: Operation, names: Set[str]) -> None:
+    """Raise `InvalidRequestError` for pictures that an operation does not take, or lacks."""
+    if names and known.inputs is None:
+        refusal = f"inputs: {provider} {operation} takes no pictures, got "
+        raise InvalidRequestError(refusal + ", ".join(sorted(names)), redacted=f"{refusal}{len(names)}")
+    if lacking := known.required_inputs - names:
+        raise InvalidRequestError(f"inputs.{min(lacking)}: is required by {provider} {operation}")
+    if known.allowed_inputs is not None and (extra := names - known.allowed_inputs):
+        allowed = ", ".join(sorted(known.allowed_inputs))
+        refusal = f"is not a picture of {operation}; it takes {allowed}"
+        raise InvalidRequestError(f"inputs.{min(extra)}: {refusal}", redacted=f"inputs: {len(extra)} {refusal}")
 
 
 def unknown_params(model: type[Params], params: Mapping[str, Any]) -> list[str]:

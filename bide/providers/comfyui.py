@@ -45,7 +45,7 @@ from bide.providers.base import (
 )
 from bide.providers.comfyui_results import complaints, ended_job, ended_run
 
-#: Cursors: which request is next, and for servers without the jobs API what the queue said last.
+#: Cursors: which request is next, and for servers without the jobs API the queue's last word.
 LINE, QUEUE, PENDING, RUNNING, HISTORY = "line", "queue", "queue pending", "queue running", "history"
 
 #: The queue has the graphs of all jobs in it, and graphs may hold pictures.

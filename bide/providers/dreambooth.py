@@ -157,7 +157,7 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
 
 def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
     """`output`, with copies from `proxy_links` and `future_links` for where an address fails or none is given."""
-    links = [_addresses(body.get(name)) for name in ("proxy_links", "future_links")]
+    links = [reading.as_urls(body.get(name)) for name in ("proxy_links", "future_links")]
     entries = [entry for entry in reading.listed(body.get("output")) if not _is_blank(entry)]
     count = len(entries) or max(map(len, links))
     paired = [urls for urls in links if len(urls) == count]
@@ -199,18 +199,3 @@ def _with_copies(output: Media | UnreadableAnswerError, copies: list[str]) -> Me
     if not copies:
         raise output
     return _first_of(copies)
-
-
-def _addresses(value: Any) -> list[str]:
-    """Addresses of copies, blank where one can't be read."""
-    try:
-        return [_address(entry) for entry in reading.listed(value)]
-    except UnreadableAnswerError:
-        return []
-
-
-def _address(entry: Any) -> str:
-    try:
-        return reading.as_url(entry)
-    except UnreadableAnswerError:
-        return ""

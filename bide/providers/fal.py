@@ -182,7 +182,7 @@ def _progress(body: dict[str, Any]) -> Progress | None:
 
 
 def _seen(ticket: Ticket) -> dict[str, str]:
-    """What the status of a completed request said of its failure; empty where it has not failed."""
+    """The words of a completed request's status about its failure; empty where it has not failed."""
     return dict(loads(ticket.cursor))
 
 

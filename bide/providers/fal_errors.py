@@ -46,7 +46,7 @@ _CAUSES = {
 def is_about_the_job(answer: Answer, *, has_failed: bool) -> bool:
     """Whether a code of the result's address is that of the request, in fal's own words.
 
-    `has_failed`: its status has said so; then a 5xx is the request's, too.
+    `has_failed`: its status says so; then a 5xx is the request's, too.
     """
     status = answer.status
     if status not in _OF_THE_JOB and not (has_failed and status >= 400 and status not in _OF_THE_ASKING):
@@ -62,7 +62,7 @@ def is_about_the_job(answer: Answer, *, has_failed: bool) -> bool:
 def failure(
     body: Mapping[str, Any], *, answer: Answer | None = None, seen: Mapping[str, str] | None = None, word: str = ""
 ) -> Failed:
-    """The end of a request by the error's body, its code and headers where it has any, and what its status said."""
+    """The end of a request by the error's body, its code and headers where it has any, and the words of its status."""
     known = seen or {}
     headers, status = (answer.headers, answer.status) if answer else ({}, 0)
     reason = reading.first_text(dict(body), ERRORS) or known.get("error") or no_reason(word or "failed")

@@ -166,6 +166,21 @@ def as_url(value: Any) -> str:
     return text
 
 
+def as_urls(value: Any) -> list[str]:
+    """The addresses of a list of copies, '' where one can't be read; none where it is no list."""
+    try:
+        return [_url_or_blank(entry) for entry in listed(value)]
+    except UnreadableAnswerError:
+        return []
+
+
+def _url_or_blank(entry: Any) -> str:
+    try:
+        return as_url(entry)
+    except UnreadableAnswerError:
+        return ""
+
+
 def is_playlist(url: str) -> bool:
     """Whether an address is an HLS playlist: a list of pieces, not the video."""
     return urlsplit(url).path.lower().endswith((".m3u8", ".m3u"))

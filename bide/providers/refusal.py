@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from bide.contract import FailureCause, FailureCode
-from bide.errors import AccountRefusedError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
+from bide.errors import (
+    AccountRefusedError,
+    PollFailedError,
+    SubmissionUnknownError,
+    TryLaterError,
+    UnreadableAnswerError,
+)
 from bide.providers.credit import is_used_up, own_words
 from bide.providers.exchange import Answer
 from bide.providers.moderation import is_moderated
@@ -64,6 +70,14 @@ def refusal_by_words(text: str, *, after_seconds: float | None = None) -> Refuse
         return Refused(FailureCode.REJECTED, text, again=True, after_seconds=after_seconds)
     code = FailureCode.UNAUTHORIZED if is_bad_key(text) else FailureCode.REJECTED
     return Refused(code, text, whole_account=concerns_account(text))
+
+
+def check_code(answer: Answer, text: str, *, after_seconds: float | None) -> None:
+    """Raise `AccountRefusedError` or `TryLaterError` where a catalog or a list comes under no good code."""
+    if answer.status in (401, 403):
+        raise AccountRefusedError(f"HTTP {answer.status}: {text}")
+    if not 200 <= answer.status < 300:
+        raise TryLaterError(f"HTTP {answer.status}: {text}", after_seconds=after_seconds)
 
 
 def weigh(refused: Refused, answer: Answer, params: Mapping[str, Any], *, credit_words: Collection[str]) -> Refused:

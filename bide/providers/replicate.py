@@ -3,7 +3,7 @@
 Facts that its pages leave open, and what is made of them where money hangs on it:
 
 - A submit answered by a 5xx may be accepted: there is no idempotency key, so it is never repeated by itself. The list
-  of recent predictions helps an operator; two equal inputs can't be told apart in it.
+  of recent predictions helps an operator; it can't tell two equal inputs apart.
 - A failed prediction may be charged: unknown. A canceled one is charged for its time, an aborted one never started.
 - What a prediction cost is never in an answer.
 - Files lie on `replicate.delivery`, which is open in practice: the key goes to the origin of the base URL alone.

@@ -247,7 +247,7 @@ def _exception(job: Job) -> dict[str, Any]:
 
 
 def _ended_status(job: Job, phase: Phase) -> dict[str, Any]:
-    """Success, an exception in a node, or an interrupt, told by the last message."""
+    """Success, an exception in a node, or an interrupt, by the last message."""
     last: tuple[str, dict[str, Any]] = ("execution_success", {"prompt_id": job.id})
     if "interrupted" in job.fates:
         last = ("execution_interrupted", {"prompt_id": job.id, "node_id": "3"})

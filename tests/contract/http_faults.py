@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -135,3 +136,26 @@ FAULTS_AFTER_SENDING = [
     answer_half_gzip,
     answer_no_http,
 ]
+
+
+def closed_port() -> int:
+    """A port at which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def echo(request: web.Request) -> web.StreamResponse:
+    """Answer with what came, a cookie, and a header name of mixed case."""
+    assert request.transport is not None
+    body = await request.read()
+    return web.json_response(
+        {
+            "method": request.method,
+            "path": request.raw_path,
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+            "body": body.decode("latin-1"),
+            "peer": request.transport.get_extra_info("peername")[1],
+        },
+        headers={"Set-Cookie": "session=1", "X-Mixed": "yes"},
+    )

@@ -39,8 +39,9 @@ from bide.providers.base import (
     Unknown,
     as_text,
 )
+from tests.contract.adapter_stage import KEY
 from tests.contract.noise import ANSWERS, bent
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.provider_contract import ProviderContract
 from tests.contract.samples import Sample
 
 #: As many as a check can wait for; the same ones each time.

@@ -42,7 +42,8 @@ def copy(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "bide", tmp_path / "bide", ignore=shutil.ignore_patterns("__pycache__"))
     contract = tmp_path / "tests" / "contract"
     contract.mkdir(parents=True)
-    for name in ("provider_contract.py", "samples.py", "noise.py", "test_completeness.py"):
+    contract_files = ("adapter_stage.py", "provider_answers.py", "provider_contract.py", "samples.py", "noise.py")
+    for name in (*contract_files, "test_completeness.py"):
         shutil.copy(ROOT / "tests" / "contract" / name, contract / name)
     for name, content in files_of_the_page().items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,8 @@ import pytest
 
 from bide.errors import ForeignAddressError, InvalidRequestError
 from bide.providers.base import Account, Answer, Cancels, Submission, Ticket, Upload
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 from workers.io.destination import confined
 
 OWN = Account("https://api.bfl.ai", KEY)

@@ -75,8 +75,8 @@ def words(outcome: Any) -> str:
     """What of an outcome reaches people: messages, reasons, words about progress and what is missing."""
     progress = getattr(outcome, "progress", None)
     fields = [getattr(outcome, name, "") for name in ("message", "reason", "partial")]
-    said = [str(outcome)] if isinstance(outcome, BideError) else []
-    return json.dumps([*fields, *said, getattr(progress, "message", "")], default=str)
+    errors = [str(outcome)] if isinstance(outcome, BideError) else []
+    return json.dumps([*fields, *errors, getattr(progress, "message", "")], default=str)
 
 
 def quoting(body: Any, text: str) -> Iterator[Any]:

@@ -22,7 +22,8 @@ from bide.providers.base import (
     Succeeded,
     Ticket,
 )
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 OWN = Account("http://127.0.0.1:8188", "")
 GRAPH = {"9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0]}}}

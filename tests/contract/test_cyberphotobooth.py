@@ -9,7 +9,8 @@ import pytest
 
 from bide.errors import InvalidRequestError
 from bide.providers.base import Answer, Submission, Ticket, Upload
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 PICTURE = Upload("Face", b"\x89PNG face", "image/png")
 

@@ -56,7 +56,7 @@ WORDS = ("says",)
 pytestmark = pytest.mark.parametrize("name", sorted(DIFFERENCES))
 
 
-def told(adapter: Provider, own: ProviderContract, operation: str, sample_kind: str, answer: Answer) -> Any:
+def outcome_of(adapter: Provider, own: ProviderContract, operation: str, sample_kind: str, answer: Answer) -> Any:
     """What an adapter makes of an answer: the outcome, or the error without its words."""
     if sample_kind == "catalog":
         came = described(lambda: adapter.catalog_outcome(operation, answer, own.account))
@@ -81,7 +81,7 @@ def kinds(sample: Sample) -> tuple[str, ...]:
 def assert_same(name: str, operation: str, kind: str, answer: Answer) -> None:
     """Both adapters make the same of it, or it is one of `DIFFERENCES`."""
     own = contract_of(name)
-    by_python, by_file = (told(it, own, operation, kind, answer) for it in (find(name), twin(name)))
+    by_python, by_file = (outcome_of(it, own, operation, kind, answer) for it in (find(name), twin(name)))
     assert by_python == by_file or DIFFERENCES[name](answer), (operation, kind, answer.status, answer.body[:500])
 
 
@@ -89,7 +89,7 @@ def test_samples_come_to_the_same(name: str) -> None:
     """Each recorded answer, and none of them is a difference."""
     own = contract_of(name)
     for sample in played(name):
-        came = [told(it, own, sample.operation, sample.kind, sample.answer) for it in (find(name), twin(name))]
+        came = [outcome_of(it, own, sample.operation, sample.kind, sample.answer) for it in (find(name), twin(name))]
         assert came[0] == came[1], sample.name
 
 

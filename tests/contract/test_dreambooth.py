@@ -10,7 +10,8 @@ import pytest
 from bide.errors import InvalidRequestError, PollFailedError
 from bide.providers.base import Account, Answer, Failed, Refused, Submission, Ticket, Upload
 from bide.webhooks.incoming import Hooks
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 MASK = Upload("mask_image", url="https://ours.example/mask.png?signed")
 HOOKS = Hooks("https://hooks.example", "a secret of the test", "dreambooth", "default")
@@ -162,8 +163,8 @@ class TestDreambooth(ProviderContract):
     )
     def test_the_time_in_its_queue_is_an_estimate(self, eta: object, queue_time: object, read: float | None) -> None:
         """Where the answer to a submit has no other; a later poll's word of it is progress."""
-        said = answer(status="processing", id=1, eta=eta, queue_time=queue_time)
-        assert self.submitted("text2img", said)["estimate_seconds"] == read
+        submit_answer = answer(status="processing", id=1, eta=eta, queue_time=queue_time)
+        assert self.submitted("text2img", submit_answer)["estimate_seconds"] == read
         progress = self.polled("text2img", answer(status="processing", queue_time=queue_time))["progress"]
         assert (progress or {}).get("left_seconds") == (None if queue_time == -1 else float(str(queue_time)))
 

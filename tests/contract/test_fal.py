@@ -9,7 +9,8 @@ import pytest
 
 from bide.errors import InvalidRequestError
 from bide.providers.base import Account, Answer, Cancels, Submission, Ticket, Upload
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 PARAMS: dict[str, Any] = {"model": "fal-ai/flux/dev", "input": {"prompt": "a red fox", "num_images": 2}}
 BASE = "https://provider.example:8443/api"

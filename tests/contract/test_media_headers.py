@@ -249,8 +249,8 @@ def test_no_error_tells_them() -> None:
                         allowed_hosts=[server.host],
                         own_headers=own,
                     )
-                told = f"{error.value!r} {error.value.__cause__!r} {error.value.__context__!r} {own!r}"
-                assert KEY not in told
-                assert "SECRET" not in told
+                shown = f"{error.value!r} {error.value.__cause__!r} {error.value.__context__!r} {own!r}"
+                assert KEY not in shown
+                assert "SECRET" not in shown
 
     asyncio.run(main())

@@ -10,7 +10,8 @@ import pytest
 
 from bide.errors import InvalidRequestError
 from bide.providers.base import Account, Answer, Listed, Listing, Submission, Ticket, Upload
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 
 def complete(**places: object) -> Answer:

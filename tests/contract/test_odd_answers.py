@@ -13,23 +13,13 @@ from bide.providers.base import Answer
 from bide.providers.states import DONE, FAILED
 from tests.contract.samples import Sample
 from tests.contract.test_adapter_fuzz import contract_of, samples_of
+from tests.contract.usual import OPERATIONS
 
 PROVIDERS = sorted(installed())
 
 ADDRESS = "https://a.example/0.png"
 
-#: One operation of each, the field of its id, and the fields of a result.
-OPERATIONS = {
-    "cyberphotobooth": "generate",
-    "dreambooth": "text2img",
-    "fal": "run",
-    "nextry": "generate_image",
-    "photogpt": "images.generation",
-    "replicate": "predict",
-    "bfl": "flux-2-pro",
-    "comfyui": "prompt",
-    "openai_videos": "create",
-}
+#: The field of each one's id, and the fields of a result.
 IDS = {
     "cyberphotobooth": "job_id",
     "dreambooth": "id",

@@ -10,7 +10,8 @@ import pytest
 from bide.errors import InvalidRequestError
 from bide.params.openai_videos import Create
 from bide.providers.base import Account, Answer, Cancels, MediaKind, Submission, Ticket, Upload
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 GATEWAY = Account("https://gateway.example/v1", KEY)
 

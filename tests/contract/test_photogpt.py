@@ -10,7 +10,8 @@ import pytest
 
 from bide.errors import AccountRefusedError, InvalidRequestError, UnreadableAnswerError
 from bide.providers.base import MAX_CURSOR_CHARACTERS, Answer, Listed, Listing, Submission, Ticket, Upload
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 FRAME = Upload("first_frame", url="https://ours.example/frame.png?signed")
 IMAGES = {

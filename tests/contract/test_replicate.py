@@ -11,7 +11,8 @@ import pytest
 from bide.errors import AccountRefusedError, InvalidRequestError
 from bide.providers.base import Answer, Cancels, Listed, Listing, Submission, Ticket, Upload
 from bide.webhooks.incoming import Hooks
-from tests.contract.provider_contract import KEY, ProviderContract
+from tests.contract.adapter_stage import KEY
+from tests.contract.provider_contract import ProviderContract
 
 BASE = "https://provider.example:8443/api"
 HEX = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa"

@@ -30,7 +30,7 @@ def by_obstore(request: Request) -> bool:
 
 
 def test_a_put_is_one_request_with_signature_and_digest() -> None:
-    """The payload is signed, its SHA-256 goes along, and so does what is said of the object."""
+    """The payload is signed, its SHA-256 goes along, and so do type and metadata."""
     with Server(lambda _: STORED) as server:
         version = server.storage(puts="obstore").put(
             "a/b.png", b"content", content_type="image/png", metadata={"job": "j-1", "order": "größe"}
@@ -73,7 +73,7 @@ def test_a_digest_is_left_out_where_the_store_takes_none() -> None:
 def test_what_obstore_would_change_is_left_to_boto3(
     key: str, metadata: dict[str, str], options: dict[str, str]
 ) -> None:
-    """Odd keys, metadata with a header's name, MD5: one put by boto3, as the caller said."""
+    """Odd keys, metadata with a header's name, MD5: one put by boto3, as the caller gave them."""
     with Server(lambda _: STORED) as server:
         server.storage(**{"puts": "obstore", **options}).put(
             key, b"content", content_type="image/png", metadata=metadata
@@ -181,7 +181,7 @@ def test_the_environment_of_obstore_changes_nothing(monkeypatch: pytest.MonkeyPa
 def test_variables_that_only_obstore_knows_leave_all_puts_to_boto3(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    """They would change what is said of each object."""
+    """They would change the headers of each object."""
     monkeypatch.setenv(name, value)
     with Server(lambda _: STORED) as server:
         server.storage(puts="obstore", checksum="none").put("k", b"x", content_type="text/plain")

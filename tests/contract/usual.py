@@ -1,4 +1,4 @@
-"""A valid submission for each operation of each installed provider: those that the tests of its adapter name."""
+"""For each installed provider: one operation, and a valid submission of each, as the tests of its adapter name them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from typing import Any
 from bide.providers import installed
 from bide.providers.base import Account, Submission
 from tests.contract.test_completeness import contract_class
+
+#: One operation of each installed provider, for answers that are alike for all of its operations.
+OPERATIONS = {
+    "cyberphotobooth": "generate",
+    "dreambooth": "text2img",
+    "fal": "run",
+    "nextry": "generate_image",
+    "photogpt": "images.generation",
+    "replicate": "predict",
+    "bfl": "flux-2-pro",
+    "comfyui": "prompt",
+    "openai_videos": "create",
+}
 
 
 def submissions_of(provider: str) -> dict[str, Submission]:

@@ -1,4 +1,4 @@
-"""A cancel reaches a provider that can stop jobs, whoever cancels; what it makes all the same comes home."""
+"""A cancel reaches a provider that can stop jobs, from wherever it comes; what it makes all the same comes home."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_everybody_s_cancel_reaches_the_provider(rig: Rig, studio: Studio) -> No
         asyncio.run(cancel_by_loop(rig, jobs["loop"]))
         assert bide(rig, "cancel", jobs["command"]).returncode == 0
         for who, job in jobs.items():
-            told = failure(caller.result_of(job))
-            assert (told["code"], studio.cancels[f"{marked} {who}"]) == ("canceled", 1), who
-            assert "the provider has stopped it" in told["message"]
+            failed = failure(caller.result_of(job))
+            assert (failed["code"], studio.cancels[f"{marked} {who}"]) == ("canceled", 1), who
+            assert "the provider has stopped it" in failed["message"]
     assert len(studio.bought(marked)) == len(jobs)
 
 

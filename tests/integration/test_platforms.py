@@ -21,7 +21,7 @@ PLATFORMS = {
     "replicate": ("predict", "owner/flux", "image/webp", "num_outputs"),
 }
 
-#: How the end of a canceled job is told: fal's own word comes with a poll, Replicate's with the cancel.
+#: The words in which a canceled job ends: fal's own word comes with a poll, Replicate's with the cancel.
 WORDS = {"fal": "Client cancelled the request", "replicate": "the provider has stopped it"}
 
 

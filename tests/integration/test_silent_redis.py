@@ -161,7 +161,7 @@ def test_a_silence_of_fifty_seconds_ends_no_process(server: RedisServer, tmp_pat
         for name in ("worker", "poller"):
             eventually(lambda name=name: f"{name}-" in honcho.output() or None, what=f"{name} serves")  # type: ignore[misc]  # bound
         os.kill(server.pid, signal.SIGSTOP)
-        time.sleep(2 * BEAT_LOCK_SECONDS)
+        time.sleep(2 * BEAT_LOCK_SECONDS)  # the silence under test, in which no process can show anything
         os.kill(server.pid, signal.SIGCONT)
         eventually(lambda: honcho.output().count("Acquired lock") == 2, what="beat has its lock again")
         with connect(server.url) as client:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import pytest
 import yaml
 
 from bide.settings.model import Settings
@@ -80,3 +81,8 @@ def settings_of(name: str) -> Settings:
     assert set(files(name).values()) <= set(SERVICES[name]["secrets"])
     own = {key: value.replace(MOUNTED, f"{secrets()}/") for key, value in given.items()}
     return load(written | own, env_file=None)
+
+
+#: A test for each process of the Procfile, and one for each service of docker-compose.yml.
+processes = pytest.mark.parametrize("name", PROCFILE)
+services = pytest.mark.parametrize("name", SERVICES)

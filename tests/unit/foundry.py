@@ -59,7 +59,7 @@ class Foundry(AtelierAdapter):
 
 
 class NotingStorage(MemoryStorage):
-    """Notes what is said of each object, by its file name."""
+    """Notes type and metadata of each object, by its file name."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,6 +24,8 @@ from bide.providers.base import (
     Ticket,
 )
 from bide.providers.jwt_bearer import jwt_bearer
+from bide.settings.model import Settings
+from config.settings import load
 
 ACCESS, SECRET = "planted-access-0123456789", "planted-secret-0123456789-abcdef/+="
 
@@ -83,3 +85,13 @@ def keyed() -> Iterator[None]:
         yield
     finally:
         del known["kiln"], known["hearth"]
+
+
+#: What the variables of each begin with, and those of Kiln's two secrets.
+KILN, HEARTH = "BIDE_PROVIDERS__KILN__", "BIDE_PROVIDERS__HEARTH__"
+PAIR = {f"{KILN}ACCESS_KEY": ACCESS, f"{KILN}SECRET_KEY": SECRET}
+
+
+def settings(**variables: str) -> Settings:
+    """The settings of these variables."""
+    return load({"BIDE_S3__BUCKET": "results", **variables}, env_file=None)

@@ -76,3 +76,15 @@ def environment(name: str) -> dict[str, str]:
 def seconds(duration: str) -> int:
     """`90s` or `5m` in seconds."""
     return int(duration[:-1]) * {"s": 1, "m": 60}[duration[-1]]
+
+
+def selected(selector: Manifest) -> list[str]:
+    """The processes that a selector finds."""
+    wanted = {key: [value] for key, value in selector.get("matchLabels", {}).items()}
+    wanted |= {each["key"]: each["values"] for each in selector.get("matchExpressions", [])}
+    wanted = wanted or {key: [value] for key, value in selector.items()}
+    return [
+        name
+        for name, pod in PODS.items()
+        if all(pod["metadata"]["labels"].get(key) in values for key, values in wanted.items())
+    ]

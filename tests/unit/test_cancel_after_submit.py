@@ -64,7 +64,7 @@ def test_after_its_end(atelier: Atelier) -> None:
 
 
 def test_another_purchase_is_asked_to_stop_anew(atelier: Atelier) -> None:
-    """The id that an operator attached is not known there; what was said of it does not count for the next one."""
+    """The id that an operator attached is not known there; its cancels do not count for the next one."""
     lost(atelier, killed=False)
     atelier.reply("PUT", f"{WORKS}/6/cancel", {"canceled": "requested"})
     atelier.reply("GET", f"{WORKS}/6", {}, status=404)

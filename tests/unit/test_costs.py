@@ -1,4 +1,4 @@
-"""What a job cost: read exactly, nonsense ignored, the latest word kept, and told wherever the job is."""
+"""What a job cost: read exactly, nonsense ignored, the latest word kept, and shown wherever the job is."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_another_purchase_begins_anew(stage: Stage) -> None:
     assert stage.field("b", "cost") == ""
 
 
-# Where it is told
+# Where it is shown
 
 
 def record_of(**fields: str) -> Record:
@@ -213,16 +213,16 @@ def gpt(**result: Any) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("said", "cost"),
+    ("charged", "cost"),
     [({"credits": 2}, Cost(Decimal(2), "credits")), ({}, None), ({"credits": "lots"}, None), ({"credits": -1}, None)],
 )
-def test_photogpts_credits(said: dict[str, Any], cost: Cost | None) -> None:
+def test_photogpts_credits(charged: dict[str, Any], cost: Cost | None) -> None:
     """Wherever an answer about a job has them; all else in the outcome is as without."""
     adapter, pictures = find("photogpt"), [{"id": "i", "url": "https://cdn.example/1.png"}]
     submission = Submission("a", "images.generation", {"modelID": "m", "prompt": "x"})
-    submitted = adapter.submit_outcome(gpt(jobId="j1", **said), submission, GPT)
+    submitted = adapter.submit_outcome(gpt(jobId="j1", **charged), submission, GPT)
     assert submitted == Submitted("j1", cost=cost)
-    at_once = adapter.submit_outcome(gpt(status="success", images=pictures, **said), submission, GPT)
+    at_once = adapter.submit_outcome(gpt(status="success", images=pictures, **charged), submission, GPT)
     assert isinstance(at_once, Finished)
     assert at_once.cost == cost
     for result, kind in (
@@ -230,7 +230,7 @@ def test_photogpts_credits(said: dict[str, Any], cost: Cost | None) -> None:
         ({"status": "success", "images": pictures}, Succeeded),
         ({"status": "failed", "error": "no face"}, Failed),
     ):
-        outcome = adapter.poll_outcome(gpt(**result, **said), TICKET, GPT)
+        outcome = adapter.poll_outcome(gpt(**result, **charged), TICKET, GPT)
         assert isinstance(outcome, kind)
         assert outcome.cost == cost
 

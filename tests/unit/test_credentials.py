@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jwt
 import pytest
-from click.testing import CliRunner
-from dotenv import dotenv_values
 
-from bide.cli.main import main
-from bide.errors import ConfigurationError, InvalidRequestError, PollFailedError, SubmissionUnknownError
+from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName
 from bide.providers import installed
-from bide.providers.base import Account, Answer, Refused, Submission, Ticket
+from bide.providers.base import Account, Submission
 from bide.providers.jwt_bearer import jwt_bearer
-from bide.providers.masking import hidden
-from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import ProviderSettings
-from config.logging import Redaction
-from config.settings import load, show
-from tests.unit.keyed import ACCESS, SECRET, KilnAdapter, keyed
+from config.settings import show
+from tests.unit.keyed import ACCESS, HEARTH, KILN, PAIR, SECRET, KilnAdapter, keyed, settings
 from workers.accounts import Accounts, check_providers
-from workers.embedded import missing
 
 __all__ = ["keyed"]
 
 pytestmark = pytest.mark.usefixtures("keyed")
 
-KILN, HEARTH = "BIDE_PROVIDERS__KILN__", "BIDE_PROVIDERS__HEARTH__"
-PAIR = {f"{KILN}ACCESS_KEY": ACCESS, f"{KILN}SECRET_KEY": SECRET}
 NOW = 1_700_000_000.0
-
-
-def settings(**variables: str) -> Settings:
-    """The settings of these variables."""
-    return load({"BIDE_S3__BUCKET": "results", **variables}, env_file=None)
 
 
 def problems(**variables: str) -> list[str]:
@@ -190,7 +173,7 @@ def test_a_short_key_signs_without_a_warning() -> None:
 
 
 def test_a_key_that_signs_nothing_is_a_matter_of_the_settings() -> None:
-    """Said without the key."""
+    """The message is without the key."""
     pem = "-----BEGIN PUBLIC KEY-----\nplanted\n-----END PUBLIC KEY-----"
     with pytest.raises(ConfigurationError) as refused:
         jwt_bearer(access_key=ACCESS, secret_key=pem, now=NOW)
@@ -199,149 +182,5 @@ def test_a_key_that_signs_nothing_is_a_matter_of_the_settings() -> None:
 
 # In no message
 
-ACCOUNT = Account("https://api.kiln.example", "", secrets={"access_key": ACCESS, "secret_key": SECRET}, now=NOW)
-
-
-def quoted() -> dict[str, str]:
-    """Forms in which a provider may quote the secrets of a call."""
-    basic = base64.b64encode(f"{ACCESS}:{SECRET}".encode()).decode()
-    token = KilnAdapter().headers(ACCOUNT)["Authorization"].removeprefix("Bearer ")
-    return {
-        "as they are": f"{ACCESS} {SECRET}",
-        "in an address": f"?access={quote(ACCESS)}&secret={quote(SECRET, safe='')}",
-        "in JSON inside a text": json.dumps({"key": SECRET}).replace("/", "\\/"),
-        "basic": f"Basic {basic}",
-        "basic, of a fixed name": base64.b64encode(f"api:{SECRET}".encode()).decode(),
-        "basic, without a name": base64.b64encode(f":{SECRET}".encode()).decode(),
-        "basic, URL-safe and bare": base64.urlsafe_b64encode(f"x:{SECRET}".encode()).decode().rstrip("="),
-        "a token": f"Bearer {token}",
-        "a token in a text": f"invalid token '{token}', expired",
-        "a token cut off": token[:-20],
-        "the claims of a token": token.split(".")[1],
-    }
-
-
-@pytest.mark.parametrize("form", quoted())
-def test_what_a_provider_quotes_is_masked(form: str) -> None:
-    """In a refusal, a failure and an error; what it says besides stays."""
-    text = quoted()[form]
-    pieces = [piece for piece in text.replace("'", " ").replace("&", " ").replace("=", " ").split() if len(piece) > 20]
-    body = json.dumps({"message": f"bad key {text} given"}).encode()
-    adapter, submission = KilnAdapter(), Submission("a", "fire", {"glaze": "blue"})
-    refused = adapter.submit_outcome(Answer(401, {}, body), submission, ACCOUNT)
-    assert isinstance(refused, Refused)
-    messages = [refused.message]
-    for answer in (Answer(500, {}, body), Answer(502, {"content-type": text}, b"<html>")):
-        with pytest.raises(SubmissionUnknownError) as unknown:
-            adapter.submit_outcome(answer, submission, ACCOUNT)
-        with pytest.raises(PollFailedError) as failed:
-            adapter.poll_outcome(answer, Ticket("fire", "7"), ACCOUNT)
-        messages += [str(unknown.value), str(failed.value)]
-    assert pieces
-    for message in messages:
-        assert not [piece for piece in pieces if piece in message], message
-    assert refused.message.startswith("HTTP 401: bad key ")
-    assert refused.message.endswith(" given")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "job 65f1c0ffee65f1c0ffee65f1 not found",
-        "no model flux-pro-1.1-ultra-finetuned",
-        "d3b07384d113edec49eaa6238ad5ff00d3b07384d113edec49eaa6238ad5ff00",
-        base64.b64encode(b"nothing of any key in it at all").decode(),
-        "fehlgeschlagen: Übertragungsgeschwindigkeit",
-    ],
-)
-def test_other_words_stay(text: str) -> None:
-    """Ids, names and digests are what an operator needs."""
-    assert hidden(text, ACCOUNT) == text
-
-
-def test_an_account_without_secrets_hides_nothing_but_tokens() -> None:
-    """An empty key is in every text."""
-    assert hidden("all is well", Account("http://127.0.0.1:8188", "")) == "all is well"
-
-
-def test_logs_mask_a_token() -> None:
-    """Also one that no setting holds as it stands."""
-    token = KilnAdapter().headers(ACCOUNT)["Authorization"].removeprefix("Bearer ")
-    assert Redaction().clean(f"refused: {token}!") == "refused: ***!"
-    assert Redaction().clean("eye.jam eyJam and 12.eyJ") == "eye.jam eyJam and 12.eyJ"
-
 
 # Commands
-
-
-def run(*arguments: str, typed: str | None = None) -> Any:
-    """`bide` with these arguments."""
-    return CliRunner().invoke(main, arguments, input=typed)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that holds no deployment."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DOTENV", raising=False)
-    return tmp_path
-
-
-def test_init_asks_for_each(folder: Path) -> None:
-    """And shows none."""
-    result = run("init", "kiln", "--account", "b", "--no-try", typed=f"{ACCESS}\n{SECRET}\n")
-    assert result.exit_code == 0, result.output
-    assert "Access key of kiln" in result.output
-    assert "Secret key of kiln" in result.output
-    assert ACCESS not in result.output
-    assert dotenv_values(folder / ".env", interpolate=False) == {
-        f"{KILN}ACCOUNTS__B__ACCESS_KEY": ACCESS,
-        f"{KILN}ACCOUNTS__B__SECRET_KEY": SECRET,
-    }
-
-
-def test_init_asks_a_self_hosted_one_for_its_address_alone(folder: Path) -> None:
-    """There is no key."""
-    result = run("init", "hearth", "--no-try", typed="http://127.0.0.1:8188\n")
-    assert result.exit_code == 0, result.output
-    assert dotenv_values(folder / ".env") == {f"{HEARTH}BASE_URL": "http://127.0.0.1:8188"}
-
-
-@pytest.mark.usefixtures("folder")
-def test_providers_and_describe_name_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is missing, what is set up, and what each variable is called."""
-
-    def told(provider: str) -> dict[str, Any]:
-        listed = json.loads(run("providers", "--json").output)
-        return next(each for each in listed if each["provider"] == provider)
-
-    assert told("kiln")["missing"] == [*PAIR]
-    assert told("hearth")["missing"] == [f"{HEARTH}BASE_URL"]
-    monkeypatch.setenv(f"{KILN}ACCESS_KEY", ACCESS)
-    assert told("kiln")["missing"] == [f"{KILN}SECRET_KEY"]
-    monkeypatch.setenv(f"{KILN}SECRET_KEY", SECRET)
-    monkeypatch.setenv(f"{HEARTH}BASE_URL", "http://127.0.0.1:8188")
-    for name in ("kiln", "hearth"):
-        assert (told(name)["missing"], told(name)["accounts"]) == ([], ["default"])
-    assert f"its account: {KILN}ACCESS_KEY, {KILN}SECRET_KEY" in run("describe", "kiln").output
-    assert "its account: takes no key" in run("describe", "hearth").output
-
-
-@pytest.mark.parametrize(
-    ("variables", "warned"),
-    [
-        ({}, True),
-        (PAIR, False),
-        ({f"{KILN}MAX_IN_FLIGHT": "2"}, True),
-        ({f"{HEARTH}BASE_URL": "http://h.example"}, False),
-    ],
-)
-def test_up_says_whether_a_provider_can_be_called(
-    variables: dict[str, str], warned: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One with all its secrets, or that takes none."""
-    words: list[str] = []
-    monkeypatch.setattr(missing, "warn", lambda name, text: words.append(f"{name}: {text}"))
-    monkeypatch.setattr(missing, "probe", lambda *_: None)
-    missing.say_what_is_missing(settings(**variables))
-    assert any(each.startswith("providers:") for each in words) is warned

@@ -15,6 +15,7 @@ from bide.providers.credit import FOR_LONG, PHRASES, is_used_up
 from bide.providers.refusal import concerns_account, is_rate_limit
 from bide.settings.problems import ConfigurationProblems
 from config.settings import load
+from tests.contract.usual import OPERATIONS
 from workers.accounts import Accounts
 
 USED_UP = (
@@ -76,17 +77,6 @@ PARAMS: dict[str, dict[str, Any]] = {
     "bfl": {"prompt": "PROMPT", "raw": "no"},
     "comfyui": {"prompt": {"3": {"class_type": "KSampler", "inputs": {"text": "PROMPT"}}}},
     "openai_videos": {"prompt": "PROMPT", "audio": "no"},
-}
-OPERATIONS = {
-    "cyberphotobooth": "generate",
-    "dreambooth": "text2img",
-    "fal": "run",
-    "nextry": "generate_image",
-    "photogpt": "images.generation",
-    "replicate": "predict",
-    "bfl": "flux-2-pro",
-    "comfyui": "prompt",
-    "openai_videos": "create",
 }
 
 #: Those that refuse under a good code, too; with any other such an answer is a doubt.

@@ -41,7 +41,7 @@ from bide.providers.base import (
 from bide.providers.declared.files import read
 from bide.webhooks.incoming import Hooks
 from tests.contract.noise import ANSWERS, bent
-from tests.unit.test_declared_mistakes import GOOD
+from tests.unit.declared_files import GOOD
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "add-a-provider-in-an-hour.md"

@@ -85,7 +85,7 @@ def test_rows_say_where_waiting_jobs_are_for_one_pipeline(flower: FlowerWorld, s
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"state": "queued", "note": "HTTP 429"}, "waits in line; last said: HTTP 429"),
+        ({"state": "queued", "note": "HTTP 429"}, "waits in line; last answer: HTTP 429"),
         ({"state": "submitting"}, "is being submitted"),
         ({"state": "running", "note": "processing"}, "waits at the provider: processing"),
         ({"state": "running", "note": "x", "progress": '{"left_seconds":7}'}, "waits at the provider: about 7 s left"),

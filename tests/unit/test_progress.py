@@ -156,9 +156,9 @@ def polls_of(duration_seconds: float, lefts: Callable[[float], float | None]) ->
 
 
 @given(st.floats(0.1, 5000), st.lists(st.none() | st.floats(allow_nan=True), min_size=1))
-def test_no_poll_more_than_without_it(duration_seconds: float, said: list[float | None]) -> None:
+def test_no_poll_more_than_without_it(duration_seconds: float, estimates: list[float | None]) -> None:
     """Whatever the provider says, also where it lies."""
-    answers = cycle(said)
+    answers = cycle(estimates)
     assert polls_of(duration_seconds, lambda _: next(answers)) <= polls_of(duration_seconds, lambda _: None)
 
 

@@ -7,58 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-from click.testing import CliRunner, Result
 
-from bide.cli.main import main
-from bide.cli.trial_output import SHOWN_CHARACTERS, show_call
 from bide.providers.declared.beginning import Beginning, text
 from bide.providers.declared.samples import USUAL_KINDS
-from bide.providers.exchange import Account, Call
-from workers.try_provider import main as try_main
+from tests.unit.provider_files import ANSWERS, folder, options, run, written
 
-ANSWERS = {
-    "name": "inkwell",
-    "base_url": "https://api.inkwell.example/v1",
-    "source": "https://docs.inkwell.example/ink",
-    "key": "X-Key: {api_key}",
-    "operation": "draw.large",
-    "submit": "PUT /ink",
-    "id": "$.job.ids[1]",
-    "poll": "/ink/{id}",
-    "state": "$.job.state",
-    "done": "dry, done",
-    "failed": "spilled",
-    "media": "$.job.pictures[*].url",
-    "reason": "$.job.why",
-}
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A deployment's folder, without files or variables."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DOTENV", str(tmp_path / ".env"))
-    return tmp_path
-
-
-def run(*arguments: str, typed: str | None = None) -> Result:
-    """Run a command of `bide providers`, with `typed` on its standard input."""
-    return CliRunner().invoke(main, ["providers", *arguments], input=typed)
-
-
-def options(**changed: str) -> list[str]:
-    """The answers as options."""
-    given = {**ANSWERS, **changed}
-    return [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value)]
-
-
-def written(**changed: str) -> Path:
-    """A file that `new` has written."""
-    result = run("new", *options(**changed))
-    assert result.exit_code == 0, result.output
-    return Path("config/providers/inkwell.toml")
+__all__ = ["folder"]
 
 
 def test_new_writes_a_file_on_which_check_passes() -> None:
@@ -87,7 +42,7 @@ def test_new_takes_the_usual_answers() -> None:
 
 
 def test_new_leaves_nothing_behind_where_an_answer_is_wrong(folder: Path) -> None:
-    """All that is wrong is said at once, by question and key."""
+    """All mistakes come at once, by question and key."""
     wrong = {"name": "a/b", "base_url": "ftp:/x", "id": "$.[", "key": "X: {api_kye}", "state": "status", "done": ","}
     result = run("new", *options(**wrong))
     assert result.exit_code == 1
@@ -264,45 +219,3 @@ def test_check_without_samples_says_so() -> None:
     result = run("check", str(other))
     assert result.exit_code == 0
     assert "no samples were played" in result.output
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ([], "not set up: set BIDE_PROVIDERS__INKWELL__API_KEY"),
-        (["--params", "7"], "--params: is no JSON object"),
-        (["--params", "{"], "--params: is neither JSON nor @FILE"),
-        (["--operation", "nope"], "--operation: inkwell has draw.large"),
-        (["--input", "x"], "is not of the form name=place"),
-        (["--input", "x=/nowhere.png"], "/nowhere.png can't be read"),
-    ],
-)
-def test_try_says_what_is_missing(arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything is sent."""
-    file = written()
-    if arguments:
-        monkeypatch.setenv("BIDE_PROVIDERS__INKWELL__API_KEY", "planted-key-0123456789")
-    result = CliRunner().invoke(try_main, [*arguments, "--", str(file)])
-    assert result.exit_code == 1
-    assert says in result.output
-
-
-def test_try_cuts_no_secret_in_two() -> None:
-    """Half a key in a long request would be no longer known for a key."""
-    account, key = Account("https://api.inkwell.example", "planted-key-0123456789"), "planted-key-0123456789"
-    for characters in range(SHOWN_CHARACTERS - 40, SHOWN_CHARACTERS + 5):
-        call = Call("POST", account.url("/ink"), json={"prompt": "x" * characters, "key": key})
-        with click.Context(try_main), CliRunner().isolation() as (out, *_):
-            show_call(call, account)
-        assert b"planted" not in out.getvalue()
-
-
-def test_try_asks_before_it_buys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The request is shown without its key; no is no."""
-    file = written()
-    monkeypatch.setenv("BIDE_PROVIDERS__INKWELL__API_KEY", "planted-key-0123456789")
-    result = CliRunner().invoke(try_main, ["--params", '{"text": "a red fox"}', "--", str(file)], input="n\n")
-    assert result.exit_code == 1
-    assert "-> PUT https://api.inkwell.example/v1/ink" in result.output
-    assert "X-Key: ***" in result.output
-    assert "planted-key" not in result.output

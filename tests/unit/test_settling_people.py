@@ -68,7 +68,7 @@ def test_nobody_submits_again_while_a_worker_does(guild: Guild) -> None:
 
 
 def test_the_first_answer_comes_late(guild: Guild) -> None:
-    """It settles the doubt, whoever has the job by then."""
+    """It settles the doubt, also where another worker has the job by then."""
     guild.order("replay", "lost")
     record = guild.record()
     guild.ledger.submits.submitted(record, "old", attempt=1, provider_job_id="w1")
@@ -211,9 +211,9 @@ def test_the_story_of_a_doubt(guild: Guild) -> None:
     assert "its submit may have been accepted (attempt 1:" in story["why"][0]
     assert story["next"] == "bide tries to settle its submit"
     guild.pass_time(30)
-    told = explained(take_snapshot(guild.ledger, guild.record()), [])["timeline"]
-    assert [event["what"] for event in told] == ["opened", "submit", "doubt", "accepted", "settled"]
-    assert told[-1]["detail"] == "looked up by its key: the provider has it as w1"
+    timeline = explained(take_snapshot(guild.ledger, guild.record()), [])["timeline"]
+    assert [event["what"] for event in timeline] == ["opened", "submit", "doubt", "accepted", "settled"]
+    assert timeline[-1]["detail"] == "looked up by its key: the provider has it as w1"
     assert guild.ledger.unconfirmed.doubtful(ACCOUNT) == []
 
 

@@ -79,7 +79,7 @@ def test_a_text_may_begin_with_an_element_that_is_of_no_page() -> None:
 
 def test_errors_say_what_is_wanted_and_what_came() -> None:
     """In the words of people."""
-    for kinds, content, said in (
+    for kinds, content, message in (
         ({MediaKind.AUDIO}, picture("PNG"), "not sound but PNG, a picture"),
         ({MediaKind.ARCHIVE}, JSON, "not an archive but JSON"),
         ({MediaKind.MODEL, MediaKind.ARCHIVE}, wav(), "neither a 3D model nor an archive but WAV, sound"),
@@ -90,7 +90,7 @@ def test_errors_say_what_is_wanted_and_what_came() -> None:
     ):
         with pytest.raises(BadMediaError) as refused:
             kind_of(content, kinds=frozenset(kinds))
-        assert str(refused.value) == said
+        assert str(refused.value) == message
 
 
 def test_what_nobody_can_name_is_stored_with_a_warning_whatever_is_declared() -> None:
@@ -253,12 +253,12 @@ def test_places_in_weights_are_checked() -> None:
 
 def test_an_odd_ply_is_not_judged() -> None:
     """Of another format, of unknown numbers, or with a head without end."""
-    for content, said in (
+    for content, message in (
         (ASCII_PLY.replace(b"ascii", b"packed"), "unknown format"),
         (ASCII_PLY.replace(b"float", b"half"), "unknown type"),
         (b"ply\n" + b"comment x\n" * 9000, "long"),
     ):
-        assert said in kind_of(content, kinds=ALL).warning
+        assert message in kind_of(content, kinds=ALL).warning
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -119,7 +119,7 @@ def words(fields: Mapping[str, str | None]) -> str:
         case "following":
             return f"waits for the result of job {fields.get('leader')}, which has the same idempotency key"
         case JobState.QUEUED:
-            return f"waits in line{f'; last said: {note}' if note else ''}"
+            return f"waits in line{f'; last answer: {note}' if note else ''}"
         case JobState.SUBMITTING:
             return "is being submitted"
         case JobState.RUNNING:

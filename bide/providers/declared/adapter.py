@@ -11,7 +11,7 @@ from bide.polling.backoff import PollPlan
 from bide.providers import reading
 from bide.providers.base import Provider
 from bide.providers.cancels import Cancels
-from bide.providers.declared.answers import NO_REASON, RESULT, PollReader, SubmitReader, said, words_at
+from bide.providers.declared.answers import NO_REASON, RESULT, PollReader, SubmitReader, error_words, words_at
 from bide.providers.declared.calls import may_lack, request, texts
 from bide.providers.declared.outputs import reader
 from bide.providers.declared.params import defaults, params_model
@@ -118,7 +118,7 @@ class Declared(Provider):
             super().trouble(answer, ticket)
 
     def error_text(self, answer: Answer) -> str:
-        return said(answer, self._errors)
+        return error_words(answer, self._errors)
 
     def wait_seconds(self, answer: Answer) -> float | None:
         if not self._retry_after:

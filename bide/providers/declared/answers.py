@@ -161,7 +161,7 @@ class PollReader:
     def _read_state(self, answer: Answer) -> PollOutcome:
         table = self._state
         if answer.status in self._gone_codes and not self._has_text(answer):
-            return Unknown(self._said(answer) or f"HTTP {answer.status}")
+            return Unknown(self._error_words(answer) or f"HTTP {answer.status}")
         body = answer.object()
         if table.refused and reading.as_text(table.refused.at.first(body)).lower() in table.refused.words:
             return self._asked_in_vain(words_at(self._errors, body), answer)
@@ -279,11 +279,11 @@ class PollReader:
         except UnreadableAnswerError:
             return False
 
-    def _said(self, answer: Answer) -> str:
-        return said(answer, self._errors)
+    def _error_words(self, answer: Answer) -> str:
+        return error_words(answer, self._errors)
 
 
-def said(answer: Answer, errors: Iterable[JsonPath]) -> str:
+def error_words(answer: Answer, errors: Iterable[JsonPath]) -> str:
     """The provider's own words in an error's body; for a body that is not JSON, what it is."""
     try:
         body = answer.json()

@@ -197,7 +197,7 @@ def _placed(key: Key, value: Any) -> Iterator[tuple[Key, Holder]]:
         try:
             yield from ((key, piece) for piece in parse(value) if isinstance(piece, Holder))
         except ValueError:
-            return  # said already
+            return  # the template itself is a mistake already
 
 
 def _secret_names(source: Source, secrets: Collection[str]) -> Iterator[Mistake]:

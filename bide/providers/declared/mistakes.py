@@ -109,7 +109,7 @@ def _advice(details: Any, key: Key, model: type[BaseModel]) -> tuple[str, str]:
 
 
 def _description(model: type[BaseModel], key: Key) -> str:
-    """What the key means, or the list or table that it is an entry of; '' where that is not said."""
+    """What the key means, or the list or table that it is an entry of; '' where nothing says it."""
     for length in range(len(key), 0, -1):
         field = _fields(model, key[: length - 1]).get(str(key[length - 1]))
         if field is not None:

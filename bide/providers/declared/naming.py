@@ -11,7 +11,7 @@ from bide.providers.declared.mistakes import Mistake, Source
 from bide.providers.declared.positions import Key
 from bide.providers.declared.templates import holders
 
-#: The requests about one job, with their addresses, and what is said of one that does not name it.
+#: The requests about one job, with their addresses, and the words about one that does not name it.
 _ABOUT_A_JOB: Mapping[str, Collection[str]] = {"poll": ("path", "url"), "result": ("path",), "cancel": ("path", "url")}
 _NO_JOB = "names no job: every job would be asked for in the same words"
 

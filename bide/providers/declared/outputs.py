@@ -23,7 +23,7 @@ def reader(table: ResultTable) -> Outputs:
 
     def read(body: Any) -> tuple[Media, ...]:
         if copies:
-            return _with_copies(body, together, [_addresses(path.first(body)) for path in copies])
+            return _with_copies(body, together, [reading.as_urls(path.first(body)) for path in copies])
         found = tuple(media for place in together for media in _at(place, body))
         rest = iter(otherwise)
         while not found and (place := next(rest, None)):
@@ -113,18 +113,3 @@ def _is_blank(entry: Any) -> bool:
     """Whether an entry names no output at all."""
     text = entry.get("url") if isinstance(entry, dict) else entry
     return text is None or (isinstance(text, str) and not text.strip())
-
-
-def _addresses(value: Any) -> list[str]:
-    """Addresses of copies, blank where one can't be read."""
-    try:
-        return [_address(entry) for entry in reading.listed(value)]
-    except UnreadableAnswerError:
-        return []
-
-
-def _address(entry: Any) -> str:
-    try:
-        return reading.as_url(entry)
-    except UnreadableAnswerError:
-        return ""

@@ -1,4 +1,4 @@
-"""An outcome in a line, for people: what it is, what was said, and in brackets what else bide has read."""
+"""An outcome in a line, for people: what it is, the provider's words, and in brackets what else bide has read."""
 
 from __future__ import annotations
 

@@ -98,5 +98,5 @@ def _counted(pieces: Pieces, at: int, length: int) -> int:
     pieces.go(at)
     frame = pieces.take(min(length, 64))
     mark = max(frame.find(b"Xing"), frame.find(b"Info"))
-    said = frame[mark + 4 : mark + 12]
-    return int.from_bytes(said[4:], "big") if mark > 0 and len(said) == 8 and said[3] & 1 else 0
+    flags = frame[mark + 4 : mark + 12]
+    return int.from_bytes(flags[4:], "big") if mark > 0 and len(flags) == 8 and flags[3] & 1 else 0

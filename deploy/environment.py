@@ -72,6 +72,10 @@ def main(extra: str) -> int:
         if installer.returncode:
             sys.stdout.write(f"\n{''.join(printed)}\nsetup failed: what the installer printed stands above\n")
             return installer.returncode
+    if not _uv():  # pip would compile on one core
+        show(str(progress).rpartition(":")[0] + ": compiling")
+        compiling = [str(FOLDER / "bin" / "python"), "-m", "compileall", "-q", "-j", "0", str(FOLDER / "lib")]
+        subprocess.run(compiling, stdout=subprocess.DEVNULL, check=False)  # some packages bring files of Python 2
     show(str(progress).rpartition(":")[0] + ": ready")
     sys.stdout.write("\n" if sys.stdout.isatty() else "")
     return 0
@@ -87,7 +91,8 @@ def _command(*wanted: str) -> list[str]:
     pinned = [*wanted, "-c", "constraints.txt"]
     if uv := _uv():
         return [uv, "pip", "install", "--compile-bytecode", "--python", str(FOLDER / "bin" / "python"), *pinned]
-    pip = [str(FOLDER / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    pip = [str(FOLDER / "bin" / "python"), "-m", "pip", "install", "--no-compile"]
+    pip += ["--disable-pip-version-check", "--no-input"]
     return [*pip, "--progress-bar", "off", *pinned]
 
 

@@ -11,7 +11,7 @@ import pytest
 from bide.bulk.runs import Runs
 from bide.contract import JobState
 from bide.errors import InvalidRequestError
-from bide.ledger import AccountName, Limits, Polled, Verb
+from bide.ledger import AccountName, Polled, Verb
 from bide.ledger.keys import prefix
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, request_of, taken
 
@@ -140,24 +140,6 @@ class ProviderIdsContract:
         assert len(index(stage)) == len(ALIKE) - 1
         buy(stage, "new", ALIKE[-1])
         assert index(stage) == {ALIKE[0]: live, ALIKE[-1]: "new"}
-
-    def test_thousands_of_ids_are_held_in_small_hashes(self, stage: Stage) -> None:
-        """Where the first ones are full others take the rest; each id is found, whatever has left meanwhile."""
-        alike = ["".join(each) for each in itertools.product(("Aa", "BB"), repeat=8)]
-        stage.limits[ACCOUNT] = Limits(max_in_flight=len(alike))
-        for number, each in enumerate(alike):
-            buy(stage, f"j{number}", each)
-        held = {each: f"j{number}" for number, each in enumerate(alike)}
-        assert stage.ledger.unconfirmed.holders(ACCOUNT, alike) == held
-        assert [stage.server.hlen(key) for key in index_keys(stage)] == [128, 128]
-        [first, _] = index_keys(stage)
-        left: list[Any] = stage.server.hkeys(first)[:100]
-        stage.server.hdel(first, *left)
-        stage.server.delete(*(f"{prefix(ACCOUNT)}job:{held[each]}" for each in left))
-        kept = {each: job_id for each, job_id in held.items() if each not in left}
-        assert stage.ledger.unconfirmed.holders(ACCOUNT, alike) == kept
-        buy(stage, "new", left[0])
-        assert stage.ledger.unconfirmed.holders(ACCOUNT, alike) == {**kept, left[0]: "new"}
 
     def test_records_that_are_older_than_the_index_count(self, stage: Stage) -> None:
         """The release before wrote ids into records alone."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -13,10 +15,12 @@ from bide.contract import JobState
 from bide.errors import LedgerAwayError
 from bide.ledger import Ledger, Limits, Verb
 from bide.ledger.connection import connect
+from bide.ledger.keys import prefix
 from tests.contract.ledger_contract import LedgerContract
+from tests.contract.ledger_contract_provider_ids import buy, index_keys
 from tests.contract.ledger_life import profile
 from tests.contract.ledger_machine import LedgerMachine
-from tests.contract.ledger_stage import ACCOUNT, SIGNATURE, request_of
+from tests.contract.ledger_stage import ACCOUNT, SIGNATURE, Stage, request_of
 from tests.integration.servers import RedisServer, redis_server
 
 pytestmark = pytest.mark.integration
@@ -45,6 +49,24 @@ class TestLedgerOnRedis(LedgerContract):
         with connect(shared.url) as client:
             client.flushall()
             yield client
+
+    def test_thousands_of_ids_are_held_in_small_hashes(self, stage: Stage) -> None:
+        """Where the first ones are full others take the rest; each id is found, whatever has left meanwhile."""
+        alike = ["".join(each) for each in itertools.product(("Aa", "BB"), repeat=8)]
+        stage.limits[ACCOUNT] = Limits(max_in_flight=len(alike))
+        for number, each in enumerate(alike):
+            buy(stage, f"j{number}", each)
+        held = {each: f"j{number}" for number, each in enumerate(alike)}
+        assert stage.ledger.unconfirmed.holders(ACCOUNT, alike) == held
+        assert [stage.server.hlen(key) for key in index_keys(stage)] == [128, 128]
+        [first, _] = index_keys(stage)
+        left: list[Any] = stage.server.hkeys(first)[:100]
+        stage.server.hdel(first, *left)
+        stage.server.delete(*(f"{prefix(ACCOUNT)}job:{held[each]}" for each in left))
+        kept = {each: job_id for each, job_id in held.items() if each not in left}
+        assert stage.ledger.unconfirmed.holders(ACCOUNT, alike) == kept
+        buy(stage, "new", left[0])
+        assert stage.ledger.unconfirmed.holders(ACCOUNT, alike) == {**kept, left[0]: "new"}
 
 
 @pytest.mark.timeout(600)  # half a minute; where a busy machine cut it short, Hypothesis reported nonsense

@@ -72,5 +72,8 @@ def test_some_packages_come_without_what_they_ask_for(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert environment.main("dev") == 0
-    asked = [line.partition("--progress-bar off ")[2] for line in (tmp_path / "asked").read_text().splitlines()]
+    *installs, compiling = (tmp_path / "asked").read_text().splitlines()
+    asked = [line.partition("--progress-bar off ")[2] for line in installs]
     assert asked == ["-e .[dev] -c constraints.txt", "--no-deps blackforest -c constraints.txt"]
+    assert all("--no-compile" in line for line in installs)
+    assert compiling == "-m compileall -q -j 0 .venv/lib"  # on all cores, which pip does on one

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from bide.client import Client
-from bide.client.opening import AT_ONCE
+from bide.client.opening import AT_ONCE, Wanted, open_jobs
+from bide.client.post import Post
+from bide.client.requests import checked
 from bide.contract import SUBMIT_QUEUE
 from bide.errors import IdempotencyConflictError, LedgerAwayError
+from bide.ledger import Ledger
 from tests.integration.caller import image
 from tests.integration.servers import RedisServer
 
@@ -67,8 +72,10 @@ def test_a_ledger_that_goes_away_leaves_ids_to_ask_for(client: Client, own_redis
     ids = ["a", "b"]
     client.submit_many([image("1"), image("2")], job_ids=ids)
     own_redis.kill()
-    with pytest.raises(LedgerAwayError) as away:
-        client.submit_many([image("1"), image("2")], job_ids=ids)
+    with redis.Redis.from_url(own_redis.url, retry=Retry(NoBackoff(), 0)) as impatient:
+        wanted = [Wanted(job_id, *checked(image("1"), {}, None)) for job_id in ids]
+        with pytest.raises(LedgerAwayError) as away:
+            open_jobs(Ledger(impatient), Post(own_redis.url, own_redis.url, sentinel_master="bide"), wanted)
     assert away.value.__notes__ == [f"0 of 2 jobs were: []; it is not known of requests[0] and after: {ids}"]
     own_redis.start()
     assert client.submit_many([image("1"), image("2")], job_ids=ids) == ids

@@ -96,7 +96,7 @@ def settle(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
         account = tools.accounts.get(record.account)
         if not isinstance(account.adapter, LooksUp):
             return held(tools, record, token, "its submit may have been accepted; its provider can't be asked any more")
-        credentials = account.credentials.at(record.text("base_url"))
+        credentials = account.credentials_at(record.text("base_url"))
         found = look_up(tools, account.adapter, credentials, record)
     except (TryLaterError, AccountRefusedError, ForeignAddressError, InvalidRequestError, ConfigurationError) as error:
         after_seconds = getattr(error, "after_seconds", None) or 0.0

@@ -95,7 +95,7 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     """
     request = record.request
     account = tools.accounts.get(record.account)
-    credentials = account.credentials.at(record.text("base_url") if record.in_doubt else "")
+    credentials = account.credentials_at(record.text("base_url") if record.in_doubt else "")
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
     promise, lane = promise_of(tools, account.adapter, operation, record, now=now), account.lane(request)

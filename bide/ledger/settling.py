@@ -55,7 +55,7 @@ class Settled:
     new: bool = False
     #: It says so of a key that it surely had before.
     breach: bool = False
-    #: The failure of a job whose provider did not keep its promise; `KNOWN` in it becomes the ids that are known.
+    #: The failure of a job whose provider did not keep its promise; `{known}` in it becomes the ids that are known.
     breach_error: str = ""
 
 

@@ -215,10 +215,9 @@ def settled_by(record: Record, accepted: Submitted | Finished) -> Settled | None
 
 
 def breach_error(record: Record, provider_job_id: str) -> str:
-    """The failure of a job whose provider did not keep its promise; the ledger puts what it knows for `KNOWN`."""
-    message = (
-        f"the provider promised that a key buys once: it gave {provider_job_id}, and KNOWN may have been bought, too"
-    )
+    """The failure of a job whose provider did not keep its promise; the ledger puts what it knows for `{known}`."""
+    gave = f"it gave {provider_job_id}, and {{known}} may have been bought, too"
+    message = f"the provider promised that a key buys once: {gave}"
     return failure_of(record, FailureCode.SUBMISSION_UNKNOWN, message).model_dump_json()
 
 

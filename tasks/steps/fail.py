@@ -61,6 +61,11 @@ def fail(
     return Fail(failure, Caller.of(record))
 
 
+def too_late(tools: Toolbox, record: Record, token: str) -> Fail | Ignore:
+    """End a job whose deadline has passed before anything was bought."""
+    return fail(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
+
+
 def lease_lost() -> Ignore:
     """The outcome of a step whose job another worker has by now."""
     note("warning", outcome="lease_lost")

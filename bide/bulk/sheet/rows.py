@@ -11,6 +11,7 @@ from typing import Any
 
 from bide.contract import Output
 from bide.describe import NESTED
+from bide.kinds import shown_first
 
 #: Prompts and reasons are cut to this [characters]: a page holds hundreds of them.
 LONGEST_TEXT = 1000
@@ -49,6 +50,11 @@ class Row:
     metadata: tuple[tuple[str, str], ...] = ()
     #: What it cost, in the currency of the prices; None where none was known.
     spent: float | None = None
+
+    @property
+    def shown(self) -> Output | None:
+        """The output that stands for the row; None where it has none."""
+        return self.outputs[shown_first(self.outputs)] if self.outputs else None
 
 
 class Rows:

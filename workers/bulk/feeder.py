@@ -43,7 +43,7 @@ RATE_SECONDS = 30.0
 class Feeder:
     """Feeds runs, a page of work at a time; the feeder holds nothing that must survive its process.
 
-    `stop` cancels jobs of an account where their provider can stop jobs.
+    `lane` gives the lane of a request; `stop` cancels jobs of an account where their provider can stop jobs.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Feeder:
         storage: Storage,
         *,
         deadline_seconds: Callable[[AccountName, str], float],
-        lane: Callable[[GenerateRequest], str] = lambda _: "",
+        lane: Callable[[GenerateRequest], str],
         send: Callable[[Messages], None],
         stop: Callable[[AccountName, Sequence[str]], None],
         finish: Callable[[Runs, Storage, Run], str] = finish,

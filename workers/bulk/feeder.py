@@ -90,12 +90,14 @@ class Feeder:
             return IDLE_SECONDS
         snapshot = self._snapshot(run)
         recalled = self._recall(snapshot) if run.state != "running" else 0
+        if recalled:
+            snapshot = self._snapshot(run)
         if run.state == "canceling":
-            self._stop(self._snapshot(run) if recalled else snapshot)
+            self._stop(snapshot)
         opened = (
             self._admitter.open_claimed(run, (each.live for each in snapshot.rows)) if run.state == "running" else 0
         )
-        wrote = self._collector.collect(self._snapshot(run) if recalled else snapshot)
+        wrote = self._collector.collect(snapshot)
         run = self._judged(run_id)
         live = len(self._runs.live(run_id))
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from bide.contract import Failure, FailureCode, JobState
+from bide.contract import FailureCode, JobState
 from bide.errors import (
     AccountRefusedError,
     ConfigurationError,
@@ -16,7 +16,6 @@ from bide.errors import (
 from bide.ledger import Concluded, Record
 from bide.ledger.records import BoughtWith
 from bide.ledger.settling import Doubt, Promise, Settled
-from bide.ledger.submits import canceled_meanwhile
 from bide.providers.base import (
     Absent,
     Account,
@@ -34,7 +33,7 @@ from bide.providers.base import (
 )
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import MOST_HOPS
-from tasks.steps.fail import OTHERWISE, failure_of, redacted
+from tasks.steps.fail import OTHERWISE, canceled, failure_of, redacted
 from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
 from workers.io.destination import confined
 from workers.metrics.counted import SUBMITS
@@ -192,8 +191,7 @@ def unsettled(
         return Fail(failure, Caller.of(record))
     note(outcome=OTHERWISE[concluded])
     if concluded is Concluded.CANCELED:  # it costs nothing, so that nobody looks for it
-        canceled = Failure.model_validate_json(canceled_meanwhile(failure.model_dump_json()))
-        return Fail(canceled, Caller.of(record))
+        return canceled(record, failure)
     return Suspend(tools.ledger.accounts.admit(record.account))
 
 

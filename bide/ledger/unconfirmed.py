@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from bide.contract import FailureCode
 from bide.errors import InvalidRequestError
 from bide.ledger import scripts
-from bide.ledger.executor import Executor, error_of
+from bide.ledger.executor import Executor
+from bide.ledger.failures import error_of
 from bide.ledger.jobs import JobScripts
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Messages, Record

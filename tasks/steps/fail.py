@@ -6,7 +6,7 @@ from typing import Any
 
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Concluded, Record
-from bide.ledger.submits import canceled_meanwhile
+from bide.ledger.failures import canceled_meanwhile
 from tasks.steps.outcome import Caller, Fail, Ignore
 from workers.metrics.counted import FAILED_JOBS
 from workers.metrics.tally import tally

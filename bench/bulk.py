@@ -32,6 +32,7 @@ from bide.ledger.records import AccountName
 from bide.storage import Storage, StorageOptions
 from tests.integration.object_store import BUCKET, REGION, ObjectStore
 from tests.integration.servers import redis_server
+from workers.accounts import row_lane
 from workers.bulk.feeder import Feeder
 
 RUN = "bench"
@@ -79,7 +80,13 @@ def feed(redis_url: str, store_url: str, count: int) -> None:
     server = connect(redis_url)
     runs, ledger = Runs(server), Ledger(server)
     feeder = Feeder(
-        runs, ledger, storage(store_url), deadline_seconds=lambda *_: 600.0, send=lambda _: None, stop=lambda *_: None
+        runs,
+        ledger,
+        storage(store_url),
+        deadline_seconds=lambda *_: 600.0,
+        lane=row_lane,
+        send=lambda _: None,
+        stop=lambda *_: None,
     )
     while (run := runs.read(RUN)) and run.number("row") <= count:
         seconds = feeder.feed(RUN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from bide.contract import GenerateRequest
 
@@ -37,11 +38,16 @@ def _name(value: object) -> str:
     return value if isinstance(value, str) and NAME.fullmatch(value) else "?"
 
 
+def nested(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The fields of some params that hold those of a model or mode, by their names."""
+    return {name: params[name] for name in NESTED if isinstance(params.get(name), dict)}
+
+
 def prompt_of(params: object) -> str:
     """The whole prompt of some params in one line, wherever its provider has it; '' where there is none."""
     if not isinstance(params, Mapping):
         return ""
-    places = [params, *(params[name] for name in NESTED if isinstance(params.get(name), dict))]
+    places = [params, *nested(params).values()]
     found = (text for place in places for name in ("prompt", "Prompt") if isinstance(text := place.get(name), str))
     return " ".join(next(found, "").split())
 

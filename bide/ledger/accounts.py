@@ -9,11 +9,11 @@ from bide.contract import FailureCode
 from bide.ledger import scripts
 from bide.ledger.breaker import FIELDS, AccountState, account_state
 from bide.ledger.census import StateCount, count_jobs
-from bide.ledger.executor import Executor, error_of
+from bide.ledger.executor import Executor
+from bide.ledger.failures import canceled_meanwhile, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Messages, Repair
 from bide.ledger.replies import messages_of
-from bide.ledger.submits import canceled_meanwhile
 
 #: How the sweeper ends a job whose worker died during its submit.
 DIED_SUBMITTING = "the worker died while submitting; the provider may have accepted"

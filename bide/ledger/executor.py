@@ -7,7 +7,6 @@ from typing import Any
 
 import redis
 
-from bide.contract import Failure, FailureCode
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Limits, Timing
 from bide.ledger.script import Script
@@ -76,8 +75,3 @@ class Executor:
             return self.clock()
         seconds, microseconds = self.reach(lambda server: server.time())
         return float(seconds) + float(microseconds) / 1e6
-
-
-def error_of(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
-    """A failure as a record has it; without a job id where the record itself gives that."""
-    return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()

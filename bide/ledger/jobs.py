@@ -8,13 +8,13 @@ from typing import Any
 
 from bide.contract import Failure, FailureCode, GenerateRequest, JobState
 from bide.ledger import scripts
-from bide.ledger.executor import Executor, error_of
+from bide.ledger.executor import Executor
+from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.records import AccountName, Concluded, Messages, Record, Step, Verb
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
-from bide.ledger.settling import Doubt
-from bide.ledger.submits import bought_before, canceled_meanwhile, in_one_line
+from bide.ledger.settling import Doubt, in_one_line
 
 #: Job deadlines when neither the caller nor the settings give one [seconds].
 DEFAULT_DEADLINE_SECONDS = 1800.0

@@ -108,7 +108,7 @@ class Polled:
     seen: bool = False
     unknown_for: float = 0.0
     late_seconds: float = 0.0
-    #: Further fields of the record to write along, for a job that goes on.
+    #: Further fields of the record to write along, for a job that goes on or is stored.
     also: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: What the provider says that the job costs, as the record has it; '' for no word of it.
     cost: str = ""
@@ -121,9 +121,10 @@ class Polled:
     @property
     def written(self) -> tuple[str, str]:
         """Key and value as the script takes them: `*` and JSON where there are several fields."""
+        key = "outputs" if self.kind == "ended" and self.value else self.key
         if not self.also:
-            return self.key, self.value
-        fields = {**self.also, **({self.key: self.value} if self.key else {})}
+            return key, self.value
+        fields = {**self.also, **({key: self.value} if key else {})}
         return "*", json.dumps([each for pair in fields.items() for each in pair])
 
     @property

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bide.ledger.records import Record
+from bide.printable import printable
+
+#: The most of a line of a record's `evidence` [characters].
+LONGEST_EVIDENCE = 300
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Settled:
     new: bool = False
     #: It says so of a key that it surely had before.
     breach: bool = False
-    #: The failure of a job whose provider did not keep its promise; `KNOWN` in it becomes the ids that are known.
+    #: The failure of a job whose provider did not keep its promise; `{known}` in it becomes the ids that are known.
     breach_error: str = ""
 
 
@@ -84,3 +88,8 @@ def evidence(record: Record) -> list[tuple[float, str, str]]:
     """What was found out about doubtful submits: when [seconds since the epoch], the kind of event, and what."""
     found = [line.split(" ", 2) for line in record.text("evidence").splitlines()]
     return [(float(at), kind, what) for at, kind, what in found]
+
+
+def in_one_line(text: str) -> str:
+    """What goes into the record's `evidence`: a line of it, short."""
+    return printable(text)[:LONGEST_EVIDENCE]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bide.contract import Failure, FailureCode
+from bide.contract import FailureCode
 from bide.ledger import scripts
-from bide.ledger.executor import Executor, error_of
+from bide.ledger.executor import Executor
+from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
-from bide.ledger.settling import Promise, Settled
-from bide.printable import printable
+from bide.ledger.settling import Promise, Settled, in_one_line
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
 HELD_BACK = -1
@@ -18,9 +18,6 @@ TOO_LATE = -2
 
 #: What `SubmitScripts.intend` says where the job may have been accepted, and its request can't be sent again.
 UNREPEATABLE = -3
-
-#: The most of a line of a record's `evidence` [characters].
-LONGEST_EVIDENCE = 300
 
 
 class SubmitScripts:
@@ -154,26 +151,3 @@ class SubmitScripts:
         )
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
-
-
-def in_one_line(text: str) -> str:
-    """What goes into the record's `evidence`: a line of it, short."""
-    return printable(text)[:LONGEST_EVIDENCE]
-
-
-def canceled_meanwhile(error: str) -> str:
-    """The failure of a submit, reworded for a job that was canceled while the submit was under way."""
-    if not error:
-        return error
-    failure = Failure.model_validate_json(error)
-    message = f"canceled on request, while it was submitted; {failure.message}"[:1000]
-    return failure.model_copy(update={"code": FailureCode.CANCELED, "message": message}).model_dump_json()
-
-
-def bought_before(error: str) -> str:
-    """The failure of the last submit, reworded for a job of which an earlier submit may have been accepted."""
-    failure = Failure.model_validate_json(error or "{}") if error else None
-    if failure is None or failure.code is FailureCode.SUBMISSION_UNKNOWN:
-        return error
-    message = f"an earlier submit of it may have been accepted; this one was not: {failure.message}"[:1000]
-    return failure.model_copy(update={"code": FailureCode.SUBMISSION_UNKNOWN, "message": message}).model_dump_json()

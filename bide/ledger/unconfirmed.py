@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from bide.contract import FailureCode
 from bide.errors import InvalidRequestError
 from bide.ledger import scripts
-from bide.ledger.executor import Executor, error_of
+from bide.ledger.executor import Executor
+from bide.ledger.failures import error_of
 from bide.ledger.jobs import JobScripts
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Messages, Record
@@ -109,9 +110,9 @@ class UnconfirmedScripts:
         job_ids = self._executor.reach(lambda server: server.zrange(f"{prefix(account)}lease", 0, -1))
         pipeline = self._executor.pipeline()
         for job_id in job_ids:
-            pipeline.hmget(f"{prefix(account)}job:{job_id}", "state", "doubted")
+            pipeline.hget(f"{prefix(account)}job:{job_id}", "doubted")
         found = self._executor.execute(pipeline) if job_ids else []
-        doubtful = [job_id for job_id, (state, doubted) in zip(job_ids, found, strict=True) if doubted and state]
+        doubtful = (job_id for job_id, doubted in zip(job_ids, found, strict=True) if doubted)
         records = (self._jobs.read(account, job_id) for job_id in doubtful)
         return [record for record in records if record and record.settling]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bide.describe import NESTED
+from bide.describe import nested
 from bide.errors import InvalidRequestError
 from bide.params.base import Params
 from bide.providers.offering import Operation
@@ -113,7 +113,7 @@ def _misspelt(model: type[Params], params: Mapping[str, Any]) -> Iterator[tuple[
 
 def _blank_prompts(params: Mapping[str, Any]) -> Iterator[str]:
     """The places of prompts that hold characters, and show none."""
-    places = {"": params, **{f"{name}.": params[name] for name in NESTED if isinstance(params.get(name), dict)}}
+    places = {"": params, **{f"{name}.": held for name, held in nested(params).items()}}
     for prefix, held in places.items():
         for name, text in held.items():
             if name.casefold() == "prompt" and isinstance(text, str) and text and not any(map(_is_visible, text)):

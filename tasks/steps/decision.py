@@ -121,9 +121,9 @@ def _judge(claimed: Claimed, answer: Heard, *, adapter: Provider, poll_timing: P
 
 def _succeeded(claimed: Claimed, succeeded: Succeeded) -> Polled:
     """The result goes on to be stored; what is missing of it goes into the record along with its addresses."""
-    addresses, partial = encode_media(succeeded.outputs), succeeded.partial
-    key, also = ("outputs" if addresses else "", {"partial": partial}) if partial else ("", {})
-    return Polled(claimed.job_id, "ended", key=key, value=addresses, note="succeeded", seen=True, also=also)
+    addresses = encode_media(succeeded.outputs)
+    also = {"partial": succeeded.partial} if succeeded.partial else {}
+    return Polled(claimed.job_id, "ended", value=addresses, note="succeeded", seen=True, also=also)
 
 
 def _trouble(claimed: Claimed, error: PollFailedError, pause: float, now: float) -> Polled:

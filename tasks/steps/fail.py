@@ -6,7 +6,7 @@ from typing import Any
 
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Concluded, Record
-from bide.ledger.submits import canceled_meanwhile
+from bide.ledger.failures import canceled_meanwhile
 from tasks.steps.outcome import Caller, Fail, Ignore
 from workers.metrics.counted import FAILED_JOBS
 from workers.metrics.tally import tally
@@ -42,16 +42,15 @@ def fail(
     `why`: `cause` and `charged` of the failure, where the provider says them.
     """
     failure = failure_of(record, code, message, **why)
-    error = failure.model_dump_json()
     concluded = tools.ledger.jobs.conclude(
-        record, token, JobState.FAILED, error=error, attempt=attempt, outputs=outputs
+        record, token, JobState.FAILED, error=failure.model_dump_json(), attempt=attempt, outputs=outputs
     )
     if concluded is Concluded.NOT_OURS:
         return lease_lost()
     tools.dispatcher.send(tools.ledger.accounts.admit(record.account))
     if concluded is Concluded.CANCELED:
         note(outcome=OTHERWISE[concluded], reason=redacted(record, message))
-        return Fail(Failure.model_validate_json(canceled_meanwhile(error)), Caller.of(record))
+        return canceled(record, failure)
     if not concluded:  # an earlier submit counts
         unconfirmed = FailureCode.SUBMISSION_UNKNOWN.value if concluded is Concluded.UNCONFIRMED else None
         note("warning", outcome=OTHERWISE[concluded], code=unconfirmed, reason=redacted(record, message))
@@ -59,6 +58,16 @@ def fail(
     tally.count(record.account, FAILED_JOBS, code.value)
     note(outcome="failed", code=code.value, reason=redacted(record, message))
     return Fail(failure, Caller.of(record))
+
+
+def too_late(tools: Toolbox, record: Record, token: str) -> Fail | Ignore:
+    """End a job whose deadline has passed before anything was bought."""
+    return fail(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
+
+
+def canceled(record: Record, failure: Failure) -> Fail:
+    """The outcome of a step whose job was canceled meanwhile and is surely not bought; `failure` says why not."""
+    return Fail(Failure.model_validate_json(canceled_meanwhile(failure.model_dump_json())), Caller.of(record))
 
 
 def lease_lost() -> Ignore:

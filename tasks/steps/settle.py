@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 
-from bide.contract import Failure, FailureCode, JobState
+from bide.contract import FailureCode, JobState
 from bide.errors import (
     AccountRefusedError,
     ConfigurationError,
@@ -16,7 +16,6 @@ from bide.errors import (
 from bide.ledger import Concluded, Record
 from bide.ledger.records import BoughtWith
 from bide.ledger.settling import Doubt, Promise, Settled
-from bide.ledger.submits import canceled_meanwhile
 from bide.providers.base import (
     Absent,
     Account,
@@ -34,7 +33,7 @@ from bide.providers.base import (
 )
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import MOST_HOPS
-from tasks.steps.fail import OTHERWISE, failure_of, redacted
+from tasks.steps.fail import OTHERWISE, canceled, failure_of, redacted
 from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
 from workers.io.destination import confined
 from workers.metrics.counted import SUBMITS
@@ -96,7 +95,7 @@ def settle(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
         account = tools.accounts.get(record.account)
         if not isinstance(account.adapter, LooksUp):
             return held(tools, record, token, "its submit may have been accepted; its provider can't be asked any more")
-        credentials = account.credentials.at(record.text("base_url"))
+        credentials = account.credentials_at(record.text("base_url"))
         found = look_up(tools, account.adapter, credentials, record)
     except (TryLaterError, AccountRefusedError, ForeignAddressError, InvalidRequestError, ConfigurationError) as error:
         after_seconds = getattr(error, "after_seconds", None) or 0.0
@@ -192,8 +191,7 @@ def unsettled(
         return Fail(failure, Caller.of(record))
     note(outcome=OTHERWISE[concluded])
     if concluded is Concluded.CANCELED:  # it costs nothing, so that nobody looks for it
-        canceled = Failure.model_validate_json(canceled_meanwhile(failure.model_dump_json()))
-        return Fail(canceled, Caller.of(record))
+        return canceled(record, failure)
     return Suspend(tools.ledger.accounts.admit(record.account))
 
 
@@ -215,10 +213,9 @@ def settled_by(record: Record, accepted: Submitted | Finished) -> Settled | None
 
 
 def breach_error(record: Record, provider_job_id: str) -> str:
-    """The failure of a job whose provider did not keep its promise; the ledger puts what it knows for `KNOWN`."""
-    message = (
-        f"the provider promised that a key buys once: it gave {provider_job_id}, and KNOWN may have been bought, too"
-    )
+    """The failure of a job whose provider did not keep its promise; the ledger puts what it knows for `{known}`."""
+    gave = f"it gave {provider_job_id}, and {{known}} may have been bought, too"
+    message = f"the provider promised that a key buys once: {gave}"
     return failure_of(record, FailureCode.SUBMISSION_UNKNOWN, message).model_dump_json()
 
 

@@ -69,6 +69,7 @@ class World:
             self.ledger,
             self.storage,
             deadline_seconds=lambda *_: 600.0,
+            lane=lambda _: "",
             send=lambda _: None,
             stop=self.stop,
             finish=_finish,

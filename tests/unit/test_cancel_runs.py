@@ -11,6 +11,7 @@ from bide.bulk.record import Options
 from bide.contract import JobState
 from bide.errors import SubmissionUnknownError
 from bide.ledger import Verb
+from bide.ledger.keys import prefix
 from bide.providers import installed
 from tests.unit.atelier import ACCOUNT, BASE, Atelier, Killed, PlainAtelierAdapter, atelier
 from tests.unit.bulk_world import World
@@ -130,3 +131,13 @@ def test_rows_of_a_provider_that_can_stop_nothing_come_home(run: Run) -> None:
     run.atelier.replies["GET", f"{WORKS}/1"].pop(0)
     run.atelier.poll()
     assert (run.state(1), run.asked_to_stop()) == ("storing", [])
+
+
+def test_a_row_whose_record_another_version_wrote_is_left_alone(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes on, and the log says why it was not canceled."""
+    run.buy(1)
+    run.atelier.server.hset(f"{prefix(ACCOUNT)}job:{job_id('r', 1)}", "v", "9")
+    run.atelier.canceler.stop(ACCOUNT, [job_id("r", 1)])
+    assert run.state(1) == "running"
+    printed = capsys.readouterr().out
+    assert ("cancel.other_version" in printed, "job.canceled" in printed) == (True, False)

@@ -7,7 +7,7 @@ import pytest
 from bide.ledger.keys import prefix
 from tasks.steps.outcome import Fail
 from tests.guild_adapter import LIVE_SECONDS
-from tests.unit.guild import ACCOUNT, SENDING_SECONDS, Guild, guild
+from tests.unit.guild import ACCOUNT, SENDING_SECONDS, SURE_SECONDS, Guild, guild
 
 __all__ = ["guild"]
 
@@ -61,6 +61,18 @@ def test_a_changed_base_url_does_not_move_a_doubt(guild: Guild) -> None:
     guild.pass_time(60)
     assert (guild.state(), guild.pid) == ("running", "w1")
     assert len({url for method, url in guild.calls if method == "POST"}) == 1
+
+
+@pytest.mark.parametrize("operation", ["replay", "reject"])
+def test_a_doubt_is_settled_where_it_was_bought_although_its_account_has_no_base_url_any_more(
+    guild: Guild, operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its record says where: a replay and a look-up go there."""
+    guild.order(operation, "lost")
+    monkeypatch.setattr("tests.guild_adapter.GuildAdapter.default_base_url", None)
+    guild.configure()
+    guild.pass_time(SURE_SECONDS)
+    assert (guild.state(), guild.pid) == ("running", "w1")
 
 
 @pytest.mark.parametrize("plan", [400, 410])

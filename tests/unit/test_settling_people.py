@@ -8,7 +8,7 @@ import pytest
 
 from bide.cli.explain import explained
 from bide.cli.unconfirmed import described
-from bide.contract import FailureCode, JobState
+from bide.contract import Failure, FailureCode, JobState
 from bide.errors import InvalidRequestError
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import money
@@ -145,6 +145,18 @@ def test_the_same_id_that_came_late_is_one_purchase(guild: Guild) -> None:
     guild.meanwhile = lambda: guild.ledger.submits.submitted(record, "old", attempt=1, provider_job_id="w1")
     guild.pass_time(30)
     assert (guild.state(), guild.pid, guild.record().other_ids) == ("running", "w1", [])
+
+
+@pytest.mark.parametrize("job_id", ["KNOWN-1", "UNKNOWN"])
+def test_a_broken_promise_is_reported_under_the_callers_own_job_id(guild: Guild, job_id: str) -> None:
+    """The ids that the ledger puts into the message change nothing else of it."""
+    guild.workshop.lies.add("buys anew")
+    guild.order("replay", "lost 500", job_id=job_id)
+    guild.workshop.bought.clear()
+    guild.pass_time(30)
+    failure = Failure.model_validate_json(guild.record(job_id).text("error"))
+    assert (guild.state(job_id), failure.job_id) == ("unconfirmed", job_id)
+    assert "another, whose id is not known, may have been bought, too" in failure.message
 
 
 def test_a_key_that_was_received_and_is_new_is_held(guild: Guild) -> None:

@@ -43,7 +43,7 @@ RATE_SECONDS = 30.0
 class Feeder:
     """Feeds runs, a page of work at a time; the feeder holds nothing that must survive its process.
 
-    `stop` cancels jobs of an account where their provider can stop jobs.
+    `lane` gives the lane of a request; `stop` cancels jobs of an account where their provider can stop jobs.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Feeder:
         storage: Storage,
         *,
         deadline_seconds: Callable[[AccountName, str], float],
-        lane: Callable[[GenerateRequest], str] = lambda _: "",
+        lane: Callable[[GenerateRequest], str],
         send: Callable[[Messages], None],
         stop: Callable[[AccountName, Sequence[str]], None],
         finish: Callable[[Runs, Storage, Run], str] = finish,
@@ -90,12 +90,14 @@ class Feeder:
             return IDLE_SECONDS
         snapshot = self._snapshot(run)
         recalled = self._recall(snapshot) if run.state != "running" else 0
+        if recalled:
+            snapshot = self._snapshot(run)
         if run.state == "canceling":
-            self._stop(self._snapshot(run) if recalled else snapshot)
+            self._stop(snapshot)
         opened = (
             self._admitter.open_claimed(run, (each.live for each in snapshot.rows)) if run.state == "running" else 0
         )
-        wrote = self._collector.collect(self._snapshot(run) if recalled else snapshot)
+        wrote = self._collector.collect(snapshot)
         run = self._judged(run_id)
         live = len(self._runs.live(run_id))
         try:

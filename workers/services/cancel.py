@@ -38,25 +38,28 @@ class Canceler:
         if record is None:
             log.warning("cancel.unknown_job", job_id=job_id)
             return False
-        at_provider = _can_cancel(record.account.provider)
-        state, messages = self._ledger.jobs.cancel(record.account, job_id, at_provider=at_provider)
-        if state == Verb.VERSION:
-            log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
-            return False
-        self._dispatcher.send(messages)
-        self._dispatcher.send(self._ledger.accounts.admit(record.account))
-        log.info("job.canceled", job_id=job_id, account=str(record.account), was=state)
-        return True
+        canceled = self._cancel(record.account, job_id, at_provider=_can_cancel(record.account.provider))
+        if canceled:
+            self._dispatcher.send(self._ledger.accounts.admit(record.account))
+        return canceled
 
     def stop(self, account: AccountName, job_ids: Sequence[str]) -> None:
         """Cancel jobs of an account whose provider can stop jobs; those of any other provider go on."""
         if not _can_cancel(account.provider):
             return
         for job_id in job_ids:
-            state, messages = self._ledger.jobs.cancel(account, job_id, at_provider=True)
-            self._dispatcher.send(messages)
-            log.info("job.canceled", job_id=job_id, account=str(account), was=state)
+            self._cancel(account, job_id, at_provider=True)
         self._dispatcher.send(self._ledger.accounts.admit(account))
+
+    def _cancel(self, account: AccountName, job_id: str, *, at_provider: bool) -> bool:
+        """Cancel a job; False where another version of bide wrote its record."""
+        state, messages = self._ledger.jobs.cancel(account, job_id, at_provider=at_provider)
+        if state == Verb.VERSION:
+            log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
+            return False
+        self._dispatcher.send(messages)
+        log.info("job.canceled", job_id=job_id, account=str(account), was=state)
+        return True
 
 
 def _can_cancel(provider: str) -> bool:

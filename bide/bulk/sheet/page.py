@@ -18,7 +18,6 @@ from markupsafe import Markup
 from bide.bulk.sheet.pictures import Preview
 from bide.bulk.sheet.rows import SUCCEEDED, Row
 from bide.contract import Output
-from bide.kinds import shown_first
 
 #: The states in the order in which they are counted; others come behind them.
 STATES = ("succeeded", "failed", "unconfirmed", "canceled", "skipped")
@@ -71,8 +70,7 @@ def render(run: Run, name: str, rows: Sequence[Row], previews: Sequence[Preview]
 
 
 def _tile(run: Run, row: Row, preview: Preview) -> dict[str, Any]:
-    place = shown_first(row.outputs)
-    first = row.outputs[place] if row.outputs else None
+    first = row.shown
     return {
         "row": row,
         "preview": preview,

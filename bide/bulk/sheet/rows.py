@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bide.contract import Output
-from bide.describe import NESTED
+from bide.describe import nested
+from bide.kinds import shown_first
 
 #: Prompts and reasons are cut to this [characters]: a page holds hundreds of them.
 LONGEST_TEXT = 1000
@@ -49,6 +50,11 @@ class Row:
     metadata: tuple[tuple[str, str], ...] = ()
     #: What it cost, in the currency of the prices; None where none was known.
     spent: float | None = None
+
+    @property
+    def shown(self) -> Output | None:
+        """The output that stands for the row; None where it has none."""
+        return self.outputs[shown_first(self.outputs)] if self.outputs else None
 
 
 class Rows:
@@ -140,14 +146,12 @@ def _without_unknown(output: Mapping[str, Any]) -> dict[str, Any]:
 
 def _prompt(params: Mapping[str, Any]) -> str:
     """The prompt of a request, wherever its provider has it; of a request without one, its short parameters."""
-    fields = {**{name: value for nested in _nested(params) for name, value in nested.items()}, **params}
+    fields: dict[str, Any] = {}
+    for held in (*nested(params).values(), params):
+        fields |= held
     texts = [text for name, text in fields.items() if name.lower() == "prompt" and isinstance(text, str)]
     short = (f"{name}: {value}" for name, value in fields.items() if len(str(value)) <= SHORT_VALUE and value != "")
     return _cut(" ".join(texts[0].split()) if texts else ", ".join(short))
-
-
-def _nested(params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    return (params[name] for name in NESTED if isinstance(params.get(name), dict))
 
 
 def _cut(text: str) -> str:

@@ -19,7 +19,6 @@ from bide.bulk.sheet.pictures import Preview, preview
 from bide.bulk.sheet.rows import PAGE_ROWS, SUCCEEDED, Row, Rows
 from bide.bulk.summary import MAX_SUMMARY_BYTES
 from bide.errors import StorageError
-from bide.kinds import shown_first
 from bide.storage import Storage
 
 INDEX = "index.html"
@@ -103,10 +102,9 @@ def _write(storage: Storage, run: Run, name: str, rows: list[Row], fetchers: Thr
 
 def _previews(storage: Storage, rows: list[Row], fetchers: ThreadPoolExecutor) -> list[Preview]:
     """The previews of rows; an output that several rows share is fetched once."""
-    shown = [row.outputs[shown_first(row.outputs)] if row.outputs else None for row in rows]
-    firsts = {output.uri: output for output in shown if output}
+    firsts = {row.shown.uri: row.shown for row in rows if row.shown}
     found = dict(zip(firsts, fetchers.map(partial(preview, storage), firsts.values()), strict=True))
-    return [found[output.uri] if output else Preview() for output in shown]
+    return [found[row.shown.uri] if row.shown else Preview() for row in rows]
 
 
 def _digest(run: Run, name: str, rows: list[Row]) -> str:

@@ -1,10 +1,10 @@
 --- include: base constants record clocks admission unconfirmed provider_ids ending
 -- The provider answered about some claimed jobs: the answers are recorded together.
 -- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, and `outcomes`, each with `id`, `kind` (running,
---   trouble, waiting, ended, failed or canceled), `seconds` until the next poll, `key` ('' or a field to write along) and its `value` (for
---   ended: the addresses; for failed and canceled: the error; with the key '*': JSON, a list of fields and values by turns), `note`, `seen` (the provider knows the job), `unknown_for` (for how long it
---   has not known it, or ''), `late_seconds`, `word` (a short answer, for people), `cost` (as the provider
---   says it, or '').
+--   trouble, waiting, ended, failed or canceled), `seconds` until the next poll, `key` ('' or a field to write along) and its
+--   `value` (for failed and canceled: the error; with the key '*': JSON, a list of fields and values by turns), `note`, `seen`
+--   (the provider knows the job), `unknown_for` (for how long it has not known it, or ''), `late_seconds`, `word` (a short
+--   answer, for people), `cost` (as the provider says it, or '').
 -- Reply: hints, and a round or {}.
 
 -- The last polls, for people, as text beside the request: `seconds since the job was opened, seconds late, word;` each. The
@@ -70,11 +70,7 @@ local function go_on(id, outcome)
     release(id)
     set(id, 'state', 'storing', 'ended', stamp(now))
     clear(id, 'tries', 'hints')
-    if outcome.key == '*' then
-      write_along(id, outcome)
-    elseif outcome.value ~= '' then
-      set(id, 'outputs', outcome.value)
-    end
+    write_along(id, outcome)
   elseif unseen then
     conclude(id, 'unconfirmed', 'error', get(id, 'attached'))
     unindex_id(id, get(id, 'pid'))

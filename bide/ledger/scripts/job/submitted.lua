@@ -6,8 +6,8 @@
 --   the provider's estimate of the whole, or ''. `partial`: what is missing of the outputs, or ''. `handle` of the job for
 --   its adapter, or ''; `base_url` and `adapter` with which it was bought, or ''. `evidence` of how a doubt was settled, or
 --   ''; `others`: further ids under the key, joined by blanks; `new`: the provider says that the key was new; `breach`: it
---   had received that before; `breach_error` of a job whose provider did not keep its promise, or ''. `cost`, as the
---   provider says it, or ''.
+--   had received that before; `breach_error` of a job whose provider did not keep its promise, with `{known}` for the ids
+--   that are known, or ''. `cost`, as the provider says it, or ''.
 -- Reply: hints, and a round or {}.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {} } end
@@ -37,7 +37,7 @@ if breach and in_doubt(id) and not FINAL[state] then
   add_evidence(id, 'held', 'the provider gave ' .. provider_job_id .. ' for the key of a submit that it had: ' .. known .. ' may have been bought, too')
   spoil_key(id)
   local words = string.sub(cjson.encode(known), 2, -2)
-  conclude(id, 'unconfirmed', 'error', (string.gsub(breach_error, 'KNOWN', function() return words end)))
+  conclude(id, 'unconfirmed', 'error', (string.gsub(breach_error, '{known}', function() return words end)))
   hinted(id, STORE_QUEUE, hint_seconds)
   return { { hint(id) }, next_round(max_in_flight, submits_per_second) }
 end

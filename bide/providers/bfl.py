@@ -116,11 +116,7 @@ class BFL(Provider):
             super().trouble(answer, ticket)
 
     def wait_seconds(self, answer: Answer) -> float | None:
-        try:
-            stated = reading.as_positive(answer.object().get("retry_after"))
-        except UnreadableAnswerError:
-            stated = None
-        return stated or answer.retry_after_seconds
+        return reading.retry_after(answer) or answer.retry_after_seconds
 
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         body = answer.object()
@@ -171,19 +167,14 @@ def _redirect(answer: Answer) -> str:
     """Where a poll is sent on to, as its pages say that it may be: to the region that has the job; '' for nowhere."""
     if answer.status not in (301, 302, 303, 307, 308):
         return ""
-    try:
-        address = reading.as_url(answer.headers.get("location"))
-    except UnreadableAnswerError:
-        return ""
+    address = reading.url_or_blank(answer.headers.get("location"))
     return address if len(address) <= MAX_CURSOR_CHARACTERS else ""
 
 
 def _handle(body: dict[str, Any]) -> dict[str, str] | None:
     """Where to poll; None where the answer does not say: then the id is asked for at the base URL."""
-    try:
-        return {"polling_url": reading.as_url(body.get("polling_url"))}
-    except UnreadableAnswerError:
-        return None
+    address = reading.url_or_blank(body.get("polling_url"))
+    return {"polling_url": address} if address else None
 
 
 def _cost(body: dict[str, Any]) -> Cost | None:

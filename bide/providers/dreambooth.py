@@ -78,11 +78,7 @@ class Dreambooth(Provider):
         return Call("POST", account.url("/dreambooth/fetch"), json=body, max_answer_bytes=MAX_ANSWER_BYTES)
 
     def wait_seconds(self, answer: Answer) -> float | None:
-        try:
-            stated = reading.as_positive(answer.object().get("retry_after"))
-        except UnreadableAnswerError:
-            stated = None
-        return stated or answer.retry_after_seconds
+        return reading.retry_after(answer) or answer.retry_after_seconds
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
         if answer.status not in (400, 422):  # the same error bodies also come under 200: the body decides

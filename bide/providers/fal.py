@@ -104,7 +104,7 @@ class Fal(Cancels, Provider):
             raise UnreadableAnswerError("there is no request_id in it")
         given = {"status": body.get("status_url"), "result": body.get("response_url"), "cancel": body.get("cancel_url")}
         built = _addresses(account, submission.params["model"], request_id)
-        handle = {name: _given(url) or built[name] for name, url in given.items()}
+        handle = {name: reading.url_or_blank(url) or built[name] for name, url in given.items()}
         return Submitted(request_id, handle=handle)
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
@@ -166,14 +166,6 @@ def _named(provider_job_id: str) -> tuple[str, str]:
     """Model and id of a request that was attached as `MODEL/requests/ID`; no model where it was not."""
     model, _, request_id = provider_job_id.rpartition("/requests/")
     return (model, request_id) if is_model(model) else ("", provider_job_id)
-
-
-def _given(value: Any) -> str:
-    """An address of an answer; blank where it is none."""
-    try:
-        return reading.as_url(value)
-    except UnreadableAnswerError:
-        return ""
 
 
 def _progress(body: dict[str, Any]) -> Progress | None:

@@ -9,8 +9,6 @@ without the address to poll, and another region may not know the id.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
@@ -41,6 +39,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.providers.costs import as_cost
 from bide.providers.refusal import check_busy, is_not_found
 from bide.providers.states import is_done, is_failed, no_reason
 
@@ -178,16 +177,11 @@ def _handle(body: dict[str, Any]) -> dict[str, str] | None:
 
 
 def _cost(body: dict[str, Any]) -> Cost | None:
-    amount = reading.as_positive(body.get("cost"))
-    return Cost(Decimal(str(amount)), CREDITS) if amount else None
+    cost = as_cost(body.get("cost"), CREDITS)
+    return cost if cost and cost.amount else None
 
 
 def _outputs(result: Any) -> tuple[Media, ...]:
     """What the `sample` of a result leads to; drafts of a video are several."""
     sample = result.get("sample") if isinstance(result, dict) else None
-    media = reading.all_media(sample, role="image")
-    return tuple(replace(it, role="video") if _is_video(it.url) else it for it in media)
-
-
-def _is_video(url: str) -> bool:
-    return url.partition("?")[0].lower().endswith((".mp4", ".webm", ".mov"))
+    return tuple(map(reading.by_suffix, reading.all_media(sample, role="image")))

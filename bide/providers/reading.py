@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import math
+import mimetypes
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -232,6 +234,12 @@ def as_media(value: Any, *, role: str) -> Media | None:
 def all_media(value: Any, *, role: str) -> tuple[Media, ...]:
     """All outputs of a list in any of the shapes of `listed`, blanks left out."""
     return tuple(media for entry in listed(value) if (media := as_media(entry, role=role)))
+
+
+def by_suffix(media: Media) -> Media:
+    """An output of a place that does not tell images from videos: the suffix of its address may."""
+    kind = mimetypes.guess_type(urlsplit(media.url).path)[0] or ""
+    return replace(media, role="video") if kind.startswith("video/") else media
 
 
 def missing(usable: int, named: int) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from bide.errors import UnreadableAnswerError
 from bide.providers import reading
@@ -51,7 +49,7 @@ def _at(place: MediaTable, body: Any) -> tuple[Media, ...]:
     values = [place.at.strict(body)] if place.at.steps is not None else place.at.all(body)
     read = _files if place.addresses else reading.all_media
     found = tuple(media for value in values for media in read(value, role=place.role))
-    return tuple(map(_by_suffix, found)) if place.by_suffix else found
+    return tuple(map(reading.by_suffix, found)) if place.by_suffix else found
 
 
 def _files(value: Any, *, role: str) -> tuple[Media, ...]:
@@ -61,11 +59,6 @@ def _files(value: Any, *, role: str) -> tuple[Media, ...]:
     if any(map(reading.is_playlist, urls)):
         raise UnreadableAnswerError("a playlist where a file was expected")
     return tuple(Media(role, url=url) for url in urls)
-
-
-def _by_suffix(media: Media) -> Media:
-    kind = mimetypes.guess_type(urlsplit(media.url).path)[0] or ""
-    return replace(media, role="video") if kind.startswith("video/") else media
 
 
 def _with_copies(body: Any, places: list[MediaTable], links: list[list[str]]) -> tuple[Media, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from bide.contract import FailureCode
-from bide.errors import AccountRefusedError, InvalidRequestError, PollFailedError, UnreadableAnswerError
+from bide.errors import InvalidRequestError, UnreadableAnswerError
 from bide.params.dreambooth import Img2Img, Text2Img
 from bide.providers import reading
 from bide.providers.base import (
@@ -32,8 +32,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
-from bide.providers.credit import is_used_up
-from bide.providers.refusal import is_bad_key, is_not_found, is_rate_limit, refusal_by_words
+from bide.providers.refusal import not_of_the_job, refusal_by_words
 from bide.providers.states import is_done, is_failed, no_reason
 
 #: With `base64` asked for, up to four pictures of 1024x1024 stand in one answer.
@@ -104,21 +103,14 @@ class Dreambooth(Provider):
         status = reading.as_word(body.get("status"))
         reason = reading.first_text(body, self.error_fields)
         if status == "error":
-            return self._error(reason, after_seconds=self.wait_seconds(answer))
+            about = not_of_the_job(reason, after_seconds=self.wait_seconds(answer))
+            return about or Failed(reason or no_reason(status))
         if is_failed(status):
             return Failed(reason or no_reason(status))
         outputs = _outputs(body) if is_done(status) else ()
         if outputs or status == "success":
             return Succeeded(outputs, reading.missing(len(outputs), len(reading.listed(body.get("output")))))
         return Running(status, progress=_progress(body))
-
-    def _error(self, reason: str, *, after_seconds: float | None) -> PollOutcome:
-        """`error` may be about the asking, the account or the job: the words tell."""
-        if is_rate_limit(reason) or is_used_up(reason):
-            raise PollFailedError(reason, after_seconds=after_seconds)
-        if is_bad_key(reason):
-            raise AccountRefusedError(reason)
-        return Unknown(reason) if is_not_found(reason) else Failed(reason or no_reason("error"))
 
 
 def _progress(body: dict[str, Any]) -> Progress | None:

@@ -37,15 +37,13 @@ from bide.providers.base import (
 from bide.providers.costs import as_cost
 from bide.providers.photogpt_files import (
     ENVELOPE_ERRORS,
-    NO_REASON,
     Packaging,
     envelope,
     packaged,
-    refused_poll,
     result_of,
 )
-from bide.providers.refusal import check_busy, refusal_by_words
-from bide.providers.states import is_done, is_failed, no_reason
+from bide.providers.refusal import check_busy, refusal_by_words, refused_poll
+from bide.providers.states import NO_REASON, is_done, is_failed, no_reason
 
 IMAGES, UPSCALING, VIDEOS, TRAINING = "images.generation", "images.upscaling", "videos.generation", "models.train"
 

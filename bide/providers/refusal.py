@@ -18,7 +18,8 @@ from bide.errors import (
 from bide.providers.credit import is_used_up, own_words
 from bide.providers.exchange import Answer
 from bide.providers.moderation import is_moderated
-from bide.providers.outcomes import Refused
+from bide.providers.outcomes import Refused, Unknown
+from bide.providers.states import NO_REASON
 
 #: Codes of a submit that was surely not accepted and may be tried again.
 _NOT_ACCEPTED_TRY_AGAIN = {429, 503}
@@ -128,6 +129,30 @@ def check_busy(status: str, reason: str, *, after_seconds: float | None = None) 
     """Raise `PollFailedError` where a poll's "error" is about the asking: a busy server ends no paid job."""
     if status == "error" and is_rate_limit(reason):
         raise PollFailedError(reason, after_seconds=after_seconds)
+
+
+def refused_poll(reason: str, *, after_seconds: float | None = None) -> Unknown:
+    """A poll that was refused says nothing of the job, unless its words say that there is none.
+
+    Raises `AccountRefusedError` for words about the key, else `PollFailedError`.
+    """
+    if is_not_found(reason):
+        return Unknown(reason)
+    if is_bad_key(reason):
+        raise AccountRefusedError(reason)
+    raise PollFailedError(reason or NO_REASON, after_seconds=after_seconds)
+
+
+def not_of_the_job(reason: str, *, after_seconds: float | None = None) -> Unknown | None:
+    """What a reason means that may be about the asking, the account or the job; None where it is about the job.
+
+    Raises `PollFailedError` or `AccountRefusedError` for words about the asking or the account.
+    """
+    if is_rate_limit(reason) or is_used_up(reason):
+        raise PollFailedError(reason, after_seconds=after_seconds)
+    if is_bad_key(reason):
+        raise AccountRefusedError(reason)
+    return Unknown(reason) if is_not_found(reason) else None
 
 
 def is_bad_key(text: str, *, quoted: Collection[str] = ()) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bide.contract import FailureCode
@@ -32,6 +31,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.providers.copies import with_copies
 from bide.providers.refusal import not_of_the_job, refusal_by_words
 from bide.providers.states import is_done, is_failed, no_reason
 
@@ -146,44 +146,4 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
 def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
     """`output`, with copies from `proxy_links` and `future_links` for where an address fails or none is given."""
     links = [reading.as_urls(body.get(name)) for name in ("proxy_links", "future_links")]
-    entries = [entry for entry in reading.listed(body.get("output")) if not _is_blank(entry)]
-    count = len(entries) or max(map(len, links))
-    paired = [urls for urls in links if len(urls) == count]
-    copies = [[urls[n] for urls in paired] for n in range(count)]
-    if not entries:
-        return tuple(
-            Media("image", url=urls[0], fallback_urls=tuple(urls[1:])) for urls in map(_distinct, copies) if urls
-        )
-    return tuple(_with_copies(_read(entry), _distinct(urls)) for entry, urls in zip(entries, copies, strict=True))
-
-
-def _is_blank(entry: Any) -> bool:
-    """Whether an entry names no output at all."""
-    text = entry.get("url") if isinstance(entry, dict) else entry
-    return text is None or (isinstance(text, str) and not text.strip())
-
-
-def _distinct(urls: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(filter(None, urls)))
-
-
-def _first_of(urls: list[str]) -> Media:
-    return Media("image", url=urls[0], fallback_urls=tuple(urls[1:]))
-
-
-def _read(entry: Any) -> Media | UnreadableAnswerError:
-    """One output; what can't be read of it may have a copy that can."""
-    try:
-        return reading.as_media(entry, role="image") or UnreadableAnswerError("an output without content")
-    except UnreadableAnswerError as error:
-        return error
-
-
-def _with_copies(output: Media | UnreadableAnswerError, copies: list[str]) -> Media:
-    """The output with its copies; raises where neither can be read."""
-    if isinstance(output, Media):
-        others = tuple(url for url in copies if url != output.url)
-        return replace(output, fallback_urls=others) if output.url else output
-    if not copies:
-        raise output
-    return _first_of(copies)
+    return with_copies([("image", entry) for entry in reading.listed(body.get("output"))], links, role="image")

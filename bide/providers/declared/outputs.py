@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from bide.errors import UnreadableAnswerError
 from bide.providers import reading
+from bide.providers.copies import with_copies
 from bide.providers.declared.answer_tables import MediaTable, ResultTable
-from bide.providers.outcomes import MAX_FALLBACKS, Media
+from bide.providers.outcomes import Media
 
 Outputs = Callable[[Any], tuple[Media, ...]]
 
@@ -62,47 +62,5 @@ def _files(value: Any, *, role: str) -> tuple[Media, ...]:
 
 
 def _with_copies(body: Any, places: list[MediaTable], links: list[list[str]]) -> tuple[Media, ...]:
-    """Each output with its copies; where there is none at all, the copies are the outputs.
-
-    A list of another length than the outputs says nothing of which belongs to which.
-    """
-    entries = [
-        (place.role, entry)
-        for place in places
-        for entry in reading.listed(place.at.strict(body))
-        if not _is_blank(entry)
-    ]
-    count = len(entries) or max(map(len, links), default=0)
-    paired = [urls for urls in links if len(urls) == count]
-    copies = [list(dict.fromkeys(filter(None, (urls[number] for urls in paired)))) for number in range(count)]
-    if not entries:
-        role = places[0].role if places else "image"
-        return tuple(_first_of(role, urls) for urls in copies if urls)
-    return tuple(_read(role, entry, urls) for (role, entry), urls in zip(entries, copies, strict=True))
-
-
-def _read(role: str, entry: Any, copies: list[str]) -> Media:
-    """One output; what can't be read of it may have a copy that can."""
-    try:
-        output = reading.as_media(entry, role=role)
-    except UnreadableAnswerError:
-        if not copies:
-            raise
-        output = None
-    if output is None:
-        if not copies:
-            raise UnreadableAnswerError("an output without content")
-        return _first_of(role, copies)
-    if not output.url:
-        return output
-    return replace(output, fallback_urls=tuple(url for url in copies if url != output.url)[:MAX_FALLBACKS])
-
-
-def _first_of(role: str, urls: list[str]) -> Media:
-    return Media(role, url=urls[0], fallback_urls=tuple(urls[1 : MAX_FALLBACKS + 1]))
-
-
-def _is_blank(entry: Any) -> bool:
-    """Whether an entry names no output at all."""
-    text = entry.get("url") if isinstance(entry, dict) else entry
-    return text is None or (isinstance(text, str) and not text.strip())
+    named = [(place.role, entry) for place in places for entry in reading.listed(place.at.strict(body))]
+    return with_copies(named, links, role=places[0].role if places else "image")

@@ -21,8 +21,9 @@ def reader(table: ResultTable) -> Outputs:
 
     def read(body: Any) -> tuple[Media, ...]:
         if copies:
-            return _with_copies(body, together, [reading.as_urls(path.first(body)) for path in copies])
-        found = tuple(media for place in together for media in _at(place, body))
+            found = _with_copies(body, together, [reading.as_urls(path.first(body)) for path in copies])
+        else:
+            found = tuple(media for place in together for media in _at(place, body))
         rest = iter(otherwise)
         while not found and (place := next(rest, None)):
             found = _at(place, body)
@@ -34,14 +35,9 @@ def reader(table: ResultTable) -> Outputs:
 def missing(table: ResultTable, body: Any, outputs: tuple[Media, ...]) -> str:
     """What an answer leaves out: in words of the provider's, or of the outputs that it names without content."""
     words = reading.as_text(table.partial.first(body)) if table.partial else ""
-    return words or reading.missing(len(outputs), sum(_named(place, body) for place in table.media) if outputs else 0)
-
-
-def _named(place: MediaTable, body: Any) -> int:
-    """How many outputs a place names."""
-    if place.at.steps is None:
-        return len(place.at.all(body))
-    return len(reading.listed(place.at.strict(body)))
+    if words or not outputs:
+        return words
+    return reading.missing(len(outputs), sum(len(_entries(place, body)) for place in table.media))
 
 
 def _at(place: MediaTable, body: Any) -> tuple[Media, ...]:
@@ -62,5 +58,27 @@ def _files(value: Any, *, role: str) -> tuple[Media, ...]:
 
 
 def _with_copies(body: Any, places: list[MediaTable], links: list[list[str]]) -> tuple[Media, ...]:
-    named = [(place.role, entry) for place in places for entry in reading.listed(place.at.strict(body))]
-    return with_copies(named, links, role=places[0].role if places else "image")
+    named = [(place.role, entry) for place in places for entry in _checked(place, body)]
+    found = with_copies(named, links, role=places[0].role if places else "image")
+    by_suffix = {place.role for place in places if place.by_suffix}
+    return tuple(reading.by_suffix(media) if media.role in by_suffix else media for media in found)
+
+
+def _checked(place: MediaTable, body: Any) -> list[Any]:
+    """The entries of a place; raises `UnreadableAnswerError` where they are to be addresses of files, and are not."""
+    entries = _entries(place, body)
+    if place.addresses:
+        _files(entries, role=place.role)
+    return entries
+
+
+def _entries(place: MediaTable, body: Any) -> list[Any]:
+    """What a place names, output by output, blank ones too."""
+    if place.at.steps is not None:
+        return reading.listed(place.at.strict(body))
+    return [entry for value in place.at.all(body) for entry in _each(value)]
+
+
+def _each(value: Any) -> list[Any]:
+    """The outputs that one of several values names; a blank one names an output without content."""
+    return [value] if value is None or value in ("", {}) else reading.listed(value)

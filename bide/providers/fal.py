@@ -182,7 +182,7 @@ def _result(answer: Answer, seen: dict[str, str]) -> PollOutcome:
     """The answer of the result's address; a result that comes all the same is taken."""
     if answer.status == 202:
         raise PollFailedError("HTTP 202: the result is not there yet")
-    if 200 <= answer.status < 300:
+    if answer.is_good:
         outcome = output_of(answer.json())
         if not seen or any(media.role != MediaKind.TEXT for media in outcome.outputs):
             return with_cost(outcome, answer)

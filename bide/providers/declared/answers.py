@@ -78,7 +78,7 @@ class SubmitReader:
     def read(self, answer: Answer) -> SubmitOutcome:
         """Raises `UnreadableAnswerError` or `SubmissionUnknownError` where the answer does not say."""
         table, body = self._table, answer.object()
-        if table.status is not None and 200 <= answer.status < 300 and answer.status not in table.status:
+        if table.status is not None and answer.is_good and answer.status not in table.status:
             raise UnreadableAnswerError(f"HTTP {answer.status} is no code of an accepted submit")
         ids = [path.first(body) for path in table.id]
         job_id = next(filter(None, map(reading.as_id, ids)), "")
@@ -245,7 +245,7 @@ class PollReader:
         failed = self._result.failed
         if failed and answer.status in self._failed_codes:
             return self._result_failed(failed, answer)
-        if not 200 <= answer.status < 300:
+        if not answer.is_good:
             raise PollFailedError(f"HTTP {answer.status}", after_seconds=self._wait(answer))
         body = answer.json()
         return self._succeeded(self._outputs(body), body, answer)

@@ -155,6 +155,10 @@ class Job:
     def done_at(self) -> float:
         return self.accepted_at + self.latency_seconds
 
+    def share(self, now: float) -> float:
+        """How much of its time has passed, from 0 on; above 1 for one that takes longer."""
+        return (now - self.accepted_at) / max(self.latency_seconds, 0.001)
+
     def has_files(self, now: float) -> bool:
         """Whether its files can be fetched."""
         expires_at = self.done_at + float(self.fates.get("result_expires", math.inf))

@@ -34,6 +34,8 @@ class Provider(ABC):
     """One provider's API; its handlers check a request and hand it to `submit`, `poll`, `catalog` or `file`."""
 
     name: ClassVar[str]
+    #: Its base path, below the server's address.
+    root: ClassVar[str]
 
     def __init__(self, world: World) -> None:
         self.world = world

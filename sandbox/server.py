@@ -14,17 +14,6 @@ from aiohttp import web
 
 from sandbox.control import Control
 from sandbox.provider import Provider
-from sandbox.providers import (
-    bfl,
-    comfyui,
-    cyberphotobooth,
-    dreambooth,
-    fal,
-    nextry,
-    openai_videos,
-    photogpt_part,
-    replicate,
-)
 from sandbox.providers.bfl import BFL
 from sandbox.providers.comfyui import ComfyUI
 from sandbox.providers.cyberphotobooth import CyberPhotoBooth
@@ -46,17 +35,7 @@ _PARTS: tuple[type[Provider], ...] = (
 )
 
 #: Base path of each provider, below the server's address.
-BASE_PATHS = {
-    "cyberphotobooth": cyberphotobooth.ROOT,
-    "dreambooth": dreambooth.ROOT,
-    "fal": fal.ROOT,
-    "nextry": nextry.ROOT,
-    "photogpt": photogpt_part.ROOT,
-    "replicate": replicate.ROOT,
-    "comfyui": comfyui.ROOT,
-    "bfl": bfl.ROOT,
-    "openai_videos": openai_videos.ROOT,
-}
+BASE_PATHS = {part.name: part.root for part in _PARTS}
 
 
 @dataclass(frozen=True)

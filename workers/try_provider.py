@@ -5,22 +5,19 @@ It stands beside the machinery: no ledger, no worker, no store. What it buys is 
 
 from __future__ import annotations
 
-import json
-import mimetypes
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
-from bide.cli.connection import read_environment
 from bide.cli.output import PrintableErrors, echo
+from bide.cli.trial_input import account_of, prefix_of, submission_of
 from bide.cli.trial_output import show_answer, show_call, show_outcome
 from bide.errors import BideError, PollFailedError, SubmissionUnknownError
 from bide.providers.base import (
@@ -30,10 +27,10 @@ from bide.providers.base import (
     Failed,
     FetchNow,
     Finished,
-    InputForm,
     JobOutcome,
     KeyTaken,
     Media,
+    MediaKind,
     Provider,
     Refused,
     Running,
@@ -42,7 +39,6 @@ from bide.providers.base import (
     Succeeded,
     Ticket,
     Unknown,
-    Upload,
 )
 from bide.providers.declared.recording import Recorder
 from bide.providers.declared.samples import described
@@ -51,10 +47,21 @@ from bide.providers.masking import hidden
 from workers.io.destination import confined
 from workers.io.http import HttpClient
 from workers.io.media import download
+from workers.io.origin import OriginHeaders
 from workers.services.event_loop import EventLoop
 
 #: The most of an output that is saved [bytes].
 SAVED_BYTES = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """The folder that outputs are saved to (None: they are only shown), and how a worker would fetch them."""
+
+    folder: Path | None
+    allowed_hosts: tuple[str, ...]
+    kinds: frozenset[MediaKind]
+    own_headers: OriginHeaders
 
 
 @dataclass(frozen=True)
@@ -122,22 +129,30 @@ class Trial:
         show_answer(answer, self.account)
         return answer
 
-    def save(self, outputs: tuple[Media, ...], folder: Path | None, hosts: tuple[str, ...]) -> None:
+    def save(self, outputs: tuple[Media, ...], downloads: Downloads) -> None:
         """Show the outputs, and save them where a folder is named."""
         for number, media in enumerate(outputs):
             where = media.url or f"{len(media.content)} bytes inside the answer"
             echo(f"output {number}: {media.role} {hidden(where, self.account)}")
-            if folder is None:
-                continue
-            folder.mkdir(parents=True, exist_ok=True)
-            kinds = frozenset(kind for operation in self.adapter.operations.values() for kind in operation.kinds)
-            fetched = self.event_loop.run(
-                download(self.http, media, max_bytes=SAVED_BYTES, allowed_hosts=hosts, kinds=kinds)
+            if downloads.folder is not None:
+                self._save(media, f"{downloads.folder}/{number}", downloads)
+
+    def _save(self, media: Media, place: str, downloads: Downloads) -> None:
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        fetched = self.event_loop.run(
+            download(
+                self.http,
+                media,
+                max_bytes=SAVED_BYTES,
+                allowed_hosts=downloads.allowed_hosts,
+                kinds=downloads.kinds,
+                own_headers=downloads.own_headers,
             )
-            with fetched:
-                file = folder / f"{number}{fetched.ext if fetched.ext.startswith('.') else f'.{fetched.ext}'}"
-                file.write_bytes(fetched.read())
-            echo(f"  saved: {file}, {fetched.content_type}, {fetched.size} bytes")
+        )
+        with fetched:
+            file = Path(f"{place}.{fetched.ext.removeprefix('.')}")
+            file.write_bytes(fetched.read())
+        echo(f"  saved: {file}, {fetched.content_type}, {fetched.size} bytes")
 
 
 @click.command(cls=PrintableErrors)
@@ -162,18 +177,20 @@ def main(
     """Make one job, or go on with one, and show each exchange."""
     try:
         adapter = adapter_of(file)
-        account, hosts = _account(adapter)
-        submission = _submission(adapter, operation, params, inputs)
+        account, hosts = account_of(adapter)
+        submission = submission_of(adapter, operation, params, inputs)
+        headers = OriginHeaders(account.base_url, adapter.media_headers(account))
+        downloads = Downloads(save, hosts, adapter.operations[submission.operation].kinds, headers)
         recorder = Recorder(record, submission.operation, account) if record else None
         if job:
             with _trial(adapter, account, recorder) as trial:
-                _follow(trial, Ticket(submission.operation, job, version=adapter.version), None, save, hosts)
+                _follow(trial, Ticket(submission.operation, job, version=adapter.version), None, downloads)
             return
         adapter.check(submission.operation, submission.params, set(submission.inputs))
         call = adapter.submit_call(submission, account)
         _ask(adapter, submission, call, account, yes=yes)
         with _trial(adapter, account, recorder) as trial:
-            _run(trial, submission, call, save, hosts)
+            _run(trial, submission, call, downloads)
     except BideError as error:
         raise click.ClickException(str(error)) from None
 
@@ -185,7 +202,7 @@ def _ask(adapter: Provider, submission: Submission, call: Call, account: Account
         click.confirm(f"Send this to {adapter.name}? {costs}", abort=True)
 
 
-def _run(trial: Trial, submission: Submission, call: Call, save: Path | None, hosts: tuple[str, ...]) -> None:
+def _run(trial: Trial, submission: Submission, call: Call, downloads: Downloads) -> None:
     try:
         outcome = trial.submit(submission, call)
     except SubmissionUnknownError as error:
@@ -198,24 +215,22 @@ def _run(trial: Trial, submission: Submission, call: Call, save: Path | None, ho
     if isinstance(outcome, KeyTaken):
         _end(trial, f"a job may exist under this key, and may be paid for: {outcome.message}")
     if isinstance(outcome, Finished) and outcome.outputs:
-        trial.save(outcome.outputs, save, hosts)
+        trial.save(outcome.outputs, downloads)
         return
     ticket = Ticket(submission.operation, outcome.provider_job_id, handle=outcome.handle, version=trial.adapter.version)
-    _follow(trial, ticket, None if isinstance(outcome, Finished) else outcome.estimate_seconds, save, hosts)
+    _follow(trial, ticket, None if isinstance(outcome, Finished) else outcome.estimate_seconds, downloads)
 
 
-def _follow(
-    trial: Trial, ticket: Ticket, estimate_seconds: float | None, save: Path | None, hosts: tuple[str, ...]
-) -> None:
+def _follow(trial: Trial, ticket: Ticket, estimate_seconds: float | None, downloads: Downloads) -> None:
     """To the end of a job that was bought; whatever comes, its id is named."""
     try:
         ended = trial.wait(ticket, estimate_seconds)
         if isinstance(ended, Succeeded):
-            trial.save(ended.outputs, save, hosts)
+            trial.save(ended.outputs, downloads)
     except KeyboardInterrupt:
         _end(trial, f"left; {_known_as(ticket)}")
     except BideError as error:
-        hosts_setting = f"{_prefix(trial.adapter)}MEDIA_HOSTS"
+        hosts_setting = f"{prefix_of(trial.adapter)}MEDIA_HOSTS"
         _end(trial, f"{str(error).replace('MEDIA_HOSTS', hosts_setting)}; {_known_as(ticket)}")
     if isinstance(ended, Failed | Unknown):
         _end(trial, f"{type(ended).__name__.lower()}: {ended.reason}; {_known_as(ticket)}")
@@ -242,57 +257,6 @@ def _trial(adapter: Provider, account: Account, recorder: Recorder | None) -> It
     finally:
         event_loop.run(http.aclose())
         event_loop.stop()
-
-
-def _account(adapter: Provider) -> tuple[Account, tuple[str, ...]]:
-    """The account of the environment, and its hosts of media; other settings are not read."""
-    prefix, environment = _prefix(adapter), read_environment()
-    secrets = {name: environment.get(f"{prefix}{name.upper()}", "") for name in adapter.credentials}
-    missing = [f"{prefix}{name.upper()}" for name, value in secrets.items() if not value]
-    base_url = environment.get(f"{prefix}BASE_URL") or adapter.default_base_url
-    if not base_url:
-        missing.append(f"{prefix}BASE_URL")
-    if missing or not base_url:
-        raise click.ClickException(f"not set up: set {', '.join(missing)}")
-    hosts = tuple(part.strip(' []"') for part in environment.get(f"{prefix}MEDIA_HOSTS", "").split(","))
-    key = secrets.pop("api_key", "")
-    return Account(base_url.rstrip("/"), key, secrets=secrets), tuple(filter(None, hosts))
-
-
-def _prefix(adapter: Provider) -> str:
-    return f"BIDE_PROVIDERS__{adapter.name.upper()}__"
-
-
-def _submission(adapter: Provider, operation: str | None, params: str, inputs: tuple[str, ...]) -> Submission:
-    operation = operation or (next(iter(adapter.operations)) if len(adapter.operations) == 1 else "")
-    if operation not in adapter.operations:
-        raise click.ClickException(f"--operation: {adapter.name} has {', '.join(adapter.operations)}")
-    offered = adapter.operations[operation]
-    given = dict(_upload(each, offered.inputs) for each in inputs)
-    return Submission("try", operation, _params(params), given, key=str(uuid.uuid4()) if offered.idempotency else "")
-
-
-def _params(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(f"--params: is neither JSON nor @FILE with JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise click.ClickException("--params: is no JSON object")
-    return found
-
-
-def _upload(text: str, form: InputForm | None) -> tuple[str, Upload]:
-    name, separator, place = text.partition("=")
-    if not (name and separator and place):
-        raise click.ClickException(f"--input {text}: is not of the form name=place")
-    if form is InputForm.URL:
-        return name, Upload(name, url=place)
-    try:
-        content = Path(place).read_bytes()
-    except OSError as error:
-        raise click.ClickException(f"--input {name}: {place} can't be read ({error.strerror})") from None
-    return name, Upload(name, content, mimetypes.guess_type(place)[0] or "application/octet-stream")
 
 
 if __name__ == "__main__":

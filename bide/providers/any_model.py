@@ -34,7 +34,6 @@ _SUFFIXES = {
 _MAIN_TYPES = frozenset({MediaKind.IMAGE, MediaKind.VIDEO, MediaKind.AUDIO, MediaKind.TEXT, MediaKind.MODEL})
 
 _NUMBERED = re.compile(r"(?P<name>.+)\.(?P<number>\d{1,3})")
-_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
 def input_of(submission: Submission) -> dict[str, Any]:
@@ -88,9 +87,9 @@ class _Found:
 
     def _bare(self, text: str) -> None:
         """A text without a record may also begin with an address, or hold one that leads nowhere."""
-        if not _DATA_URI.match(text):
+        if not reading.DATA_URI.match(text):
             text = text.strip()
-            if re.search(r"\s", text) or not _leads_anywhere(text):
+            if re.search(r"\s", text) or not reading.url_or_blank(text):
                 return
         self.files += [media] if (media := _file(text)) else []
 
@@ -111,20 +110,13 @@ class _Found:
 def _is_file(value: Any) -> bool:
     """Whether a text means to be a file or the address of one."""
     address = value.get("url") if isinstance(value, dict) else value
-    return isinstance(address, str) and (bool(_DATA_URI.match(address)) or reading.is_http(address))
-
-
-def _leads_anywhere(text: str) -> bool:
-    try:
-        return bool(reading.as_url(text))
-    except UnreadableAnswerError:
-        return False
+    return isinstance(address, str) and (bool(reading.DATA_URI.match(address)) or reading.is_http(address))
 
 
 def _file(value: Any, *, content_type: str = "") -> Media | None:
     if not _is_file(value):
         return None
-    if prefix := _DATA_URI.match(value):
+    if prefix := reading.DATA_URI.match(value):
         content = reading.as_base64(value)
         return Media(_role(prefix[0][5:].partition(";")[0]), content=content) if content else None
     url = reading.as_url(value)

@@ -16,12 +16,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
-from bide.errors import (
-    InvalidRequestError,
-    PollFailedError,
-    SubmissionUnknownError,
-    UnreadableAnswerError,
-)
+from bide.errors import InvalidRequestError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
 from bide.providers.cancels import Cancels
@@ -236,12 +231,15 @@ class Provider(ABC):
 
         Raises `SubmissionUnknownError` where the code does not rule out that the job was accepted.
         """
+        if answer.is_good:
+            return None
         text = self.error_text(answer) if answer.status >= 400 else ""
         return refusal_by_status(answer, text, after_seconds=self.wait_seconds(answer))
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
         """Raise `PollFailedError` or `AccountRefusedError` where the HTTP code alone says nothing of the job."""
-        poll_trouble(answer, after_seconds=self.wait_seconds(answer))
+        if not answer.is_good:
+            poll_trouble(answer, after_seconds=self.wait_seconds(answer))
 
     def submit_outcome(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         """Code first, then body; an answer that can't be read may hide an accepted job."""
@@ -288,11 +286,11 @@ class Provider(ABC):
     def catalog_outcome(self, catalog: str, answer: Answer, account: Account) -> list[dict[str, Any]]:
         """Code first, then body; raises `AccountRefusedError`, `TryLaterError` or `UnreadableAnswerError`."""
         with hiding(account):
-            check_code(answer, self.error_text(answer), after_seconds=self.wait_seconds(answer))
+            check_code(answer, self.error_text, self.wait_seconds)
             return self.read_catalog(catalog, answer)
 
     def list_outcome(self, answer: Answer, account: Account) -> Listing:
         """As `catalog_outcome`."""
         with hiding(account):
-            check_code(answer, self.error_text(answer), after_seconds=self.wait_seconds(answer))
+            check_code(answer, self.error_text, self.wait_seconds)
             return self.read_list(answer)

@@ -9,8 +9,6 @@ without the address to poll, and another region may not know the id.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
@@ -41,6 +39,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.providers.costs import as_cost
 from bide.providers.refusal import check_busy, is_not_found
 from bide.providers.states import is_done, is_failed, no_reason
 
@@ -116,11 +115,7 @@ class BFL(Provider):
             super().trouble(answer, ticket)
 
     def wait_seconds(self, answer: Answer) -> float | None:
-        try:
-            stated = reading.as_positive(answer.object().get("retry_after"))
-        except UnreadableAnswerError:
-            stated = None
-        return stated or answer.retry_after_seconds
+        return reading.retry_after(answer) or answer.retry_after_seconds
 
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
         body = answer.object()
@@ -171,32 +166,22 @@ def _redirect(answer: Answer) -> str:
     """Where a poll is sent on to, as its pages say that it may be: to the region that has the job; '' for nowhere."""
     if answer.status not in (301, 302, 303, 307, 308):
         return ""
-    try:
-        address = reading.as_url(answer.headers.get("location"))
-    except UnreadableAnswerError:
-        return ""
+    address = reading.url_or_blank(answer.headers.get("location"))
     return address if len(address) <= MAX_CURSOR_CHARACTERS else ""
 
 
 def _handle(body: dict[str, Any]) -> dict[str, str] | None:
     """Where to poll; None where the answer does not say: then the id is asked for at the base URL."""
-    try:
-        return {"polling_url": reading.as_url(body.get("polling_url"))}
-    except UnreadableAnswerError:
-        return None
+    address = reading.url_or_blank(body.get("polling_url"))
+    return {"polling_url": address} if address else None
 
 
 def _cost(body: dict[str, Any]) -> Cost | None:
-    amount = reading.as_positive(body.get("cost"))
-    return Cost(Decimal(str(amount)), CREDITS) if amount else None
+    cost = as_cost(body.get("cost"), CREDITS)
+    return cost if cost and cost.amount else None
 
 
 def _outputs(result: Any) -> tuple[Media, ...]:
     """What the `sample` of a result leads to; drafts of a video are several."""
     sample = result.get("sample") if isinstance(result, dict) else None
-    media = reading.all_media(sample, role="image")
-    return tuple(replace(it, role="video") if _is_video(it.url) else it for it in media)
-
-
-def _is_video(url: str) -> bool:
-    return url.partition("?")[0].lower().endswith((".mp4", ".webm", ".mov"))
+    return tuple(map(reading.by_suffix, reading.all_media(sample, role="image")))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from bide.errors import UnreadableAnswerError
 from bide.params.cyberphotobooth import Generate
@@ -120,7 +117,7 @@ def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
         *reading.all_media(results.get("videos"), role="video"),
     )
     for place in (links.get("output"), body.get("result"), body.get("image"), body.get("image_url")):
-        found = found or tuple(map(_by_suffix, reading.all_media(place, role="image")))
+        found = found or tuple(map(reading.by_suffix, reading.all_media(place, role="image")))
     return found
 
 
@@ -128,9 +125,3 @@ def _missing(body: dict[str, Any], outputs: tuple[Media, ...]) -> str:
     results = body.get("results") or {}
     named = sum(len(reading.listed(results.get(name))) for name in ("images", "videos"))
     return reading.missing(len(outputs), named)
-
-
-def _by_suffix(media: Media) -> Media:
-    """These places do not tell images from videos; an address's suffix may."""
-    kind = mimetypes.guess_type(urlsplit(media.url).path)[0] or ""
-    return replace(media, role="video") if kind.startswith("video/") else media

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from bide.contract import FailureCode
-from bide.errors import AccountRefusedError, InvalidRequestError, PollFailedError, UnreadableAnswerError
+from bide.errors import InvalidRequestError, UnreadableAnswerError
 from bide.params.dreambooth import Img2Img, Text2Img
 from bide.providers import reading
 from bide.providers.base import (
@@ -32,8 +31,8 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
-from bide.providers.credit import is_used_up
-from bide.providers.refusal import is_bad_key, is_not_found, is_rate_limit, refusal_by_words
+from bide.providers.copies import with_copies
+from bide.providers.refusal import not_of_the_job, refusal_by_words
 from bide.providers.states import is_done, is_failed, no_reason
 
 #: With `base64` asked for, up to four pictures of 1024x1024 stand in one answer.
@@ -78,11 +77,7 @@ class Dreambooth(Provider):
         return Call("POST", account.url("/dreambooth/fetch"), json=body, max_answer_bytes=MAX_ANSWER_BYTES)
 
     def wait_seconds(self, answer: Answer) -> float | None:
-        try:
-            stated = reading.as_positive(answer.object().get("retry_after"))
-        except UnreadableAnswerError:
-            stated = None
-        return stated or answer.retry_after_seconds
+        return reading.retry_after(answer) or answer.retry_after_seconds
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
         if answer.status not in (400, 422):  # the same error bodies also come under 200: the body decides
@@ -108,21 +103,14 @@ class Dreambooth(Provider):
         status = reading.as_word(body.get("status"))
         reason = reading.first_text(body, self.error_fields)
         if status == "error":
-            return self._error(reason, after_seconds=self.wait_seconds(answer))
+            about = not_of_the_job(reason, after_seconds=self.wait_seconds(answer))
+            return about or Failed(reason or no_reason(status))
         if is_failed(status):
             return Failed(reason or no_reason(status))
         outputs = _outputs(body) if is_done(status) else ()
         if outputs or status == "success":
             return Succeeded(outputs, reading.missing(len(outputs), len(reading.listed(body.get("output")))))
         return Running(status, progress=_progress(body))
-
-    def _error(self, reason: str, *, after_seconds: float | None) -> PollOutcome:
-        """`error` may be about the asking, the account or the job: the words tell."""
-        if is_rate_limit(reason) or is_used_up(reason):
-            raise PollFailedError(reason, after_seconds=after_seconds)
-        if is_bad_key(reason):
-            raise AccountRefusedError(reason)
-        return Unknown(reason) if is_not_found(reason) else Failed(reason or no_reason("error"))
 
 
 def _progress(body: dict[str, Any]) -> Progress | None:
@@ -158,44 +146,4 @@ def _accepted(body: dict[str, Any], job_id: str, *, status: str) -> SubmitOutcom
 def _outputs(body: dict[str, Any]) -> tuple[Media, ...]:
     """`output`, with copies from `proxy_links` and `future_links` for where an address fails or none is given."""
     links = [reading.as_urls(body.get(name)) for name in ("proxy_links", "future_links")]
-    entries = [entry for entry in reading.listed(body.get("output")) if not _is_blank(entry)]
-    count = len(entries) or max(map(len, links))
-    paired = [urls for urls in links if len(urls) == count]
-    copies = [[urls[n] for urls in paired] for n in range(count)]
-    if not entries:
-        return tuple(
-            Media("image", url=urls[0], fallback_urls=tuple(urls[1:])) for urls in map(_distinct, copies) if urls
-        )
-    return tuple(_with_copies(_read(entry), _distinct(urls)) for entry, urls in zip(entries, copies, strict=True))
-
-
-def _is_blank(entry: Any) -> bool:
-    """Whether an entry names no output at all."""
-    text = entry.get("url") if isinstance(entry, dict) else entry
-    return text is None or (isinstance(text, str) and not text.strip())
-
-
-def _distinct(urls: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(filter(None, urls)))
-
-
-def _first_of(urls: list[str]) -> Media:
-    return Media("image", url=urls[0], fallback_urls=tuple(urls[1:]))
-
-
-def _read(entry: Any) -> Media | UnreadableAnswerError:
-    """One output; what can't be read of it may have a copy that can."""
-    try:
-        return reading.as_media(entry, role="image") or UnreadableAnswerError("an output without content")
-    except UnreadableAnswerError as error:
-        return error
-
-
-def _with_copies(output: Media | UnreadableAnswerError, copies: list[str]) -> Media:
-    """The output with its copies; raises where neither can be read."""
-    if isinstance(output, Media):
-        others = tuple(url for url in copies if url != output.url)
-        return replace(output, fallback_urls=others) if output.url else output
-    if not copies:
-        raise output
-    return _first_of(copies)
+    return with_copies([("image", entry) for entry in reading.listed(body.get("output"))], links, role="image")

@@ -167,5 +167,10 @@ class Answer:
         return value
 
     @property
+    def is_good(self) -> bool:
+        """Whether the code is a 2xx."""
+        return 200 <= self.status < 300
+
+    @property
     def retry_after_seconds(self) -> float | None:
         return retry_after_seconds(self.headers.get("retry-after"))

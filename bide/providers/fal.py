@@ -104,7 +104,7 @@ class Fal(Cancels, Provider):
             raise UnreadableAnswerError("there is no request_id in it")
         given = {"status": body.get("status_url"), "result": body.get("response_url"), "cancel": body.get("cancel_url")}
         built = _addresses(account, submission.params["model"], request_id)
-        handle = {name: _given(url) or built[name] for name, url in given.items()}
+        handle = {name: reading.url_or_blank(url) or built[name] for name, url in given.items()}
         return Submitted(request_id, handle=handle)
 
     def trouble(self, answer: Answer, ticket: Ticket) -> None:
@@ -168,14 +168,6 @@ def _named(provider_job_id: str) -> tuple[str, str]:
     return (model, request_id) if is_model(model) else ("", provider_job_id)
 
 
-def _given(value: Any) -> str:
-    """An address of an answer; blank where it is none."""
-    try:
-        return reading.as_url(value)
-    except UnreadableAnswerError:
-        return ""
-
-
 def _progress(body: dict[str, Any]) -> Progress | None:
     position = body.get("queue_position")
     return Progress(position=position) if isinstance(position, int) and not isinstance(position, bool) else None
@@ -190,7 +182,7 @@ def _result(answer: Answer, seen: dict[str, str]) -> PollOutcome:
     """The answer of the result's address; a result that comes all the same is taken."""
     if answer.status == 202:
         raise PollFailedError("HTTP 202: the result is not there yet")
-    if 200 <= answer.status < 300:
+    if answer.is_good:
         outcome = output_of(answer.json())
         if not seen or any(media.role != MediaKind.TEXT for media in outcome.outputs):
             return with_cost(outcome, answer)

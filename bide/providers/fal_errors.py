@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from bide.contract import Charged, FailureCause
 from bide.errors import UnreadableAnswerError
 from bide.providers import reading
 from bide.providers.base import Answer, Cost, Failed, Succeeded
+from bide.providers.costs import as_cost
 from bide.providers.moderation import is_moderated
 from bide.providers.states import no_reason
 
@@ -78,11 +78,7 @@ def failure(
 
 def billed(answer: Answer | None) -> Cost | None:
     """The quantity of the model's own unit (pictures, megapixels, seconds) that is billed; None where none is named."""
-    try:
-        units = Decimal(answer.headers["x-fal-billable-units"].strip()) if answer else None
-    except (KeyError, InvalidOperation):
-        return None
-    return Cost(units, "units") if units is not None and units.is_finite() and units >= 0 else None
+    return as_cost(answer.headers.get("x-fal-billable-units"), "units") if answer else None
 
 
 def with_cost(outcome: Succeeded, answer: Answer) -> Succeeded:

@@ -167,16 +167,9 @@ def _after_seconds(answer: Answer) -> float | None:
 def _elsewhere(body: dict[str, Any]) -> tuple[str, ...]:
     """Addresses of the video besides its own, such as a gateway puts into its answer."""
     places = (entry for name in _ADDRESSES for entry in _entries(body.get(name)))
-    found = (_readable(entry.get("url") if isinstance(entry, dict) else entry) for entry in places)
+    found = (reading.url_or_blank(entry.get("url") if isinstance(entry, dict) else entry) for entry in places)
     return tuple(dict.fromkeys(filter(None, found)))
 
 
 def _entries(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _readable(value: Any) -> str:
-    try:
-        return reading.as_url(value)
-    except UnreadableAnswerError:
-        return ""

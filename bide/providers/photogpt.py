@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 from bide.errors import UnreadableAnswerError
@@ -37,15 +37,13 @@ from bide.providers.base import (
 from bide.providers.costs import as_cost
 from bide.providers.photogpt_files import (
     ENVELOPE_ERRORS,
-    NO_REASON,
     Packaging,
     envelope,
     packaged,
-    refused_poll,
     result_of,
 )
-from bide.providers.refusal import check_busy, refusal_by_words
-from bide.providers.states import is_done, is_failed, no_reason
+from bide.providers.refusal import check_busy, refusal_by_words, refused_poll
+from bide.providers.states import NO_REASON, is_done, is_failed, no_reason
 
 IMAGES, UPSCALING, VIDEOS, TRAINING = "images.generation", "images.upscaling", "videos.generation", "models.train"
 
@@ -106,7 +104,7 @@ class PhotoGPT(Provider):
         return Call("GET", account.url("/models"), headers=_headers(account))
 
     def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
-        query = {"start": _rfc3339(since), "end": _rfc3339(until)} | ({"pageToken": page} if page else {})
+        query = {"start": reading.rfc3339(since), "end": reading.rfc3339(until)} | ({"pageToken": page} if page else {})
         return Call("GET", account.url("/jobs"), headers=_headers(account), query=query)
 
     def read_submit(self, answer: Answer, submission: Submission, account: Account) -> SubmitOutcome:
@@ -233,10 +231,6 @@ def _left_over(result: dict[str, Any]) -> str:
     made = [result[name] for name in ("images", "videos") if isinstance(result.get(name), list)]
     ids = [reading.as_id(entry.get("id")) for entries in made for entry in entries if isinstance(entry, dict)]
     return f" (made before it failed: {', '.join(filter(None, ids))})" if any(ids) else ""
-
-
-def _rfc3339(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _listed(entry: dict[str, Any]) -> Listed:

@@ -6,16 +6,14 @@ from dataclasses import asdict, dataclass, replace
 from json import dumps, loads
 from typing import Any
 
-from bide.errors import AccountRefusedError, PollFailedError, UnreadableAnswerError
+from bide.errors import PollFailedError, UnreadableAnswerError
 from bide.providers import reading
-from bide.providers.base import MAX_CURSOR_CHARACTERS, Answer, Media, PollOutcome, Running, Succeeded, Unknown
-from bide.providers.refusal import is_bad_key, is_not_found
+from bide.providers.base import MAX_CURSOR_CHARACTERS, Answer, Media, PollOutcome, Running, Succeeded
+from bide.providers.refusal import refused_poll
 from bide.providers.states import is_failed
 
 #: Fields of an envelope that may say why something failed.
 ENVELOPE_ERRORS = ("message", "err", "error", "detail")
-
-NO_REASON = "the provider gave no reason"
 
 
 def envelope(body: Any) -> str:
@@ -29,15 +27,6 @@ def result_of(body: Any) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise UnreadableAnswerError("an answer without a result")
     return result
-
-
-def refused_poll(reason: str, *, after_seconds: float | None = None) -> PollOutcome:
-    """NOK to a poll is about the asking, unless its words say that there is no such job."""
-    if is_not_found(reason):
-        return Unknown(reason)
-    if is_bad_key(reason):
-        raise AccountRefusedError(reason)
-    raise PollFailedError(reason or NO_REASON, after_seconds=after_seconds)
 
 
 @dataclass(frozen=True)

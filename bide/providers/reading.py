@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import math
+import mimetypes
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -31,7 +33,9 @@ TEXT_MAX_DEPTH = 5
 #: Where the entries of lists repeat what was asked for.
 _REQUESTS = ("params", "input", "inputs", "request", "parameters", "meta")
 
-_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+#: What comes before the content of a data URI in base64.
+DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+
 _URL_SAFE = str.maketrans("-_", "+/")
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 
@@ -91,6 +95,11 @@ def as_moment(value: Any) -> datetime | None:
         return None
 
 
+def rfc3339(moment: datetime) -> str:
+    """A moment as queries have it: `2026-01-05T10:00:00Z`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def as_text(value: Any, *, depth: int = TEXT_MAX_DEPTH) -> str:
     """Strings, lists and objects of error texts as one line of at most `TEXT_MAX_CHARACTERS`."""
     if value is None or value is False or depth == 0:
@@ -125,6 +134,14 @@ def error_text(answer: Answer, names: Iterable[str]) -> str:
     except UnreadableAnswerError:
         return f"{as_text(answer.headers.get('content-type', 'unknown'))} body of {len(answer.body)} bytes"
     return first_text(body, names)
+
+
+def retry_after(answer: Answer) -> float | None:
+    """What `retry_after` in a body says of when to come back [seconds]; None where it says nothing."""
+    try:
+        return as_positive(answer.object().get("retry_after"))
+    except UnreadableAnswerError:
+        return None
 
 
 def first_text(body: Any, names: Iterable[str]) -> str:
@@ -169,14 +186,15 @@ def as_url(value: Any) -> str:
 def as_urls(value: Any) -> list[str]:
     """The addresses of a list of copies, '' where one can't be read; none where it is no list."""
     try:
-        return [_url_or_blank(entry) for entry in listed(value)]
+        return [url_or_blank(entry) for entry in listed(value)]
     except UnreadableAnswerError:
         return []
 
 
-def _url_or_blank(entry: Any) -> str:
+def url_or_blank(value: Any) -> str:
+    """An absolute http(s) address; '' for anything else."""
     try:
-        return as_url(entry)
+        return as_url(value)
     except UnreadableAnswerError:
         return ""
 
@@ -188,7 +206,7 @@ def is_playlist(url: str) -> bool:
 
 def as_base64(text: str) -> bytes:
     """Strictly decoded, after a data-URI prefix, white space, padding and the URL-safe alphabet were put right."""
-    prefix = _DATA_URI.match(text.lstrip()[:256])
+    prefix = DATA_URI.match(text.lstrip()[:256])
     data = text.lstrip()[prefix.end() :] if prefix else text
     digits = "".join((unquote(data) if "%" in data else data).split()).translate(_URL_SAFE).rstrip("=")
     try:
@@ -216,6 +234,12 @@ def as_media(value: Any, *, role: str) -> Media | None:
 def all_media(value: Any, *, role: str) -> tuple[Media, ...]:
     """All outputs of a list in any of the shapes of `listed`, blanks left out."""
     return tuple(media for entry in listed(value) if (media := as_media(entry, role=role)))
+
+
+def by_suffix(media: Media) -> Media:
+    """An output of a place that does not tell images from videos: the suffix of its address may."""
+    kind = mimetypes.guess_type(urlsplit(media.url).path)[0] or ""
+    return replace(media, role="video") if kind.startswith("video/") else media
 
 
 def missing(usable: int, named: int) -> str:

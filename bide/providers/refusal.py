@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,8 @@ from bide.errors import (
 from bide.providers.credit import is_used_up, own_words
 from bide.providers.exchange import Answer
 from bide.providers.moderation import is_moderated
-from bide.providers.outcomes import Refused
+from bide.providers.outcomes import Refused, Unknown
+from bide.providers.states import NO_REASON
 
 #: Codes of a submit that was surely not accepted and may be tried again.
 _NOT_ACCEPTED_TRY_AGAIN = {429, 503}
@@ -46,7 +47,7 @@ def refusal_by_status(answer: Answer, text: str, *, after_seconds: float | None 
     """The common reading of a submit's HTTP code."""
     status = answer.status
     words = f"HTTP {status}: {text}" if text else f"HTTP {status}"
-    if 200 <= status < 300:
+    if answer.is_good:
         return None
     if status in _NOT_ACCEPTED_TRY_AGAIN:
         return Refused(FailureCode.REJECTED, words, again=True, after_seconds=after_seconds)
@@ -72,12 +73,16 @@ def refusal_by_words(text: str, *, after_seconds: float | None = None) -> Refuse
     return Refused(code, text, whole_account=concerns_account(text))
 
 
-def check_code(answer: Answer, text: str, *, after_seconds: float | None) -> None:
-    """Raise `AccountRefusedError` or `TryLaterError` where a catalog or a list comes under no good code."""
+def check_code(answer: Answer, words: Callable[[Answer], str], wait: Callable[[Answer], float | None]) -> None:
+    """Raise `AccountRefusedError` or `TryLaterError` where a catalog or a list comes under no good code.
+
+    `words` and `wait` read the provider's own words, and how long it asks us to stay away [seconds].
+    """
+    if answer.is_good:
+        return
     if answer.status in (401, 403):
-        raise AccountRefusedError(f"HTTP {answer.status}: {text}")
-    if not 200 <= answer.status < 300:
-        raise TryLaterError(f"HTTP {answer.status}: {text}", after_seconds=after_seconds)
+        raise AccountRefusedError(f"HTTP {answer.status}: {words(answer)}")
+    raise TryLaterError(f"HTTP {answer.status}: {words(answer)}", after_seconds=wait(answer))
 
 
 def weigh(refused: Refused, answer: Answer, params: Mapping[str, Any], *, credit_words: Collection[str]) -> Refused:
@@ -130,6 +135,30 @@ def check_busy(status: str, reason: str, *, after_seconds: float | None = None) 
         raise PollFailedError(reason, after_seconds=after_seconds)
 
 
+def refused_poll(reason: str, *, after_seconds: float | None = None) -> Unknown:
+    """A poll that was refused says nothing of the job, unless its words say that there is none.
+
+    Raises `AccountRefusedError` for words about the key, else `PollFailedError`.
+    """
+    if is_not_found(reason):
+        return Unknown(reason)
+    if is_bad_key(reason):
+        raise AccountRefusedError(reason)
+    raise PollFailedError(reason or NO_REASON, after_seconds=after_seconds)
+
+
+def not_of_the_job(reason: str, *, after_seconds: float | None = None) -> Unknown | None:
+    """What a reason means that may be about the asking, the account or the job; None where it is about the job.
+
+    Raises `PollFailedError` or `AccountRefusedError` for words about the asking or the account.
+    """
+    if is_rate_limit(reason) or is_used_up(reason):
+        raise PollFailedError(reason, after_seconds=after_seconds)
+    if is_bad_key(reason):
+        raise AccountRefusedError(reason)
+    return Unknown(reason) if is_not_found(reason) else None
+
+
 def is_bad_key(text: str, *, quoted: Collection[str] = ()) -> bool:
     """Whether the words are about the account's key."""
     return own_words(_BAD_KEY, text, quoted)
@@ -148,7 +177,7 @@ def is_not_found(text: str) -> bool:
 def poll_trouble(answer: Answer, *, after_seconds: float | None = None) -> None:
     """Raise for the codes that say nothing about the job; 2xx and 404 pass, the body decides."""
     status = answer.status
-    if 200 <= status < 300 or status == 404:
+    if answer.is_good or status == 404:
         return
     if status in (401, 403):
         raise AccountRefusedError(edge_block(answer) or f"the provider refuses the key: HTTP {status}")

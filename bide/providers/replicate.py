@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -94,15 +94,13 @@ class Replicate(Cancels, Provider):
         return Call("POST", _address(ticket, account, "cancel"), headers=account.bearer)
 
     def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
-        query = {"created_after": _iso(since), "created_before": _iso(until)} | ({"cursor": page} if page else {})
+        query = {"created_after": reading.rfc3339(since), "created_before": reading.rfc3339(until)} | (
+            {"cursor": page} if page else {}
+        )
         return Call("GET", account.url("/predictions"), headers=account.bearer, query=query)
 
     def wait_seconds(self, answer: Answer) -> float | None:
-        try:
-            stated = reading.as_positive(answer.object().get("retry_after"))
-        except UnreadableAnswerError:
-            stated = None
-        return answer.retry_after_seconds or stated
+        return answer.retry_after_seconds or reading.retry_after(answer)
 
     def refusal(self, answer: Answer) -> Refused | None:
         if answer.status == 503:  # nothing says that no prediction was made
@@ -165,12 +163,7 @@ def _hook(submission: Submission, account: Account) -> dict[str, Any]:
 def _handle(urls: Any) -> dict[str, str] | None:
     """The addresses of the submit's answer that later calls need."""
     found = urls if isinstance(urls, dict) else {}
-    kept = {
-        name: found[name]
-        for name in ("get", "cancel")
-        if isinstance(found.get(name), str) and reading.is_http(found[name])
-    }
-    return kept or None
+    return {name: url for name in ("get", "cancel") if (url := reading.url_or_blank(found.get(name)))} or None
 
 
 def _address(ticket: Ticket, account: Account, what: str) -> str:
@@ -203,10 +196,6 @@ def _progress(logs: Any) -> Progress | None:
     """The last percentage of a progress bar in the logs; other lines may quote the prompt and are left alone."""
     found = _PERCENT.findall(logs[-LOG_CHARACTERS:]) if isinstance(logs, str) else []
     return Progress(fraction=min(int(found[-1]), 100) / 100) if found else None
-
-
-def _iso(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _cursor(following: Any) -> str:

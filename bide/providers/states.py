@@ -22,6 +22,8 @@ DONE = frozenset(
     {"success", "succeeded", "succeed", "successful", "complete", "completed", "done", "finished", "ready", "ok"}
 )
 
+NO_REASON = "the provider gave no reason"
+
 _GAPS = re.compile(r"[\s_-]+")
 
 
@@ -38,4 +40,4 @@ def is_done(word: str) -> bool:
 def no_reason(word: str) -> str:
     """Why a job failed that its provider gives no reason for: a word that is more than "failed" tells a little."""
     plain = word in ("failed", "error")
-    return "the provider gave no reason" if plain else f"the provider calls the job {word}, and gave no reason"
+    return NO_REASON if plain else f"the provider calls the job {word}, and gave no reason"

@@ -40,6 +40,7 @@ class BFL(Provider):
     """POST /v1/{model}, GET /v1/get_result?id=."""
 
     name = "bfl"
+    root = ROOT
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (
@@ -103,8 +104,7 @@ def _answer(request: web.Request, job_id: str, job: Job | None, phase: Phase) ->
     if job is None:
         return answer
     if phase is Phase.RUNNING:
-        share = (time.time() - job.accepted_at) / (job.latency_seconds or 1)
-        answer["progress"] = round(min(share, 0.99), 2)
+        answer["progress"] = round(min(job.share(time.time()), 0.99), 2)
     elif phase is Phase.DONE:
         sample = (
             f"{origin(request)}{FILES}/{job.id}.{job.details['format']}?se={job.done_at + _SAMPLE_SECONDS:.0f}&sig=a%3D"

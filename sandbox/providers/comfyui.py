@@ -41,6 +41,7 @@ class ComfyUI(Provider):
     """Each route is also there below /api, as at the real one; the jobs API is there alone."""
 
     name = "comfyui"
+    root = ROOT
 
     def __init__(self, world: World) -> None:
         super().__init__(world)

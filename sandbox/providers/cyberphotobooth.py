@@ -46,6 +46,7 @@ class CyberPhotoBooth(Provider):
     """POST /async/submit, GET /async/status/{id}, GET /public/styles."""
 
     name = "cyberphotobooth"
+    root = ROOT
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (

@@ -30,6 +30,7 @@ class Dreambooth(Provider):
     """POST /dreambooth, /dreambooth/img2img and /dreambooth/fetch."""
 
     name = "dreambooth"
+    root = ROOT
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (

@@ -13,7 +13,6 @@ from aiohttp import web
 from sandbox.answers import RefusedError, json_object, reply
 from sandbox.faults import CANCEL, MEDIA, ODD_WORD, POLL, RESULT, SUBMIT
 from sandbox.jobs import Draft, Job, Phase
-from sandbox.pictures import Order
 from sandbox.provider import Provider, long_film_url, origin, token
 from sandbox.world import UNKNOWN_NAME
 
@@ -53,6 +52,7 @@ class Fal(Provider):
     """Submit, status, result and cancel; the input is checked by the model alone, after the queue."""
 
     name = "fal"
+    root = ROOT
 
     def routes(self) -> Sequence[web.RouteDef]:
         request = ROOT + "/{app:.+}/requests/{id}"
@@ -193,9 +193,7 @@ class Fal(Provider):
     async def _file(self, request: web.Request) -> web.StreamResponse:
         job = self.job(request.match_info["id"])
         subject = f"{job.digest}/{request.match_info['number']}" if job else ""
-        return await self.file(
-            request, job, Order(f"{self.world.options.seed}/{subject}", request.match_info["format"])
-        )
+        return await self.file(request, job, self.world.order(subject, request.match_info["format"]))
 
 
 def _kind(model: str) -> str:

@@ -48,6 +48,7 @@ class Nextry(Provider):
     """Tools, generation types, generate_image_v2/ and the history."""
 
     name = "nextry"
+    root = ROOT
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (

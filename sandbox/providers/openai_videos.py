@@ -37,6 +37,7 @@ class OpenAIVideos(Provider):
     """POST /videos, /videos/{id}/remix; GET /videos[/{id}[/content]]; DELETE /videos/{id}."""
 
     name = "openai_videos"
+    root = ROOT
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (
@@ -138,10 +139,10 @@ class OpenAIVideos(Provider):
 
 
 def _video(request: web.Request, job: Job, phase: Phase) -> dict[str, Any]:
-    now, gateway = time.time(), "gateway_words" in job.fates
+    gateway = "gateway_words" in job.fates
     done = phase in (Phase.DONE, Phase.EMPTY)
     ended = int(job.done_at) if done else None
-    share = min((now - job.accepted_at) / (job.latency_seconds or 1), 0.99)
+    share = min(job.share(time.time()), 0.99)
     video = {
         "id": job.id,
         "object": "video",

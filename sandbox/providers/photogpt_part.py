@@ -18,6 +18,7 @@ class PhotoGPTPart(Provider):
     """Base of the parts of this provider."""
 
     name = "photogpt"
+    root = ROOT
 
     def refusal(self, status: int, message: str) -> web.Response:
         """No 402 is listed: what can't be paid is NOK under HTTP 200."""

@@ -51,6 +51,7 @@ class Replicate(Provider):
     """Predictions of models, versions and deployments; their list, and the versions of models."""
 
     name = "replicate"
+    root = ROOT
 
     def routes(self) -> Sequence[web.RouteDef]:
         return (
@@ -198,8 +199,7 @@ def _logs(job: Job, phase: Phase) -> str:
     """A progress bar behind words that quote the prompt."""
     if phase is Phase.QUEUED:
         return ""
-    share = (time.time() - job.accepted_at) / max(job.latency_seconds, 0.001)
-    percent = 100 if phase is Phase.DONE else min(99, max(1, round(100 * share)))
+    percent = 100 if phase is Phase.DONE else min(99, max(1, round(100 * job.share(time.time()))))
     return f"prompt: {job.reference}\n  0%|          | 0/100\n{percent:3}%|####      | {percent}/100 [00:01<00:01]\n"
 
 

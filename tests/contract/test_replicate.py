@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bide.errors import AccountRefusedError, InvalidRequestError
-from bide.providers.base import Answer, Cancels, Listed, Listing, Submission, Ticket, Upload
+from bide.providers.base import Answer, Cancels, Listed, Listing, Submission, Submitted, Ticket, Upload
 from bide.webhooks.incoming import Hooks
 from tests.contract.adapter_stage import KEY
 from tests.contract.provider_contract import ProviderContract
@@ -103,6 +103,13 @@ class TestReplicate(ProviderContract):
             assert canceling is not None
             assert (canceling.method, canceling.url) == ("POST", cancel)
             assert adapter.poll_call(ticket, self.account).url == get
+
+    def test_builds_an_address_that_the_answer_spoils(self) -> None:
+        """What is no address keeps no prediction that was paid for from being polled."""
+        urls = {"get": "https:// ", "cancel": HANDLE["cancel"]}
+        answer = Answer(201, {}, json.dumps({"id": "job-1", "urls": urls}).encode())
+        outcome = self.adapter.submit_outcome(answer, self.submissions["predict"], self.account)
+        assert outcome == Submitted("job-1", handle={"cancel": HANDLE["cancel"]})
 
     @pytest.mark.parametrize(
         ("url", "params", "body"),

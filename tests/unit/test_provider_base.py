@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import pytest
 
 from bide.errors import InvalidRequestError
@@ -103,3 +105,30 @@ def test_the_providers_are_installed() -> None:
         InvalidRequestError, match="there is no 'midjourney'; installed are bfl, comfyui, cyberphotobooth"
     ):
         find("midjourney")
+
+
+class Counted(Answer):
+    """An answer that counts how often its body is decoded."""
+
+    decoded: ClassVar[int] = 0
+
+    def json(self) -> Any:
+        """As `Answer.json`."""
+        Counted.decoded += 1
+        return super().json()
+
+
+@pytest.mark.parametrize(
+    ("provider", "operation"), [("bfl", "flux-dev"), ("dreambooth", "text2img"), ("replicate", "predict")]
+)
+def test_a_good_answer_is_decoded_once(provider: str, operation: str) -> None:
+    """Its body may hold pictures, and only a refusal says in it when to come back."""
+    adapter, account = find(provider), Account("https://provider.example", "k")
+    answer = Counted(200, {}, b'{"id": "7", "status": "processing"}')
+    for ask in (
+        lambda: adapter.poll_outcome(answer, Ticket(operation, "7"), account),
+        lambda: adapter.submit_outcome(answer, Submission("job", operation, {}), account),
+    ):
+        Counted.decoded = 0
+        ask()
+        assert Counted.decoded == 1

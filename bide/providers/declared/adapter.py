@@ -11,7 +11,7 @@ from bide.polling.backoff import PollPlan
 from bide.providers import reading
 from bide.providers.base import Provider
 from bide.providers.cancels import Cancels
-from bide.providers.declared.answers import NO_REASON, RESULT, PollReader, SubmitReader, error_words, words_at
+from bide.providers.declared.answers import RESULT, PollReader, SubmitReader, error_words, words_at
 from bide.providers.declared.calls import may_lack, request, texts
 from bide.providers.declared.outputs import reader
 from bide.providers.declared.params import defaults, params_model
@@ -22,6 +22,7 @@ from bide.providers.exchange import Account, Answer, Call, Submission, Ticket, U
 from bide.providers.idempotency import Idempotency
 from bide.providers.offering import Catalog, InputForm, Operation
 from bide.providers.outcomes import Canceled, PollOutcome, SubmitOutcome
+from bide.providers.states import NO_REASON
 from bide.webhooks.incoming import Hooks
 
 Make = Callable[[Values, Account], Call]

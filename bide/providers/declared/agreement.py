@@ -8,6 +8,8 @@ from typing import Any
 from bide.providers.declared.mistakes import Mistake, Source
 from bide.providers.declared.positions import Key
 from bide.providers.declared.prices import Price
+from bide.providers.declared.request_tables import Table
+from bide.providers.declared.sections import PollPlanTable, ProviderTable
 from bide.spelling import nearest
 
 #: What Python has for the types of params.
@@ -129,21 +131,12 @@ def _outputs(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator
 
 def _plans(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[Mistake]:
     """A job is polled at least once before its deadline."""
-    provider = table_at(source.document, "provider")
-    plan_key, plan = (
-        ((*key, "poll_plan"), operation["poll_plan"])
-        if "poll_plan" in operation
-        else (
-            ("provider", "poll"),
-            provider.get("poll", {}),
-        )
-    )
-    deadline = operation.get("deadline_seconds", provider.get("deadline_seconds", 1800.0))
-    first, cap = (
-        (plan.get(name, usual) for name, usual in (("first_seconds", 2.0), ("cap_seconds", 30.0)))
-        if isinstance(plan, dict)
-        else (2.0, 30.0)
-    )
+    provider, own = table_at(source.document, "provider"), "poll_plan" in operation
+    plan_key: Key = (*key, "poll_plan") if own else ("provider", "poll")
+    plan = table_at(operation, "poll_plan") if own else table_at(provider, "poll")
+    first, cap = (plan.get(name, _default(PollPlanTable, name)) for name in ("first_seconds", "cap_seconds"))
+    usual = provider.get("deadline_seconds", _default(ProviderTable, "deadline_seconds"))
+    deadline = operation.get("deadline_seconds", usual)
     if not all(isinstance(number, int | float) for number in (first, cap, deadline)):
         return
     if first > cap:
@@ -152,6 +145,11 @@ def _plans(source: Source, key: Key, operation: Mapping[str, Any]) -> Iterator[M
         yield source.mistake(
             (*plan_key, "cap_seconds"), "is no less than the deadline", "set it to less, or a later deadline"
         )
+
+
+def _default(table: type[Table], name: str) -> Any:
+    """What a key is where a file leaves it out."""
+    return table.model_fields[name].default
 
 
 def fields_of(operation: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,10 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from bide.contract import FailureCause, FailureCode
-from bide.errors import AccountRefusedError, PollFailedError, UnreadableAnswerError
+from bide.errors import PollFailedError, UnreadableAnswerError
 from bide.providers import reading
 from bide.providers.costs import Cost, as_cost
-from bide.providers.credit import is_used_up
 from bide.providers.declared.answer_tables import (
     AcceptedTable,
     CauseTable,
@@ -38,13 +37,11 @@ from bide.providers.outcomes import (
     Unknown,
 )
 from bide.providers.progress import Progress
-from bide.providers.refusal import check_busy, is_bad_key, is_not_found, is_rate_limit, refusal_by_words
+from bide.providers.refusal import check_busy, not_of_the_job, refusal_by_words, refused_poll
 from bide.providers.states import is_done, is_failed, no_reason
 
 #: The cursor of a job whose result is asked for.
 RESULT = "result"
-
-NO_REASON = "the provider gave no reason"
 
 #: How long the provider asks us to stay away [seconds].
 Wait = Callable[[Answer], float | None]
@@ -81,7 +78,7 @@ class SubmitReader:
     def read(self, answer: Answer) -> SubmitOutcome:
         """Raises `UnreadableAnswerError` or `SubmissionUnknownError` where the answer does not say."""
         table, body = self._table, answer.object()
-        if table.status is not None and 200 <= answer.status < 300 and answer.status not in table.status:
+        if table.status is not None and answer.is_good and answer.status not in table.status:
             raise UnreadableAnswerError(f"HTTP {answer.status} is no code of an accepted submit")
         ids = [path.first(body) for path in table.id]
         job_id = next(filter(None, map(reading.as_id, ids)), "")
@@ -164,7 +161,7 @@ class PollReader:
             return Unknown(self._error_words(answer) or f"HTTP {answer.status}")
         body = answer.object()
         if table.refused and reading.as_text(table.refused.at.first(body)).lower() in table.refused.words:
-            return self._asked_in_vain(words_at(self._errors, body), answer)
+            return refused_poll(words_at(self._errors, body), after_seconds=self._wait(answer))
         if table.inside is not None and not isinstance(table.inside.first(body), dict):
             raise UnreadableAnswerError(f"an answer without a {(table.inside.steps or ('body',))[-1]}")
         return self._by_word(reading.as_word(table.at.first(body)), body, answer)
@@ -214,19 +211,8 @@ class PollReader:
     def _by_reason(self, word: str, body: Any, answer: Answer) -> PollOutcome:
         """The word may be about the asking, the account or the job: the reason tells."""
         reason = words_at(self._state.reason or self._errors, body)
-        if is_rate_limit(reason) or is_used_up(reason):
-            raise PollFailedError(reason, after_seconds=self._wait(answer))
-        if is_bad_key(reason):
-            raise AccountRefusedError(reason)
-        return Unknown(reason) if is_not_found(reason) else self._failed(word, reason, body, answer)
-
-    def _asked_in_vain(self, reason: str, answer: Answer) -> PollOutcome:
-        """A poll that was refused says nothing of the job, unless its words say that there is none."""
-        if is_not_found(reason):
-            return Unknown(reason)
-        if is_bad_key(reason):
-            raise AccountRefusedError(reason)
-        raise PollFailedError(reason or NO_REASON, after_seconds=self._wait(answer))
+        about = not_of_the_job(reason, after_seconds=self._wait(answer))
+        return about or self._failed(word, reason, body, answer)
 
     def _running(self, word: str, body: Any, answer: Answer) -> Running:
         again = self._state.ask_again_seconds
@@ -259,7 +245,7 @@ class PollReader:
         failed = self._result.failed
         if failed and answer.status in self._failed_codes:
             return self._result_failed(failed, answer)
-        if not 200 <= answer.status < 300:
+        if not answer.is_good:
             raise PollFailedError(f"HTTP {answer.status}", after_seconds=self._wait(answer))
         body = answer.json()
         return self._succeeded(self._outputs(body), body, answer)

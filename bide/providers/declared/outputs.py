@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from bide.errors import UnreadableAnswerError
 from bide.providers import reading
+from bide.providers.copies import with_copies
 from bide.providers.declared.answer_tables import MediaTable, ResultTable
-from bide.providers.outcomes import MAX_FALLBACKS, Media
+from bide.providers.outcomes import Media
 
 Outputs = Callable[[Any], tuple[Media, ...]]
 
@@ -23,8 +21,9 @@ def reader(table: ResultTable) -> Outputs:
 
     def read(body: Any) -> tuple[Media, ...]:
         if copies:
-            return _with_copies(body, together, [reading.as_urls(path.first(body)) for path in copies])
-        found = tuple(media for place in together for media in _at(place, body))
+            found = _with_copies(body, together, [reading.as_urls(path.first(body)) for path in copies])
+        else:
+            found = tuple(media for place in together for media in _at(place, body))
         rest = iter(otherwise)
         while not found and (place := next(rest, None)):
             found = _at(place, body)
@@ -36,14 +35,9 @@ def reader(table: ResultTable) -> Outputs:
 def missing(table: ResultTable, body: Any, outputs: tuple[Media, ...]) -> str:
     """What an answer leaves out: in words of the provider's, or of the outputs that it names without content."""
     words = reading.as_text(table.partial.first(body)) if table.partial else ""
-    return words or reading.missing(len(outputs), sum(_named(place, body) for place in table.media) if outputs else 0)
-
-
-def _named(place: MediaTable, body: Any) -> int:
-    """How many outputs a place names."""
-    if place.at.steps is None:
-        return len(place.at.all(body))
-    return len(reading.listed(place.at.strict(body)))
+    if words or not outputs:
+        return words
+    return reading.missing(len(outputs), sum(len(_entries(place, body)) for place in table.media))
 
 
 def _at(place: MediaTable, body: Any) -> tuple[Media, ...]:
@@ -51,7 +45,7 @@ def _at(place: MediaTable, body: Any) -> tuple[Media, ...]:
     values = [place.at.strict(body)] if place.at.steps is not None else place.at.all(body)
     read = _files if place.addresses else reading.all_media
     found = tuple(media for value in values for media in read(value, role=place.role))
-    return tuple(map(_by_suffix, found)) if place.by_suffix else found
+    return tuple(map(reading.by_suffix, found)) if place.by_suffix else found
 
 
 def _files(value: Any, *, role: str) -> tuple[Media, ...]:
@@ -63,53 +57,28 @@ def _files(value: Any, *, role: str) -> tuple[Media, ...]:
     return tuple(Media(role, url=url) for url in urls)
 
 
-def _by_suffix(media: Media) -> Media:
-    kind = mimetypes.guess_type(urlsplit(media.url).path)[0] or ""
-    return replace(media, role="video") if kind.startswith("video/") else media
-
-
 def _with_copies(body: Any, places: list[MediaTable], links: list[list[str]]) -> tuple[Media, ...]:
-    """Each output with its copies; where there is none at all, the copies are the outputs.
-
-    A list of another length than the outputs says nothing of which belongs to which.
-    """
-    entries = [
-        (place.role, entry)
-        for place in places
-        for entry in reading.listed(place.at.strict(body))
-        if not _is_blank(entry)
-    ]
-    count = len(entries) or max(map(len, links), default=0)
-    paired = [urls for urls in links if len(urls) == count]
-    copies = [list(dict.fromkeys(filter(None, (urls[number] for urls in paired)))) for number in range(count)]
-    if not entries:
-        role = places[0].role if places else "image"
-        return tuple(_first_of(role, urls) for urls in copies if urls)
-    return tuple(_read(role, entry, urls) for (role, entry), urls in zip(entries, copies, strict=True))
+    named = [(place.role, entry) for place in places for entry in _checked(place, body)]
+    found = with_copies(named, links, role=places[0].role if places else "image")
+    by_suffix = {place.role for place in places if place.by_suffix}
+    return tuple(reading.by_suffix(media) if media.role in by_suffix else media for media in found)
 
 
-def _read(role: str, entry: Any, copies: list[str]) -> Media:
-    """One output; what can't be read of it may have a copy that can."""
-    try:
-        output = reading.as_media(entry, role=role)
-    except UnreadableAnswerError:
-        if not copies:
-            raise
-        output = None
-    if output is None:
-        if not copies:
-            raise UnreadableAnswerError("an output without content")
-        return _first_of(role, copies)
-    if not output.url:
-        return output
-    return replace(output, fallback_urls=tuple(url for url in copies if url != output.url)[:MAX_FALLBACKS])
+def _checked(place: MediaTable, body: Any) -> list[Any]:
+    """The entries of a place; raises `UnreadableAnswerError` where they are to be addresses of files, and are not."""
+    entries = _entries(place, body)
+    if place.addresses:
+        _files(entries, role=place.role)
+    return entries
 
 
-def _first_of(role: str, urls: list[str]) -> Media:
-    return Media(role, url=urls[0], fallback_urls=tuple(urls[1 : MAX_FALLBACKS + 1]))
+def _entries(place: MediaTable, body: Any) -> list[Any]:
+    """What a place names, output by output, blank ones too."""
+    if place.at.steps is not None:
+        return reading.listed(place.at.strict(body))
+    return [entry for value in place.at.all(body) for entry in _each(value)]
 
 
-def _is_blank(entry: Any) -> bool:
-    """Whether an entry names no output at all."""
-    text = entry.get("url") if isinstance(entry, dict) else entry
-    return text is None or (isinstance(text, str) and not text.strip())
+def _each(value: Any) -> list[Any]:
+    """The outputs that one of several values names; a blank one names an output without content."""
+    return [value] if value is None or value in ("", {}) else reading.listed(value)

@@ -54,8 +54,8 @@ class PromiseStage(CrashStage):
 
     def environment(self) -> dict[str, str]:
         own = {
-            "BASE_URL": f"http://{self._guild.place}",
-            "MEDIA_HOSTS": json.dumps([self._guild.place]),
+            "BASE_URL": self._guild.url,
+            "MEDIA_HOSTS": json.dumps([f"127.0.0.1:{self._guild.port}"]),
             "API_KEY": "k",
         }
         return {

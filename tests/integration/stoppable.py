@@ -31,6 +31,7 @@ from bide.providers.base import (
     Succeeded,
     Ticket,
 )
+from tests import plugins
 from tests.integration.caller import PIXEL
 from tests.integration.processes import ROOT
 from tests.integration.rig import Rig
@@ -111,12 +112,8 @@ class StoppableRig(Rig):
     def __init__(self, folder: Path, studio: Studio) -> None:
         super().__init__(folder, result_bytes=20_000)
         self._studio = studio
-        installed = folder / "site" / "stoppable-1.0.dist-info"
-        installed.mkdir(parents=True)
-        (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: stoppable\nVersion: 1.0\n")
-        entry = f"{__name__}:{StoppableAdapter.__name__}"
-        (installed / "entry_points.txt").write_text(f"[bide.providers]\nstoppable = {entry}\n")
-        self._site = installed.parent
+        self._site = folder / "site"
+        plugins.install(self._site, "stoppable", f"{__name__}:{StoppableAdapter.__name__}")
 
     def environment(self) -> dict[str, str]:
         own = {

@@ -211,9 +211,8 @@ def test_leaving_the_loop_leaves_nothing_behind(server: RedisServer, stage: Stag
             for _ in range(20):
                 await left(client)
             await asyncio.gather(*(left(client) for _ in range(50)))
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                while asyncio.all_tasks() != {asyncio.current_task()}:
-                    await asyncio.sleep(0)
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.wait_for(asyncio.gather(*others), PATIENCE_SECONDS)
             assert len(stage.server.client_list()) - before <= 1 + threads
 
     with Client(server.url) as client:

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from bide.storage import Storage
 from tests.contract.stores import storage_at
-
-
-@dataclass(frozen=True)
-class Request:
-    """What came: header names in small letters, `target` the path with its query."""
-
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
+from tests.web_server import Reply, Request, WebServer
 
 
 @dataclass(frozen=True)
@@ -39,52 +27,8 @@ def refused(status: int, code: str, message: str = "no") -> Answered:
     return Answered(status, error.encode() if code else b"")
 
 
-class Server:
-    """A web server in threads, for as long as the block lasts; `answer` gives status, headers and body."""
-
-    def __init__(self, answer: Callable[[Request], tuple[int, dict[str, str], bytes]]) -> None:
-        seen: list[Request] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, self.path, headers, body)
-                seen.append(request)
-                status, answered, content = answer(request)
-                self.send_response_only(status)
-                for name, value in {"Content-Length": str(len(content)), **answered}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 - names of the library
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.seen = seen
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+class Server(WebServer):
+    """A web server as a store."""
 
     def storage(self, **options: Any) -> Storage:
         return storage_at(self.url, **options)
@@ -109,7 +53,7 @@ class Proxy(Server):
         self.rule, self._target = rule, urlsplit(url)
         super().__init__(self._answer)
 
-    def _answer(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+    def _answer(self, request: Request) -> Reply:
         if answered := self.rule(request):
             return answered.status, {"Content-Type": "application/xml"}, answered.body
         connection = http.client.HTTPConnection(self._target.hostname or "", self._target.port, timeout=10)

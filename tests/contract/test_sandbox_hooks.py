@@ -2,51 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
 import pytest
 
 from sandbox.running import Sandbox
-from tests.background import served
 from tests.contract.sandbox_http import LATENCY_SECONDS, SandboxTests, until
+from tests.web_server import WebServer
 
 ROOT = "/dreambooth/api/v4/dreambooth"
 DREAM: dict[str, Any] = {"key": "a-key", "model_id": "midjourney", "prompt": "a red fox", "samples": 2}
 
 
-class Receiver:
+class Receiver(WebServer):
     """Takes whatever comes; `calls` are the bodies in turn."""
 
     def __init__(self) -> None:
-        self.calls: list[dict[str, Any]] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.calls))
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        super().__init__(lambda _: (200, {}, b""))
 
+    @property
+    def hook(self) -> str:
+        return f"{self.url}/hook"
 
-def _handler(calls: list[dict[str, Any]]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            calls.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base's
-            """Say nothing."""
-
-    return Handler
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        return [request.json() for request in self.seen]
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """One that listens for as long as the test lasts."""
-    receiver = Receiver()
-    with receiver.server, served(receiver.server):
+    with Receiver() as receiver:
         yield receiver
 
 
@@ -64,7 +53,7 @@ class TestHooks(SandboxTests):
 
     def test_a_call_about_success_has_the_results(self, http: httpx.Client, receiver: Receiver) -> None:
         """The job's id, the caller's mark, and the addresses, which can be fetched by then."""
-        queued = self.submit(http, webhook=receiver.url, track_id="order-7")
+        queued = self.submit(http, webhook=receiver.hook, track_id="order-7")
         self.answered(http, lambda counts: counts == {"200": 1})
 
         [call] = receiver.calls
@@ -74,7 +63,7 @@ class TestHooks(SandboxTests):
 
     def test_a_call_about_failure_has_a_message(self, http: httpx.Client, receiver: Receiver) -> None:
         """As the fetch call would say it."""
-        queued = self.submit(http, webhook=receiver.url, prompt="a fox [fault:fail]")
+        queued = self.submit(http, webhook=receiver.hook, prompt="a fox [fault:fail]")
         self.answered(http, lambda counts: counts == {"200": 1})
 
         [call] = receiver.calls
@@ -82,15 +71,15 @@ class TestHooks(SandboxTests):
 
     def test_a_submit_that_is_done_at_once_is_called_about_too(self, http: httpx.Client, receiver: Receiver) -> None:
         """The call may even come before the answer."""
-        done = self.submit(http, webhook=receiver.url, prompt="a fox, at once", samples=1)
+        done = self.submit(http, webhook=receiver.hook, prompt="a fox, at once", samples=1)
         self.answered(http, lambda counts: counts == {"200": 1})
         assert (done["status"], receiver.calls[0]["status"]) == ("success", "success")
 
     def test_calls_can_be_ordered_twice_early_and_not_at_all(self, http: httpx.Client, receiver: Receiver) -> None:
         """A job that never finishes is reported only by a lie."""
-        self.submit(http, webhook=receiver.url, prompt="lost [fault:hook_lost]")
-        lied = self.submit(http, webhook=receiver.url, prompt="lie [fault:hook_lies:0.05] [fault:never_finishes]")
-        twice = self.submit(http, webhook=receiver.url, prompt="twice [fault:hook_repeated:2]")
+        self.submit(http, webhook=receiver.hook, prompt="lost [fault:hook_lost]")
+        lied = self.submit(http, webhook=receiver.hook, prompt="lie [fault:hook_lies:0.05] [fault:never_finishes]")
+        twice = self.submit(http, webhook=receiver.hook, prompt="twice [fault:hook_repeated:2]")
         begun = time.monotonic()
         self.answered(http, lambda counts: counts == {"200": 3} and time.monotonic() - begun > 2 * LATENCY_SECONDS)
 

@@ -11,8 +11,9 @@ import pytest
 from bide.errors import StorageError
 from bide.storage import PART_BYTES
 from bide.storage_puts import MAX_MISSES
-from tests.contract.odd_stores import Refuser, Request, Server
+from tests.contract.odd_stores import Refuser, Server
 from tests.contract.stores import bucket_at, moto, nanio, set_keys, storage_at
+from tests.web_server import Request
 from workers.doctor.findings import Level
 from workers.doctor.stores import _check_damage
 

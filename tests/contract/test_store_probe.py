@@ -12,6 +12,7 @@ from bide.storage_digests import CHECKSUMS, Checksum
 from tests.contract import odd_stores
 from tests.contract.odd_stores import Proxy, Rule
 from tests.contract.stores import BUCKET, moto, nanio, set_keys, storage_at
+from tests.web_server import Request
 from workers.doctor.findings import Finding, Level
 from workers.doctor.stores import check_store
 from workers.io.store_probe import probe
@@ -159,7 +160,7 @@ def test_a_store_without_digests_and_without_parts_has_both_problems(server: Sto
 def test_keys_that_may_only_read_are_no_matter_of_digests(server: Storage) -> None:
     """The remedy is a right."""
 
-    def reads_only(request: odd_stores.Request) -> odd_stores.Answered | None:
+    def reads_only(request: Request) -> odd_stores.Answered | None:
         return odd_stores.refused(403, "AccessDenied") if request.method in ("PUT", "POST") else None
 
     with behind(reads_only, server) as storage:
@@ -171,7 +172,7 @@ def test_keys_that_may_only_read_are_no_matter_of_digests(server: Storage) -> No
 def test_keys_that_may_not_delete_leave_one_object(server: Storage) -> None:
     """However often the store is tested; that is no failure, and the doctor names what it left."""
 
-    def keeps(request: odd_stores.Request) -> odd_stores.Answered | None:
+    def keeps(request: Request) -> odd_stores.Answered | None:
         kept = request.method == "DELETE" and "uploadId" not in request.target
         return odd_stores.refused(403, "AccessDenied") if kept else None
 

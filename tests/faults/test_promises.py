@@ -18,6 +18,7 @@ from bide.crashpoints import Point
 from bide.ledger import AccountName, Ledger, Record
 from bide.ledger.keys import prefix
 from bide.ledger.settling import evidence
+from tests import plugins
 from tests.faults.crash_stage import CrashStage
 from tests.faults.guild_server import GuildServer
 from tests.faults.kills import Kill, Order
@@ -47,15 +48,12 @@ class PromiseStage(CrashStage):
         super().__init__(folder, short=True)
         self._guild = guild
         self._plugins = folder / "plugins"
-        about = self._plugins / "guild-1.dist-info"
-        about.mkdir(parents=True)
-        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: guild\nVersion: 1\n")
-        (about / "entry_points.txt").write_text("[bide.providers]\nguild = tests.guild_adapter:QuickGuildAdapter\n")
+        plugins.install(self._plugins, "guild", "tests.guild_adapter:QuickGuildAdapter")
 
     def environment(self) -> dict[str, str]:
         own = {
-            "BASE_URL": f"http://{self._guild.place}",
-            "MEDIA_HOSTS": json.dumps([self._guild.place]),
+            "BASE_URL": self._guild.url,
+            "MEDIA_HOSTS": json.dumps([f"127.0.0.1:{self._guild.port}"]),
             "API_KEY": "k",
         }
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import socket
 import subprocess
 import sys
@@ -17,10 +16,10 @@ from bide.settings.model import Settings
 from bide.storage import Storage, StorageOptions
 from config.celery import celery_settings
 from config.settings import load
-from tests.background import served
 from tests.integration.object_store import BUCKET, REGION
 from tests.integration.processes import ROOT
 from tests.integration.rig import Rig
+from tests.web_server import WebServer, as_json
 from workers.doctor.findings import Finding
 
 
@@ -75,16 +74,5 @@ def store(
 @contextmanager
 def anybody_may_look() -> Iterator[str]:
     """A server that answers strangers, at an address that others reach too."""
-
-    class Open(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("0.0.0.0", 0), Open) as server, served(server):
-        yield f"http://{socket.gethostname()}:{server.server_port}"
+    with WebServer(lambda _: as_json({}), host="0.0.0.0") as server:
+        yield f"http://{socket.gethostname()}:{server.port}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
 from standardwebhooks import Webhook
 
 from tests.integration.servers import free_port
+from tests.web_server import Reply, Request, WebServer
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Receiver:
         self.port = free_port()
         self.calls: list[Call] = []
         self._webhook, self._answers = Webhook(secret), list(answers)
-        self._server: ThreadingHTTPServer | None = None
+        self._serving = ExitStack()
 
     def url(self, path: str = "/hook") -> str:
         return f"http://127.0.0.1:{self.port}{path}"
@@ -40,15 +40,11 @@ class Receiver:
 
     def start(self) -> None:
         """Begin to listen."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._serving.enter_context(WebServer(self._answer, port=self.port))
 
     def stop(self) -> None:
         """Be gone: connections are refused."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        self._serving.close()
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> int:
         """The HTTP code for one call; 400 where its signature is wrong."""
@@ -59,6 +55,10 @@ class Receiver:
         self.calls.append(Call(path, headers["webhook-id"], event))
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
+    def _answer(self, request: Request) -> Reply:
+        """No connection is kept: one that was would still be answered after `stop`."""
+        return self.take(request.target, request.headers, request.body), {"Connection": "close"}, b""
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -67,18 +67,3 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            self.send_response(receiver.take(self.path, headers, body))
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the base's
-            """Say nothing."""
-
-    return Handler

@@ -6,14 +6,11 @@ What its prompts say decides how a job ends: see `Studio`.
 from __future__ import annotations
 
 import json
-import threading
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from bide.params.base import Params
 from bide.providers import reading
@@ -34,9 +31,11 @@ from bide.providers.base import (
     Succeeded,
     Ticket,
 )
+from tests import plugins
 from tests.integration.caller import PIXEL
 from tests.integration.processes import ROOT
 from tests.integration.rig import Rig
+from tests.web_server import Reply, Request, WebServer, as_json
 
 
 class DrawParams(Params):
@@ -74,75 +73,37 @@ class StoppableAdapter(Cancels, Provider):
         return Canceled(answer.object()["canceled"])
 
 
-class Studio:
+class Studio(WebServer):
     """The provider: jobs draw for ever until they are canceled. Where a prompt says `stubborn`, one is done then."""
 
     def __init__(self) -> None:
+        super().__init__(self._answer)
         self.prompts: dict[str, str] = {}
         self.cancels: Counter[str] = Counter()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.address = f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self.address = f"127.0.0.1:{self.port}"
 
     def bought(self, marked: str) -> list[str]:
         """The prompts of all submits that hold a marker."""
         return [prompt for prompt in self.prompts.values() if marked in prompt]
 
-    def answer(self, method: str, path: str, body: Any) -> Any:
-        """JSON for one request."""
-        if method == "POST":
+    def _answer(self, request: Request) -> Reply:
+        if request.target.startswith("/pictures/"):
+            return 200, {"Content-Type": "image/png"}, b64decode(PIXEL)
+        return as_json(self._value(request))
+
+    def _value(self, request: Request) -> Any:
+        if request.method == "POST":
             number = str(len(self.prompts) + 1)
-            self.prompts[number] = body["prompt"]
+            self.prompts[number] = request.json()["prompt"]
             return {"id": number}
-        number = path.split("/")[2]
+        number = request.target.split("/")[2]
         stubborn = "stubborn" in self.prompts[number]
-        if method == "PUT":
+        if request.method == "PUT":
             self.cancels[self.prompts[number]] += 1
             return {"canceled": "requested" if stubborn else "stopped"}
         if stubborn and self.cancels[self.prompts[number]]:
-            return {"state": "done", "picture": f"http://{self.address}/pictures/{number}.png"}
+            return {"state": "done", "picture": f"{self.url}/pictures/{number}.png"}
         return {"state": "drawing", "fraction": 0.5}
-
-
-def _handler(studio: Studio) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path.startswith("/pictures/"):
-                self._send("image/png", b64decode(PIXEL))
-            else:
-                self._answer()
-
-        def do_POST(self) -> None:
-            self._answer()
-
-        def do_PUT(self) -> None:
-            self._answer()
-
-        def log_message(self, *_: object) -> None:
-            """Nothing to the terminal."""
-
-        def _answer(self) -> None:
-            content = self.rfile.read(int(self.headers.get("content-length") or 0))
-            answer = studio.answer(self.command, self.path, json.loads(content or b"null"))
-            self._send("application/json", json.dumps(answer).encode())
-
-        def _send(self, content_type: str, content: bytes) -> None:
-            self.send_response(200)
-            self.send_header("content-type", content_type)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    return Handler
 
 
 class StoppableRig(Rig):
@@ -151,12 +112,8 @@ class StoppableRig(Rig):
     def __init__(self, folder: Path, studio: Studio) -> None:
         super().__init__(folder, result_bytes=20_000)
         self._studio = studio
-        installed = folder / "site" / "stoppable-1.0.dist-info"
-        installed.mkdir(parents=True)
-        (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: stoppable\nVersion: 1.0\n")
-        entry = f"{__name__}:{StoppableAdapter.__name__}"
-        (installed / "entry_points.txt").write_text(f"[bide.providers]\nstoppable = {entry}\n")
-        self._site = installed.parent
+        self._site = folder / "site"
+        plugins.install(self._site, "stoppable", f"{__name__}:{StoppableAdapter.__name__}")
 
     def environment(self) -> dict[str, str]:
         own = {

@@ -1,50 +1,36 @@
 """Catalogs are asked for once and kept some minutes."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from celery import Celery
 
 from bide.errors import InvalidRequestError, TryLaterError
 from config.settings import load
-from tests.background import served
+from tests.web_server import WebServer, as_json
 from workers.catalog import KEPT_SECONDS, Catalogs, offered
 from workers.toolbox import Toolbox
 
 pytestmark = pytest.mark.integration
 
 
-class Nextry(ThreadingHTTPServer):
+class Nextry(WebServer):
     """Nextry's catalogs; `status` is what it answers with, `asked` the paths it was asked for."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(lambda _: as_json([{"tool": "fabric", "title": "Fabric"}], self.status))
         self.status = 200
-        self.asked: list[str] = []
 
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Nextry
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        body = json.dumps([{"tool": "fabric", "title": "Fabric"}]).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        pass
+    @property
+    def asked(self) -> list[str]:
+        return [request.target for request in self.seen]
 
 
 @pytest.fixture
 def nextry() -> Iterator[Nextry]:
     """A running server."""
-    with Nextry() as server, served(server):
+    with Nextry() as server:
         yield server
 
 
@@ -54,7 +40,7 @@ def tools(nextry: Nextry) -> Iterator[Toolbox]:
     environment = {
         "BIDE_S3__BUCKET": "results",
         "BIDE_PROVIDERS__NEXTRY__API_KEY": "key-1234",
-        "BIDE_PROVIDERS__NEXTRY__BASE_URL": f"http://127.0.0.1:{nextry.server_port}",
+        "BIDE_PROVIDERS__NEXTRY__BASE_URL": nextry.url,
     }
     made = Toolbox(load(environment, env_file=None), Celery(set_as_current=False))
     yield made

@@ -172,7 +172,7 @@ def test_nextry_s_history_shows_candidates(caller: Caller, rig: Rig) -> None:
 
 
 def test_what_can_not_be_listed_says_so(caller: Caller, rig: Rig) -> None:
-    """Two of the four providers have no list of jobs: the list names the support to ask instead of candidates."""
+    """Of a provider without a list of jobs: the list names the support to ask instead of candidates."""
     marked = marker()
     params = {"prompt": marked, "model_id": "midjourney"}
     request = {"provider": "dreambooth", "operation": "text2img", "params": params}

@@ -1,4 +1,4 @@
-"""An imaginary provider that offers what the four do not, and a worker and a poller in memory that deal with it.
+"""An imaginary provider that offers more than most do, and a worker and a poller in memory that deal with it.
 
 Its submit answers with addresses: where its job stands, and where it is canceled. There is no network:
 `Atelier.replies` says what each call is answered with.

@@ -1,4 +1,4 @@
-"""What a demo asks for: every operation of every provider once, and the rows of a bulk run."""
+"""What a demo asks for: every operation of four providers once, and the rows of a bulk run."""
 
 from __future__ import annotations
 

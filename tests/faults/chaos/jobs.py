@@ -1,4 +1,4 @@
-"""The jobs of a run: all four providers, each job known by its name from the request to the purchase."""
+"""The jobs of a run: four providers, each job known by its name from the request to the purchase."""
 
 from __future__ import annotations
 

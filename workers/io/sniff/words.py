@@ -53,7 +53,7 @@ def forms(head: bytes, size_bytes: int) -> Iterator[Form]:
         yield from [] if named else [gltf]
         return
     yield from _body(words)
-    yield from _told_by_lines(words, whole=size_bytes <= len(head))
+    yield from _by_lines(words, whole=size_bytes <= len(head))
     yield Form("text", "text/plain", "txt", lambda _: PLAIN, MediaKind.TEXT)
 
 
@@ -75,7 +75,7 @@ def _body(words: str) -> Iterator[Form]:
         yield Form("MTL", "model/mtl", "mtl", lambda _: Kind("model/mtl", "mtl"))
 
 
-def _told_by_lines(words: str, *, whole: bool) -> Iterator[Form]:
+def _by_lines(words: str, *, whole: bool) -> Iterator[Form]:
     lines = words.lstrip("\ufeff").splitlines()
     if lines and lines[0].startswith("WEBVTT"):
         yield Form("WebVTT", "text/vtt", "vtt", lambda _: Kind("text/vtt", "vtt"), MediaKind.TEXT)

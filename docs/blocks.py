@@ -17,9 +17,9 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from bide.ledger.schema import AT_PROVIDER, EVERY, FIELDS, OWN, diagram
+from bide.money.expressions import Price
 from bide.providers.credit import FOR_LONG, PHRASES
 from bide.providers.declared.paths import JsonPath
-from bide.providers.declared.prices import Price
 from bide.providers.declared.request_tables import Table
 from bide.providers.declared.sections import TABLES
 

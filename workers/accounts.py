@@ -12,6 +12,8 @@ from bide.contract import GenerateRequest
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Limits
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
+from bide.money.amounts import millionths
+from bide.money.quote import Quote
 from bide.polling.backoff import PollPlan
 from bide.providers import find, installed
 from bide.providers.base import Account, Operation, Provider
@@ -49,6 +51,8 @@ class AccountContext:
     own_poll_cap_seconds: float | None
     #: Those that the adapter names besides `api_key`.
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+    #: From the settings, by operation, in the account's currency.
+    prices: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def credentials(self) -> Account:
@@ -85,6 +89,13 @@ class AccountContext:
     def lane(self, request: GenerateRequest) -> str:
         """What durations and breaker depend on within the operation of a request that passes the check; '' for none."""
         return lane_of(self.adapter, request.operation, request.params)
+
+    def quote(self, request: GenerateRequest) -> Quote:
+        """The price of one purchase of a request that passes the check."""
+        price = self.prices.get(request.operation)
+        if price is None:
+            return Quote(None, "USD", reason=f"{self.name.provider} {request.operation} has no price")
+        return Quote(millionths(price, what="price"), "USD", "settings")
 
     def poll_plan(self, operation: str) -> PollPlan:
         """How often jobs of an operation are polled while nothing is known of their durations."""
@@ -160,6 +171,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         own_poll_factor=own.poll_factor,
         own_poll_cap_seconds=own.poll_cap_seconds,
         secrets=own.secrets,
+        prices=dict(shared.prices) if (shared := settings.providers.get(name.provider)) else {},
     )
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from bide.bulk.copies import MOST_COPIES, Copies
-from bide.bulk.money import most_purchases, priced_as
 from bide.bulk.reading import RawRow
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
+from bide.money.amounts import most_purchases, priced_as
 from bide.printable import counted, printable
 from bide.providers import find
 from bide.providers.check import refuse_unknown, unknown_params_variable

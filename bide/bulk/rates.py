@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bide import strict_json
 from bide.bulk.intake import Intake
-from bide.bulk.money import amount, millionths
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
+from bide.money.amounts import amount, millionths
 from bide.printable import counted
 
 #: The warning about rows whose params pass unchecked.

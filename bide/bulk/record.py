@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from bide.bulk.money import amount
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
+from bide.money.amounts import amount
 
 #: Version of the record's layout, written into every record.
 RUN_VERSION = "1"

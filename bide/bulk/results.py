@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bide.bulk import objects
-from bide.bulk.money import amount
 from bide.bulk.names import job_id, results_prefix
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import AccountName, Record
 from bide.ledger.timeline import money
+from bide.money.amounts import amount
 from bide.storage import Storage
 
 #: A base64 text of that length is a picture, if none of its lines but the last is shorter than a line of base64.

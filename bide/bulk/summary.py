@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bide.bulk import results
-from bide.bulk.money import amount
 from bide.bulk.names import summary_key
 from bide.bulk.record import ENDS, Run
+from bide.money.amounts import amount
 from bide.percentiles import percentiles
 from bide.storage import Storage
 

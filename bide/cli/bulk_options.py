@@ -32,8 +32,8 @@ sheet_metadata_option = click.option(
 
 def run_options(given: dict[str, Any]) -> Options:
     """The options of a run, as the command line gives them; raises `InvalidRequestError`."""
-    from bide.bulk.money import millionths  # noqa: PLC0415 - takes a while, and --help does not need it
     from bide.bulk.record import Failures, Options  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.money.amounts import millionths  # noqa: PLC0415 - takes a while, and --help does not need it
 
     budget, failures = given.get("budget"), given.get("max_failures")
     others = {

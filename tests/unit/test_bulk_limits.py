@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bide.bulk.money import millionths
 from bide.bulk.record import Failures, Options
 from bide.errors import InvalidRequestError
 from bide.ledger.keys import prefix
+from bide.money.amounts import millionths
 from tests.unit.bulk_world import ACCOUNT, PRICES, World, row, some_rows
 
 WHOLE = 1_000_000

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bide.errors import InvalidRequestError, UnreadableAnswerError
+from bide.money.expressions import Price
 from bide.providers.declared.paths import JsonPath
-from bide.providers.declared.prices import Price
 from bide.providers.declared.templates import ABSENT, UnfilledError, compiled, compiled_path
 
 VALUES = {"params": {"n": 3, "on": True, "no": None, "text": "a b/c", "list": [1, 2], "in": {"x": 1}}, "id": "7"}

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from bide.bulk.copies import CopiesOfRuns
-from bide.bulk.money import price_of
 from bide.bulk.names import job_id
 from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
@@ -21,6 +20,7 @@ from bide.bulk.scripts import OpenedRow
 from bide.contract import GenerateRequest
 from bide.describe import describe
 from bide.ledger import AccountName, Ledger, Messages
+from bide.money.amounts import price_of
 from bide.storage import Storage
 from workers.bulk.inputs import Input, InputRow
 

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 
 from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.lease import keep_lease
-from bide.bulk.money import amount
 from bide.bulk.names import job_id
 from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest
 from bide.errors import StorageError
 from bide.ledger import AccountName, Ledger, Messages
+from bide.money.amounts import amount
 from bide.printable import counted
 from bide.storage import Storage
 from workers.bulk.admission import Admission, Admitter

@@ -12,13 +12,13 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from bide.bulk.money import millionths
 from bide.bulk.names import check_run_id
 from bide.bulk.rates import check_budget
 from bide.bulk.record import WINDOW, Failures, Options
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, check_sent
 from bide.bulk.start import open_intake, start
 from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, StorageError
+from bide.money.amounts import millionths
 from bide.settings.problems import ConfigurationProblems
 from bide.validation import redacted
 from config.schedules import SCHEDULED_RUN, SCHEDULES_FILE, RunOptions, Schedule, load

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bide.money.expressions import Price
 from bide.providers.declared.mistakes import Mistake, Source
 from bide.providers.declared.positions import Key
-from bide.providers.declared.prices import Price
 from bide.providers.declared.request_tables import Table
 from bide.providers.declared.sections import PollPlanTable, ProviderTable
 from bide.spelling import nearest

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from bide.contract import MAX_DEADLINE_SECONDS
+from bide.money.expressions import Price
 from bide.providers.declared.answer_tables import (
     AcceptedTable,
     AskedTable,
@@ -20,7 +21,6 @@ from bide.providers.declared.answer_tables import (
     StateTable,
 )
 from bide.providers.declared.paths import JsonPath
-from bide.providers.declared.prices import Price
 from bide.providers.declared.request_tables import CallTable, CancelTable, HookTable, SubmitTable, Table
 from bide.providers.declared.types import (
     NAME,

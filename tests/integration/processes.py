@@ -102,6 +102,12 @@ class Process(Child):
         return re.search(self._ready, self.output(since=self._started_at))
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process and its children have started."""
+    own = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [*own, *(further for child in own for further in children(child))]
+
+
 def plain_environment() -> dict[str, str]:
     """What a process needs of the tests' own environment: no setting of anybody's, and no proxy on the way."""
     kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}

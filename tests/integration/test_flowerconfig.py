@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import Process, plain_environment
+from tests.integration.processes import Process, children, plain_environment
 from tests.integration.servers import free_port
 from tests.integration.waiting import eventually
 
@@ -137,9 +138,10 @@ def test_honcho_leaves_flowers_port_alone(tmp_path: Path) -> None:
     try:
         assert honcho.start()[1] == f"http://127.0.0.1:{port}"
     finally:
-        honcho.ask_to_end()  # it ends Flower, which a signal to honcho's own group does not reach
+        for child in children(honcho.pid):  # of groups of their own
+            os.kill(child, signal.SIGKILL)
+        honcho.kill()  # not asked: so soon after its start, honcho now and then waits for ever for its own lock
         eventually(lambda: not listens(port), what="Flower has ended")
-        honcho.kill()  # asked so soon after its start, honcho itself now and then waits for ever
 
 
 @pytest.mark.parametrize(

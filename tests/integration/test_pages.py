@@ -20,7 +20,7 @@ import pytest
 
 from tests.integration.caller import Caller, failure, image, marker, succeeded
 from tests.integration.object_store import BUCKET
-from tests.integration.processes import Process, plain_environment
+from tests.integration.processes import Process, children, plain_environment
 from tests.integration.rig import FLOWER_PASSWORD, FLOWER_USER, Rig
 from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
@@ -248,11 +248,6 @@ def pages(server: RedisServer, folder: Path, **environ: str) -> Process:
     own |= {"BIDE_S3__ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     env = {**plain_environment(), **own, **environ}
     return Process.of_procfile("pages", env=env, ready=r"pages at (http://\S+)", folder=folder)
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has begun."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 class stream:  # noqa: N801 - used as a function

@@ -146,7 +146,7 @@ def test_all_that_is_counted_is_foreseen() -> None:
     """The words that ledger and steps use are label values, not something other."""
     kinds = get_args(get_type_hints(Polled)["kind"])
     mended = re.findall(r"note\((?:id|''), '([^']+)'", scripts.account.Sweep.text())
-    events = re.findall(r'self\._note_outcome\("(\w+)"', (ROOT / "tasks" / "steps" / "submit.py").read_text())
+    events = re.findall(r'self\._note_outcome\("(\w+)"', (ROOT / "tasks" / "steps" / "purchase.py").read_text())
     assert set(ENDED_JOBS.values) == set(FINAL_STATES)
     assert set(FAILED_JOBS.values) == {code.value for code in FailureCode}
     assert set(POLLS.values) == {Polled("a", kind).counted_as for kind in kinds}

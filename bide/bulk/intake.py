@@ -212,7 +212,7 @@ def _count(intake: Intake, request: GenerateRequest, line: int) -> None:
     quote = intake.quote(request)
     if quote.amount is None:
         intake.unpriced.setdefault(quote.reason, Unpriced()).add(line)
-    elif intake.most_jobs is None or intake.jobs <= intake.most_jobs:
+    elif intake.most_jobs is None or intake.accounts.total() <= intake.most_jobs:
         intake.costs[quote.currency] += quote.amount * most_purchases(request)
 
 

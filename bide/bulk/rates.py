@@ -106,15 +106,17 @@ class Estimate:
     #: The most that it may cost, by currency [millionths]; and which of its jobs have no price, by reason.
     costs: Mapping[str, int]
     unpriced: Mapping[str, Unpriced] = field(default_factory=dict)
-    #: Rows with params that bide does not know.
+    #: Rows with params that bide does not know; and jobs that the run's limit leaves out.
     unknown_params: int = 0
+    left_out: int = 0
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
-        repeated = self.rows - self.jobs
+        repeated = self.rows - self.jobs - self.left_out
         return [
             f"{counted(self.rows, 'row')}, {counted(self.jobs, 'job')}"
             + (f" ({counted(repeated, 'row repeats another', 'rows repeat others')})" if repeated else ""),
+            *([f"{counted(self.left_out, 'job')} left out by --max-jobs"] if self.left_out else []),
             *(f"  {account}: {jobs}" for account, jobs in self.accounts.items()),
             f"at the set rates: {self.seconds:.0f} s at least" if self.seconds else "no SUBMITS_PER_SECOND is set",
             *self._cost_lines(),
@@ -132,12 +134,13 @@ class Estimate:
 
 def estimate(intake: Intake, environment: Mapping[str, str], *, max_jobs: int | None = None) -> Estimate:
     """What a run of these rows would buy; raises `InvalidRequestError` for a rate that can't be read."""
-    accounts = intake.accounts.most_common()
+    accounts, jobs = intake.accounts.most_common(), intake.jobs if max_jobs is None else min(intake.jobs, max_jobs)
     slowest = [_seconds(environment, account, jobs) for account, jobs in accounts]
     seconds = None if None in slowest else max(filter(None, slowest), default=None)
     return Estimate(
         rows=intake.rows,
-        jobs=intake.jobs if max_jobs is None else min(intake.jobs, max_jobs),
+        jobs=jobs,
+        left_out=intake.jobs - jobs,
         accounts={str(account): jobs for account, jobs in accounts},
         seconds=seconds,
         costs=dict(intake.costs),

@@ -81,7 +81,7 @@ def _named(what: tuple[str, ...]) -> tuple[dict[str, str | None], IO[str] | None
     provider, operation = (*what, None, None)[:2]
     document: IO[str]
     if provider == "-":
-        document = click.get_text_stream("stdin")
+        document = click.open_file("-")
     elif provider and (provider.endswith(".json") or Path(provider).is_file()):
         document = io.StringIO(_read(provider))
     else:

@@ -125,8 +125,11 @@ class Estimate:
 
     def _cost_lines(self) -> Iterator[str]:
         costs = [f"{exact(cost)} {currency}" for currency, cost in sorted(self.costs.items())]
-        yield f"cost: {' and '.join(costs)} at most" if costs else "cost: no price is known"
         reasons = list(self.unpriced.items())
+        if not costs and len(reasons) == 1:
+            yield f"cost: not known: {reasons[0][0]}"
+            return
+        yield f"cost: {' and '.join(costs)} at most" if costs else "cost: not known"
         yield from (f"  without a price: {rows}: {reason}" for reason, rows in reasons[:MOST_PROBLEMS])
         if len(reasons) > MOST_PROBLEMS:
             yield f"  and {len(reasons) - MOST_PROBLEMS} more"

@@ -9,7 +9,6 @@ from bide.money.currencies import USD
 from bide.money.price_list import Entry, PriceList
 from bide.pricing import AccountPrices, Quotes, mistakes, other_currency
 from bide.providers import installed
-from bide.providers.base import Provider
 from bide.settings.problems import Problem
 from bide.settings.sections import ProviderSettings
 from bide.settings.variables import Path, variable_name
@@ -54,23 +53,21 @@ class ProviderPrices:
                 yield from self._of_another_currency((*path, "accounts", account), own)
 
     def _problems(self, path: Path, own: PriceSettings, in_force: AccountPrices) -> Iterator[Problem]:
-        for mistake in mistakes(self._adapter, own.prices or ()):
+        adapter = installed().get(self.provider)
+        for mistake in mistakes(adapter, own.prices or ()):
             yield Problem(variable_name((*path, "prices")), mistake.wrong, mistake.remedy)
-        if own.currency and (other := other_currency(self._adapter, in_force)):
+        if own.currency and (other := other_currency(adapter, in_force)):
             yield Problem(variable_name((*path, "currency")), other.wrong, other.remedy)
 
     def _of_another_currency(self, path: Path, own: PriceSettings) -> Iterator[Problem]:
         """An account whose prices are those of its provider, in another currency than its own."""
-        shared = self.shared.currency or (self._adapter.currency if self._adapter else USD)
+        adapter = installed().get(self.provider)
+        shared = self.shared.currency or (adapter.currency if adapter else USD)
         if own.currency not in (None, shared) and own.prices is None and self.shared.prices:
             prices = variable_name(("providers", self.provider, "prices"))
             remedy = f"set {variable_name((*path, 'prices'))} to those in {own.currency}, or the currency to {shared}"
             wrong = f"is {own.currency}, and the prices of {prices} are in {shared}"
             yield Problem(variable_name((*path, "currency")), wrong, remedy)
-
-    @property
-    def _adapter(self) -> Provider | None:
-        return installed().get(self.provider)
 
 
 def prices_of(provider: str, section: ProviderSettings) -> ProviderPrices:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -30,30 +30,31 @@ class AccountPrices:
 
     def quote(self, adapter: Provider, request: GenerateRequest) -> Quote:
         """The price of one purchase of a request that passes the adapter's check."""
-        quote = Quote(None, self.currency or adapter.currency)
+        currency = self.currency or adapter.currency
         operation = adapter.operations.get(request.operation)
         if operation is None:
-            return replace(quote, reason=f"{request.provider} has no operation {request.operation} here")
-        source, name, price = self._found(adapter, request)
-        if price is None:
-            free = Quote(0, quote.currency, adapter.price_source, name=request.operation, expression="0")
-            return replace(quote, reason=_none(self.listed, request)) if operation.buys else free
-        quote = replace(quote, source=source, name=name, expression=price.text)
-        if source != "settings" and quote.currency != adapter.currency and price.constant != 0:
-            return replace(quote, reason=f"price: {'; '.join(_other_currency(adapter, quote.currency))}")
+            return Quote(None, currency, reason=f"{request.provider} has no operation {request.operation} here")
+        found = self._found(adapter, request)
+        if found is None and operation.buys:
+            return Quote(None, currency, reason=_none(self.listed, request))
+        source, name, price = found or (adapter.price_source, request.operation, Price(0))
+        if source != "settings" and currency != adapter.currency and price.constant != 0:
+            reason = f"price: {'; '.join(_other_currency(adapter, currency))}"
+            return Quote(None, currency, source, reason, name, price.text)
         try:
             amount = price.amount(adapter.with_defaults(request.operation, request.params))
         except InvalidRequestError as error:
-            return replace(quote, reason=str(error))
-        return replace(quote, amount=millionths(amount, what="price"))
+            return Quote(None, currency, source, str(error), name, price.text)
+        return Quote(millionths(amount, what="price"), currency, source, "", name, price.text)
 
-    def _found(self, adapter: Provider, request: GenerateRequest) -> tuple[PriceSource, str, Price | None]:
+    def _found(self, adapter: Provider, request: GenerateRequest) -> tuple[PriceSource, str, Price] | None:
         """Who has the price, its name, and the price itself."""
-        operation, params = request.operation, request.params
-        lane = lane_of(adapter, operation, params)
-        if named := self.listed.find(operation, lane, whole_lane_of(adapter, operation, params)):
+        place = adapter, request.operation, request.params
+        if named := self.listed.find(request.operation, lambda: (lane_of(*place), whole_lane_of(*place))):
             return "settings", *named
-        return adapter.price_source, f"{operation} {lane}".rstrip(), _own_price(adapter, operation, params)
+        price = _own_price(*place)
+        name = f"{request.operation} {lane_of(*place)}".rstrip()
+        return None if price is None else (adapter.price_source, name, price)
 
 
 def _own_price(adapter: Provider, operation: str, params: Mapping[str, Any]) -> Price | None:
@@ -101,7 +102,7 @@ class Quotes:
 def _none(listed: PriceList, request: GenerateRequest) -> str:
     """That a request has no price, and what to do; without its lane, since the text goes into notes and logs."""
     named = f"{request.provider} {request.operation}"
-    of_lane = " for the lane of this request" if request.operation in listed.operations() else ""
+    of_lane = " for the lane of this request" if request.operation in listed.with_lanes else ""
     return (
         f"{named} has no price{of_lane}; set BIDE_PROVIDERS__{request.provider.upper()}__PRICES "
         f'to a JSON object such as {{"{request.operation}": 0.02}}'

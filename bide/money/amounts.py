@@ -17,7 +17,7 @@ MOST = 10**9
 def millionths(amount: object, *, what: str) -> int:
     """A number or its text as millionths; raises `InvalidRequestError`, which names `what`."""
     try:
-        value = Decimal(str(amount))
+        value = amount if isinstance(amount, Decimal) else Decimal(str(amount))
     except InvalidOperation:
         raise InvalidRequestError(f"{what}: is not a number") from None
     if not (value.is_finite() and 0 <= value <= MOST):

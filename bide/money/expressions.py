@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -108,9 +109,7 @@ class Price:
             raise ValueError("can't be worked out") from None
 
     def _evaluated(self, params: Mapping[str, Any]) -> Any:
-        evaluator = SimpleEval(functions=dict(FUNCTIONS), names={"params": params})
-        evaluator.nodes |= {ast.Constant: _literal, ast.Attribute: _of(evaluator), ast.Subscript: _of(evaluator)}
-        return evaluator.eval(self.text, previously_parsed=self._parsed.body)
+        return _evaluated(self._parsed.body, params)
 
     def _why_not(self, params: Mapping[str, Any], error: Exception) -> str:
         values = {_named(place): _at(params, place) for place in self.places if place in self._calculated}
@@ -160,14 +159,10 @@ def _check(node: ast.AST) -> None:
         raise ValueError("divides by zero")
 
 
-def _is_zero(node: ast.AST) -> bool:
+def _is_zero(node: ast.expr) -> bool:
     """Whether a part without params comes to zero."""
-    if _reads_params(node):
-        return False
-    evaluator = SimpleEval(functions=dict(FUNCTIONS), names={})
-    evaluator.nodes |= {ast.Constant: _literal}
     try:
-        return not evaluator.eval("", previously_parsed=node)
+        return not _reads_params(node) and not _evaluated(node, {})
     except _FAILURES:
         return False
 
@@ -238,15 +233,31 @@ def _at(params: Any, place: Place) -> Any:
     return params
 
 
-def _of(evaluator: SimpleEval) -> Any:
-    """A field of an object, or an entry of a list; None where there is none. Never an attribute of Python's."""
+class _Evaluator(SimpleEval):  # type: ignore[misc]  # the library has no types
+    """Takes numbers as decimals, and names after a point as fields, never as attributes of Python's."""
 
-    def lookup(node: ast.Attribute | ast.Subscript) -> Any:
-        held = evaluator._eval(node.value)
-        found = _entry(held, node.attr if isinstance(node, ast.Attribute) else evaluator._eval(node.slice))
+    def __init__(self) -> None:
+        super().__init__(functions=dict(FUNCTIONS))
+        self.nodes |= {ast.Constant: _literal, ast.Attribute: self._field, ast.Subscript: self._field}
+
+    def _field(self, node: ast.Attribute | ast.Subscript) -> Any:
+        """A field of an object, or an entry of a list; None where there is none."""
+        held = self._eval(node.value)
+        found = _entry(held, node.attr if isinstance(node, ast.Attribute) else self._eval(node.slice))
         return as_number(found) if isinstance(found, int | float) and not isinstance(found, bool) else found
 
-    return lookup
+
+#: One for all threads, each in its turn: making one changes the process's filters of warnings for a moment.
+_EVALUATOR, _TURN = _Evaluator(), threading.Lock()
+
+
+def _evaluated(node: ast.expr, params: Mapping[str, Any]) -> Any:
+    with _TURN:
+        _EVALUATOR.names = {"params": params}
+        try:
+            return _EVALUATOR.eval("", previously_parsed=node)
+        finally:
+            _EVALUATOR.names = {}
 
 
 def _entry(held: Any, key: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 from bide import strict_json
@@ -39,16 +40,18 @@ class PriceList:
     def of(cls, entries: Iterable[Entry]) -> Self:
         return cls({name: price for name, price in entries if isinstance(price, Price)})
 
-    def find(self, operation: str, *lanes: str) -> tuple[str, Price] | None:
+    def find(self, operation: str, lanes: Callable[[], Iterable[str]]) -> tuple[str, Price] | None:
         """The price of a request and its name; None where the list has none. `lanes`: the names of its lane."""
-        for name in (*(f"{operation} {lane}" for lane in lanes), operation):
+        named = [f"{operation} {lane}" for lane in lanes()] if operation in self.with_lanes else []
+        for name in (*named, operation):
             if (price := self.entries.get(name)) is not None:
                 return name, price
         return None
 
-    def operations(self) -> frozenset[str]:
-        """The operations that have a price in at least one lane."""
-        return frozenset(map(operation_of, self.entries))
+    @cached_property
+    def with_lanes(self) -> frozenset[str]:
+        """The operations that have a price for a lane."""
+        return frozenset(operation_of(name) for name in self.entries if " " in name)
 
 
 def operation_of(name: str) -> str:

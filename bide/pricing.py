@@ -45,7 +45,7 @@ class AccountPrices:
             amount = price.amount(adapter.with_defaults(request.operation, request.params))
         except InvalidRequestError as error:
             return Quote(None, currency, source, str(error), name, price.text)
-        return Quote(millionths(amount, what="price"), currency, source, "", name, price.text)
+        return Quote(_rounded(amount), currency, source, "", name, price.text)
 
     def _found(self, adapter: Provider, request: GenerateRequest) -> tuple[PriceSource, str, Price] | None:
         """Who has the price, its name, and the price itself."""
@@ -55,6 +55,11 @@ class AccountPrices:
         price = _own_price(*place)
         name = f"{request.operation} {lane_of(*place)}".rstrip()
         return None if price is None else (adapter.price_source, name, price)
+
+
+def _rounded(amount: Decimal) -> int:
+    """An amount in whole millionths; one above 0 stays above it."""
+    return millionths(amount, what="price") or (1 if amount else 0)
 
 
 def _own_price(adapter: Provider, operation: str, params: Mapping[str, Any]) -> Price | None:
@@ -82,7 +87,7 @@ class Quotes:
     def to_record(self) -> tuple[dict[str, int | str], dict[str, str]]:
         """For a run's record: prices by `NAME OPERATION LANE`, plain ones in millionths; and currencies by `NAME`."""
         prices = {
-            f"{name} {key}": str(price) if price.constant is None else millionths(price.constant, what=key)
+            f"{name} {key}": str(price) if price.constant is None else _rounded(price.constant)
             for name, own in self._of.items()
             for key, price in own.listed.entries.items()
         }

@@ -34,7 +34,7 @@ LONGEST = 500
 Place = tuple[str, ...]
 
 #: What a calculation raises that is no division by zero.
-_FAILURES = (ArithmeticError, ValueError, TypeError, KeyError, InvalidExpression)
+_FAILURES = (ArithmeticError, ValueError, TypeError, KeyError, RecursionError, InvalidExpression)
 
 
 class Price:

@@ -46,7 +46,8 @@ class ProviderPrices:
     def problems(self) -> Iterator[Problem]:
         """All that is wrong with them, each with the variable that says it."""
         path: Path = ("providers", self.provider)
-        yield from self._problems(path, self.shared, self.shared.over(PriceSettings()))
+        if self.shared != PriceSettings():  # else no adapter has to be loaded
+            yield from self._problems(path, self.shared, self.shared.over(PriceSettings()))
         for account, own in self.accounts.items():
             if own != PriceSettings():
                 yield from self._problems((*path, "accounts", account), own, own.over(self.shared))

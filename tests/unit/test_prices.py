@@ -20,7 +20,7 @@ from bide.money.expressions import Price
 from bide.money.price_list import PriceList, read_prices
 from bide.money.quote import Quote
 from bide.pricing import AccountPrices, Quotes
-from bide.providers import find
+from bide.providers import declared, find
 from bide.providers.base import Provider
 from bide.providers.comfyui import ComfyUI
 from bide.providers.declared.files import read
@@ -28,7 +28,10 @@ from bide.providers.lanes import lane_of
 from config.settings import show
 from tests.unit.declared_files import GOOD
 from tests.unit.test_accounts import accounts
+from tests.unit.test_declared_starts import afresh
 from tests.unit.test_settings import problems, settings_of
+
+__all__ = ["afresh"]
 
 PHOTOGPT = AccountName("photogpt", "default")
 PRICES = "BIDE_PROVIDERS__PHOTOGPT__PRICES"
@@ -176,6 +179,20 @@ def test_amounts_are_written_exactly(count: int) -> None:
     assert millionths(exact(count), what="amount") == count
 
 
+def test_no_price_is_rounded_to_nothing() -> None:
+    """Neither at once nor in a run's record; a price of 0 stays one."""
+    for price in (0.0000001, "0.0000001 * params.steps"):
+        assert listed({"images.generation": price}).quote(find("photogpt"), image(steps=1)).amount == 1
+    quotes = Quotes({"photogpt": listed({"images.generation": 0.0000001, "images.upscaling": 0})})
+    assert quotes.to_record()[0] == {"photogpt images.generation": 1, "photogpt images.upscaling": 0}
+
+
+def test_a_price_that_is_nested_too_deeply_breaks_nothing() -> None:
+    """It is no price, and no crash of a worker."""
+    quote = listed({"images.generation": "-" * 480 + "params.steps"}).quote(find("photogpt"), image(steps=1))
+    assert quote.amount is None
+
+
 # Who says it
 
 
@@ -320,6 +337,36 @@ def test_an_account_in_another_currency_needs_prices_of_its_own() -> None:
     assert found[f"{TEAM_B}CURRENCY"].startswith(f"{TEAM_B}CURRENCY: is EUR, and the prices of {PRICES} are in USD; ")
     settings_of(**settings, **{f"{TEAM_B}PRICES": '{"images.generation": 1}'})
     settings_of(**settings | {f"{TEAM_B}CURRENCY": "USD"})
+
+
+@pytest.mark.usefixtures("afresh")
+def test_an_account_in_another_currency_than_the_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the start, unless the settings have prices for all that the file has."""
+    inkwell(tmp_path)
+    monkeypatch.setenv(declared.PATH_VARIABLE, str(tmp_path))
+    euros = {"BIDE_PROVIDERS__INKWELL__CURRENCY": "EUR"}
+    [problem] = problems(**euros).values()
+    assert problem == (
+        "BIDE_PROVIDERS__INKWELL__CURRENCY: the account is in EUR, and the file of inkwell has prices in USD; "
+        "set BIDE_PROVIDERS__INKWELL__PRICES to those in EUR, or BIDE_PROVIDERS__INKWELL__CURRENCY to USD"
+    )
+    assert len(problems(**euros, BIDE_PROVIDERS__INKWELL__PRICES='{"draw blue": 1}')) == 1
+    settings_of(**euros, BIDE_PROVIDERS__INKWELL__PRICES='{"draw": 1}')
+    settings_of(BIDE_PROVIDERS__INKWELL__CURRENCY="USD")
+
+
+@pytest.mark.usefixtures("afresh")
+def test_prices_see_the_defaults_and_params_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the defaults would divide by zero, the start says so."""
+    inkwell(tmp_path)
+    monkeypatch.setenv(declared.PATH_VARIABLE, str(tmp_path))
+    wrong = {"draw": "1 / (params.n - 3)", "draw blue": "params.m"}
+    [problem] = problems(BIDE_PROVIDERS__INKWELL__PRICES=json.dumps(wrong)).values()
+    assert "params.m names nothing" in problem
+    [zero] = problems(BIDE_PROVIDERS__INKWELL__PRICES=json.dumps({"draw": "1 / (params.n - 3)"})).values()
+    assert "draw: divides by zero for the params' defaults; correct the price" in zero
 
 
 def test_prices_are_shown_with_the_settings() -> None:

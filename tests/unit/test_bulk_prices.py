@@ -18,9 +18,11 @@ from bide.bulk.reading import RawRow
 from bide.bulk.record import Options
 from bide.errors import InvalidRequestError
 from bide.money.amounts import WHOLE
+from bide.pricing import Quotes
 from bide.settings.sections import ProviderSettings
 from tests.unit.beginnings import ASKED, Tools
 from tests.unit.bulk_world import World, row, some_rows
+from tests.unit.test_prices import image, listed
 
 PRICES = "BIDE_PROVIDERS__PHOTOGPT__PRICES"
 BY_NUMBER = {PRICES: json.dumps({"images.generation": "0.02 * params.numImages", "images.generation flat": 0.5})}
@@ -125,6 +127,27 @@ def test_wrong_prices_of_an_environment_are_said_at_once() -> None:
 
 
 # While it runs
+
+
+def test_a_run_keeps_the_prices_that_it_began_with() -> None:
+    """Plain ones in millionths, as earlier releases read and write them."""
+    quotes = Quotes(
+        {
+            "photogpt": listed({"images.generation": 0.02, "images.generation big": "params.numImages"}),
+            "photogpt/team_b": listed({"images.generation": 1}, "EUR"),
+        }
+    )
+    prices, currencies = quotes.to_record()
+    assert prices == {
+        "photogpt images.generation": 20_000,
+        "photogpt images.generation big": "params.numImages",
+        "photogpt/team_b images.generation": 1_000_000,
+    }
+    assert currencies == {"photogpt/team_b": "EUR"}
+    again = Quotes.from_record(json.loads(json.dumps(prices)), currencies)
+    for request in (image(), image(modelID="big", numImages=4), image().model_copy(update={"account": "team_b"})):
+        assert again.quote(request).amount == quotes.quote(request).amount
+        assert again.quote(request).currency == quotes.quote(request).currency
 
 
 def test_a_budget_is_kept_by_what_each_row_asks_for(world: World) -> None:

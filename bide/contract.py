@@ -221,13 +221,21 @@ class Output(Wire):
     role: str = "image"
 
 
-class JobCost(Wire):
-    """What a job cost, as its provider says it."""
+#: A decimal number as text, so that it stays exact.
+Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,18})?$")]
 
-    #: What is charged in all, less what was given back: a decimal number as text, so that it stays exact.
-    amount: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}(\.[0-9]{1,18})?$")]
+
+class JobCost(Wire):
+    """What a job cost: as its provider says it, else by the price that was known before."""
+
+    #: What is charged in all, less what was given back.
+    amount: Amount
     #: A currency of ISO 4217, such as `USD`, or the provider's own unit, such as `credits`.
     unit: str
+    #: What was expected before it was bought, in the same unit; absent where no price was known, or in another unit.
+    reserved: Amount | None = Field(default=None, exclude_if=_is_none)
+    #: Who says the amount: the provider, or who had the price. Where it is absent, the provider says it.
+    source: Literal["provider", "settings", "file", "adapter"] | None = Field(default=None, exclude_if=_is_none)
 
 
 class JobResult(Wire):

@@ -76,7 +76,7 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, ServerUrl):
         return masked(value)
-    return json.dumps(value) if isinstance(value, tuple) else str(value)
+    return json.dumps(value, default=str) if isinstance(value, tuple) else str(value)
 
 
 def main() -> int:

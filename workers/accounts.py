@@ -12,9 +12,10 @@ from bide.contract import GenerateRequest
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Limits
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
-from bide.money.amounts import millionths
+from bide.money.price_list import PriceList
 from bide.money.quote import Quote
 from bide.polling.backoff import PollPlan
+from bide.pricing import AccountPrices
 from bide.providers import find, installed
 from bide.providers.base import Account, Operation, Provider
 from bide.providers.check import refuse_unknown, unknown_params_variable
@@ -51,8 +52,8 @@ class AccountContext:
     own_poll_cap_seconds: float | None
     #: Those that the adapter names besides `api_key`.
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
-    #: From the settings, by operation, in the account's currency.
-    prices: Mapping[str, float] = field(default_factory=dict)
+    #: From the settings; what these lack, the provider's file or adapter may have.
+    prices: AccountPrices = field(default_factory=AccountPrices)
 
     @property
     def credentials(self) -> Account:
@@ -92,10 +93,7 @@ class AccountContext:
 
     def quote(self, request: GenerateRequest) -> Quote:
         """The price of one purchase of a request that passes the check."""
-        price = self.prices.get(request.operation)
-        if price is None:
-            return Quote(None, "USD", reason=f"{self.name.provider} {request.operation} has no price")
-        return Quote(millionths(price, what="price"), "USD", "settings")
+        return self.prices.quote(self.adapter, request)
 
     def poll_plan(self, operation: str) -> PollPlan:
         """How often jobs of an operation are polled while nothing is known of their durations."""
@@ -171,7 +169,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         own_poll_factor=own.poll_factor,
         own_poll_cap_seconds=own.poll_cap_seconds,
         secrets=own.secrets,
-        prices=dict(shared.prices) if (shared := settings.providers.get(name.provider)) else {},
+        prices=AccountPrices(PriceList.of(own.prices), own.currency or ""),
     )
 
 

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import IO
@@ -17,7 +17,8 @@ from bide.bulk.reading import RawRow
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
-from bide.money.amounts import most_purchases, priced_as
+from bide.money.amounts import most_purchases
+from bide.money.quote import Quote
 from bide.printable import counted, printable
 from bide.providers import find
 from bide.providers.check import refuse_unknown, unknown_params_variable
@@ -30,6 +31,9 @@ IN_MEMORY_BYTES = 8 * 1024 * 1024
 
 
 _TOO_MANY_COPIES = f"line: is one of over {MOST_COPIES} that repeat others; each is bought once, remove the copies"
+
+#: Lines that are named of rows without a price, by reason.
+MOST_LINES = 10
 
 #: Finds the fields that a validation error names.
 _FIELD = re.compile(r"(?:^|; )([\w.]+): ")
@@ -50,6 +54,29 @@ class Problem:
 
 
 @dataclass
+class Unpriced:
+    """Rows whose price is not known, for one reason: how many, and the first of their lines."""
+
+    rows: int = 0
+    lines: list[int] = field(default_factory=list)
+
+    def add(self, line: int) -> None:
+        self.rows += 1
+        if line and len(self.lines) < MOST_LINES:
+            self.lines.append(line)
+
+    def __str__(self) -> str:
+        """Which rows, for a person."""
+        more = self.rows - len(self.lines)
+        named = ", ".join(map(str, self.lines)) + (f" and {more} more" if more else "")
+        return f"line{'' if self.rows == 1 else 's'} {named}" if self.lines else counted(self.rows, "row")
+
+
+def _no_price(request: GenerateRequest) -> Quote:
+    return Quote(None, "", reason=f"{request.provider} {request.operation} has no price")
+
+
+@dataclass
 class Intake:
     """The rows of a file, read and checked. `rows_file` holds a request a line; `close` closes it."""
 
@@ -60,12 +87,15 @@ class Intake:
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
     copies: Copies = field(default_factory=lambda: Copies({}))
-    #: Jobs by account; and jobs by the name of their price and the number of purchases that each may take.
     accounts: Counter[AccountName] = field(default_factory=Counter)
-    kinds: Counter[tuple[str, int]] = field(default_factory=Counter)
+    #: The most that the first `most_jobs` jobs may cost, by currency [millionths]; and the jobs without a price.
+    costs: Counter[str] = field(default_factory=Counter)
+    unpriced: dict[str, Unpriced] = field(default_factory=dict)
     #: Rows with params that bide does not know.
     unknown_params: int = 0
     refuses: Callable[[AccountName], bool] = lambda _: False
+    quote: Callable[[GenerateRequest], Quote] = _no_price
+    most_jobs: int | None = None
 
     @property
     def jobs(self) -> int:
@@ -84,15 +114,6 @@ class Intake:
         if not self.rows:
             raise InvalidRequestError("the file holds no rows")
 
-    @property
-    def priced(self) -> set[str]:
-        """The names of the prices that the jobs need."""
-        return {name for name, _ in self.kinds}
-
-    def cost(self, prices: Mapping[str, int]) -> int:
-        """The most that all jobs may cost [millionths]."""
-        return sum(prices.get(name, 0) * purchases * jobs for (name, purchases), jobs in self.kinds.items())
-
     def close(self) -> None:
         self.rows_file.close()
 
@@ -103,13 +124,21 @@ class Intake:
             self.problems.append(problem)
 
 
-def take_in(rows: Iterable[RawRow], *, refuses: Callable[[AccountName], bool] = lambda _: False) -> Intake:
+def take_in(
+    rows: Iterable[RawRow],
+    *,
+    refuses: Callable[[AccountName], bool] = lambda _: False,
+    quote: Callable[[GenerateRequest], Quote] = _no_price,
+    most_jobs: int | None = None,
+) -> Intake:
     """Check all rows and write them down; `problems` lists what is wrong. The caller closes the intake.
 
-    `refuses`: whether an account refuses params that bide does not know.
+    `refuses`: whether an account refuses params that bide does not know. `quote`: what a purchase of a request costs;
+    `most_jobs`: the jobs that the run buys, None for all.
     """
     with ExitStack() as undone:
-        intake = Intake(undone.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)), refuses=refuses)
+        file = undone.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))
+        intake = Intake(file, refuses=refuses, quote=quote, most_jobs=most_jobs)
         _read(rows, intake)
         undone.pop_all()
     return intake
@@ -129,7 +158,7 @@ def _read(rows: Iterable[RawRow], intake: Intake) -> None:
             digest.update(line)
             first = first_rows.first(request.fingerprint(), intake.rows)
             if first == intake.rows:
-                _count(intake, request)
+                _count(intake, request, raw.line)
             else:
                 first_of[intake.rows] = first
             if len(first_of) > MOST_COPIES:
@@ -177,9 +206,14 @@ def _as_request(raw: RawRow, refuses: Callable[[AccountName], bool]) -> Generate
             refused = {**dict.fromkeys(named, error), **refused}
 
 
-def _count(intake: Intake, request: GenerateRequest) -> None:
+def _count(intake: Intake, request: GenerateRequest, line: int) -> None:
+    """Count a job, and its cost. One behind `most_jobs` costs nothing, but needs a price: the limit can be raised."""
     intake.accounts[AccountName.of(request)] += 1
-    intake.kinds[priced_as(request), most_purchases(request)] += 1
+    quote = intake.quote(request)
+    if quote.amount is None:
+        intake.unpriced.setdefault(quote.reason, Unpriced()).add(line)
+    elif intake.most_jobs is None or intake.accounts.total() <= intake.most_jobs:
+        intake.costs[quote.currency] += quote.amount * most_purchases(request)
 
 
 class _FirstRows:

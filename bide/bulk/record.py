@@ -65,8 +65,9 @@ class Options:
     max_jobs: int | None = None
     max_failures: Failures | None = None
     budget: int | None = None
-    #: The price of each provider and operation, with a blank between the two names.
-    prices: Mapping[str, int] = field(default_factory=dict)
+    #: The prices and currencies that the settings had when the run began, as `bide.pricing.Quotes.to_record` has them.
+    prices: Mapping[str, int | str] = field(default_factory=dict)
+    currencies: Mapping[str, str] = field(default_factory=dict)
     #: The run whose failed rows these are.
     replay_of: str = ""
     #: The names of metadata that the contact sheet shows of each row.
@@ -80,6 +81,7 @@ class Options:
             "max_failures": None if self.max_failures is None else str(self.max_failures),
             "budget": self.budget,
             "prices": json.dumps(dict(self.prices)),
+            "currencies": json.dumps(dict(self.currencies)) if self.currencies else None,
             "replay_of": self.replay_of or None,
             "sheet_metadata": json.dumps(self.sheet_metadata) if self.sheet_metadata else None,
         }
@@ -118,7 +120,8 @@ class Run:
             max_jobs=self.number("max_jobs") if "max_jobs" in self.fields else None,
             max_failures=Failures.parse(limit) if limit else None,
             budget=self.number("budget") if "budget" in self.fields else None,
-            prices=json.loads(self.fields.get("prices") or "{}"),
+            prices=json.loads(self.text("prices") or "{}"),
+            currencies=json.loads(self.text("currencies") or "{}"),
             replay_of=self.text("replay_of"),
             sheet_metadata=tuple(json.loads(self.text("sheet_metadata") or "[]")),
         )

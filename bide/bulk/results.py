@@ -12,6 +12,7 @@ from bide.bulk import objects
 from bide.bulk.names import job_id, results_prefix
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import AccountName, Record
+from bide.ledger.charges import cost_of
 from bide.ledger.timeline import money
 from bide.money.amounts import amount
 from bide.storage import Storage
@@ -93,9 +94,9 @@ class EndedRow:
         }
 
     def _cost(self) -> dict[str, Any]:
-        """What the provider says that it costs, where it does."""
-        cost = self.record.cost if self.record else None
-        return {"cost": cost.to_wire().model_dump()} if cost else {}
+        """What it costs, where its provider says it, or its price does."""
+        cost = cost_of(self.record) if self.record else None
+        return {"cost": cost.model_dump()} if cost else {}
 
     def _money(self) -> str:
         if self.record:

@@ -6,9 +6,10 @@ A second start of the same run joins the first.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from bide.bulk.intake import Intake, take_in
 from bide.bulk.names import check_run_id, copies_key, input_key, summary_key
@@ -18,7 +19,6 @@ from bide.bulk.runs import Runs
 from bide.bulk.sources import opened, template_text
 from bide.bulk.template import Template
 from bide.errors import IdempotencyConflictError, InvalidRequestError
-from bide.ledger import AccountName
 from bide.storage import Storage
 
 
@@ -33,9 +33,9 @@ def open_intake(
     *,
     template: str | None,
     storage: Storage | None,
-    refuses: Callable[[AccountName], bool] = lambda _: False,
+    **checks: Any,
 ) -> Iterator[Intake]:
-    """The intake of a source, read and checked to the last row. `refuses`: see `take_in`.
+    """The intake of a source, read and checked to the last row. `checks`: what `take_in` takes.
 
     Raises `InvalidRequestError` for a source or template that can't be read, `StorageError`. The intake itself lists
     what is wrong with rows.
@@ -44,7 +44,7 @@ def open_intake(
     if places is None and source.lower().endswith(".csv"):
         raise InvalidRequestError(f"{source}: a CSV needs --template, the request that its columns go into")
     with opened(source, storage) as file:
-        intake = take_in(read_csv(file, places) if places else read_jsonl(file), refuses=refuses)
+        intake = take_in(read_csv(file, places) if places else read_jsonl(file), **checks)
     try:
         yield intake
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -51,25 +51,18 @@ def run(
     **options: Any,
 ) -> None:
     """Begin a run: JSONL with a request a line, or CSV with a template."""
-    from bide.bulk.rates import refuses_unknown_params  # noqa: PLC0415 - as below
     from bide.bulk.start import new_run_id, open_intake  # noqa: PLC0415 - takes a while, and --help does not need it
 
     if dry_run:
         environment = local_environment()
-        refuses = partial(refuses_unknown_params, environment)
-        with open_intake(file, template=template, storage=object_store(environment), refuses=refuses) as intake:
+        checks = _checks(environment, options)
+        with open_intake(file, template=template, storage=object_store(environment), **checks) as intake:
             _print_estimate(intake, environment, options)
         return
-    with (
-        deployed(broker) as deployment,
-        open_intake(
-            file,
-            template=template,
-            storage=deployment.storage,
-            refuses=partial(refuses_unknown_params, deployment.environment),
-        ) as intake,
-    ):
-        _begin(deployment, intake, run_id=run_id or new_run_id(), source=file, waiting=waiting, given=options)
+    with deployed(broker) as deployment:
+        checks = _checks(deployment.environment, options)
+        with open_intake(file, template=template, storage=deployment.storage, **checks) as intake:
+            _begin(deployment, intake, run_id=run_id or new_run_id(), source=file, waiting=waiting, given=options)
 
 
 @bulk.command()
@@ -95,7 +88,8 @@ def replay(
         rows = replays.failed_rows(storage, old, codes)
         if not rows:
             raise click.ClickException(f"run {old} has no failed rows" + (" with these codes" if codes else ""))
-        with closing(take_in(replays.rows_of(storage, old, rows))) as intake:
+        quote = _checks(deployment.environment, options)["quote"]
+        with closing(take_in(replays.rows_of(storage, old, rows), quote=quote)) as intake:
             name = run_id or replays.replay_id(old, codes)
             source = f"{counted(len(rows), 'failed row')} of {old}"
             given = {**options, "replay_of": old}
@@ -178,13 +172,27 @@ def cancel(run_id: str, broker: str | None) -> None:
     echo(f"run {run_id} is to be canceled; what is bought is brought home")
 
 
+def _checks(environment: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the intake asks of the deployment's environment."""
+    from bide.bulk.rates import (  # noqa: PLC0415 - slow to import, and --help does not need it
+        environment_quotes,
+        refuses_unknown_params,
+    )
+
+    return {
+        "refuses": partial(refuses_unknown_params, environment),
+        "quote": environment_quotes(environment).quote,
+        "most_jobs": given.get("max_jobs"),
+    }
+
+
 def _print_estimate(intake: Intake, environment: dict[str, str], given: dict[str, Any]) -> None:
-    from bide.bulk.rates import check_budget, estimate, prices  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.rates import check_budget, estimate  # noqa: PLC0415 - slow to import, and --help does not need it
 
     intake.check()
     options = run_options(given)
     if options.budget is not None:
-        check_budget(intake, prices(environment, (account.provider for account in intake.accounts)))
+        check_budget(intake)
     echo(*estimate(intake, environment, max_jobs=options.max_jobs).lines())
     echo("nothing was bought: this was a dry run")
 
@@ -195,15 +203,15 @@ def _begin(
     from bide.bulk.rates import (  # noqa: PLC0415 - slow to import, and --help does not need it
         UNKNOWN_PARAMS,
         check_budget,
-        prices,
+        environment_quotes,
     )
     from bide.bulk.start import start  # noqa: PLC0415 - slow to import, and --help does not need it
 
     intake.check()
-    known = prices(deployment.environment, (account.provider for account in intake.accounts))
-    options = run_options({**given, "prices": known})
+    prices, currencies = environment_quotes(deployment.environment).to_record()
+    options = run_options({**given, "prices": prices, "currencies": currencies})
     if options.budget is not None:
-        check_budget(intake, known)
+        check_budget(intake)
     begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
     deployment.post.feed_run(run_id)
     echo(run_id)

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 def limits(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that limit a run."""
     for option in (
-        click.option(
-            "--budget", metavar="MONEY", help="Never spend more; needs prices (BIDE_PROVIDERS__<NAME>__PRICES)."
-        ),
+        click.option("--budget", metavar="MONEY", help="Never spend more; each row needs a price (`bide price`)."),
         click.option("--max-failures", metavar="N|N%", help="Pause when more rows, or a larger share, failed."),
         click.option("--max-jobs", type=click.IntRange(0), help="Buy this many jobs at most; other rows are left out."),
     ):
@@ -38,7 +36,7 @@ def run_options(given: dict[str, Any]) -> Options:
     budget, failures = given.get("budget"), given.get("max_failures")
     others = {
         name: given[name]
-        for name in ("window", "max_jobs", "prices", "replay_of", "sheet_metadata")
+        for name in ("window", "max_jobs", "prices", "currencies", "replay_of", "sheet_metadata")
         if given.get(name) is not None
     }
     return Options(

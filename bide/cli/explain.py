@@ -14,6 +14,7 @@ from bide.cli.explain_row import row_story
 from bide.cli.failed import against
 from bide.cli.output import echo, echo_json
 from bide.cli.replays import replayed
+from bide.money.quote import SAID_BY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,12 +70,14 @@ def explained(
     from bide.cli.obstacles import obstacles  # noqa: PLC0415 - pydantic takes a while, and --help does not need it
     from bide.describe import describe  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.ledger import timeline  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger.charges import cost_of, price_of  # noqa: PLC0415 - slow to import, and --help does not need it
 
     record = snapshot.record
     failure = record.failure if record.text("error") and record.text("state") != "queued" else None
     at, what = timeline.next_look(snapshot)
     missing = obstacles(snapshot, processes)
     metadata = record.request.metadata if record.request_json else {}
+    price, cost = price_of(record), cost_of(record)
     return {
         "job_id": record.job_id,
         "state": record.text("state"),
@@ -93,7 +96,8 @@ def explained(
         "replayed_as": replayed_as,
         "replay": None if replayed_as else _replay(record, failure),
         "money": timeline.money(record),
-        "cost": record.cost.to_wire().model_dump() if record.cost else None,
+        "price": {**price.to_wire().model_dump(), "source": record.text("priced_by")} if price else None,
+        "cost": cost.model_dump() if cost else None,
         "provider_job_id": record.text("pid") or None,
         "polls": int(record.number("polls")),
         "polls_are": _poll_timing(snapshot),
@@ -186,6 +190,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
         *_listed("why", story["why"]),
         ("next", _next(story)),
         ("money", story["money"]),
+        ("price", _price(story["price"])),
         ("cost", _cost(story["cost"])),
         ("polls", story["polls_are"]),
         ("to do", story["to_do"]),
@@ -201,8 +206,15 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
         yield from ("", f"to do: {story['to_do']}")
 
 
+def _price(price: dict[str, str] | None) -> str | None:
+    return f"{price['amount']} {price['unit']} a purchase, {SAID_BY.get(price['source'], '')}" if price else None
+
+
 def _cost(cost: dict[str, str] | None) -> str | None:
-    return f"{cost['amount']} {cost['unit']}, as the provider says" if cost else None
+    if cost is None:
+        return None
+    by_price = SAID_BY.get(cost.get("source", ""))
+    return f"{cost['amount']} {cost['unit']}, {f'its price {by_price}' if by_price else 'as the provider says'}"
 
 
 def _few(addresses: list[str]) -> str:

@@ -83,6 +83,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         if line["state"] == "failed"
         else None,
         "money": line.get("money") or _money(line),
+        "price": None,  # its cost names the price, where one was known
         "cost": line.get("cost"),
         "provider_job_id": line.get("provider_job_id"),
         "polls": line["polls"],

@@ -66,7 +66,7 @@ def submit(broker: str | None, file: Any, waiting: bool, as_json: bool, **option
     """Submit a job and print its id."""
     from bide.providers import find  # noqa: PLC0415 - takes a while, and --help does not need it
 
-    request = _request(file, options)
+    request = request_of(file, options)
     with connected(broker) as client:
         job_id = client.submit(request)
         for warning in find(request["provider"]).warnings(request["operation"], request.get("params") or {}):
@@ -125,7 +125,7 @@ def cancel(job_id: str, broker: str | None) -> None:
     echo(f"job {job_id} is to be canceled; it was {found.state}")
 
 
-def _request(file: Any, options: dict[str, Any]) -> dict[str, Any]:
+def request_of(file: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The request of the file; the options win over it."""
     if (provider := options["provider"]) and Path(provider).is_file():
         raise click.UsageError(f"{provider} is a file: give a request as --request {provider}")

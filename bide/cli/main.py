@@ -26,6 +26,7 @@ from bide.cli.metrics import metrics
 from bide.cli.objects import get, open_
 from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.pages import pages
+from bide.cli.price import price
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.unconfirmed import unconfirmed
@@ -35,7 +36,7 @@ from bide.printable import printable
 #: The help's sections, in the order in which a newcomer needs them.
 SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Try it": (demo, init, up),
-    "Jobs": (submit, status, wait, cancel, jobs, explain, open_, get),
+    "Jobs": (price, submit, status, wait, cancel, jobs, explain, open_, get),
     "Bulk": (bulk,),
     "Unconfirmed and failed": (unconfirmed, failed),
     "Callbacks": (callbacks,),

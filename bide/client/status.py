@@ -8,6 +8,7 @@ from datetime import datetime
 from bide.contract import Failure, JobCost, JobState
 from bide.describe import describe
 from bide.ledger import Record
+from bide.ledger.charges import cost_of
 from bide.ledger.unconfirmed import remarks
 from bide.providers.base import Progress
 
@@ -35,7 +36,7 @@ class Status:
     partial: str = ""
     #: How far a running job is, where its provider says so.
     progress: Progress | None = None
-    #: What the provider says that the job costs.
+    #: What the job costs: as its provider says it, or for one that succeeded by its price.
     cost: JobCost | None = None
 
 
@@ -56,5 +57,5 @@ def status_of(record: Record, job_id: str) -> Status:
         outputs=record.stored,
         partial=record.partial,
         progress=record.progress,
-        cost=record.cost.to_wire() if record.cost else None,
+        cost=cost_of(record),
     )

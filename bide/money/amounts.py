@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from bide.contract import GenerateRequest
@@ -18,7 +17,7 @@ MOST = 10**9
 def millionths(amount: object, *, what: str) -> int:
     """A number or its text as millionths; raises `InvalidRequestError`, which names `what`."""
     try:
-        value = Decimal(str(amount))
+        value = amount if isinstance(amount, Decimal) else Decimal(str(amount))
     except InvalidOperation:
         raise InvalidRequestError(f"{what}: is not a number") from None
     if not (value.is_finite() and 0 <= value <= MOST):
@@ -31,16 +30,12 @@ def amount(in_millionths: int) -> float:
     return in_millionths / WHOLE
 
 
-def price_of(request: GenerateRequest, prices: Mapping[str, int]) -> int:
-    """The most that a row may cost [millionths]; 0 where no price is known."""
-    return prices.get(priced_as(request), 0) * most_purchases(request)
+def exact(in_millionths: int) -> str:
+    """Millionths as a decimal number, all of its digits: `0.025`."""
+    whole, rest = divmod(in_millionths, WHOLE)
+    return f"{whole}.{rest:06}".rstrip("0").rstrip(".")
 
 
 def most_purchases(request: GenerateRequest) -> int:
     """The number of purchases that a request allows: two where it accepts a second one knowingly."""
     return 2 if request.on_unknown == "resubmit" else 1
-
-
-def priced_as(request: GenerateRequest) -> str:
-    """The name of a request's price: provider and operation."""
-    return f"{request.provider} {request.operation}"

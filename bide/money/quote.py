@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 #: Who says a price: the settings (`BIDE_PROVIDERS__X__PRICES`), the provider's file, or its adapter; '' for nobody.
 PriceSource = Literal["settings", "file", "adapter", ""]
+
+
+#: These for people.
+SAID_BY: Mapping[str, str] = {
+    "settings": "by the settings",
+    "file": "by the provider's file",
+    "adapter": "by the provider's adapter",
+}
 
 
 @dataclass(frozen=True)
@@ -22,3 +31,6 @@ class Quote:
     currency: str
     source: PriceSource = ""
     reason: str = ""
+    #: What the amount was worked out from: the name of the price, `OPERATION` or `OPERATION LANE`, and its expression.
+    name: str = ""
+    expression: str = ""

@@ -17,6 +17,9 @@ from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
 from bide.errors import InvalidRequestError, PollFailedError, SubmissionUnknownError, UnreadableAnswerError
+from bide.money.currencies import USD
+from bide.money.expressions import Price
+from bide.money.quote import PriceSource
 from bide.params.base import Params
 from bide.polling.backoff import PollPlan
 from bide.providers.cancels import Cancels
@@ -94,6 +97,7 @@ __all__ = [
     "Params",
     "PollOutcome",
     "PollPlan",
+    "Price",
     "Progress",
     "Provider",
     "Refused",
@@ -140,6 +144,12 @@ class Provider(ABC):
     listed_operations: ClassVar[frozenset[str]] = frozenset()
     #: Fields of an error body that may hold the provider's words, the best first.
     error_fields: ClassVar[tuple[str, ...]] = ("message", "detail", "error")
+    #: Operations whose price the provider documents: `price` knows them. Guesses do not belong here.
+    priced: ClassVar[frozenset[str]] = frozenset()
+    #: The unit of these prices: a currency of ISO 4217, or the provider's own, such as `credits`.
+    currency: ClassVar[str] = USD
+    #: Who has these prices, for those who ask what an amount was worked out from.
+    price_source: ClassVar[PriceSource] = "adapter"
     #: Where a rule of this adapter comes from.
     source: ClassVar[str] = ""
 
@@ -207,6 +217,14 @@ class Provider(ABC):
     def lane(self, operation: str, params: Mapping[str, Any]) -> str:
         """What durations, the breaker and prices depend on within an operation, usually the model; '' for nothing."""
         return ""
+
+    def price(self, operation: str, params: Mapping[str, Any]) -> Price | None:
+        """What one purchase costs, for those of `priced` whose params have a documented price; None for any other."""
+        return None
+
+    def with_defaults(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Params with what is sent where they lack it, as prices read them."""
+        return params
 
     def plan_for(self, operation: str) -> PollPlan:
         return self.operations[operation].poll_plan or self.poll_plan

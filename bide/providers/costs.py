@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Self
 
 from bide.contract import JobCost
+from bide.money.currencies import UNIT
 
 #: Amounts above this are no price of a job.
 MOST = Decimal(1_000_000_000)
@@ -20,9 +21,6 @@ _NUMBER_CHARACTERS = 64
 
 #: A number as providers write it in texts: `0.025`, `1e-05`.
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
-
-#: A currency or unit: `USD`, `credits`.
-_UNIT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Cost:
     def to_text(self) -> str:
         """As it stands in the record, `0.025 USD`: exact, without an exponent. '' for what can't be a price."""
         amount = _exact(self.amount)
-        return f"{amount} {self.unit}" if amount and _UNIT.fullmatch(self.unit) else ""
+        return f"{amount} {self.unit}" if amount and UNIT.fullmatch(self.unit) else ""
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:

@@ -19,14 +19,21 @@ _DIGEST_CHARACTERS = 12
 def lane_of(adapter: Provider, operation: str, params: Mapping[str, Any]) -> str:
     """The lane of params that pass the adapter's check: one printable line, '' for none.
 
-    A text that is too long keeps its beginning, and gets a digest of the whole, so that two lanes stay two. An adapter
-    that names none, or breaks, leaves the job to its operation: no job should be lost for its lane.
+    A text that is too long keeps its beginning, and gets a digest of the whole, so that two lanes stay two.
     """
-    try:
-        text = plain(adapter.lane(operation, params))
-    except Exception:  # of an adapter's own code; its contract test shows it
-        text = ""
+    text = whole_lane_of(adapter, operation, params)
     if len(text) <= LANE_CHARACTERS:
         return text
     digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGEST_CHARACTERS]
     return f"{text[: LANE_CHARACTERS - _DIGEST_CHARACTERS - 1]}~{digest}"
+
+
+def whole_lane_of(adapter: Provider, operation: str, params: Mapping[str, Any]) -> str:
+    """The lane as the adapter names it, in one printable line; '' for none.
+
+    An adapter that names none, or breaks, leaves the job to its operation: no job should be lost for its lane.
+    """
+    try:
+        return plain(adapter.lane(operation, params))
+    except Exception:  # of an adapter's own code; its contract test shows it
+        return ""

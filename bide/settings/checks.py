@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bide.settings.credentials import credentials_of
+from bide.settings.prices import prices_of
 from bide.settings.problems import Problem
 from bide.settings.variables import Path, variable_name
 
@@ -30,6 +31,7 @@ def cross_checks(settings: Settings) -> Iterator[Problem]:
         for account, own in shared.accounts.items():
             yield from _check_polls(own, shared, ("providers", provider, "accounts", account))
             yield from _check_secrets(own, provider, ("providers", provider, "accounts", account))
+        yield from prices_of(provider, shared).problems()
 
 
 def _problem(path: Path, wrong: str, remedy: str) -> Problem:

@@ -126,7 +126,8 @@ KNOWN = tuple(leaves(Settings))
 
 
 def _fields_set(section: AccountSettings) -> dict[str, Any]:
-    return section.model_dump(exclude_none=True, include=set(AccountSettings.model_fields) - {API_KEY, SECRETS})
+    names = set(AccountSettings.model_fields) - {API_KEY, SECRETS}
+    return {name: value for name in names if (value := getattr(section, name)) is not None}
 
 
 def in_force(section: BaseModel, path: VariablePath = ()) -> Iterator[tuple[VariablePath, Any]]:

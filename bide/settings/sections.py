@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bide import strict_json
 from bide.contract import MAX_DEADLINE_SECONDS
+from bide.money.currencies import as_currency
+from bide.money.price_list import EXAMPLE, Entry, read_prices
 from bide.settings.addresses import HookUrl, MediaHost, WebUrl
 
 
@@ -33,18 +35,8 @@ def _listed(value: object) -> object:
 
 
 def _priced(value: object) -> object:
-    """A JSON object of operations and their prices."""
-    try:
-        prices = strict_json.loads(value) if isinstance(value, str) else value
-    except strict_json.RepeatedNameError as error:
-        raise ValueError(str(error)) from None
-    except ValueError:
-        prices = None
-    if isinstance(prices, dict):
-        return tuple(prices.items())
-    if isinstance(prices, tuple):
-        return prices
-    raise ValueError("is not a JSON object")
+    """A JSON object of prices; what is wrong with single ones is reported beside all other problems."""
+    return read_prices(value) if isinstance(value, str) else value
 
 
 def _lower(value: object) -> object:
@@ -80,7 +72,6 @@ def _of_a_caller(queue: str) -> str:
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 PerSecond = Annotated[float, Field(ge=0)]
-Price = Annotated[float, Field(ge=0, le=1e9, strict=True)]
 Seconds = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(ge=1, le=10)]
 Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)]
@@ -96,7 +87,8 @@ Phrases = Annotated[
 CallerQueue = Annotated[str, Field(min_length=1), AfterValidator(_of_a_caller)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
-Prices = Annotated[tuple[tuple[str, Price], ...], BeforeValidator(_priced)]
+Prices = Annotated[tuple[Entry, ...], BeforeValidator(_priced)]
+Currency = Annotated[str, BeforeValidator(as_currency)]
 Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(_listed)]
 Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
 Puts = Annotated[Literal["obstore", "boto3"], BeforeValidator(_lower)]
@@ -146,6 +138,14 @@ class AccountSettings(Section):
         description='a JSON list of phrases for used-up credit, of 5 letters or more, such as ["no coins left"]',
     )
 
+    prices: Prices | None = Field(
+        None,
+        description=f"a JSON object of prices by operation, or by operation and lane, such as {EXAMPLE}",
+    )
+    currency: Currency | None = Field(
+        None, description="the unit of the account's money: a currency such as USD, or a unit such as credits"
+    )
+
     #: The secrets that its adapter names besides the key, by name; `credentials` gives each a variable.
     secrets: dict[str, SecretStr] = Field(default_factory=dict)
 
@@ -156,9 +156,6 @@ class AccountSettings(Section):
 
 
 class ProviderSettings(AccountSettings):
-    prices: Prices = Field(
-        (), description='a JSON object of prices by operation, such as {"images.generation": 0.02}; for budgets of runs'
-    )
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
 
 
@@ -183,6 +180,9 @@ class EffectiveAccount:
     unknown_params: Literal["warn", "refuse"] = "warn"
     deadline_seconds: float | None = None
     credit_words: tuple[str, ...] = ()
+    prices: tuple[Entry, ...] = ()
+    #: None: that of the provider's file or adapter, else USD.
+    currency: str | None = None
 
 
 class TimingSettings(Section):

@@ -20,6 +20,7 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Record
+from bide.ledger.charges import cost_of
 from bide.ledger.records import LEFT_OUT, UNCHECKED
 from bide.ledger.unconfirmed import purchase_warnings
 from bide.polling.backoff import Backoff
@@ -190,7 +191,7 @@ def _count(record: Record, result: JobResult) -> None:
 
 
 def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "") -> JobResult:
-    request, cost = record.request, record.cost
+    request = record.request
     return JobResult(
         job_id=record.job_id,
         provider=request.provider,
@@ -206,5 +207,5 @@ def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "") -
             *find(request.provider).warnings(request.operation, request.params),
             *purchase_warnings(record),
         ),
-        cost=cost.to_wire() if cost else None,
+        cost=cost_of(record),
     )

@@ -17,6 +17,7 @@ from bide.errors import (
     PollFailedError,
     UnreadableAnswerError,
 )
+from bide.money.currencies import as_currency
 from bide.providers.base import (
     Answer,
     Cancels,
@@ -62,6 +63,18 @@ class ProviderContract(AnswersContract):
             assert re.fullmatch(r"[a-z](_?[a-z0-9])*", name)
             assert not name.endswith("_file")
             assert name == "api_key" or name not in ProviderSettings.model_fields
+
+    def test_prices_are_of_known_params(self, operation: str) -> None:
+        """An operation of `priced` alone has a price, the same each time, and a valid request can be priced."""
+        adapter, params = self.adapter, self.submissions[operation].params
+        price, known = adapter.price(operation, params), adapter.operations[operation].params.known()
+        assert as_currency(adapter.currency) == adapter.currency
+        assert adapter.priced <= set(adapter.operations)
+        assert price is None or operation in adapter.priced
+        assert price == adapter.price(operation, params)
+        if price is not None:
+            assert not known or set(price.names()) <= known
+            assert price.amount(adapter.with_defaults(operation, params)) >= 0
 
     # What it takes
 

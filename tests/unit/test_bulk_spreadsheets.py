@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from bide import strict_json
 from bide.bulk.intake import Intake, take_in
-from bide.bulk.rates import prices
+from bide.bulk.rates import environment_quotes
 from bide.bulk.reading import MOST_HEAD_LINES, read_csv, read_jsonl
 from bide.bulk.template import Template
 from bide.cli.main import main
@@ -252,7 +252,7 @@ def test_repeated_names_are_refused_in_settings() -> None:
     with pytest.raises(ValueError, match="stands twice in one object"):
         ProviderSettings(prices=twice)
     with pytest.raises(InvalidRequestError, match=r"PRICES: the name 'images\.generation' stands twice"):
-        prices({"BIDE_PROVIDERS__PHOTOGPT__PRICES": twice}, ["photogpt"])
+        environment_quotes({"BIDE_PROVIDERS__PHOTOGPT__PRICES": twice})
 
 
 @pytest.mark.parametrize("text", ['{"a": 1}', "[]", '{"a": {"b": 1}, "b": {"a": 1}}', '[{"a": 1}, {"a": 2}]', '"x"'])

@@ -41,7 +41,7 @@ def test_a_number_has_its_noun(number: int, words: tuple[str, ...], text: str) -
 )
 def test_an_estimate_counts(rows: int, jobs: int, line: str) -> None:
     """What a dry run prints first."""
-    assert Estimate(rows, jobs, Counter(), None, 0.0).lines()[0] == line
+    assert Estimate(rows, jobs, Counter(), None, {}).lines()[0] == line
 
 
 @pytest.mark.parametrize(("wrong", "begins"), [(1, "1 row can't be bought"), (2, "2 rows can't be bought")])

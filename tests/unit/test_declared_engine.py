@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bide.contract import Charged, FailureCause
+from bide.contract import Charged, FailureCause, GenerateRequest
 from bide.errors import AccountRefusedError, InvalidRequestError, PollFailedError, SubmissionUnknownError
+from bide.money.quote import Quote
+from bide.pricing import AccountPrices
 from bide.providers.base import (
     Account,
     Answer,
@@ -200,15 +202,23 @@ def test_what_a_cancel_came_to(easel: Provider, status: int, came: Canceled) -> 
     assert easel.cancel_outcome(Answer(status, {}, b"<html>"), TICKET, ACCOUNT) is came
 
 
+def priced(adapter: Provider, params: dict[str, Any]) -> Quote:
+    """What the file has, where the settings say nothing."""
+    request = GenerateRequest(provider=adapter.name, operation="run", params=params)
+    return AccountPrices().quote(adapter, request)
+
+
 def test_lane_and_price(easel: Provider) -> None:
     """The model is the lane, and a lane's own price goes before that of all."""
     large = {**PARAMS, "model": "easel/large", "n": 2}
     assert easel.lane("run", large) == "easel/large"
-    priced: Any = easel
-    assert priced.price("run", PARAMS) == (Decimal("0.01"), "USD")
-    assert priced.price("run", large) == (Decimal("0.1"), "USD")
-    with pytest.raises(InvalidRequestError, match="can't be worked out"):
-        priced.price("run", {**large, "input": {}})
+    assert priced(easel, PARAMS).amount == 10_000
+    assert priced(easel, large) == Quote(
+        100_000, "USD", "file", name="run easel/large", expression=str(easel.price("run", large))
+    )
+    unpriced = priced(easel, {**large, "input": {}})
+    assert (unpriced.amount, unpriced.source) == (None, "file")
+    assert "can't be worked out" in unpriced.reason
 
 
 def test_params_are_checked_by_the_file(easel: Provider) -> None:

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 
 from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.names import job_id
+from bide.bulk.rates import run_quotes
 from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import Runs
 from bide.bulk.scripts import OpenedRow
 from bide.contract import GenerateRequest
 from bide.describe import describe
 from bide.ledger import AccountName, Ledger, Messages
-from bide.money.amounts import price_of
+from bide.money.amounts import most_purchases
 from bide.storage import Storage
 from workers.bulk.inputs import Input, InputRow
 
@@ -33,10 +34,23 @@ OPENED_ROWS = 100
 
 @dataclass(frozen=True)
 class Admission:
-    """The outcome of admitting a page: the number of its rows, and what stopped it ('' = the page was over)."""
+    """The outcome of admitting a page: the number of its rows, and what stopped it ('' = the page was over).
+
+    `why` says more of a row that `price` stopped.
+    """
 
     rows: int
     stopped: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A line of the input, with the row's entry ('' = it repeats an earlier one) and its price [millionths]."""
+
+    line: InputRow
+    entry: str
+    price: int
 
 
 class Admitter:
@@ -75,38 +89,42 @@ class Admitter:
         window = max(2 * PAGE_ROWS, run.options.window) if ends else run.options.window
         if live >= window:
             return Admission(0, "window")
-        claims = self._claims(run, most=min(PAGE_ROWS, window - live), ends=ends)
+        claims, why = self._claims(run, most=min(PAGE_ROWS, window - live), ends=ends)
         taken, stopped = self._runs.feed(
             run.run_id,
             token,
             row=run.number("row"),
             buys=not ends,
             window=window,
-            rows=[(entry, price, line.next_offset) for line, entry, price in claims],
+            rows=[(each.entry, each.price, each.line.next_offset) for each in claims],
         )
-        mine = {line.row: (LiveRow(line.row, entry), line.text) for line, entry, _ in claims[:taken] if entry}
+        fed = [each for each in claims[:taken] if each.entry]
+        mine = {each.line.row: (LiveRow(each.line.row, each.entry), each.line.text) for each in fed}
         if not ends:
             rows = [live for live, _ in mine.values() if live.kind == "c"]
             self._open(run, rows, {row: text for row, (_, text) in mine.items()})
-        return Admission(taken, stopped)
+        return Admission(taken, stopped or ("price" if why else ""), why)
 
     def _has_its_jobs(self, run: Run) -> bool:
         most = run.options.max_jobs
         return run.state == "running" and most is not None and run.number("jobs") >= most
 
-    def _claims(self, run: Run, *, most: int, ends: bool) -> list[tuple[InputRow, str, int]]:
-        """The next lines, each with the row's entry ('' = it repeats an earlier one) and its price."""
-        copies, prices = self._copies.of(run).first_of, run.options.prices
+    def _claims(self, run: Run, *, most: int, ends: bool) -> tuple[list[Claim], str]:
+        """The next lines, up to the first row that has no price under a budget; then also why it has none."""
+        copies, quotes = self._copies.of(run).first_of, run_quotes(run.text("prices"), run.text("currencies"))
         never = "c" if run.state == "canceling" else "s"
-        claims = []
+        has_budget, claims = run.options.budget is not None, list[Claim]()
         for line in self._input(run).page(row=run.number("row"), offset=run.number("offset"), most=most):
             request = None if ends else parsed(line.text)
+            quote = quotes.quote(request) if request and line.row not in copies else None
+            if quote and quote.amount is None and has_budget:
+                return claims, f"row {line.row} has no price, so the budget could not be kept: {quote.reason}"
+            price = (quote.amount or 0) * most_purchases(request) if quote and request else 0
             account = AccountName.of(request) if request else None
-            price = price_of(request, prices) if request else 0
             kind = never if ends else "c" if request else "x"
             entry = LiveRow.entry_of(kind, line.offset, len(line.text), price, account)
-            claims.append((line, "" if line.row in copies else entry, price))
-        return claims
+            claims.append(Claim(line, "" if line.row in copies else entry, price))
+        return claims, ""
 
     def _input(self, run: Run) -> Input:
         return Input(self._storage, run.run_id)

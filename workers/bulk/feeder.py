@@ -106,8 +106,8 @@ class Feeder:
             if not (error.permanent and run.state == "canceling" and not live):
                 raise
             return self._over(run_id, f"canceled without its input, so rows that had not begun have no line: {error}")
-        if admission.stopped == "budget" and not (live or admission.rows):
-            self._runs.pause(run_id, why=_budget_used_up(run))
+        if admission.stopped in ("budget", "price") and not (live or admission.rows):
+            self._runs.pause(run_id, why=admission.why or _budget_used_up(run))
         if self._is_over(run_id):
             return self._end(run_id)
         return self._seconds_until_next(

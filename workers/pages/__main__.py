@@ -16,6 +16,7 @@ from bide.bulk.runs import Runs
 from bide.errors import LedgerAwayError
 from bide.ledger import Ledger
 from bide.ledger.connection import connect
+from bide.money.expressions import Price
 from bide.settings.addresses import is_loopback
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
@@ -86,7 +87,12 @@ async def _serve(settings: Settings, users: Users) -> None:
 
 def _site(settings: Settings, users: Users, ledger: Ledger) -> Site:
     options = replace(storage_options(settings), max_attempts=2, max_connections=8)
-    prices = {(name, operation): price for name, each in settings.providers.items() for operation, price in each.prices}
+    prices = {
+        (provider, name): float(price.constant)
+        for provider, section in settings.providers.items()
+        for name, price in section.prices or ()
+        if isinstance(price, Price) and price.constant is not None
+    }
     return Site(
         ledger=ledger,
         runs=Runs(ledger.server),

@@ -12,6 +12,7 @@ from bide.bulk.sheet.rows import PAGE_ROWS
 from bide.contract import JobState, Output
 from bide.kinds import kind_of, shown_first
 from bide.ledger import Record
+from bide.ledger.charges import price_of
 from bide.ledger.recent import Found
 from bide.ledger.timeline import money
 
@@ -87,10 +88,13 @@ def outputs_of(record: Record) -> list[Output]:
 
 
 def paid(record: Record, prices: Prices) -> str:
-    """In a few words, whether a job was paid for, with the price that the settings have for it."""
+    """In a few words, whether a job was paid for, with its price, or the plain one that the settings have for it."""
     words = money(record).partition(",")[0].partition(";")[0]
-    price = prices.get((record.account.provider, record.text("op")))
-    return f"{words} · {price:g}" if words == "bought" and price is not None else words
+    if words != "bought":
+        return words
+    plain = prices.get((record.account.provider, record.text("op")))
+    price = str(price_of(record) or ("" if plain is None else f"{plain:g}"))
+    return f"{words} · {price}" if price else words
 
 
 def place_on_sheet(job_id: str) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ from bide.bulk.sources import MAX_SOURCE_CHARACTERS, check_sent
 from bide.bulk.start import open_intake, start
 from bide.errors import BideError, IdempotencyConflictError, InvalidRequestError, StorageError
 from bide.money.amounts import millionths
+from bide.settings.prices import quotes_of
 from bide.settings.problems import ConfigurationProblems
 from bide.validation import redacted
 from config.schedules import SCHEDULED_RUN, SCHEDULES_FILE, RunOptions, Schedule, load
@@ -106,11 +107,14 @@ def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str,
         options, template = _options(message, tools)
         if not origin.scheduled:
             _check_readable(tools, {"source": source, "template": template})
-        refuses = partial(refuses_unknown_params, tools.settings)
-        with open_intake(source, template=template, storage=tools.storage, refuses=refuses) as intake:
+        checks = {
+            "refuses": partial(refuses_unknown_params, tools.settings),
+            "quote": quotes_of(tools.settings.providers).quote,
+        }
+        with open_intake(source, template=template, storage=tools.storage, **checks) as intake:
             if options.budget is not None:
                 intake.check()
-                check_budget(intake, options.prices)
+                check_budget(intake)
             begun = start(tools.runs, tools.storage, intake, run_id=run_id, source=source, options=options)
     except (InvalidRequestError, IdempotencyConflictError, StorageError) as error:
         if isinstance(error, StorageError) and not error.permanent:
@@ -138,17 +142,15 @@ def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str |
         asked = RunOptions.model_validate(given)
     except ValidationError as error:
         raise InvalidRequestError(f"options: {redacted(error, given, known=RunOptions.model_fields)}") from None
+    prices, currencies = quotes_of(tools.settings.providers).to_record()
     return Options(
         window=asked.window or WINDOW,
         max_jobs=asked.max_jobs,
         max_failures=None if asked.max_failures is None else Failures.parse(asked.max_failures),
         budget=None if asked.budget is None else millionths(asked.budget, what="budget"),
         sheet_metadata=tuple(asked.sheet_metadata or ()),
-        prices={
-            f"{provider} {operation}": millionths(price, what="price")
-            for provider, its in tools.settings.providers.items()
-            for operation, price in its.prices
-        },
+        prices=prices,
+        currencies=currencies,
     ), asked.template
 
 

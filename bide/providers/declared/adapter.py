@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from bide.errors import InvalidRequestError, PollFailedError, UnreadableAnswerError
+from bide.money.expressions import Price
 from bide.polling.backoff import PollPlan
 from bide.providers import reading
 from bide.providers.base import Provider
@@ -53,6 +53,7 @@ class Declared(Provider):
     """A provider of a file. Each file has a class of its own, with what the file says of itself."""
 
     document: ClassVar[Document]
+    price_source = "file"
 
     def __init__(self) -> None:
         document = self.document
@@ -156,21 +157,17 @@ class Declared(Provider):
         if made is None:
             return ""
         try:
-            lane = made({"params": {**self._compiled[operation].defaults, **params}})
+            lane = made({"params": self.with_defaults(operation, params)})
         except UnfilledError:
             return ""
         return "" if lane is ABSENT else as_text(lane)
 
-    def price(self, operation: str, params: Mapping[str, Any]) -> tuple[Decimal, str] | None:
-        """What a request costs, and in what unit; None where the file has no price for its lane.
-
-        Raises `InvalidRequestError` where the price can't be worked out.
-        """
+    def price(self, operation: str, params: Mapping[str, Any]) -> Price | None:
         prices = self._compiled[operation].table.price
-        found = prices.get(self.lane(operation, params)) or prices.get("*")
-        if found is None:
-            return None
-        return found.amount({**self._compiled[operation].defaults, **params}), self.document.provider.currency
+        return prices.get(self.lane(operation, params)) or prices.get("*")
+
+    def with_defaults(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**self._compiled[operation].defaults, **params}
 
     def _submit_values(self, operation: Compiled, submission: Submission, account: Account) -> Values:
         form = operation.offered.inputs
@@ -228,6 +225,8 @@ def adapter_class(document: Document) -> type[Declared]:
         "credentials": tuple(document.auth.credentials),
         "catalogs": {name: Catalog(table.about, tuple(table.arguments)) for name, table in document.catalogs.items()},
         "source": provider.source,
+        "priced": frozenset(name for name, table in document.operations.items() if table.price),
+        "currency": provider.currency,
     }
     return type(provider.name, (DeclaredWithCancel if cancels else Declared,), attributes)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from bide.contract import MAX_DEADLINE_SECONDS
+from bide.money.currencies import as_currency
 from bide.money.expressions import Price
 from bide.providers.declared.answer_tables import (
     AcceptedTable,
@@ -71,7 +72,9 @@ class ProviderTable(Table):
         description="where an error's body has the provider's words, the best first",
     )
     retry_after: OnePaths | None = Field(None, description="where a body says when to come back [seconds]")
-    currency: Text = Field("USD", description="the unit of the prices")
+    currency: Annotated[str, BeforeValidator(as_currency)] = Field(
+        "USD", description="the unit of the prices: a currency such as USD, or the provider's own, such as credits"
+    )
 
 
 class AuthTable(Table):

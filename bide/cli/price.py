@@ -1,0 +1,122 @@
+"""`bide price`: what a request will cost, who says so, and what the amount is worked out from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.bulk_deployment import local_environment
+from bide.cli.completion import complete_provider
+from bide.cli.jobs import request_of, submit
+from bide.cli.output import echo, echo_json
+from bide.money.quote import SAID_BY
+
+if TYPE_CHECKING:
+    from bide.contract import GenerateRequest
+    from bide.money.quote import Quote
+
+#: The arguments and options of `submit` that say nothing of the request.
+_NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker"}
+
+
+@click.command()
+@click.argument("what", metavar="REQUEST.json|-|PROVIDER OPERATION", nargs=-1, shell_complete=complete_provider)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> None:
+    """Say what a request will cost: amount, currency, by whom it is said, and what it is worked out from."""
+    from bide.bulk.rates import environment_quotes  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.contract import GenerateRequest  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    named, document = _named(what)
+    if document and file:
+        raise click.UsageError("--request: the request is given already; leave one of the two out")
+    given = request_of(document or file, {**named, **options})
+    inputs = {name: str(value) for name, value in (given.get("inputs") or {}).items()}
+    request = GenerateRequest.parse({**given, **({"inputs": inputs} if inputs else {})})
+    find(request.provider).check(request.operation, request.params, set(request.inputs))
+    quote = environment_quotes(local_environment()).quote(request)
+    if quote.amount is None:
+        raise click.ClickException(quote.reason)
+    found = described(request, quote, quote.amount)
+    if as_json:
+        echo_json(found)
+    else:
+        echo(*_lines(found))
+
+
+price.params.extend(each for each in submit.params if each.name not in _NOT_OF_REQUEST)
+
+
+def described(request: GenerateRequest, quote: Quote, amount: int) -> dict[str, Any]:
+    """A price with all that it is worked out from, as JSON; `amount` is in millionths."""
+    from bide.money.amounts import exact, most_purchases  # noqa: PLC0415 - takes a while, and --help does not need it
+    from bide.money.expressions import Price  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.providers.lanes import lane_of  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    adapter = find(request.provider)
+    params = adapter.with_defaults(request.operation, request.params)
+    return {
+        "amount": exact(amount),
+        "currency": quote.currency,
+        "at_most": exact(amount * most_purchases(request)),
+        "source": quote.source,
+        "price": {"name": quote.name, "expression": quote.expression, "values": Price(quote.expression).values(params)},
+        "provider": request.provider,
+        "account": request.account,
+        "operation": request.operation,
+        "lane": lane_of(adapter, request.operation, request.params) or None,
+    }
+
+
+def _named(what: tuple[str, ...]) -> tuple[dict[str, str | None], IO[str] | None]:
+    """Provider and operation of the arguments, or the opened request that they name."""
+    if len(what) > 2:
+        raise click.UsageError(f"{what[2]}: is one argument too many; give REQUEST.json, or PROVIDER and OPERATION")
+    provider, operation = (*what, None, None)[:2]
+    document: IO[str]
+    if provider == "-":
+        document = click.open_file("-")
+    elif provider and (provider.endswith(".json") or Path(provider).is_file()):
+        document = io.StringIO(_read(provider))
+    else:
+        return {"provider": provider, "operation": operation}, None
+    if operation:
+        raise click.UsageError(f"{operation}: the request in {provider} says its operation; leave it out here")
+    return {"provider": None, "operation": None}, document
+
+
+def _read(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{file}: can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file}: is not UTF-8") from None
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['amount']} {found['currency']}"
+    values: dict[str, Any] = found["price"]["values"]
+    rows = {
+        "what": f"{found['provider']} {found['operation']}, account {found['account']}",
+        "lane": found["lane"],
+        "priced": SAID_BY[found["source"]],
+        "price": f"{found['price']['name']}: {found['price']['expression']}",
+        "with": ", ".join(f"{name} = {_shown(value)}" for name, value in values.items()),
+        "at most": f"{found['at_most']} {found['currency']}, as on_unknown allows a second purchase"
+        if found["at_most"] != found["amount"]
+        else None,
+    }
+    yield from (f"  {name:10} {value}" for name, value in rows.items() if value)
+
+
+def _shown(value: Any) -> str:
+    """A value of the params in a few characters."""
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -24,9 +24,7 @@ from pydantic import (
 from bide.errors import InvalidRequestError
 from bide.fallback import MOST_FALLBACKS, Fallback, check_accounts, listed
 from bide.validation import readable, redacted
-from bide.wire import NAME as NAME
-from bide.wire import Name as Name
-from bide.wire import Wire as Wire
+from bide.wire import Name, Wire
 
 GENERATE_TASK = "bide.generate"
 POLL_TASK = "bide.poll"

@@ -1,4 +1,4 @@
-"""The fallbacks of a request: the accounts at which its job goes on, each once the one before has surely not made it."""
+"""The fallbacks of a request: accounts at which its job goes on, each once the one before surely did not make it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_accounts(own: tuple[str, str], fallbacks: Iterable[Fallback]) -> None:
         account = (each.provider, each.account)
         if account in names:
             raise InvalidRequestError(
-                f"fallbacks.{place}.account: {'/'.join(account)} is {names[account]}; a fallback goes to an account that "
-                "the request does not name yet: take another account or provider, or leave this fallback out"
+                f"fallbacks.{place}.account: {'/'.join(account)} is {names[account]}; a fallback goes to an account "
+                "that the request does not name yet: take another account or provider, or leave this fallback out"
             )
         names[account] = f"that of fallbacks.{place}"

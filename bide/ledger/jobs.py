@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bide.contract import SUBMIT_QUEUE, Failure, FailureCode, GenerateRequest, JobState
+from bide.fallback import MOST_FALLBACKS
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
@@ -213,12 +214,22 @@ class JobScripts:
 
     def find(self, job_id: str) -> Record | None:
         """The record of a job whose account is not known; None where no account has one of that id."""
+        for _ in range(MOST_FALLBACKS + 1):  # it may go on at another account between two reads
+            record, has_moved = self._look_for(job_id)
+            if record or not has_moved:
+                break
+        return record
+
+    def _look_for(self, job_id: str) -> tuple[Record | None, bool]:
+        """The record of a job, as far as one look finds it; and whether an account remembers that the job has moved."""
         names = self._executor.accounts()
         pipeline = self._executor.pipeline()
         for name in names:
             pipeline.exists(f"{prefix(name)}job:{job_id}")
+            pipeline.exists(f"{prefix(name)}left:{job_id}")
         found = self._executor.execute(pipeline) if names else []
-        return next((self.read(name, job_id) for name, there in zip(names, found, strict=True) if there), None)
+        there = next((name for name, exists in zip(names, found[::2], strict=True) if exists), None)
+        return self.read(there, job_id) if there else None, bool(there) or any(found[1::2])
 
 
 def _script_of(opening: Opening, *, token: str = "", take: bool = False, lane: str = "") -> scripts.job.Step:

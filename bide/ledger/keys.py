@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
-from bide.ledger.records import ACCOUNTS_KEY as ACCOUNTS_KEY
 from bide.ledger.records import AccountName
+
+#: The set of all accounts that ever had a job.
+ACCOUNTS_KEY = "bide:accounts"
 
 
 def prefix(account: AccountName) -> str:

@@ -12,13 +12,11 @@ from itertools import accumulate
 from typing import Any, NamedTuple, Self
 
 from bide.contract import Failure, GenerateRequest, JobState, MadeBy, Tried
+from bide.ledger.moves import Move, read_moves, shortened
 from bide.providers.base import MAX_FALLBACKS, Cost, Media, Progress, Ticket
 
 #: Version of the record's layout, written into every record and checked when one is read.
 RECORD_VERSION = "1"
-
-#: The set of all accounts that ever had a job.
-ACCOUNTS_KEY = "bide:accounts"
 
 #: The most that the addresses of one result take in a record [bytes]; a provider may name 100,000.
 MAX_ADDRESSES_BYTES = 256 * 1024
@@ -146,34 +144,8 @@ class BoughtWith:
         return Ticket(operation, provider_job_id, cursor, seen, handle, self.adapter.rpartition(" ")[2])
 
 
-#: The most that is told of why an account did not make a job [characters].
-TRIED_CHARACTERS = 200
-
 #: How a note begins that says what is missing of a stored result, or could not be checked.
 LEFT_OUT, UNCHECKED = "the provider named", "not checked:"
-
-
-@dataclass(frozen=True)
-class Move:
-    """A job has left an account, at `at` [seconds since the epoch], and went on at its next one."""
-
-    at: float
-    tried: Tried
-    #: What the account knew the job as, '' where it had not accepted it.
-    provider_job_id: str
-    #: Whether the account has charged for it, or may have.
-    charged: bool
-
-    @classmethod
-    def read(cls, entry: Mapping[str, Any]) -> Self:
-        """A move as `include/fallback.lua` writes it."""
-        cost = Cost.from_text(entry.get("cost", ""))
-        tried = Tried(
-            **{name: entry[name] for name in ("provider", "operation", "account", "code")},
-            message=shortened(entry["message"]),
-            cost=cost.to_wire() if cost else None,
-        )
-        return cls(float(entry["at"]), tried, entry.get("provider_job_id", ""), bool(entry.get("charged")))
 
 
 @dataclass(frozen=True)
@@ -247,7 +219,7 @@ class Record:
     @property
     def next_account(self) -> AccountName | None:
         """Where the job goes on if this account surely does not make it; None where it ends here."""
-        left = self.asked.in_turn()[int(self.number("fallback")) + 1 :]
+        left = self.asked.in_turn()[int(self.number("fallback")) + 1 :] if self.request_json else ()
         return AccountName.of(left[0]) if left else None
 
     @property
@@ -258,7 +230,7 @@ class Record:
     @property
     def moves(self) -> tuple[Move, ...]:
         """The accounts that the job has left, in their order."""
-        return tuple(map(Move.read, json.loads(self.text("tried") or "[]")))
+        return read_moves(self.text("tried"))
 
     @property
     def tried(self) -> tuple[Tried, ...]:
@@ -319,11 +291,6 @@ class Record:
     def outputs(self) -> tuple[Media, ...]:
         """The recorded addresses of results; () where the provider must be asked again."""
         return decode_media(self.text("outputs"))
-
-
-def shortened(message: str) -> str:
-    """The beginning of a failure's message: the tried accounts of a job are listed, and each has one."""
-    return message if len(message) <= TRIED_CHARACTERS else f"{message[: TRIED_CHARACTERS - 1]}…"
 
 
 def stored_in(result: str) -> tuple[str, ...]:

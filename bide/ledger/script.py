@@ -23,7 +23,8 @@ from importlib.resources import files
 from typing import Any, ClassVar, NewType, dataclass_transform, get_args, get_origin, get_type_hints
 
 from bide.contract import POLL_QUEUE, STORE_QUEUE, SUBMIT_QUEUE
-from bide.ledger.records import ACCOUNTS_KEY, RECORD_VERSION, Limits, Timing
+from bide.ledger.keys import ACCOUNTS_KEY
+from bide.ledger.records import RECORD_VERSION, Limits, Timing
 
 #: A key of Redis that a script is given.
 Key = NewType("Key", str)

@@ -91,8 +91,8 @@ do
     local tried = cjson.decode(get(id, 'tried') or '[]')
     tried[#tried + 1] = {
       provider = provider, account = account_name, operation = get(id, 'op'), code = failure.code, message = failure.message,
-      provider_job_id = get(id, 'pid') or nil, cost = get(id, 'cost') or nil,
-      charged = maybe_charged(id, failure) and 1 or nil, at = stamp(now)
+      provider_job_id = get(id, 'pid') or nil, cost = get(id, 'cost') or nil, at = stamp(now),
+      charged = maybe_charged(id, failure) and 1 or nil,
     }
     local record = record_there(id, fallback, paid, tried)
     end_here(id, 'failed', 'error', error)

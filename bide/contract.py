@@ -175,8 +175,9 @@ class GenerateRequest(Wire):
         try:
             request = cls.model_validate(raw)
         except ValidationError as error:
-            without_names = redacted(error, raw, known=cls.model_fields)
-            raise InvalidRequestError(readable(error, raw, known=cls.model_fields), redacted=without_names) from None
+            known = {**cls.model_fields, **Fallback.model_fields}
+            without_names = redacted(error, raw, known=known)
+            raise InvalidRequestError(readable(error, raw, known=known), redacted=without_names) from None
         _check_json(raw)
         _check_prefix(request.output_prefix)
         check_accounts((request.provider, request.account), request.fallbacks)

@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker unconfirmed provider_ids followers ending
+--- include: base constants record clocks lanes breaker unconfirmed provider_ids ending
 -- A job with fallbacks goes on at its next account once this one has surely not made it. The record moves there as a whole,
 -- under the same id: it is in line there, and was never bought. What was done here stays under `left:ID` for a while.
 -- All but two names are in a block: a script has 200 local ones at most.

@@ -1,4 +1,4 @@
---- include: base record provider_ids
+--- include: base provider_ids
 -- A job that has gone on at a fallback leaves its record behind, as it was then, with the account in `moved_to`.
 -- The provider says that it accepted a job that had left its account: it was bought here as well, against what the provider
 -- had said before. The record notes it, wherever the job is now. Returns whether that is so.

@@ -17,6 +17,7 @@ from bide.ledger.settling import Doubt, Promise
 from tests.contract.ledger_invariants import check_account, check_keys, snapshot
 from tests.contract.ledger_stage import Clock, Crew, Stage, request_of, taken
 from tests.contract.observed_redis import ObservedRedis
+from workers.metrics.counted import FALLBACKS
 
 FIRST, SECOND, THIRD = (AccountName("photogpt", name) for name in ("default", "second", "third"))
 ACCOUNTS = (FIRST, SECOND, THIRD)
@@ -109,6 +110,11 @@ class World(Stage):
 
     def record(self, job_id: str = "a") -> Record:
         return self.at(self.where(job_id), job_id)
+
+    def counted(self, account: AccountName) -> dict[str, str]:
+        """What the ledger has counted for the metrics."""
+        found: Any = self.server.hgetall(f"{prefix(account)}metrics")
+        return dict(found)
 
     def sweep(self, seconds: float = 0.0) -> list[str]:
         """Time passes, then all accounts are swept; what was mended."""
@@ -250,6 +256,7 @@ def test_it_goes_through_all_accounts(world: World) -> None:
         name: before.text(name) for name in ("created", "deadline", "allowed", "fp")
     }
     assert record.text("submits") == ""
+    assert [FALLBACKS.counts(world.counted(account)) for account in ACCOUNTS] == [{"": 1}, {"": 1}, {"": 0}]
     assert [(each.account, each.operation, each.code) for each in record.tried] == [
         ("default", "images.generation", "rejected"),
         ("second", "images.edits", "rejected"),
@@ -268,7 +275,7 @@ def test_a_paused_account_is_left_at_once(world: World) -> None:
     world.submit(world.ask("first", to=()))
     assert world.ask("a").verb is Verb.WAIT
     world.ledger.accounts.pause(FIRST, reason="no credit", by="bide")
-    assert "went on at its fallback" in world.sweep()
+    world.sweep()
     assert world.where("a") == SECOND
     step = world.ask("b")
     assert (step.verb, step.account, taken(step, Verb.SUBMIT).request.params["modelID"]) == (

@@ -111,10 +111,7 @@ for _, id in ipairs(line) do
     off_clocks(id)
   elseif not foreign(version) and tonumber(deadline) > now then
     local moved = fallbacks and leave_line(id, hint_seconds, retention_seconds)
-    if moved then
-      hints[#hints + 1] = moved
-      note(id, 'went on at its fallback')
-    end
+    if moved then hints[#hints + 1] = moved end
   elseif not foreign(version) then
     local unconfirmed = maybe_bought_before(id)
     local error = unconfirmed and deadline_unconfirmed_error or deadline_error

@@ -110,6 +110,7 @@ do
     redis.call('ZADD', there .. 'recent', created, id)
     redis.call('ZADD', there .. 'lease', now + hint_seconds, id)
     redis.call('SADD', ACCOUNTS, name)
+    redis.call('HINCRBY', METRICS, 'fallbacks:', 1)
     return { id, SUBMIT_QUEUE, redis.call('HGET', there .. 'body:' .. id, 'signature') or '', name }
   end
 

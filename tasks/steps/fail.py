@@ -22,6 +22,7 @@ OTHERWISE = {
     Concluded.BOUGHT: "bought_before",
     Concluded.CANCELED: "canceled",
     Concluded.SETTLING: "settling",
+    Concluded.MOVED: "fell_back",
 }
 
 
@@ -49,7 +50,7 @@ def fail(
         return lease_lost()
     tools.dispatcher.send(tools.ledger.accounts.admit(record.account))
     if concluded is Concluded.MOVED:
-        note(outcome="fell_back", code=code.value, reason=redacted(record, message), went_on=str(record.next_account))
+        note(outcome=OTHERWISE[concluded], code=code.value, reason=redacted(record, message), went_on=str(record.next_account))
         return Suspend(tools.ledger.jobs.went_on(record))
     if concluded is Concluded.CANCELED:
         note(outcome=OTHERWISE[concluded], reason=redacted(record, message))

@@ -116,12 +116,11 @@ class World(Stage):
         found: Any = self.server.hgetall(f"{prefix(account)}metrics")
         return dict(found)
 
-    def sweep(self, seconds: float = 0.0) -> list[str]:
-        """Time passes, then all accounts are swept; what was mended."""
+    def sweep(self, seconds: float = 0.0) -> None:
+        """Time passes, then all accounts are swept."""
         self.clock.advance(seconds)
-        return [
-            each.what for account in self.ledger.accounts.names() for each in self.ledger.accounts.sweep(account)[1]
-        ]
+        for account in self.ledger.accounts.names():
+            self.ledger.accounts.sweep(account)
 
     def check(self) -> None:
         """All keys are as they should be, and none is left for ever."""

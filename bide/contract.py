@@ -47,6 +47,8 @@ MAX_REQUEST_BYTES = 256 * 1024
 #: The longest a caller may give one job [seconds]: 7 days.
 MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
+#: The form of the names of providers, operations and accounts.
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 #: The form of a job id, which becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
 

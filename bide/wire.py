@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-#: The form of the names of providers, operations and accounts.
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+#: The name of a provider, an operation or an account.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
 
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from celery.states import PENDING, RETRY
 
-from bide.contract import JOB_ID, REPEATED_NAME_HEADER, Failure, FailureCode, GenerateRequest
+from bide.contract import JOB_ID, NAME, REPEATED_NAME_HEADER, Failure, FailureCode, GenerateRequest
 from bide.crashpoints import reached
 from bide.describe import describe
 from bide.errors import InvalidRequestError, LedgerAwayError
 from bide.ledger import AccountName, Step, Verb
 from bide.providers import find
 from bide.providers.fallbacks import check_in_turn
-from bide.wire import NAME
 from tasks.steps.outcome import Fail, Ignore
 from workers.accounts import AccountContext
 from workers.io.callback_check import check_callback

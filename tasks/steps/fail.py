@@ -50,7 +50,12 @@ def fail(
         return lease_lost()
     tools.dispatcher.send(tools.ledger.accounts.admit(record.account))
     if concluded is Concluded.MOVED:
-        note(outcome=OTHERWISE[concluded], code=code.value, reason=redacted(record, message), went_on=str(record.next_account))
+        note(
+            outcome=OTHERWISE[concluded],
+            code=code.value,
+            reason=redacted(record, message),
+            went_on=str(record.next_account),
+        )
         return Suspend(tools.ledger.jobs.went_on(record))
     if concluded is Concluded.CANCELED:
         note(outcome=OTHERWISE[concluded], reason=redacted(record, message))

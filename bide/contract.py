@@ -14,9 +14,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     JsonValue,
     StringConstraints,
@@ -24,7 +22,9 @@ from pydantic import (
 )
 
 from bide.errors import InvalidRequestError
+from bide.fallback import MOST_FALLBACKS, Fallback, check_accounts, listed
 from bide.validation import readable, redacted
+from bide.wire import Name, Wire
 
 GENERATE_TASK = "bide.generate"
 POLL_TASK = "bide.poll"
@@ -49,7 +49,6 @@ MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
 #: The form of the names of providers, operations and accounts.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
 #: The form of a job id, which becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
 
@@ -127,12 +126,6 @@ class Charged(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Wire(BaseModel):
-    """The base of all that travels: frozen, strict, without unknown fields, since a misspelt key could cost money."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
-
-
 def _no_truth_value(value: object) -> object:
     """Refuse true and false where a number is read leniently: pydantic would take true for 1."""
     if isinstance(value, bool):
@@ -143,6 +136,11 @@ def _no_truth_value(value: object) -> object:
 def _is_none(value: object) -> bool:
     """Whether a field stays out of the JSON, where earlier releases would refuse it."""
     return value is None
+
+
+def _is_empty(values: tuple[object, ...]) -> bool:
+    """Whether a list stays out of the JSON, where earlier releases would refuse it."""
+    return not values
 
 
 class GenerateRequest(Wire):
@@ -159,6 +157,10 @@ class GenerateRequest(Wire):
         Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS, strict=False), BeforeValidator(_no_truth_value)] | None
     ) = None
     on_unknown: Literal["hold", "resubmit"] = "hold"
+    #: Where the job goes on, in their order, each once the account before it has surely not made it.
+    fallbacks: Annotated[tuple[Fallback, ...], BeforeValidator(listed)] = Field(
+        default=(), max_length=MOST_FALLBACKS, strict=False, exclude_if=_is_empty
+    )
     output_prefix: Prefix | None = None
     callback_url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2048)] | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
@@ -175,10 +177,12 @@ class GenerateRequest(Wire):
         try:
             request = cls.model_validate(raw)
         except ValidationError as error:
-            without_names = redacted(error, raw, known=cls.model_fields)
-            raise InvalidRequestError(readable(error, raw, known=cls.model_fields), redacted=without_names) from None
+            known = {**cls.model_fields, **Fallback.model_fields}
+            without_names = redacted(error, raw, known=known)
+            raise InvalidRequestError(readable(error, raw, known=known), redacted=without_names) from None
         _check_json(raw)
         _check_prefix(request.output_prefix)
+        check_accounts((request.provider, request.account), request.fallbacks)
         request.check_size()
         return request
 
@@ -198,6 +202,12 @@ class GenerateRequest(Wire):
 
     def to_json(self) -> str:
         return self.model_dump_json(exclude_defaults=True)
+
+    def in_turn(self) -> tuple[Self, ...]:
+        """The request as each of its accounts gets it: its own one, then those of its fallbacks."""
+        named = ("provider", "operation", "params", "account")
+        changes = [{name: getattr(each, name) for name in named} for each in self.fallbacks]
+        return (self, *(self.model_copy(update={**each, "fallbacks": ()}) for each in changes))
 
     def fingerprint(self) -> str:
         """A digest of the whole request: the same idempotency key must come with the same fingerprint."""
@@ -238,6 +248,27 @@ class JobCost(Wire):
     source: Literal["provider", "settings", "file", "adapter"] | None = Field(default=None, exclude_if=_is_none)
 
 
+class MadeBy(Wire):
+    """The account that made a job which had fallbacks, and by which operation."""
+
+    provider: str
+    operation: str
+    account: str
+
+
+class Tried(Wire):
+    """An account that a job with fallbacks was tried at, and why that did not make it."""
+
+    provider: str
+    operation: str
+    account: str
+    #: A `FailureCode`, or `not_submitted`: the account took no submit of it in time.
+    code: str
+    message: str
+    #: Absent where the provider does not say it.
+    cost: JobCost | None = Field(default=None, exclude_if=_is_none)
+
+
 class JobResult(Wire):
     """What the task `bide.generate` returns, and what `job.json` holds."""
 
@@ -251,11 +282,14 @@ class JobResult(Wire):
     finished_at: AwareDatetime
     outputs: tuple[Output, ...] = Field(strict=False)
     #: What a caller should know of a job that went well, such as params that bide does not know; left out where empty.
-    warnings: tuple[str, ...] = Field(default=(), strict=False, exclude_if=lambda warnings: not warnings)
+    warnings: tuple[str, ...] = Field(default=(), strict=False, exclude_if=_is_empty)
     #: Absent where the provider does not say it.
     cost: JobCost | None = Field(default=None, exclude_if=_is_none)
     #: What the provider left out of what was asked for, though the job went well; left out where it is nothing.
     partial: str = Field(default="", exclude_if=lambda partial: not partial)
+    #: Who made it, and which accounts were tried before: of a job that went on at a fallback.
+    made_by: MadeBy | None = Field(default=None, exclude_if=_is_none)
+    tried: tuple[Tried, ...] = Field(default=(), strict=False, exclude_if=_is_empty)
     metadata: dict[str, JsonValue] = Field(default_factory=dict)  # last: Celery's events cut results off
 
     def to_wire(self) -> dict[str, Any]:
@@ -274,6 +308,8 @@ class Failure(Wire):
     #: Absent where the provider does not say; then it may have charged.
     cause: FailureCause | None = Field(default=None, exclude_if=_is_none)
     charged: Charged | None = Field(default=None, exclude_if=_is_none)
+    #: All accounts of a job that went on at a fallback, the last one, whose failure this is, included.
+    tried: tuple[Tried, ...] = Field(default=(), strict=False, exclude_if=_is_empty)
 
 
 class CallbackEvent(Wire):

@@ -8,7 +8,7 @@ from typing import Any
 
 from bide.contract import GenerateRequest
 
-#: The form of the names of providers and operations, `contract.Name`.
+#: The form of the names of providers and operations, `bide.wire.Name`.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 #: Fields of params that may hold those of a model or mode, its prompt among them.

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO
 
 from bide.bulk.copies import MOST_COPIES, Copies
@@ -22,6 +23,7 @@ from bide.money.quote import Quote
 from bide.printable import counted, printable
 from bide.providers import find
 from bide.providers.check import refuse_unknown, unknown_params_variable
+from bide.providers.fallbacks import check_in_turn
 
 #: Problems that an error lists; the others are counted.
 MOST_PROBLEMS = 20
@@ -172,10 +174,15 @@ def checked(value: object, refuses: Callable[[AccountName], bool] = lambda _: Fa
     if isinstance(value, dict) and value.get("idempotency_key") is not None:
         raise InvalidRequestError("idempotency_key: a row's key is made of its run and its number; leave it out")
     request = GenerateRequest.parse({**value, "priority": "bulk"} if isinstance(value, dict) else value)
+    check_in_turn(request, partial(_check, refuses=refuses))
+    return request
+
+
+def _check(request: GenerateRequest, *, refuses: Callable[[AccountName], bool]) -> None:
+    """Raise `InvalidRequestError` for a request that its account would refuse."""
     operation = find(request.provider).check(request.operation, request.params, set(request.inputs))
     if refuses(AccountName.of(request)):
         refuse_unknown(operation.params, request.params, variable=unknown_params_variable(request.provider))
-    return request
 
 
 def _checked(raw: RawRow, intake: Intake) -> GenerateRequest | None:

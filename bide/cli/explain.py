@@ -88,6 +88,7 @@ def explained(
         "what": describe(record.request) if record.request_json else None,
         "warnings": _warnings(record),
         "partial": record.partial or None,
+        "tried": [each.model_dump(mode="json") for each in record.tried],
         "why": timeline.why(snapshot),
         "next_at": _iso(at),
         "next": what or None,
@@ -186,6 +187,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
         ("lane", story["lane"]),
         *_listed("warning", story["warnings"]),
         ("partial", story["partial"]),
+        *_listed("tried", [_tried(each) for each in story["tried"]]),
         ("metadata", ", ".join(f"{name}={shorten(str(value), 60)}" for name, value in story["metadata"].items())),
         *_listed("why", story["why"]),
         ("next", _next(story)),
@@ -215,6 +217,11 @@ def _cost(cost: dict[str, str] | None) -> str | None:
         return None
     by_price = SAID_BY.get(cost.get("source", ""))
     return f"{cost['amount']} {cost['unit']}, {f'its price {by_price}' if by_price else 'as the provider says'}"
+
+
+def _tried(each: dict[str, Any]) -> str:
+    cost = f", {each['cost']['amount']} {each['cost']['unit']}" if each.get("cost") else ""
+    return f"{each['provider']}/{each['account']} {each['operation']}: {each['code']}{cost}"
 
 
 def _few(addresses: list[str]) -> str:

@@ -132,7 +132,7 @@ def _warning(records: Sequence[Record]) -> str:
 
 def again(record: Record) -> GenerateRequest:
     """The request of a failed job for a new job, whose metadata names the failed one."""
-    old = record.request
+    old = record.asked
     changes: dict[str, Any] = {
         "idempotency_key": key_of(record.job_id),
         "metadata": {**old.metadata, "replay_of": record.job_id},

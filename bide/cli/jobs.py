@@ -198,7 +198,8 @@ def _status_lines(found: Status) -> list[str]:
 def _print_status(found: Status) -> None:
     failure = found.failure.model_dump(mode="json") if found.failure else None
     cost = found.cost.model_dump() if found.cost else None
-    fields = {**asdict(found), "failure": failure, "cost": cost}
+    tried = [each.model_dump(mode="json") for each in found.tried]
+    fields = {**asdict(found), "failure": failure, "cost": cost, "tried": tried}
     echo_json(fields, default=lambda value: value.isoformat())
 
 

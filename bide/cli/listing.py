@@ -155,6 +155,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "progress": job.progress.to_json() if job.progress else None,
         "what": job.what or None,
         "outputs": list(job.outputs),
+        "tried": list(job.tried),
     }
 
 

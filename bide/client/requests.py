@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -13,10 +13,12 @@ from pydantic import JsonValue
 from bide.client.outputs import Uploads
 from bide.contract import JOB_ID, MAX_REQUEST_BYTES, GenerateRequest
 from bide.errors import InvalidRequestError
+from bide.fallback import Fallback
 from bide.inputs import is_address, tidied
 from bide.params import Params
 from bide.providers import find
 from bide.providers.base import Provider
+from bide.providers.fallbacks import check_in_turn
 
 #: Inputs above this size are uploaded first where the client has a store [bytes].
 UPLOAD_ABOVE_BYTES = 32 * 1024
@@ -34,6 +36,7 @@ class Options(TypedDict, total=False):
     idempotency_key: str | None
     deadline_seconds: float | None
     on_unknown: Literal["hold", "resubmit"]
+    fallbacks: Sequence[Fallback | Mapping[str, Any]]
     output_prefix: str | None
     callback_url: str | None
     metadata: Mapping[str, JsonValue]
@@ -44,12 +47,19 @@ def checked(request: Request, options: Options, uploads: Uploads | None) -> tupl
     fields: dict[str, Any] = {**_fields(request), **options}
     if fields.get("metadata"):
         fields["metadata"] = dict(fields["metadata"])
+    if isinstance(fields.get("fallbacks"), list | tuple):
+        fields["fallbacks"] = [_plain(each) for each in fields["fallbacks"]]
     if fields.get("inputs"):
         fields["inputs"] = {name: _input(name, value, uploads) for name, value in dict(fields["inputs"]).items()}
     parsed = GenerateRequest.parse(fields)
-    adapter = find(parsed.provider)
-    adapter.check(parsed.operation, parsed.params, set(parsed.inputs))
-    return parsed, adapter
+    return parsed, check_in_turn(parsed, _accepting)
+
+
+def _accepting(request: GenerateRequest) -> Provider:
+    """The adapter that accepts a request; raises `InvalidRequestError`."""
+    adapter = find(request.provider)
+    adapter.check(request.operation, request.params, set(request.inputs))
+    return adapter
 
 
 def check_job_id(job_id: object) -> str:
@@ -72,6 +82,11 @@ def _fields(request: Request) -> dict[str, Any]:
         "operation": request.operation,
         "params": request.model_dump(mode="json", exclude_unset=True),
     }
+
+
+def _plain(fallback: Any) -> Any:
+    """A fallback as JSON has it."""
+    return fallback.model_dump(mode="json", exclude_defaults=True) if isinstance(fallback, Fallback) else fallback
 
 
 def _input(name: str, value: object, uploads: Uploads | None) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from bide.contract import Failure, JobCost, JobState
+from bide.contract import Failure, JobCost, JobState, Tried
 from bide.describe import describe
 from bide.ledger import Record
 from bide.ledger.charges import cost_of
@@ -38,6 +38,9 @@ class Status:
     progress: Progress | None = None
     #: What the job costs: as its provider says it, or for one that succeeded by its price.
     cost: JobCost | None = None
+    #: The account that has the job, and those that it has left for its fallbacks.
+    account: str = ""
+    tried: tuple[Tried, ...] = ()
 
 
 def status_of(record: Record, job_id: str) -> Status:
@@ -58,4 +61,6 @@ def status_of(record: Record, job_id: str) -> Status:
         partial=record.partial,
         progress=record.progress,
         cost=cost_of(record),
+        account=record.account.account,
+        tried=record.tried,
     )

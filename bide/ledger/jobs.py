@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bide.contract import Failure, FailureCode, GenerateRequest, JobState
+from bide.contract import SUBMIT_QUEUE, Failure, FailureCode, GenerateRequest, JobState
+from bide.fallback import MOST_FALLBACKS
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
-from bide.ledger.records import AccountName, Concluded, Messages, Record, Step, Verb
+from bide.ledger.records import AccountName, Concluded, Hint, Messages, Record, Step, Verb
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
 from bide.ledger.settling import Doubt, in_one_line
@@ -60,7 +61,7 @@ class JobScripts:
         """
         replies = self._executor.run_many((each.account, _script_of(each)) for each in openings)
         return [
-            reply if isinstance(reply, Exception) else _step_of(each, reply)
+            reply if isinstance(reply, Exception) else self._where_it_is(each, _step_of(each, reply))
             for each, reply in zip(openings, replies, strict=True)
         ]
 
@@ -80,8 +81,16 @@ class JobScripts:
         `lane`: that of the request, as `bide.providers.lanes` gives it.
         """
         opening = Opening(job_id, account, request, deadline_seconds, signature)
-        script = _script_of(opening, token=token, take=True, lane=lane)
-        return _step_of(opening, self._executor.run(account, script))
+        step = _step_of(opening, self._executor.run(account, _script_of(opening, token=token, take=True, lane=lane)))
+        return self._where_it_is(opening, step, token=token, take=True)
+
+    def _where_it_is(self, opening: Opening, step: Step, **how: Any) -> Step:
+        """The step at the account that has the job, where that has left the account of its request."""
+        while step.verb is Verb.MOVED:
+            opening = replace(opening, account=AccountName.parse(step.other))
+            reply = self._executor.run(opening.account, _script_of(opening, **how))
+            step = replace(_step_of(opening, reply), account=opening.account)
+        return step
 
     # Ending
 
@@ -125,6 +134,15 @@ class JobScripts:
             evidence=in_one_line(known.evidence),
         )
         return Concluded(int(self._executor.run(record.account, script)))
+
+    def went_on(self, record: Record) -> Messages:
+        """What brings a worker to a job at its next account; `record` is that of the one which it has left just now."""
+        account = record.next_account
+        if account is None:
+            return Messages()
+        key = f"{prefix(account)}body:{record.job_id}"
+        signature = self._executor.reach(lambda server: server.hget(key, "signature"))
+        return Messages((Hint(account, record.job_id, SUBMIT_QUEUE, str(signature or "")),))
 
     def postpone(
         self, record: Record, token: str, *, seconds: float, note: str, ask_again: bool = False, home: str = ""
@@ -196,12 +214,22 @@ class JobScripts:
 
     def find(self, job_id: str) -> Record | None:
         """The record of a job whose account is not known; None where no account has one of that id."""
+        for _ in range(MOST_FALLBACKS + 1):  # it may go on at another account between two reads
+            record, has_moved = self._look_for(job_id)
+            if record or not has_moved:
+                break
+        return record
+
+    def _look_for(self, job_id: str) -> tuple[Record | None, bool]:
+        """The record of a job, as far as one look finds it; and whether an account remembers that the job has moved."""
         names = self._executor.accounts()
         pipeline = self._executor.pipeline()
         for name in names:
             pipeline.exists(f"{prefix(name)}job:{job_id}")
+            pipeline.exists(f"{prefix(name)}left:{job_id}")
         found = self._executor.execute(pipeline) if names else []
-        return next((self.read(name, job_id) for name, there in zip(names, found, strict=True) if there), None)
+        there = next((name for name, exists in zip(names, found[::2], strict=True) if exists), None)
+        return self.read(there, job_id) if there else None, bool(there) or any(found[1::2])
 
 
 def _script_of(opening: Opening, *, token: str = "", take: bool = False, lane: str = "") -> scripts.job.Step:
@@ -223,6 +251,7 @@ def _script_of(opening: Opening, *, token: str = "", take: bool = False, lane: s
         account_name=str(opening.account),
         take=take,
         lane=lane,
+        fallbacks=len(request.fallbacks) if request else 0,
     )
 
 

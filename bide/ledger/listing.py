@@ -14,6 +14,7 @@ from bide.contract import FINAL_STATES, Failure, GenerateRequest, JobState
 from bide.describe import describe
 from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
+from bide.ledger.moves import read_moves
 from bide.ledger.records import AccountName, stored_in
 from bide.providers.base import Progress
 
@@ -58,6 +59,8 @@ class Job:
     outputs: tuple[str, ...] = ()
     #: How far a running job is, where its provider says so.
     progress: Progress | None = None
+    #: The accounts that it has left for its fallbacks, in their order.
+    tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,10 +115,11 @@ class Listing:
             pipeline = self._executor.pipeline()
             for job in page:
                 pipeline.hget(f"{prefix(job.account)}body:{job.job_id}", "request")
-                pipeline.hget(f"{prefix(job.account)}job:{job.job_id}", "result")
+                pipeline.hmget(f"{prefix(job.account)}job:{job.job_id}", "result", "fallback", "tried")
             found = self._executor.execute(pipeline)
-            for job, request, result in zip(page, found[::2], found[1::2], strict=True):
-                yield replace(job, what=_what(request), outputs=stored_in(result))
+            for job, request, (result, fallback, tried) in zip(page, found[::2], found[1::2], strict=True):
+                what, left = _what(request, int(fallback or 0)), tuple(map(str, read_moves(tried)))
+                yield replace(job, what=what, outputs=stored_in(result), tried=left)
 
     def _under_way(self, names: Iterable[AccountName], wanted: Wanted) -> Iterator[tuple[AccountName, str]]:
         """Jobs under way, from the clocks of their states."""
@@ -174,10 +178,11 @@ def _job(name: AccountName, job_id: str, fields: dict[str, str]) -> Job | None:
     )
 
 
-def _what(request_json: str | None) -> str:
-    """What was asked for; '' where the request is no longer kept, or of another version."""
+def _what(request_json: str | None, fallback: int) -> str:
+    """What is asked of its account; '' where the request is no longer kept, or of another version."""
     try:
-        return describe(GenerateRequest.model_validate_json(request_json)) if request_json else ""
+        in_turn = GenerateRequest.model_validate_json(request_json).in_turn() if request_json else ()
+        return describe(in_turn[fallback]) if in_turn else ""
     except ValidationError:
         return ""
 

@@ -11,7 +11,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple, Self
 
-from bide.contract import Failure, GenerateRequest, JobState
+from bide.contract import Failure, GenerateRequest, JobState, MadeBy, Tried
+from bide.ledger.moves import Move, read_moves, shortened
 from bide.providers.base import MAX_FALLBACKS, Cost, Media, Progress, Ticket
 
 #: Version of the record's layout, written into every record and checked when one is read.
@@ -71,6 +72,7 @@ class Verb(StrEnum):
     FOLLOW = "follow"  # another job's result is this caller's too
     OPENED = "opened"  # recorded, no step taken
     CONFLICT = "conflict"  # the id or the idempotency key belongs to another request
+    MOVED = "moved"  # the job goes on at a fallback: another account has it
     MISSING = "missing"  # no record, and no request to open one
     VERSION = "version"  # written by a version of bide that this one does not understand
 
@@ -85,6 +87,7 @@ class Concluded(Enum):
     BOUGHT = 4  # an earlier submit of it is known to have been accepted: it is polled
     CANCELED = 5  # it was to fail, and was canceled while it was submitted: it is canceled, and was not bought
     SETTLING = 6  # it may have been accepted, and a promise of its provider settles that
+    MOVED = 7  # it was to fail, and goes on at its next fallback
 
     def __bool__(self) -> bool:
         return self is Concluded.ENDED
@@ -118,6 +121,8 @@ class Messages:
     round: Round | None = None
     #: The account whose callbacks are due.
     callbacks: AccountName | None = None
+    #: Not to send: the provider accepted a job that had gone on at a fallback, and may charge for it, too.
+    bought_after_leaving: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,11 +204,55 @@ class Record:
             "provider": self.account.provider,
             "provider_job_id": failure.provider_job_id or self.text("pid") or None,
         }
-        return failure.model_copy(update=known)
+        return self.with_tried(failure.model_copy(update=known))
+
+    @cached_property
+    def asked(self) -> GenerateRequest:
+        """The request as its caller made it, with all its fallbacks."""
+        return GenerateRequest.model_validate_json(self.request_json)
 
     @cached_property
     def request(self) -> GenerateRequest:
-        return GenerateRequest.model_validate_json(self.request_json)
+        """The request as the job's account gets it: that of a fallback, where the job went on at one."""
+        return self.asked.in_turn()[int(self.number("fallback"))]
+
+    @property
+    def next_account(self) -> AccountName | None:
+        """Where the job goes on if this account surely does not make it; None where it ends here."""
+        left = self.asked.in_turn()[int(self.number("fallback")) + 1 :] if self.request_json else ()
+        return AccountName.of(left[0]) if left else None
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether the job went on at a fallback."""
+        return self.number("fallback") > 0
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The accounts that the job has left, in their order."""
+        return read_moves(self.text("tried"))
+
+    @property
+    def tried(self) -> tuple[Tried, ...]:
+        """The accounts that the job has left, for its caller."""
+        return tuple(move.tried for move in self.moves)
+
+    @property
+    def made_by(self) -> MadeBy:
+        """The account that has the job, for its caller."""
+        return MadeBy(provider=self.account.provider, operation=self.text("op"), account=self.account.account)
+
+    def with_tried(self, failure: Failure) -> Failure:
+        """A failure with all accounts that were tried; as it is for a job that went on at no fallback."""
+        if not self.fell_back:
+            return failure
+        last = Tried(
+            **self.made_by.model_dump(),
+            code=failure.code.value,
+            message=shortened(failure.message),
+            cost=self.cost.to_wire() if self.cost else None,
+        )
+        return failure.model_copy(update={"tried": (*self.tried, last)})
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -260,6 +309,8 @@ class Step:
     #: The ledger's time, to compare with the record's times [seconds since the epoch].
     now: float = 0.0
     round: Round | None = None
+    #: The account that has the job; None where that is the one that was asked.
+    account: AccountName | None = None
     #: The caller's message as the ledger keeps it; '' where it keeps nothing of it, None where no answer may follow.
     signature: str | None = field(default=None, repr=False)
 

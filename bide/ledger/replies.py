@@ -15,9 +15,9 @@ def pairs(flat: Sequence[str]) -> dict[str, str]:
 
 
 def hint_of(account: AccountName, reply: Sequence[str], countdown_seconds: float = 0.0) -> Hint:
-    """A hint from job id, queue and signature."""
-    job_id, queue, signature = reply
-    return Hint(account, job_id, queue, signature, countdown_seconds)
+    """A hint from job id, queue and signature, and from the account of a job that has gone on at a fallback."""
+    job_id, queue, signature, *moved_to = reply
+    return Hint(AccountName.parse(moved_to[0]) if moved_to else account, job_id, queue, signature, countdown_seconds)
 
 
 def round_of(account: AccountName, reply: Sequence[Any]) -> Round | None:

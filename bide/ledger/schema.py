@@ -59,6 +59,9 @@ _ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
 #: What the scripts call on their way to an end, and so write its fields.
 _ENDING = "step cancel conclude polled refused sweep give_up submitted"
 
+#: Scripts that have a job go on at its fallback: the record of its next account is new, with what a record keeps.
+_FALLING_BACK = " step conclude polled refused sweep"
+
 #: Scripts that put a job in line.
 _LINING_UP = "step bulk/open intend hold_back conclude refused resubmit sweep"
 
@@ -67,27 +70,41 @@ _GOING_ON = "conclude refused sweep polled"
 
 FIELDS = (
     # What the job is
-    Field("v", "text", "version of the record's layout", "step bulk/open", EVERY),
+    Field("v", "text", "version of the record's layout", "bulk/open" + _FALLING_BACK, EVERY),
     Field(
         "state", "text", "one of the states", "step bulk/open intend submitted attach " + _ENDING + " resubmit", EVERY
     ),
-    Field("op", "text", "operation of the request", "step bulk/open"),
+    Field("op", "text", "operation of the request", "bulk/open" + _FALLING_BACK),
     Field("lane", "text", "what durations and breaker depend on within the operation", "step bulk/open intend"),
-    Field("fp", "text", "fingerprint of the request", "step bulk/open", EVERY),
-    Field("created", "moment", "the record was written", "step bulk/open"),
-    Field("allowed", "seconds", "how long the job may take", "step bulk/open"),
+    Field("fp", "text", "fingerprint of the request", "bulk/open" + _FALLING_BACK, EVERY),
+    Field("created", "moment", "the record was written, at its first account", "bulk/open" + _FALLING_BACK),
+    Field("allowed", "seconds", "how long the job may take", "bulk/open" + _FALLING_BACK),
     Field(
         "deadline",
         "moment",
         "the job ends in failure if it has not ended by then",
         "step bulk/open admit answered submitted hold_back postpone callbacks/tried attach resubmit " + _GOING_ON,
     ),
-    Field("bulk", "flag", "gives way to interactive jobs", "step bulk/open"),
-    Field("resubmit", "flag", "an unconfirmed submit may be repeated (`on_unknown: resubmit`)", "step bulk/open"),
-    Field("idem", "text", "the key in Redis of the request's idempotency key", "step"),
-    Field("by_client", "flag", "written by a client, who does not know the deadline of the settings", "step"),
-    Field("run", "text", "the bulk run whose row the job is", "bulk/open"),
-    Field("leader", "text", "the job whose result this caller waits for", "step", ("following", "canceled")),
+    Field("bulk", "flag", "gives way to interactive jobs", "bulk/open" + _FALLING_BACK),
+    Field(
+        "resubmit",
+        "flag",
+        "an unconfirmed submit may be repeated (`on_unknown: resubmit`)",
+        "bulk/open" + _FALLING_BACK,
+    ),
+    Field("idem", "text", "the key in Redis of the request's idempotency key", _FALLING_BACK),
+    Field("by_client", "flag", "written by a client, who does not know the deadline of the settings", _FALLING_BACK),
+    Field("run", "text", "the bulk run whose row the job is", "bulk/open" + _FALLING_BACK),
+    Field("leader", "text", "the job whose result this caller waits for", _FALLING_BACK, ("following", "canceled")),
+    # The accounts of a job with fallbacks
+    Field("fallbacks", "count", "fallbacks that its request names", "bulk/open" + _FALLING_BACK),
+    Field("fallback", "count", "the fallback at which the job is, from 1", _FALLING_BACK),
+    Field("came", "moment", "the job went on at this account", _FALLING_BACK),
+    Field("tried", "json", "the accounts that the job has left: when, why, what each made of it", _FALLING_BACK),
+    Field("paid_before", "flag", "one of these accounts has charged, or may have", _FALLING_BACK),
+    Field(
+        "elsewhere", "text", "accounts that accepted the job after it had left them, and their ids of it", "submitted"
+    ),
     # Its place in line, and the lease on its next step
     Field("place", "count", "place in line", _LINING_UP),
     Field("token", "text", "name of the lease on the running step, '' where no worker has one", "*"),
@@ -99,7 +116,7 @@ FIELDS = (
         "parked",
         "flag",
         "put off before it was bought; not in line meanwhile",
-        "postpone",
+        "postpone" + _FALLING_BACK,
         ("queued", "canceled", "failed", "unconfirmed"),
     ),
     # The purchase
@@ -227,8 +244,7 @@ FIELDS = (
 )
 
 TRANSITIONS = (
-    Transition("", "queued", "step bulk/open", "a request is recorded"),
-    Transition("", "following", "step", "the request's idempotency key belongs to a job that is under way"),
+    Transition("", "queued", "bulk/open" + _FALLING_BACK, "a request is recorded, or a job goes on at its fallback"),
     Transition("", "canceled", "step", "the cancel came before the request"),
     Transition("queued", "submitting", "intend", "the intent to buy is written"),
     Transition("queued", "running", "submitted conclude refused sweep", "an earlier submit turns out to be accepted"),
@@ -241,7 +257,22 @@ TRANSITIONS = (
         "it is over, and an earlier submit may have been accepted",
     ),
     Transition("queued", "canceled", "cancel", "a cancel"),
-    Transition("queued", "", "bulk/recall", "a row is taken back by its paused or canceled run"),
+    Transition(
+        "queued",
+        "",
+        "bulk/recall" + _FALLING_BACK,
+        "a row is taken back by its paused or canceled run, or a job goes on at its fallback",
+    ),
+    Transition("submitting", "", "conclude refused", "surely not accepted: the job goes on at its fallback"),
+    Transition("running", "", "polled", "it has failed there, and goes on at its fallback"),
+    Transition("storing", "", "conclude", "its result can't be had, and it goes on at its fallback"),
+    Transition("following", "", "conclude polled refused step sweep", "it goes where the job has gone that it follows"),
+    Transition(
+        "",
+        "following",
+        "conclude polled refused sweep step",
+        "the request's idempotency key belongs to a job that is under way",
+    ),
     Transition(
         "submitting",
         "running",

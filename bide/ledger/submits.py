@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bide.contract import FailureCode
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
@@ -111,7 +113,9 @@ class SubmitScripts:
             breach_error=how.breach_error,
             cost=known.cost,
         )
-        return messages_of(record.account, self._executor.run(record.account, script))
+        hints, round_, *bought_elsewhere = self._executor.run(record.account, script)
+        messages = messages_of(record.account, (hints, round_))
+        return replace(messages, bought_after_leaving=any(bought_elsewhere))
 
     def refused(
         self,

@@ -34,7 +34,13 @@ class Event:
 def events(snapshot: JobSnapshot) -> list[Event]:
     """What happened, in order; of submits only the last has its time, and polls are remembered to the tenth."""
     created = snapshot.record.number("created")
-    found = [*_beginning(snapshot.record), *_polled(snapshot), *_settled(snapshot.record), *_end(snapshot)]
+    found = [
+        *_beginning(snapshot.record),
+        *_moved(snapshot.record),
+        *_polled(snapshot),
+        *_settled(snapshot.record),
+        *_end(snapshot),
+    ]
     return sorted(found, key=lambda event: round(event.at - created, 1))
 
 
@@ -47,6 +53,14 @@ def _beginning(record: Record) -> Iterator[Event]:
     if record.text("submitted"):
         estimate = f", which estimates {record.number('estimate'):g} s" if record.text("estimate") else ""
         yield Event(record.number("submitted"), "accepted", f"by the provider as {record.text('pid')}{estimate}")
+
+
+def _moved(record: Record) -> Iterator[Event]:
+    accounts = [*(move.account for move in record.moves), str(record.account)]
+    for move, to in zip(record.moves, accounts[1:], strict=True):
+        known_as = f" (there {move.provider_job_id})" if move.provider_job_id else ""
+        why = f"{move.tried.code}: {move.tried.message}"
+        yield Event(move.at, "fallback", f"left {move.account}{known_as}: {why}; went on at {to}")
 
 
 def _polled(snapshot: JobSnapshot) -> Iterator[Event]:
@@ -103,7 +117,9 @@ _CHARGED = {
 def money(record: Record) -> str:
     """Whether the job was paid for, as far as the ledger knows."""
     charged = record.failure.charged if record.text("error") else None
-    return _bought(record) + (_CHARGED.get(charged, "") if charged else "")
+    before = [move.account for move in record.moves if move.charged]
+    on_the_way = f"; {' and '.join(before)} charged for it before, or may have" if before else ""
+    return _bought(record) + (_CHARGED.get(charged, "") if charged else "") + on_the_way
 
 
 def _bought(record: Record) -> str:
@@ -167,6 +183,8 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
         found.append(f"its account makes at most {account.submits_per_second:g} submits a second")
     if snapshot.record.text("note"):
         found.append(f"last said: {snapshot.record.text('note')}")
+    if found and snapshot.record.next_account:
+        found.append(f"it goes on at {snapshot.record.next_account} if it can't be submitted here in time")
     return found or ["it is its turn: a worker lets it in within seconds"]
 
 

@@ -161,6 +161,8 @@ def remarks(record: Record) -> list[str]:
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,
         stopping(record): True,
+        went_on(record): record.fell_back,
+        bought_after_leaving(record): record.text("elsewhere"),
     }
     return [text for text, true in remarks.items() if text and true]
 
@@ -169,7 +171,19 @@ def purchase_warnings(record: Record) -> list[str]:
     """What the result of a job says of purchases besides its own."""
     ids = " and ".join([record.text("pid"), *record.other_ids])
     more = [f"bought more than once: the provider has it as {ids}, and may charge for each"] if record.other_ids else []
-    return [*more, *([KEY_NEW] if record.text("key_new") else [])]
+    after = [bought_after_leaving(record)] if record.text("elsewhere") else []
+    return [*more, *after, *([KEY_NEW] if record.text("key_new") else [])]
+
+
+def went_on(record: Record) -> str:
+    """Where a job with fallbacks is, and which accounts it has left."""
+    at, of = int(record.number("fallback")), int(record.number("fallbacks"))
+    return f"at {record.account}, fallback {at} of {of}; left before: {', '.join(map(str, record.moves))}"
+
+
+def bought_after_leaving(record: Record) -> str:
+    """The purchases of a job by accounts that it had left, against what their providers had said before."""
+    return f"bought more than once: accepted after it had gone on at its fallback, by {record.text('elsewhere')}"
 
 
 def _named(by: str) -> str:

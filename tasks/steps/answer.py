@@ -26,13 +26,13 @@ def answer(record: Record, caller: Caller | None = None) -> Answer | Fail:
 
 def follow(tools: Toolbox, message: Message, account: AccountName, leader: str) -> Answer | Fail | Suspend | Ignore:
     """Another caller asked for the same: one purchase by `leader`, one result for both."""
-    record = tools.ledger.jobs.read(account, leader)
+    record = tools.ledger.jobs.read(account, leader) or tools.ledger.jobs.find(leader)  # it may have gone on
     note(leader=leader)
     if record is None:
         return without_record(message)
     if not _ended(record):
         return Suspend()
-    return answer(record, Caller(account, message.job_id, leader, record.state.value))
+    return answer(record, Caller(record.account, message.job_id, leader, record.state.value))
 
 
 def _ended(record: Record) -> bool:

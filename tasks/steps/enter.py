@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery.states import PENDING, RETRY
@@ -16,6 +17,7 @@ from bide.describe import describe
 from bide.errors import InvalidRequestError, LedgerAwayError
 from bide.ledger import AccountName, Step, Verb
 from bide.providers import find
+from bide.providers.fallbacks import check_in_turn
 from tasks.steps.outcome import Fail, Ignore
 from workers.accounts import AccountContext
 from workers.io.callback_check import check_callback
@@ -152,11 +154,17 @@ def _check_names(message: Message) -> None:
 
 def _checked_account(tools: Toolbox, request: GenerateRequest) -> AccountContext:
     """The account of a request that can be done here; raises `InvalidRequestError`."""
+    account = check_in_turn(request, partial(_usable_account, tools))
+    check_callback(request, tools.settings.callbacks)
+    return account
+
+
+def _usable_account(tools: Toolbox, request: GenerateRequest) -> AccountContext:
+    """The account of a request, or of its fallback; raises `InvalidRequestError` where it can't make the job."""
     find(request.provider).check(request.operation, request.params, set(request.inputs))
     account = tools.accounts.get(AccountName.of(request))
     account.check(request)
     _ = account.credentials  # raises where the account has no address
-    check_callback(request, tools.settings.callbacks)
     return account
 
 
@@ -174,7 +182,7 @@ def _open(tools: Toolbox, message: Message, request: GenerateRequest, account: A
         lane=account.lane(request),
     )
     reached("recorded")
-    return Entered(step, account.name, token)
+    return Entered(step, step.account or account.name, token)
 
 
 def _resume(tools: Toolbox, message: Message) -> Entered:
@@ -190,4 +198,5 @@ def _resume(tools: Toolbox, message: Message) -> Entered:
 
 def _next_step(tools: Toolbox, job_id: str, account: AccountName) -> Entered:
     token = uuid.uuid4().hex
-    return Entered(tools.ledger.jobs.step(job_id, account, token=token), account, token)
+    step = tools.ledger.jobs.step(job_id, account, token=token)
+    return Entered(step, step.account or account, token)

@@ -7,7 +7,7 @@ from typing import Any
 from bide.contract import Failure, FailureCode, JobState
 from bide.ledger import Concluded, Record
 from bide.ledger.failures import canceled_meanwhile
-from tasks.steps.outcome import Caller, Fail, Ignore
+from tasks.steps.outcome import Caller, Fail, Ignore, Outcome, Suspend
 from workers.metrics.counted import FAILED_JOBS
 from workers.metrics.tally import tally
 from workers.telemetry.redaction import redact
@@ -22,6 +22,7 @@ OTHERWISE = {
     Concluded.BOUGHT: "bought_before",
     Concluded.CANCELED: "canceled",
     Concluded.SETTLING: "settling",
+    Concluded.MOVED: "fell_back",
 }
 
 
@@ -35,8 +36,8 @@ def fail(
     attempt: int = 0,
     outputs: str = "",
     **why: Any,
-) -> Fail | Ignore:
-    """Record the job's failure. `attempt`: the submit that was refused, where one was.
+) -> Fail | Ignore | Suspend:
+    """Record the job's failure, or have it go on at its fallback. `attempt`: the submit that was refused, if one was.
 
     `outputs`: the addresses of a result that is not stored; the record keeps them, so that a paid one can be found.
     `why`: `cause` and `charged` of the failure, where the provider says them.
@@ -48,6 +49,14 @@ def fail(
     if concluded is Concluded.NOT_OURS:
         return lease_lost()
     tools.dispatcher.send(tools.ledger.accounts.admit(record.account))
+    if concluded is Concluded.MOVED:
+        note(
+            outcome=OTHERWISE[concluded],
+            code=code.value,
+            reason=redacted(record, message),
+            went_on=str(record.next_account),
+        )
+        return Suspend(tools.ledger.jobs.went_on(record))
     if concluded is Concluded.CANCELED:
         note(outcome=OTHERWISE[concluded], reason=redacted(record, message))
         return canceled(record, failure)
@@ -57,17 +66,18 @@ def fail(
         return Ignore(OTHERWISE[concluded])
     tally.count(record.account, FAILED_JOBS, code.value)
     note(outcome="failed", code=code.value, reason=redacted(record, message))
-    return Fail(failure, Caller.of(record))
+    return Fail(record.with_tried(failure), Caller.of(record))
 
 
-def too_late(tools: Toolbox, record: Record, token: str) -> Fail | Ignore:
+def too_late(tools: Toolbox, record: Record, token: str) -> Outcome:
     """End a job whose deadline has passed before anything was bought."""
     return fail(tools, record, token, FailureCode.DEADLINE, "the deadline passed before the job was submitted")
 
 
 def canceled(record: Record, failure: Failure) -> Fail:
     """The outcome of a step whose job was canceled meanwhile and is surely not bought; `failure` says why not."""
-    return Fail(Failure.model_validate_json(canceled_meanwhile(failure.model_dump_json())), Caller.of(record))
+    reworded = Failure.model_validate_json(canceled_meanwhile(failure.model_dump_json()))
+    return Fail(record.with_tried(reworded), Caller.of(record))
 
 
 def lease_lost() -> Ignore:

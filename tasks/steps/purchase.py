@@ -165,6 +165,8 @@ class Purchase:
             **facts,
         )
         messages = self._patiently(submitted)
+        if messages.bought_after_leaving:  # the record that has the job now says so, too
+            note("error", outcome="bought_twice", reason="accepted by an account that it had left for its fallback")
         if self.absent and not self.promise.free:
             look_again(self.tools, self.adapter, self.credentials, self.record, accepted.provider_job_id)
         if isinstance(self.adapter, Cancels):

@@ -188,7 +188,7 @@ def unsettled(
         tally.count(record.account, SUBMITS, outcome)
     note("warning", outcome=outcome, code=failure.code.value, reason=redacted(record, reason))
     if concluded:
-        return Fail(failure, Caller.of(record))
+        return Fail(record.with_tried(failure), Caller.of(record))
     note(outcome=OTHERWISE[concluded])
     if concluded is Concluded.CANCELED:  # it costs nothing, so that nobody looks for it
         return canceled(record, failure)

@@ -208,4 +208,6 @@ def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "") -
             *purchase_warnings(record),
         ),
         cost=cost_of(record),
+        made_by=record.made_by if record.fell_back else None,
+        tried=record.tried,
     )

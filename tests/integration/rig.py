@@ -63,6 +63,10 @@ KEYS = {
     "PHOTOGPT__ACCOUNTS__LOCKED__API_KEY": "key-of-locked",
     "PHOTOGPT__ACCOUNTS__MENDED__API_KEY": "key-of-mended",
     "PHOTOGPT__ACCOUNTS__FAILING__API_KEY": "key-of-failing",
+    "PHOTOGPT__ACCOUNTS__LEFT__API_KEY": "bad-key",
+    # Nothing listens at its address.
+    "PHOTOGPT__ACCOUNTS__DOWN__API_KEY": "key-of-down",
+    "PHOTOGPT__ACCOUNTS__DOWN__BASE_URL": "http://127.0.0.1:1",
     "PHOTOGPT__ACCOUNTS__LEARNING__API_KEY": "key-of-learning",
     "PHOTOGPT__ACCOUNTS__LEARNING__POLL_FIRST_SECONDS": "0.25",
     "PHOTOGPT__ACCOUNTS__LEARNING__POLL_FACTOR": "2",

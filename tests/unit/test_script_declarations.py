@@ -169,12 +169,30 @@ def test_a_list_is_the_last_argument(script: type[Script]) -> None:
 def test_arguments_are_sent_in_the_order_in_which_lua_reads_them() -> None:
     """Whatever order a call has them in; None is '', a flag 1 or 0."""
     outcome = Outcome("a", "running", 4.0, "", "", "note", True, "", "0.1", "word", "2 credits")
-    polled = Polled(outcomes=[outcome], submits_per_second=0.5, max_in_flight=7, hint_seconds=15.0)
-    assert polled.arguments == [15.0, 7, 0.5, "a", "running", 4.0, "", "", "note", 1, "", "0.1", "word", "2 credits"]
+    polled = Polled(
+        outcomes=[outcome], retention_seconds=60, submits_per_second=0.5, max_in_flight=7, hint_seconds=15.0
+    )
+    assert polled.arguments == [
+        15.0,
+        7,
+        0.5,
+        60,
+        "a",
+        "running",
+        4.0,
+        "",
+        "",
+        "note",
+        1,
+        "",
+        "0.1",
+        "word",
+        "2 credits",
+    ]
     assert polled.keys == []
     text = Polled.text()
     assert "local max_in_flight = tonumber(ARGV[3])\n" in text
-    assert "for i = 5, #ARGV, 11 do outcomes[#outcomes + 1] = { id = ARGV[i + 0], kind = ARGV[i + 1], " in text
+    assert "for i = 6, #ARGV, 11 do outcomes[#outcomes + 1] = { id = ARGV[i + 0], kind = ARGV[i + 1], " in text
     assert "seen = ARGV[i + 6] == '1'" in text
 
 

@@ -158,6 +158,7 @@ class Admitter:
             fingerprint=request.fingerprint(),
             callback=request.callback_url is not None,
             lane=self._lane(request),
+            fallbacks=len(request.fallbacks),
         )
 
 

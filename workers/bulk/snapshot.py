@@ -11,7 +11,7 @@ from bide.bulk.names import job_id
 from bide.bulk.record import LiveRow, Run
 from bide.bulk.runs import reach
 from bide.contract import FINAL_STATES, JobState
-from bide.ledger import Ledger
+from bide.ledger import AccountName, Ledger
 from bide.ledger.keys import prefix
 
 #: States of a job that are an end to its caller.
@@ -19,6 +19,9 @@ _ENDS = {state.value for state in (*FINAL_STATES, JobState.UNCONFIRMED)}
 
 #: States of a job that was sent to its provider, or is about to be, and has no result yet.
 _UNDER_WAY = {JobState.QUEUED.value, JobState.SUBMITTING.value, JobState.RUNNING.value}
+
+#: In place of an account for a row that has none.
+NOWHERE = AccountName("", "")
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,19 @@ def take_snapshot(ledger: Ledger, run: Run, rows: list[LiveRow]) -> RunSnapshot:
     """Ask the ledger about all live rows at once; raises `LedgerAwayError`."""
     opened = [live for live in rows if live.kind == "o" and live.account]
     found = dict(zip((live.row for live in opened), _states(ledger, run.run_id, opened), strict=True))
+    found |= _moved(ledger, run.run_id, [live for live in opened if not found[live.row][0]])
     return RunSnapshot(run, tuple(RowState(live, *found.get(live.row, ())) for live in rows))
+
+
+def _moved(ledger: Ledger, run_id: str, missing: list[LiveRow]) -> dict[int, tuple[str, bool, str]]:
+    """The states of jobs that went on at a fallback between two reads: there they are in line."""
+    if not missing:
+        return {}
+    pipeline = ledger.server.pipeline(transaction=False)
+    for live in missing:
+        pipeline.exists(f"{prefix(live.account or NOWHERE)}left:{job_id(run_id, live.row)}")
+    left = reach(pipeline.execute)
+    return {live.row: (JobState.QUEUED.value, False, "") for live, there in zip(missing, left, strict=True) if there}
 
 
 def _states(ledger: Ledger, run_id: str, opened: list[LiveRow]) -> list[tuple[str, bool, str]]:

@@ -14,6 +14,7 @@ from bide.cli.replays import replayed
 from bide.contract import JOB_ID, JobState
 from bide.ledger import AccountName, Ledger, Record
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.moves import read_moves
 from bide.ledger.processes import RunningProcess, running
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import money
@@ -28,7 +29,7 @@ ANSWER_SECONDS = 1.5
 MOST_READS = 2000
 
 #: The fields of a record that a row's words are made of.
-_FIELDS = ("state", "progress", "note", "leader")
+_FIELDS = ("state", "progress", "note", "leader", "tried")
 
 
 class JobStory(NamedTuple):
@@ -64,16 +65,27 @@ class Jobs:
         """
         names = self._accounts or self._ledger.accounts.names()
         places = [(job_id, name) for job_id, what in described.items() for name in _possible(names, what)][:MOST_READS]
+        found: dict[str, str] = {}
+        while places:
+            places = self._read(places, found)
+        return found
+
+    def _read(self, places: list[tuple[str, AccountName]], found: dict[str, str]) -> list[tuple[str, AccountName]]:
+        """Read jobs at these accounts, and add their words to `found`; where those are that went on at a fallback."""
         pipeline = self._ledger.executor.pipeline()
         pipeline.smembers(ACCOUNTS_KEY)  # for the next list: this one need not wait for it
         for job_id, name in places:
             pipeline.hmget(f"{prefix(name)}job:{job_id}", _FIELDS)
-        accounts, *found = self._ledger.executor.execute(pipeline)
+            pipeline.hget(f"{prefix(name)}left:{job_id}", "moved_to")
+        accounts, *values = self._ledger.executor.execute(pipeline)
         self._accounts = sorted(map(AccountName.parse, accounts))
-        read = [
-            (job_id, dict(zip(_FIELDS, fields, strict=True))) for (job_id, _), fields in zip(places, found, strict=True)
-        ]
-        return {job_id: without_secrets(words(fields)) for job_id, fields in read if fields["state"]}
+        elsewhere = []
+        for (job_id, _), fields, moved_to in zip(places, values[::2], values[1::2], strict=True):
+            if fields[0]:
+                found[job_id] = without_secrets(words(dict(zip(_FIELDS, fields, strict=True))))
+            elif moved_to and job_id not in found:
+                elsewhere.append((job_id, AccountName.parse(moved_to)))
+        return elsewhere
 
     def question(self, job_id: str) -> str:
         """What to ask before a job is revoked; '' for a job that is not paid for, and for what is no job."""
@@ -113,7 +125,12 @@ def open_jobs(url: str, *, sentinel_master: str) -> Jobs:
 
 
 def words(fields: Mapping[str, str | None]) -> str:
-    """Where a job is, for a row of a list."""
+    """Where a job is, for a row of a list, and which accounts it has left for its fallbacks."""
+    left = ", ".join(map(str, read_moves(fields.get("tried") or "")))
+    return f"{_where(fields)}; left before: {left}" if left else _where(fields)
+
+
+def _where(fields: Mapping[str, str | None]) -> str:
     state, note = fields["state"], fields.get("note")
     match state:
         case "following":

@@ -115,7 +115,9 @@ ENDED_JOBS = Counter(
     "state",
     tuple(sorted(state.value for state in FINAL_STATES)),
 )
-COUNTERS = (SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS, HOOKS, ENDED_JOBS)
+#: Counted by the ledger, in the script that has a job go on (`include/fallback.lua`).
+FALLBACKS = Counter("fallbacks", "Jobs that left this account and went on at their fallback.")
+COUNTERS = (SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS, HOOKS, ENDED_JOBS, FALLBACKS)
 
 POLL_LATENESS = Histogram(
     "poll_lateness_seconds",

@@ -38,10 +38,17 @@ class Canceler:
         if record is None:
             log.warning("cancel.unknown_job", job_id=job_id)
             return False
-        canceled = self._cancel(record.account, job_id, at_provider=_can_cancel(record.account.provider))
-        if canceled:
-            self._dispatcher.send(self._ledger.accounts.admit(record.account))
-        return canceled
+        return self._cancel_at(record.account, job_id)
+
+    def _cancel_at(self, account: AccountName, job_id: str) -> bool:
+        """Cancel a job of an account, and follow it where it has gone on at its fallback meanwhile."""
+        state = self._cancel(account, job_id, at_provider=_can_cancel(account.provider))
+        if state != Verb.VERSION:
+            self._dispatcher.send(self._ledger.accounts.admit(account))
+        moved = None if state else self._ledger.jobs.find(job_id)
+        if moved and moved.account != account:
+            return self._cancel_at(moved.account, job_id)
+        return state != Verb.VERSION
 
     def stop(self, account: AccountName, job_ids: Sequence[str]) -> None:
         """Cancel jobs of an account whose provider can stop jobs; those of any other provider go on."""
@@ -51,15 +58,15 @@ class Canceler:
             self._cancel(account, job_id, at_provider=True)
         self._dispatcher.send(self._ledger.accounts.admit(account))
 
-    def _cancel(self, account: AccountName, job_id: str, *, at_provider: bool) -> bool:
-        """Cancel a job; False where another version of bide wrote its record."""
+    def _cancel(self, account: AccountName, job_id: str, *, at_provider: bool) -> str:
+        """Cancel a job. Its state before; `Verb.VERSION` where another version of bide wrote its record."""
         state, messages = self._ledger.jobs.cancel(account, job_id, at_provider=at_provider)
         if state == Verb.VERSION:
             log.error("cancel.other_version", job_id=job_id, reason="another version of bide wrote its record")
-            return False
+            return state
         self._dispatcher.send(messages)
         log.info("job.canceled", job_id=job_id, account=str(account), was=state)
-        return True
+        return state
 
 
 def _can_cancel(provider: str) -> bool:

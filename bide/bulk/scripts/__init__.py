@@ -76,6 +76,7 @@ class OpenedRow(NamedTuple):
     fingerprint: str = ""
     callback: bool = False
     lane: str = ""
+    fallbacks: int = 0
 
 
 class Open(Script):

@@ -4,7 +4,7 @@
 -- Keys: `live_rows` (the run's), `accounts` (the set of all accounts).
 -- Arguments: `account_name`, `run`, and `rows`, each with `row`, `live` (what the run notes of it), `id` of the job ('' where it
 --   can't be opened), `request`, `signature`, `operation`, `allowed_seconds`, `resubmit` (in doubt), `fingerprint`, `callback`
---   (whether the request asks for one), `lane` of the request or ''.
+--   (whether the request asks for one), `lane` of the request or '', how many `fallbacks` it names.
 -- Reply: how many were opened.
 local names = redis.call('SMEMBERS', accounts)
 redis.call('SADD', accounts, account_name)
@@ -19,6 +19,7 @@ for _, each in ipairs(rows) do
       note_lane(id, each.lane)
       if each.resubmit then set(id, 'resubmit', 1) end
       if each.callback then set(id, 'callback', 0) end
+      if each.fallbacks > 0 then set(id, 'fallbacks', each.fallbacks) end
       redis.call('HSET', body_key(id), 'request', each.request, 'signature', each.signature)
       redis.call('ZADD', RECENT, stamp(now), id)
       line_up(id)

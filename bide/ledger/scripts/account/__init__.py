@@ -59,6 +59,7 @@ class Polled(Script):
     hint_seconds: float = BOUND
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
+    retention_seconds: float = BOUND
     outcomes: Sequence[Outcome]
 
 

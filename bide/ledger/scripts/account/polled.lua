@@ -1,6 +1,6 @@
---- include: base constants record clocks admission unconfirmed provider_ids ending
+--- include: base constants record clocks admission unconfirmed provider_ids ending fallback
 -- The provider answered about some claimed jobs: the answers are recorded together.
--- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, and `outcomes`, each with `id`, `kind` (running,
+-- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, `retention_seconds`, and `outcomes`, each with `id`, `kind` (running,
 --   trouble, waiting, ended, failed or canceled), `seconds` until the next poll, `key` ('' or a field to write along) and its
 --   `value` (for failed and canceled: the error; with the key '*': JSON, a list of fields and values by turns), `note`, `seen`
 --   (the provider knows the job), `unknown_for` (for how long it has not known it, or ''), `late_seconds`, `word` (a short
@@ -78,6 +78,11 @@ local function go_on(id, outcome)
     ask_to_stop_anew(id)
     set(id, 'note', 'the provider has not confirmed the id that was attached')
   else
+    local moved = outcome.kind == 'failed' and fall_back(id, outcome.value, hint_seconds, retention_seconds)
+    if moved then
+      hints[#hints + 1] = moved
+      return
+    end
     conclude(id, outcome.kind, 'error', outcome.value)
   end
   hinted(id, STORE_QUEUE, hint_seconds)

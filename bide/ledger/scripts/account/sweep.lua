@@ -1,4 +1,4 @@
---- include: base constants record clocks admission unconfirmed settling followers ending
+--- include: base constants record clocks admission unconfirmed settling followers ending fallback
 -- The sweeper mends one page of what stands on a clock that ran out. That is safe at any time, in any process.
 -- Arguments: `page` (how many jobs of each clock), `hint_seconds`, `lease_seconds`, `most_crashes`, `retention_seconds`,
 --   `max_in_flight`, `submits_per_second`, the errors of jobs that end here: `crashed_error`, `unconfirmed_error`,
@@ -101,15 +101,18 @@ for i = 1, #ran_out, 2 do
   end
 end
 
--- Jobs in line whose time is up; the cursor goes round so that the tail is reached too.
+-- Jobs in line whose time is up, or that wait for this account no longer; the cursor goes round so that the tail is reached too.
 local cursor = account('cursor')
 local line = redis.call('ZRANGE', QUEUED, cursor, cursor + page - 1)
 redis.call('HSET', ACCOUNT, 'cursor', #line < page and 0 or cursor + page)
 for _, id in ipairs(line) do
-  local deadline, version = unpack(redis.call('HMGET', job_key(id), 'deadline', 'v'))
+  local deadline, version, fallbacks = unpack(redis.call('HMGET', job_key(id), 'deadline', 'v', 'fallbacks'))
   if not deadline then
     off_clocks(id)
-  elseif not foreign(version) and tonumber(deadline) <= now then
+  elseif not foreign(version) and tonumber(deadline) > now then
+    local moved = fallbacks and leave_line(id, hint_seconds, retention_seconds)
+    if moved then hints[#hints + 1] = moved end
+  elseif not foreign(version) then
     local unconfirmed = maybe_bought_before(id)
     local error = unconfirmed and deadline_unconfirmed_error or deadline_error
     conclude(id, unconfirmed and 'unconfirmed' or 'failed', 'error', error)

@@ -29,15 +29,19 @@ local function extend_deadline(id)
   set(id, 'deadline', deadline_stamp(math.max(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
 end
 
--- An id belongs to one job in the whole deployment: whether another account than `own` has a job of that name.
+-- An id belongs to one job in the whole deployment: the name of another account than `own` that has a job of that id.
 local MOST_AT_ONCE = 1000 -- `unpack` takes some thousands
 local function in_another_account(id, accounts, own)
-  local keys = {}
+  local names, keys = {}, {}
   for _, name in ipairs(accounts) do
-    if name ~= own then keys[#keys + 1] = string.format('bide:{%s}:job:%s', name, id) end
+    if name ~= own then names[#names + 1], keys[#keys + 1] = name, string.format('bide:{%s}:job:%s', name, id) end
   end
   for first = 1, #keys, MOST_AT_ONCE do
-    if redis.call('EXISTS', unpack(keys, first, math.min(first + MOST_AT_ONCE - 1, #keys))) > 0 then return true end
+    local last = math.min(first + MOST_AT_ONCE - 1, #keys)
+    if redis.call('EXISTS', unpack(keys, first, last)) > 0 then
+      for at = first, last do
+        if redis.call('EXISTS', keys[at]) > 0 then return names[at] end
+      end
+    end
   end
-  return false
 end

@@ -4,11 +4,10 @@
 -- message comes, a worker sends the same request again under the same key, or looks the job up by it. `doubted` counts the
 -- submits under the key that may have been accepted. A release of bide that knows nothing of this leaves such a job alone,
 -- since it is not in line.
-local MOST_TRIES, FIRST_SECONDS, LONGEST_SECONDS = 100, 2, 600
 
 -- What was found out about a doubtful submit, a line for each: moment, kind of the event, text. The latest are kept.
-local MOST_LINES = 16
 local function add_evidence(id, kind, text)
+  local MOST_LINES = 16
   if text == '' then return end
   local lines = {}
   for line in string.gmatch(get(id, 'evidence') or '', '[^\n]+') do lines[#lines + 1] = line end
@@ -42,6 +41,7 @@ end
 -- Its next try comes in `seconds` at least (0: by the number of tries), and once more before the time is up. Returns false
 -- where no promise helps.
 local function settle(id, seconds)
+  local MOST_TRIES, FIRST_SECONDS, LONGEST_SECONDS = 100, 2, 600
   local contract = get(id, 'contract')
   -- A canceled job is not bought any more: all that may be done is to look it up.
   if is_canceled(id) and contract ~= 'reject' and contract ~= 'client_id' then return false end
@@ -59,8 +59,8 @@ local function settle(id, seconds)
 end
 
 -- When a request of a settling job may go out [seconds from now]; 0 for now. It keeps its place at the provider meanwhile.
-local LONGEST_BLOCK_SECONDS = 60
 local function settle_blocked(id, per_second)
+  local LONGEST_BLOCK_SECONDS = 60
   if submits_blocked(id) then
     local opens = math.max(account('gate_until'), number(breaker(lane_of(id), 'gate_until')))
     return math.min(math.max(opens - now, 5), LONGEST_BLOCK_SECONDS)

@@ -23,6 +23,8 @@ class Step(Script):
     account_name: str
     take: bool
     lane: str = ""
+    hint_seconds: float = BOUND
+    fallbacks: int = 0
 
 
 class Intend(Script):
@@ -73,6 +75,7 @@ class Submitted(Script):
     breach: bool = False
     breach_error: str = ""
     cost: str = ""
+    retention_seconds: float = BOUND
 
 
 class Refused(Script):
@@ -90,6 +93,7 @@ class Refused(Script):
     unconfirmed_error: str = ""
     unsettled_error: str = ""
     evidence: str = ""
+    retention_seconds: float = BOUND
 
 
 class Conclude(Script):
@@ -108,6 +112,8 @@ class Conclude(Script):
     settle_seconds: float | None = None
     received: bool = False
     evidence: str = ""
+    hint_seconds: float = BOUND
+    retention_seconds: float = BOUND
 
 
 class Postpone(Script):

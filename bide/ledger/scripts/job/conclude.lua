@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker unconfirmed settling ending
+--- include: base constants record clocks breaker unconfirmed settling ending fallback
 -- A worker that has the job's lease ends it; the lease stays until the caller has its answer. A refusal may come late, for
 -- an attempt that is unconfirmed, and so settles it.
 -- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,
@@ -7,10 +7,10 @@
 --   a result that was not stored, '' for none), `canceled_error` (what a failure means where the job was canceled during its
 --   submit, and was surely not bought), `settle_seconds` (an unconfirmed submit is settled by its promise, tried after so long
 --   at least, 0 by the number of tries; '' where its key is of no use), `received` (the provider has had the request),
---   `evidence` ('' for none).
+--   `evidence` ('' for none), `hint_seconds`, `retention_seconds`.
 -- Reply: a number of `Concluded`.
 local MOST_UNCONFIRMED = 5
-local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT, CANCELED, SETTLING = 0, 1, 2, 3, 4, 5, 6
+local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT, CANCELED, SETTLING, MOVED = 0, 1, 2, 3, 4, 5, 6, 7
 local late, state = get(id, 'token') ~= token, get(id, 'state')
 local same = attempt == '' or attempt == get(id, 'submits')
 if late and ending == 'failed' and same and state == 'unconfirmed' and get(id, 'error') == unconfirmed_error
@@ -58,8 +58,9 @@ if canceled then
   clear(id, 'cancel')
   ending, value = 'canceled', canceled_error
 end
+if outputs ~= '' then set(id, 'outputs', outputs) end
+if ending == 'failed' and fall_back(id, value, hint_seconds, retention_seconds) then return MOVED end
 conclude(id, ending, field, value)
 if note ~= '' then set(id, 'note', note) end
-if outputs ~= '' then set(id, 'outputs', outputs) end
 leased(id, token, lease_seconds)
 return canceled and CANCELED or ENDED

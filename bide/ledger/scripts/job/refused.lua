@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed settling followers ending
+--- include: base constants record clocks breaker admission unconfirmed settling followers ending fallback
 -- A submit was surely not accepted, and is worth another try: the job goes back in line, while the account's breaker is
 -- open. The refusal may come late, for an attempt that is unconfirmed, and so settles it. A job whose callers know that it
 -- is unconfirmed has failed then, since they may have ordered anew. One that was canceled meanwhile is canceled. It is, or
@@ -7,7 +7,7 @@
 -- Arguments: `id`, `token` of the lease, `block_seconds` (how long the breaker is open; 0: by the number of failures),
 --   `reason`, `longest_block_seconds`, `max_in_flight`, `submits_per_second`, `attempt`, `error` of a job that fails so,
 --   `hint_seconds`, `canceled_error` of a job that was canceled, `unconfirmed_error` of one that is unconfirmed now,
---   `unsettled_error` of one that its promise does not settle, and `evidence` ('' for none).
+--   `unsettled_error` of one that its promise does not settle, `evidence` ('' for none), and `retention_seconds`.
 -- Reply: hints, and a round or {}; nothing where the job was not this worker's.
 local state = get(id, 'state')
 local ours = get(id, 'token') == token and (state == 'submitting' or state == 'queued')
@@ -15,7 +15,7 @@ if not ours and not attempt_unconfirmed(id, attempt) then return {} end
 count_job_failure(id, block_seconds, longest_block_seconds, reason)
 local callers_know = state == 'unconfirmed'
   and (get(id, 'answered') == '1' or redis.call('EXISTS', unconfirmed_followers_key(id)) == 1)
-local hints = {}
+local hints, moved = {}, nil
 local function ended_as(ending, failure)
   conclude(id, ending, 'error', failure)
   hinted(id, STORE_QUEUE, hint_seconds)
@@ -44,8 +44,11 @@ elseif not poll_known_purchase(id) then
     not_again()
   else
     if not ours then clear_unconfirmed(id) end
-    if ours or state ~= 'queued' then line_up(id) end
+    if ours or state ~= 'queued' then
+      line_up(id)
+      moved = leave_line(id, hint_seconds, retention_seconds)
+    end
   end
 end
-set(id, 'note', reason)
+if moved then hints = { moved } else set(id, 'note', reason) end
 return { hints, ensure_round(next_round_at(max_in_flight, submits_per_second) or now) }

@@ -1,14 +1,14 @@
---- include: base constants record clocks lanes breaker passed_over admission unconfirmed settling followers ending
+--- include: base constants record clocks lanes breaker passed_over admission unconfirmed settling followers ending fallback
 -- A message for a job arrived: the script opens the job's record if there is none, then takes the next step that the record
 -- allows.
 -- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts), `canceled` (set by a cancel that came before the job).
 -- Arguments: `id`, `token` of the new lease, `request` as JSON or '', `signature` of the caller's task or '', `operation`,
 --   `deadline_seconds` (how long the job may take), `bulk`, `resubmit` (in doubt), `fingerprint` of the request,
 --   `retention_seconds` of its record, `lease_seconds`, `max_in_flight`, `submits_per_second`, `account_name`, `take`:
---   whether to take the step, not only to open the record, and the `lane` of the request, '' for none or where it is not
---   known.
+--   whether to take the step, not only to open the record, the `lane` of the request, '' for none or where it is not
+--   known, `hint_seconds`, and how many `fallbacks` the request names.
 -- Reply: a verb of `Verb`, then what it needs: submit, store and answer have the record's fields, the request and the time;
---   wait has the signature and a round; follow the other job and, while the caller waits, its signature; conflict the other job;
+--   moved the account at which the job, or the one that it is to follow, is now; wait has the signature and a round; follow the other job and, while the caller waits, its signature; conflict the other job;
 --   opened and stale the state; version the record's. The first three also have the signature, before the time.
 local state = get(id, 'state')
 local canceled_before = not state and request ~= '' and redis.call('GET', canceled)
@@ -39,6 +39,7 @@ local function open()
   if idem ~= '' then set(id, 'idem', idem) end
   if not take then set(id, 'by_client', 1) end
   if string.find(request, '"callback_url":"', 1, true) then set(id, 'callback', 0) end
+  if fallbacks > 0 then set(id, 'fallbacks', fallbacks) end
   redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
   redis.call('ZADD', RECENT, stamp(now), id)
   line_up(id)
@@ -60,10 +61,17 @@ if state == 'following' then
   return { 'follow', leader, redis.call('HGET', followers_key(leader), id) or nil }
 elseif not state then
   if request == '' then return { 'missing' } end
-  if of_a_run() or in_another_account(id, redis.call('SMEMBERS', accounts), account_name) then return { 'conflict', id } end
+  if of_a_run() then return { 'conflict', id } end
+  local elsewhere = in_another_account(id, redis.call('SMEMBERS', accounts), account_name)
+  if elsewhere then
+    local same = redis.call('HGET', string.format('bide:{%s}:job:%s', elsewhere, id), 'fp') == fingerprint
+    return same and { 'moved', elsewhere } or { 'conflict', id }
+  end
   if idem ~= '' then
-    local leader = redis.call('HGET', idem, 'job')
+    local leader, leads_at = unpack(redis.call('HMGET', idem, 'job', 'account'))
     if leader and redis.call('HGET', idem, 'fp') ~= fingerprint then return { 'conflict', leader } end
+    local moved = leader and leads_at and leads_at ~= account_name
+    if moved and redis.call('EXISTS', string.format('bide:{%s}:job:%s', leads_at, leader)) == 1 then return { 'moved', leads_at } end
     if leader and get(leader, 'state') then return follow(leader) end
     redis.call('DEL', idem)
     redis.call('HSET', idem, 'job', id, 'fp', fingerprint, 'account', account_name)
@@ -104,7 +112,11 @@ local owner, settling = get(id, 'token'), state == 'submitting' and get(id, 'set
 if owner ~= token then
   if settling and owner == '' and waits_to_settle() then return { 'stale', state } end
   if state == 'queued' and get(id, 'parked') then line_up(id) end
-  if state == 'queued' and owner == '' and submits_blocked(id) then return_to_line(id) end
+  if state == 'queued' and owner == '' and submits_blocked(id) then
+    return_to_line(id)
+    local moved = leave_line(id, hint_seconds, retention_seconds)
+    if moved then return { 'moved', moved[4] } end
+  end
   if redis.call('ZSCORE', QUEUED, id) then
     local bulk_job = get(id, 'bulk')
     local free, opens = free_places(max_in_flight, submits_per_second, bulk_job)

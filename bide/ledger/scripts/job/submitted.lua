@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending
+--- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending left
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -7,10 +7,10 @@
 --   its adapter, or ''; `base_url` and `adapter` with which it was bought, or ''. `evidence` of how a doubt was settled, or
 --   ''; `others`: further ids under the key, joined by blanks; `new`: the provider says that the key was new; `breach`: it
 --   had received that before; `breach_error` of a job whose provider did not keep its promise, with `{known}` for the ids
---   that are known, or ''. `cost`, as the provider says it, or ''.
--- Reply: hints, and a round or {}.
+--   that are known, or ''. `cost`, as the provider says it, or ''. `retention_seconds`.
+-- Reply: hints, and a round or {}; then 1 where the job was bought although it had gone on at a fallback.
 local state, submits = get(id, 'state'), get(id, 'submits')
-if not state then return { {}, {} } end
+if not state then return { {}, {}, note_late_purchase(id, provider_job_id, retention_seconds) and 1 or 0 } end
 local settling = state == 'submitting' and get(id, 'settling')
 local waits = state == 'unconfirmed' or state == 'queued' or settling -- that an earlier attempt was accepted settles it as well
 local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))

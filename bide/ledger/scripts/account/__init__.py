@@ -101,6 +101,7 @@ class Sweep(Script):
     retention_seconds: float = BOUND
     max_in_flight: str = BOUND
     submits_per_second: str = BOUND
+    tenant_caps: str = BOUND
     crashed_error: str
     unconfirmed_error: str
     canceled_error: str

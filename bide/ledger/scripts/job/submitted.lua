@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending left
+--- include: base constants record clocks tenants breaker admission unconfirmed settling provider_ids ending left
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -57,7 +57,7 @@ clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'f
 if estimate_seconds ~= '' then set(id, 'estimate', estimate_seconds) end
 local recovered = count_success(id)
 if outputs == '' then
-  redis.call('SADD', INFLIGHT, id)
+  tenants.take_place(id)
   redis.call('SREM', CALLED_UP, id)
   off_clocks(id)
   set(id, 'state', 'running')

@@ -45,7 +45,7 @@ local function let_in(hints, max_in_flight, per_second, hint_seconds, most)
     local id, bulk = first_in_line()
     if not id or free_places(max_in_flight, per_second, bulk) <= 0 then return end
     admit(id, per_second)
-    turns.take()
+    turns.take(id)
     hinted(id, SUBMIT_QUEUE, hint_seconds)
     if bulk then call_up(id) end
     hints[#hints + 1] = hint(id)

@@ -15,6 +15,13 @@ do
     return tonumber(places), tonumber(per_second), tonumber(weight)
   end
 
+  -- Jobs without a tenant have no caps, and weight 1.
+  function caps.weight_of(tenant)
+    local _, _, weight = 0, 0, 1
+    if tenant then _, _, weight = caps.of(tenant) end
+    return weight
+  end
+
   local function next_submit(tenant) return number(redis.call('ZSCORE', RATES, tenant)) end
 
   -- Until when a tenant is at a cap; nil where it is not.

@@ -40,24 +40,32 @@ do
   -- The turn of the job that was found last, for `turns.take`: nil where there are no tenants.
   local next_turn
 
+  -- What was passed over has the time of the line whose turn it is, and so no turns in store.
+  local function save_none(passed, bulk, time)
+    for _, each in ipairs(passed) do
+      if each.time < time then redis.call('ZADD', tenants.turns_of(bulk), time, each.line) end
+    end
+  end
+
   -- The first job whose turn it is among those of a kind.
   local function first_of_kind(bulk)
     local passed = {}
     while tenants.any() do
       local line, time = tenants.first_turn(bulk, #passed)
       if not line then return nil end
-      line = tonumber(line)
+      line, time = tonumber(line), tonumber(time)
       local id, tenant = first_of(line, bulk)
       local moment = id and line > 0 and caps.until_when(tenant)
       if moment then
         caps.set_aside(line, moment)
       elseif id then
-        next_turn = { line = line, bulk = bulk, time = tonumber(time), tenant = line > 0 and tenant, passed = passed }
+        save_none(passed, bulk, time)
+        next_turn = { line = line, bulk = bulk, time = time, tenant = line > 0 and tenant }
         return id
       elseif line > 0 and is_empty(line, bulk) then
         tenants.leave_line(line, bulk)
       else
-        passed[#passed + 1] = line
+        passed[#passed + 1] = { line = line, time = time }
       end
     end
     next_turn = nil
@@ -73,15 +81,24 @@ do
     end
   end
 
-  -- The job that was found last is let in: its line's next turn comes later, the sooner the greater its weight. What was passed
-  -- over has the time of now, and so no turns in store.
-  function turns.take()
-    if not next_turn then return end
-    local turn, weight = next_turn, 1
-    if turn.tenant then _, _, weight = caps.of(turn.tenant) end
-    redis.call('ZADD', tenants.turns_of(turn.bulk), turn.time + 1 / weight, turn.line)
-    for _, line in ipairs(turn.passed) do redis.call('ZADD', tenants.turns_of(turn.bulk), turn.time, line) end
+  -- A job is let in that need not wait for its turn, since there are places for all before it.
+  local function take_out_of_turn(id)
+    caps.end_waits()
+    local tenant, bulk = unpack(redis.call('HMGET', job_key(id), 'tenant', 'bulk'))
+    local line, turns_of_kind = tenants.line_of(tenant), tenants.turns_of(number(bulk))
+    if number(redis.call('ZSCORE', turns_of_kind, line) or -1) < 0 then return end
+    redis.call('ZINCRBY', turns_of_kind, 1 / caps.weight_of(line > 0 and tenant), line)
+  end
+
+  -- A job is let in: the next turn of its line comes later, the sooner the greater its weight.
+  function turns.take(id)
+    local turn = next_turn
     next_turn = nil
+    if turn then
+      redis.call('ZADD', tenants.turns_of(turn.bulk), turn.time + 1 / caps.weight_of(turn.tenant), turn.line)
+    elseif tenants.any() then
+      take_out_of_turn(id)
+    end
   end
 
   -- How many jobs may come before one that is in line; more than do, where tenants take turns.

@@ -132,7 +132,7 @@ if owner ~= token then
       return { 'wait', redis.call('HGET', body_key(id), 'signature') or '', unpack(round) }
     end
     admit(id, submits_per_second)
-    turns.take()
+    turns.take(id)
     if bulk_job then call_up(id) end
   elseif owner ~= '' or not redis.call('ZSCORE', LEASE, id) then
     return { 'stale', state }

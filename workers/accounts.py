@@ -12,6 +12,7 @@ from bide.contract import GenerateRequest
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Limits
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
+from bide.ledger.tenants import TenantCaps, caps_text
 from bide.money.price_list import PriceList
 from bide.money.quote import Quote
 from bide.polling.backoff import PollPlan
@@ -156,7 +157,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
     return AccountContext(
         name=name,
         adapter=adapter,
-        limits=Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second),
+        limits=_limits_of(own),
         media_hosts=own.media_hosts,
         learns=own.poll_learn,
         base_url=own.base_url or adapter.default_base_url or "",
@@ -171,6 +172,11 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         secrets=own.secrets,
         prices=AccountPrices(PriceList.of(own.prices), own.currency or ""),
     )
+
+
+def _limits_of(own: EffectiveAccount) -> Limits:
+    caps = caps_text({tenant: TenantCaps(*its) for tenant, *its in own.tenants})
+    return Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second, caps)
 
 
 def refuses_unknown_params(settings: Settings, name: AccountName) -> bool:

@@ -9,6 +9,7 @@ from bide.ledger.breaker import AccountState
 from bide.ledger.keys import prefix
 from bide.ledger.ledger import Ledger
 from bide.ledger.records import Record
+from bide.ledger.tenants import TenantCaps, line_of
 
 CLOCKS = ("queued", "lease", "due")
 
@@ -31,9 +32,13 @@ class JobSnapshot:
     #: The clock the job stands on ('' for none), and its score there.
     clock: str = ""
     score: float = 0.0
-    #: How many jobs stand in line before it, and how many are in flight.
+    #: How many jobs stand in line before it (where it has a tenant: in that tenant's line), and how many are in flight.
     ahead: int = 0
     in_flight: int = 0
+    #: How many tenants with jobs in line take turns with its own, and that one's caps and places.
+    turns_with: int = 0
+    tenant_caps: TenantCaps = TenantCaps()
+    tenant_in_flight: int = 0
     #: When a process last swept or watched the account.
     swept_at: float = 0.0
     #: The last polls, the oldest first.
@@ -62,6 +67,7 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
     pipeline.hget(f"{at}body:{job_id}", "polls")
     pipeline.hmget(f"{at}durations", record.text("op"), record.lane)
     *scores, callback_at, failed_at, ahead, in_flight, swept_at, polls, known = ledger.executor.execute(pipeline)
+    line = line_of(ledger, record) if record.text("tenant") else None
     clock, score = next(
         ((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0)
     )
@@ -70,8 +76,11 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
         ledger.accounts.state(record.account),
         clock=clock,
         score=float(score),
-        ahead=int(ahead or 0),
+        ahead=line.ahead if line else int(ahead or 0),
         in_flight=int(in_flight),
+        turns_with=line.turns_with if line else 0,
+        tenant_caps=line.caps if line else TenantCaps(),
+        tenant_in_flight=line.in_flight if line else 0,
         swept_at=float(swept_at or 0),
         polls=tuple(_polls(record, polls or "")),
         callback_at=float(callback_at or 0),

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bide.ledger.keys import prefix
+
+if TYPE_CHECKING:
+    from bide.ledger.ledger import Ledger
+    from bide.ledger.records import Record
 
 #: Stands for any tenant that has no caps of its own.
 ANY_OTHER = "*"
+
+#: What is counted of each tenant, as `include/tenant_counts.lua` has it, and the name of those that are counted together.
+KINDS, OTHER = ("submitted", "succeeded", "failed", "canceled"), "other"
+
+#: From here on a moment is none: the tenant goes on when one of its places is free.
+_ONLY_A_PLACE = 1e15
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,31 @@ class TenantCaps:
     submits_per_second: float = 0.0
     #: The turns that it has for each turn of a tenant of weight 1.
     weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class TenantCount:
+    """One tenant of an account, '' for the jobs without one."""
+
+    tenant: str
+    in_line: int
+    in_flight: int
+    caps: TenantCaps = TenantCaps()
+    #: Whether it is passed over, and until when that is so by its rate [seconds since the epoch, 0 for a place].
+    at_cap: bool = False
+    goes_on_at: float = 0.0
+    #: Jobs so far, by `KINDS`; empty where it is not counted by name.
+    counted: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TenantLine:
+    """The line of a job's tenant: the jobs before it, the other tenants in line, the tenant's caps and places."""
+
+    ahead: int
+    turns_with: int
+    caps: TenantCaps
+    in_flight: int
 
 
 def caps_text(caps: Mapping[str, TenantCaps]) -> str:
@@ -34,6 +72,65 @@ def caps_text(caps: Mapping[str, TenantCaps]) -> str:
 def read_caps(text: str) -> dict[str, TenantCaps]:
     """The reverse of `caps_text`."""
     entries = (line.split(" ") for line in text.split("\n") if line)
-    return {
-        tenant: TenantCaps(int(places), float(rate), float(weight)) for tenant, places, rate, weight, *_ in entries
-    }
+    return {tenant: TenantCaps(int(places), float(rate), float(weight)) for tenant, places, rate, weight, *_ in entries}
+
+
+def caps_of(tenant: str, known: Mapping[str, TenantCaps]) -> TenantCaps:
+    """The caps of one tenant; those without a name have none."""
+    return known.get(tenant, known.get(ANY_OTHER, TenantCaps())) if tenant else TenantCaps()
+
+
+def counts_of(reply: Sequence[Any], caps: Mapping[str, TenantCaps]) -> list[TenantCount]:
+    """The tenants in a reply of `account/tenants.lua`; [] where the account has none.
+
+    The first is '' (the jobs without a tenant), the last is `OTHER`: its counts are those of tenants that are not counted
+    by name, and its jobs those of tenants that the reply leaves out.
+    """
+    in_line, in_flight, without, rows = reply
+    found = [_count_of(row, caps) for row in rows]
+    *named, other = found
+    if not named and not any(other.counted.values()):
+        return []
+    rest_in_line = int(in_line) - int(without) - sum(each.in_line for each in named)
+    rest_in_flight = int(in_flight) - sum(each.in_flight for each in named)
+    none = TenantCount("", int(without), max(rest_in_flight, 0))
+    return [none, *named, TenantCount(OTHER, max(rest_in_line, 0), 0, counted=other.counted)]
+
+
+def _count_of(row: Sequence[Any], caps: Mapping[str, TenantCaps]) -> TenantCount:
+    tenant, in_line, in_flight, moment, by_name, *counts = row
+    goes_on_at = float(moment or 0)
+    return TenantCount(
+        tenant,
+        int(in_line),
+        int(in_flight),
+        caps_of(tenant, caps),
+        moment != "",
+        goes_on_at if goes_on_at < _ONLY_A_PLACE else 0.0,
+        {kind: int(count or 0) for kind, count in zip(KINDS, counts, strict=True)}
+        if int(by_name) or tenant == OTHER
+        else {},
+    )
+
+
+def line_of(ledger: Ledger, record: Record) -> TenantLine:
+    """The line of the tenant of a job; raises `LedgerAwayError`."""
+    at, tenant, bulk = prefix(record.account), record.text("tenant"), record.text("bulk") == "1"
+    pipeline = ledger.executor.pipeline()
+    pipeline.zscore(f"{at}queued", record.job_id)
+    pipeline.zscore(f"{at}tenants", tenant)
+    pipeline.zcard(f"{at}tenants")
+    pipeline.hget(f"{at}account", "tenants")
+    pipeline.hget(f"{at}places", tenant)
+    score, number, lines, caps, in_flight = ledger.executor.execute(pipeline)
+    ahead = 0
+    if score is not None:
+        begin = line_begin(int(number or 0), bulk=bulk)
+        ahead = int(ledger.executor.reach(lambda server: server.zcount(f"{at}queued", begin, f"({score:.0f}")))
+    others = max(int(lines) - (number is not None), 0)
+    return TenantLine(ahead, others, caps_of(tenant, read_caps(caps or "")), int(in_flight or 0))
+
+
+def line_begin(line: int, *, bulk: bool) -> int:
+    """The least score of a line in `queued`, as `include/tenants.lua` has it."""
+    return bulk * 10**12 if line == 0 else 2 * 10**12 + (2 * line - 2 + bulk) * 10**11

@@ -109,9 +109,7 @@ def _check_secrets(section: AccountSettings, provider: str, path: Path) -> Itera
             yield _problem((*path, name), f"is not set, and {there} is", "set it to what the provider gave you")
 
 
-def _check_tenants(
-    own: AccountSettings, shared: ProviderSettings, provider: str, path: Path
-) -> Iterator[Problem]:
+def _check_tenants(own: AccountSettings, shared: ProviderSettings, provider: str, path: Path) -> Iterator[Problem]:
     """Caps of an account that nothing else is known of would hold for no job."""
     names = credentials_of(provider)
     elsewhere = own is shared and shared.accounts

@@ -388,7 +388,5 @@ class TenantsContract:
         accept(stage, "n", "fine")
         record, token, attempt = stage.submitting("a", tenant="acme")
         for _ in range(2):
-            stage.ledger.submits.submitted(
-                record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2
-            )
+            stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", first_poll_seconds=2)
         assert stage.server.hgetall(f"{AT}places") == {"acme": "1"}

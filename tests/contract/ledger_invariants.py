@@ -14,7 +14,7 @@ from bide.ledger.keys import ACCOUNTS_KEY, prefix
 
 CLOCKS = ("queued", "lease", "due")
 LISTS = ("unconfirmed", "inflight", "told", "callbacks", "recent")
-OF_TENANTS = ("tenants", "turns:0", "turns:1", "capped", "rates", "places")
+OF_TENANTS = ("tenants", "turns:0", "turns:1", "capped", "rates", "places", "named_tenants", "tenant_metrics")
 
 #: Every key with its TTL, its type and its content.
 READ_ALL = """
@@ -109,7 +109,9 @@ def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
 
 def _check_tenants(account: Account, jobs: dict[str, dict[str, str]]) -> None:
     """Each tenant with jobs in line has a line and a turn, and its places are counted."""
-    in_line = {job["tenant"] for job_id, job in jobs.items() if "tenant" in job and account.clocks(job_id) == ["queued"]}
+    in_line = {
+        job["tenant"] for job_id, job in jobs.items() if "tenant" in job and account.clocks(job_id) == ["queued"]
+    }
     assert in_line <= account.on("tenants")
     assert ("0" in account.on("turns:0") & account.on("turns:1")) == bool(account.on("tenants"))
     places = Counter(jobs[job_id]["tenant"] for job_id in account.on("inflight") if "tenant" in jobs[job_id])
@@ -144,7 +146,9 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
     kept = {ACCOUNTS_KEY}
     for name in names:
         account = Account(prefix(name), whole)
-        kept |= {account.at + each for each in (*CLOCKS, *LISTS, *OF_TENANTS, "account", "durations", "lanes", "metrics")}
+        kept |= {
+            account.at + each for each in (*CLOCKS, *LISTS, *OF_TENANTS, "account", "durations", "lanes", "metrics")
+        }
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":
                 followed = "leader" in job  # has its TTL from the beginning

@@ -93,6 +93,10 @@ class Census(Script):
     page: int
 
 
+class Tenants(Script):
+    most: int
+
+
 class Sweep(Script):
     page: int
     hint_seconds: float = BOUND

@@ -4,6 +4,7 @@
 -- nothing of this is there but line 0. And the places at the provider, counted by tenant.
 local INFLIGHT, tenants = PREFIX .. 'inflight', {}
 do
+  local QUEUED = PREFIX .. 'queued'
   local TENANTS = PREFIX .. 'tenants' -- each tenant with a line, by its number
   local PLACES = PREFIX .. 'places' -- how many jobs of each tenant are in flight
   -- Lines of tenants at a cap, by the moment at which they go on: far away for those that wait for a place.
@@ -15,6 +16,11 @@ do
   function tenants.line_begin(line, bulk)
     if line == 0 then return bulk * BULK, BULK end
     return 2 * BULK + (2 * line - 2 + bulk) * LINE_WIDTH, LINE_WIDTH
+  end
+
+  function tenants.jobs_in_line(line, bulk)
+    local from, width = tenants.line_begin(line, bulk)
+    return redis.call('ZCOUNT', QUEUED, from, string.format('(%.0f', from + width))
   end
 
   -- The turns of all lines of a kind, by their times. The virtual time of the kind is that of the first. A line at a cap keeps
@@ -36,6 +42,8 @@ do
 
   -- The number of a tenant's line, 0 for none.
   function tenants.line_of(tenant) return tenant and tonumber(redis.call('ZSCORE', TENANTS, tenant) or 0) or 0 end
+
+  function tenants.names(most) return redis.call('ZRANGE', TENANTS, 0, most - 1) end
 
   local function new_line(tenant)
     local line = redis.call('ZCARD', TENANTS)

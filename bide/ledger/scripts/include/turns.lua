@@ -32,11 +32,6 @@ do
     if passed then note_passed(from, passed) end
   end
 
-  local function is_empty(line, bulk)
-    local from, width = tenants.line_begin(line, bulk)
-    return redis.call('ZCOUNT', QUEUED, from, string.format('(%.0f', from + width)) == 0
-  end
-
   -- The turn of the job that was found last, for `turns.take`: nil where there are no tenants.
   local next_turn
 
@@ -62,7 +57,7 @@ do
         save_none(passed, bulk, time)
         next_turn = { line = line, bulk = bulk, time = time, tenant = line > 0 and tenant }
         return id
-      elseif line > 0 and is_empty(line, bulk) then
+      elseif line > 0 and tenants.jobs_in_line(line, bulk) == 0 then
         tenants.leave_line(line, bulk)
       else
         passed[#passed + 1] = { line = line, time = time }

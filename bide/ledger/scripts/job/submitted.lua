@@ -1,4 +1,4 @@
---- include: base constants record clocks tenants breaker admission unconfirmed settling provider_ids ending left
+--- include: base constants record clocks tenants breaker admission unconfirmed settling provider_ids tenant_counts ending left
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -43,6 +43,8 @@ if breach and in_doubt(id) and not FINAL[state] then
 end
 add_evidence(id, 'settled', evidence)
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
+local tenant = get(id, 'tenant')
+if tenant then tenant_counts.add(tenant, 'submitted') end
 index_ids(id)
 bought_with(id, handle, base_url, adapter)
 if cost ~= '' then set(id, 'cost', cost) else clear(id, 'cost') end

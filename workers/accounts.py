@@ -24,6 +24,7 @@ from bide.providers.lanes import lane_of
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import EffectiveAccount, HookSettings
+from bide.settings.tenants import TenantLimits
 from bide.webhooks.incoming import Hooks
 
 
@@ -175,8 +176,9 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
 
 
 def _limits_of(own: EffectiveAccount) -> Limits:
-    caps = caps_text({tenant: TenantCaps(*its) for tenant, *its in own.tenants})
-    return Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second, caps)
+    tenants = (TenantLimits(*each) for each in own.tenants)
+    caps = {its.tenant: TenantCaps(its.max_in_flight, its.submits_per_second, its.weight) for its in tenants}
+    return Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second, caps_text(caps))
 
 
 def refuses_unknown_params(settings: Settings, name: AccountName) -> bool:

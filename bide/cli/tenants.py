@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from bide.ledger import AccountName
     from bide.ledger.tenants import TenantCount
 
-_HEADINGS = ("account", "tenant", "in line", "in flight", "submitted", "succeeded", "failed", "canceled", "caps")
+_COUNTED = ("submitted", "succeeded", "failed", "canceled")
+_HEADINGS = ("account", "tenant", "in line", "in flight", *_COUNTED, "caps")
 
 
 @click.command()
@@ -42,9 +43,7 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _row(name: AccountName, its: TenantCount) -> tuple[str, ...]:
-    counted = (
-        str(its.counted[kind]) if its.counted else "-" for kind in ("submitted", "succeeded", "failed", "canceled")
-    )
+    counted = (str(its.counted[kind]) if its.counted else "-" for kind in _COUNTED)
     return (str(name), its.tenant or "(none)", str(its.in_line), str(its.in_flight), *counted, _caps(its))
 
 
@@ -72,5 +71,5 @@ def _json(name: AccountName, its: TenantCount) -> dict[str, Any]:
         "weight": its.caps.weight,
         "at_cap": its.at_cap,
         "goes_on_at": datetime.fromtimestamp(its.goes_on_at, UTC).isoformat() if its.goes_on_at else None,
-        **(its.counted or dict.fromkeys(("submitted", "succeeded", "failed", "canceled"))),
+        **(its.counted or dict.fromkeys(_COUNTED)),
     }

@@ -1,21 +1,15 @@
-"""The tenants of an account: what each may take, as the ledger's scripts read it, and what each has in line and in flight."""
+"""The tenants of an account: what each may take, as the scripts read it, and what each has in line and in flight."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-from bide.ledger.keys import prefix
-
-if TYPE_CHECKING:
-    from bide.ledger.ledger import Ledger
-    from bide.ledger.records import Record
+from typing import Any
 
 #: Stands for any tenant that has no caps of its own.
 ANY_OTHER = "*"
 
-#: What is counted of each tenant, as `include/tenant_counts.lua` has it, and the name of those that are counted together.
+#: What is counted of each tenant (`include/tenant_counts.lua`), and the name of those that are counted together.
 KINDS, OTHER = ("submitted", "succeeded", "failed", "canceled"), "other"
 
 #: From here on a moment is none: the tenant goes on when one of its places is free.
@@ -47,16 +41,6 @@ class TenantCount:
     counted: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class TenantLine:
-    """The line of a job's tenant: the jobs before it, the other tenants in line, the tenant's caps and places."""
-
-    ahead: int
-    turns_with: int
-    caps: TenantCaps
-    in_flight: int
-
-
 def caps_text(caps: Mapping[str, TenantCaps]) -> str:
     """The caps of all tenants as the sweeper writes them into the account's record; '' where there are none.
 
@@ -83,8 +67,8 @@ def caps_of(tenant: str, known: Mapping[str, TenantCaps]) -> TenantCaps:
 def counts_of(reply: Sequence[Any], caps: Mapping[str, TenantCaps]) -> list[TenantCount]:
     """The tenants in a reply of `account/tenants.lua`; [] where the account has none.
 
-    The first is '' (the jobs without a tenant), the last is `OTHER`: its counts are those of tenants that are not counted
-    by name, and its jobs those of tenants that the reply leaves out.
+    The first is '' (the jobs without a tenant). The last is `OTHER`: its counts are those of tenants that are not
+    counted by name, and its jobs those of tenants that the reply leaves out.
     """
     in_line, in_flight, without, rows = reply
     found = [_count_of(row, caps) for row in rows]
@@ -111,24 +95,6 @@ def _count_of(row: Sequence[Any], caps: Mapping[str, TenantCaps]) -> TenantCount
         if int(by_name) or tenant == OTHER
         else {},
     )
-
-
-def line_of(ledger: Ledger, record: Record) -> TenantLine:
-    """The line of the tenant of a job; raises `LedgerAwayError`."""
-    at, tenant, bulk = prefix(record.account), record.text("tenant"), record.text("bulk") == "1"
-    pipeline = ledger.executor.pipeline()
-    pipeline.zscore(f"{at}queued", record.job_id)
-    pipeline.zscore(f"{at}tenants", tenant)
-    pipeline.zcard(f"{at}tenants")
-    pipeline.hget(f"{at}account", "tenants")
-    pipeline.hget(f"{at}places", tenant)
-    score, number, lines, caps, in_flight = ledger.executor.execute(pipeline)
-    ahead = 0
-    if score is not None:
-        begin = line_begin(int(number or 0), bulk=bulk)
-        ahead = int(ledger.executor.reach(lambda server: server.zcount(f"{at}queued", begin, f"({score:.0f}")))
-    others = max(int(lines) - (number is not None), 0)
-    return TenantLine(ahead, others, caps_of(tenant, read_caps(caps or "")), int(in_flight or 0))
 
 
 def line_begin(line: int, *, bulk: bool) -> int:

@@ -178,7 +178,7 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
     if account.max_in_flight and snapshot.in_flight >= account.max_in_flight:
         found.append(f"all {account.max_in_flight} places of its account are taken")
     found += _of_its_tenant(snapshot)
-    if snapshot.ahead and not snapshot.record.text("tenant"):
+    if snapshot.ahead and snapshot.tenant_line is None:
         found.append(f"{snapshot.ahead} others are before it in line")
     if account.submits_per_second and not account.trouble:
         found.append(f"its account makes at most {account.submits_per_second:g} submits a second")
@@ -191,15 +191,17 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
 
 def _of_its_tenant(snapshot: JobSnapshot) -> Iterator[str]:
     """What keeps its tenant back, and how many jobs of it come first."""
-    tenant, caps = snapshot.record.text("tenant"), snapshot.tenant_caps
-    if caps.max_in_flight and snapshot.tenant_in_flight >= caps.max_in_flight:
-        yield f"its tenant {tenant} has all {caps.max_in_flight} places that it may take"
-    if tenant and snapshot.ahead:
-        yield f"{snapshot.ahead} others of its tenant {tenant} are before it in line"
-    if snapshot.turns_with:
-        yield f"{snapshot.turns_with} other tenants have jobs in line: they take turns with it"
-    if caps.submits_per_second:
-        yield f"its tenant {tenant} makes at most {caps.submits_per_second:g} submits a second"
+    tenant, line = snapshot.record.text("tenant"), snapshot.tenant_line
+    if line is None:
+        return
+    if line.caps.max_in_flight and line.in_flight >= line.caps.max_in_flight:
+        yield f"its tenant {tenant} has all {line.caps.max_in_flight} places that it may take"
+    if line.ahead:
+        yield f"{line.ahead} others of its tenant {tenant} are before it in line"
+    if line.others:
+        yield f"{line.others} other tenants have jobs in line: they take turns with it"
+    if line.caps.submits_per_second:
+        yield f"its tenant {tenant} makes at most {line.caps.submits_per_second:g} submits a second"
 
 
 def _at_the_provider(snapshot: JobSnapshot) -> list[str]:

@@ -57,7 +57,8 @@ def _limited(value: object) -> object:
 def _mistakes(tenant: str, caps: Any) -> Iterator[str]:
     shown = re.sub(r"[^\w.*-]", "?", tenant)[:64]
     if tenant != ANY_OTHER and not NAME.fullmatch(tenant):
-        yield f"{shown or 'an empty text'} is no tenant: small letters, digits, '_', '.', '-', 64 at most, or {ANY_OTHER}"
+        form = f"small letters, digits, '_', '.', '-', 64 at most, or {ANY_OTHER}"
+        yield f"{shown or 'an empty text'} is no tenant: {form}"
     if not isinstance(caps, dict):
         yield f"{shown}: must be a JSON object of {', '.join(_VALUES)}"
         return

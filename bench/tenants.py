@@ -1,7 +1,8 @@
 """`python -m bench.tenants`: how fair a line with tenants is, and what it costs, on a Redis of its own.
 
 The ledger's scripts alone are measured: no worker, no broker, no provider. Lives of jobs without a tenant and of jobs of
-five tenants take turns, so that both see the same machine.
+five tenants take turns, so that both see the same machine, and the best of each counts: all that a busy machine does is
+to add.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from statistics import median
 import click
 import redis
 
+from bench.servers import ROOT
 from bench.table import written
 from bide.contract import GenerateRequest, JobState
-from bide.ledger import AccountName, Ledger, Limits, Polled, Verb
+from bide.ledger import AccountName, Hint, Ledger, Limits, Polled, Verb
 from bide.ledger.connection import connect
 from bide.ledger.jobs import Opening
 from bide.ledger.tenants import TenantCaps, caps_text
-from bench.servers import ROOT
 from tests.integration.servers import redis_server
 
 PAGE = ROOT / "docs" / "tenants.md"
@@ -31,7 +32,7 @@ ACCOUNT = AccountName("photogpt", "default")
 FIVE = ("acme", "bolt", "cord", "dune", "echo")
 
 #: Jobs of a life that is timed, and how many of them are at the provider at once.
-JOBS, AT_ONCE = 500, 100
+JOBS, AT_ONCE = 200, 100
 
 
 @dataclass(frozen=True)
@@ -59,37 +60,54 @@ def open_jobs(ledger: Ledger, tenant: str | None, jobs: int) -> None:
         )
 
 
-def live(ledger: Ledger, tenants: Sequence[str | None], jobs: int) -> None:
+class Clock:
+    """The ledger's time, turned by hand: a round need not be waited for."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def live(ledger: Ledger, clock: Clock, tenants: Sequence[str | None], jobs: int) -> None:
     """Jobs from the first record to the last answer; each step is a script, and as many as a deployment runs."""
     for number in range(jobs):
         tenant = tenants[number % len(tenants)]
         ledger.jobs.open(f"j{number}", request(tenant, number), deadline_seconds=3600.0, signature="s")
-    done = 0
+    done, hints = 0, [*ledger.accounts.admit(ACCOUNT, most=AT_ONCE).hints]
     while done < jobs:
-        for hint in ledger.accounts.admit(ACCOUNT, most=AT_ONCE).hints:
+        for hint in hints:
             step = ledger.jobs.step(hint.job_id, ACCOUNT, token="t")
             assert step.record
             attempt = ledger.submits.intend(step.record, "t")
             ledger.submits.submitted(
                 step.record, "t", attempt=attempt, provider_job_id=f"p-{hint.job_id}", first_poll_seconds=0
             )
+        clock.now += 1
         seq = int(ledger.server.hget(f"bide:{{{ACCOUNT}}}:account", "seq") or 0)
         claimed = [job.job_id for job in ledger.polls.claim(ACCOUNT, seq, batch=500).jobs]
         ledger.polls.record(ACCOUNT, [Polled(each, "ended", value="[]") for each in claimed])
-        for each in claimed:
-            step = ledger.jobs.step(each, ACCOUNT, token="s")
-            assert step.verb is Verb.STORE and step.record
-            ledger.jobs.conclude(step.record, "s", JobState.SUCCEEDED, result="{}")
-            ledger.jobs.answered(ACCOUNT, each)
+        hints = [hint for each in claimed for hint in _store(ledger, each)]
         done += len(claimed)
+
+
+def _store(ledger: Ledger, job_id: str) -> tuple[Hint, ...]:
+    """The job's last steps; the hints of those that its end lets in."""
+    step = ledger.jobs.step(job_id, ACCOUNT, token="s")
+    assert step.verb is Verb.STORE, step
+    assert step.record
+    ledger.jobs.conclude(step.record, "s", JobState.SUCCEEDED, result="{}")
+    return ledger.jobs.answered(ACCOUNT, job_id).hints
 
 
 def timed(server: redis.Redis, tenants: Sequence[str | None], jobs: int) -> Costs:
     """The costs of such lives on an empty server."""
     server.flushall()
-    ledger = Ledger(server, limits=lambda _: Limits(max_in_flight=AT_ONCE))
+    clock = Clock()
+    ledger = Ledger(server, limits=lambda _: Limits(max_in_flight=AT_ONCE), clock=clock)
     began, cpu = time.perf_counter(), _cpu_seconds(server)
-    live(ledger, tenants, jobs)
+    live(ledger, clock, tenants, jobs)
     seconds = time.perf_counter() - began
     return Costs(jobs / seconds, 1000 * (_cpu_seconds(server) - cpu) / jobs)
 
@@ -144,7 +162,6 @@ def at_caps(server: redis.Redis, tenants: int) -> float:
     open_jobs(ledger, None, 200)
     while len(ledger.accounts.admit(ACCOUNT, most=200).hints) == 200:
         pass
-    open_jobs(ledger, "late", 0)
     for number in range(200):
         ledger.jobs.open(f"more{number}", request(None, number), deadline_seconds=3600.0)
     took = [_milliseconds(lambda: ledger.accounts.admit(ACCOUNT, most=1)) for _ in range(200)]
@@ -167,29 +184,27 @@ def own_server() -> Iterator[redis.Redis]:
 def report(runs: int) -> str:
     """All figures as a table."""
     with own_server() as server:
-        without, five = costs(server, runs)
+        both = costs(server, runs)
         got = shares(server, flood=10_000, others=200, most=500)
         rows = [
             ("Jain's index, five tenants, one with 10,000 jobs in line, 500 places", f"{jain(got):.4f}"),
             ("let in before a single job behind a tenant's 10,000", str(waits(server, flood=10_000))),
-            *_compared("jobs a second, whole lives", without, five, lambda its: its.jobs_per_second),
-            *_compared("Redis's CPU for a job [ms]", without, five, lambda its: its.redis_cpu),
+            *_compared("jobs a second, whole lives", [max(its.jobs_per_second for its in each) for each in both]),
+            *_compared("Redis's CPU for a job [ms]", [min(its.redis_cpu for its in each) for each in both]),
             ("one job let in, 1,000 tenants in line at their cap [ms]", f"{at_caps(server, 1000):.2f}"),
             ("one job let in, 1 tenant in line at its cap [ms]", f"{at_caps(server, 1):.2f}"),
         ]
     return "\n".join(["| what | figure |", "| --- | ---: |", *(f"| {name} | {figure} |" for name, figure in rows)])
 
 
-def _compared(
-    name: str, without: Sequence[Costs], five: Sequence[Costs], value: Callable[[Costs], float]
-) -> Iterator[tuple[str, str]]:
-    before, after = median(map(value, without)), median(map(value, five))
+def _compared(name: str, values: Sequence[float]) -> Iterator[tuple[str, str]]:
+    before, after = values
     yield f"{name}: without a tenant", f"{before:.3g}"
     yield f"{name}: five tenants", f"{after:.3g} ({after / before - 1:+.1%})"
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--runs", default=9, help="How often each kind of life is timed; medians are shown.")
+@click.option("--runs", default=15, help="How often each kind of life is timed; the best is shown.")
 @click.option("--write", is_flag=True, help="Write the table into docs/tenants.md.")
 def main(runs: int, write: bool) -> None:
     """Measure fairness and costs of a line with tenants."""

@@ -44,6 +44,7 @@ do
 
   -- The line of a tenant at a cap is passed over until it goes on; it keeps its turns.
   function caps.set_aside(line, moment)
+    tenants.wait = true
     redis.call('ZADD', tenants.capped, moment, line)
     for bulk = 0, 1 do
       local time = redis.call('ZSCORE', tenants.turns_of(bulk), line)
@@ -52,7 +53,11 @@ do
   end
 
   -- Lines whose time has come go on, with no turn in store.
+  local waits_ended
   function caps.end_waits()
+    if tenants.wait == nil then tenants.wait = redis.call('EXISTS', tenants.capped) == 1 end
+    if not tenants.wait or waits_ended then return end
+    waits_ended = true
     for _, line in ipairs(redis.call('ZRANGEBYSCORE', tenants.capped, '-inf', now)) do
       redis.call('ZREM', tenants.capped, line)
       for bulk = 0, 1 do
@@ -64,6 +69,7 @@ do
 
   -- When the first of them goes on by time alone.
   function caps.open_at()
+    if not tenants.wait then return nil end
     local first = redis.call('ZRANGEBYSCORE', tenants.capped, '-inf', string.format('(%.0f', tenants.only_a_place), 'WITHSCORES', 'LIMIT', 0, 1)
     return tonumber(first[2])
   end

@@ -35,11 +35,9 @@ do
   -- The turn of the job that was found last, for `turns.take`: nil where there are no tenants.
   local next_turn
 
-  -- What was passed over has the time of the line whose turn it is, and so no turns in store.
-  local function save_none(passed, bulk, time)
-    for _, each in ipairs(passed) do
-      if each.time < time then redis.call('ZADD', tenants.turns_of(bulk), time, each.line) end
-    end
+  -- What was passed over has had its turn, and has none in store.
+  local function end_turns(passed, bulk, time)
+    for _, line in ipairs(passed) do redis.call('ZADD', tenants.turns_of(bulk), time + 1, line) end
   end
 
   -- The first job whose turn it is among those of a kind.
@@ -54,13 +52,13 @@ do
       if moment then
         caps.set_aside(line, moment)
       elseif id then
-        save_none(passed, bulk, time)
+        end_turns(passed, bulk, time)
         next_turn = { line = line, bulk = bulk, time = time, tenant = line > 0 and tenant }
         return id
       elseif line > 0 and tenants.jobs_in_line(line, bulk) == 0 then
         tenants.leave_line(line, bulk)
       else
-        passed[#passed + 1] = { line = line, time = time }
+        passed[#passed + 1] = line
       end
     end
     next_turn = nil

@@ -1,7 +1,7 @@
 """`python -m bench.tenants`: how fair a line with tenants is, and what it costs, on a Redis of its own.
 
-The ledger's scripts alone are measured: no worker, no broker, no provider. Lives of jobs without a tenant and of jobs of
-five tenants take turns, so that both see the same machine, and the best of each counts: all that a busy machine does is
+The ledger's scripts alone are measured: no worker, no broker, no provider. Lives of jobs without a tenant and of jobs
+of five tenants take turns, so that both see the same machine, and the best of each counts: all that a busy machine does is
 to add.
 """
 
@@ -32,7 +32,7 @@ ACCOUNT = AccountName("photogpt", "default")
 FIVE = ("acme", "bolt", "cord", "dune", "echo")
 
 #: Jobs of a life that is timed, and how many of them are at the provider at once.
-JOBS, AT_ONCE = 200, 100
+JOBS, AT_ONCE = 100, 50
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,7 @@ def _compared(name: str, values: Sequence[float]) -> Iterator[tuple[str, str]]:
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--runs", default=15, help="How often each kind of life is timed; the best is shown.")
+@click.option("--runs", default=40, help="How often each kind of life is timed; the best is shown.")
 @click.option("--write", is_flag=True, help="Write the table into docs/tenants.md.")
 def main(runs: int, write: bool) -> None:
     """Measure fairness and costs of a line with tenants."""

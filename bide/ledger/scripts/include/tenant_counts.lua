@@ -15,14 +15,25 @@ do
     return true
   end
 
-  local function name_of(tenant)
+  -- Whether the tenant is counted by name.
+  local function has_name(tenant)
     local used = redis.call('ZSCORE', NAMED, tenant)
-    if not used and not has_room() then return tenant_counts.OTHER end
+    if not used and not has_room() then return false end
     if number(used) < now - NOTED_SECONDS then redis.call('ZADD', NAMED, stamp(now), tenant) end
-    return tenant
+    return true
   end
 
-  function tenant_counts.add(tenant, kind) redis.call('HINCRBY', COUNTS, kind .. ':' .. name_of(tenant), 1) end
+  function tenant_counts.add_submitted(tenant)
+    redis.call('HINCRBY', COUNTS, 'submitted:' .. (has_name(tenant) and tenant or tenant_counts.OTHER), 1)
+  end
+
+  -- A job of the tenant has ended. Only the first one of a kind has to be looked at.
+  function tenant_counts.add_ended(tenant, kind)
+    local first = redis.call('HINCRBY', COUNTS, kind .. ':' .. tenant, 1) == 1
+    if not first or tenant == tenant_counts.OTHER or has_name(tenant) then return end
+    redis.call('HDEL', COUNTS, kind .. ':' .. tenant)
+    redis.call('HINCRBY', COUNTS, kind .. ':' .. tenant_counts.OTHER, 1)
+  end
 
   function tenant_counts.of(tenant)
     local fields = {}

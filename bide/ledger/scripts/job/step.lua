@@ -119,11 +119,10 @@ if owner ~= token then
     if moved then return { 'moved', moved[4] } end
   end
   if redis.call('ZSCORE', QUEUED, id) then
-    local bulk_job = get(id, 'bulk')
+    local bulk_job, whose = unpack(redis.call('HMGET', job_key(id), 'bulk', 'tenant'))
     local free, opens = free_places(max_in_flight, submits_per_second, bulk_job)
     local waits = lane_trouble() and passes_over(get(id, 'op'), get(id, 'lane'))
     if waits then opens = lane_opens end
-    local whose = get(id, 'tenant')
     local capped = whose and not waits and caps.until_when(whose)
     if capped then waits, opens = true, capped < tenants.only_a_place and capped or 0 end
     if waits or free <= 0 or (free <= turns.jobs_before(id) and first_in_line() ~= id) then

@@ -1,8 +1,8 @@
 """`python -m bench.tenants`: how fair a line with tenants is, and what it costs, on a Redis of its own.
 
 The ledger's scripts alone are measured: no worker, no broker, no provider. Lives of jobs without a tenant and of jobs
-of five tenants take turns, so that both see the same machine, and the best of each counts: all that a busy machine does is
-to add.
+of five tenants take turns, so that both see the same machine. The best of each counts: all that a busy machine does is to
+add.
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def _cpu_seconds(server: redis.Redis) -> float:
 
 def costs(server: redis.Redis, runs: int, jobs: int = JOBS) -> tuple[list[Costs], list[Costs]]:
     """Without a tenant and with five, by turns; the first turn of each warms up."""
-    without, five = [], []
+    without: list[Costs] = []
+    five: list[Costs] = []
     for run in range(runs + 1):
         for found, tenants in ((without, (None,)), (five, FIVE)) if run % 2 else ((five, FIVE), (without, (None,))):
             found.append(timed(server, tenants, jobs))

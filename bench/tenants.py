@@ -1,8 +1,7 @@
 """`python -m bench.tenants`: how fair a line with tenants is, and what it costs, on a Redis of its own.
 
 The ledger's scripts alone are measured: no worker, no broker, no provider. Lives of jobs without a tenant and of jobs
-of five tenants take turns, so that both see the same machine. The best of each counts: all that a busy machine does is to
-add.
+of five tenants take turns, so that both see the same machine. The best of each counts: a busy machine only adds.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from bide.contract import GenerateRequest
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Limits
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
+from bide.ledger.tenants import TenantCaps, caps_text
 from bide.money.price_list import PriceList
 from bide.money.quote import Quote
 from bide.polling.backoff import PollPlan
@@ -23,6 +24,7 @@ from bide.providers.lanes import lane_of
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.sections import EffectiveAccount, HookSettings
+from bide.settings.tenants import TenantLimits
 from bide.webhooks.incoming import Hooks
 
 
@@ -156,7 +158,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
     return AccountContext(
         name=name,
         adapter=adapter,
-        limits=Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second),
+        limits=_limits_of(own),
         media_hosts=own.media_hosts,
         learns=own.poll_learn,
         base_url=own.base_url or adapter.default_base_url or "",
@@ -171,6 +173,12 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         secrets=own.secrets,
         prices=AccountPrices(PriceList.of(own.prices), own.currency or ""),
     )
+
+
+def _limits_of(own: EffectiveAccount) -> Limits:
+    tenants = (TenantLimits(*each) for each in own.tenants)
+    caps = {its.tenant: TenantCaps(its.max_in_flight, its.submits_per_second, its.weight) for its in tenants}
+    return Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second, caps_text(caps))
 
 
 def refuses_unknown_params(settings: Settings, name: AccountName) -> bool:

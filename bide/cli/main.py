@@ -29,6 +29,7 @@ from bide.cli.pages import pages
 from bide.cli.price import price
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
+from bide.cli.tenants import tenants
 from bide.cli.unconfirmed import unconfirmed
 from bide.errors import BideError, ConfigurationError, InvalidRequestError
 from bide.printable import printable
@@ -47,6 +48,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
         metrics,
         pages,
         hooks,
+        tenants,
         pause,
         resume,
     ),

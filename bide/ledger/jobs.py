@@ -252,6 +252,7 @@ def _script_of(opening: Opening, *, token: str = "", take: bool = False, lane: s
         take=take,
         lane=lane,
         fallbacks=len(request.fallbacks) if request else 0,
+        tenant=(request and request.tenant) or "",
     )
 
 

@@ -33,7 +33,7 @@ _CLOCKS = {
 #: All states of jobs that are not over.
 UNDER_WAY = frozenset(_CLOCKS)
 
-_FIELDS = ("state", "op", "created", "finished", "polls", "pid", "note", "error", "run", "progress")
+_FIELDS = ("state", "op", "created", "finished", "polls", "pid", "note", "error", "run", "progress", "tenant")
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ class Job:
     message: str = ""
     #: The bulk run whose row it is.
     run: str = ""
+    #: For whom it is, '' for no tenant.
+    tenant: str = ""
     #: Provider, operation and the beginning of the prompt, and the addresses of the stored objects.
     what: str = ""
     outputs: tuple[str, ...] = ()
@@ -73,13 +75,15 @@ class Wanted:
     codes: frozenset[str] = frozenset()
     #: Opened before this [seconds since the epoch].
     before: float = float("inf")
+    tenant: str = ""
 
     def of(self, name: AccountName) -> bool:
         return self.provider in ("", name.provider) and self.account in ("", name.account)
 
     def takes(self, job: Job) -> bool:
         """Whether the job is one of them."""
-        return job.state in self.states and job.created < self.before and (not self.codes or job.code in self.codes)
+        wanted = self.tenant in ("", job.tenant) and (not self.codes or job.code in self.codes)
+        return wanted and job.state in self.states and job.created < self.before
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,7 @@ def _job(name: AccountName, job_id: str, fields: dict[str, str]) -> Job | None:
         failure.code.value if failure else "",
         failure.message if failure else "",
         fields["run"],
+        fields["tenant"],
         progress=Progress.from_text(fields["progress"]) if fields["state"] == JobState.RUNNING else None,
     )
 

@@ -72,6 +72,8 @@ class Wanted:
     account: str = ""
     operation: str = ""
     run: str = ""
+    #: The request's own, or the metadata of that name.
+    tenant: str = ""
     #: Words that the prompt holds, in any order, in letters of any size.
     words: tuple[str, ...] = ()
     #: Names and values of metadata; a value that is no text is written as in JSON.
@@ -88,12 +90,14 @@ class Wanted:
         """Whether prompt and metadata of a job are as wanted; the script has looked at the rest."""
         prompt = found.prompt.lower() if self.words else ""
         has_words = all(word.lower() in prompt for word in self.words)
-        return has_words and all(_written(found.metadata.get(name)) == value for name, value in self.metadata)
+        tenants = ("", found.record.text("tenant"), _written(found.metadata.get("tenant")))
+        has_metadata = all(_written(found.metadata.get(name)) == value for name, value in self.metadata)
+        return has_words and has_metadata and self.tenant in tenants
 
     @cached_property
     def plain_words(self) -> list[str]:
         """What stands in the request's JSON in any case, in small letters: the script skips requests without."""
-        texts = [*self.words, *(value for _, value in self.metadata)]
+        texts = [*self.words, self.tenant, *(value for _, value in self.metadata)]
         parts = (max(_PLAIN.findall(text), key=len, default="") for text in texts)
         return [part.lower() for part in parts if part]
 

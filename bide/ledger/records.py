@@ -47,6 +47,8 @@ class Limits:
     max_in_flight: int = 100
     submits_per_second: float = 0.0
     polls_per_second: float = 0.0
+    #: What each tenant may take of it, as `bide.ledger.tenants.caps_text` writes it.
+    tenant_caps: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ FIELDS = (
     ),
     Field("op", "text", "operation of the request", "bulk/open" + _FALLING_BACK),
     Field("lane", "text", "what durations and breaker depend on within the operation", "step bulk/open intend"),
+    Field("tenant", "text", "for whom the job is; absent for a job of no tenant", "bulk/open" + _FALLING_BACK),
     Field("fp", "text", "fingerprint of the request", "bulk/open" + _FALLING_BACK, EVERY),
     Field("created", "moment", "the record was written, at its first account", "bulk/open" + _FALLING_BACK),
     Field("allowed", "seconds", "how long the job may take", "bulk/open" + _FALLING_BACK),

@@ -14,6 +14,7 @@ from bide.contract import MAX_DEADLINE_SECONDS
 from bide.money.currencies import as_currency
 from bide.money.price_list import EXAMPLE, Entry, read_prices
 from bide.settings.addresses import HookUrl, MediaHost, WebUrl
+from bide.settings.tenants import TenantLimits, Tenants
 
 
 class Section(BaseModel):
@@ -145,6 +146,11 @@ class AccountSettings(Section):
     currency: Currency | None = Field(
         None, description="the unit of the account's money: a currency such as USD, or a unit such as credits"
     )
+    tenants: Tenants | None = Field(
+        None,
+        description='a JSON object of what each tenant may take, such as {"acme": {"max_in_flight": 50}, '
+        '"*": {"max_in_flight": 10, "submits_per_second": 2, "weight": 1}}',
+    )
 
     #: The secrets that its adapter names besides the key, by name; `credentials` gives each a variable.
     secrets: dict[str, SecretStr] = Field(default_factory=dict)
@@ -183,6 +189,7 @@ class EffectiveAccount:
     prices: tuple[Entry, ...] = ()
     #: None: that of the provider's file or adapter, else USD.
     currency: str | None = None
+    tenants: tuple[TenantLimits, ...] = ()
 
 
 class TimingSettings(Section):

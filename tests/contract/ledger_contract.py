@@ -26,6 +26,7 @@ from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
 from tests.contract.ledger_contract_snapshot import SnapshotContract
 from tests.contract.ledger_contract_submits import SubmitsContract
+from tests.contract.ledger_contract_tenants import TenantsContract
 from tests.contract.ledger_contract_unconfirmed import UnconfirmedContract
 from tests.contract.ledger_contract_versions import VersionsContract
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of, taken
@@ -48,6 +49,7 @@ class LedgerContract(
     IdsContract,
     LanesContract,
     LearningContract,
+    TenantsContract,
     VersionsContract,
     BreakerContract,
     HoldBackContract,

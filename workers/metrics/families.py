@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from workers.metrics.counted import COUNTERS, HISTOGRAMS
 from workers.metrics.reading import MOST_ACCOUNTS, SHOWN_RUNS, Account, Snapshot
+from workers.metrics.tenants import tenant_families
 
 _ACCOUNT = ("provider", "account")
 
@@ -88,6 +89,7 @@ def families(snapshot: Snapshot | None) -> Iterator[Metric]:
             buckets, total = histogram.buckets(account.counted)
             values.add_metric([*account.name], buckets, total)
         yield values
+    yield from tenant_families(accounts)
     yield from _queues(snapshot)
     yield from _bulk(snapshot)
 

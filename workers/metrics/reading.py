@@ -18,6 +18,7 @@ from bide.ledger.breaker import AccountState
 from bide.ledger.census import StateCount
 from bide.ledger.keys import prefix
 from bide.ledger.processes import running
+from bide.ledger.tenants import TenantCount
 from workers.health.checks import UnhealthyError, count_messages
 from workers.metrics.tally import metrics_key
 
@@ -42,6 +43,7 @@ class Account:
     callback_overdue_seconds: float
     unattended_seconds: float
     counted: Mapping[str, str] = field(repr=False)
+    tenants: tuple[TenantCount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
         _overdue(owed, now),
         max(now - seen, 0.0),
         counted,
+        tuple(ledger.accounts.count_tenants(name)),
     )
 
 

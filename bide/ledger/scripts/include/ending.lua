@@ -1,4 +1,4 @@
---- include: base record clocks unconfirmed followers callbacks
+--- include: base record clocks tenant_counts unconfirmed followers callbacks
 -- The job's end (or, for `unconfirmed`, its callers'). It is recorded first; the worker that gets the hint tells the caller.
 local METRICS = PREFIX .. 'metrics'
 
@@ -16,7 +16,9 @@ local function conclude(id, state, field, value)
     redis.call('ZADD', UNCONFIRMED, now, id)
   else
     follow_again(id)
-    if not get(id, 'leader') then redis.call('HINCRBY', METRICS, 'ended_jobs:' .. state, 1) end
+    local leader, tenant = unpack(redis.call('HMGET', job_key(id), 'leader', 'tenant'))
+    if not leader then redis.call('HINCRBY', METRICS, 'ended_jobs:' .. state, 1) end
+    if tenant then tenant_counts.add_ended(tenant, state) end
   end
   owe_callback(id)
 end

@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker admission unconfirmed
+--- include: base constants record clocks lanes rates breaker unconfirmed
 -- A doubt that settles itself: a submit may have been accepted, and its provider's contract (or that the operation is free)
 -- lets a worker find out. The job stays `submitting`, and stands on the clock `lease` without a token: `settling`. When its
 -- message comes, a worker sends the same request again under the same key, or looks the job up by it. `doubted` counts the

@@ -1,4 +1,4 @@
---- include: base record clocks provider_ids
+--- include: base record clocks tenants provider_ids
 -- A submit may have been accepted, and nothing says so: the job is unconfirmed. The field `doubt` is the number of the
 -- attempt that may have been accepted and is made again.
 local UNCONFIRMED = PREFIX .. 'unconfirmed'
@@ -101,7 +101,7 @@ local function poll_known_purchase(id)
   off_clocks(id)
   redis.call('ZREM', UNCONFIRMED, id)
   redis.call('SREM', CALLED_UP, id)
-  redis.call('SADD', INFLIGHT, id)
+  tenants.take_place(id)
   redis.call('ZADD', DUE, now, id)
   no_doubt(id)
   clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',

@@ -25,6 +25,7 @@ class Step(Script):
     lane: str = ""
     hint_seconds: float = BOUND
     fallbacks: int = 0
+    tenant: str = ""
 
 
 class Intend(Script):

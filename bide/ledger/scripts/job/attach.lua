@@ -1,4 +1,4 @@
---- include: base record clocks admission unconfirmed provider_ids
+--- include: base record clocks tenants admission unconfirmed provider_ids
 -- An operator has found out under which id the provider knows an unconfirmed job, or one whose doubt is being settled: the
 -- job goes on to its result. A request that is under way meanwhile can only give the same id, or one that is kept, too.
 -- Keys: `accounts` (the set of all accounts).
@@ -23,6 +23,6 @@ index_ids(id)
 clear(id, 'settling', 'settle_tries', 'error', 'finished', 'answered', 'crashes', 'hints', 'tries', 'asked', 'polls', 'handle', 'cost')
 ask_to_stop_anew(id)
 extend_deadline(id)
-redis.call('SADD', INFLIGHT, id)
+tenants.take_place(id)
 redis.call('ZADD', DUE, now, id)
 return { 1, ensure_round(now), '' }

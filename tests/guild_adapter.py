@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
 from bide.errors import UnreadableAnswerError
 from bide.polling.backoff import PollPlan
@@ -19,6 +20,8 @@ from bide.providers.base import (
     Idempotency,
     InputForm,
     KeyTaken,
+    Listed,
+    Listing,
     LooksUp,
     Lookup,
     LookupOutcome,
@@ -55,6 +58,8 @@ class GuildAdapter(LooksUp, Provider):
     default_base_url = "https://api.guild.example/v1"
     source = "https://docs.guild.example"
     shows_after_seconds = 20.0
+    listed_operations = frozenset({"none"})
+    lists_after_seconds = 20.0
     poll_plan = PollPlan(first_seconds=0.5, factor=2.0, cap_seconds=2.0)
     operations: ClassVar = {
         "replay": _operation(Contract.REPLAY),
@@ -91,6 +96,13 @@ class GuildAdapter(LooksUp, Provider):
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
         return Succeeded(reading.all_media(answer.object().get("pictures"), role="image"))
 
+    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
+        return Call("GET", account.url("/works"), headers=account.bearer, query={"page": page})
+
+    def read_list(self, answer: Answer) -> Listing:
+        body = answer.object()
+        return Listing(tuple(map(_listed, body["works"])), reading.as_id(body.get("next")))
+
     def lookup_call(self, lookup: Lookup, account: Account) -> Call:
         return Call("GET", account.url(f"/{lookup.cursor or 'queue'}/{lookup.key}"), headers=account.bearer)
 
@@ -103,7 +115,14 @@ class GuildAdapter(LooksUp, Provider):
         return Absent(proves=lookup.operation != "forgetful")
 
 
+def _listed(work: dict[str, Any]) -> Listed:
+    told = {"motif": work["motif"]} if "motif" in work else {}
+    operation = work.get("operation", "")
+    return Listed(work["id"], "done", reading.as_moment(work.get("at")), operation=operation, params=told)
+
+
 class QuickGuildAdapter(GuildAdapter):
     """For real processes: a job shows within a second."""
 
     shows_after_seconds = 1.0
+    lists_after_seconds = 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from bide.providers import find
 from bide.providers.base import Listed
 from bide.settings.problems import ConfigurationProblems
 from config.settings import settings
-from workers.io.destination import confined
+from workers.listed import IncompleteListError, read_list
 from workers.toolbox import Toolbox, command_toolbox
 
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
@@ -26,9 +27,6 @@ EARLIER, LATER = timedelta(minutes=2), timedelta(minutes=10)
 
 #: The caution about candidates of a job that is older than what the ledger remembers of other jobs.
 FORGOTTEN = "it is older than what is remembered of other jobs: a candidate may be one that was forgotten since"
-
-#: Pages of a list that are looked through at most.
-MOST_PAGES = 20
 
 
 def with_candidates(tools: Toolbox) -> Iterator[dict[str, Any]]:
@@ -43,7 +41,7 @@ def _candidates(tools: Toolbox, record: Record) -> dict[str, Any]:
     try:
         if submitted is None or record.text("op") not in find(provider).listed_operations:
             return {"candidates": None, "why_none": f"{provider} has no list of such jobs; ask its support"}
-        listed = list(_listed(tools, record, submitted))
+        listed = _listed(tools, record, submitted)
     except BideError as error:
         return {"candidates": None, "why_none": f"{provider} could not be asked: {error}"}
     # Looked up after the list was read: what another job bought meanwhile is recorded by then, most likely.
@@ -55,23 +53,17 @@ def _candidates(tools: Toolbox, record: Record) -> dict[str, Any]:
     return {"candidates": [_shown(job, submitted) for job in free], **({"caution": FORGOTTEN} if forgets else {})}
 
 
+def _listed(tools: Toolbox, record: Record, submitted: datetime) -> list[Listed]:
+    """The provider's jobs of about that time; of a list that is too long its first pages."""
+    found: list[Listed] = []
+    with suppress(IncompleteListError):
+        found.extend(read_list(tools, record, submitted - EARLIER, submitted + LATER))
+    return found
+
+
 def _unlike(text: str, wanted: Container[str]) -> bool:
     """Whether the provider says something that the request does not."""
     return bool(text) and text not in wanted
-
-
-def _listed(tools: Toolbox, record: Record, submitted: datetime) -> Iterator[Listed]:
-    """The provider's jobs of about that time, where the job was to be bought."""
-    context = tools.accounts.get(record.account)
-    adapter, account = context.adapter, context.credentials_at(record.text("base_url"))
-    since, until, page = submitted - EARLIER, submitted + LATER, ""
-    for _ in range(MOST_PAGES):
-        call = confined(adapter.list_call(since, until, account, page=page), adapter, account)
-        listing = adapter.list_outcome(tools.event_loop.run(tools.http.call(call, buys=False)), account)
-        yield from (job for job in listing.jobs if job.created_at is None or since <= job.created_at <= until)
-        page, times = listing.next_page, [job.created_at for job in listing.jobs if job.created_at]
-        if not page or (times and min(times) < since):
-            return
 
 
 def _apart(job: Listed, submitted: datetime) -> float:

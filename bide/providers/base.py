@@ -37,6 +37,7 @@ from bide.providers.exchange import (
     Upload,
 )
 from bide.providers.idempotency import Contract, Idempotency
+from bide.providers.listing import Asked, agrees
 from bide.providers.lookup import Absent, Found, LooksUp, Lookup, LookupOutcome
 from bide.providers.masking import hiding
 from bide.providers.offering import Catalog, InputForm, MediaKind, Operation
@@ -70,6 +71,7 @@ __all__ = [
     "Absent",
     "Account",
     "Answer",
+    "Asked",
     "Call",
     "Canceled",
     "Cancels",
@@ -140,8 +142,10 @@ class Provider(ABC):
     #: The names of the secrets that an account must have, each a setting. `api_key` may be set besides, as for a proxy.
     credentials: ClassVar[tuple[str, ...]] = ("api_key",)
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
-    #: Operations whose recent jobs the provider can list, for operators who settle unconfirmed submits.
+    #: Operations whose recent jobs the provider can list: unconfirmed submits are looked for there.
     listed_operations: ClassVar[frozenset[str]] = frozenset()
+    #: How long after a submit its job may be missing from that list, as documented or safely assumed [seconds].
+    lists_after_seconds: ClassVar[float] = 60.0
     #: Fields of an error body that may hold the provider's words, the best first.
     error_fields: ClassVar[tuple[str, ...]] = ("message", "detail", "error")
     #: Operations whose price the provider documents: `price` knows them. Guesses do not belong here.
@@ -195,6 +199,10 @@ class Provider(ABC):
         raise UnreadableAnswerError(f"{self.name} lists no jobs")
 
     # Shared
+
+    def may_be(self, listed: Listed, asked: Asked) -> bool:
+        """Whether nothing that the list says of a job contradicts a request; override where its terms are others."""
+        return agrees(listed, asked)
 
     def check(self, operation: str, params: Mapping[str, Any], input_names: set[str]) -> Operation:
         """Check what the adapter knows of a request before anything is bought; raises `InvalidRequestError`."""

@@ -241,4 +241,5 @@ def _listed(entry: dict[str, Any]) -> Listed:
         reading.first_text(entry, RESULT_ERRORS),
         reading.as_positive(entry.get("credits")),
         reading.prompt(entry),
+        params={"modelID": model} if (model := reading.as_id(entry.get("modelId"))) else {},
     )

@@ -1,4 +1,7 @@
-"""Asks providers which of their recent jobs an unconfirmed submit may have become. `python -m workers.unconfirmed`."""
+"""Asks providers which of their recent jobs an unconfirmed submit may have become. `python -m workers.unconfirmed`.
+
+It lists them for an operator, or settles what an account with `SETTLE=listing` may settle by them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 import click
 
 from bide.cli.output import PrintableErrors, ProblemsError
-from bide.cli.unconfirmed import described, show
+from bide.cli.unconfirmed import described, show, show_settled
 from bide.describe import prompt_of
 from bide.errors import BideError
 from bide.ledger import Record
@@ -19,7 +22,8 @@ from bide.providers import find
 from bide.providers.base import Listed
 from bide.settings.problems import ConfigurationProblems
 from config.settings import settings
-from workers.listed import IncompleteListError, read_list
+from workers.accounts import AccountContext
+from workers.listed import IncompleteListError, Match, match_listed, read_list, sending_seconds_of
 from workers.toolbox import Toolbox, command_toolbox
 
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
@@ -83,12 +87,53 @@ def _shown(job: Listed, submitted: datetime) -> dict[str, Any]:
     }
 
 
+def settle(tools: Toolbox) -> Iterator[dict[str, Any]]:
+    """Look once for each unconfirmed job of the accounts with `SETTLE=listing`, and attach what surely is its purchase.
+
+    By the rule that settles a doubt when it arises. Jobs that are older than the memory of others are left alone.
+    """
+    for name in tools.ledger.accounts.names():
+        context = tools.accounts.find(name)
+        if context is not None and context.settles_by_list:
+            for record in tools.ledger.unconfirmed.records(name):
+                match = _matched(tools, context, record)
+                yield {
+                    "job_id": record.job_id,
+                    "account": str(name),
+                    "provider_job_id": match.provider_job_id or None,
+                    "reason": match.reason,
+                }
+
+
+def _matched(tools: Toolbox, context: AccountContext, record: Record) -> Match:
+    """What the list says of an unconfirmed job, which goes on where that is sure."""
+    if record.text("op") not in context.adapter.listed_operations:
+        return Match("", f"{record.account.provider} has no list of such jobs")
+    age_seconds = tools.ledger.executor.now() - record.number("intended")
+    if age_seconds > tools.ledger.timing.retention_seconds:
+        return Match("", FORGOTTEN)
+    if age_seconds < sending_seconds_of(tools) + context.adapter.lists_after_seconds:
+        return Match("", "it may not show on the provider's list yet: look again in some minutes")
+    try:
+        match = match_listed(tools, record)
+        if match.provider_job_id:
+            attached, _ = tools.ledger.unconfirmed.attach_listed(record, match.provider_job_id, evidence=match.reason)
+            return match if attached else Match("", "it was settled just now")
+    except BideError as error:
+        return Match("", str(error))
+    return match
+
+
 @click.command(cls=PrintableErrors)
 @click.option("--json", "as_json", is_flag=True)
-def main(as_json: bool) -> None:
-    """List what is unconfirmed, with candidates."""
+@click.option("--settle", "settles", is_flag=True)
+def main(as_json: bool, settles: bool) -> None:
+    """List what is unconfirmed, with candidates; or settle what they settle."""
     try:
         with command_toolbox(settings()) as tools:
+            if settles:
+                show_settled(list(settle(tools)), as_json=as_json)
+                return
             show(list(with_candidates(tools)), as_json=as_json)
     except (BideError, ConfigurationProblems) as error:
         raise ProblemsError(str(error)) from None

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from bide.cli.unconfirmed import show_settled
 from bide.contract import FailureCode
 from bide.errors import ConfigurationError
+from bide.ledger import Polled
+from bide.ledger.keys import prefix
 from bide.ledger.settling import settling_how
+from bide.ledger.unconfirmed import remarks
 from bide.providers import installed
 from bide.providers.base import Answer
 from config.settings import load
+from tests.contract.ledger_stage import ERROR
 from tests.guild_adapter import GuildAdapter
 from tests.unit.guild import ACCOUNT, dying_at
 from tests.unit.lister import LATE_SECONDS, OTHER, Lister, html, lister
 from workers.accounts import check_providers
 from workers.listed import MOST_PAGES
+from workers.unconfirmed import settle
 
 __all__ = ["lister"]
 
@@ -316,3 +324,66 @@ def test_an_earlier_release_sends_nothing_again(lister: Lister) -> None:
     lister.buy("a", "lost")
     assert "submit_key" not in lister.record().fields
     assert installed()["guild"].listed_operations == GuildAdapter.listed_operations
+
+
+# What is unconfirmed already
+
+
+def test_what_was_held_before_is_settled_by_the_command(lister: Lister) -> None:
+    """The setting alone changes nothing for them; the command looks once, by the same rule, and callers hear of it."""
+    lister.configure(SETTLE="hold")
+    lister.buy("a", "lost", motif="a fox")
+    lister.buy("b", "dropped", motif="a bear")
+    lister.ledger.jobs.answered(ACCOUNT, "a")
+    lister.configure(SETTLE="listing")
+    tools: Any = lister
+    assert {one["reason"] for one in settle(tools)} == {
+        "it may not show on the provider's list yet: look again in some minutes"
+    }
+    lister.hold()
+    assert (lister.state("a"), lister.looks) == ("unconfirmed", 0)
+    found = {one["job_id"]: one["provider_job_id"] for one in settle(tools)}
+    assert found == {"a": "w1", "b": None}
+    assert lister.stands("a") == ("running", "w1")
+    assert "answered" not in lister.of("a").fields
+    assert "found on its list of recent jobs" in " ".join(remarks(lister.of("a")))
+    assert lister.state("b") == "unconfirmed"
+
+
+def test_what_is_older_than_the_memory_of_others_is_left_alone(lister: Lister) -> None:
+    """What else was bought at its time may be forgotten."""
+    lister.configure(SETTLE="hold")
+    lister.buy("a", "lost")
+    lister.configure(SETTLE="listing")
+    lister.clock.advance(lister.ledger.timing.retention_seconds + 1)
+    tools: Any = lister
+    [one] = settle(tools)
+    assert one["provider_job_id"] is None
+    assert "forgotten" in one["reason"]
+
+
+def test_the_command_says_what_became_of_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """For a person."""
+    jobs: list[dict[str, Any]] = [
+        {"job_id": "a", "account": "guild/default", "provider_job_id": "w1", "reason": "w1 alone fits"},
+        {"job_id": "b", "account": "guild/default", "provider_job_id": None, "reason": "2 jobs there fit"},
+    ]
+    show_settled(jobs, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "a  goes on as w1: w1 alone fits",
+        "b  stays unconfirmed: 2 jobs there fit",
+    ]
+    show_settled([], as_json=False)
+    assert "no unconfirmed job" in capsys.readouterr().out
+
+
+def test_an_id_that_the_provider_turns_out_not_to_know_makes_it_unconfirmed_again(lister: Lister) -> None:
+    """As one that an operator attached."""
+    lister.buy("a", "lost")
+    lister.look()
+    polls = lister.ledger.polls
+    lister.pass_time(5)
+    polls.claim(ACCOUNT, int(lister.server.hget(f"{prefix(ACCOUNT)}account", "seq") or 0), batch=9)
+    polls.record(ACCOUNT, [Polled("a", "failed", value=ERROR, note="lost")])
+    assert lister.stands() == ("unconfirmed", "")
+    assert "listed" not in lister.record().fields

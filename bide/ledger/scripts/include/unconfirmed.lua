@@ -115,7 +115,7 @@ local function poll_known_purchase(id)
   redis.call('ZADD', DUE, now, id)
   no_doubt(id)
   clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',
-    'cursor', 'empties', 'unknown_for', 'attached', 'progress', 'fetching', 'cost')
+    'cursor', 'empties', 'unknown_for', 'attached', 'listed', 'progress', 'fetching', 'cost')
   set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
   if others ~= '' then set(id, 'other_pid', others) end
   bought_with(id, unpack(cjson.decode(get(id, 'other_with') or '{}')[pid] or { '', '', '' }))

@@ -59,6 +59,7 @@ class GuildAdapter(LooksUp, Provider):
     source = "https://docs.guild.example"
     shows_after_seconds = 20.0
     listed_operations = frozenset({"none"})
+    listed_nameless = frozenset({"pictured"})
     lists_after_seconds = 20.0
     poll_plan = PollPlan(first_seconds=0.5, factor=2.0, cap_seconds=2.0)
     operations: ClassVar = {

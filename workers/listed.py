@@ -92,7 +92,9 @@ def _rivals(tools: Toolbox, record: Record, fitting: list[Listed]) -> dict[str, 
     times = [job.created_at.timestamp() for job in fitting if job.created_at]
     wide_seconds = sending_seconds_of(tools) + CLOCK_SKEW_SECONDS
     begins, ends = min(times, default=0.0) - wide_seconds, max(times, default=float("inf")) + CLOCK_SKEW_SECONDS
-    for other in tools.ledger.unconfirmed.open_purchases(record.account.provider, begins, ends):
+    provider = record.account.provider
+    nameless = find(provider).listed_nameless
+    for other in tools.ledger.unconfirmed.open_purchases(provider, begins, ends, nameless=nameless):
         if other.job_id == record.job_id:
             continue
         also = (job for job in fitting if job.provider_job_id not in rivals and _fits(tools, other, job))

@@ -166,29 +166,35 @@ class UnconfirmedScripts:
             found |= {each: job_id for each, job_id in zip(some, held, strict=True) if job_id}
         return found
 
-    def open_purchases(self, provider: str, begins: float, ends: float) -> Iterator[Record]:
+    def open_purchases(
+        self, provider: str, begins: float, ends: float, *, nameless: frozenset[str] = frozenset()
+    ) -> Iterator[Record]:
         """Jobs that may have been bought within a time, and whose purchases are not known; of all accounts.
+
+        Also those of the operations `nameless` that are at the provider: it knows their purchases by other ids.
 
         Submits in doubt or under way, and earlier ones that nobody looks for any more. Times are in seconds since the
         epoch. A submit that goes from one list to the next meanwhile is found in one of the two.
         """
         for account in (name for name in self._executor.accounts() if name.provider == provider):
-            for job_id in self._maybe_bought(account, begins, ends):
+            for job_id in self._maybe_bought(account, begins, ends, nameless):
                 if record := self._jobs.read(account, job_id):
                     yield record
 
-    def _maybe_bought(self, account: AccountName, begins: float, ends: float) -> Iterator[str]:
+    def _maybe_bought(
+        self, account: AccountName, begins: float, ends: float, nameless: frozenset[str]
+    ) -> Iterator[str]:
         """The ids of those of one account: whose last submit was begun in time, or whose first may have been."""
         job_ids: dict[str, str] = {}
-        for place in ("lease", "unconfirmed", "abandoned"):
+        for place in ("lease", *(("due",) if nameless else ()), "unconfirmed", "abandoned"):
             found = self._executor.reach(partial(_members, key=f"{prefix(account)}{place}"))
             job_ids |= dict.fromkeys(found, place)
         pipeline = self._executor.pipeline()
         for job_id in job_ids:
-            pipeline.hmget(f"{prefix(account)}job:{job_id}", "state", "intended", "submits", "created")
+            pipeline.hmget(f"{prefix(account)}job:{job_id}", "state", "intended", "submits", "created", "op")
         read = self._executor.execute(pipeline) if job_ids else []
-        for (job_id, place), (state, intended, submits, created) in zip(job_ids.items(), read, strict=True):
-            is_open = place != "lease" or state == "submitting"
+        for (job_id, place), (state, intended, submits, created, operation) in zip(job_ids.items(), read, strict=True):
+            is_open = place in ("unconfirmed", "abandoned") or state == "submitting" or operation in nameless
             first = created if submits and int(submits) > 1 else intended
             if is_open and intended and float(first) <= ends and float(intended) >= begins:
                 yield job_id

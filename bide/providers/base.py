@@ -144,6 +144,8 @@ class Provider(ABC):
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
     #: Operations whose recent jobs the provider can list: unconfirmed submits are looked for there.
     listed_operations: ClassVar[frozenset[str]] = frozenset()
+    #: Other operations whose jobs may stand on that list, too, and not under the ids that their submits give.
+    listed_nameless: ClassVar[frozenset[str]] = frozenset()
     #: How long after a submit its job may be missing from that list, as documented or safely assumed [seconds].
     lists_after_seconds: ClassVar[float] = 60.0
     #: Fields of an error body that may hold the provider's words, the best first.

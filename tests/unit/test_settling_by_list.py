@@ -171,6 +171,17 @@ def test_a_purchase_that_nobody_looks_for_any_more_may_be_the_one(lister: Lister
     assert "fits job b as well" in lister.evidence("a")
 
 
+def test_a_job_that_the_list_names_otherwise_may_be_the_one(lister: Lister) -> None:
+    """As PhotoGPT's trainings, which are polled as their models."""
+    lister.order("pictured", job_id="b")
+    assert lister.stands("b")[0] == "running"
+    lister.list("training", operation="")
+    lister.buy("a", "dropped")
+    lister.look()
+    assert lister.stands("a") == ("submitting", "")
+    assert "training fits job b as well" in lister.evidence("a")
+
+
 def test_a_submit_that_is_under_way_may_be_the_one(lister: Lister) -> None:
     """Its purchase is listed, and its answer not recorded yet."""
     lister.buy("a", "dropped")

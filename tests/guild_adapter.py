@@ -15,6 +15,7 @@ from bide.providers.base import (
     Answer,
     Call,
     Contract,
+    Failed,
     FetchNow,
     Found,
     Idempotency,
@@ -29,11 +30,13 @@ from bide.providers.base import (
     Params,
     PollOutcome,
     Provider,
+    Running,
     Submission,
     SubmitOutcome,
     Submitted,
     Succeeded,
     Ticket,
+    Unknown,
 )
 
 #: How long the guild remembers a key [seconds].
@@ -95,7 +98,14 @@ class GuildAdapter(LooksUp, Provider):
         return Call("GET", account.url(f"/works/{ticket.provider_job_id}"), headers=account.bearer)
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
-        return Succeeded(reading.all_media(answer.object().get("pictures"), role="image"))
+        if answer.status == 404:
+            return Unknown()
+        body = answer.object()
+        if body.get("state", "done") == "failed":
+            return Failed(reading.as_text(body.get("why")))
+        if body.get("state", "done") != "done":
+            return Running(reading.as_text(body["state"]))
+        return Succeeded(reading.all_media(body.get("pictures"), role="image"))
 
     def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
         return Call("GET", account.url("/works"), headers=account.bearer, query={"page": page})

@@ -57,7 +57,9 @@ class Guild(Provider):
             raise RefusedError(self.refusal(409, "this key was used"))
         if operation == "replay" and before and "forgets_key" not in before[0].fates:
             return await self.ask(request, before[0], SUBMIT, lambda _: _accepted(before[0], operation, replayed=True))
-        draft = Draft(self.name, operation, {"motif": motif}, motif.split()[0], {"key": key, "motif": motif})
+        name = motif.split()[0]
+        # What a motif orders happens to the first work under its key.
+        draft = Draft(self.name, operation, {"motif": name if before else motif}, name, {"key": key, "motif": motif})
         return await self.submit(request, draft, str(uuid.uuid4()), lambda job: _accepted(job, operation))
 
     def _under(self, key: str) -> list[Job]:

@@ -32,8 +32,11 @@ CONTRACT_SHARES = {
     **dict.fromkeys(LIES, 1),
 }
 
+#: How the guild loses its first answer about a job, and for which share of its jobs; for all about which it lies.
+LOST, LOST_SHARE = ("accept_then_drop", "accept_then_504", "accept_then_garbage"), 0.15
+
 #: How long a job may take that the guild's list may settle: one that was never bought is held after that [seconds].
-LISTING_DEADLINE_SECONDS = 120.0
+LISTING_DEADLINE_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,17 @@ def jobs_of(seed: int, number: int, *, contracts: bool = False) -> list[Job]:
     random, shares = Random(f"jobs of {seed}"), CONTRACT_SHARES if contracts else SHARES
     kinds = random.choices(list(shares), list(shares.values()), k=number)
     names = [f"chaos-{seed}-{count:05d}" for count in range(number)]
-    return [_job(kind, name) for name, kind in zip(names, kinds, strict=True)]
+    lost = [random.choice(LOST) if kind in LIES or random.random() < LOST_SHARE else "" for kind in kinds]
+    return [_job(kind, name, fault) for name, kind, fault in zip(names, kinds, lost, strict=True)]
 
 
-def _job(kind: str, name: str) -> Job:
+def _job(kind: str, name: str, lost: str) -> Job:
+    """A job of one kind; of the guild's some have a lost answer to their first submit."""
     if kind in _KINDS:
         return Job(name, _request(kind, name))
     operation = "none" if kind == LISTING else kind.partition(",")[0]
-    motif = f"{name} [fault:{LIES[kind]}]" if kind in LIES else name
+    faults = [*([LIES[kind]] if kind in LIES else []), *([f"{lost} times=1"] if lost else [])]
+    motif = " ".join([name, *(f"[fault:{fault}]" for fault in faults)])
     request: dict[str, Any] = {
         "provider": "guild",
         "operation": operation,

@@ -158,6 +158,7 @@ class Stage:
         return {
             **{f"BIDE_PROVIDERS__GUILD__{name}": value for name, value in own.items()},
             "BIDE_TIMING__SUBMIT_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
+            "BIDE_TIMING__READ_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
             "PYTHONPATH": f"{self._plugins}:{ROOT}",
         }
 

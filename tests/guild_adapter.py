@@ -133,7 +133,8 @@ def _listed(work: dict[str, Any]) -> Listed:
 
 
 class QuickGuildAdapter(GuildAdapter):
-    """For real processes: a job shows within a second."""
+    """For real processes: a job shows within a second, and is looked for no longer than a test takes."""
 
     shows_after_seconds = 1.0
     lists_after_seconds = 1.0
+    looked_for_seconds = 45.0

@@ -12,7 +12,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
@@ -37,7 +36,7 @@ from bide.providers.exchange import (
     Upload,
 )
 from bide.providers.idempotency import Contract, Idempotency
-from bide.providers.listing import Asked, agrees
+from bide.providers.listing import Asked, ListsJobs
 from bide.providers.lookup import Absent, Found, LooksUp, Lookup, LookupOutcome
 from bide.providers.masking import hiding
 from bide.providers.offering import Catalog, InputForm, MediaKind, Operation
@@ -118,7 +117,7 @@ __all__ = [
 ]
 
 
-class Provider(ABC):
+class Provider(ListsJobs, ABC):
     """One provider's API. Subclass it in a file of its own; `docs/add-a-provider.md` walks through one."""
 
     #: File name, name in requests, settings, metrics and logs.
@@ -142,12 +141,6 @@ class Provider(ABC):
     #: The names of the secrets that an account must have, each a setting. `api_key` may be set besides, as for a proxy.
     credentials: ClassVar[tuple[str, ...]] = ("api_key",)
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
-    #: Operations whose recent jobs the provider can list: unconfirmed submits are looked for there.
-    listed_operations: ClassVar[frozenset[str]] = frozenset()
-    #: Other operations whose jobs may stand on that list, too, and not under the ids that their submits give.
-    listed_nameless: ClassVar[frozenset[str]] = frozenset()
-    #: How long after a submit its job may be missing from that list, as documented or safely assumed [seconds].
-    lists_after_seconds: ClassVar[float] = 60.0
     #: Fields of an error body that may hold the provider's words, the best first.
     error_fields: ClassVar[tuple[str, ...]] = ("message", "detail", "error")
     #: Operations whose price the provider documents: `price` knows them. Guesses do not belong here.
@@ -174,10 +167,6 @@ class Provider(ABC):
         offered = ", ".join(sorted(self.catalogs)) or "none"
         raise InvalidRequestError(f"catalog: {self.name} offers {offered}, not {catalog!r}")
 
-    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
-        """The request for a page of the jobs bought between two moments, of any of `listed_operations`."""
-        raise InvalidRequestError(f"{self.name} can't list jobs")
-
     def media_headers(self, account: Account) -> Mapping[str, str]:
         """Headers for downloads from the origin of the base URL, such as its key; they go to no other origin."""
         return {}
@@ -196,15 +185,7 @@ class Provider(ABC):
         """The entries of a catalog; raises `UnreadableAnswerError`."""
         raise UnreadableAnswerError(f"{self.name} has no catalog {catalog!r}")
 
-    def read_list(self, answer: Answer) -> Listing:
-        """A page of jobs, perhaps of other times too; raises `UnreadableAnswerError`."""
-        raise UnreadableAnswerError(f"{self.name} lists no jobs")
-
     # Shared
-
-    def may_be(self, listed: Listed, asked: Asked) -> bool:
-        """Whether nothing that the list says of a job contradicts a request; override where its terms are others."""
-        return agrees(listed, asked)
 
     def check(self, operation: str, params: Mapping[str, Any], input_names: set[str]) -> Operation:
         """Check what the adapter knows of a request before anything is bought; raises `InvalidRequestError`."""

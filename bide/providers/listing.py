@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from bide.describe import prompt_of
-from bide.providers.outcomes import Listed
+from bide.errors import InvalidRequestError, UnreadableAnswerError
+from bide.providers.exchange import Account, Answer, Call
+from bide.providers.outcomes import Listed, Listing
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,32 @@ class Asked:
     def in_time(self, listed: Listed) -> bool:
         """Whether a listed job may have been made by the submit; also one of which the list does not say when."""
         return listed.created_at is None or self.begins <= listed.created_at <= self.ends
+
+
+class ListsJobs:
+    """What an adapter says of its provider's list of recent jobs; each that has none leaves it as it is."""
+
+    name: ClassVar[str]
+    #: Operations whose recent jobs the provider can list: unconfirmed submits are looked for there.
+    listed_operations: ClassVar[frozenset[str]] = frozenset()
+    #: Other operations whose jobs may stand on that list, too, and not under the ids that their submits give.
+    listed_nameless: ClassVar[frozenset[str]] = frozenset()
+    #: How long after a submit its job may be missing from that list, as documented or safely assumed [seconds].
+    lists_after_seconds: ClassVar[float] = 60.0
+    #: For how long a submit is looked for on that list, from then on [seconds].
+    looked_for_seconds: ClassVar[float] = 600.0
+
+    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
+        """The request for a page of the jobs bought between two moments, of any of `listed_operations`."""
+        raise InvalidRequestError(f"{self.name} can't list jobs")
+
+    def read_list(self, answer: Answer) -> Listing:
+        """A page of jobs, perhaps of other times too; raises `UnreadableAnswerError`."""
+        raise UnreadableAnswerError(f"{self.name} lists no jobs")
+
+    def may_be(self, listed: Listed, asked: Asked) -> bool:
+        """Whether nothing that the list says of a job contradicts a request; override where its terms are others."""
+        return agrees(listed, asked)
 
 
 def agrees(listed: Listed, asked: Asked) -> bool:

@@ -53,9 +53,6 @@ LOOKED_UP = (Contract.REJECT, Contract.CLIENT_ID)
 #: A job is submitted again so many times because the provider had none; then it is held, whatever a look-up says.
 MOST_ABSENT = 2
 
-#: For how long a submit is looked for on the provider's list, from the time on at which it surely shows [seconds].
-LOOKED_FOR_SECONDS = 600.0
-
 #: The reason of a job whose request is not the one that may have been accepted.
 UNREPEATABLE_REASON = (
     "its submit may have been accepted, and can't be sent again under its key: what would be sent is not the same now "
@@ -72,7 +69,7 @@ def promise_of(tools: Toolbox, context: AccountContext, operation: Operation, re
     known = operation.idempotency
     sending_seconds = sending_seconds_of(tools)
     if known is None and operation.buys and context.settles_by_list and record.text("op") in adapter.listed_operations:
-        live_seconds = sending_seconds + adapter.lists_after_seconds + LOOKED_FOR_SECONDS
+        live_seconds = sending_seconds + adapter.lists_after_seconds + adapter.looked_for_seconds
         return Promise(LISTING, live_seconds=live_seconds, sending_seconds=sending_seconds)
     if known is None:
         return Promise(free=not operation.buys, sending_seconds=sending_seconds)

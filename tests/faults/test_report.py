@@ -31,8 +31,13 @@ RUN: dict[str, Any] = {
 }
 
 KEPT = {
-    "jobs": 90, "succeeded": 89, "doubts": 7, "settled": 6, "held": 1,
-    "bought_twice_seen": 2, "bought_twice_unseen": 0,
+    "jobs": 90,
+    "succeeded": 89,
+    "doubts": 7,
+    "settled": 6,
+    "held": 1,
+    "bought_twice_seen": 2,
+    "bought_twice_unseen": 0,
 }
 SPREAD = {
     **RUN,

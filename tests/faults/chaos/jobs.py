@@ -35,9 +35,6 @@ CONTRACT_SHARES = {
 #: How the guild loses its first answer about a job, and for which share of its jobs; for all about which it lies.
 LOST, LOST_SHARE = ("accept_then_drop", "accept_then_504", "accept_then_garbage"), 0.15
 
-#: How long a job may take that the guild's list may settle: one that was never bought is held after that [seconds].
-LISTING_DEADLINE_SECONDS = 90.0
-
 
 @dataclass(frozen=True)
 class Job:
@@ -72,7 +69,7 @@ def _job(kind: str, name: str, lost: str) -> Job:
         "account": "default",
     }
     if kind == LISTING:
-        request |= {"account": LISTING, "deadline_seconds": LISTING_DEADLINE_SECONDS}
+        request["account"] = LISTING
     return Job(name, request, kind)
 
 

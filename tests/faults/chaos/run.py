@@ -12,7 +12,7 @@ from tests.faults.chaos.answers import Answers
 from tests.faults.chaos.contenders import CONTENDERS, Contender
 from tests.faults.chaos.driver import Driver
 from tests.faults.chaos.hosts import Host, hosts
-from tests.faults.chaos.jobs import LISTING_DEADLINE_SECONDS, jobs_of
+from tests.faults.chaos.jobs import jobs_of
 from tests.faults.chaos.plan import GAP_SECONDS, KINDS, USUAL, Event, draw
 from tests.faults.chaos.recovery import Recovery
 from tests.faults.chaos.stage import Stage
@@ -93,5 +93,5 @@ def _happen(
     driver.run()
     submitter.wait()
     say(f"{contender.name}: all has happened, {len(answers.by_name)} callers have an answer so far")
-    answers.wait(patience_seconds=PATIENCE_SECONDS + (LISTING_DEADLINE_SECONDS if options.contracts else 0))
+    answers.wait(patience_seconds=PATIENCE_SECONDS)
     return Run(options, plan, judge(contender, jobs, submitter, answers, recovery), driver.notes)

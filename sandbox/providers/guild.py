@@ -58,8 +58,9 @@ class Guild(Provider):
         if operation == "replay" and before and "forgets_key" not in before[0].fates:
             return await self.ask(request, before[0], SUBMIT, lambda _: _accepted(before[0], operation, replayed=True))
         name = motif.split()[0]
-        # What a motif orders happens to the first work under its key.
-        draft = Draft(self.name, operation, {"motif": name if before else motif}, name, {"key": key, "motif": motif})
+        # What a motif orders happens to the first work under its key, or without one to the first of that motif.
+        again = before or any(job.details["motif"] == motif for job in self.world.purchases.of(self.name) if not key)
+        draft = Draft(self.name, operation, {"motif": name if again else motif}, name, {"key": key, "motif": motif})
         return await self.submit(request, draft, str(uuid.uuid4()), lambda job: _accepted(job, operation))
 
     def _under(self, key: str) -> list[Job]:

@@ -58,6 +58,12 @@ class TestGuild(SandboxTests):
         assert second.headers["Idempotent-Replayed"] == "false"
         assert [one["reference"] for one in sandbox.purchases("guild")] == ["fox", "fox"]
 
+    def test_an_answer_that_is_lost_once_comes_the_next_time(self, sandbox: Sandbox, http: httpx.Client) -> None:
+        """Also of a free submit, which has no key."""
+        motif = "fox [fault:accept_then_garbage times=1]"
+        answers = [self.submit(http, "free", motif, key="") for _ in range(3)]
+        assert [b'"id"' in answer.content for answer in answers] == [False, True, True]
+
     @pytest.mark.parametrize("operation", ["reject", "client_id"])
     def test_a_hidden_work_shows_once_there_are_two(self, sandbox: Sandbox, http: httpx.Client, operation: str) -> None:
         """Its key is taken twice."""

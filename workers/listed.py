@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from bide.errors import BideError
 from bide.ledger import Record
+from bide.ledger.settling import LISTING
 from bide.providers import find
 from bide.providers.base import Asked, Listed
 from workers.io.destination import confined
@@ -44,8 +45,12 @@ def sending_seconds_of(tools: Toolbox) -> float:
 
 
 def asked_by(tools: Toolbox, record: Record) -> Asked:
-    """What the submits of a job asked for, and when the provider may have taken them."""
-    again = record.number("submits") > 1
+    """What the submits of a job asked for, and when the provider may have taken them.
+
+    That is since its last intent, or since it was opened where an earlier submit may have been accepted, too.
+    """
+    promised = record.text("contract") not in ("", LISTING)
+    again = record.text("again") or record.text("resubmitted") or (promised and record.number("submits") > 1)
     begins = record.number("created" if again else "intended")
     ends = record.number("intended") + sending_seconds_of(tools)
     return Asked(

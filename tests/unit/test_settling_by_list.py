@@ -18,7 +18,7 @@ from bide.providers.base import Answer
 from config.settings import load
 from tests.contract.ledger_stage import ERROR
 from tests.guild_adapter import GuildAdapter
-from tests.unit.guild import ACCOUNT, dying_at
+from tests.unit.guild import ACCOUNT, Guild, dying_at
 from tests.unit.lister import LATE_SECONDS, OTHER, Lister, html, lister
 from workers.accounts import check_providers
 from workers.listed import MOST_PAGES
@@ -199,6 +199,15 @@ def test_a_job_of_another_time_does_not_fit(lister: Lister, seconds: float) -> N
     lister.buy("a", "dropped")
     lister.hold()
     assert lister.state() == "unconfirmed"
+
+
+def test_a_submit_that_was_surely_refused_bought_nothing(lister: Lister) -> None:
+    """What was made at its time is not ours: the last submit counts."""
+    lister.buy("a", *[429] * 5, "lost")
+    lister.list("stranger", seconds=1)
+    Guild.pass_time(lister, 500)  # which also lets jobs in
+    assert lister.record().number("submits") == 6
+    assert lister.stands() == ("running", "w1")
 
 
 @pytest.mark.parametrize("seconds", [-45.0, 100.0])

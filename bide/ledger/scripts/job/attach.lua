@@ -10,7 +10,10 @@ if state == 'running' and get(id, 'attached') and get(id, 'pid') == provider_job
   return { 1, {}, '' } -- only the answer was lost
 end
 if state ~= 'unconfirmed' and not (state == 'submitting' and in_doubt(id)) then return { 0, {}, '' } end
-if evidence ~= '' and (get(id, 'token') or '') ~= token then return { 0, {}, '' } end
+if evidence ~= '' then
+  local holds = state == 'submitting' and get(id, 'token') == token
+  if not (token == '' and state == 'unconfirmed' or token ~= '' and holds) then return { 0, {}, '' } end
+end
 local holder = holder_of(provider_job_id, redis.call('SMEMBERS', accounts))
 if holder and holder ~= id then return { 0, {}, holder } end
 off_clocks(id)

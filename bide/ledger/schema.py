@@ -140,7 +140,12 @@ FIELDS = (
         "of further purchases: their handle, base URL and adapter, by the provider's id",
         "submitted",
     ),
-    Field("attached", "json", "the error of the unconfirmed job whose id at the provider an operator named", "attach"),
+    Field(
+        "attached",
+        "json",
+        "the error of the unconfirmed job whose id at the provider an operator named, or the provider's list showed",
+        "attach",
+    ),
     Field(
         "doubt", "count", "the submit that may have been accepted and is made again", "conclude sweep resubmit refused"
     ),
@@ -150,7 +155,8 @@ FIELDS = (
     Field(
         "contract",
         "text",
-        "what its provider promises of a submit that comes again: `replay`, `reject` or `client_id`",
+        "what its provider promises of a submit that comes again: `replay`, `reject` or `client_id`; `listing`: it is "
+        "looked for on the provider's list",
         "intend",
     ),
     Field("free", "flag", "its operation costs nothing", "intend"),
@@ -176,8 +182,9 @@ FIELDS = (
         "evidence",
         "text",
         "what was found out about doubtful submits: a line of moment, kind of event, text for each",
-        "intend conclude submitted refused sweep",
+        "intend conclude submitted refused sweep attach",
     ),
+    Field("listed", "flag", "its id was found on the provider's list", "attach"),
     # Polls
     Field("polls", "count", "polls that were answered", "polled"),
     Field("polled", "moment", "the last poll was answered", "polled"),
@@ -278,7 +285,7 @@ TRANSITIONS = (
         "submitting",
         "running",
         "submitted conclude refused sweep attach",
-        "the provider accepted, or an operator says so",
+        "the provider accepted, or an operator or its list says so",
     ),
     Transition("submitting", "storing", "submitted", "the provider answered with the result"),
     Transition(

@@ -131,6 +131,9 @@ class AccountSettings(Section):
     unknown_params: Literal["warn", "refuse"] | None = Field(
         None, description="what becomes of params that bide does not know: warn (they pass) or refuse"
     )
+    settle: Literal["hold", "listing"] | None = Field(
+        None, description="what becomes of doubtful submits: hold, or listing (looked for on the provider's list)"
+    )
     deadline_seconds: Deadline | None = Field(
         None, description="the longest a job may take in all, a week at most [seconds]"
     )
@@ -184,6 +187,7 @@ class EffectiveAccount:
     poll_cap_seconds: float | None = None
     poll_learn: bool = True
     unknown_params: Literal["warn", "refuse"] = "warn"
+    settle: Literal["hold", "listing"] = "hold"
     deadline_seconds: float | None = None
     credit_words: tuple[str, ...] = ()
     prices: tuple[Entry, ...] = ()

@@ -59,7 +59,7 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     credentials = account.credentials_at(record.text("base_url") if record.in_doubt else "")
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
-    promise, lane = promise_of(tools, account.adapter, operation, record, now=now), account.lane(request)
+    promise, lane = promise_of(tools, account, operation, record, now=now), account.lane(request)
     inputs: Mapping[str, Upload] = {}
     if request.inputs:
         inputs = tools.fetcher.inputs(request, operation, record, account, signed_at=promise.signed_moment)

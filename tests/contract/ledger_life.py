@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName, Limits, Record, Verb
-from bide.ledger.settling import Promise
+from bide.ledger.settling import LISTING, Promise
 from bide.ledger.tenants import TenantCaps, caps_text
 from tests.contract.ledger_stage import request_of
 
@@ -85,12 +85,14 @@ def a_request(name: AccountName, number: int) -> GenerateRequest:
 
 
 def promise_of(record: Record, key: str) -> Promise:
-    """What a worker sends a job's submit with: each fourth job has another kind of promise."""
+    """What a worker sends a job's submit with: each fifth job has another kind of promise."""
     number = int(record.job_id[1:])
-    contract = ("", "replay", "reject", "")[number % 4]
-    free = number % 4 == 3
+    contract = ("", "replay", "reject", "", LISTING)[number % 5]
+    free = number % 5 == 3
     known = record.text("submit_key") if record.in_doubt else key
-    return Promise(contract, free, known if contract else "", "digest", live_seconds=900, sending_seconds=30)
+    return Promise(
+        contract, free, known if contract not in ("", LISTING) else "", "digest", live_seconds=900, sending_seconds=30
+    )
 
 
 def lane_of(job_id: str) -> str:

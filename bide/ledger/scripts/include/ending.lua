@@ -14,6 +14,7 @@ local function conclude(id, state, field, value)
   end_here(id, state, field, value)
   if state == 'unconfirmed' then
     redis.call('ZADD', UNCONFIRMED, now, id)
+    if get(id, 'contract') == 'listing' then no_doubt(id) end -- nothing is promised: an operator settles it
   else
     follow_again(id)
     local leader, tenant = unpack(redis.call('HMGET', job_key(id), 'leader', 'tenant'))

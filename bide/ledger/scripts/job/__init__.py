@@ -161,6 +161,8 @@ class Attach(Script):
     provider_job_id: str
     by: str
     error: str
+    evidence: str = ""
+    token: str = ""
 
 
 class GiveUp(Script):

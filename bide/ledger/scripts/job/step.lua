@@ -102,8 +102,7 @@ end
 -- canceled does.
 local function waits_to_settle()
   if not get(id, 'hints') and number(redis.call('ZSCORE', LEASE, id)) > now then return true end
-  local contract = get(id, 'contract')
-  if contract == 'reject' or contract == 'client_id' or is_canceled(id) or settle_until(id) <= now then return false end
+  if looked_up(id) or is_canceled(id) or settle_until(id) <= now then return false end
   local seconds = settle_blocked(id, submits_per_second)
   if seconds > 0 then settle_later(id, seconds) end
   return seconds > 0

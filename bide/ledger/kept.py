@@ -1,0 +1,43 @@
+"""What becomes of a record's fields once all callers know the end: every field of the schema stands here once.
+
+A finished record is packed: what explains the job lies compressed in a few short fields (`bide.ledger.packed`). What
+scripts still look at stays a field of its own. A field that no table names is packed.
+"""
+
+from __future__ import annotations
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+#: What served the job on its way, and explains nothing after its end: it goes.
+LIVE = _names("""
+    token queue place outputs cursor seen empties unknown_for polled ran asked hints crashes parked by_client asking
+    called doubt handle other_with progress fetching keyed settling settle_tries received doubted_last submit_digest
+    submit_until submit_ends submit_signed absent home
+""")
+
+#: What scripts read, or count on, in a record that has an end: it stays as it is.
+PLAIN = _names("v state fp pid idem answered callback callback_owed callback_tries")
+
+#: A record with one of these is never packed. Its job belongs to a run or to another job, or a purchase of it was in
+#: doubt: operators and late answers still have to do with it.
+WHOLE = _names("run leader other_pid attached again resubmitted doubted evidence settled given_up collected")
+
+#: What explains the job to people, and answers clients: it is packed.
+PACKED = _names("""
+    op lane created allowed deadline bulk resubmit tries submits intended submitted base_url adapter contract free
+    submit_key key_new polls estimate cancel called_at calls cost ended finished partial note callback_host
+    callback_note error result
+""")
+
+#: The fields that hold what is packed, in order. Redis keeps a hash small whose values have 64 bytes at most; a value
+#: of 63 takes one byte less for its length.
+PARTS, PART_BYTES = tuple(map(str, range(32))), 63
+
+
+def in_lua() -> str:
+    """The tables as texts of Lua, each name between two blanks."""
+    texts = (f"' {' '.join(names)} '" for names in (LIVE, PLAIN, WHOLE))
+    return f"local LIVE, PLAIN, WHOLE = {', '.join(texts)}\nlocal MOST_PARTS, PART_BYTES = {len(PARTS)}, {PART_BYTES}\n"

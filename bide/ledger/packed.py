@@ -1,0 +1,93 @@
+"""A finished record in a few hundred bytes: what explains the job as one compressed text, in parts that Redis packs.
+
+Nothing is left out: what is unpacked is what was packed, byte for byte. The text is ASCII, seven bits of the compressed ones
+to a character, since clients read a record as text. Its first letter names the form, and so the dictionary.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+
+from bide.ledger.kept import PACKED, PARTS
+from bide.ledger.packed_words import DICTIONARY, FIELD, JOB, PROVIDER_JOB, VALUE, joined
+from bide.ledger.records import AccountName, Record
+
+#: The first letter of what this version writes.
+FORM = "a"
+
+#: Names in the packed text that are no fields of the record: what the body holds.
+REQUEST, POLL_LOG = "request", "poll_log"
+
+#: Fields in this order compress best, since the dictionary has them so.
+_PLACES = {
+    name: place for place, name in enumerate([*(name for name in PACKED if name != "result"), POLL_LOG, REQUEST])
+}
+
+_RESERVED = re.compile(f"[{FIELD}{VALUE}{JOB}{PROVIDER_JOB}]")
+
+#: Bytes of the compressed text that make one round number of characters.
+_BYTES, _CHARACTERS = 7, 8
+
+
+def pack(job_id: str, provider_job_id: str, fields: Mapping[str, str]) -> str:
+    """Fields as one text, '' for fields that it can't hold; the ids are those that the reader will know."""
+    if any(map(_RESERVED.search, fields.values())):
+        return ""
+    text = joined(
+        {name: fields[name] for name in sorted(fields, key=lambda name: (_PLACES.get(name, len(_PLACES)), name))}
+    )
+    if provider_job_id:
+        text = text.replace(provider_job_id, PROVIDER_JOB)
+    text = text.replace(job_id, JOB)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zdict=DICTIONARY)
+    return FORM + _written(compressor.compress(text.encode()) + compressor.flush())
+
+
+def unpack(job_id: str, fields: Mapping[str, str]) -> dict[str, str]:
+    """A record's fields with those that are packed; a form of a later version stays as it is.
+
+    A field that was written since goes before the packed one. A record that is not packed is given back as it is.
+    """
+    packed = "".join(fields[part] for part in PARTS if part in fields)
+    if not packed.startswith(FORM):
+        return dict(fields)
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS, zdict=DICTIONARY)
+    text = decompressor.decompress(_read(packed.removeprefix(FORM))).decode()
+    text = text.replace(JOB, job_id).replace(PROVIDER_JOB, fields.get("pid", ""))
+    found = dict(field.split(VALUE, 1) for field in text.split(FIELD))
+    return found | {name: value for name, value in fields.items() if name not in PARTS}
+
+
+def record_of(
+    job_id: str, account: AccountName, fields: Mapping[str, str], request_json: str | None = None, poll_log: str = ""
+) -> Record:
+    """A record as Redis has it, packed or not; `request_json` and `poll_log` are those of its body, if it has one."""
+    found = unpack(job_id, fields)
+    packed_request, packed_log = found.pop(REQUEST, ""), found.pop(POLL_LOG, "")
+    return Record(job_id, account, found, request_json or packed_request, poll_log or packed_log)
+
+
+def _written(data: bytes) -> str:
+    """Bytes as characters of seven bits."""
+    length = -(-len(data) * _CHARACTERS // _BYTES)
+    words = _words(data, _BYTES)
+    return bytes(word >> shift & 127 for word in words for shift in range(49, -1, -7))[:length].decode("ascii")
+
+
+def _read(text: str) -> bytes:
+    """The reverse of `_written`."""
+    length = len(text) * _BYTES // _CHARACTERS
+    data = bytearray()
+    for word in _words(text.encode("ascii"), _CHARACTERS):
+        seven = 0
+        for character in word.to_bytes(_CHARACTERS, "big"):
+            seven = seven << 7 | character
+        data += seven.to_bytes(_BYTES, "big")
+    return bytes(data[:length])
+
+
+def _words(data: bytes, size: int) -> Sequence[int]:
+    """Numbers of so many bytes each; the last one is filled up with zeros."""
+    return [int.from_bytes(data[at : at + size].ljust(size, b"\0"), "big") for at in range(0, len(data), size)]

@@ -28,7 +28,14 @@ _SUBJECTS = (
     "a paper model of a harbour town",
 )
 _SCENES = ("late October fog", "noon, hard shadows", "blue hour", "first snow", "thunderstorm behind", "lit by candles")
-_STYLES = ("gouache", "medium format, Portra 160", "linocut, two colours", "isometric render", "editorial, f/2.8", "ink")
+_STYLES = (
+    "gouache",
+    "medium format, Portra 160",
+    "linocut, two colours",
+    "isometric render",
+    "editorial, f/2.8",
+    "ink",
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,11 @@ OFFERS = (
         {"model": "stability-ai/sdxl", "input": {"num_outputs": 1, "refine": "expert_ensemble_refiner"}},
     ),
     Offer(
-        AccountName("nextry", "main"), "generate_image", "", "https://api.nextry.app", {"garment": "coat", "pose": "walking"}
+        AccountName("nextry", "main"),
+        "generate_image",
+        "",
+        "https://api.nextry.app",
+        {"garment": "coat", "pose": "walking"},
     ),
 )
 
@@ -108,7 +119,9 @@ class Maker:
         ).model_dump_json()
         self._report(offer, Polled(job_id, "failed", value=failure, note="failed"))
         assert self.ledger.jobs.step(job_id, offer.account, token="s" * 32).record
-        self._answer(offer, job_id, {"status": "FAILURE", "result": {"exc_type": "JobFailed", "exc_message": [failure]}})
+        self._answer(
+            offer, job_id, {"status": "FAILURE", "result": {"exc_type": "JobFailed", "exc_message": [failure]}}
+        )
         return job_id
 
     def _accepted(self, outputs: int, *, idempotent: bool) -> tuple[Offer, GenerateRequest, str]:

@@ -1,7 +1,8 @@
 """A finished record in a few hundred bytes: what explains the job as one compressed text, in parts that Redis packs.
 
-Nothing is left out: what is unpacked is what was packed, byte for byte. The text is ASCII, seven bits of the compressed ones
-to a character, since clients read a record as text. Its first letter names the form, and so the dictionary.
+Nothing is left out: what is unpacked is what was packed, byte for byte. The text is ASCII, with seven bits of the
+compressed bytes in each character, since clients read a record as text. Its first letter names the form, and so the
+dictionary.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from bide.ledger.kept import PACKED, PARTS
-from bide.ledger.packed_words import DICTIONARY, FIELD, JOB, PROVIDER_JOB, VALUE, joined
+from bide.ledger.packed_words import DICTIONARY, DIGEST, FIELD, JOB, PROVIDER_JOB, VALUE, joined
 from bide.ledger.records import AccountName, Record
 
 #: The first letter of what this version writes.
@@ -20,12 +21,13 @@ FORM = "a"
 #: Names in the packed text that are no fields of the record: what the body holds.
 REQUEST, POLL_LOG = "request", "poll_log"
 
-#: Fields in this order compress best, since the dictionary has them so.
-_PLACES = {
-    name: place for place, name in enumerate([*(name for name in PACKED if name != "result"), POLL_LOG, REQUEST])
-}
+#: The order in which the dictionary has them, too.
+_ORDER = {name: place for place, name in enumerate((*PACKED[:-1], POLL_LOG, REQUEST, PACKED[-1]))}
 
-_RESERVED = re.compile(f"[{FIELD}{VALUE}{JOB}{PROVIDER_JOB}]")
+_RESERVED = re.compile(f"[{FIELD}{VALUE}{JOB}{PROVIDER_JOB}{DIGEST}]")
+
+#: What nothing compresses, and takes half as bytes: it follows the compressed text.
+_SHA256, _SHA256_BYTES = re.compile("[0-9a-f]{64}"), 32
 
 #: Bytes of the compressed text that make one round number of characters.
 _BYTES, _CHARACTERS = 7, 8
@@ -35,14 +37,14 @@ def pack(job_id: str, provider_job_id: str, fields: Mapping[str, str]) -> str:
     """Fields as one text, '' for fields that it can't hold; the ids are those that the reader will know."""
     if any(map(_RESERVED.search, fields.values())):
         return ""
-    text = joined(
-        {name: fields[name] for name in sorted(fields, key=lambda name: (_PLACES.get(name, len(_PLACES)), name))}
-    )
+    text = joined({name: fields[name] for name in sorted(fields, key=lambda name: _ORDER.get(name, len(_ORDER)))})
     if provider_job_id:
         text = text.replace(provider_job_id, PROVIDER_JOB)
     text = text.replace(job_id, JOB)
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zdict=DICTIONARY)
-    return FORM + _written(compressor.compress(text.encode()) + compressor.flush())
+    digests = bytes.fromhex("".join(_SHA256.findall(text)))
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=DICTIONARY)
+    compressed = compressor.compress(_SHA256.sub(DIGEST, text).encode()) + compressor.flush()
+    return FORM + _written(compressed + digests)
 
 
 def unpack(job_id: str, fields: Mapping[str, str]) -> dict[str, str]:
@@ -55,6 +57,8 @@ def unpack(job_id: str, fields: Mapping[str, str]) -> dict[str, str]:
         return dict(fields)
     decompressor = zlib.decompressobj(-zlib.MAX_WBITS, zdict=DICTIONARY)
     text = decompressor.decompress(_read(packed.removeprefix(FORM))).decode()
+    digests = map(bytes.hex, _split(decompressor.unused_data, _SHA256_BYTES))
+    text = re.sub(DIGEST, lambda _: next(digests), text)
     text = text.replace(JOB, job_id).replace(PROVIDER_JOB, fields.get("pid", ""))
     found = dict(field.split(VALUE, 1) for field in text.split(FIELD))
     return found | {name: value for name, value in fields.items() if name not in PARTS}
@@ -72,22 +76,21 @@ def record_of(
 def _written(data: bytes) -> str:
     """Bytes as characters of seven bits."""
     length = -(-len(data) * _CHARACTERS // _BYTES)
-    words = _words(data, _BYTES)
+    words = (int.from_bytes(each.ljust(_BYTES, b"\0"), "big") for each in _split(data, _BYTES))
     return bytes(word >> shift & 127 for word in words for shift in range(49, -1, -7))[:length].decode("ascii")
 
 
 def _read(text: str) -> bytes:
     """The reverse of `_written`."""
-    length = len(text) * _BYTES // _CHARACTERS
     data = bytearray()
-    for word in _words(text.encode("ascii"), _CHARACTERS):
-        seven = 0
-        for character in word.to_bytes(_CHARACTERS, "big"):
-            seven = seven << 7 | character
-        data += seven.to_bytes(_BYTES, "big")
-    return bytes(data[:length])
+    for each in _split(text.encode("ascii"), _CHARACTERS):
+        word = 0
+        for character in each.ljust(_CHARACTERS, b"\0"):
+            word = word << 7 | character
+        data += word.to_bytes(_BYTES, "big")
+    return bytes(data[: len(text) * _BYTES // _CHARACTERS])
 
 
-def _words(data: bytes, size: int) -> Sequence[int]:
-    """Numbers of so many bytes each; the last one is filled up with zeros."""
-    return [int.from_bytes(data[at : at + size].ljust(size, b"\0"), "big") for at in range(0, len(data), size)]
+def _split(data: bytes, size: int) -> Sequence[bytes]:
+    """Pieces of so many bytes each; the last one may be shorter."""
+    return [data[at : at + size] for at in range(0, len(data), size)]

@@ -87,7 +87,7 @@ class Wanted:
         return self.provider in ("", name.provider) and self.account in ("", name.account)
 
     def takes(self, found: Found) -> bool:
-        """Whether a job is as wanted; the script has looked at its state, and at more where the record is not packed."""
+        """Whether a job is as wanted; of a packed record the script has looked at the state alone."""
         record = found.record
         if self.operation not in ("", record.text("op")) or self.run not in ("", record.text("run")):
             return False

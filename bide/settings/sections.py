@@ -201,6 +201,14 @@ class TimingSettings(Section):
     retention_days: int = Field(7, ge=1, le=365, description="the time finished jobs are remembered [days]")
 
 
+class RecordSettings(Section):
+    """A client of a release that packs nothing can't read what is packed: upgrade clients first, or switch it off."""
+
+    pack: bool = Field(
+        True, description="whether records of finished jobs are packed, which takes a quarter of the room"
+    )
+
+
 class WorkerSettings(Section):
     concurrency: Count = Field(32, description="the number of steps that one worker takes at once")
     default_queue: CallerQueue = Field(

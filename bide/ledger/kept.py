@@ -38,6 +38,12 @@ PARTS, PART_BYTES = tuple(map(str, range(32))), 63
 
 
 def in_lua() -> str:
-    """The tables as texts of Lua, each name between two blanks."""
-    texts = (f"' {' '.join(names)} '" for names in (LIVE, PLAIN, WHOLE))
-    return f"local LIVE, PLAIN, WHOLE = {', '.join(texts)}\nlocal MOST_PARTS, PART_BYTES = {len(PARTS)}, {PART_BYTES}\n"
+    """A function of Lua that says which table has a field: one local, since a script has 200 at most."""
+    tables = {"live": LIVE, "plain": PLAIN, "whole": WHOLE}
+    tests = (
+        f"  if string.find(' {' '.join(names)} ', word, 1, true) then return '{kept}' end\n"
+        for kept, names in tables.items()
+    )
+    return (
+        f"local function kept_as(field)\n  local word = ' ' .. field .. ' '\n{''.join(tests)}  return 'packed'\nend\n"
+    )

@@ -158,9 +158,9 @@ class Listing:
         pipeline = self._executor.pipeline()
         for name, job_id, _ in read:
             pipeline.hgetall(f"{prefix(name)}job:{job_id}")
-        for (_, job_id, fields), found in zip(read, self._executor.execute(pipeline) if read else (), strict=True):
-            unpacked = unpack(job_id, found)
-            fields |= {name: unpacked[name] for name in _FIELDS if name in unpacked}
+        for (name, job_id, fields), found in zip(read, self._executor.execute(pipeline) if read else (), strict=True):
+            unpacked = unpack(job_id, name, found)
+            fields |= {field: unpacked[field] for field in _FIELDS if field in unpacked}
 
 
 def recorded(executor: Executor, names: Iterable[AccountName]) -> Iterator[tuple[AccountName, str]]:

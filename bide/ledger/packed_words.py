@@ -13,8 +13,11 @@ FIELD, VALUE = "\x1e", "\x1f"
 #: What stands for the job's id, and for the provider's, which the reader knows.
 JOB, PROVIDER_JOB = "\x03", "\x04"
 
-#: What stands for a SHA-256 in hexadecimal digits.
-DIGEST = "\x05"
+#: What stands for a SHA-256 in hexadecimal digits, and around the address of an output.
+DIGEST, ADDRESS = "\x05", "\x06"
+
+#: What stands for how a result begins, and a request; and before milliseconds since the job was opened.
+RESULT_HEAD, REQUEST_HEAD, SINCE = "\x07", "\x08", "\x0e"
 
 _PROMPTS = (
     " in the style of, digital art, illustration, concept art, watercolor painting, oil painting on canvas, pe"
@@ -78,41 +81,37 @@ def joined(fields: dict[str, str]) -> str:
 
 def _record(number: int, provider: str, operation: str, lane: str, base_url: str) -> str:
     """A finished record as one text."""
-    kind = ("png", "jpeg", "webp")[number % 3]
     end = f'"metadata":{{"order_id":"A-{number}"}}}}'
+    outputs = ",".join(_output(number, place, ("png", "jpeg", "webp")[number % 3]) for place in range(2))
     fields = {
         "op": operation,
         "lane": lane,
         "created": f"178{number}123456.7{number}8",
-        "deadline": f"178{number}125256.7{number}8",
+        "deadline": f"{SINCE}1800000",
         "allowed": "1800.0",
         "submits": "1",
-        "intended": f"178{number}123456.8{number}2",
-        "submitted": f"178{number}123457.3{number}4",
+        "intended": f"{SINCE}4{number}",
+        "submitted": f"{SINCE}8{number}3",
         "base_url": base_url,
         "adapter": f"{provider} 1",
         "polls": f"{number}",
         "cost": "0.025 USD",
-        "ended": f"178{number}123498.5{number}6",
-        "finished": f"178{number}123499.{number}12",
+        "ended": f"{SINCE}3{number}271",
+        "finished": f"{SINCE}3{number}942",
         "answered": "1",
         "note": "succeeded",
         "poll_log": _LOGS[number % 3],
-        "request": f'{{"provider":"{provider}","operation":"{operation}",'
-        f'"params":{{"prompt":"","seed":{number}}},{end}',
-        "result": f'{{"job_id":"{JOB}","state":"succeeded","provider":"{provider}","operation":"{operation}",'
-        f'"provider_job_id":"{PROVIDER_JOB}","polls":{number},"submitted_at":"2026-08-1{number}T1{number}:2{number}:'
-        f'3{number}.4{number}6000Z","finished_at":"2026-08-1{number}T1{number}:2{number}:5{number}.{number}35791Z",'
-        f'"outputs":[{_output(number, 0, kind)},{_output(number, 1, kind)}],{end}',
+        "request": f'{REQUEST_HEAD}"params":{{"prompt":"","seed":{number}}},{end}',
+        "result": f'{RESULT_HEAD}2026-08-1{number}T1{number}:2{number}:3{number}.4{number}6000Z",'
+        f'"finished_at":"2026-08-1{number}T1{number}:2{number}:5{number}.{number}35791Z","outputs":[{outputs}],{end}',
     }
     return joined(fields)
 
 
 def _output(number: int, place: int, kind: str) -> str:
-    key = f"2026/08/1{number}/{JOB}/{place}.{kind}"
     width, height = ((1024, 768), (1536, 1024), (1280, 720), (512, 512))[number % 4]
     return (
-        f'{{"uri":"s3://results/{key}","bucket":"results","key":"{key}","content_type":"image/{kind}",'
+        f'{{{ADDRESS}results/2026/08/1{number}/{JOB}/{place}.{kind}{ADDRESS},"content_type":"image/{kind}",'
         f'"size":{1234567 + number * 98765},"sha256":"{DIGEST}","width":{width},"height":{height},"role":"image"}}'
     )
 

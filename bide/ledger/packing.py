@@ -8,7 +8,7 @@ from contextlib import suppress
 from bide.errors import LedgerAwayError
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
-from bide.ledger.packed import pack
+from bide.ledger.packed import pack, part_bytes
 from bide.ledger.records import AccountName
 from bide.ledger.replies import pairs
 
@@ -22,6 +22,8 @@ def pack_record(executor: Executor, account: AccountName, job_id: str, found: Se
         return
     provider_job_id, *rest = found
     fields = pairs(rest)
-    if packed := pack(job_id, provider_job_id, fields):
+    if packed := pack(job_id, account, provider_job_id, fields):
         with suppress(LedgerAwayError):
-            executor.run(account, scripts.job.Pack(id=job_id, packed=packed, fields=fields))
+            executor.run(
+                account, scripts.job.Pack(id=job_id, packed=packed, part_bytes=part_bytes(packed), fields=fields)
+            )

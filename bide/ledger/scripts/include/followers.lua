@@ -8,7 +8,7 @@ local function unconfirmed_followers_key(id) return PREFIX .. 'doubters:' .. id 
 local function drop_live_fields(id)
   local kept, fields = {}, redis.call('HGETALL', job_key(id))
   for i = 1, #fields, 2 do
-    if not named(LIVE, fields[i]) then
+    if kept_as(fields[i]) ~= 'live' then
       kept[#kept + 1] = fields[i]
       kept[#kept + 1] = fields[i + 1]
     end
@@ -55,7 +55,7 @@ end
 -- A follower knows the end, or has left.
 local function unfollow(leader, id, retention_seconds)
   redis.call('HDEL', followers_key(leader), id)
-  local answered = get(leader, 'answered') == '1' or is_packed(leader)
+  local answered = get(leader, 'answered') == '1' or get(leader, '0') -- it is packed
   if answered and redis.call('HLEN', followers_key(leader)) == 0 then retire(leader, retention_seconds) end
 end
 

@@ -6,11 +6,12 @@
 -- where the record stays as it is.
 local function to_pack(id)
   local found, fields = { get(id, 'pid') or '' }, redis.call('HGETALL', job_key(id))
-  if is_packed(id) or not FINAL[get(id, 'state')] or get(id, 'answered') ~= '1' or redis.call('TTL', job_key(id)) < 0 then return {} end
+  if get(id, '0') or not FINAL[get(id, 'state')] or get(id, 'answered') ~= '1' or redis.call('TTL', job_key(id)) < 0 then return {} end
   if redis.call('ZSCORE', CALLBACKS, id) or redis.call('ZSCORE', UNDELIVERED, id) then return {} end
   for i = 1, #fields, 2 do
-    if named(WHOLE, fields[i]) then return {} end
-    if not named(PLAIN, fields[i]) then
+    local kept = kept_as(fields[i])
+    if kept == 'whole' then return {} end
+    if kept ~= 'plain' then
       found[#found + 1] = fields[i]
       found[#found + 1] = fields[i + 1]
     end

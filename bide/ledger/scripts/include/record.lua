@@ -13,12 +13,6 @@ local function set(id, ...) redis.call('HSET', job_key(id), ...) end
 local function clear(id, ...) redis.call('HDEL', job_key(id), ...) end
 local function account(field) return number(redis.call('HGET', ACCOUNT, field)) end
 
--- Whether a list of names, each between two blanks, has this one.
-local function named(list, name) return string.find(list, ' ' .. name .. ' ', 1, true) ~= nil end
-
--- Whether a finished record is packed (`include/packing`): it has the first of the parts.
-local function is_packed(id) return redis.call('HEXISTS', job_key(id), '0') == 1 end
-
 -- Whether another version of bide wrote a record. Only that version changes it: the others move its clock on, and do
 -- nothing else.
 local function foreign(version) return version and version ~= VERSION end

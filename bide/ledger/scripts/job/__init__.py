@@ -144,6 +144,7 @@ class Answered(Script):
 class Pack(Script):
     id: str
     packed: str
+    part_bytes: int
     fields: Mapping[str, str]
 
 

@@ -1,7 +1,7 @@
---- include: constants record callbacks packing
+--- include: constants record packing
 -- What explains a finished job has been compressed: it takes the place of the fields that it was made of, and of the request.
 -- The record stays as it is where one of them has changed meanwhile.
--- Arguments: `id`, `packed`, and the `fields` that it was made of.
+-- Arguments: `id`, `packed` and its `part_bytes`: how much of it stands in one field; and the `fields` that it was made of.
 -- Reply: 1, or 0 where the record stays as it is.
 local found = to_pack(id)
 if #found == 0 then return 0 end
@@ -17,16 +17,14 @@ end
 
 local kept, all = {}, redis.call('HGETALL', job_key(id))
 for i = 1, #all, 2 do
-  if named(PLAIN, all[i]) then
+  if kept_as(all[i]) == 'plain' then
     kept[#kept + 1] = all[i]
     kept[#kept + 1] = all[i + 1]
   end
 end
--- So many short parts that Redis packs the hash; what is longer stands in one.
-local part = #packed <= MOST_PARTS * PART_BYTES and PART_BYTES or #packed
-for first = 1, #packed, part do
-  kept[#kept + 1] = string.format('%d', (first - 1) / part)
-  kept[#kept + 1] = string.sub(packed, first, first + part - 1)
+for first = 1, #packed, part_bytes do
+  kept[#kept + 1] = string.format('%d', (first - 1) / part_bytes)
+  kept[#kept + 1] = string.sub(packed, first, first + part_bytes - 1)
 end
 local left = redis.call('PTTL', job_key(id))
 redis.call('DEL', job_key(id), body_key(id))

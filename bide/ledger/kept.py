@@ -19,7 +19,7 @@ LIVE = _names("""
 """)
 
 #: What scripts read, or count on, in a record that has an end: it stays as it is.
-PLAIN = _names("v state fp pid idem callback callback_owed callback_tries")
+PLAIN = _names("v state fp pid idem answered contract callback callback_owed callback_tries")
 
 #: A record with one of these is never packed. Its job belongs to a run or to another job, or a purchase of it was in
 #: doubt: operators and late answers still have to do with it.
@@ -27,8 +27,8 @@ WHOLE = _names("run leader other_pid attached again resubmitted doubted evidence
 
 #: What explains the job to people, and answers clients: it is packed.
 PACKED = _names("""
-    op lane created allowed deadline bulk resubmit tries submits intended submitted base_url adapter contract free
-    submit_key key_new polls estimate cancel called_at calls cost ended finished answered partial note callback_host
+    op lane created allowed deadline bulk resubmit tries submits intended submitted base_url adapter free
+    submit_key key_new polls estimate cancel called_at calls cost ended finished partial note callback_host
     callback_note error result
 """)
 

@@ -98,7 +98,6 @@ def _record(number: int, provider: str, operation: str, lane: str, base_url: str
         "cost": "0.025 USD",
         "ended": f"{SINCE}3{number}271",
         "finished": f"{SINCE}3{number}942",
-        "answered": "1",
         "note": "succeeded",
         "poll_log": _LOGS[number % 3],
         "request": f'{REQUEST_HEAD}"params":{{"prompt":"","seed":{number}}},{end}',

@@ -55,8 +55,7 @@ end
 -- A follower knows the end, or has left.
 local function unfollow(leader, id, retention_seconds)
   redis.call('HDEL', followers_key(leader), id)
-  local answered = get(leader, 'answered') == '1' or get(leader, '0') -- it is packed
-  if answered and redis.call('HLEN', followers_key(leader)) == 0 then retire(leader, retention_seconds) end
+  if get(leader, 'answered') == '1' and redis.call('HLEN', followers_key(leader)) == 0 then retire(leader, retention_seconds) end
 end
 
 -- A follower knows that the job is unconfirmed: once that is settled it hears of the end, too, like the job's own caller.

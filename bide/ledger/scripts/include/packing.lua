@@ -2,6 +2,11 @@
 -- A finished record is packed once all callers know the end, and no callback is owed: Python compresses what explains the job,
 -- since Redis can't, and `job/pack` puts that in its place. `bide/ledger/kept.py` says what stays.
 
+-- What scripts still look at stays a field. A late answer is compared with the number of its submit where no purchase is known.
+local function stays(id, field)
+  return kept_as(field) == 'plain' or (field == 'submits' and not get(id, 'pid'))
+end
+
 -- What of a record is to be packed: its id at the provider, which the reader will know, then names and values by turns; nothing
 -- where the record stays as it is.
 local function to_pack(id)
@@ -9,9 +14,8 @@ local function to_pack(id)
   if get(id, '0') or not FINAL[get(id, 'state')] or get(id, 'answered') ~= '1' or redis.call('TTL', job_key(id)) < 0 then return {} end
   if redis.call('ZSCORE', CALLBACKS, id) or redis.call('ZSCORE', UNDELIVERED, id) then return {} end
   for i = 1, #fields, 2 do
-    local kept = kept_as(fields[i])
-    if kept == 'whole' then return {} end
-    if kept ~= 'plain' then
+    if kept_as(fields[i]) == 'whole' then return {} end
+    if not stays(id, fields[i]) then
       found[#found + 1] = fields[i]
       found[#found + 1] = fields[i + 1]
     end

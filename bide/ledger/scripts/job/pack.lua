@@ -1,4 +1,4 @@
---- include: constants record packing
+--- include: record packing
 -- What explains a finished job has been compressed: it takes the place of the fields that it was made of, and of the request.
 -- The record stays as it is where one of them has changed meanwhile.
 -- Arguments: `id`, `packed` and its `part_bytes`: how much of it stands in one field; and the `fields` that it was made of.
@@ -17,7 +17,7 @@ end
 
 local kept, all = {}, redis.call('HGETALL', job_key(id))
 for i = 1, #all, 2 do
-  if kept_as(all[i]) == 'plain' then
+  if stays(id, all[i]) then
     kept[#kept + 1] = all[i]
     kept[#kept + 1] = all[i + 1]
   end

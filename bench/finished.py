@@ -87,9 +87,10 @@ OFFERS = (
 class Maker:
     """Makes finished jobs. The same seed makes the same jobs, on any release of the ledger."""
 
-    def __init__(self, server: redis.Redis, *, packs: bool, seed: int = 7) -> None:
+    def __init__(self, server: redis.Redis, *, packs: bool, results: bool = True, seed: int = 7) -> None:
+        """`packs`: as workers do it; `results`: Celery's result is stored beside the record."""
         self._chance, self._now = random.Random(seed), 1_785_000_000.0
-        self.server = server
+        self._server, self._results = server, results
         timing = Timing(packs=packs, lease_seconds=3600)
         self.ledger = Ledger(
             server, limits=lambda _: Limits(max_in_flight=10**7), timing=timing, clock=lambda: self._now
@@ -197,5 +198,6 @@ class Maker:
         """Celery stores the result, then the ledger notes it."""
         done = datetime.fromtimestamp(self._now, UTC).isoformat()
         stored = json.dumps({**meta, "traceback": None, "children": [], "date_done": done, "task_id": job_id})
-        self.server.set(f"celery-task-meta-{job_id}", stored, ex=7 * 24 * 3600)
+        if self._results:
+            self._server.set(f"celery-task-meta-{job_id}", stored, ex=7 * 24 * 3600)
         self.ledger.jobs.answered(offer.account, job_id)

@@ -54,15 +54,20 @@ def measure(server: redis.Redis, make: Callable[[Maker], str], *, jobs: int, pac
     empty = _used_bytes(server)
     for _ in range(jobs):
         make(maker)
-    whole = _used_bytes(server) - empty
-    found: dict[str, float] = defaultdict(float)
-    for key in server.scan_iter(count=1000):
-        kind = next(kind for kind, pattern in KINDS.items() if re.match(pattern, key))
-        found[kind] += int(server.memory_usage(key, samples=0) or 0)
+    whole, found = _used_bytes(server) - empty, by_kind(server)
     for key in [*server.scan_iter("celery-task-meta-*", count=1000)]:
         server.delete(key)
     found[ALL], found[LEDGER] = whole, _used_bytes(server) - empty
     return {kind: value / jobs for kind, value in found.items()}
+
+
+def by_kind(server: redis.Redis) -> dict[str, float]:
+    """The bytes of all keys, by their kind."""
+    found: dict[str, float] = defaultdict(float)
+    for key in server.scan_iter(count=1000):
+        kind = next(kind for kind, pattern in KINDS.items() if re.match(pattern, key))
+        found[kind] += int(server.memory_usage(key, samples=0) or 0)
+    return found
 
 
 def _used_bytes(server: redis.Redis) -> float:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from bide.ledger.kept import LIVE, PACKED, PLAIN, WHOLE
 from bide.ledger.schema import AT_PROVIDER, EVERY, FIELDS, OWN, diagram
 from bide.money.expressions import Price
 from bide.providers.credit import FOR_LONG, PHRASES
@@ -40,6 +41,10 @@ _FORMS: Mapping[Any, str] = {
 _COMMON = {OWN: "all but `following`", EVERY: "all", AT_PROVIDER: "`running`"}
 
 
+#: What becomes of a field once all callers know the end.
+_AT_THE_END = ((LIVE, "goes"), (PLAIN, "stays"), (WHOLE, "keeps the record whole"), (PACKED, "is packed"))
+
+
 def states() -> str:
     """The state diagram, in a fence."""
     return f"```mermaid\n{diagram()}\n```"
@@ -51,12 +56,13 @@ def fields() -> str:
 
 
 def _rows() -> Iterator[str]:
-    yield "| field | kind | what it holds | written by | states |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| field | kind | what it holds | written by | states | at the end |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for field in FIELDS:
         writers = "every script" if field.writers == "*" else ", ".join(dict.fromkeys(field.writers.split()))
         in_states = _COMMON.get(field.states) or ", ".join(f"`{state}`" for state in field.states)
-        yield f"| `{field.name}` | {field.kind} | {field.meaning} | {writers} | {in_states} |"
+        at_the_end = next((what for names, what in _AT_THE_END if field.name in names), "")
+        yield f"| `{field.name}` | {field.kind} | {field.meaning} | {writers} | {in_states} | {at_the_end} |"
 
 
 def credit() -> str:

@@ -42,7 +42,7 @@ _COMMON = {OWN: "all but `following`", EVERY: "all", AT_PROVIDER: "`running`"}
 
 
 #: What becomes of a field once all callers know the end.
-_AT_THE_END = ((LIVE, "goes"), (PLAIN, "stays"), (WHOLE, "keeps the record whole"), (PACKED, "is packed"))
+_AT_THE_END = ((LIVE, "go"), (PLAIN, "stay"), (WHOLE, "keep the record whole"), (PACKED, "are packed"))
 
 
 def states() -> str:
@@ -56,13 +56,18 @@ def fields() -> str:
 
 
 def _rows() -> Iterator[str]:
-    yield "| field | kind | what it holds | written by | states | at the end |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| field | kind | what it holds | written by | states |"
+    yield "| --- | --- | --- | --- | --- |"
     for field in FIELDS:
         writers = "every script" if field.writers == "*" else ", ".join(dict.fromkeys(field.writers.split()))
         in_states = _COMMON.get(field.states) or ", ".join(f"`{state}`" for state in field.states)
-        at_the_end = next((what for names, what in _AT_THE_END if field.name in names), "")
-        yield f"| `{field.name}` | {field.kind} | {field.meaning} | {writers} | {in_states} | {at_the_end} |"
+        yield f"| `{field.name}` | {field.kind} | {field.meaning} | {writers} | {in_states} |"
+
+
+def kept() -> str:
+    """The table of what becomes of a record's fields at the end."""
+    rows = [f"| {what} | {', '.join(f'`{name}`' for name in names)} |" for names, what in _AT_THE_END]
+    return "\n".join(["| at the end | fields |", "| --- | --- |", *rows])
 
 
 def credit() -> str:
@@ -127,6 +132,7 @@ def _default(field: FieldInfo) -> str:
 BLOCKS = {
     (DOCS / "architecture.md", "states"): states,
     (DOCS / "reference" / "ledger.md", "fields"): fields,
+    (DOCS / "reference" / "ledger.md", "kept"): kept,
     (DOCS / "reference" / "providers.md", "credit"): credit,
     (DOCS / "reference" / "provider-files.md", "keys"): keys,
 }

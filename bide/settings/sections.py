@@ -199,16 +199,14 @@ class TimingSettings(Section):
     read_timeout_seconds: Seconds = Field(30.0, description="the longest silence within an answer [seconds]")
     submit_timeout_seconds: Seconds = Field(60.0, description="the longest a submit may take [seconds]")
     retention_days: int = Field(7, ge=1, le=365, description="the time finished jobs are remembered [days]")
-    result_days: int | None = Field(
-        None, ge=1, le=365, description="the time Celery's results are kept [days]; by default as long as the jobs"
-    )
 
 
 class RecordSettings(Section):
-    """A client of a release that packs nothing can't read what is packed: upgrade clients first, or switch it off."""
+    """What Redis keeps of finished jobs. A client of a release that packs nothing finds no result in what is packed."""
 
-    pack: bool = Field(
-        True, description="whether records of finished jobs are packed, which takes a quarter of the room"
+    pack: bool = Field(True, description="whether records of finished jobs are packed: true or false")
+    result_days: int | None = Field(
+        None, ge=1, le=365, description="the time Celery's results are kept [days]; by default as long as the jobs"
     )
 
 

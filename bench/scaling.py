@@ -77,10 +77,10 @@ def fill(server: redis.Redis, jobs: int) -> tuple[float, float]:
     waiting = (_used_bytes(server) - empty) / jobs
     maker, some = Maker(server, packs=True, results=False), max(jobs // 4, 1)
     maker.succeeded(1)  # the server keeps the scripts from now on
-    before = _used_bytes(server)
+    before = _without_lists(server)
     for _ in range(some):
         maker.succeeded(1)
-    return waiting, (_used_bytes(server) - before) / some
+    return waiting, (_without_lists(server) - before) / some
 
 
 def _accept(ledger: Ledger, account: AccountName, job_id: str) -> None:
@@ -95,6 +95,13 @@ def _accept(ledger: Ledger, account: AccountName, job_id: str) -> None:
     assert record is not None
     attempt = ledger.submits.intend(record, "t" * 32)
     ledger.submits.submitted(record, "t" * 32, attempt=attempt, provider_job_id=job_id[::-1])
+
+
+def _without_lists(server: redis.Redis) -> float:
+    """The bytes in use without the lists of recent jobs, which do not grow with the jobs that are remembered."""
+    for key in [*server.scan_iter("bide:{*}:recent", count=1000)]:
+        server.delete(key)
+    return _used_bytes(server)
 
 
 def idle_prices(server: redis.Redis) -> tuple[float, float]:

@@ -22,8 +22,11 @@ LIVE = _names("""
 PLAIN = _names("v state fp pid idem answered contract callback callback_owed callback_tries")
 
 #: A record with one of these is never packed. Its job belongs to a run or to another job, or a purchase of it was in
-#: doubt: operators and late answers still have to do with it.
-WHOLE = _names("run leader other_pid attached again resubmitted doubted evidence settled given_up collected")
+#: doubt, or it may go on at another account: operators and late answers still have to do with it.
+WHOLE = _names("""
+    run leader other_pid attached again resubmitted doubted evidence settled given_up collected
+    fallbacks fallback came tried paid_before elsewhere
+""")
 
 #: What explains the job to people, and answers clients: it is packed.
 PACKED = _names("""

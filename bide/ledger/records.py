@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Timing:
-    """The times after which the ledger acts [seconds]."""
+    """The times after which the ledger acts [seconds], and whether it packs."""
 
     lease_seconds: float = 10.0
     hint_seconds: float = 15.0
@@ -61,6 +61,8 @@ class Timing:
     retention_seconds: int = 7 * 24 * 3600
     longest_block_seconds: float = 60.0
     most_crashes: int = 3
+    #: Whether finished records are packed.
+    packs: bool = False
 
 
 class Verb(StrEnum):
@@ -158,6 +160,8 @@ class Record:
     account: AccountName
     fields: Mapping[str, str] = field(repr=False)
     request_json: str = field(default="", repr=False)
+    #: The last polls, as `polled.lua` writes them; '' in a record that is not packed.
+    poll_log: str = field(default="", repr=False)
 
     @property
     def state(self) -> JobState:

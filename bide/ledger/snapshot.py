@@ -88,7 +88,7 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
         in_flight=int(in_flight),
         tenant_line=line,
         swept_at=float(swept_at or 0),
-        polls=tuple(_polls(record, polls or "")),
+        polls=tuple(_polls(record, polls or record.poll_log)),
         callback_at=float(callback_at or 0),
         callback_failed_at=float(failed_at or 0),
         duration_model=known[0] or "",

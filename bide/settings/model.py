@@ -25,6 +25,7 @@ from bide.settings.sections import (
     PagesSettings,
     PollerSettings,
     ProviderSettings,
+    RecordSettings,
     S3Settings,
     TimingSettings,
     UpSettings,
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     providers_path: str = Field("", description="folders with files of providers, with ':' between them")
     timing: TimingSettings = TimingSettings()
+    records: RecordSettings = RecordSettings()
     callbacks: CallbackSettings = CallbackSettings()
     worker: WorkerSettings = WorkerSettings()
     bulk: BulkSettings = BulkSettings()

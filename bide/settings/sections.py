@@ -212,6 +212,15 @@ class TimingSettings(Section):
     retention_days: int = Field(7, ge=1, le=365, description="the time finished jobs are remembered [days]")
 
 
+class RecordSettings(Section):
+    """What Redis keeps of finished jobs. A client of a release that packs nothing finds no result in what is packed."""
+
+    pack: bool = Field(True, description="whether records of finished jobs are packed: true or false")
+    result_days: int | None = Field(
+        None, ge=1, le=365, description="the time Celery's results are kept [days]; by default as long as the jobs"
+    )
+
+
 class WorkerSettings(Section):
     concurrency: Count = Field(32, description="the number of steps that one worker takes at once")
     default_queue: CallerQueue = Field(

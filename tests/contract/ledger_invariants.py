@@ -11,6 +11,7 @@ import redis
 from bide.contract import FINAL_STATES
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.packed import unpack
 
 CLOCKS = ("queued", "lease", "due")
 LISTS = ("unconfirmed", "inflight", "told", "callbacks", "recent")
@@ -63,12 +64,18 @@ class Account:
         return job["state"] != "following" and not callers_know
 
 
+def unpacked(key: str, fields: dict[str, str]) -> dict[str, str]:
+    """A record with what is packed of it, and any other hash as it is."""
+    account, is_job, job_id = key.removeprefix("bide:{").partition("}:job:")
+    return unpack(job_id, AccountName.parse(account), fields) if is_job else fields
+
+
 def snapshot(server: redis.Redis) -> Snapshot:
     """Read all keys at one moment."""
     members, hashes, for_ever = {}, {}, set()
     for key, ttl, kind, value in server.eval(READ_ALL, 0):
         if kind == "hash":
-            hashes[key] = dict(zip(value[::2], value[1::2], strict=True))
+            hashes[key] = unpacked(key, dict(zip(value[::2], value[1::2], strict=True)))
         elif kind != "string":
             members[key] = set(value)
         if ttl == -1:

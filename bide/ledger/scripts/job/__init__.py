@@ -1,5 +1,7 @@
 """The scripts that change one job. Each Lua file says what its keys and arguments mean, and what it replies."""
 
+from collections.abc import Mapping
+
 from bide.ledger.script import BOUND, Key, Script
 
 
@@ -137,6 +139,14 @@ class Answered(Script):
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
     known_state: str
+    packs: bool = BOUND
+
+
+class Pack(Script):
+    id: str
+    packed: str
+    part_bytes: int
+    fields: Mapping[str, str]
 
 
 class Cancel(Script):

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
-from bide.contract import Name
 from bide.settings.problems import ConfigurationProblems, Problem
+from bide.wire import Name
 
 SCHEDULES_FILE = Path(__file__).with_name("schedules.toml")
 

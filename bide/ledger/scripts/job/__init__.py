@@ -55,6 +55,18 @@ class HoldBack(Script):
     submits_per_second: float = BOUND
 
 
+class TakeBack(Script):
+    id: str
+    token: str
+    seconds: float
+    reason: str
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
+    hint_seconds: float = BOUND
+    canceled_error: str
+    unconfirmed_error: str
+
+
 class Submitted(Script):
     id: str
     attempt: str

@@ -12,6 +12,7 @@ from celery import Celery
 from bide.bulk.runs import Runs
 from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
+from bide.ledger.identity import KnownLedger
 from bide.ledger.safety import DISK, Safety
 from bide.settings.model import Settings
 from bide.storage import Storage
@@ -64,7 +65,12 @@ class Toolbox:
 
     @cached_property
     def ledger_check(self) -> LedgerCheck:
-        return LedgerCheck(self.ledger.server, _safety(self.settings))
+        return LedgerCheck(self.ledger, self.known_ledger)
+
+    def known_ledger(self) -> KnownLedger:
+        """What the object store knows of the ledger."""
+        url, master = self.settings.ledger_url, self.settings.sentinel_master
+        return KnownLedger(self.storage, url, sentinel_master=master)
 
     @cached_property
     def fetcher(self) -> Fetcher:

@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 
+from bide.ledger.identity import Identity
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Limits, Timing
 from bide.ledger.safety import DISK, Safety
@@ -33,6 +34,7 @@ class Executor:
     ) -> None:
         self.server, self.limits, self.timing, self.clock = server, limits, timing or Timing(), clock
         self.safety, self._announced = safety, DISK
+        self.identity = Identity()
         self._scripts = Scripts(server)
 
     def run(self, account: AccountName, script: Script) -> Any:

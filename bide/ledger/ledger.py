@@ -35,7 +35,7 @@ class Ledger:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.executor = Executor(server, limits=limits, timing=timing, safety=safety, clock=clock)
-        self.server, self.timing = server, self.executor.timing
+        self.server, self.timing, self.identity = server, self.executor.timing, self.executor.identity
         self.jobs = JobScripts(self.executor)
         self.submits = SubmitScripts(self.executor)
         self.polls = PollScripts(self.executor)

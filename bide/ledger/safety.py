@@ -33,12 +33,18 @@ DISK = Safety()
 #: What is known of the ledger as a whole; the workers announce there how safe a write has to be, since no client knows.
 LEDGER_KEY = "bide:ledger"
 
+#: How long that is kept after the last worker's word [seconds]: ten years, for every key of bide ends by itself.
+KEPT_SECONDS = 10 * 365 * 24 * 3600
+
 _ANNOUNCED = ("safe_replicas", "safe_seconds")
 
 
 def announce(server: redis.Redis, safety: Safety) -> None:
     """Have clients wait for replicas as the workers do."""
-    server.hset(LEDGER_KEY, mapping=dict(zip(_ANNOUNCED, (safety.replicas, safety.seconds), strict=True)))
+    with server.pipeline() as together:
+        together.hset(LEDGER_KEY, mapping=dict(zip(_ANNOUNCED, (safety.replicas, safety.seconds), strict=True)))
+        together.expire(LEDGER_KEY, KEPT_SECONDS)
+        together.execute()
 
 
 def add_announced(pipeline: Any) -> None:

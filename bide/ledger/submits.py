@@ -25,6 +25,9 @@ TOO_LATE = -2
 #: What `SubmitScripts.intend` says where the job may have been accepted, and its request can't be sent again.
 UNREPEATABLE = -3
 
+#: What `SubmitScripts.intend` says where the ledger is not the one that this process knows.
+OTHER_LEDGER = -4
+
 
 class SubmitScripts:
     """Records submits and their answers; each method raises `LedgerAwayError` when Redis stays away."""
@@ -47,6 +50,7 @@ class SubmitScripts:
         `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job waits again.
         `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `UNREPEATABLE`: the job may
         have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
+        `OTHER_LEDGER`: nothing was written, and nothing may be bought.
         `bought_with`, `promise` and the `lane` of its request go into the record. `absent`: the evidence that the
         provider has no job under the key, so that nothing was bought.
 
@@ -68,6 +72,7 @@ class SubmitScripts:
             absent=bool(absent),
             evidence=in_one_line(absent),
             lane=lane,
+            ledger_id=self._executor.identity.expected,
         )
         return int(self._executor.run_safely(record.account, script))
 

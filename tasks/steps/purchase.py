@@ -25,7 +25,7 @@ from bide.errors import (
 from bide.ledger import Messages, Record
 from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.settling import Promise
-from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
+from bide.ledger.submits import HELD_BACK, OTHER_LEDGER, TOO_LATE, UNREPEATABLE
 from bide.polling.timing import PollTiming
 from bide.providers.base import (
     Account,
@@ -46,7 +46,7 @@ from tasks.steps.ask import cancel_there
 from tasks.steps.fail import fail, lease_lost, redacted, too_late
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Fail, Outcome, Suspend
-from tasks.steps.put_off import pause_account, take_back
+from tasks.steps.put_off import OTHER_LEDGER_REASON, pause_account, take_back, wait_in_line
 from tasks.steps.settle import UNREPEATABLE_REASON, doubt_of, look_again, settled_by, unsettled
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
@@ -103,6 +103,9 @@ class Purchase:
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))
+        if attempt == OTHER_LEDGER:
+            self.tools.ledger_check.doubt()
+            return wait_in_line(self.tools, self.record, self.token, OTHER_LEDGER_REASON)
         if attempt == TOO_LATE:
             return too_late(self.tools, self.record, self.token)
         if attempt == UNREPEATABLE:

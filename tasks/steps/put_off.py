@@ -1,4 +1,4 @@
-"""How a job waits that can't be submitted now: for inputs, for the object store, or for its account."""
+"""How a job waits that can't be submitted now: for inputs, for the object store, for the ledger, or for its account."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ log = structlog.get_logger()
 #: When inputs that could not be fetched are tried again: always after 10 seconds.
 INPUTS_BACKOFF = Backoff(first_seconds=10.0, factor=1.0, cap_seconds=10.0)
 
-#: How long an account submits nothing after a job met an object store that takes nothing; then one job tries [seconds].
-STORE_HOLD_SECONDS = 3.0
+#: How long an account submits nothing after a job met what keeps all back; then one job tries [seconds].
+HOLD_SECONDS = 3.0
 
 #: How long an account submits nothing after replicas did not acknowledge an intent; then one job tries [seconds].
 REPLICAS_HOLD_SECONDS = 3.0
@@ -34,13 +34,17 @@ REPLICAS_HOLD_SECONDS = 3.0
 TAKE_BACK_SECONDS = 10.0
 
 
-def wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend | Fail:
-    """Nothing is bought that could not be stored: the job waits in line, and with it the account's others."""
+#: What keeps a submit back whose ledger has changed under its worker.
+OTHER_LEDGER_REASON = "the ledger (Redis) is not the one that this worker knows"
+
+
+def wait_in_line(tools: Toolbox, record: Record, token: str, refusal: str) -> Suspend | Fail:
+    """Nothing is bought that could not be stored, or on a ledger that forgot: the account's jobs wait in line."""
     note("warning", outcome="held_back", reason=refusal)
     reason = refusal[:300]
     if record.settling:
-        return unsettled(tools, record, token, reason, Doubt(STORE_HOLD_SECONDS))
-    return Suspend(tools.ledger.submits.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
+        return unsettled(tools, record, token, reason, Doubt(HOLD_SECONDS))
+    return Suspend(tools.ledger.submits.hold_back(record, token, seconds=HOLD_SECONDS, reason=reason))
 
 
 def take_back(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend:

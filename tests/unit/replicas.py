@@ -40,5 +40,11 @@ class _Pipeline:
         self._server.waits.append(self._waits)
         return [*replies, self._server.acknowledge()]
 
+    def __enter__(self) -> _Pipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._real.reset()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)

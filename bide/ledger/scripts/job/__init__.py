@@ -1,5 +1,6 @@
 """The scripts that change one job. Each Lua file says what its keys and arguments mean, and what it replies."""
 
+from bide.ledger.safety import LEDGER_KEY
 from bide.ledger.script import BOUND, Key, Script
 
 
@@ -28,6 +29,7 @@ class Step(Script):
 
 
 class Intend(Script):
+    ledger: Key = Key(LEDGER_KEY)
     id: str
     token: str
     lease_seconds: float = BOUND
@@ -44,6 +46,7 @@ class Intend(Script):
     evidence: str = ""
     submits_per_second: float = BOUND
     lane: str = ""
+    ledger_id: str = ""
 
 
 class HoldBack(Script):

@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed settling followers ending
+--- include: constants record clocks breaker admission unconfirmed settling ending
 -- A worker has written its intent, and has surely sent nothing: too few replicas had acknowledged the intent in time. The job
 -- goes back to its place in line, and the account's breaker opens for a while. A job that is in doubt by an earlier submit is
 -- settled later, one that was canceled meanwhile is over.

@@ -21,6 +21,7 @@ from workers.bulk.feeder import Feeder
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.names import OwnThreads
 from workers.io.store_options import probe_options, storage_options
+from workers.services.answer_check import AnswerCheck
 from workers.services.callback_sender import CallbackSender
 from workers.services.cancel import Canceler
 from workers.services.dispatcher import Dispatcher
@@ -62,6 +63,11 @@ class Toolbox:
     @cached_property
     def store_check(self) -> StoreCheck:
         return StoreCheck(lambda: Storage(probe_options(self.settings)), on_return=self.storage.renew)
+
+    @cached_property
+    def answer_check(self) -> AnswerCheck:
+        same = self.settings.result_url == self.settings.ledger_url  # another server has a safety of its own
+        return AnswerCheck(self._app.backend, _safety(self.settings) if same else DISK)
 
     @cached_property
     def ledger_check(self) -> LedgerCheck:
@@ -125,7 +131,7 @@ class Toolbox:
     def open(self) -> None:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
-        _ = self.storage, self.store_check, self.ledger_check
+        _ = self.storage, self.store_check, self.ledger_check, self.answer_check
 
     def end_soon(self) -> None:
         """The process is to end: from now on a ledger that is away is not waited for long."""

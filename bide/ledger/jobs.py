@@ -175,13 +175,15 @@ class JobScripts:
         hint, round_ = reply
         return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
 
-    def answered(self, account: AccountName, job_id: str, *, leader: str = "", known_state: str = "") -> Messages:
+    def answered(
+        self, account: AccountName, job_id: str, *, leader: str = "", known_state: str = "", again: bool = False
+    ) -> Messages:
         """Record that the caller of `job_id` has the end of its job (or of its `leader`); returns what to send.
 
         `known_state`: the state of the leader that this caller knows. Where the leader has another by now, the
-        caller gets a message again.
+        caller gets a message again. `again`: a failover may lose the answer, so that its message comes once more.
         """
-        script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state)
+        script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state, again=again)
         return messages_of(account, self._executor.run(account, script))
 
     def cancel(self, account: AccountName, job_id: str, *, at_provider: bool = False) -> tuple[str, Messages]:

@@ -40,7 +40,9 @@ def check_safety(settings: Settings, reach: Reach) -> Iterator[Finding]:
         close(server)
     yield _acknowledged(check, safety, replicas, acknowledged, seconds)
     if replicas > safety.replicas:
-        words = f"{safety.replicas} of {replicas} replicas acknowledge a purchase: Sentinel has the one lead with most of it"
+        words = (
+            f"{safety.replicas} of {replicas} replicas acknowledge a purchase; Sentinel has one lead that lacks least"
+        )
         yield ok(f"{check} under Sentinel", f"{words}; any other failover, or one that has lost it too, may lose it")
 
 

@@ -151,6 +151,7 @@ class Answered(Script):
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
     known_state: str
+    again: bool = False
 
 
 class Cancel(Script):

@@ -36,20 +36,21 @@ LEDGER_KEY = "bide:ledger"
 #: How long that is kept after the last worker's word [seconds]: ten years, for every key of bide ends by itself.
 KEPT_SECONDS = 10 * 365 * 24 * 3600
 
-_ANNOUNCED = ("safe_replicas", "safe_seconds")
+#: The fields of that key which say so.
+ANNOUNCED = ("safe_replicas", "safe_seconds")
 
 
 def announce(server: redis.Redis, safety: Safety) -> None:
     """Have clients wait for replicas as the workers do."""
     with server.pipeline() as together:
-        together.hset(LEDGER_KEY, mapping=dict(zip(_ANNOUNCED, (safety.replicas, safety.seconds), strict=True)))
+        together.hset(LEDGER_KEY, mapping=dict(zip(ANNOUNCED, (safety.replicas, safety.seconds), strict=True)))
         together.expire(LEDGER_KEY, KEPT_SECONDS)
         together.execute()
 
 
 def add_announced(pipeline: Any) -> None:
     """Add to a pipeline the read whose reply goes to `announced_safety`."""
-    pipeline.hmget(LEDGER_KEY, _ANNOUNCED)
+    pipeline.hmget(LEDGER_KEY, ANNOUNCED)
 
 
 def announced_safety(reply: Any) -> Safety:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import redis
 
+from bide.bulk.record import Options as RunOptions
+from bide.bulk.runs import Runs
 from bide.client.opening import Wanted, open_jobs
 from bide.contract import JobState
 from bide.errors import NotReplicatedError
@@ -276,3 +278,18 @@ class Post:
 
     def submit_many(self, jobs: list[tuple[str, object]]) -> None:
         self.sent += [job_id for job_id, _ in jobs]
+
+
+def test_a_run_has_begun_once_that_is_safe() -> None:
+    """Its input lies in the bucket, and its record is all that says so."""
+    server = ReplicatedRedis()
+    runs = Runs(server)
+    announce(server, ONE)
+    runs.create("run-1", rows=1, digest="d", source="s", options=RunOptions())
+    server.acknowledge = lambda: 0
+    with pytest.raises(NotReplicatedError):
+        runs.begin("run-1")
+    server.acknowledge = lambda: 1
+    runs.create("run-2", rows=1, digest="d", source="s", options=RunOptions())
+    assert runs.begin("run-2")
+    assert server.waits == [(1, 500)] * 2

@@ -117,7 +117,7 @@ def safe_submits(result: Result) -> str:
         for name, values in result["milliseconds"].items()
     ]
     head = ["acknowledged by", "record", "intent", "the provider's id"]
-    what = f"{result['jobs']:,} submits one after the other, p50 / p95 [ms]; load of the machine {result['busy']}."
+    what = f"{result['jobs']:,} submits with each, by turns, p50 / p95 [ms]; load of the machine {result['busy']}."
     return f"{_where([result])} {what}\n\n{_table(head, rows)}"
 
 

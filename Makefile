@@ -89,6 +89,8 @@ faults: setup ## Kills, restarts and lies with three seeds; writes the tables of
 	$(BIN)/python -m tests.faults.chaos --seed 1 --kinds kill --gap 12 --jobs 1000 --seconds 180
 	for who in bide naive recommended; do $(BIN)/python -m tests.faults.chaos --common --contender $$who --jobs 1000 || exit 1; done
 	for sync in always everysec; do $(BIN)/python -m tests.faults.chaos --kinds power_cut --gap 6 --fsync $$sync --jobs 500 --seconds 60 || exit 1; done
+	for seed in 1 2 3; do for safe in disk replica; do $(BIN)/python -m tests.faults.failover --safe $$safe --seed $$seed || exit 1; done; done
+	$(BIN)/python -m tests.faults.failover.cost
 	$(BIN)/python -m tests.faults.report --write
 
 faults-short: setup ## The crash matrix and a chaos run in under four minutes

@@ -7,6 +7,7 @@ BideError
 ├── ConfigurationError      the set-up is wrong: an operator mends it
 ├── TryLaterError           nothing happened or nothing changed: come back later
 │   ├── LedgerAwayError     Redis does not answer, or refuses writes; nothing is known to have changed
+│   │   └── NotReplicatedError  Redis has written it, and too few replicas have: a failover may lose it
 │   ├── NotSentError        the request never left: nothing was bought
 │   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
 │   │   └── ResultNotFetchedError  the result is made, and the request that has it failed; it is made again
@@ -23,6 +24,9 @@ BideError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class BideError(Exception):
@@ -64,6 +68,18 @@ class TryLaterError(BideError):
 
 class LedgerAwayError(TryLaterError):
     """The ledger can't be reached, or refuses writes; the message says which."""
+
+
+class NotReplicatedError(LedgerAwayError):
+    """Too few replicas have acknowledged what was written.
+
+    `replies` are those of the scripts that wrote it, `messages` what they ask to be sent (`bide.ledger.Messages`).
+    """
+
+    def __init__(self, message: str, *, replies: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.replies = replies
+        self.messages: Any = None
 
 
 class NotSentError(TryLaterError):

@@ -62,8 +62,10 @@ def _note_answer(tools: Toolbox, caller: Caller) -> None:
     """The caller's result is stored: have the ledger note it."""
     reached("caller_told")
     try:
+        if why := tools.answer_check.why_unsafe(caller.job_id):
+            log.warning("job.answer_not_safe", job_id=caller.job_id, reason=why)
         messages = tools.ledger.jobs.answered(
-            caller.account, caller.job_id, leader=caller.leader, known_state=caller.leader_state
+            caller.account, caller.job_id, leader=caller.leader, known_state=caller.leader_state, again=bool(why)
         )
     except Exception:  # the result is out; the sweeper has it stored once more
         log.exception("job.answer_not_noted", job_id=caller.job_id)

@@ -39,6 +39,7 @@ class Process:
             if self._toolbox is None:
                 made = Toolbox(settings(), self._app)
                 made.open()
+                made.ledger.identity.expect_look()
                 self._toolbox = made
             return self._toolbox
 
@@ -49,15 +50,22 @@ class Process:
         tools = self.toolbox
         if SUBMIT_QUEUE in queues:
             tools.store_check.start()
-        self._presence = Presence(tools.ledger.server, node, queues, store_refusal=lambda: tools.store_check.refusal)
+        tools.ledger_check.start(buys=SUBMIT_QUEUE in queues)
+        self._presence = Presence(
+            tools.ledger.server,
+            node,
+            queues,
+            store_refusal=lambda: tools.store_check.refusal,
+            ledger_refusal=lambda: tools.ledger.identity.refusal,
+        )
         self._presence.start()
         tools.sweeper.start()
 
     @property
     def store_refusal(self) -> str:
-        """Why the object store of this process takes nothing; '' where it does."""
+        """Why this process submits nothing, for its object store or its ledger; '' where it does."""
         made = self._toolbox
-        return made.store_check.refusal if made is not None else ""
+        return made.store_check.refusal or made.ledger.identity.refusal if made is not None else ""
 
     def end_soon(self) -> None:
         """Hasten what runs; called in a signal handler, so it takes no lock."""

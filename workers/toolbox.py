@@ -12,6 +12,8 @@ from celery import Celery
 from bide.bulk.runs import Runs
 from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
+from bide.ledger.identity import KnownLedger
+from bide.ledger.safety import DISK, Safety
 from bide.settings.model import Settings
 from bide.storage import Storage
 from workers.accounts import Accounts, row_lane
@@ -19,6 +21,7 @@ from workers.bulk.feeder import Feeder
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.names import OwnThreads
 from workers.io.store_options import probe_options, storage_options
+from workers.services.answer_check import AnswerCheck
 from workers.services.callback_sender import CallbackSender
 from workers.services.cancel import Canceler
 from workers.services.dispatcher import Dispatcher
@@ -26,6 +29,7 @@ from workers.services.event_loop import EventLoop
 from workers.services.fetcher import Fetcher
 from workers.services.learner import Learner
 from workers.services.lease_keeper import LeaseKeeper
+from workers.services.ledger_check import LedgerCheck
 from workers.services.poll_timings import PollTimings
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
@@ -42,7 +46,7 @@ class Toolbox:
         self.accounts = Accounts(settings)
         timing = _ledger_timing(settings)
         server = connect(settings.ledger_url, sentinel_master=settings.sentinel_master)
-        self.ledger = Ledger(server, limits=self.accounts.limits, timing=timing)
+        self.ledger = Ledger(server, limits=self.accounts.limits, timing=timing, safety=_safety(settings))
 
     @cached_property
     def event_loop(self) -> EventLoop:
@@ -59,6 +63,20 @@ class Toolbox:
     @cached_property
     def store_check(self) -> StoreCheck:
         return StoreCheck(lambda: Storage(probe_options(self.settings)), on_return=self.storage.renew)
+
+    @cached_property
+    def answer_check(self) -> AnswerCheck:
+        same = self.settings.result_url == self.settings.ledger_url  # another server has a safety of its own
+        return AnswerCheck(self._app.backend, _safety(self.settings) if same else DISK)
+
+    @cached_property
+    def ledger_check(self) -> LedgerCheck:
+        return LedgerCheck(self.ledger, self.known_ledger)
+
+    def known_ledger(self) -> KnownLedger:
+        """What the object store knows of the ledger."""
+        url, master = self.settings.ledger_url, self.settings.sentinel_master
+        return KnownLedger(self.storage, url, sentinel_master=master)
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -113,7 +131,7 @@ class Toolbox:
     def open(self) -> None:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
-        _ = self.storage, self.store_check
+        _ = self.storage, self.store_check, self.ledger_check, self.answer_check
 
     def end_soon(self) -> None:
         """The process is to end: from now on a ledger that is away is not waited for long."""
@@ -128,6 +146,8 @@ class Toolbox:
             self.callback_sender.stop()
         if "store_check" in opened:
             self.store_check.stop()
+        if "ledger_check" in opened:
+            self.ledger_check.stop()
         if "leases" in opened:
             self.leases.stop()
         if "http" in opened:
@@ -156,6 +176,12 @@ def _ledger_timing(settings: Settings) -> Timing:
         retention_seconds=timing.retention_days * 24 * 3600,
         packs=settings.records.pack,
     )
+
+
+def _safety(settings: Settings) -> Safety:
+    """How safe a write of the ledger has to be. The bound of the time is well below that of one answer of Redis."""
+    ledger = settings.ledger
+    return Safety(ledger.safe_replicas, ledger.safe_seconds) if ledger.safe == "replica" else DISK
 
 
 def _http_options(settings: Settings) -> HttpOptions:

@@ -17,6 +17,7 @@ from bide.bulk.scripts import OpenedRow
 from bide.errors import IdempotencyConflictError, LedgerAwayError
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.safety import ANNOUNCED, LEDGER_KEY, announced_safety
 from bide.ledger.script import Key, Script
 from bide.ledger.script_runner import Scripts
 from bide.redis_errors import away, is_away
@@ -71,8 +72,15 @@ class Runs:
         return bool(created)
 
     def begin(self, run_id: str) -> bool:
-        """Let a new run begin, whose input is in place."""
-        return self._steer(run_id, "begin", "")
+        """Let a new run begin, whose input is in place; raises `NotReplicatedError` where a failover may lose it.
+
+        It waits for replicas as the workers have announced.
+        """
+        safety = announced_safety(reach(lambda: self.server.hmget(LEDGER_KEY, ANNOUNCED)))
+        [reply], _ = self._scripts.run_safely([(run_prefix(run_id), self._steering(run_id, "begin", ""))], safety)
+        if isinstance(reply, Exception):
+            raise reply
+        return bool(reply[0])
 
     @contextmanager
     def intake_lease(self, run_id: str, *, seconds: float) -> Iterator[bool]:
@@ -142,7 +150,13 @@ class Runs:
             reach(together.execute)
 
     def _steer(self, run_id: str, action: str, note: str, limits: Mapping[str, str | int] | None = None) -> bool:
-        script = scripts.Steer(
+        done, _ = self._run(run_prefix(run_id), self._steering(run_id, action, note, limits))
+        return bool(done)
+
+    def _steering(
+        self, run_id: str, action: str, note: str, limits: Mapping[str, str | int] | None = None
+    ) -> scripts.Steer:
+        return scripts.Steer(
             live_runs=Key(RUNS_KEY),
             ended_runs=Key(ENDED_KEY),
             run=run_id,
@@ -151,8 +165,6 @@ class Runs:
             retention_seconds=self._retention_seconds,
             limits=limits or {},
         )
-        done, _ = self._run(run_prefix(run_id), script)
-        return bool(done)
 
     # For the feeder
 

@@ -55,7 +55,8 @@ def start(runs: Runs, storage: Storage, intake: Intake, *, run_id: str, source: 
     """Begin a run with the rows of an intake; False: it was begun before, with the same rows.
 
     Raises `InvalidRequestError` for rows that can't be bought, `IdempotencyConflictError` for a name that belongs to
-    another run, `StorageError`, `LedgerAwayError`.
+    another run, `StorageError`, `LedgerAwayError`. `NotReplicatedError`: it has begun, and a failover may lose it; the
+    same call joins it, or begins it anew.
     """
     check_run_id(run_id)
     intake.check()

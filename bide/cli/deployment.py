@@ -37,9 +37,13 @@ def demo(keep: bool) -> None:
 
 @click.command()
 @click.option("--servers-only", is_flag=True, help="Only the servers, for processes that honcho runs.")
-def up(servers_only: bool) -> None:
+@click.option(
+    "--replicated", is_flag=True, help="The broker as a leader with replicas and sentinels, to try failovers."
+)
+def up(servers_only: bool, replicated: bool) -> None:
     """Run it here with your own providers; brings a broker and a store if none is set."""
-    become("workers.embedded", "up", *(["--servers-only"] if servers_only else []))
+    options = {"--servers-only": servers_only, "--replicated": replicated}
+    become("workers.embedded", "up", *(name for name, given in options.items() if given))
 
 
 @click.command()

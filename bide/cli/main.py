@@ -21,6 +21,7 @@ from bide.cli.failed import failed
 from bide.cli.hooks import hooks
 from bide.cli.init import init
 from bide.cli.jobs import cancel, status, submit, wait
+from bide.cli.ledger import ledger
 from bide.cli.listing import jobs
 from bide.cli.metrics import metrics
 from bide.cli.objects import get, open_
@@ -46,6 +47,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Operations": (
         doctor,
         metrics,
+        ledger,
         pages,
         hooks,
         tenants,

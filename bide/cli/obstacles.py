@@ -48,3 +48,7 @@ def _refusing(snapshot: JobSnapshot, processes: Sequence[RunningProcess]) -> Ite
     if refusing and snapshot.clock and snapshot.record.state in WAY:
         nodes = ", ".join(process.node for process in refusing)
         yield f"mend the object store, as `bide doctor` says: {refusing[0].store_refusal} ({nodes})"
+    unknown = [process for process in processes if process.ledger_refusal]
+    if unknown and snapshot.clock and snapshot.record.state in WAY:
+        nodes = ", ".join(process.node for process in unknown)
+        yield f"look after the ledger, as `bide doctor` says: {unknown[0].ledger_refusal} ({nodes})"

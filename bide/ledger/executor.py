@@ -7,8 +7,10 @@ from typing import Any
 
 import redis
 
+from bide.ledger.identity import Identity
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Limits, Timing
+from bide.ledger.safety import DISK, Safety
 from bide.ledger.script import Script
 from bide.ledger.script_runner import Scripts
 from bide.redis_errors import away, is_away
@@ -17,7 +19,8 @@ from bide.redis_errors import away, is_away
 class Executor:
     """Runs scripts of accounts and reads their keys; each method raises `LedgerAwayError` when Redis stays away.
 
-    `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
+    `limits` says what an account may do; `safety` what `run_safely` waits for, None for what the workers announce;
+    `clock` replaces Redis's own time in tests [seconds since the epoch].
     """
 
     def __init__(
@@ -26,9 +29,12 @@ class Executor:
         *,
         limits: Callable[[AccountName], Limits] = lambda _: Limits(),
         timing: Timing | None = None,
+        safety: Safety | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.server, self.limits, self.timing, self.clock = server, limits, timing or Timing(), clock
+        self.safety, self._announced = safety, DISK
+        self.identity = Identity()
         self._scripts = Scripts(server)
 
     def run(self, account: AccountName, script: Script) -> Any:
@@ -39,6 +45,28 @@ class Executor:
         """The replies of scripts that are sent together, each run by itself; an error of one stands in its place."""
         bound = [(prefix(account), self._bound(account, script)) for account, script in scripts]
         return self._scripts.run_many(bound, now=self._now())
+
+    def run_safely(self, account: AccountName, script: Script) -> Any:
+        """The reply of one script, once what it wrote is as safe as is asked for; raises `NotReplicatedError`."""
+        if not (self.safety or self._announced).replicas:
+            return self.run(account, script)
+        [reply] = self.run_many_safely([(account, script)])
+        if isinstance(reply, redis.RedisError):
+            raise reply
+        return reply
+
+    def run_many_safely(self, scripts: Iterable[tuple[AccountName, Script]]) -> list[Any]:
+        """The replies of `run_many`, once all that was written is as safe as is asked for; raises `NotReplicatedError`.
+
+        An executor that was given no safety waits as the workers have announced, which comes with the replies.
+        """
+        bound = [(prefix(account), self._bound(account, script)) for account, script in scripts]
+        while True:
+            asked = self.safety or self._announced
+            replies, announced = self._scripts.run_safely(bound, asked, now=self._now())
+            self._announced = announced
+            if self.safety or announced.replicas <= asked.replicas:
+                return replies
 
     def _bound(self, account: AccountName, script: Script) -> Script:
         script.bind(lambda: self.limits(account), self.timing)

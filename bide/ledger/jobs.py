@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bide.contract import SUBMIT_QUEUE, Failure, FailureCode, GenerateRequest, JobState
+from bide.errors import NotReplicatedError
 from bide.fallback import MOST_FALLBACKS
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
@@ -59,9 +60,10 @@ class JobScripts:
     def open_many(self, openings: Sequence[Opening]) -> list[Step | Exception]:
         """Write records, or find them, in one round trip; the verbs are those of `open`, or why one was not written.
 
-        Raises `LedgerAwayError` where Redis stays away: then it is not known which of them were written.
+        Raises `LedgerAwayError` where Redis stays away: then it is not known which of them were written. Raises
+        `NotReplicatedError` where all are written, and too few replicas have them.
         """
-        replies = self._executor.run_many((each.account, _script_of(each)) for each in openings)
+        replies = self._executor.run_many_safely((each.account, _script_of(each)) for each in openings)
         return [
             reply if isinstance(reply, Exception) else self._where_it_is(each, _step_of(each, reply))
             for each, reply in zip(openings, replies, strict=True)
@@ -80,11 +82,23 @@ class JobScripts:
     ) -> Step:
         """Open or find the record, and take the step that it allows, under a lease named `token`.
 
-        `lane`: that of the request, as `bide.providers.lanes` gives it.
+        `lane`: that of the request, as `bide.providers.lanes` gives it. Raises `NotReplicatedError` where a record with
+        `request` is written and not safe: the message that brings it must come again, see `SubmitScripts.take_back`.
         """
         opening = Opening(job_id, account, request, deadline_seconds, signature)
-        step = _step_of(opening, self._executor.run(account, _script_of(opening, token=token, take=True, lane=lane)))
+        step = self._safe_step(opening, _script_of(opening, token=token, take=True, lane=lane))
         return self._where_it_is(opening, step, token=token, take=True)
+
+    def _safe_step(self, opening: Opening, script: scripts.job.Step) -> Step:
+        if opening.request is None:
+            return _step_of(opening, self._executor.run(opening.account, script))
+        try:
+            return _step_of(opening, self._executor.run_safely(opening.account, script))
+        except NotReplicatedError as error:
+            step = _step_of(opening, error.replies[0])
+            if step.verb in (Verb.STORE, Verb.ANSWER, Verb.MOVED):  # no new record
+                return step
+            raise
 
     def _where_it_is(self, opening: Opening, step: Step, **how: Any) -> Step:
         """The step at the account that has the job, where that has left the account of its request."""
@@ -163,13 +177,15 @@ class JobScripts:
         hint, round_ = reply
         return Messages((hint_of(record.account, hint, seconds),), round_of(record.account, round_))
 
-    def answered(self, account: AccountName, job_id: str, *, leader: str = "", known_state: str = "") -> Messages:
+    def answered(
+        self, account: AccountName, job_id: str, *, leader: str = "", known_state: str = "", again: bool = False
+    ) -> Messages:
         """Record that the caller of `job_id` has the end of its job (or of its `leader`); returns what to send.
 
         `known_state`: the state of the leader that this caller knows. Where the leader has another by now, the
-        caller gets a message again.
+        caller gets a message again. `again`: a failover may lose the answer, so that its message comes once more.
         """
-        script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state)
+        script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state, again=again)
         reply = self._executor.run(account, script)
         pack_record(self._executor, account, leader or job_id, reply[3])
         return messages_of(account, reply)

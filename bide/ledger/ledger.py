@@ -13,6 +13,7 @@ from bide.ledger.jobs import JobScripts
 from bide.ledger.polls import PollScripts
 from bide.ledger.recent import RecentJobs
 from bide.ledger.records import AccountName, Limits, Timing
+from bide.ledger.safety import Safety
 from bide.ledger.submits import SubmitScripts
 from bide.ledger.unconfirmed import UnconfirmedScripts
 
@@ -20,7 +21,8 @@ from bide.ledger.unconfirmed import UnconfirmedScripts
 class Ledger:
     """All scripts of all accounts on one Redis; each method of a part raises `LedgerAwayError` when it stays away.
 
-    `limits` says what an account may do; `clock` replaces Redis's own time in tests [seconds since the epoch].
+    `limits` says what an account may do; `safety` how safe a write has to be before it counts, None for what workers
+    announce; `clock` replaces Redis's own time in tests [seconds since the epoch].
     """
 
     def __init__(
@@ -29,10 +31,11 @@ class Ledger:
         *,
         limits: Callable[[AccountName], Limits] = lambda _: Limits(),
         timing: Timing | None = None,
+        safety: Safety | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.executor = Executor(server, limits=limits, timing=timing, clock=clock)
-        self.server, self.timing = server, self.executor.timing
+        self.executor = Executor(server, limits=limits, timing=timing, safety=safety, clock=clock)
+        self.server, self.timing, self.identity = server, self.executor.timing, self.executor.identity
         self.jobs = JobScripts(self.executor)
         self.submits = SubmitScripts(self.executor)
         self.polls = PollScripts(self.executor)

@@ -23,6 +23,8 @@ class RunningProcess:
     queues: tuple[str, ...]
     #: Why its object store takes nothing; '' where it does, or is not used.
     store_refusal: str = ""
+    #: Why nothing may be bought on its ledger; '' where it may.
+    ledger_refusal: str = ""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -49,7 +51,10 @@ def running(server: redis.Redis) -> list[RunningProcess]:
     """The processes that run, by name; those of older versions of bide note nothing."""
     noted: Any = server.zrangebyscore(PROCESSES_KEY, _now(server), "+inf")
     found = list(map(json.loads, noted))
-    processes = [RunningProcess(each["node"], tuple(each["queues"]), each["store_refusal"]) for each in found]
+    processes = [
+        RunningProcess(each["node"], tuple(each["queues"]), each["store_refusal"], each.get("ledger_refusal", ""))
+        for each in found
+    ]
     return sorted(processes, key=lambda process: process.node)
 
 

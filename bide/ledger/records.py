@@ -128,6 +128,15 @@ class Messages:
     #: Not to send: the provider accepted a job that had gone on at a fallback, and may charge for it, too.
     bought_after_leaving: bool = False
 
+    def __add__(self, later: Messages) -> Messages:
+        """Those of two scripts."""
+        return Messages(
+            self.hints + later.hints,
+            later.round or self.round,
+            later.callbacks or self.callbacks,
+            self.bought_after_leaving or later.bought_after_leaving,
+        )
+
 
 @dataclass(frozen=True)
 class BoughtWith:

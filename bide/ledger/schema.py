@@ -57,13 +57,13 @@ class Transition(NamedTuple):
 _ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
 
 #: What the scripts call on their way to an end, and so write its fields.
-_ENDING = "step cancel conclude polled refused sweep give_up submitted"
+_ENDING = "step cancel conclude polled refused sweep give_up submitted take_back"
 
 #: Scripts that have a job go on at its fallback: the record of its next account is new, with what a record keeps.
 _FALLING_BACK = " step conclude polled refused sweep"
 
 #: Scripts that put a job in line.
-_LINING_UP = "step bulk/open intend hold_back conclude refused resubmit sweep"
+_LINING_UP = "step bulk/open intend hold_back take_back conclude refused resubmit sweep"
 
 #: Scripts that let a job go on as an earlier purchase of it.
 _GOING_ON = "conclude refused sweep polled"
@@ -84,7 +84,8 @@ FIELDS = (
         "deadline",
         "moment",
         "the job ends in failure if it has not ended by then",
-        "step bulk/open admit answered submitted hold_back postpone callbacks/tried attach resubmit " + _GOING_ON,
+        "step bulk/open admit answered submitted hold_back take_back postpone callbacks/tried attach resubmit "
+        + _GOING_ON,
     ),
     Field("bulk", "flag", "gives way to interactive jobs", "bulk/open" + _FALLING_BACK),
     Field(
@@ -176,7 +177,7 @@ FIELDS = (
     Field("received", "flag", "the provider has surely had a request under that key", "conclude"),
     Field("key_new", "flag", "the request was sent again, and its key was new to the provider", "submitted"),
     Field("settling", "flag", "no worker has the job; what became of its submit is found out at its time", "*"),
-    Field("settle_tries", "count", "how often that was tried, or put off", "conclude refused sweep"),
+    Field("settle_tries", "count", "how often that was tried, or put off", "conclude refused sweep take_back"),
     Field("absent", "count", "how often the provider surely had no job under the key", "intend"),
     Field(
         "evidence",
@@ -240,7 +241,7 @@ FIELDS = (
         "note",
         "text",
         "what last happened, for people",
-        "conclude polled postpone refused attach resubmit sweep give_up",
+        "conclude polled postpone refused take_back attach resubmit sweep give_up",
     ),
     # The callback
     Field("callback", "count", "ends of which the request's `callback_url` gets a callback", "bulk/open " + _ENDING),
@@ -291,22 +292,24 @@ TRANSITIONS = (
     Transition(
         "submitting",
         "queued",
-        "refused conclude sweep resubmit",
-        "surely not accepted, or the request or an operator allows a second purchase",
+        "refused take_back conclude sweep resubmit",
+        "surely not accepted or not sent, or the request or an operator allows a second purchase",
     ),
     Transition(
         "submitting",
         "failed",
-        "conclude refused sweep give_up",
+        "conclude refused take_back sweep give_up",
         "the provider refused, or it is free and no answer came, or an operator gives it up",
     ),
     Transition(
         "submitting",
         "unconfirmed",
-        "conclude sweep refused submitted",
+        "conclude sweep refused submitted take_back",
         "the submit may have been accepted, and no promise of its provider settles it",
     ),
-    Transition("submitting", "canceled", "cancel refused conclude sweep", "a cancel; a canceled submit is refused"),
+    Transition(
+        "submitting", "canceled", "cancel refused take_back conclude sweep", "a cancel; a canceled submit is refused"
+    ),
     Transition("running", "storing", "polled", "the provider reports the result"),
     Transition("running", "failed", "polled", "the provider reports a failure, or the deadline passed"),
     Transition("running", "unconfirmed", "polled", "the provider does not know the id that an operator attached"),

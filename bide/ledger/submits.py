@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from bide.contract import FailureCode
+from bide.errors import NotReplicatedError
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
+from bide.ledger.script import Script
 from bide.ledger.settling import Promise, Settled, in_one_line
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
@@ -20,6 +24,9 @@ TOO_LATE = -2
 
 #: What `SubmitScripts.intend` says where the job may have been accepted, and its request can't be sent again.
 UNREPEATABLE = -3
+
+#: What `SubmitScripts.intend` says where the ledger is not the one that this process knows.
+OTHER_LEDGER = -4
 
 
 class SubmitScripts:
@@ -43,8 +50,11 @@ class SubmitScripts:
         `HELD_BACK`: its account was paused or its breaker opened meanwhile; the job waits again.
         `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `UNREPEATABLE`: the job may
         have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
+        `OTHER_LEDGER`: nothing was written, and nothing may be bought.
         `bought_with`, `promise` and the `lane` of its request go into the record. `absent`: the evidence that the
         provider has no job under the key, so that nothing was bought.
+
+        Raises `NotReplicatedError` where the intent is written and not safe: nothing may be sent, see `take_back`.
         """
         known, promised = bought_with or BoughtWith(), promise or Promise()
         script = scripts.job.Intend(
@@ -62,8 +72,29 @@ class SubmitScripts:
             absent=bool(absent),
             evidence=in_one_line(absent),
             lane=lane,
+            ledger_id=self._executor.identity.expected,
         )
-        return int(self._executor.run(record.account, script))
+        return int(self._executor.run_safely(record.account, script))
+
+    def take_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
+        """Undo an intent whose request was surely not sent, and let the account submit nothing for `seconds`.
+
+        Whatever server it reaches: only an intent under our own lease is taken back, so that no other worker's submit,
+        which may have the same number there, is taken for ours. Raises `NotReplicatedError` where a failover may bring
+        the intent back: then the job becomes unconfirmed.
+        """
+        canceled_error = canceled_meanwhile(
+            error_of(record.account, FailureCode.REJECTED, reason, job_id=record.job_id)
+        )
+        script = scripts.job.TakeBack(
+            id=record.job_id,
+            token=token,
+            seconds=seconds,
+            reason=reason,
+            canceled_error=canceled_error,
+            unconfirmed_error=bought_before(canceled_error),
+        )
+        return self._messages(record, script)
 
     def hold_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
         """Put a job that may not be submitted now back to its place in line; the account submits nothing meanwhile."""
@@ -92,6 +123,8 @@ class SubmitScripts:
 
         `settled`: of a submit that was sent again. Where the provider broke its promise, also by giving another id than
         one that is known for the key, the job is unconfirmed.
+
+        Raises `NotReplicatedError` where it is recorded and not safe: to be recorded again until it is.
         """
         done = "" if outputs is None else outputs or "ask"
         known, how = bought_with or BoughtWith(), settled or Settled()
@@ -113,9 +146,15 @@ class SubmitScripts:
             breach_error=how.breach_error,
             cost=known.cost,
         )
-        hints, round_, *bought_elsewhere = self._executor.run(record.account, script)
-        messages = messages_of(record.account, (hints, round_))
-        return replace(messages, bought_after_leaving=any(bought_elsewhere))
+        return self._messages(record, script)
+
+    def _messages(self, record: Record, script: Script) -> Messages:
+        """The messages of a script whose writes must be safe; they are in a `NotReplicatedError`, too."""
+        try:
+            return _messages_of(record, self._executor.run_safely(record.account, script))
+        except NotReplicatedError as error:
+            error.messages = _messages_of(record, *error.replies)
+            raise
 
     def refused(
         self,
@@ -155,3 +194,11 @@ class SubmitScripts:
         )
         reply = self._executor.run(record.account, script)
         return messages_of(record.account, reply) if reply else Messages()
+
+
+def _messages_of(record: Record, reply: Sequence[Any]) -> Messages:
+    """The messages of a reply; nothing where the job was not the worker's."""
+    if not reply:
+        return Messages()
+    hints, round_, *bought_elsewhere = reply
+    return replace(messages_of(record.account, (hints, round_)), bought_after_leaving=any(bought_elsewhere))

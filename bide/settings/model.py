@@ -19,6 +19,7 @@ from bide.settings.sections import (
     EffectiveAccount,
     FlowerSettings,
     HookSettings,
+    LedgerSettings,
     LogSettings,
     MediaSettings,
     MetricsSettings,
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
         default_factory=_broker_or_ledger, description="an address such as redis://127.0.0.1:6379/0"
     )
     sentinel_master: str = Field("mymaster", description="the name the sentinels know the Redis by")
+    ledger: LedgerSettings = LedgerSettings()
     s3: S3Settings = S3Settings()
     media: MediaSettings = MediaSettings()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)

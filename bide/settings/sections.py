@@ -93,6 +93,7 @@ Currency = Annotated[str, BeforeValidator(as_currency)]
 Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(_listed)]
 Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
 Puts = Annotated[Literal["obstore", "boto3"], BeforeValidator(_lower)]
+Safe = Annotated[Literal["disk", "replica"], BeforeValidator(_lower)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -218,6 +219,19 @@ class RecordSettings(Section):
     pack: bool = Field(True, description="whether records of finished jobs are packed: true or false")
     result_days: int | None = Field(
         None, ge=1, le=365, description="the time Celery's results are kept [days]; by default as long as the jobs"
+    )
+
+
+class LedgerSettings(Section):
+    """How safe a record has to be before bide acts on it; `replica` outlives the loss of any one server."""
+
+    safe: Safe = Field(
+        "disk",
+        description="disk, or replica: no job is accepted or bought before replicas have acknowledged its record",
+    )
+    safe_replicas: int = Field(1, ge=1, le=10, description="the replicas that have to acknowledge a record, 1 to 10")
+    safe_seconds: float = Field(
+        1.0, gt=0, le=5, description="the longest that replicas may take to acknowledge, 5 at most [seconds]"
     )
 
 

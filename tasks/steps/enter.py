@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -14,11 +15,12 @@ from celery.states import PENDING, RETRY
 from bide.contract import JOB_ID, NAME, REPEATED_NAME_HEADER, Failure, FailureCode, GenerateRequest
 from bide.crashpoints import reached
 from bide.describe import describe
-from bide.errors import InvalidRequestError, LedgerAwayError
-from bide.ledger import AccountName, Step, Verb
+from bide.errors import InvalidRequestError, LedgerAwayError, NotReplicatedError
+from bide.ledger import AccountName, Record, Step, Verb
 from bide.providers import find
 from bide.providers.fallbacks import check_in_turn
 from tasks.steps.outcome import Fail, Ignore
+from tasks.steps.put_off import REPLICAS_HOLD_SECONDS
 from workers.accounts import AccountContext
 from workers.io.callback_check import check_callback
 from workers.services.dispatcher import ACCOUNT_HEADER
@@ -172,15 +174,21 @@ def _open(tools: Toolbox, message: Message, request: GenerateRequest, account: A
     """Open the record of a first message; the record of a second one is there already, and decides."""
     token = uuid.uuid4().hex
     reached("before_record")
-    step = tools.ledger.jobs.step(
-        message.job_id,
-        account.name,
-        token=token,
-        request=request,
-        deadline_seconds=account.deadline_seconds(request.operation),
-        signature=message.signature(describe(request)),
-        lane=account.lane(request),
-    )
+    try:
+        step = tools.ledger.jobs.step(
+            message.job_id,
+            account.name,
+            token=token,
+            request=request,
+            deadline_seconds=account.deadline_seconds(request.operation),
+            signature=message.signature(describe(request)),
+            lane=account.lane(request),
+        )
+    except NotReplicatedError as error:  # its message is kept; on a new leader it opens the record anew
+        with suppress(NotReplicatedError):
+            record = Record(message.job_id, account.name, {})
+            tools.ledger.submits.take_back(record, token, seconds=REPLICAS_HOLD_SECONDS, reason=str(error)[:300])
+        raise
     reached("recorded")
     return Entered(step, step.account or account.name, token)
 

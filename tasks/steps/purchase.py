@@ -17,14 +17,15 @@ from bide.errors import (
     BadMediaError,
     ConfigurationError,
     LedgerAwayError,
+    NotReplicatedError,
     NotSentError,
     StorageError,
     SubmissionUnknownError,
 )
-from bide.ledger import Record
+from bide.ledger import Messages, Record
 from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.settling import Promise
-from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
+from bide.ledger.submits import HELD_BACK, OTHER_LEDGER, TOO_LATE, UNREPEATABLE
 from bide.polling.timing import PollTiming
 from bide.providers.base import (
     Account,
@@ -45,7 +46,7 @@ from tasks.steps.ask import cancel_there
 from tasks.steps.fail import fail, lease_lost, redacted, too_late
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Fail, Outcome, Suspend
-from tasks.steps.put_off import pause_account
+from tasks.steps.put_off import OTHER_LEDGER_REASON, pause_account, take_back, wait_in_line
 from tasks.steps.settle import UNREPEATABLE_REASON, doubt_of, look_again, settled_by, unsettled
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
@@ -58,6 +59,9 @@ Kept = TypeVar("Kept")
 
 #: How long an accepted submit waits for a ledger to record it, and for a store to keep a result in it [seconds].
 ANSWER_PATIENCE_SECONDS = 600.0
+
+#: Between two attempts to record or keep an answer [seconds].
+ANSWER_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, repr=False)  # it holds a prompt
@@ -85,12 +89,23 @@ class Purchase:
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
         begun, ledger, bought_with = time.monotonic(), self.tools.ledger, self._bought_with()
-        attempt = ledger.submits.intend(
-            self.record, self.token, bought_with=bought_with, promise=self.promise, absent=self.absent, lane=self.lane
-        )
+        try:
+            attempt = ledger.submits.intend(
+                self.record,
+                self.token,
+                bought_with=bought_with,
+                promise=self.promise,
+                absent=self.absent,
+                lane=self.lane,
+            )
+        except NotReplicatedError as error:
+            return take_back(self.tools, self.record, self.token, str(error))
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))
+        if attempt == OTHER_LEDGER:
+            self.tools.ledger_check.doubt()
+            return wait_in_line(self.tools, self.record, self.token, OTHER_LEDGER_REASON)
         if attempt == TOO_LATE:
             return too_late(self.tools, self.record, self.token)
         if attempt == UNREPEATABLE:
@@ -164,7 +179,7 @@ class Purchase:
             settled=settled_by(self.record, accepted) if self.in_doubt else None,
             **facts,
         )
-        messages = self._patiently(submitted)
+        messages = self._recorded(submitted)
         if messages.bought_after_leaving:  # the record that has the job now says so, too
             note("error", outcome="bought_twice", reason="accepted by an account that it had left for its fallback")
         if self.absent and not self.promise.free:
@@ -172,6 +187,28 @@ class Purchase:
         if isinstance(self.adapter, Cancels):
             self._cancel_there(bought_with.ticket(self.record.text("op"), accepted.provider_job_id))
         return Suspend(messages)
+
+    def _recorded(self, submitted: Callable[[], Messages]) -> Messages:
+        """Record the acceptance until it is safe; the messages of all attempts.
+
+        A failover that loses it leads to a record which knows of the intent alone: it is recorded there anew.
+        """
+        sent = Messages()
+
+        def record() -> Messages:
+            nonlocal sent
+            try:
+                return submitted()
+            except NotReplicatedError as error:
+                sent += error.messages
+                raise
+
+        try:
+            last = self._patiently(record)
+        except NotReplicatedError as error:  # after all that time the leader's word has to do
+            log.error("job.answer_not_replicated", reason=str(error))
+            return sent
+        return sent + last
 
     def _cancel_there(self, ticket: Ticket) -> None:
         """Have the provider stop the job where it was canceled during the submit; its caller knows that already."""
@@ -193,9 +230,11 @@ class Purchase:
                     raise
                 if isinstance(error, StorageError):
                     log.warning("job.answer_waits_for_store", reason=str(error)[:200])
+                elif isinstance(error, NotReplicatedError):
+                    log.warning("job.answer_waits_for_replicas", reason=str(error))
                 else:
                     log.warning("job.answer_waits_for_ledger")
-                time.sleep(1)
+                time.sleep(ANSWER_AGAIN_SECONDS)
 
     def _not_accepted(self, attempt: int, reason: str, *, after_seconds: float | None) -> Suspend:
         """The provider did not take the request this time: the ledger says when it is sent again."""

@@ -20,7 +20,7 @@ from bide.providers.base import Submission, Upload
 from tasks.steps.fail import fail, too_late
 from tasks.steps.outcome import Outcome
 from tasks.steps.purchase import Purchase
-from tasks.steps.put_off import put_off, wait_for_store
+from tasks.steps.put_off import put_off, wait_in_line
 from tasks.steps.settle import promise_of, settle
 from workers.io.callback_check import check_callback
 from workers.io.destination import confined
@@ -39,8 +39,8 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
         absent = settle(tools, record, token, now=now) if record.settling else ""
         if not isinstance(absent, str):
             return absent
-        if refusal := tools.store_check.wait():
-            return wait_for_store(tools, record, token, refusal)
+        if refusal := tools.store_check.wait() or tools.ledger.identity.wait():
+            return wait_in_line(tools, record, token, refusal)
         try:
             purchase = _prepare(tools, record, token, now=now, absent=absent)
         except (InvalidRequestError, ConfigurationError, ForeignAddressError, TryLaterError, StorageError) as error:

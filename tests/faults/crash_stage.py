@@ -9,6 +9,7 @@ from typing import Any
 
 from bide.crashpoints import POINTS, Point
 from bide.ledger import AccountName
+from bide.ledger.safety import LEDGER_KEY
 from sandbox.running import Sandbox
 from tests.faults.kills import ORDER_VARIABLE
 from tests.integration.caller import PIXEL
@@ -139,7 +140,10 @@ class CrashStage(Rig):
             self.order(process).unlink(missing_ok=True)
         self.sandbox.reset()
         with self.server() as server:
+            known = server.hgetall(LEDGER_KEY)
             server.flushall()
+            if known:  # else it counts as a lost ledger
+                server.hset(LEDGER_KEY, mapping=known)
 
     def process(self, name: str, *, ready: str) -> Process:
         env = {**self.environment(), ORDER_VARIABLE: str(self._folder / f"{name}.order")}

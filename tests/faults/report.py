@@ -11,7 +11,15 @@ from typing import Any
 import click
 
 from tests.faults.contract_table import contracts
-from tests.faults.report_tables import PLAIN, chaos, comparison, crash_matrix, power_cuts
+from tests.faults.report_tables import (
+    PLAIN,
+    chaos,
+    comparison,
+    crash_matrix,
+    failovers,
+    power_cuts,
+    safe_submits,
+)
 from tests.integration.processes import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -44,6 +52,7 @@ def tables(folder: Path) -> dict[str, str]:
     spread = [run for run in runs if run["options"].get("contracts")]
     others = [run for run in runs if run not in cut and run not in mild and run not in spread]
     full = [run for run in others if run["options"]["contender"] not in PLAIN]
+    safe = folder / "safe-submits.json"
     matrix = folder / "crash-matrix.json"
     cells = [json.loads(line) for line in matrix.read_text().splitlines()] if matrix.exists() else []
     made = {
@@ -52,6 +61,8 @@ def tables(folder: Path) -> dict[str, str]:
         "contracts": contracts(spread),
         "comparison": comparison(mild),
         "power cuts": power_cuts(cut),
+        "failovers": failovers([json.loads(path.read_text()) for path in folder.glob("failover-*.json")]),
+        "safe submits": safe_submits(json.loads(safe.read_text())) if safe.exists() else "",
     }
     return {name: text for name, text in made.items() if text}
 

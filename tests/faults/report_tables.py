@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tests.faults.chaos.verdict import ALL, REDIS_AWAY, spread
+from tests.faults.failover.scenes import SCENES
 
 Result = dict[str, Any]
 
@@ -79,6 +80,57 @@ def power_cuts(runs: Sequence[Result]) -> str:
     return _columns(runs, rows, lambda run: f"`appendfsync {run['options']['fsync']}`")
 
 
+def failovers(runs: Sequence[Result]) -> str:
+    """A row for each scene and setting: what its seeds lost, bought twice and left unconfirmed."""
+    by_scene: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    order = list(SCENES)
+    for run in sorted(runs, key=lambda run: (order.index(run["scene"]), run["safe"], run["seed"])):
+        by_scene[run["scene"], run["safe"]].append(run)
+    rows = [
+        [
+            SCENES[scene].says,
+            f"`{safe}`",
+            _listed(run["jobs"] - run["accepted"] for run in group),
+            _listed(run["ends"].get("succeeded", 0) for run in group),
+            _listed(run["ends"].get("submission_unknown", 0) for run in group),
+            f"**{_listed(run['lost'] for run in group)}**",
+            f"**{_listed(run['bought_twice'] for run in group)}**",
+        ]
+        for (scene, safe), group in by_scene.items()
+    ]
+    head = [
+        "what happened",
+        "`BIDE_LEDGER__SAFE`",
+        "not accepted",
+        "succeeded",
+        "`submission_unknown`",
+        "lost",
+        "bought twice",
+    ]
+    return f"{_where(runs)} One figure for each seed.\n\n{_table(head, rows)}" if rows else ""
+
+
+def safe_submits(result: Result) -> str:
+    """A row for each setting: how long the writes of a submit take."""
+    rows = [
+        [name, *(" / ".join(f"{value:.2f}" for value in values[write]) for write in ("record", "intent", "id"))]
+        for name, values in result["milliseconds"].items()
+    ]
+    head = ["acknowledged by", "record", "intent", "the provider's id"]
+    what = f"{result['jobs']:,} submits with each, by turns, p50 / p95 [ms]; load of the machine {result['busy']}."
+    return f"{_where([result])} {what}\n\n{_table(head, rows)}"
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    """One number for each run."""
+    return ", ".join(map(str, numbers))
+
+
+def _where(runs: Sequence[Result]) -> str:
+    where = {(run["machine"], run["versions"], run["date"]) for run in runs}
+    return ". ".join(where.pop()) + "." if len(where) == 1 else f"({_NOT_UNITED})"
+
+
 def _counts() -> list[tuple[str, Callable[[Result], str]]]:
     return [
         ("jobs", lambda run: f"{run['jobs']:,}"),
@@ -102,8 +154,7 @@ def _columns(
 ) -> str:
     if not runs:
         return ""
-    where = {(run["machine"], run["versions"], run["date"]) for run in runs}
-    head = ". ".join(where.pop()) + "." if len(where) == 1 else f"({_NOT_UNITED})"
+    head = _where(runs)
     body = [[label, *cells] for label, tell in rows if set(cells := [tell(run) for run in runs]) != {"-"}]
     return f"{head}\n\n{_table(['', *map(title, runs)], body)}"
 

@@ -46,6 +46,22 @@ SPREAD = {
     "bill": {"guild a1": 1_250_000, "photogpt b2": 500},
     "broken": [],
 }
+FAILOVER: dict[str, Any] = {
+    "machine": "2 cores of a machine",
+    "versions": "Python 3",
+    "date": "2026-01-01",
+    "scene": "line",
+    "jobs": 200,
+    "accepted": 199,
+    "ends": {"succeeded": 180, "submission_unknown": 2},
+    "bought_twice": 12,
+}
+
+SAFE: dict[str, Any] = {
+    **{name: RUN[name] for name in ("machine", "versions", "date", "busy")},
+    "jobs": 2000,
+    "milliseconds": {"disk": {"record": [0.5, 1.0], "intent": [0.25, 0.75], "id": [0.3, 0.8]}},
+}
 
 CELL = {"point": "intent_written", "provider": "nextry", "end": "succeeded", "purchases": 1, "clocks": "production"}
 
@@ -66,6 +82,10 @@ def results(tmp_path: Path) -> Path:
         (tmp_path / f"chaos-{name}.json").write_text(json.dumps(run))
     cells = [{**CELL, "moved_seconds": seconds, "ended_seconds": -1} for seconds in (2.0, 4.0)]
     (tmp_path / "crash-matrix.json").write_text("".join(f"{json.dumps(cell)}\n" for cell in cells))
+    for seed, safe, lost in ((2, "disk", 17), (1, "disk", 16), (1, "replica", 0)):
+        played = {**FAILOVER, "seed": seed, "safe": safe, "lost": lost}
+        (tmp_path / f"failover-line-{safe}-{seed}.json").write_text(json.dumps(played))
+    (tmp_path / "safe-submits.json").write_text(json.dumps(SAFE))
     return tmp_path
 
 
@@ -97,6 +117,9 @@ def test_every_run_stands_in_its_table(results: Path) -> None:
         assert all(row in made[name] for name in ("chaos", "comparison", "power cuts"))
     assert "Celery, its own settings, seed 7" in made["comparison"]
     assert "`appendfsync everysec`" in made["power cuts"]
+    assert "wait in line | `disk` | 1, 1 | 180, 180 | 2, 2 | **16, 17** | **12, 12** |" in made["failovers"]
+    assert "| `replica` | 1 | 180 | 2 | **0** | **12** |" in made["failovers"]
+    assert "| disk | 0.50 / 1.00 | 0.25 / 0.75 | 0.30 / 0.80 |" in made["safe submits"]
 
 
 def test_the_page_has_a_place_for_every_table(results: Path) -> None:

@@ -237,3 +237,18 @@ def test_the_whole_command_on_a_replica(rig: Rig, led: Replicated) -> None:
     assert done.returncode == 1
     assert "takes no writes" in done.stdout
     assert "the check itself broke" not in done.stdout
+
+
+def test_a_ledger_that_waits_is_tried(led: Replicated) -> None:
+    """A write is waited for as a submit does; what the loss of it costs is another thing then."""
+    safe = {"BIDE_LEDGER__SAFE": "replica", "BIDE_LEDGER__SAFE_SECONDS": "0.5"}
+    found = findings(led, **safe)
+    tried = one(found, "safety of the ledger")
+    assert tried.level is Level.OK
+    assert "1 of 1 replicas acknowledged a write in" in tried.says
+    assert "bought twice" not in words(found)
+
+    too_few = one(findings(led, **safe, BIDE_LEDGER__SAFE_REPLICAS="2"), "safety of the ledger")
+    assert too_few.level is Level.PROBLEM
+    assert "nothing is submitted: 1 of 2 replicas" in too_few.says
+    assert "BIDE_LEDGER__SAFE_REPLICAS" in too_few.remedy

@@ -20,7 +20,7 @@ from config.settings import settings as read_settings
 from workers.accounts import check_providers as check_names
 from workers.doctor.findings import Finding, Level, ok, problem, run
 from workers.doctor.outside import check_providers
-from workers.doctor.processes import check_flower, check_sweep, check_worker_stores, check_workers
+from workers.doctor.processes import check_flower, check_ledger, check_sweep, check_worker_stores, check_workers
 from workers.doctor.servers import can_be_written, check_servers
 from workers.doctor.stores import check_store
 from workers.doctor.work import check_queues, check_work
@@ -92,6 +92,7 @@ def _examine(settings: Settings, flower: str | None) -> Iterator[Finding]:
 def _examine_running(settings: Settings, tools: Toolbox, app: Celery) -> Iterator[Finding]:
     yield from run("workers", partial(check_workers, app))
     yield from run("stores of workers", partial(check_worker_stores, tools))
+    yield from run("ledger", partial(check_ledger, tools))
     yield from run("queues", partial(check_queues, app))
     yield from run("sweep", partial(check_sweep, settings, tools))
     yield from run("jobs", partial(check_work, settings, tools))

@@ -32,6 +32,9 @@ LOSSES = {
     "broker": "first messages of callers without bide.Client may be lost",
 }
 
+#: What it costs a ledger that waits for replicas.
+SAFE_LOSS = "what no replica had acknowledged is done again, and of that nothing was bought"
+
 _BOUND = "CONFIG SET min-replicas-to-write 1 and min-replicas-max-lag 10, and the same in the file of every server"
 
 
@@ -59,6 +62,8 @@ class Replication:
     uses: Sequence[str]
     info: Mapping[str, Any]
     config: Mapping[str, str]
+    #: Whether bide waits for replicas before it buys.
+    safe: bool = False
 
     @property
     def leader(self) -> str:
@@ -92,6 +97,8 @@ class Replication:
     @property
     def loss(self) -> str:
         """What a failover may cost, by the gravest use."""
+        if self.safe and "ledger" in self.uses:
+            return SAFE_LOSS
         return next(words for use, words in LOSSES.items() if use in self.uses)
 
 

@@ -16,9 +16,10 @@ from bide.redis_client import connect as client_of
 from bide.redis_errors import REFUSALS, refusal, words_of
 from bide.settings.addresses import REDIS_SCHEMES, ServerUrl, masked
 from bide.settings.model import Settings
-from workers.doctor.findings import Finding, Level, ok, problem, warning
+from workers.doctor.findings import Finding, Level, ok, problem, run, warning
 from workers.doctor.redis_settings import check_settings, configuration
 from workers.doctor.replication import Reach, Replication, check_replication
+from workers.doctor.safety import check_safety
 from workers.doctor.sentinels import check_sentinels
 from workers.health.checks import PROBE_KEY
 
@@ -46,10 +47,16 @@ def check_servers(settings: Settings) -> Iterator[Finding]:
         if url.scheme in REDIS_SCHEMES:
             uses.setdefault(url, []).append(use)
     for url, used in uses.items():
-        yield from _check_server(url, used, partial(connect, sentinel_master=settings.sentinel_master))
+        safe = settings.ledger.safe == "replica"
+        yield from _check_server(url, used, partial(connect, sentinel_master=settings.sentinel_master), safe=safe)
         if url.scheme == "sentinel":
             name = f"sentinels of redis ({', '.join(used)})"
             yield from check_sentinels(name, url, settings.sentinel_master, connect)
+    yield from run("safety of the ledger", partial(_check_safety, settings))
+
+
+def _check_safety(settings: Settings) -> Iterator[Finding]:
+    return check_safety(settings, partial(connect, sentinel_master=settings.sentinel_master))
 
 
 def can_be_written(findings: Iterable[Finding]) -> bool:
@@ -59,7 +66,7 @@ def can_be_written(findings: Iterable[Finding]) -> bool:
     )
 
 
-def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach) -> Iterator[Finding]:
+def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach, *, safe: bool) -> Iterator[Finding]:
     name, server = f"redis ({', '.join(used)})", reach(url)
     try:
         asked_at = time.time()
@@ -74,7 +81,7 @@ def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach) -> Iterator
         return
     finally:
         close(server)
-    replication = Replication(name, url, used, info, config)
+    replication = Replication(name, url, used, info, config, safe=safe)
     yield _role(replication)
     if refused and not replication.leader:
         yield problem(f"writes of {name}", f"it refuses them: {refused}", REFUSALS[refused])

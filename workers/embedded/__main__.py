@@ -15,6 +15,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="run until Ctrl-C, with your own providers")
     up.add_argument("--servers-only", action="store_true", help="only broker, object store and sandbox")
+    up.add_argument("--replicated", action="store_true", help="the broker as a leader with replicas and sentinels")
     demo = commands.add_parser("demo", help="show every operation of every provider, against the sandbox")
     demo.add_argument("--keep", action="store_true", help="keep running after the demo, until Ctrl-C")
     asked = parser.parse_args()
@@ -25,7 +26,9 @@ def main() -> int:
 
     if asked.command == "demo":
         return run(Path.cwd(), asked.command, partial(demo_body, keep=asked.keep))
-    return run(Path.cwd(), asked.command, partial(up_body, servers_only=asked.servers_only))
+    return run(
+        Path.cwd(), asked.command, partial(up_body, servers_only=asked.servers_only, replicated=asked.replicated)
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from bide.settings.reader import merge, read_env_file
 from bide.settings.sections import UpSettings
 from config.settings import ENV_FILE
 from workers.embedded.environment import unproxied
+from workers.embedded.replicated import start_replicated
 from workers.embedded.servers import HOST, SANDBOX_PATHS, start_broker, start_objects, start_sandbox
 from workers.embedded.stack import Stack, StackError
 from workers.embedded.terminal import say
@@ -21,11 +22,15 @@ LATENCY_SECONDS = 4.0
 _HERE = (HOST, "localhost")
 
 
-def start_servers(stack: Stack) -> dict[str, str]:
-    """Start the servers; returns the variables that name those which .env does not name."""
+def start_servers(stack: Stack, *, replicated: bool = False) -> dict[str, str]:
+    """Start the servers; returns the variables that name those which .env does not name.
+
+    `replicated`: the broker is a leader with replicas and sentinels.
+    """
     values = {name: variable.value for name, variable in merge(os.environ, read_env_file(ENV_FILE)).items()}
     listed = UpSettings.model_validate({"servers": values.get("BIDE_UP__SERVERS", "")}).servers
-    found = _broker(stack, values, listed="broker" in listed) | _objects(stack, values, listed="objects" in listed)
+    broker = _replicated(stack, values) if replicated else _broker(stack, values, listed="broker" in listed)
+    found = broker | _objects(stack, values, listed="objects" in listed)
     if "sandbox" in listed:
         port = _sandbox_port(values)
         say("sandbox", f"{start_sandbox(stack, os.environ, latency_seconds=LATENCY_SECONDS, port=port)}  simulated")
@@ -39,6 +44,17 @@ def _broker(stack: Stack, values: Mapping[str, str], *, listed: bool) -> dict[st
     url = start_broker(stack, os.environ, port=_port_of("BIDE_BROKER_URL", address) if address else 0)
     say("broker", url)
     return {} if address else {"BIDE_BROKER_URL": url}
+
+
+def _replicated(stack: Stack, values: Mapping[str, str]) -> dict[str, str]:
+    if values.get("BIDE_BROKER_URL") or values.get("BIDE_LEDGER_URL"):
+        raise StackError(
+            "--replicated brings its own servers along: take BIDE_BROKER_URL and BIDE_LEDGER_URL out of .env, and "
+            "broker out of BIDE_UP__SERVERS"
+        )
+    found = start_replicated(stack, os.environ)
+    say("broker", f"{found['BIDE_BROKER_URL']}  a leader, two replicas, three sentinels")
+    return found
 
 
 def _objects(stack: Stack, values: Mapping[str, str], *, listed: bool) -> dict[str, str]:

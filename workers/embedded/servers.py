@@ -27,6 +27,9 @@ PORT_TRIES = 5
 BUCKET = "bide"
 REGION = "us-east-1"
 
+#: What a ledger needs of its Redis, as lines of a configuration.
+DURABLE = ("appendonly yes", "appendfsync always", 'save ""', "maxmemory-policy noeviction")
+
 BROKER_PROGRAMS = ("valkey-server", "redis-server")
 
 #: The simulated providers: name and path under the sandbox's address.
@@ -68,10 +71,10 @@ class ObjectStore:
 
 def start_broker(stack: Stack, env: Mapping[str, str], *, port: int = 0) -> str:
     """Start the broker and return its address; its data stay in the stack's folder. `port` 0: one that is free."""
-    program, data = _broker_program(), stack.data("broker")
+    program, data = broker_program(), stack.data("broker")
 
     def command(port: int) -> list[str]:
-        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"]
+        durable = [part for line in DURABLE for part in f"--{line}".replace('"', "").split(" ")]
         return [program, "--bind", HOST, "--port", str(port), "--dir", str(data), *durable]
 
     port = _start_on_a_port(stack, "broker", command, env, "Ready to accept connections", port=port)
@@ -108,7 +111,7 @@ def start_sandbox(stack: Stack, env: Mapping[str, str], *, latency_seconds: floa
         return [sys.executable, "-m", "sandbox", "--port", port, "--journal", str(journal), *options]
 
     if port:
-        _check_free(port, "sandbox")
+        check_free(port, "sandbox")
     child = stack.start("sandbox", command(str(port)), env, serves=True)
     found = stack.wait_for(child, rf"http://{HOST}:(\d+)")
     stack.pin("sandbox", command=command(found[1]))
@@ -123,11 +126,11 @@ def _start_on_a_port(
     Returns the port. Raises `StackError` where another program has it.
     """
     if port:
-        _check_free(port, name)
+        check_free(port, name)
         stack.wait_for(stack.start(name, command(port), env, serves=True), ready)
         return port
     for _ in range(PORT_TRIES):
-        port = _free_port()
+        port = free_port()
         child = stack.start(name, command(port), env, serves=True)
         try:
             stack.wait_for(child, ready)
@@ -140,7 +143,8 @@ def _start_on_a_port(
     raise StackError(f"{name} found no free port in {PORT_TRIES} tries; try again")
 
 
-def _broker_program() -> str:
+def broker_program() -> str:
+    """The path of a Redis or Valkey; raises `StackError` where there is none."""
     if found := _bundled_broker() or next(filter(None, map(shutil.which, BROKER_PROGRAMS)), None):
         return found
     raise StackError(
@@ -162,7 +166,8 @@ def _bundled_broker() -> str | None:
         return None
 
 
-def _check_free(port: int, name: str) -> None:
+def check_free(port: int, name: str) -> None:
+    """Raise `StackError` where another program has the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -174,7 +179,8 @@ def _check_free(port: int, name: str) -> None:
             ) from None
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody has at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

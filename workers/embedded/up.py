@@ -30,10 +30,10 @@ _FLOWER_PORTS = ("FLOWER_PORT", "PORT")
 _FLOWER_AUTHENTICATION = ("FLOWER_BASIC_AUTH", "FLOWER_AUTH", "FLOWER_UNIX_SOCKET")
 
 
-def up(stack: Stack, *, servers_only: bool = False) -> int:
+def up(stack: Stack, *, servers_only: bool = False, replicated: bool = False) -> int:
     """Run until a signal ends it; raises `ConfigurationProblems` before the processes are started."""
     variables = set(EnvironmentReader(KNOWN, os.environ, ENV_FILE).variables)
-    servers = start_servers(stack)
+    servers = start_servers(stack, replicated=replicated)
     if servers_only:
         stack.supervise()
         _tell_clients(stack, servers)

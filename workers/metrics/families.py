@@ -73,6 +73,8 @@ def families(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield GaugeMetricFamily("bide_accounts_left_out", left_out, value=snapshot.left_out if snapshot else 0)
     refused = "Workers that submit nothing, since their object store takes no test object."
     yield GaugeMetricFamily("bide_stores_refused", refused, value=snapshot.refused_stores if snapshot else 0)
+    unknown = "Workers that submit nothing, since the ledger is not the one that it was, or that is not known yet."
+    yield GaugeMetricFamily("bide_ledgers_unknown", unknown, value=snapshot.unknown_ledgers if snapshot else 0)
     yield from _jobs(snapshot)
     for name, text, value in _GAUGES:
         yield _gauge(name, text, value, accounts)

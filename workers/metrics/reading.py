@@ -59,7 +59,8 @@ class Bulk:
 class Snapshot:
     """Everything, at `now` [seconds since the epoch]. `queues` is None while the broker does not answer.
 
-    `refused_stores` counts the workers whose object store takes no test object.
+    `refused_stores` counts the workers whose object store takes no test object, `unknown_ledgers` those whose ledger is
+    not the one that it was.
     """
 
     now: float
@@ -68,6 +69,7 @@ class Snapshot:
     queues: Mapping[str, int] | None
     bulk: Bulk
     refused_stores: int = 0
+    unknown_ledgers: int = 0
 
 
 def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) -> Snapshot:
@@ -77,8 +79,10 @@ def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) ->
     now = float(seconds) + float(microseconds) / 1e6
     names = ledger.accounts.names()
     accounts = tuple(_account(ledger, name, now) for name in names[:MOST_ACCOUNTS])
-    refused = sum(bool(process.store_refusal) for process in running(server))
-    return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server), refused)
+    processes = running(server)
+    refused = sum(bool(process.store_refusal) for process in processes)
+    unknown = sum(bool(process.ledger_refusal) for process in processes)
+    return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server), refused, unknown)
 
 
 def _account(ledger: Ledger, name: AccountName, now: float) -> Account:

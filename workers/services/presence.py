@@ -1,4 +1,4 @@
-"""Notes in Redis every few seconds that this process runs, and whether its object store takes objects."""
+"""Notes in Redis every few seconds that this process runs, and why it submits nothing."""
 
 from __future__ import annotations
 
@@ -22,10 +22,15 @@ class Presence:
     """A thread of its own; a Redis that is away is asked again the next time."""
 
     def __init__(
-        self, server: redis.Redis, node: str, queues: Collection[str], store_refusal: Callable[[], str]
+        self,
+        server: redis.Redis,
+        node: str,
+        queues: Collection[str],
+        store_refusal: Callable[[], str],
+        ledger_refusal: Callable[[], str] = lambda: "",
     ) -> None:
         self._server, self._node, self._queues = server, node, tuple(sorted(queues))
-        self._store_refusal = store_refusal
+        self._store_refusal, self._ledger_refusal = store_refusal, ledger_refusal
         self._noted: RunningProcess | None = None
         self._noted_at = 0.0
         self._stop = threading.Event()
@@ -50,7 +55,7 @@ class Presence:
                 forget(self._server, self._noted)
 
     def _current(self) -> RunningProcess:
-        return RunningProcess(self._node, self._queues, self._store_refusal())
+        return RunningProcess(self._node, self._queues, self._store_refusal(), self._ledger_refusal())
 
     def _note(self) -> None:
         process = self._current()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bide.ledger.safety import LEDGER_KEY
 from bide.ledger.script import BOUND, Key, Script
 
 
@@ -31,6 +32,7 @@ class Step(Script):
 
 
 class Intend(Script):
+    ledger: Key = Key(LEDGER_KEY)
     id: str
     token: str
     lease_seconds: float = BOUND
@@ -47,6 +49,7 @@ class Intend(Script):
     evidence: str = ""
     submits_per_second: float = BOUND
     lane: str = ""
+    ledger_id: str = ""
 
 
 class HoldBack(Script):
@@ -56,6 +59,18 @@ class HoldBack(Script):
     reason: str
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
+
+
+class TakeBack(Script):
+    id: str
+    token: str
+    seconds: float
+    reason: str
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
+    hint_seconds: float = BOUND
+    canceled_error: str
+    unconfirmed_error: str
 
 
 class Submitted(Script):
@@ -140,6 +155,7 @@ class Answered(Script):
     submits_per_second: float = BOUND
     known_state: str
     packs: bool = BOUND
+    again: bool = False
 
 
 class Pack(Script):

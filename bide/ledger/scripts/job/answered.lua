@@ -2,11 +2,17 @@
 -- A caller has its answer: how the job ended. When all have theirs, the record leaves its clock.
 -- Arguments: `id`, `retention_seconds`, `hint_seconds`, `leader` ('' where the caller is the job's own), `max_in_flight`,
 --   `submits_per_second`, `known_state`: the state of the leader that its follower knows ('' where the worker does not
---   say), and `packs`: whether finished records are packed.
+--   say), `packs`: whether finished records are packed, and `again`: a failover may lose the answer, so that it is to be given
+--   once more.
 -- Reply: hints, a round or {}, how many of the account's callbacks are due, and what is to be packed of the job's record, or of
 --   its leader's (`include/packing`).
 local hints, state = {}, get(id, 'state')
-if leader ~= '' then
+if again then
+  if leader == '' and has_ended(state) then
+    hinted(id, STORE_QUEUE, hint_seconds)
+    clear(id, 'crashes')
+  end
+elseif leader ~= '' then
   local leading = get(leader, 'state')
   local news = leading and known_state ~= '' and known_state ~= leading -- which the follower has not heard: it waits on
   if leading == 'unconfirmed' and not news then note_unconfirmed_follower(leader, id, retention_seconds) end

@@ -2,15 +2,19 @@
 -- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself, unless a promise
 -- of its provider allows it: then the same request is sent again under the same key. What is only looked for on the
 -- provider's list (`listing`) has no key: so no release of bide sends it again, either.
+-- Keys: `ledger`, what is known of the ledger as a whole.
 -- Arguments: `id`, `token` of the worker's lease, `lease_seconds`, and what it buys with: `base_url` and `adapter`, '' each
 --   where the caller does not say. The promise: `contract` (replay, reject, client_id or listing; '' for none), `free` (the operation
 --   costs nothing), `key`, `digest` of the request, `live_seconds` (for how long the request may be sent again),
 --   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
---   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none.
+--   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none, `ledger_id`: the id of the
+--   ledger on which this worker buys, '' for any.
 -- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
 --   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
---   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile.
-local WAITS, TOO_LATE, UNREPEATABLE = -1, -2, -3
+--   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile; -4 where this is not the
+--   ledger that the worker knows.
+local WAITS, TOO_LATE, UNREPEATABLE, OTHER_LEDGER = -1, -2, -3, -4
+if ledger_id ~= '' and redis.call('HGET', ledger, 'id') ~= ledger_id then return OTHER_LEDGER end
 local state, settling = get(id, 'state'), get(id, 'settling')
 if get(id, 'token') ~= token then
   local waits = redis.call('ZSCORE', QUEUED, id) or (settling and get(id, 'token') == '')

@@ -1,0 +1,77 @@
+"""`bide ledger`: whether the ledger is the one that it was, and an operator's word that it is to count from now on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bide.cli.connection import broker_option, client_environment, ledger_at, object_store, sentinel_master
+from bide.cli.output import echo, echo_json
+
+if TYPE_CHECKING:
+    from bide.ledger.identity import KnownLedger
+
+
+@click.group()
+def ledger() -> None:
+    """Look after the ledger as a whole: the records in Redis."""
+
+
+@ledger.command()
+@broker_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(broker: str | None, as_json: bool) -> None:
+    """Show the ledger's id, and the one that is known; exit code 1 where they differ."""
+    from bide.ledger.identity import REMEDY, mismatch, read_id  # noqa: PLC0415 - slow to import, --help needs it not
+
+    with ledger_at(broker) as records:
+        found, known = read_id(records.server), _known(broker).read()
+    why = mismatch(found, known) if known else ""
+    if as_json:
+        echo_json({"id": found, "known_id": known, "problem": why})
+    elif why:
+        echo(f"{why}; nothing is submitted", f"to do: {REMEDY}")
+    else:
+        echo(f"it is the one that it was: {found}" if known else "it is new: the first worker gives it an id")
+    if why:
+        raise SystemExit(1)
+
+
+@ledger.command()
+@broker_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def confirm(broker: str | None, yes: bool) -> None:
+    """Have the ledger count as it is, though it is not the one that it was: workers buy again within seconds.
+
+    Jobs that were under way on the lost one are not known any more, and what they bought is not. A message that is sent
+    again buys again.
+    """
+    from bide.ledger.identity import give_id, mismatch, read_id  # noqa: PLC0415 - slow to import, --help needs it not
+
+    with ledger_at(broker) as records:
+        known = _known(broker)
+        before = known.read()
+        found = read_id(records.server)
+        if before and not mismatch(found, before):
+            echo(f"nothing to confirm: it is the one that it was, {found}")
+            return
+        if not yes:
+            click.confirm(
+                "Nothing of the lost ledger may still be bought again. Count this one from now on?", abort=True
+            )
+        found = give_id(records.server)
+        known.write(found)
+    echo(f"the ledger {found} counts from now on; workers submit again within seconds")
+
+
+def _known(broker: str | None) -> KnownLedger:
+    """What the object store knows of the ledger; raises `ClickException` where no store is known."""
+    from bide.ledger.identity import KnownLedger  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    environment = client_environment(broker)
+    storage = object_store(environment)
+    if storage is None:
+        raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
+    url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
+    return KnownLedger(storage, url, sentinel_master=sentinel_master(environment))

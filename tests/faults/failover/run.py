@@ -1,0 +1,116 @@
+"""One run: clients submit jobs, servers fail, and at the end every job is counted in the provider's own book."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import redis
+
+from bide.client import Client
+from bide.errors import LedgerAwayError
+from tests.faults.failover.scenes import SCENES, Scene
+from tests.faults.failover.setup import ReplicatedRig
+from tests.integration.caller import image, marker
+from tests.integration.replicated_redis import MASTER
+
+#: How long no further caller may get an answer before the rest counts as lost [seconds].
+PATIENCE_SECONDS = 40.0
+
+#: How long a caller goes on to submit a job that was not accepted [seconds].
+INSIST_SECONDS = 90.0
+
+#: How many callers submit at once, and how long they take for all jobs if nothing goes wrong [seconds].
+CALLERS, SUBMIT_SECONDS = 8, 12.0
+
+
+@dataclass
+class Count:
+    """What became of the jobs of one run."""
+
+    jobs: int
+    accepted: int = 0
+    #: How callers that got an answer learned of the end, by its word.
+    ends: dict[str, int] = field(default_factory=dict)
+    #: Accepted by `Client.submit`, and its caller got no answer.
+    lost: int = 0
+    bought_twice: int = 0
+    submit_ms: list[float] = field(default_factory=list)
+    bought: int = 0
+
+
+def run(scene_name: str, *, safe: str, seed: int, jobs: int, keep: Path | None = None) -> Count:
+    """Play one scene; takes the scene's time, and as long as the last job takes."""
+    scene = SCENES[scene_name]
+    with tempfile.TemporaryDirectory(prefix="bide-failover-") as folder:
+        at = keep or Path(folder)
+        at.mkdir(exist_ok=True)
+        with ReplicatedRig(at, safe=safe, bounded=scene.bounded, in_flight=scene.in_flight) as rig:
+            return _played(rig, scene, Random(seed), jobs)
+
+
+def _played(rig: ReplicatedRig, scene: Scene, random: Random, jobs: int) -> Count:
+    marked, count = marker(), Count(jobs)
+    with (
+        Client(rig.redis.url, sentinel_master=MASTER) as client,
+        ThreadPoolExecutor(CALLERS) as callers,
+        ThreadPoolExecutor(1) as director,
+    ):
+        playing = director.submit(scene.play, rig.replicated, random)
+        gap = SUBMIT_SECONDS / jobs
+        submitted = []
+        for number in range(jobs):
+            submitted.append(callers.submit(_insist, client, f"{marked} {number:03}", f"{marked}-{number:03}"))
+            time.sleep(gap)
+        accepted = [found for one in submitted if (found := one.result()) is not None]
+        playing.result()
+        count.accepted, count.submit_ms = len(accepted), [ms for _, ms in accepted]
+        count.ends = dict(_answers(rig, [job_id for job_id, _ in accepted]))
+    count.lost = count.accepted - sum(count.ends.values())
+    bought = Counter(purchase["reference"] for purchase in rig.purchases(marked))
+    count.bought, count.bought_twice = len(bought), sum(number > 1 for number in bought.values())
+    return count
+
+
+def _insist(client: Client, prompt: str, job_id: str) -> tuple[str, float] | None:
+    """A careful caller: a submit that fails is made again under the same id. The id, and how long the last one took."""
+    until = time.monotonic() + INSIST_SECONDS
+    while time.monotonic() < until:
+        began = time.monotonic()
+        try:
+            client.submit(image(prompt), job_id=job_id)
+        except (LedgerAwayError, redis.RedisError):
+            time.sleep(0.2)
+        else:
+            return job_id, 1000 * (time.monotonic() - began)
+    return None
+
+
+def _answers(rig: ReplicatedRig, job_ids: list[str]) -> Counter[str]:
+    """The answers in Celery's result backend on the leader of now: callers wait for nothing else."""
+    found: dict[str, str] = {}
+    until = time.monotonic() + PATIENCE_SECONDS
+    while len(found) < len(job_ids) and time.monotonic() < until:
+        leader = rig.replicated.leader()
+        for job_id in job_ids:
+            if job_id not in found and (end := _end(leader.client, job_id)):
+                found[job_id] = end
+                until = time.monotonic() + PATIENCE_SECONDS
+        time.sleep(0.5)
+    return Counter(found.values())
+
+
+def _end(server: redis.Redis, job_id: str) -> str:
+    meta = json.loads(str(server.get(f"celery-task-meta-{job_id}") or "{}"))
+    if meta.get("status") == "SUCCESS":
+        return str(meta["result"]["state"])
+    if meta.get("status") != "FAILURE":
+        return ""
+    [message] = meta["result"]["exc_message"]
+    return str(json.loads(message)["code"])

@@ -57,7 +57,7 @@ class Flux2Flex(Flux2Max):
     operation: ClassVar[str] = "flux-2-flex"
 
     steps: int | None = Field(default=None, ge=1, description="How many steps to refine it in.")
-    guidance: StrictFloat | StrictInt | None = Field(default=None, description="How closely to follow the prompt.")
+    guidance: StrictInt | StrictFloat | None = Field(default=None, description="How closely to follow the prompt.")
 
 
 class Flux2Klein4B(Flux2Max):
@@ -114,7 +114,7 @@ class FluxDev(FluxPro11):
     operation: ClassVar[str] = "flux-dev"
 
     steps: int | None = Field(default=None, ge=1, description="How many steps to refine it in.")
-    guidance: StrictFloat | StrictInt | None = Field(default=None, description="How closely to follow the prompt.")
+    guidance: StrictInt | StrictFloat | None = Field(default=None, description="How closely to follow the prompt.")
 
 
 class FluxProFill(_Model):

@@ -11,6 +11,7 @@ from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
 from bide.ledger.settling import Promise, Settled, in_one_line
+from bide.money.quote import Quote
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
 HELD_BACK = -1
@@ -37,6 +38,7 @@ class SubmitScripts:
         promise: Promise | None = None,
         absent: str = "",
         lane: str = "",
+        quote: Quote | None = None,
     ) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
@@ -44,7 +46,8 @@ class SubmitScripts:
         `TOO_LATE`: the deadline has passed, and the job is still this worker's to end. `UNREPEATABLE`: the job may
         have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
         `bought_with`, `promise` and the `lane` of its request go into the record. `absent`: the evidence that the
-        provider has no job under the key, so that nothing was bought.
+        provider has no job under the key, so that nothing was bought. `quote`: what it costs, for the book of its
+        account; None leaves the job out of it.
         """
         known, promised = bought_with or BoughtWith(), promise or Promise()
         script = scripts.job.Intend(
@@ -62,6 +65,9 @@ class SubmitScripts:
             absent=bool(absent),
             evidence=in_one_line(absent),
             lane=lane,
+            price="" if quote is None or quote.amount is None else str(quote.amount),
+            currency=quote.currency if quote else "",
+            priced_by=quote.source if quote else "",
         )
         return int(self._executor.run(record.account, script))
 

@@ -25,6 +25,7 @@ from bide.ledger import Record
 from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.settling import Promise
 from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
+from bide.money.quote import Quote
 from bide.polling.timing import PollTiming
 from bide.providers.base import (
     Account,
@@ -73,6 +74,7 @@ class Purchase:
     call: Call
     promise: Promise
     lane: str
+    quote: Quote
     poll_timing: PollTiming
     #: Why no earlier submit under the key was accepted, '' where that is open or there was none.
     absent: str
@@ -86,7 +88,13 @@ class Purchase:
         """Write the intent, send the request once, record the answer."""
         begun, ledger, bought_with = time.monotonic(), self.tools.ledger, self._bought_with()
         attempt = ledger.submits.intend(
-            self.record, self.token, bought_with=bought_with, promise=self.promise, absent=self.absent, lane=self.lane
+            self.record,
+            self.token,
+            bought_with=bought_with,
+            promise=self.promise,
+            absent=self.absent,
+            lane=self.lane,
+            quote=self.quote,
         )
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")

@@ -76,6 +76,7 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
         promise=replace(promise, digest=digest_of(call, credentials)) if promise.key else promise,
         absent=absent,
         lane=lane,
+        quote=account.quote(request),
         # asks the ledger: not after the answer
         poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )

@@ -17,6 +17,7 @@ from tests.contract.ledger_contract_hold_back import HoldBackContract
 from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_lanes import LanesContract
 from tests.contract.ledger_contract_learning import LearningContract
+from tests.contract.ledger_contract_money import MoneyContract
 from tests.contract.ledger_contract_operators import OperatorsContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
 from tests.contract.ledger_contract_provider_ids import ProviderIdsContract
@@ -48,6 +49,7 @@ class LedgerContract(
     IdsContract,
     LanesContract,
     LearningContract,
+    MoneyContract,
     VersionsContract,
     BreakerContract,
     HoldBackContract,

@@ -1,4 +1,4 @@
---- include: base record clocks unconfirmed followers callbacks
+--- include: base record clocks unconfirmed followers callbacks money
 -- The job's end (or, for `unconfirmed`, its callers'). It is recorded first; the worker that gets the hint tells the caller.
 local METRICS = PREFIX .. 'metrics'
 

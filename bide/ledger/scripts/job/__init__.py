@@ -44,6 +44,9 @@ class Intend(Script):
     evidence: str = ""
     submits_per_second: float = BOUND
     lane: str = ""
+    price: str = ""
+    currency: str = ""
+    priced_by: str = ""
 
 
 class HoldBack(Script):

@@ -1,11 +1,13 @@
---- include: base record clocks lanes breaker admission unconfirmed settling
+--- include: base record clocks lanes breaker admission unconfirmed settling money
 -- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself, unless a promise
 -- of its provider allows it: then the same request is sent again under the same key.
 -- Arguments: `id`, `token` of the worker's lease, `lease_seconds`, and what it buys with: `base_url` and `adapter`, '' each
 --   where the caller does not say. The promise: `contract` (replay, reject or client_id; '' for none), `free` (the operation
 --   costs nothing), `key`, `digest` of the request, `live_seconds` (for how long the request may be sent again),
 --   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
---   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none.
+--   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none. For the book: `price` of one
+--   purchase in millionths ('' where none is known), its `currency` ('' for a job that stays out of the book), and `priced_by`:
+--   who says it.
 -- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
 --   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
 --   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile.
@@ -17,13 +19,16 @@ if get(id, 'token') ~= token then
 end
 if state == 'submitting' and not settling then return number(get(id, 'submits')) end
 if state ~= 'queued' and state ~= 'submitting' then return 0 end
-note_lane(id, lane)
+if not get(id, 'booked') then note_lane(id, lane) end -- its purchases stand in one row of the book
 if state == 'queued' and submits_blocked(id) then
   return_to_line(id)
   return WAITS
 end
 if settling and is_canceled(id) then -- not bought any more
-  if absent then clear(id, 'doubted', 'doubted_last') end
+  if absent then
+    clear(id, 'doubted', 'doubted_last')
+    none_accepted(id)
+  end
   return UNREPEATABLE
 end
 if now >= number(get(id, 'deadline')) then return TOO_LATE end
@@ -46,8 +51,11 @@ if state == 'submitting' then
 else
   go_ahead(id)
 end
+local same_purchase = again and known_key and not absent
 if absent then
   no_doubt(id)
+  none_accepted(id)
+  balance(id)
   redis.call('HINCRBY', job_key(id), 'absent', 1)
 end
 leased(id, token, lease_seconds)
@@ -55,11 +63,15 @@ set(id, 'state', 'submitting', 'intended', stamp(now))
 clear(id, 'doubt', 'settling')
 bought_with(id, '', base_url, adapter)
 local attempt = redis.call('HINCRBY', job_key(id), 'submits', 1)
+if currency ~= '' then
+  set(id, 'price', price, 'currency', currency, 'priced_by', priced_by)
+  if not (same_purchase and repeat_purchase(id, attempt)) then begin_purchase(id, attempt, price, '') end
+end
 if contract == '' and not free then
   clear(id, 'keyed', 'contract', 'free', 'submit_key')
   return attempt
 end
-if absent or not (again and known_key) then
+if not same_purchase then
   set(id, 'submit_key', key, 'submit_digest', digest, 'submit_until', stamp(now + live_seconds), 'submit_signed', stamp(signed_at))
 end
 set(id, 'keyed', attempt, 'submit_ends', stamp(now + sending_seconds))

@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending left
+--- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending left money
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -11,6 +11,7 @@
 -- Reply: hints, and a round or {}; then 1 where the job was bought although it had gone on at a fallback.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {}, note_late_purchase(id, provider_job_id, retention_seconds) and 1 or 0 } end
+accepted(id, attempt)
 local settling = state == 'submitting' and get(id, 'settling')
 local waits = state == 'unconfirmed' or state == 'queued' or settling -- that an earlier attempt was accepted settles it as well
 local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))

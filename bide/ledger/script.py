@@ -47,7 +47,7 @@ _BALANCED = """\
 local function changes()
 {body}end
 local reply = changes()
-balance_changed()
+money.balance_changed()
 return reply
 """
 

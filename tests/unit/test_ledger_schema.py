@@ -81,4 +81,4 @@ def test_no_script_that_moves_money_forgets_the_book() -> None:
     clears = {name for name, text in TEXTS.items() if re.search(rf"\bclear\([^()]*'({'|'.join(MONEY)})'", text)}
     assert clears > {"attach", "polled"}
     for name in ended | writers | clears:
-        assert "balance_changed()\nreturn reply" in TEXTS[name], name
+        assert "money.balance_changed()\nreturn reply" in TEXTS[name], name

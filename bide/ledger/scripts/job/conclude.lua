@@ -13,7 +13,7 @@ local MOST_UNCONFIRMED = 5
 local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT, CANCELED, SETTLING, MOVED = 0, 1, 2, 3, 4, 5, 6, 7
 -- The provider refused the attempt: that costs nothing, unless it says otherwise. Also of a job that is over by now.
 local charges = string.find(value, '"charged":%s*"yes"') or string.find(value, '"charged":%s*"unknown"')
-if ending == 'failed' and not charges then not_accepted(id, attempt) end
+if ending == 'failed' and not charges then money.not_accepted(id, attempt) end
 local late, state = get(id, 'token') ~= token, get(id, 'state')
 local same = attempt == '' or attempt == get(id, 'submits')
 if late and ending == 'failed' and same and state == 'unconfirmed' and get(id, 'error') == unconfirmed_error

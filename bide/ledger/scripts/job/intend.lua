@@ -27,7 +27,7 @@ end
 if settling and is_canceled(id) then -- not bought any more
   if absent then
     clear(id, 'doubted', 'doubted_last')
-    none_accepted(id)
+    money.none_accepted(id)
   end
   return UNREPEATABLE
 end
@@ -54,8 +54,8 @@ end
 local same_purchase = again and known_key and not absent
 if absent then
   no_doubt(id)
-  none_accepted(id)
-  balance(id)
+  money.none_accepted(id)
+  money.balance(id)
   redis.call('HINCRBY', job_key(id), 'absent', 1)
 end
 leased(id, token, lease_seconds)
@@ -65,7 +65,7 @@ bought_with(id, '', base_url, adapter)
 local attempt = redis.call('HINCRBY', job_key(id), 'submits', 1)
 if currency ~= '' then
   set(id, 'price', price, 'currency', currency, 'priced_by', priced_by)
-  if not (same_purchase and repeat_purchase(id, attempt)) then begin_purchase(id, attempt, price, '') end
+  if not (same_purchase and money.repeat_last(id, attempt)) then money.begin(id, attempt, price, '') end
 end
 if contract == '' and not free then
   clear(id, 'keyed', 'contract', 'free', 'submit_key')

@@ -10,7 +10,7 @@
 --   `unsettled_error` of one that its promise does not settle, `evidence` ('' for none), and `retention_seconds`.
 -- Reply: hints, and a round or {}; nothing where the job was not this worker's.
 local state = get(id, 'state')
-not_accepted(id, attempt) -- also of a job that is over by now
+money.not_accepted(id, attempt) -- also of a job that is over by now
 local ours = get(id, 'token') == token and (state == 'submitting' or state == 'queued')
 if not ours and not attempt_unconfirmed(id, attempt) then return {} end
 count_job_failure(id, block_seconds, longest_block_seconds, reason)

@@ -11,7 +11,7 @@
 -- Reply: hints, and a round or {}; then 1 where the job was bought although it had gone on at a fallback.
 local state, submits = get(id, 'state'), get(id, 'submits')
 if not state then return { {}, {}, note_late_purchase(id, provider_job_id, retention_seconds) and 1 or 0 } end
-accepted(id, attempt)
+money.accepted(id, attempt)
 local settling = state == 'submitting' and get(id, 'settling')
 local waits = state == 'unconfirmed' or state == 'queued' or settling -- that an earlier attempt was accepted settles it as well
 local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))

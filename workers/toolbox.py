@@ -19,6 +19,7 @@ from workers.bulk.feeder import Feeder
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.names import OwnThreads
 from workers.io.store_options import probe_options, storage_options
+from workers.services.budgets import Budgets
 from workers.services.callback_sender import CallbackSender
 from workers.services.cancel import Canceler
 from workers.services.dispatcher import Dispatcher
@@ -101,6 +102,10 @@ class Toolbox:
         return Canceler(self.ledger, self.dispatcher)
 
     @cached_property
+    def budgets(self) -> Budgets:
+        return Budgets(self.settings)
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         return Sweeper(
             self._app,
@@ -108,12 +113,14 @@ class Toolbox:
             self.runs,
             self.dispatcher,
             sweep_seconds=self.settings.timing.sweep_seconds,
+            budgets=self.budgets.current,
         )
 
     def open(self) -> None:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
         _ = self.storage, self.store_check
+        self.budgets.load()
 
     def end_soon(self) -> None:
         """The process is to end: from now on a ledger that is away is not waited for long."""

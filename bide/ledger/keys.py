@@ -34,3 +34,7 @@ def book_key(account: AccountName, day: date) -> str:
 def budget_key(name: str, period: str) -> str:
     """The key of what stands in a budget for one period: a day, a month, or `all`."""
     return f"bide:budget:{name}:{period}"
+
+
+#: What the file of budgets says, by name.
+BUDGETS_KEY = "bide:budgets"

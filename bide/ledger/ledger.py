@@ -8,6 +8,7 @@ import redis
 
 from bide.ledger.accounts import AccountScripts
 from bide.ledger.book import Books
+from bide.ledger.budgets import BudgetScripts
 from bide.ledger.callbacks import CallbackScripts
 from bide.ledger.executor import Executor
 from bide.ledger.jobs import JobScripts
@@ -39,6 +40,7 @@ class Ledger:
         self.polls = PollScripts(self.executor)
         self.accounts = AccountScripts(self.executor)
         self.books = Books(self.executor)
+        self.budgets = BudgetScripts(self.executor)
         self.callbacks = CallbackScripts(self.executor)
         self.recent = RecentJobs(self.executor)
         self.unconfirmed = UnconfirmedScripts(self.executor, self.jobs)

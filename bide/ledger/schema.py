@@ -116,9 +116,10 @@ FIELDS = (
         "parked",
         "flag",
         "put off before it was bought; not in line meanwhile",
-        "postpone" + _FALLING_BACK,
+        "postpone intend" + _FALLING_BACK,
         ("queued", "canceled", "failed", "unconfirmed"),
     ),
+    Field("over_budget", "text", "the budget that it waits for, out of line", "intend", ("queued",)),
     # The purchase
     Field("submits", "count", "submits that were begun", "intend"),
     Field("intended", "moment", "the last submit was begun", "intend"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bide.contract import FailureCode
+from bide.errors import OverBudgetError
 from bide.ledger import scripts
+from bide.ledger.budgets import limit_of
 from bide.ledger.executor import Executor
 from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
 from bide.ledger.settling import Promise, Settled, in_one_line
+from bide.money.budgets import Budget
 from bide.money.quote import Quote
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
@@ -21,6 +25,10 @@ TOO_LATE = -2
 
 #: What `SubmitScripts.intend` says where the job may have been accepted, and its request can't be sent again.
 UNREPEATABLE = -3
+
+
+#: What the script of `intend` says, with a budget's name, where the job waits for it.
+WAITS_FOR_BUDGET = -5
 
 
 class SubmitScripts:
@@ -39,6 +47,7 @@ class SubmitScripts:
         absent: str = "",
         lane: str = "",
         quote: Quote | None = None,
+        budgets: Sequence[Budget] = (),
     ) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
@@ -47,7 +56,8 @@ class SubmitScripts:
         have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
         `bought_with`, `promise` and the `lane` of its request go into the record. `absent`: the evidence that the
         provider has no job under the key, so that nothing was bought. `quote`: what it costs, for the book of its
-        account; None leaves the job out of it.
+        account; None leaves the job out of it. `budgets`: those that it must fit into.
+        Raises `OverBudgetError` where one has no room for it.
         """
         known, promised = bought_with or BoughtWith(), promise or Promise()
         script = scripts.job.Intend(
@@ -68,8 +78,13 @@ class SubmitScripts:
             price="" if quote is None or quote.amount is None else str(quote.amount),
             currency=quote.currency if quote else "",
             priced_by=quote.source if quote else "",
+            budgets=[limit_of(budget) for budget in budgets],
         )
-        return int(self._executor.run(record.account, script))
+        reply = self._executor.run(record.account, script)
+        if isinstance(reply, list):
+            what, budget = reply
+            raise OverBudgetError(budget, waits=int(what) == WAITS_FOR_BUDGET)
+        return int(reply)
 
     def hold_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
         """Put a job that may not be submitted now back to its place in line; the account submits nothing meanwhile."""

@@ -31,3 +31,13 @@ def secret_path(path: Path) -> Path | None:
     if name in ProviderSettings.model_fields or name not in credentials_of(path[1]):
         return None
     return (*path[:-1], SECRETS, name)
+
+
+def provider_names() -> tuple[str, ...]:
+    """The providers that there are in this process."""
+    return tuple(sorted(installed()))
+
+
+def own_currency(provider: str) -> str:
+    """The currency of a provider's own prices, where its adapter names one."""
+    return getattr(installed().get(provider), "currency", "") or "USD"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from bide.errors import (
     ConfigurationError,
     LedgerAwayError,
     NotSentError,
+    OverBudgetError,
     StorageError,
     SubmissionUnknownError,
 )
@@ -25,6 +26,7 @@ from bide.ledger import Record
 from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.settling import Promise
 from bide.ledger.submits import HELD_BACK, TOO_LATE, UNREPEATABLE
+from bide.money.budgets import Budget
 from bide.money.quote import Quote
 from bide.polling.timing import PollTiming
 from bide.providers.base import (
@@ -46,7 +48,7 @@ from tasks.steps.ask import cancel_there
 from tasks.steps.fail import fail, lease_lost, redacted, too_late
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Fail, Outcome, Suspend
-from tasks.steps.put_off import pause_account
+from tasks.steps.put_off import over_budget, pause_account
 from tasks.steps.settle import UNREPEATABLE_REASON, doubt_of, look_again, settled_by, unsettled
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
@@ -75,6 +77,7 @@ class Purchase:
     promise: Promise
     lane: str
     quote: Quote
+    budgets: Sequence[Budget]
     poll_timing: PollTiming
     #: Why no earlier submit under the key was accepted, '' where that is open or there was none.
     absent: str
@@ -87,15 +90,19 @@ class Purchase:
     def make(self) -> Outcome:
         """Write the intent, send the request once, record the answer."""
         begun, ledger, bought_with = time.monotonic(), self.tools.ledger, self._bought_with()
-        attempt = ledger.submits.intend(
-            self.record,
-            self.token,
-            bought_with=bought_with,
-            promise=self.promise,
-            absent=self.absent,
-            lane=self.lane,
-            quote=self.quote,
-        )
+        try:
+            attempt = ledger.submits.intend(
+                self.record,
+                self.token,
+                bought_with=bought_with,
+                promise=self.promise,
+                absent=self.absent,
+                lane=self.lane,
+                quote=self.quote,
+                budgets=self.budgets,
+            )
+        except OverBudgetError as error:
+            return over_budget(self.tools, self.record, self.token, error)
         if attempt == HELD_BACK:  # while its inputs were fetched
             note(outcome="held_back")
             return Suspend(self.tools.ledger.accounts.admit(self.record.account))

@@ -6,12 +6,13 @@ from contextlib import suppress
 
 import structlog
 
-from bide.errors import LedgerAwayError
+from bide.contract import FailureCode
+from bide.errors import LedgerAwayError, OverBudgetError
 from bide.ledger import Record
 from bide.ledger.settling import Doubt
 from bide.polling.backoff import Backoff
-from tasks.steps.fail import redacted
-from tasks.steps.outcome import Fail, Suspend
+from tasks.steps.fail import fail, redacted
+from tasks.steps.outcome import Fail, Outcome, Suspend
 from tasks.steps.settle import unsettled
 from workers.telemetry.step_log import note
 from workers.toolbox import Toolbox
@@ -32,6 +33,15 @@ def wait_for_store(tools: Toolbox, record: Record, token: str, refusal: str) -> 
     if record.settling:
         return unsettled(tools, record, token, reason, Doubt(STORE_HOLD_SECONDS))
     return Suspend(tools.ledger.submits.hold_back(record, token, seconds=STORE_HOLD_SECONDS, reason=reason))
+
+
+def over_budget(tools: Toolbox, record: Record, token: str, error: OverBudgetError) -> Outcome:
+    """A budget has no room for the job: it fails, or waits out of line, as the budget says; the line goes on."""
+    if not error.waits:
+        message = f"{error}: nothing was bought; it can be sent again once that is raised, or its period has ended"
+        return fail(tools, record, token, FailureCode.OVER_BUDGET, message, retryable=True)
+    note("warning", outcome="over_budget", reason=str(error))
+    return Suspend(tools.ledger.accounts.admit(record.account))
 
 
 def put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend | Fail:

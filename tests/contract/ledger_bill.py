@@ -22,6 +22,10 @@ class Begun:
     #: Attempts that are not surely refused.
     attempts: set[int] = field(default_factory=set)
     accepted: bool = False
+    #: An operator says that it was accepted.
+    attached: bool = False
+    #: It costs something, so that it stands in budgets.
+    budgeted: bool = True
 
     @property
     def stands(self) -> bool:
@@ -46,7 +50,7 @@ class Bill:
             purchases[-1].attempts.clear()
         if not purchases or purchases[-1].key != key or absent or not purchases[-1].attempts or not record.in_doubt:
             day = datetime.fromtimestamp(at, UTC).date()
-            purchases.append(Begun(record.account, key, quote.amount or 0, day))
+            purchases.append(Begun(record.account, key, quote.amount or 0, day, budgeted=bool(quote.amount)))
         purchases[-1].attempts.add(attempt)
 
     def refuse(self, job_id: str, attempt: int) -> None:

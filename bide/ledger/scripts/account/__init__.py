@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bide.ledger.script import BOUND, Key, Script
+from bide.ledger.scripts.job import BudgetLimit
 
 
 class Admit(Script):
@@ -106,7 +107,16 @@ class Sweep(Script):
     canceled_error: str
     deadline_error: str
     deadline_unconfirmed_error: str
+    over_budget_error: str
     backlog: str
+
+
+class Wake(Script):
+    hint_seconds: float = BOUND
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
+    most: int
+    budgets: Sequence[BudgetLimit]
 
 
 class Recent(Script):

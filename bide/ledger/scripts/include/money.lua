@@ -129,7 +129,7 @@ do
     if not booked then return end
     local purchases = purchases_in(booked)
     for _, it in ipairs(purchases) do
-      if made_by(it, attempt) and not KNOWN[it.kind] then
+      if made_by(it, attempt) then
         it.attempts = string.gsub(',' .. it.attempts .. ',', ',' .. attempt .. ',', ',')
         it.attempts = string.match(it.attempts, '^,(.+),$') or 'none'
         plain_set(id, 'booked', text_of(purchases))

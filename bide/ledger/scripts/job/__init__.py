@@ -1,6 +1,18 @@
 """The scripts that change one job. Each Lua file says what its keys and arguments mean, and what it replies."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from bide.ledger.script import BOUND, Key, Script
+
+
+class BudgetLimit(NamedTuple):
+    """A budget as scripts need it; `amount` is in millionths."""
+
+    name: str
+    per: str
+    amount: int
+    over: str
 
 
 class Step(Script):
@@ -47,6 +59,7 @@ class Intend(Script):
     price: str = ""
     currency: str = ""
     priced_by: str = ""
+    budgets: Sequence[BudgetLimit] = ()
 
 
 class HoldBack(Script):

@@ -1,4 +1,4 @@
---- include: base record clocks lanes breaker admission unconfirmed settling money
+--- include: base record clocks lanes breaker admission unconfirmed settling money budgets
 -- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself, unless a promise
 -- of its provider allows it: then the same request is sent again under the same key.
 -- Arguments: `id`, `token` of the worker's lease, `lease_seconds`, and what it buys with: `base_url` and `adapter`, '' each
@@ -7,11 +7,13 @@
 --   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
 --   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none. For the book: `price` of one
 --   purchase in millionths ('' where none is known), its `currency` ('' for a job that stays out of the book), and `priced_by`:
---   who says it.
+--   who says it. `budgets`: those that the purchase must fit into, each with its `name`, `per` (day, month or ''), `amount` in
+--   millionths, and `over` (refuse or wait).
 -- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
 --   or its breaker opened while its inputs were fetched; -2 where its deadline has passed; -3 where it may have been
---   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile.
-local WAITS, TOO_LATE, UNREPEATABLE = -1, -2, -3
+--   accepted under a key that is not this one, or is sent under it no more, or was canceled meanwhile; -4 or -5 with the name
+--   of a budget that has no room for it: nothing is bought, and the job is the worker's to end (-4), or waits (-5).
+local WAITS, TOO_LATE, UNREPEATABLE, OVER_BUDGET, WAITS_FOR_BUDGET = -1, -2, -3, -4, -5
 local state, settling = get(id, 'state'), get(id, 'settling')
 if get(id, 'token') ~= token then
   local waits = redis.call('ZSCORE', QUEUED, id) or (settling and get(id, 'token') == '')
@@ -47,25 +49,29 @@ if state == 'submitting' then
     settle_later(id, seconds)
     return WAITS
   end
-  admit(id, submits_per_second)
-else
-  go_ahead(id)
 end
-local same_purchase = again and known_key and not absent
 if absent then
   no_doubt(id)
   money.none_accepted(id)
   money.balance(id)
   redis.call('HINCRBY', job_key(id), 'absent', 1)
 end
+local same_purchase = again and known_key and not absent
+if currency ~= '' then set(id, 'price', price, 'currency', currency, 'priced_by', priced_by) end
+local over = not same_purchase and budgets_in.without_room(budgets, number(price))
+if over and over.over == 'refuse' then return { OVER_BUDGET, over.name } end
+if over then
+  budgets_in.wait(id, over.name, state == 'queued' and submits_per_second or 0)
+  return { WAITS_FOR_BUDGET, over.name }
+end
+if state == 'submitting' then admit(id, submits_per_second) else go_ahead(id) end
 leased(id, token, lease_seconds)
 set(id, 'state', 'submitting', 'intended', stamp(now))
 clear(id, 'doubt', 'settling')
 bought_with(id, '', base_url, adapter)
 local attempt = redis.call('HINCRBY', job_key(id), 'submits', 1)
-if currency ~= '' then
-  set(id, 'price', price, 'currency', currency, 'priced_by', priced_by)
-  if not (same_purchase and money.repeat_last(id, attempt)) then money.begin(id, attempt, price, '') end
+if currency ~= '' and not (same_purchase and money.repeat_last(id, attempt)) then
+  money.begin(id, attempt, price, budgets_in.text(budgets))
 end
 if contract == '' and not free then
   clear(id, 'keyed', 'contract', 'free', 'submit_key')

@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 class Row(NamedTuple):
     """What a row of the book is about; `tenant` and `lane` are '' for none."""
 
+    currency: str
     tenant: str
     operation: str
     lane: str
@@ -19,7 +20,7 @@ class Row(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        return cls(*text.split("|", 2))
+        return cls(*text.split("|", 3))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from bide.ledger import Hint, Limits, Polled, Verb
 from bide.ledger.keys import idempotency_key, prefix
 from tests.contract.ledger_contract_bought_with import BoughtWithContract
 from tests.contract.ledger_contract_breaker import BreakerContract
+from tests.contract.ledger_contract_budgets import BudgetsContract
 from tests.contract.ledger_contract_callbacks import CallbacksContract
 from tests.contract.ledger_contract_cancels import CancelsContract
 from tests.contract.ledger_contract_ends import EndsContract
@@ -50,6 +51,7 @@ class LedgerContract(
     LanesContract,
     LearningContract,
     MoneyContract,
+    BudgetsContract,
     VersionsContract,
     BreakerContract,
     HoldBackContract,

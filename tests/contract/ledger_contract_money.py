@@ -43,7 +43,7 @@ class MoneyContract:
         stage.ledger.jobs.cancel(ACCOUNT, "j")
         assert book(stage) == Sums(spent=40_000, purchases=1)
         day = datetime.fromtimestamp(stage.clock.now, UTC).date()
-        assert list(stage.ledger.books.day(ACCOUNT, day)) == [Row("", "images.generation", "")]
+        assert list(stage.ledger.books.day(ACCOUNT, day)) == [Row("USD", "", "images.generation", "")]
         assert stage.field("j", "price") == "40000"
         assert (stage.field("j", "currency"), stage.field("j", "priced_by")) == ("USD", "settings")
 
@@ -171,6 +171,15 @@ class MoneyContract:
             stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
         none = what in ("refused", "rejected")
         assert book(stage) == (Sums(refunded=40_000) if none else Sums(spent=40_000, purchases=1))
+
+    def test_a_currency_that_changes_is_not_added_up(self, stage: Stage) -> None:
+        """The job's row keeps its currency; what its next purchase costs is not known in it."""
+        doubtful(stage, on_unknown="resubmit")
+        token = stage.token()
+        record = taken(stage.resume("j", token=token), Verb.SUBMIT)
+        stage.ledger.submits.intend(record, token, quote=Quote(5, "EUR", "settings"))
+        assert book(stage) == Sums(reserved=40_000)
+        assert stage.field("j", "currency") == "USD"
 
     def test_a_book_is_kept_for_some_time_after_its_last_entry(self, stage: Stage) -> None:
         """No key stays for ever."""

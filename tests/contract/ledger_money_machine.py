@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections import defaultdict
+from typing import Any
 
 import redis
 from hypothesis import note
@@ -17,7 +18,7 @@ from bide.ledger import Polled, Record, Verb
 from bide.ledger.settling import Doubt
 from bide.money.budgets import Budget
 from tests.contract.ledger_bill import Bill
-from tests.contract.ledger_life import promise_of
+from tests.contract.ledger_life import Kind, promise_of
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage
 
 FREE_OF_CHARGE = '{"code":"generation_failed","message":"no","job_id":"","charged":"no"}'
@@ -90,7 +91,7 @@ class MoneyMachine(RuleBasedStateMachine):
             self.leases.remove((record, token))
             self._intend(record, token)
 
-    def _step(self, job_id: str, **changes: object) -> None:
+    def _step(self, job_id: str, **changes: Any) -> None:
         token = self.stage.token()
         step = self.stage.arrive(job_id, token=token, **changes) if changes else self.stage.resume(job_id, token=token)
         if step.verb is Verb.SUBMIT and step.record:
@@ -174,7 +175,7 @@ class MoneyMachine(RuleBasedStateMachine):
             [only] = purchases
             only.price = 0 if how == "no charge" else only.price // 2
             cost = "" if how == "no charge" else f"0.{only.price:06} USD"
-            kind = "failed" if how == "no charge" else "running"
+            kind: Kind = "failed" if how == "no charge" else "running"
             self._record(Polled(job_id, kind, seconds=5, value=FREE_OF_CHARGE, cost=cost or "0 USD"))
 
     def _lose(self, job_id: str) -> None:

@@ -1,6 +1,6 @@
 --- include: base record
--- The book of an account: what its purchases cost, a hash for each day (UTC), in millionths of the account's currency. A row is
--- `TENANT|OPERATION|LANE`. A purchase is reserved when its intent is written, spent when it is known to be accepted, and given
+-- The book of an account: what its purchases cost, a hash for each day (UTC), in millionths of its currency. A row is
+-- `CURRENCY|TENANT|OPERATION|LANE`. A purchase is reserved when its intent is written, spent when it is known to be accepted, and given
 -- back when it was surely not accepted or not charged. All its entries stay on the day of its intent.
 --
 -- No script writes entries. What a record says is compared with what is booked for it, at the end of each script that changed
@@ -66,6 +66,10 @@ do
     return table.concat(lines, ';')
   end
 
+  local function row_of(currency, tenant, operation, lane)
+    return string.format('%s|%s|%s|%s', currency, tenant or '', operation or '', lane or '')
+  end
+
   local function price_of(purchase) return tonumber(purchase.price) or 0 end
 
   -- What stands in the book for a purchase: a number for each of `AMOUNTS`.
@@ -103,10 +107,10 @@ do
 
   -- A new purchase of a job is begun. `budgets` as the record has them.
   function money.begin(id, attempt, price, budgets)
-    local operation, lane, tenant, booked = unpack(redis.call('HMGET', job_key(id), 'op', 'lane', 'tenant', 'booked'))
+    local booked, currency, operation, lane, tenant = unpack(redis.call('HMGET', job_key(id), 'booked', 'currency', 'op', 'lane', 'tenant'))
     local key, purchases = book_key(money.date_of(now)), purchases_in(booked or '')
-    local row = string.format('%s|%s|%s:reserved', tenant or '', operation or '', lane or '')
-    local fits = redis.call('HLEN', key) < MOST_BOOKED or redis.call('HEXISTS', key, row) == 1
+    local fits = redis.call('HLEN', key) < MOST_BOOKED
+      or redis.call('HEXISTS', key, row_of(currency, tenant, operation, lane) .. ':reserved') == 1
     purchases[#purchases + 1] = { attempts = string.format('%.0f', attempt), at = now, price = price == '' and '?' or price, kind = 'n', amount = 0,
       row = fits and 'l' or '-', budgets = budgets }
     set(id, 'booked', text_of(purchases))
@@ -204,7 +208,7 @@ do
     for _, it in ipairs(purchases) do it.before = entries_of(it) end
     local main, kept = match_ids(id, purchases, known, is_known, job.price or '?'), {}
     for _, it in ipairs(purchases) do
-      local row = string.format('%s|%s|%s', job.tenant or '', job.op or '', it.row == 'l' and job.lane or '')
+      local row = row_of(job.currency, job.tenant, job.op, it.row == 'l' and job.lane)
       if it.attempts == 'none' and not is_known[it] then
         book(it, row, it.before or {}, { refunded = price_of(it) })
       else

@@ -57,6 +57,8 @@ if absent then
   redis.call('HINCRBY', job_key(id), 'absent', 1)
 end
 local same_purchase = again and known_key and not absent
+local before = get(id, 'currency')
+if currency ~= '' and before and before ~= currency then price, currency = '', before end -- no amounts of two currencies
 if currency ~= '' then set(id, 'price', price, 'currency', currency, 'priced_by', priced_by) end
 local over = not same_purchase and budgets_in.without_room(budgets, number(price))
 if over and over.over == 'refuse' then return { OVER_BUDGET, over.name } end

@@ -29,16 +29,14 @@ AMOUNTS = ("spent", "reserved", "refunded")
 COUNTS = ("purchases", "unpriced")
 
 
-@click.group(invoke_without_command=True)
+@click.command()
 @click.option("--by", type=click.Choice(BY), default="account", show_default=True, help="One line for each of these.")
 @click.option("--since", metavar="DATE", help="The first day, UTC; default: 29 days before the last.")
 @click.option("--until", metavar="DATE", help="The last day, UTC; default: today.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
-@click.pass_context
 def spend(
-    context: click.Context,
     by: str,
     since: str | None,
     until: str | None,
@@ -47,8 +45,6 @@ def spend(
     broker: str | None,
 ) -> None:
     """Show what is spent and reserved, by account, provider, tenant, operation, lane or day."""
-    if context.invoked_subcommand:
-        return
     if as_csv and as_json:
         raise click.UsageError("there is --csv or --json, not both")
     with ledger_at(broker) as ledger:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -165,14 +163,14 @@ def test_what_a_budget_names_it_is_for() -> None:
 
 
 @pytest.fixture
-def world(file: Path) -> Iterator[tuple[Budgets, list[float]]]:
+def world(file: Path) -> tuple[Budgets, list[float]]:
     """The budgets of a process, and its clock."""
     now = [0.0]
     file.write_text("")
     settings = load_settings({"BIDE_S3__BUCKET": "bide", "BIDE_BUDGETS": str(file)}, None)
     budgets = Budgets(settings, clock=lambda: now[0])
     budgets.load()
-    yield budgets, now
+    return budgets, now
 
 
 def test_a_change_is_in_force_within_a_second(file: Path, world: tuple[Budgets, list[float]]) -> None:
@@ -202,6 +200,6 @@ def test_a_file_that_went_wrong_changes_nothing(file: Path, world: tuple[Budgets
             now[0] = second
             assert budgets.current() == before
     assert [entry["event"] for entry in logs] == ["budgets.refused"]
-    os.remove(file)
+    file.unlink()
     now[0] = 5.0
     assert budgets.current() == before

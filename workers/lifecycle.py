@@ -49,6 +49,7 @@ class Process:
         tools = self.toolbox
         if SUBMIT_QUEUE in queues:
             tools.store_check.start()
+            tools.statements.start()
         self._presence = Presence(tools.ledger.server, node, queues, store_refusal=lambda: tools.store_check.refusal)
         self._presence.start()
         tools.sweeper.start()

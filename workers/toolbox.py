@@ -28,6 +28,7 @@ from workers.services.fetcher import Fetcher
 from workers.services.learner import Learner
 from workers.services.lease_keeper import LeaseKeeper
 from workers.services.poll_timings import PollTimings
+from workers.services.statements import StatementWriter
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
 
@@ -106,6 +107,10 @@ class Toolbox:
         return Budgets(self.settings)
 
     @cached_property
+    def statements(self) -> StatementWriter:
+        return StatementWriter(self.ledger, lambda: self.storage)
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         return Sweeper(
             self._app,
@@ -131,6 +136,8 @@ class Toolbox:
         opened = vars(self)
         if "sweeper" in opened:
             self.sweeper.stop()
+        if "statements" in opened:
+            self.statements.stop()
         if "callback_sender" in opened:
             self.callback_sender.stop()
         if "store_check" in opened:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, ledger_at
+from bide.cli.connection import broker_option, client_environment, ledger_at, object_store
 from bide.cli.output import echo, echo_json
+from bide.money.amounts import exact
 
 if TYPE_CHECKING:
     from bide.ledger import AccountName, Ledger
@@ -33,6 +34,7 @@ COUNTS = ("purchases", "unpriced")
 @click.option("--by", type=click.Choice(BY), default="account", show_default=True, help="One line for each of these.")
 @click.option("--since", metavar="DATE", help="The first day, UTC; default: 29 days before the last.")
 @click.option("--until", metavar="DATE", help="The last day, UTC; default: today.")
+@click.option("--rebuild", is_flag=True, help="Take up lost books from the statements in the object store first.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
@@ -40,6 +42,7 @@ def spend(
     by: str,
     since: str | None,
     until: str | None,
+    rebuild: bool,
     as_csv: bool,
     as_json: bool,
     broker: str | None,
@@ -49,6 +52,8 @@ def spend(
         raise click.UsageError("there is --csv or --json, not both")
     with ledger_at(broker) as ledger:
         days = _days(since, until, today=datetime.fromtimestamp(ledger.executor.now(), UTC).date())
+        if rebuild:
+            echo(*_rebuild(ledger, days), err=True)
         lines = [_line(by, *key, sums) for key, sums in sorted(_sums(ledger, by, days).items())]
     if as_json:
         echo_json({"since": days[0].isoformat(), "until": days[-1].isoformat(), "by": by, "lines": lines})
@@ -56,6 +61,27 @@ def spend(
         echo(*_csv(by, lines).splitlines())
     else:
         echo(*(_table(by, lines) or [f"nothing was bought from {days[0]} to {days[-1]}"]))
+
+
+def _rebuild(ledger: Ledger, days: list[date]) -> Iterator[str]:
+    """Take up the books of some days that this ledger has lost; a line for each, and how far they reach."""
+    from bide.statements import Statements  # noqa: PLC0415 - brings boto3, and --help does not need it
+
+    storage = object_store(client_environment(None))
+    if storage is None:
+        raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
+    statements, number = Statements(ledger, storage), 0
+    for day in days:
+        if found := statements.rebuild(day):
+            number += 1
+            assumed = ", ".join(f"{exact(amount)} {currency}" for currency, amount in found.assumed.items() if amount)
+            yield (
+                f"{day}: the books of {', '.join(found.accounts)} were made again, as of {found.reaches}; "
+                f"what was bought after that and before the loss is not in them"
+                + (f"; {assumed} was reserved then, and counts as spent" if assumed else "")
+            )
+    if not number:
+        yield f"no book from {days[0]} to {days[-1]} is lost, as far as statements tell"
 
 
 def _days(since: str | None, until: str | None, *, today: date) -> list[date]:
@@ -98,8 +124,6 @@ def _about(by: str, account: AccountName, day: date, row: Row) -> str:
 
 
 def _line(by: str, about: str, currency: str, sums: Sums) -> dict[str, Any]:
-    from bide.money.amounts import exact  # noqa: PLC0415 - as above
-
     amounts = {name: exact(getattr(sums, name)) for name in AMOUNTS}
     return {by: about, "currency": currency, **amounts, **{name: getattr(sums, name) for name in COUNTS}}
 

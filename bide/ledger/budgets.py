@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 from bide.ledger import scripts
+from bide.ledger.book import KEPT_SECONDS
 from bide.ledger.executor import Executor
 from bide.ledger.keys import BUDGETS_KEY, budget_key, prefix
 from bide.ledger.records import AccountName, Messages
 from bide.ledger.replies import messages_of
 from bide.ledger.scripts.job import BudgetLimit
-from bide.money.budgets import Budget, BudgetStand
+from bide.money.budgets import ALL, Budget, BudgetStand
 
 #: How many jobs that wait for one budget go back to the line at once.
 MOST_WOKEN = 200
@@ -40,9 +41,9 @@ class BudgetScripts:
         texts = self._executor.reach(lambda server: server.hgetall(BUDGETS_KEY))
         return [Budget.from_json(text) for _, text in sorted(texts.items())]
 
-    def stands(self, budgets: Sequence[Budget]) -> list[BudgetStand]:
-        """How budgets stand in their present periods."""
-        today = datetime.fromtimestamp(self._executor.now(), UTC).date()
+    def stands(self, budgets: Sequence[Budget], *, on: date | None = None) -> list[BudgetStand]:
+        """How budgets stand in their present periods, or in those of another day."""
+        today = on or datetime.fromtimestamp(self._executor.now(), UTC).date()
         accounts = self._executor.accounts()
         pipeline = self._executor.pipeline()
         for budget in budgets:
@@ -62,6 +63,19 @@ class BudgetScripts:
         """Let jobs go on that waited for a budget, as far as it has room by now; returns what to send."""
         script = scripts.account.Wake(most=MOST_WOKEN, budgets=[limit_of(budget) for budget in budgets])
         return messages_of(account, self._executor.run(account, script)[:2])
+
+    def restore(self, stood: Sequence[Mapping[str, Any]]) -> None:
+        """Take up what a statement says of budgets that the ledger has lost: all of it counts as spent."""
+        for each in stood:
+            self._take_up(
+                each["period"], budget_key(each["name"], each["period"]), int(each["reserved"]) + int(each["spent"])
+            )
+
+    def _take_up(self, period: str, key: str, spent: int) -> None:
+        if self._executor.reach(lambda server: server.hsetnx(key, "taken_up", 1)):
+            self._executor.reach(lambda server: server.hincrby(key, "spent", spent))
+            if period != ALL:
+                self._executor.reach(lambda server: server.expire(key, KEPT_SECONDS))
 
     def first_alarm(self, stand: BudgetStand) -> bool:
         """Note the alarm of a budget's period; False where it was noted before."""

@@ -36,5 +36,8 @@ def budget_key(name: str, period: str) -> str:
     return f"bide:budget:{name}:{period}"
 
 
+#: The statements that this ledger has written, by day, and those that it has taken up.
+STATEMENTS_KEY = "bide:statements"
+
 #: What the file of budgets says, by name.
 BUDGETS_KEY = "bide:budgets"

@@ -119,6 +119,19 @@ class Wake(Script):
     budgets: Sequence[BudgetLimit]
 
 
+class BookedAmount(NamedTuple):
+    row: str
+    kind: str
+    amount: int
+
+
+class Restore(Script):
+    statements: Key
+    day: str
+    account_name: str
+    rows: Sequence[BookedAmount]
+
+
 class Recent(Script):
     behind: str
     behind_id: str

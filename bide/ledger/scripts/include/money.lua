@@ -81,13 +81,16 @@ do
     return entries
   end
 
+  function money.add(date, field, more)
+    redis.call('HINCRBY', book_key(date), field, string.format('%.0f', more))
+    redis.call('EXPIRE', book_key(date), BOOK_SECONDS)
+  end
+
   local function book(purchase, row, before, after)
-    local key = book_key(money.date_of(purchase.at))
     for _, name in ipairs(AMOUNTS) do
       local more = (after[name] or 0) - (before[name] or 0)
       if more ~= 0 then
-        redis.call('HINCRBY', key, row .. ':' .. name, string.format('%.0f', more))
-        redis.call('EXPIRE', key, BOOK_SECONDS)
+        money.add(money.date_of(purchase.at), row .. ':' .. name, more)
         for budget, period in string.gmatch(purchase.budgets, '([^@,]+)@([^,]+)') do
           local at = money.budget_key(budget, period)
           redis.call('HINCRBY', at, name, string.format('%.0f', more))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import date
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import fakeredis
 import pytest
@@ -32,9 +31,9 @@ class Store(MemoryStorage):
 
     puts = 0
 
-    def put(self, *args: Any, **options: Any) -> str:
+    def put(self, key: str, content: bytes | IO[bytes], **options: Any) -> None:
         self.puts += 1
-        return super().put(*args, **options)
+        super().put(key, content, **options)
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def store() -> Store:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
+def stage() -> Stage:
     """A ledger with one purchase, and a submit under way."""
     stage = Stage.in_memory()
     buy(stage, "a")
@@ -52,7 +51,7 @@ def stage() -> Iterator[Stage]:
     assert record is not None
     stage.ledger.submits.intend(record, token, quote=Quote(50_000, "USD"), budgets=[BUDGET])
     stage.ledger.budgets.publish([BUDGET])
-    yield stage
+    return stage
 
 
 def buy(stage: Stage, job_id: str) -> None:
@@ -68,7 +67,7 @@ def write(stage: Stage, store: Store) -> list[Any]:
 
 def read(store: Store) -> dict[str, Any]:
     """The statement of the day."""
-    found: dict[str, Any] = json.loads(store.objects[statement_key(DAY)])
+    found: dict[str, Any] = json.loads(store.client.objects[statement_key(DAY)])
     return found
 
 

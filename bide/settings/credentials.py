@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.money.currencies import USD
 from bide.providers import installed
 from bide.settings.sections import ProviderSettings
 from bide.settings.variables import Path
@@ -39,5 +40,6 @@ def provider_names() -> tuple[str, ...]:
 
 
 def own_currency(provider: str) -> str:
-    """The currency of a provider's own prices, where its adapter names one."""
-    return getattr(installed().get(provider), "currency", "") or "USD"
+    """The currency of a provider whose settings name none."""
+    adapter = installed().get(provider)
+    return adapter.currency if adapter else USD

@@ -152,5 +152,5 @@ def currency_of(settings: Settings, provider: str, account: str) -> str:
     shared = settings.providers.get(provider)
     if shared is None or account not in settings.accounts_of(provider):
         return ""
-    sections = (shared.accounts.get(account), shared)
-    return next(filter(None, (getattr(each, "currency", None) for each in sections)), own_currency(provider))
+    own = shared.accounts.get(account)
+    return (own.currency if own else None) or shared.currency or own_currency(provider)

@@ -157,6 +157,20 @@ class MoneyContract:
             stage.ledger.submits.submitted(record, token, attempt=each, provider_job_id=pid)
         assert book(stage) == Sums(spent=80_000, purchases=2)
 
+    @pytest.mark.parametrize(
+        ("quote", "sums"),
+        [(PRICE, Sums(spent=80_000, purchases=2)), (Quote(None, "USD"), Sums(purchases=2, unpriced=2))],
+    )
+    def test_an_id_that_no_submit_explains_is_a_purchase(self, stage: Stage, quote: Quote, sums: Sums) -> None:
+        """A provider that gives two ids for one submit may charge for each, whether its price is known or not."""
+        record, token, attempt = stage.submitting("j", quote=quote)
+        for pid in ("p1", "p2"):
+            stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id=pid)
+        assert book(stage) == sums
+        stage.ledger.polls.record(ACCOUNT, [Polled("j", "running", seconds=2)])
+        stage.ledger.jobs.cancel(ACCOUNT, "j")
+        assert book(stage) == sums
+
     @pytest.mark.parametrize("what", ["accepted", "refused", "rejected", "died"])
     def test_a_canceled_submit_counts_as_it_turns_out(self, stage: Stage, what: str) -> None:
         """The job is over at once; its submit is under way."""

@@ -70,6 +70,8 @@ do
     return string.format('%s|%s|%s|%s', currency, tenant or '', operation or '', lane or '')
   end
 
+  local function price_text(price) return price and price ~= '' and price or '?' end
+
   local function price_of(purchase) return tonumber(purchase.price) or 0 end
 
   -- What stands in the book for a purchase: a number for each of `AMOUNTS`.
@@ -114,7 +116,7 @@ do
     local key, purchases = book_key(money.date_of(now)), purchases_in(booked or '')
     local fits = redis.call('HLEN', key) < MOST_BOOKED
       or redis.call('HEXISTS', key, row_of(currency, tenant, operation, lane) .. ':reserved') == 1
-    purchases[#purchases + 1] = { attempts = string.format('%.0f', attempt), at = now, price = price == '' and '?' or price, kind = 'n', amount = 0,
+    purchases[#purchases + 1] = { attempts = string.format('%.0f', attempt), at = now, price = price_text(price), kind = 'n', amount = 0,
       row = fits and 'l' or '-', budgets = budgets }
     set(id, 'booked', text_of(purchases))
     to_balance[id] = true
@@ -164,7 +166,7 @@ do
     end
     if taken then return taken end
     local like = purchases[#purchases] or { row = '-', budgets = '' }
-    taken = { attempts = 'none', at = now, price = price, kind = 'n', amount = 0, row = like.row, budgets = like.budgets }
+    taken = { attempts = 'none', at = now, price = price_text(price), kind = 'n', amount = 0, row = like.row, budgets = like.budgets }
     table.insert(purchases, 1, taken)
     return taken
   end
@@ -209,7 +211,7 @@ do
     local purchases, is_known, known = purchases_in(job.booked), {}, job.pid and 1 or 0
     for _ in string.gmatch(job.other_pid or '', '%S+') do known = known + 1 end
     for _, it in ipairs(purchases) do it.before = entries_of(it) end
-    local main, kept = match_ids(id, purchases, known, is_known, job.price or '?'), {}
+    local main, kept = match_ids(id, purchases, known, is_known, job.price), {}
     for _, it in ipairs(purchases) do
       local row = row_of(job.currency, job.tenant, job.op, it.row == 'l' and job.lane)
       if it.attempts == 'none' and not is_known[it] then

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bide.contract import Name
 from bide.errors import InvalidRequestError
 from bide.money.amounts import millionths
 from bide.money.budgets import Budget
@@ -21,6 +20,7 @@ from bide.settings.credentials import provider_names
 from bide.settings.model import Settings, currency_of
 from bide.settings.problems import ConfigurationProblems, Problem
 from bide.spelling import nearest
+from bide.wire import Name
 
 BUDGETS_FILE = Path(__file__).with_name("budgets.toml")
 

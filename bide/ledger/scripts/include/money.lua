@@ -202,10 +202,12 @@ do
     return 's', price_of(it)
   end
 
-  -- Books the difference between what the record says of a job's purchases and what is booked for them.
+  -- Books the difference between what the record says of a job's purchases and what is booked for them. `key` of a record that a
+  -- job left behind at this account.
   local FIELDS_OF_MONEY = { 'booked', 'currency', 'price', 'state', 'pid', 'other_pid', 'cost', 'error', 'op', 'lane', 'tenant' }
-  function money.balance(id)
-    local values, job = redis.call('HMGET', job_key(id), unpack(FIELDS_OF_MONEY)), {}
+  function money.balance(id, key)
+    key = key or job_key(id)
+    local values, job = redis.call('HMGET', key, unpack(FIELDS_OF_MONEY)), {}
     for i, name in ipairs(FIELDS_OF_MONEY) do job[name] = values[i] or nil end
     if not job.currency or not job.booked then return end
     local purchases, is_known, known = purchases_in(job.booked), {}, job.pid and 1 or 0
@@ -223,7 +225,7 @@ do
       end
     end
     local booked = text_of(kept)
-    if booked ~= job.booked then redis.call('HSET', job_key(id), 'booked', booked) end
+    if booked ~= job.booked then redis.call('HSET', key, 'booked', booked) end
   end
 
   -- What a script changes of a record is noticed here, so that none can forget the book. The text of a script that includes this

@@ -83,6 +83,7 @@ $(CONTAINERS): $(STAMP)
 faults: setup ## Kills, restarts and lies with three seeds; writes the tables of docs/reliability.md (about an hour)
 	$(BIN)/python -m pytest tests/faults
 	for seed in 1 2 3; do $(BIN)/python -m tests.faults.chaos --seed $$seed || exit 1; done
+	for seed in 1 2 3; do $(BIN)/python -m tests.faults.chaos --contracts --seed $$seed || exit 1; done
 	$(BIN)/python -m tests.faults.chaos --seed 4 --fsync everysec
 	$(BIN)/python -m tests.faults.chaos --seed 2 --hosts 2 --jobs 1000
 	$(BIN)/python -m tests.faults.chaos --seed 1 --kinds kill --gap 12 --jobs 1000 --seconds 180

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Any
 
 from bench import workload
 from bench.contenders import Bide
@@ -12,8 +11,7 @@ from bench.figures import Values, spread
 from bench.servers import wait_until
 from bench.waves import names_of
 from bide.client import Client
-from bide.ledger import AccountName
-from bide.ledger.keys import prefix
+from bide.ledger import AccountName, Ledger
 
 #: Between two submits, drawn by lot [seconds].
 PAUSE_SECONDS = (0.05, 0.1)
@@ -60,8 +58,6 @@ def _submit(bide: Bide, names: list[str]) -> dict[str, float]:
 
 def _intended(bide: Bide, names: list[str]) -> dict[str, float]:
     """When each job's first step wrote that it is about to buy, by the clock of the ledger."""
-    pipeline = bide.world.redis.pipeline(transaction=False)
-    for name in names:
-        pipeline.hget(f"{prefix(AccountName('photogpt', 'default'))}job:{name}", "intended")
-    found: list[Any] = pipeline.execute()
-    return {name: float(moment) for name, moment in zip(names, found, strict=True) if moment}
+    jobs = Ledger(bide.world.redis).jobs
+    records = {name: jobs.read(AccountName("photogpt", "default"), name) for name in names}
+    return {name: record.number("intended") for name, record in records.items() if record and record.text("intended")}

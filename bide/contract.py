@@ -47,7 +47,7 @@ MAX_REQUEST_BYTES = 256 * 1024
 #: The longest a caller may give one job [seconds]: 7 days.
 MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
-#: The form of the names of providers, operations and accounts.
+#: The form of the names of providers, operations, accounts and tenants.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 #: The form of a job id, which becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
@@ -163,6 +163,8 @@ class GenerateRequest(Wire):
         default=(), max_length=MOST_FALLBACKS, strict=False, exclude_if=_is_empty
     )
     output_prefix: Prefix | None = None
+    #: For whom the job is: tenants take turns in an account's line. Absent for a job of no tenant.
+    tenant: Name | None = Field(default=None, exclude_if=_is_none)
     callback_url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2048)] | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 

@@ -12,6 +12,10 @@ from bide.spelling import nearest
 #: The most problems of one request that are shown without its names, and the most parts of a place.
 MOST_SHOWN, LONGEST_PLACE = 10, 4
 
+#: The form of the names of providers, operations, accounts and tenants, and what it is in words.
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_.-]*$"
+NAME_FORM = "must be small letters, digits, '_', '.' and '-', and begin with a letter or digit"
+
 #: The most names of an object that are compared with the known ones.
 MOST_NAMES = 1000
 
@@ -69,6 +73,8 @@ def _advice(problem: Any, raw: object, known: Collection[str], *, named: bool = 
         given = misspelt(_parent(raw, problem["loc"]), field, known)
         shown = given and (given[0] if named else f"field {given[1]}")
         return f"is required; {shown} was given: did you mean {field}?" if shown else "is required"
+    if problem["type"] == "string_pattern_mismatch" and problem["ctx"]["pattern"] == NAME_PATTERN:
+        return NAME_FORM
     return str(problem["msg"]).removeprefix("Value error, ")
 
 

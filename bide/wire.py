@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-#: The name of a provider, an operation or an account.
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=64)]
+from bide.validation import NAME_PATTERN
+
+#: The name of a provider, an operation, an account or a tenant.
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
 
 
 class Wire(BaseModel):

@@ -200,7 +200,7 @@ def _transport_options(settings: Settings) -> dict[str, Any]:
 def _results(settings: Settings) -> dict[str, Any]:
     return {
         "result_backend": _results_address(settings.result_url),
-        "result_expires": settings.timing.retention_days * 24 * 3600,
+        "result_expires": (settings.records.result_days or settings.timing.retention_days) * 24 * 3600,
         "result_extended": False,
         "result_backend_transport_options": {"retry_policy": FAIL_FAST, **_sentinel(settings.result_url, settings)},
         # a worker would lose the result and a thread with it: it tries for ever, Celery's own default

@@ -15,6 +15,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from bide.settings.problems import ConfigurationProblems, Problem
+from bide.wire import Name
 
 SCHEDULES_FILE = Path(__file__).with_name("schedules.toml")
 
@@ -86,6 +87,7 @@ class RunOptions(BaseModel):
         None, description='the failures after which the run pauses: 10, or "5%"'
     )
     budget: float | None = Field(None, gt=0, description="the money that the run may spend")
+    tenant: Name | None = Field(None, description="the tenant of rows that name none")
     sheet_metadata: list[str] | None = Field(
         None, description='a list of names of metadata that the contact sheet shows, such as ["sku"]'
     )

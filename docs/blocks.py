@@ -16,6 +16,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from bide.ledger.kept import LIVE, PACKED, PLAIN, WHOLE
 from bide.ledger.schema import AT_PROVIDER, EVERY, FIELDS, OWN, diagram
 from bide.money.expressions import Price
 from bide.providers.credit import FOR_LONG, PHRASES
@@ -40,6 +41,10 @@ _FORMS: Mapping[Any, str] = {
 _COMMON = {OWN: "all but `following`", EVERY: "all", AT_PROVIDER: "`running`"}
 
 
+#: What becomes of a field once all callers know the end.
+_AT_THE_END = ((LIVE, "go"), (PLAIN, "stay"), (WHOLE, "keep the record whole"), (PACKED, "are packed"))
+
+
 def states() -> str:
     """The state diagram, in a fence."""
     return f"```mermaid\n{diagram()}\n```"
@@ -57,6 +62,12 @@ def _rows() -> Iterator[str]:
         writers = "every script" if field.writers == "*" else ", ".join(dict.fromkeys(field.writers.split()))
         in_states = _COMMON.get(field.states) or ", ".join(f"`{state}`" for state in field.states)
         yield f"| `{field.name}` | {field.kind} | {field.meaning} | {writers} | {in_states} |"
+
+
+def kept() -> str:
+    """The table of what becomes of a record's fields at the end."""
+    rows = [f"| {what} | {', '.join(f'`{name}`' for name in names)} |" for names, what in _AT_THE_END]
+    return "\n".join(["| at the end | fields |", "| --- | --- |", *rows])
 
 
 def credit() -> str:
@@ -121,6 +132,7 @@ def _default(field: FieldInfo) -> str:
 BLOCKS = {
     (DOCS / "architecture.md", "states"): states,
     (DOCS / "reference" / "ledger.md", "fields"): fields,
+    (DOCS / "reference" / "ledger.md", "kept"): kept,
     (DOCS / "reference" / "providers.md", "credit"): credit,
     (DOCS / "reference" / "provider-files.md", "keys"): keys,
 }

@@ -1,13 +1,15 @@
-"""The sandbox's own endpoints, under /_sandbox: the ledger, the counts, the faults, a film of any size."""
+"""The sandbox's own endpoints, under /_sandbox: the ledger, the bill, the counts, the faults, a film of any size."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 
 from aiohttp import web
 
 from sandbox.answers import reply
+from sandbox.bill import PriceError, bill, read_price
 from sandbox.media import stream
 from sandbox.provider import LONG_FILM_PATH
 from sandbox.rules import RuleError
@@ -27,6 +29,10 @@ class Control:
     def routes(self) -> Sequence[web.RouteDef]:
         return (
             web.get("/_sandbox/purchases", self._purchases),
+            web.get("/_sandbox/bill", self._bill),
+            web.get("/_sandbox/prices", self._prices),
+            web.post("/_sandbox/prices", self._price),
+            web.delete("/_sandbox/prices", self._unprice),
             web.get("/_sandbox/stats", self._stats),
             web.post("/_sandbox/reset", self._reset),
             web.get("/_sandbox/faults", self._faults),
@@ -37,6 +43,27 @@ class Control:
 
     async def _purchases(self, request: web.Request) -> web.StreamResponse:
         return reply([job.receipt() for job in self._world.purchases.of(request.query.get("provider"))])
+
+    async def _bill(self, request: web.Request) -> web.StreamResponse:
+        return reply(bill(self._world.purchases.of(request.query.get("provider")), time.time()))
+
+    async def _prices(self, _request: web.Request) -> web.StreamResponse:
+        return reply([price.shown() for price in self._world.prices])
+
+    async def _price(self, request: web.Request) -> web.StreamResponse:
+        """Add prices: a list of them, or one; all, or none where one can't be understood."""
+        try:
+            raw = json.loads(await request.read())
+            self._world.prices += [read_price(one) for one in (raw if isinstance(raw, list) else [raw])]
+        except PriceError as error:
+            return reply({"error": str(error)}, 400)
+        except ValueError:
+            return reply({"error": "the body is a JSON list of prices"}, 400)
+        return await self._prices(request)
+
+    async def _unprice(self, _request: web.Request) -> web.StreamResponse:
+        self._world.prices.clear()
+        return reply([])
 
     async def _stats(self, _request: web.Request) -> web.StreamResponse:
         return reply(self._world.stats())

@@ -13,7 +13,7 @@ OPERATIONS = (SUBMIT, POLL, RESULT, CANCEL, MEDIA, CATALOG)
 
 PROVIDERS = (
     *("cyberphotobooth", "dreambooth", "fal", "nextry", "photogpt", "replicate"),
-    *("comfyui", "bfl", "openai_videos"),
+    *("comfyui", "bfl", "openai_videos", "guild"),
 )
 
 Value = str | float
@@ -106,6 +106,8 @@ FAULTS: dict[str, Fault] = {
     "interrupted": _fate(),
     "request_moderated": _fate(),
     "gateway_words": _fate(),
+    "forgets_key": _fate(),
+    "hides_work": _fate(),
     "result_expires": _fate("seconds", 0.0),
     "html": _file(),
     "empty": _file(),

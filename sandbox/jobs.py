@@ -116,6 +116,9 @@ class Job:
     polls: int = 0
     empty_looks: int = 0
     looks_at_work: int = 0
+    #: How the bill calls the key that bought it, and what it costs (`bill.priced`).
+    key: str = ""
+    price: dict[str, Any] = field(default_factory=dict)
 
     def observe(self, now: float) -> Phase:
         """What a poll shows; counts the polls."""
@@ -192,7 +195,7 @@ class Job:
 
     def record(self) -> dict[str, Any]:
         """Everything needed to know the job again after a restart."""
-        kept = ("latency_seconds", "text", "details", "fates")
+        kept = ("latency_seconds", "text", "details", "fates", "key", "price")
         return self.receipt() | {name: getattr(self, name) for name in kept}
 
     @classmethod

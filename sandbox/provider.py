@@ -48,9 +48,13 @@ class Provider(ABC):
     def refusal(self, status: int, message: str) -> web.Response:
         """How it says no."""
 
+    def key(self, request: web.Request) -> str:
+        """The key that a request brings, '' for none. For those that take a bearer token."""
+        return token(request, "bearer")
+
     def authorize(self, request: web.Request) -> None:
-        """Check who asks; raises `RefusedError`. For those that take a bearer token."""
-        if not self.world.takes_key(token(request, "bearer")):
+        """Check who asks; raises `RefusedError`."""
+        if not self.world.takes_key(self.key(request)):
             raise RefusedError(self.refusal(401, "invalid credentials"))
 
     def route(self, method: str, path: str, operation: str, handler: Handler, *, public: bool = False) -> web.RouteDef:
@@ -76,7 +80,8 @@ class Provider(ABC):
         early = await trouble.instead(rule, request, self.refusal) if rule else None
         if early is not None:
             return early
-        response = await _now(answer(self.world.accept(draft, job_id, at_once=at_once)))
+        job = self.world.accept(draft, job_id, at_once=at_once, key=self.key(request))
+        response = await _now(answer(job))
         return await trouble.afterwards(rule, request, response) if rule else response
 
     async def poll(self, request: web.Request, job: Job | None, answer: PollAnswer) -> web.StreamResponse:

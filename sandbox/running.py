@@ -87,6 +87,15 @@ class Sandbox:
         bought: list[dict[str, Any]] = self._call("GET", "purchases" + (f"?provider={provider}" if provider else ""))
         return bought
 
+    def bill(self) -> dict[str, Any]:
+        """`lines` of the bill, and their `totals` by provider, key and currency; see `sandbox/README.md`."""
+        found: dict[str, Any] = self._call("GET", "bill")
+        return found
+
+    def price(self, prices: Sequence[dict[str, Any]]) -> None:
+        """Order prices; raises `urllib.error.HTTPError` for one that can't be understood."""
+        self._call("POST", "prices", list(prices))
+
     def order(self, rules: Sequence[dict[str, Any]]) -> None:
         """Order faults; raises `urllib.error.HTTPError` for a rule that can't be understood."""
         self._call("POST", "faults", list(rules))

@@ -19,6 +19,7 @@ from sandbox.providers.comfyui import ComfyUI
 from sandbox.providers.cyberphotobooth import CyberPhotoBooth
 from sandbox.providers.dreambooth import Dreambooth
 from sandbox.providers.fal import Fal
+from sandbox.providers.guild import Guild
 from sandbox.providers.nextry import Nextry
 from sandbox.providers.openai_videos import OpenAIVideos
 from sandbox.providers.photogpt import PhotoGPT
@@ -31,7 +32,7 @@ _LARGEST_REQUEST_BYTES = 64 * 1024 * 1024
 
 _PARTS: tuple[type[Provider], ...] = (
     *(CyberPhotoBooth, Dreambooth, Fal, Nextry, PhotoGPT, PhotoGPTFilms, Replicate),
-    *(ComfyUI, BFL, OpenAIVideos),
+    *(ComfyUI, BFL, OpenAIVideos, Guild),
 )
 
 #: Base path of each provider, below the server's address.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.bill import Price, label_of, priced
 from sandbox.faults import PROVIDERS, SUBMIT
 from sandbox.gallery import Gallery
 from sandbox.hooks import Caller
@@ -46,6 +47,7 @@ class World:
         self.options = options
         self.purchases = Purchases(options.journal)
         self.rules = Rulebook(seed=options.seed)
+        self.prices: list[Price] = []
         self.gallery = Gallery(result_bytes=options.result_bytes)
         self.hooks = Caller()
         self.requests: Counter[tuple[str, str]] = Counter()
@@ -55,8 +57,8 @@ class World:
             return key == self.options.key
         return key not in ("", BAD_KEY)
 
-    def accept(self, draft: Draft, job_id: str, *, at_once: bool = False) -> Job:
-        """Buy: from here on the job exists and is paid for."""
+    def accept(self, draft: Draft, job_id: str, *, at_once: bool = False, key: str = "") -> Job:
+        """Buy with a key: from here on the job exists and is paid for."""
         orders = self.rules.hand_over(draft.digest, draft.text)
         job = Job(
             id=job_id,
@@ -69,6 +71,8 @@ class World:
             text=draft.text,
             details=dict(draft.details),
             orders=orders,
+            key=label_of(key),
+            price=priced(self.prices, draft),
         )
         job.fates |= self.rules.fates(draft.provider, SUBMIT, job.text, orders)
         self.purchases.add(job)
@@ -102,9 +106,10 @@ class World:
         }
 
     def reset(self) -> None:
-        """Forget everything: jobs, purchases, faults, counts."""
+        """Forget everything: jobs, purchases, prices, faults, counts."""
         self.purchases.clear()
         self.rules.clear()
+        self.prices.clear()
         self.hooks.forget()
         self.requests.clear()
         self.gallery.clear()

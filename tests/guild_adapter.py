@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar
+from datetime import datetime
+from typing import Any, ClassVar
 
 from bide.errors import UnreadableAnswerError
 from bide.polling.backoff import PollPlan
@@ -14,11 +15,14 @@ from bide.providers.base import (
     Answer,
     Call,
     Contract,
+    Failed,
     FetchNow,
     Found,
     Idempotency,
     InputForm,
     KeyTaken,
+    Listed,
+    Listing,
     LooksUp,
     Lookup,
     LookupOutcome,
@@ -26,11 +30,13 @@ from bide.providers.base import (
     Params,
     PollOutcome,
     Provider,
+    Running,
     Submission,
     SubmitOutcome,
     Submitted,
     Succeeded,
     Ticket,
+    Unknown,
 )
 
 #: How long the guild remembers a key [seconds].
@@ -55,6 +61,9 @@ class GuildAdapter(LooksUp, Provider):
     default_base_url = "https://api.guild.example/v1"
     source = "https://docs.guild.example"
     shows_after_seconds = 20.0
+    listed_operations = frozenset({"none"})
+    listed_nameless = frozenset({"pictured"})
+    lists_after_seconds = 20.0
     poll_plan = PollPlan(first_seconds=0.5, factor=2.0, cap_seconds=2.0)
     operations: ClassVar = {
         "replay": _operation(Contract.REPLAY),
@@ -89,7 +98,21 @@ class GuildAdapter(LooksUp, Provider):
         return Call("GET", account.url(f"/works/{ticket.provider_job_id}"), headers=account.bearer)
 
     def read_poll(self, answer: Answer, ticket: Ticket, account: Account) -> PollOutcome:
-        return Succeeded(reading.all_media(answer.object().get("pictures"), role="image"))
+        if answer.status == 404:
+            return Unknown()
+        body = answer.object()
+        if body.get("state", "done") == "failed":
+            return Failed(reading.as_text(body.get("why")))
+        if body.get("state", "done") != "done":
+            return Running(reading.as_text(body["state"]))
+        return Succeeded(reading.all_media(body.get("pictures"), role="image"))
+
+    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
+        return Call("GET", account.url("/works"), headers=account.bearer, query={"page": page})
+
+    def read_list(self, answer: Answer) -> Listing:
+        body = answer.object()
+        return Listing(tuple(map(_listed, body["works"])), reading.as_id(body.get("next")))
 
     def lookup_call(self, lookup: Lookup, account: Account) -> Call:
         return Call("GET", account.url(f"/{lookup.cursor or 'queue'}/{lookup.key}"), headers=account.bearer)
@@ -103,7 +126,15 @@ class GuildAdapter(LooksUp, Provider):
         return Absent(proves=lookup.operation != "forgetful")
 
 
+def _listed(work: dict[str, Any]) -> Listed:
+    told = {"motif": work["motif"]} if "motif" in work else {}
+    operation = work.get("operation", "")
+    return Listed(work["id"], "done", reading.as_moment(work.get("at")), operation=operation, params=told)
+
+
 class QuickGuildAdapter(GuildAdapter):
-    """For real processes: a job shows within a second."""
+    """For real processes: a job shows within a second, and is looked for no longer than a test takes."""
 
     shows_after_seconds = 1.0
+    lists_after_seconds = 1.0
+    looked_for_seconds = 45.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -12,6 +12,7 @@ from bide.contract import GenerateRequest
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.ledger import AccountName, Limits
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
+from bide.ledger.tenants import TenantCaps, caps_text
 from bide.money.price_list import PriceList
 from bide.money.quote import Quote
 from bide.polling.backoff import PollPlan
@@ -22,7 +23,9 @@ from bide.providers.check import refuse_unknown, unknown_params_variable
 from bide.providers.lanes import lane_of
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
-from bide.settings.sections import EffectiveAccount, HookSettings
+from bide.settings.sections import AccountSettings, EffectiveAccount, HookSettings, ProviderSettings
+from bide.settings.tenants import TenantLimits
+from bide.settings.variables import variable_name
 from bide.webhooks.incoming import Hooks
 
 
@@ -45,6 +48,8 @@ class AccountContext:
     credit_words: tuple[str, ...]
     #: Whether params that bide does not know are refused; else they pass with a warning.
     refuses_unknown_params: bool
+    #: Whether a doubtful submit without a promise of the provider is looked for on its list of recent jobs.
+    settles_by_list: bool
     #: From the settings; None is left to the adapter, operation by operation [seconds].
     own_deadline_seconds: float | None
     own_poll_first_seconds: float | None
@@ -156,7 +161,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
     return AccountContext(
         name=name,
         adapter=adapter,
-        limits=Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second),
+        limits=_limits_of(own),
         media_hosts=own.media_hosts,
         learns=own.poll_learn,
         base_url=own.base_url or adapter.default_base_url or "",
@@ -164,6 +169,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         hooks=_hooks_of(settings.hooks, name),
         credit_words=own.credit_words,
         refuses_unknown_params=own.unknown_params == "refuse",
+        settles_by_list=own.settle == "listing",
         own_deadline_seconds=own.deadline_seconds,
         own_poll_first_seconds=own.poll_first_seconds,
         own_poll_factor=own.poll_factor,
@@ -171,6 +177,12 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         secrets=own.secrets,
         prices=AccountPrices(PriceList.of(own.prices), own.currency or ""),
     )
+
+
+def _limits_of(own: EffectiveAccount) -> Limits:
+    tenants = (TenantLimits(*each) for each in own.tenants)
+    caps = {its.tenant: TenantCaps(its.max_in_flight, its.submits_per_second, its.weight) for its in tenants}
+    return Limits(own.max_in_flight, own.submits_per_second, own.polls_per_second, caps_text(caps))
 
 
 def refuses_unknown_params(settings: Settings, name: AccountName) -> bool:
@@ -198,9 +210,24 @@ def _hooks_of(settings: HookSettings, name: AccountName) -> Hooks | None:
 
 
 def check_providers(settings: Settings) -> None:
-    """Raise `ConfigurationError` for settings of providers that are not installed."""
+    """Raise `ConfigurationError` for settings of providers that are not installed, or have no list to settle by."""
     unknown = sorted(set(settings.providers) - set(installed()))
     if unknown:
         known = ", ".join(sorted(installed()))
         names = ", ".join(f"BIDE_PROVIDERS__{name.upper()}__..." for name in unknown)
         raise ConfigurationError(f"{names}: no such provider is installed, nor has a file; there are {known}")
+    listless = [
+        f"{variable_name((*path, 'settle'))}=listing: {name} has no list of recent jobs; set hold"
+        for name, shared in sorted(settings.providers.items())
+        for path, section in _sections(name, shared)
+        if section.settle == "listing" and not find(name).listed_operations
+    ]
+    if listless:
+        raise ConfigurationError("; ".join(listless))
+
+
+def _sections(name: str, shared: ProviderSettings) -> Iterator[tuple[tuple[str, ...], AccountSettings]]:
+    """The settings of a provider and of its accounts, with the path of their variables."""
+    yield ("providers", name), shared
+    for account, own in sorted(shared.accounts.items()):
+        yield ("providers", name, "accounts", account), own

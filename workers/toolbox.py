@@ -168,6 +168,7 @@ def _ledger_timing(settings: Settings) -> Timing:
         hint_seconds=1.5 * timing.lease_seconds,
         claim_seconds=timing.lease_seconds,
         retention_seconds=timing.retention_days * 24 * 3600,
+        packs=settings.records.pack,
     )
 
 

@@ -1,16 +1,20 @@
-"""Asks providers which of their recent jobs an unconfirmed submit may have become. `python -m workers.unconfirmed`."""
+"""Asks providers which of their recent jobs an unconfirmed submit may have become. `python -m workers.unconfirmed`.
+
+It lists them for an operator, or settles what an account with `SETTLE=listing` may settle by them.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Container, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
 from bide.cli.output import PrintableErrors, ProblemsError
-from bide.cli.unconfirmed import described, show
+from bide.cli.unconfirmed import described, show, show_settled
 from bide.describe import prompt_of
 from bide.errors import BideError
 from bide.ledger import Record
@@ -18,7 +22,8 @@ from bide.providers import find
 from bide.providers.base import Listed
 from bide.settings.problems import ConfigurationProblems
 from config.settings import settings
-from workers.io.destination import confined
+from workers.accounts import AccountContext
+from workers.listed import IncompleteListError, Match, match_listed, read_list, sending_seconds_of
 from workers.toolbox import Toolbox, command_toolbox
 
 #: How far clocks may differ, and how long a provider may take to note a submit after it was sent.
@@ -26,9 +31,6 @@ EARLIER, LATER = timedelta(minutes=2), timedelta(minutes=10)
 
 #: The caution about candidates of a job that is older than what the ledger remembers of other jobs.
 FORGOTTEN = "it is older than what is remembered of other jobs: a candidate may be one that was forgotten since"
-
-#: Pages of a list that are looked through at most.
-MOST_PAGES = 20
 
 
 def with_candidates(tools: Toolbox) -> Iterator[dict[str, Any]]:
@@ -43,7 +45,7 @@ def _candidates(tools: Toolbox, record: Record) -> dict[str, Any]:
     try:
         if submitted is None or record.text("op") not in find(provider).listed_operations:
             return {"candidates": None, "why_none": f"{provider} has no list of such jobs; ask its support"}
-        listed = list(_listed(tools, record, submitted))
+        listed = _listed(tools, record, submitted)
     except BideError as error:
         return {"candidates": None, "why_none": f"{provider} could not be asked: {error}"}
     # Looked up after the list was read: what another job bought meanwhile is recorded by then, most likely.
@@ -55,23 +57,17 @@ def _candidates(tools: Toolbox, record: Record) -> dict[str, Any]:
     return {"candidates": [_shown(job, submitted) for job in free], **({"caution": FORGOTTEN} if forgets else {})}
 
 
+def _listed(tools: Toolbox, record: Record, submitted: datetime) -> list[Listed]:
+    """The provider's jobs of about that time; of a list that is too long its first pages."""
+    found: list[Listed] = []
+    with suppress(IncompleteListError):
+        found.extend(read_list(tools, record, submitted - EARLIER, submitted + LATER))
+    return found
+
+
 def _unlike(text: str, wanted: Container[str]) -> bool:
     """Whether the provider says something that the request does not."""
     return bool(text) and text not in wanted
-
-
-def _listed(tools: Toolbox, record: Record, submitted: datetime) -> Iterator[Listed]:
-    """The provider's jobs of about that time, where the job was to be bought."""
-    context = tools.accounts.get(record.account)
-    adapter, account = context.adapter, context.credentials_at(record.text("base_url"))
-    since, until, page = submitted - EARLIER, submitted + LATER, ""
-    for _ in range(MOST_PAGES):
-        call = confined(adapter.list_call(since, until, account, page=page), adapter, account)
-        listing = adapter.list_outcome(tools.event_loop.run(tools.http.call(call, buys=False)), account)
-        yield from (job for job in listing.jobs if job.created_at is None or since <= job.created_at <= until)
-        page, times = listing.next_page, [job.created_at for job in listing.jobs if job.created_at]
-        if not page or (times and min(times) < since):
-            return
 
 
 def _apart(job: Listed, submitted: datetime) -> float:
@@ -91,12 +87,53 @@ def _shown(job: Listed, submitted: datetime) -> dict[str, Any]:
     }
 
 
+def settle(tools: Toolbox) -> Iterator[dict[str, Any]]:
+    """Look once for each unconfirmed job of the accounts with `SETTLE=listing`, and attach what surely is its purchase.
+
+    By the rule that settles a doubt when it arises. Jobs that are older than the memory of others are left alone.
+    """
+    for name in tools.ledger.accounts.names():
+        context = tools.accounts.find(name)
+        if context is not None and context.settles_by_list:
+            for record in tools.ledger.unconfirmed.records(name):
+                match = _matched(tools, context, record)
+                yield {
+                    "job_id": record.job_id,
+                    "account": str(name),
+                    "provider_job_id": match.provider_job_id or None,
+                    "reason": match.reason,
+                }
+
+
+def _matched(tools: Toolbox, context: AccountContext, record: Record) -> Match:
+    """What the list says of an unconfirmed job, which goes on where that is sure."""
+    if record.text("op") not in context.adapter.listed_operations:
+        return Match("", f"{record.account.provider} has no list of such jobs")
+    age_seconds = tools.ledger.executor.now() - record.number("intended")
+    if age_seconds > tools.ledger.timing.retention_seconds:
+        return Match("", FORGOTTEN)
+    if age_seconds < sending_seconds_of(tools) + context.adapter.lists_after_seconds:
+        return Match("", "it may not show on the provider's list yet: look again in some minutes")
+    try:
+        match = match_listed(tools, record)
+        if match.provider_job_id:
+            attached, _ = tools.ledger.unconfirmed.attach_listed(record, match.provider_job_id, evidence=match.reason)
+            return match if attached else Match("", "it was settled just now")
+    except BideError as error:
+        return Match("", str(error))
+    return match
+
+
 @click.command(cls=PrintableErrors)
 @click.option("--json", "as_json", is_flag=True)
-def main(as_json: bool) -> None:
-    """List what is unconfirmed, with candidates."""
+@click.option("--settle", "settles", is_flag=True)
+def main(as_json: bool, settles: bool) -> None:
+    """List what is unconfirmed, with candidates; or settle what they settle."""
     try:
         with command_toolbox(settings()) as tools:
+            if settles:
+                show_settled(list(settle(tools)), as_json=as_json)
+                return
             show(list(with_candidates(tools)), as_json=as_json)
     except (BideError, ConfigurationProblems) as error:
         raise ProblemsError(str(error)) from None

@@ -98,6 +98,8 @@ class Intake:
     refuses: Callable[[AccountName], bool] = lambda _: False
     quote: Callable[[GenerateRequest], Quote] = _no_price
     most_jobs: int | None = None
+    #: That of rows that name none; None for none.
+    tenant: str | None = None
 
     @property
     def jobs(self) -> int:
@@ -132,15 +134,16 @@ def take_in(
     refuses: Callable[[AccountName], bool] = lambda _: False,
     quote: Callable[[GenerateRequest], Quote] = _no_price,
     most_jobs: int | None = None,
+    tenant: str | None = None,
 ) -> Intake:
     """Check all rows and write them down; `problems` lists what is wrong. The caller closes the intake.
 
     `refuses`: whether an account refuses params that bide does not know. `quote`: what a purchase of a request costs;
-    `most_jobs`: the jobs that the run buys, None for all.
+    `most_jobs`: the jobs that the run buys, None for all; `tenant`: that of rows that name none.
     """
     with ExitStack() as undone:
         file = undone.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))
-        intake = Intake(file, refuses=refuses, quote=quote, most_jobs=most_jobs)
+        intake = Intake(file, refuses=refuses, quote=quote, most_jobs=most_jobs, tenant=tenant)
         _read(rows, intake)
         undone.pop_all()
     return intake
@@ -169,11 +172,15 @@ def _read(rows: Iterable[RawRow], intake: Intake) -> None:
     intake.digest, intake.copies = digest.hexdigest(), Copies(first_of)
 
 
-def checked(value: object, refuses: Callable[[AccountName], bool] = lambda _: False) -> GenerateRequest:
-    """A row's request, whose priority is always bulk; raises `InvalidRequestError`. `refuses`: see `take_in`."""
+def checked(
+    value: object, refuses: Callable[[AccountName], bool] = lambda _: False, tenant: str | None = None
+) -> GenerateRequest:
+    """A row's request, whose priority is always bulk; raises `InvalidRequestError`. See `take_in`."""
     if isinstance(value, dict) and value.get("idempotency_key") is not None:
         raise InvalidRequestError("idempotency_key: a row's key is made of its run and its number; leave it out")
-    request = GenerateRequest.parse({**value, "priority": "bulk"} if isinstance(value, dict) else value)
+    if isinstance(value, dict):
+        value = {**({"tenant": tenant} if tenant else {}), **value, "priority": "bulk"}
+    request = GenerateRequest.parse(value)
     check_in_turn(request, partial(_check, refuses=refuses))
     return request
 
@@ -187,7 +194,7 @@ def _check(request: GenerateRequest, *, refuses: Callable[[AccountName], bool]) 
 
 def _checked(raw: RawRow, intake: Intake) -> GenerateRequest | None:
     try:
-        request, problem = _as_request(raw, intake.refuses), raw.problem
+        request, problem = _as_request(raw, intake), raw.problem
     except InvalidRequestError as error:
         request, problem = None, error.redacted
     except RecursionError:
@@ -197,14 +204,14 @@ def _checked(raw: RawRow, intake: Intake) -> GenerateRequest | None:
     return request
 
 
-def _as_request(raw: RawRow, refuses: Callable[[AccountName], bool]) -> GenerateRequest | None:
+def _as_request(raw: RawRow, intake: Intake) -> GenerateRequest | None:
     """A row's request; None for a row that can't be read."""
     if raw.request is None:
         return None
     refused = dict[str, InvalidRequestError]()  # by field: the error that named it first
     while True:
         try:
-            return checked(raw.request(refused.keys()), refuses)
+            return checked(raw.request(refused.keys()), intake.refuses, intake.tenant)
         except InvalidRequestError as error:
             # A CSV holds nothing but texts: the fields that the error names may be meant as numbers.
             named = _FIELD.findall(str(error))

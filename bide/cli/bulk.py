@@ -34,6 +34,7 @@ def bulk() -> None:
 @bulk.command()
 @click.argument("file", metavar="FILE|-|s3://...")
 @click.option("--template", metavar="FILE", help="The request that the columns of a CSV go into, as {column}.")
+@click.option("--tenant", metavar="NAME", help="For whom the rows are that name no tenant.")
 @click.option("--run-id", help="The run's name. The same name with the same file joins the run.")
 @click.option("--window", type=click.IntRange(1, 20_000), default=500, show_default=True, help="Rows alive at once.")
 @limits
@@ -183,6 +184,7 @@ def _checks(environment: Mapping[str, str], given: Mapping[str, Any]) -> dict[st
         "refuses": partial(refuses_unknown_params, environment),
         "quote": environment_quotes(environment).quote,
         "most_jobs": given.get("max_jobs"),
+        "tenant": given.get("tenant"),
     }
 
 

@@ -85,6 +85,7 @@ def explained(
         "account": record.account.account,
         "operation": record.text("op"),
         "lane": record.text("lane") or None,
+        "tenant": record.text("tenant") or None,
         "what": describe(record.request) if record.request_json else None,
         "warnings": _warnings(record),
         "partial": record.partial or None,
@@ -185,6 +186,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     rows = [
         ("what", story["what"]),
         ("lane", story["lane"]),
+        ("tenant", story["tenant"]),
         *_listed("warning", story["warnings"]),
         ("partial", story["partial"]),
         *_listed("tried", [_tried(each) for each in story["tried"]]),

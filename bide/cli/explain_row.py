@@ -70,6 +70,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         "account": line.get("account"),
         "operation": request["operation"],
         "lane": None,
+        "tenant": request.get("tenant"),
         "what": describe_raw(request["provider"], request["operation"], request["params"]),
         "warnings": line.get("warnings", []),
         "partial": line.get("partial"),

@@ -54,6 +54,7 @@ codes_option = click.option("--code", "codes", multiple=True, help="Only those t
 @click.option("--state", "states", type=click.Choice((*STATES, "all")), multiple=True, help="Repeatable.")
 @click.option("--provider", default="", help="Only this provider's.")
 @click.option("--account", default="", help="Only accounts of this name.")
+@click.option("--tenant", default="", help="Only this tenant's.")
 @click.option(
     "--older-than",
     "older_than_seconds",
@@ -109,6 +110,7 @@ def wanted_of(
     *,
     provider: str = "",
     account: str = "",
+    tenant: str = "",
     older_than_seconds: float | None = None,
 ) -> Wanted:
     """The jobs that the options ask for; codes without states mean jobs that ended badly."""
@@ -120,7 +122,7 @@ def wanted_of(
     asked = frozenset(JobState) if "all" in states else frozenset(map(JobState, states))
     default = frozenset({JobState.FAILED, JobState.CANCELED, JobState.UNCONFIRMED}) if codes else UNDER_WAY
     before = time.time() - older_than_seconds if older_than_seconds is not None else float("inf")
-    return Wanted(asked or default, provider, account, frozenset(codes), before)
+    return Wanted(asked or default, provider, account, frozenset(codes), before, tenant)
 
 
 def search(ledger: Ledger, wanted: Wanted, *, most: int) -> Found:
@@ -144,6 +146,7 @@ def job_json(job: Job) -> dict[str, Any]:
         "provider": job.account.provider,
         "account": job.account.account,
         "operation": job.operation,
+        "tenant": job.tenant or None,
         "created_at": _iso(job.created),
         "finished_at": _iso(job.finished),
         "polls": job.polls,

@@ -31,6 +31,7 @@ from bide.cli.price import price
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.spend import spend
+from bide.cli.tenants import tenants
 from bide.cli.unconfirmed import unconfirmed
 from bide.errors import BideError, ConfigurationError, InvalidRequestError
 from bide.printable import printable
@@ -50,6 +51,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
         metrics,
         pages,
         hooks,
+        tenants,
         pause,
         resume,
     ),

@@ -57,6 +57,15 @@ def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
 
 
 @unconfirmed.command()
+@json_option
+@broker_option
+def settle(broker: str | None, as_json: bool) -> None:
+    """Look once on the providers' lists for all jobs of accounts with SETTLE=listing, and attach what surely fits."""
+    environment = {"BIDE_BROKER_URL": broker} if broker else stack_environment()
+    become("workers.unconfirmed", "--settle", *(["--json"] if as_json else []), environment=environment)
+
+
+@unconfirmed.command()
 @job_argument
 @click.argument("provider_job_id", metavar="PROVIDER_JOB_ID")
 @json_option
@@ -153,6 +162,17 @@ def show(jobs: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         echo_paragraphs(map(_lines, jobs))
         with_candidates = any("candidates" in one for one in jobs)
         echo("", *([] if with_candidates else [LOOK_FIRST]), *HOW_TO_SETTLE, err=True)
+
+
+def show_settled(jobs: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print what became of unconfirmed jobs that were looked for, as JSON or for a person."""
+    if as_json:
+        echo_json(jobs)
+    elif not jobs:
+        echo("no unconfirmed job is of an account with SETTLE=listing")
+    for one in () if as_json else jobs:
+        became = f"goes on as {one['provider_job_id']}" if one["provider_job_id"] else "stays unconfirmed"
+        echo(f"{one['job_id']}  {became}: {one['reason']}")
 
 
 def _lines(one: Mapping[str, Any]) -> Iterable[str]:

@@ -38,6 +38,7 @@ class Options(TypedDict, total=False):
     on_unknown: Literal["hold", "resubmit"]
     fallbacks: Sequence[Fallback | Mapping[str, Any]]
     output_prefix: str | None
+    tenant: str | None
     callback_url: str | None
     metadata: Mapping[str, JsonValue]
 

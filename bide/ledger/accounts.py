@@ -14,6 +14,7 @@ from bide.ledger.failures import canceled_meanwhile, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Messages, Repair
 from bide.ledger.replies import messages_of
+from bide.ledger.tenants import TenantCount, counts_of, read_caps
 
 #: How the sweeper ends a job whose worker died during its submit.
 DIED_SUBMITTING = "the worker died while submitting; the provider may have accepted"
@@ -51,6 +52,12 @@ class AccountScripts:
     def count_jobs(self, account: AccountName) -> dict[str, StateCount]:
         """The live jobs by state: their number, and the age of the oldest; at most 50,000 of each clock are read."""
         return count_jobs(self._executor, account)
+
+    def count_tenants(self, account: AccountName, *, most: int = 1000) -> list[TenantCount]:
+        """The tenants of an account and their jobs, `most` by name; [] where none of its jobs has a tenant."""
+        reply = self._executor.run(account, scripts.account.Tenants(most=most))
+        caps = self._executor.reach(lambda server: server.hget(f"{prefix(account)}account", "tenants"))
+        return counts_of(reply, read_caps(caps or ""))
 
     # Sweeping
 

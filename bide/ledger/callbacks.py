@@ -16,6 +16,7 @@ from typing import NamedTuple
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
+from bide.ledger.packing import pack_record
 from bide.ledger.records import AccountName, Record
 
 #: Clock of the callbacks that are owed, and list of those that were given up.
@@ -103,7 +104,7 @@ class CallbackScripts:
             seconds=seconds,
             note=note[:200],
         )
-        self._executor.run(owed.account, script)
+        pack_record(self._executor, owed.account, owed.job_id, self._executor.run(owed.account, script))
 
     def replay(self, account: AccountName, job_id: str) -> bool:
         """Have the callback of a job's last end sent anew. False: the job has no end, or asked for no callback."""

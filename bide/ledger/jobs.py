@@ -12,6 +12,8 @@ from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
+from bide.ledger.packed import record_of
+from bide.ledger.packing import pack_record
 from bide.ledger.records import AccountName, Concluded, Hint, Messages, Record, Step, Verb
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
@@ -168,7 +170,9 @@ class JobScripts:
         caller gets a message again.
         """
         script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state)
-        return messages_of(account, self._executor.run(account, script))
+        reply = self._executor.run(account, script)
+        pack_record(self._executor, account, leader or job_id, reply[3])
+        return messages_of(account, reply)
 
     def cancel(self, account: AccountName, job_id: str, *, at_provider: bool = False) -> tuple[str, Messages]:
         """Cancel at once. The state the job was in ('' where there is none), and the hint that tells its caller.
@@ -206,7 +210,7 @@ class JobScripts:
         pipeline.hgetall(f"{prefix(account)}job:{job_id}")
         pipeline.hget(f"{prefix(account)}body:{job_id}", "request")
         fields, request = self._executor.execute(pipeline)
-        return Record(job_id, account, fields, request or "") if fields else None
+        return record_of(job_id, account, fields, request) if fields else None
 
     def followers(self, account: AccountName, job_id: str) -> dict[str, str]:
         """The signatures of the callers that wait for this job's result besides its own, by their ids."""
@@ -252,6 +256,7 @@ def _script_of(opening: Opening, *, token: str = "", take: bool = False, lane: s
         take=take,
         lane=lane,
         fallbacks=len(request.fallbacks) if request else 0,
+        tenant=(request and request.tenant) or "",
     )
 
 
@@ -260,7 +265,7 @@ def _step_of(opening: Opening, reply: Any) -> Step:
     match Verb(verb):
         case Verb.SUBMIT | Verb.STORE | Verb.ANSWER as taken:
             fields, request_json, kept, now = rest
-            record = Record(opening.job_id, opening.account, pairs(fields), request_json)
+            record = record_of(opening.job_id, opening.account, pairs(fields), request_json)
             return Step(taken, record, now=float(now), signature=kept)
         case Verb.WAIT:
             return Step(Verb.WAIT, round=round_of(opening.account, rest[1:]), signature=rest[0])

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from bide.contract import FINAL_STATES, Failure, GenerateRequest, JobState
 from bide.describe import describe
 from bide.ledger.executor import Executor
+from bide.ledger.kept import PARTS
 from bide.ledger.keys import prefix
 from bide.ledger.moves import read_moves
-from bide.ledger.records import AccountName, stored_in
+from bide.ledger.packed import record_of, unpack
+from bide.ledger.records import AccountName
 from bide.providers.base import Progress
 
 #: Records that one search reads, at most, and at a time.
@@ -33,7 +35,7 @@ _CLOCKS = {
 #: All states of jobs that are not over.
 UNDER_WAY = frozenset(_CLOCKS)
 
-_FIELDS = ("state", "op", "created", "finished", "polls", "pid", "note", "error", "run", "progress")
+_FIELDS = ("state", "op", "created", "finished", "polls", "pid", "note", "error", "run", "progress", "tenant")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Job:
     message: str = ""
     #: The bulk run whose row it is.
     run: str = ""
+    #: For whom it is, '' for no tenant.
+    tenant: str = ""
     #: Provider, operation and the beginning of the prompt, and the addresses of the stored objects.
     what: str = ""
     outputs: tuple[str, ...] = ()
@@ -73,13 +77,15 @@ class Wanted:
     codes: frozenset[str] = frozenset()
     #: Opened before this [seconds since the epoch].
     before: float = float("inf")
+    tenant: str = ""
 
     def of(self, name: AccountName) -> bool:
         return self.provider in ("", name.provider) and self.account in ("", name.account)
 
     def takes(self, job: Job) -> bool:
         """Whether the job is one of them."""
-        return job.state in self.states and job.created < self.before and (not self.codes or job.code in self.codes)
+        wanted = self.tenant in ("", job.tenant) and (not self.codes or job.code in self.codes)
+        return wanted and job.state in self.states and job.created < self.before
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ class Listing:
         names = [name for name in self._executor.accounts() if wanted.of(name)]
         over = wanted.states & FINAL_STATES
         found = recorded(self._executor, names) if over else self._under_way(names, wanted)
-        some = list(islice(self._read(found), self._most_records + 1))
+        some = list(islice(self._read(found, wanted.states), self._most_records + 1))
         fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
         if over:
             chosen = heapq.nlargest(most, fitting, key=lambda job: (job.finished or job.created, job.job_id))
@@ -115,11 +121,13 @@ class Listing:
             pipeline = self._executor.pipeline()
             for job in page:
                 pipeline.hget(f"{prefix(job.account)}body:{job.job_id}", "request")
-                pipeline.hmget(f"{prefix(job.account)}job:{job.job_id}", "result", "fallback", "tried")
+                pipeline.hgetall(f"{prefix(job.account)}job:{job.job_id}")
             found = self._executor.execute(pipeline)
-            for job, request, (result, fallback, tried) in zip(page, found[::2], found[1::2], strict=True):
-                what, left = _what(request, int(fallback or 0)), tuple(map(str, read_moves(tried)))
-                yield replace(job, what=what, outputs=stored_in(result), tried=left)
+            for job, request, fields in zip(page, found[::2], found[1::2], strict=True):
+                record = record_of(job.job_id, job.account, fields, request)
+                what = _what(record.request_json, int(record.number("fallback")))
+                left = tuple(map(str, read_moves(record.text("tried"))))
+                yield replace(job, what=what, outputs=record.stored, tried=left)
 
     def _under_way(self, names: Iterable[AccountName], wanted: Wanted) -> Iterator[tuple[AccountName, str]]:
         """Jobs under way, from the clocks of their states."""
@@ -134,14 +142,29 @@ class Listing:
             yield from ((name, job_id) for job_id in page)
             first += PAGE
 
-    def _read(self, found: Iterator[tuple[AccountName, str]]) -> Iterator[Job]:
+    def _read(self, found: Iterator[tuple[AccountName, str]], states: frozenset[JobState]) -> Iterator[Job]:
+        """The jobs; those of other states come without what is packed of them."""
         while page := list(islice(found, PAGE)):
             pipeline = self._executor.pipeline()
             for name, job_id in page:
-                pipeline.hmget(f"{prefix(name)}job:{job_id}", _FIELDS)
-            for (name, job_id), values in zip(page, self._executor.execute(pipeline), strict=True):
-                if job := _job(name, job_id, dict(zip(_FIELDS, (value or "" for value in values), strict=True))):
-                    yield job
+                pipeline.hmget(f"{prefix(name)}job:{job_id}", PARTS[0], *_FIELDS)
+            read = [
+                (name, job_id, part, dict(zip(_FIELDS, (value or "" for value in values), strict=True)))
+                for (name, job_id), (part, *values) in zip(page, self._executor.execute(pipeline), strict=True)
+            ]
+            self._unpack(
+                [(name, job_id, fields) for name, job_id, part, fields in read if part and fields["state"] in states]
+            )
+            yield from filter(None, (_job(name, job_id, fields) for name, job_id, _, fields in read))
+
+    def _unpack(self, read: Sequence[tuple[AccountName, str, dict[str, str]]]) -> None:
+        """Complete the fields of packed records."""
+        pipeline = self._executor.pipeline()
+        for name, job_id, _ in read:
+            pipeline.hgetall(f"{prefix(name)}job:{job_id}")
+        for (name, job_id, fields), found in zip(read, self._executor.execute(pipeline) if read else (), strict=True):
+            unpacked = unpack(job_id, name, found)
+            fields |= {field: unpacked[field] for field in _FIELDS if field in unpacked}
 
 
 def recorded(executor: Executor, names: Iterable[AccountName]) -> Iterator[tuple[AccountName, str]]:
@@ -174,6 +197,7 @@ def _job(name: AccountName, job_id: str, fields: dict[str, str]) -> Job | None:
         failure.code.value if failure else "",
         failure.message if failure else "",
         fields["run"],
+        fields["tenant"],
         progress=Progress.from_text(fields["progress"]) if fields["state"] == JobState.RUNNING else None,
     )
 

@@ -6,7 +6,7 @@ import heapq
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from math import isfinite
@@ -17,6 +17,7 @@ from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
 from bide.ledger.listing import MOST_RECORDS, PAGE, recorded
+from bide.ledger.packed import record_of
 from bide.ledger.records import AccountName, Record
 from bide.ledger.replies import pairs
 
@@ -58,8 +59,9 @@ class Found:
     @classmethod
     def read(cls, name: AccountName, job_id: str, time: str, fields: Sequence[str], request: str) -> Found:
         """From a reply of `account/recent.lua`."""
-        params, metadata = _about(request)
-        return cls(Place(float(time), job_id), Record(job_id, name, pairs(fields)), prompt_of(params), metadata)
+        record = record_of(job_id, name, pairs(fields), request)
+        params, metadata = _about(record.request_json)
+        return cls(Place(float(time), job_id), replace(record, request_json=""), prompt_of(params), metadata)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Wanted:
     account: str = ""
     operation: str = ""
     run: str = ""
+    #: The request's own, or the metadata of that name.
+    tenant: str = ""
     #: Words that the prompt holds, in any order, in letters of any size.
     words: tuple[str, ...] = ()
     #: Names and values of metadata; a value that is no text is written as in JSON.
@@ -85,15 +89,22 @@ class Wanted:
         return self.provider in ("", name.provider) and self.account in ("", name.account)
 
     def takes(self, found: Found) -> bool:
-        """Whether prompt and metadata of a job are as wanted; the script has looked at the rest."""
+        """Whether a job is as wanted; of a packed record the script has looked at the state alone."""
+        record = found.record
+        if self.operation not in ("", record.text("op")) or self.run not in ("", record.text("run")):
+            return False
+        if self.codes and _code(record.text("error")) not in self.codes:
+            return False
         prompt = found.prompt.lower() if self.words else ""
         has_words = all(word.lower() in prompt for word in self.words)
-        return has_words and all(_written(found.metadata.get(name)) == value for name, value in self.metadata)
+        tenants = ("", found.record.text("tenant"), _written(found.metadata.get("tenant")))
+        has_metadata = all(_written(found.metadata.get(name)) == value for name, value in self.metadata)
+        return has_words and has_metadata and self.tenant in tenants
 
     @cached_property
     def plain_words(self) -> list[str]:
         """What stands in the request's JSON in any case, in small letters: the script skips requests without."""
-        texts = [*self.words, *(value for _, value in self.metadata)]
+        texts = [*self.words, self.tenant, *(value for _, value in self.metadata)]
         parts = (max(_PLAIN.findall(text), key=len, default="") for text in texts)
         return [part.lower() for part in parts if part]
 
@@ -163,6 +174,12 @@ class RecentJobs:
                 return
             behind = Place(float(last_time), last_id)
             yield behind, EXAMINED_AT_ONCE, None
+
+
+def _code(error: str) -> str:
+    """The code of a failure's JSON, as the script reads it; '' for none."""
+    found = re.search(r'"code":\s*"(\w+)"', error)
+    return found[1] if found else ""
 
 
 def _about(request: str) -> tuple[dict[str, Any], dict[str, Any]]:

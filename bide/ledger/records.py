@@ -47,11 +47,13 @@ class Limits:
     max_in_flight: int = 100
     submits_per_second: float = 0.0
     polls_per_second: float = 0.0
+    #: What each tenant may take of it, as `bide.ledger.tenants.caps_text` writes it.
+    tenant_caps: str = ""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """The times after which the ledger acts [seconds]."""
+    """The times after which the ledger acts [seconds], and whether it packs."""
 
     lease_seconds: float = 10.0
     hint_seconds: float = 15.0
@@ -59,6 +61,8 @@ class Timing:
     retention_seconds: int = 7 * 24 * 3600
     longest_block_seconds: float = 60.0
     most_crashes: int = 3
+    #: Whether finished records are packed.
+    packs: bool = False
 
 
 class Verb(StrEnum):
@@ -156,6 +160,8 @@ class Record:
     account: AccountName
     fields: Mapping[str, str] = field(repr=False)
     request_json: str = field(default="", repr=False)
+    #: The last polls, as `polled.lua` writes them; '' in a record that is not packed.
+    poll_log: str = field(default="", repr=False)
 
     @property
     def state(self) -> JobState:

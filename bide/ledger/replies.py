@@ -28,7 +28,7 @@ def round_of(account: AccountName, reply: Sequence[Any]) -> Round | None:
 def messages_of(account: AccountName, reply: Sequence[Any]) -> Messages:
     """Messages from a list of hints, a round and, where the script knows, whether callbacks are due."""
     hints = tuple(hint_of(account, hint) for hint in reply[0])
-    return Messages(hints, round_of(account, reply[1]), account if any(reply[2:]) else None)
+    return Messages(hints, round_of(account, reply[1]), account if any(reply[2:3]) else None)
 
 
 def claimed_of(reply: Sequence[str]) -> Claimed:

@@ -76,6 +76,7 @@ FIELDS = (
     ),
     Field("op", "text", "operation of the request", "bulk/open" + _FALLING_BACK),
     Field("lane", "text", "what durations and breaker depend on within the operation", "step bulk/open intend"),
+    Field("tenant", "text", "for whom the job is; absent for a job of no tenant", "bulk/open" + _FALLING_BACK),
     Field("fp", "text", "fingerprint of the request", "bulk/open" + _FALLING_BACK, EVERY),
     Field("created", "moment", "the record was written, at its first account", "bulk/open" + _FALLING_BACK),
     Field("allowed", "seconds", "how long the job may take", "bulk/open" + _FALLING_BACK),
@@ -140,7 +141,12 @@ FIELDS = (
         "of further purchases: their handle, base URL and adapter, by the provider's id",
         "submitted",
     ),
-    Field("attached", "json", "the error of the unconfirmed job whose id at the provider an operator named", "attach"),
+    Field(
+        "attached",
+        "json",
+        "the error of the unconfirmed job whose id at the provider an operator named, or the provider's list showed",
+        "attach",
+    ),
     Field(
         "doubt", "count", "the submit that may have been accepted and is made again", "conclude sweep resubmit refused"
     ),
@@ -150,7 +156,8 @@ FIELDS = (
     Field(
         "contract",
         "text",
-        "what its provider promises of a submit that comes again: `replay`, `reject` or `client_id`",
+        "what its provider promises of a submit that comes again: `replay`, `reject` or `client_id`; `listing`: it is "
+        "looked for on the provider's list",
         "intend",
     ),
     Field("free", "flag", "its operation costs nothing", "intend"),
@@ -176,8 +183,9 @@ FIELDS = (
         "evidence",
         "text",
         "what was found out about doubtful submits: a line of moment, kind of event, text for each",
-        "intend conclude submitted refused sweep",
+        "intend conclude submitted refused sweep attach",
     ),
+    Field("listed", "flag", "its id was found on the provider's list", "attach"),
     # Polls
     Field("polls", "count", "polls that were answered", "polled"),
     Field("polled", "moment", "the last poll was answered", "polled"),
@@ -288,7 +296,7 @@ TRANSITIONS = (
         "submitting",
         "running",
         "submitted conclude refused sweep attach",
-        "the provider accepted, or an operator says so",
+        "the provider accepted, or an operator or its list says so",
     ),
     Transition("submitting", "storing", "submitted", "the provider answered with the result"),
     Transition(

@@ -23,6 +23,7 @@ from importlib.resources import files
 from typing import Any, ClassVar, NewType, dataclass_transform, get_args, get_origin, get_type_hints
 
 from bide.contract import POLL_QUEUE, STORE_QUEUE, SUBMIT_QUEUE
+from bide.ledger.kept import in_lua
 from bide.ledger.keys import ACCOUNTS_KEY
 from bide.ledger.records import RECORD_VERSION, Limits, Timing
 
@@ -32,12 +33,12 @@ Key = NewType("Key", str)
 #: The value of a field that `Script.bind` fills.
 BOUND: Any = None
 
-#: The include that is no file: names of the contract and of keys, and the version of a record.
+#: The include that is no file: names of the contract and of keys, the version of a record, and what is kept of one.
 CONSTANTS = f"""\
 local VERSION = '{RECORD_VERSION}'
 local SUBMIT_QUEUE, STORE_QUEUE, POLL_QUEUE = '{SUBMIT_QUEUE}', '{STORE_QUEUE}', '{POLL_QUEUE}'
 local ACCOUNTS = '{ACCOUNTS_KEY}'
-"""
+{in_lua()}"""
 
 #: What every script is given: the prefix of all keys that it touches, and the time, which is '' outside of tests.
 _FIRST = "local PREFIX, TEST_TIME = KEYS[1], tonumber(ARGV[1])\n"

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from bide.ledger.records import Record
 from bide.printable import printable
 
+#: The contract, in a record, of a submit that is looked for on its provider's list of recent jobs.
+LISTING = "listing"
+
 #: The most of a line of a record's `evidence` [characters].
 LONGEST_EVIDENCE = 300
 
@@ -16,7 +19,7 @@ LONGEST_EVIDENCE = 300
 class Promise:
     """What is known of a submit that is sent again: the provider's contract for it, or that it costs nothing."""
 
-    #: A value of `bide.providers.idempotency.Contract`, '' for none.
+    #: A value of `bide.providers.idempotency.Contract`, `LISTING`, or '' for none.
     contract: str = ""
     free: bool = False
     #: `Submission.key`, and the digest of the request that goes with it.
@@ -77,6 +80,8 @@ def settling_how(record: Record) -> str:
     how = "sends the same request again under the same key"
     if looks_up:
         how = "looks it up by its key, and submits it again only where the provider surely does not have it"
+    elif record.text("contract") == LISTING:
+        how = "looks for it on the provider's list of recent jobs, and sends nothing again"
     elif record.text("free"):
         how = "submits it again, since it costs nothing"
     return (

@@ -9,6 +9,7 @@ from bide.ledger.breaker import AccountState
 from bide.ledger.keys import prefix
 from bide.ledger.ledger import Ledger
 from bide.ledger.records import Record
+from bide.ledger.tenants import TenantCaps, caps_of, line_begin, read_caps
 
 CLOCKS = ("queued", "lease", "due")
 
@@ -23,6 +24,16 @@ class Poll:
 
 
 @dataclass(frozen=True)
+class TenantLine:
+    """The line of a job's tenant: the jobs before it, the other tenants with jobs in line, its caps and places."""
+
+    ahead: int
+    others: int
+    caps: TenantCaps
+    in_flight: int
+
+
+@dataclass(frozen=True)
 class JobSnapshot:
     """One job, its place and its account; times are in seconds since the epoch, 0 where there is none."""
 
@@ -31,9 +42,11 @@ class JobSnapshot:
     #: The clock the job stands on ('' for none), and its score there.
     clock: str = ""
     score: float = 0.0
-    #: How many jobs stand in line before it, and how many are in flight.
+    #: How many jobs stand in line before it (where it has a tenant: in that tenant's line), and how many are in flight.
     ahead: int = 0
     in_flight: int = 0
+    #: The line of its tenant, where it has one.
+    tenant_line: TenantLine | None = None
     #: When a process last swept or watched the account.
     swept_at: float = 0.0
     #: The last polls, the oldest first.
@@ -62,6 +75,7 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
     pipeline.hget(f"{at}body:{job_id}", "polls")
     pipeline.hmget(f"{at}durations", record.text("op"), record.lane)
     *scores, callback_at, failed_at, ahead, in_flight, swept_at, polls, known = ledger.executor.execute(pipeline)
+    line = _tenant_line(ledger, record) if record.text("tenant") else None
     clock, score = next(
         ((name, each) for name, each in zip(CLOCKS, scores, strict=True) if each is not None), ("", 0.0)
     )
@@ -70,10 +84,11 @@ def take_snapshot(ledger: Ledger, record: Record) -> JobSnapshot:
         ledger.accounts.state(record.account),
         clock=clock,
         score=float(score),
-        ahead=int(ahead or 0),
+        ahead=line.ahead if line else int(ahead or 0),
         in_flight=int(in_flight),
+        tenant_line=line,
         swept_at=float(swept_at or 0),
-        polls=tuple(_polls(record, polls or "")),
+        polls=tuple(_polls(record, polls or record.poll_log)),
         callback_at=float(callback_at or 0),
         callback_failed_at=float(failed_at or 0),
         duration_model=known[0] or "",
@@ -88,3 +103,20 @@ def _polls(record: Record, text: str) -> Iterator[Poll]:
         after, late, word = entry.split(" ", 2)
         last_word = word or last_word
         yield Poll(opened + float(after), float(late), last_word)
+
+
+def _tenant_line(ledger: Ledger, record: Record) -> TenantLine:
+    at, tenant, bulk = prefix(record.account), record.text("tenant"), record.text("bulk") == "1"
+    pipeline = ledger.executor.pipeline()
+    pipeline.zscore(f"{at}queued", record.job_id)
+    pipeline.zscore(f"{at}tenants", tenant)
+    pipeline.zcard(f"{at}tenants")
+    pipeline.hget(f"{at}account", "tenants")
+    pipeline.hget(f"{at}places", tenant)
+    score, number, lines, caps, in_flight = ledger.executor.execute(pipeline)
+    ahead = 0
+    if score is not None:
+        begin, end = line_begin(int(number or 0), bulk=bulk), f"({score:.0f}"
+        ahead = int(ledger.executor.reach(lambda server: server.zcount(f"{at}queued", begin, end)))
+    others = int(lines) - (number is not None)
+    return TenantLine(ahead, others, caps_of(tenant, read_caps(caps or "")), int(in_flight or 0))

@@ -177,7 +177,8 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
     account, found = snapshot.account_state, [*_blocked(snapshot)]
     if account.max_in_flight and snapshot.in_flight >= account.max_in_flight:
         found.append(f"all {account.max_in_flight} places of its account are taken")
-    if snapshot.ahead:
+    found += _of_its_tenant(snapshot)
+    if snapshot.ahead and snapshot.tenant_line is None:
         found.append(f"{snapshot.ahead} others are before it in line")
     if account.submits_per_second and not account.trouble:
         found.append(f"its account makes at most {account.submits_per_second:g} submits a second")
@@ -186,6 +187,21 @@ def _in_line(snapshot: JobSnapshot) -> list[str]:
     if found and snapshot.record.next_account:
         found.append(f"it goes on at {snapshot.record.next_account} if it can't be submitted here in time")
     return found or ["it is its turn: a worker lets it in within seconds"]
+
+
+def _of_its_tenant(snapshot: JobSnapshot) -> Iterator[str]:
+    """What keeps its tenant back, and how many jobs of it come first."""
+    tenant, line = snapshot.record.text("tenant"), snapshot.tenant_line
+    if line is None:
+        return
+    if line.caps.max_in_flight and line.in_flight >= line.caps.max_in_flight:
+        yield f"its tenant {tenant} has all {line.caps.max_in_flight} places that it may take"
+    if line.ahead:
+        yield f"{line.ahead} others of its tenant {tenant} are before it in line"
+    if line.others:
+        yield f"{line.others} other tenants have jobs in line: they take turns with it"
+    if line.caps.submits_per_second:
+        yield f"its tenant {tenant} makes at most {line.caps.submits_per_second:g} submits a second"
 
 
 def _at_the_provider(snapshot: JobSnapshot) -> list[str]:

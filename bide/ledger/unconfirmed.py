@@ -1,9 +1,12 @@
-"""The scripts by which an operator settles an unconfirmed submit."""
+"""The scripts by which an operator settles an unconfirmed submit, or a worker by its provider's list."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import redis
 
 from bide.contract import FailureCode
 from bide.errors import InvalidRequestError
@@ -15,6 +18,7 @@ from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
 from bide.ledger.script import Key
+from bide.ledger.settling import in_one_line
 from bide.printable import printable
 from bide.providers.base import Canceled
 
@@ -82,9 +86,30 @@ class UnconfirmedScripts:
             by=_named(by),
             error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, NOT_SETTLED, job_id=job_id),
         )
+        return self._attached(account, script)
+
+    def attach_listed(
+        self, record: Record, provider_job_id: str, *, evidence: str, token: str = ""
+    ) -> tuple[bool, Messages]:
+        """A worker has found the purchase of a job on its provider's list: as `attach`, with evidence and no operator.
+
+        `token`: of the lease of a job that is settling; '' for an unconfirmed one. False: it is neither any more.
+        """
+        script = scripts.job.Attach(
+            accounts=Key(ACCOUNTS_KEY),
+            id=record.job_id,
+            provider_job_id=provider_job_id,
+            by="",
+            error=error_of(record.account, FailureCode.SUBMISSION_UNKNOWN, NOT_SETTLED, job_id=record.job_id),
+            evidence=in_one_line(evidence),
+            token=token,
+        )
+        return self._attached(record.account, script)
+
+    def _attached(self, account: AccountName, script: scripts.job.Attach) -> tuple[bool, Messages]:
         done, round_, holder = self._executor.run(account, script)
         if holder:
-            raise _held(provider_job_id, holder)
+            raise _held(script.provider_job_id, holder)
         return bool(done), Messages(round=round_of(account, round_))
 
     def give_up(self, account: AccountName, job_id: str, *, by: str = "") -> tuple[bool, Messages]:
@@ -121,17 +146,58 @@ class UnconfirmedScripts:
         return [*self.records(account), *self.settling(account)]
 
     def holders(self, account: AccountName, provider_job_ids: Sequence[str]) -> dict[str, str]:
+        """As `indexed`, and by all records that there are.
+
+        Reads every record, since those written before there was an index of ids count as well: for people, not for
+        machinery.
+        """
+        found = self._holders_by_records(account.provider) | self.indexed(account, provider_job_ids)
+        return {each: found[each] for each in provider_job_ids if each in found}
+
+    def indexed(self, account: AccountName, provider_job_ids: Sequence[str]) -> dict[str, str]:
         """Which job has which of these ids, in any account of the provider, for as long as a job is remembered.
 
-        Also of a bulk row whose record went with its run. Reads every record, since those written before there was an
-        index of ids count as well: for people, not for machinery.
+        Also of a bulk row whose record went with its run.
         """
-        found = self._holders_by_records(account.provider)
+        found: dict[str, str] = {}
         for first in range(0, len(provider_job_ids), PAGE):
             some = provider_job_ids[first : first + PAGE]
             held = self._executor.run(account, scripts.account.Holders(accounts=Key(ACCOUNTS_KEY), ids=some))
             found |= {each: job_id for each, job_id in zip(some, held, strict=True) if job_id}
-        return {each: found[each] for each in provider_job_ids if each in found}
+        return found
+
+    def open_purchases(
+        self, provider: str, begins: float, ends: float, *, nameless: frozenset[str] = frozenset()
+    ) -> Iterator[Record]:
+        """Jobs that may have been bought within a time, and whose purchases are not known; of all accounts.
+
+        Also those of the operations `nameless` that are at the provider: it knows their purchases by other ids.
+
+        Submits in doubt or under way, and earlier ones that nobody looks for any more. Times are in seconds since the
+        epoch. A submit that goes from one list to the next meanwhile is found in one of the two.
+        """
+        for account in (name for name in self._executor.accounts() if name.provider == provider):
+            for job_id in self._maybe_bought(account, begins, ends, nameless):
+                if record := self._jobs.read(account, job_id):
+                    yield record
+
+    def _maybe_bought(
+        self, account: AccountName, begins: float, ends: float, nameless: frozenset[str]
+    ) -> Iterator[str]:
+        """The ids of those of one account: whose last submit was begun in time, or whose first may have been."""
+        job_ids: dict[str, str] = {}
+        for place in ("lease", *(("due",) if nameless else ()), "unconfirmed", "abandoned"):
+            found = self._executor.reach(partial(_members, key=f"{prefix(account)}{place}"))
+            job_ids |= dict.fromkeys(found, place)
+        pipeline = self._executor.pipeline()
+        for job_id in job_ids:
+            pipeline.hmget(f"{prefix(account)}job:{job_id}", "state", "intended", "submits", "created", "op")
+        read = self._executor.execute(pipeline) if job_ids else []
+        for (job_id, place), (state, intended, submits, created, operation) in zip(job_ids.items(), read, strict=True):
+            is_open = place in ("unconfirmed", "abandoned") or state == "submitting" or operation in nameless
+            first = created if submits and int(submits) > 1 else intended
+            if is_open and intended and float(first) <= ends and float(intended) >= begins:
+                yield job_id
 
     def _holders_by_records(self, provider: str) -> dict[str, str]:
         """The job that has each id, over all records of a provider that there still are."""
@@ -146,6 +212,12 @@ class UnconfirmedScripts:
         return found
 
 
+def _members(server: redis.Redis, *, key: str) -> list[str]:
+    """All of a sorted set, the lowest score first."""
+    found: list[str] = server.zrange(key, 0, -1)  # type: ignore[assignment]  # redis-py types sync and async as one
+    return found
+
+
 def _held(provider_job_id: str, job_id: str) -> InvalidRequestError:
     return InvalidRequestError(f"{provider_job_id} is the provider's id of job {job_id} already: nothing was changed")
 
@@ -156,7 +228,8 @@ def remarks(record: Record) -> list[str]:
     others = record.other_ids
     remarks = {
         f"submitted {again + 1} times: each may have been bought": again > 0,
-        "the provider's id was attached by an operator": record.text("attached"),
+        "the provider's id was attached by an operator": record.text("attached") and not record.text("listed"),
+        "the provider's id was found on its list of recent jobs": record.text("listed"),
         KEY_NEW: record.text("key_new"),
         f"other purchases of it have the ids {' and '.join(others)}": len(others) > 1,
         f"another purchase of it has the id {''.join(others)}": len(others) == 1,

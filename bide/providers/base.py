@@ -12,7 +12,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, ClassVar
 
 from bide.contract import Charged, FailureCause
@@ -37,6 +36,7 @@ from bide.providers.exchange import (
     Upload,
 )
 from bide.providers.idempotency import Contract, Idempotency
+from bide.providers.listing import Asked, ListsJobs
 from bide.providers.lookup import Absent, Found, LooksUp, Lookup, LookupOutcome
 from bide.providers.masking import hiding
 from bide.providers.offering import Catalog, InputForm, MediaKind, Operation
@@ -70,6 +70,7 @@ __all__ = [
     "Absent",
     "Account",
     "Answer",
+    "Asked",
     "Call",
     "Canceled",
     "Cancels",
@@ -116,7 +117,7 @@ __all__ = [
 ]
 
 
-class Provider(ABC):
+class Provider(ListsJobs, ABC):
     """One provider's API. Subclass it in a file of its own; `docs/add-a-provider.md` walks through one."""
 
     #: File name, name in requests, settings, metrics and logs.
@@ -140,8 +141,6 @@ class Provider(ABC):
     #: The names of the secrets that an account must have, each a setting. `api_key` may be set besides, as for a proxy.
     credentials: ClassVar[tuple[str, ...]] = ("api_key",)
     catalogs: ClassVar[Mapping[str, Catalog]] = {}
-    #: Operations whose recent jobs the provider can list, for operators who settle unconfirmed submits.
-    listed_operations: ClassVar[frozenset[str]] = frozenset()
     #: Fields of an error body that may hold the provider's words, the best first.
     error_fields: ClassVar[tuple[str, ...]] = ("message", "detail", "error")
     #: Operations whose price the provider documents: `price` knows them. Guesses do not belong here.
@@ -168,10 +167,6 @@ class Provider(ABC):
         offered = ", ".join(sorted(self.catalogs)) or "none"
         raise InvalidRequestError(f"catalog: {self.name} offers {offered}, not {catalog!r}")
 
-    def list_call(self, since: datetime, until: datetime, account: Account, *, page: str = "") -> Call:
-        """The request for a page of the jobs bought between two moments, of any of `listed_operations`."""
-        raise InvalidRequestError(f"{self.name} can't list jobs")
-
     def media_headers(self, account: Account) -> Mapping[str, str]:
         """Headers for downloads from the origin of the base URL, such as its key; they go to no other origin."""
         return {}
@@ -189,10 +184,6 @@ class Provider(ABC):
     def read_catalog(self, catalog: str, answer: Answer) -> list[dict[str, Any]]:
         """The entries of a catalog; raises `UnreadableAnswerError`."""
         raise UnreadableAnswerError(f"{self.name} has no catalog {catalog!r}")
-
-    def read_list(self, answer: Answer) -> Listing:
-        """A page of jobs, perhaps of other times too; raises `UnreadableAnswerError`."""
-        raise UnreadableAnswerError(f"{self.name} lists no jobs")
 
     # Shared
 

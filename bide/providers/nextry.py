@@ -165,10 +165,12 @@ def _address(place: Any, origin: str) -> str:
 
 def _listed(item: dict[str, Any]) -> Listed:
     """Its `generation_type` is the tool's name."""
+    tool = reading.as_text(item.get("generation_type"))
     return Listed(
         reading.as_id(item["id"]),
         reading.as_text(item.get("status")).lower(),
         reading.as_moment(item.get("created_at")),
-        reading.as_text(item.get("generation_type")),
+        tool,
         prompt=reading.prompt(item),
+        params={"tool": tool} if tool else {},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -100,8 +101,12 @@ class Listed:
     #: What was asked for, in the provider's words, as far as the list says it.
     about: str = ""
     credits: float | None = None
-    #: Its prompt, where the list has that.
+    #: Its whole prompt, where the list has that.
     prompt: str = ""
+    #: Its operation, where the list tells operations apart.
+    operation: str = ""
+    #: Other params, as far as the list has them, by the names that a request has for them.
+    params: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

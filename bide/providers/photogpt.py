@@ -78,6 +78,8 @@ class PhotoGPT(Provider):
     catalogs: ClassVar[Mapping[str, Catalog]] = {"models": Catalog("The account's models, with their status")}
     #: A training is no job in the list that differs from others: its model says whether it goes on.
     listed_operations = frozenset({IMAGES, UPSCALING, VIDEOS})
+    #: A training is polled as its model.
+    listed_nameless = frozenset({TRAINING})
     error_fields = ENVELOPE_ERRORS
     source = "https://platform.photogptai.com/docs/jobs"
 
@@ -241,4 +243,5 @@ def _listed(entry: dict[str, Any]) -> Listed:
         reading.first_text(entry, RESULT_ERRORS),
         reading.as_positive(entry.get("credits")),
         reading.prompt(entry),
+        params={"modelID": model} if (model := reading.as_id(entry.get("modelId"))) else {},
     )

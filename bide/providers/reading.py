@@ -248,9 +248,10 @@ def missing(usable: int, named: int) -> str:
 
 
 def prompt(entry: dict[str, Any]) -> str:
-    """The prompt of a job on a list, at its top or in the request that it repeats; empty where there is none."""
+    """The whole prompt of a job on a list, at its top or in the request that it repeats; empty where there is none."""
     places = [entry, *(entry[name] for name in _REQUESTS if isinstance(entry.get(name), dict))]
-    return next((text for place in places for name in ("prompt", "Prompt") if (text := as_text(place.get(name)))), "")
+    texts = (text for place in places for name in ("prompt", "Prompt") if isinstance(text := place.get(name), str))
+    return next((found for text in texts if (found := " ".join(text.split()))), "")
 
 
 def records(body: Any, *wrappers: str) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from bide.providers.any_model import KINDS, input_of, output_of
 from bide.providers.base import (
     Account,
     Answer,
+    Asked,
     Call,
     Canceled,
     Cancels,
@@ -45,6 +46,7 @@ from bide.providers.base import (
     Ticket,
     Unknown,
 )
+from bide.providers.listing import is_alike
 from bide.providers.moderation import is_moderated
 from bide.providers.refusal import check_busy, is_rate_limit
 from bide.providers.states import is_done, is_failed, no_reason
@@ -98,6 +100,23 @@ class Replicate(Cancels, Provider):
             {"cursor": page} if page else {}
         )
         return Call("GET", account.url("/predictions"), headers=account.bearer, query=query)
+
+    def may_be(self, listed: Listed, asked: Asked) -> bool:
+        """A model is listed by its name, a version by its id or as "hidden"; the input as it was sent, for an hour."""
+        told, params = listed.params, asked.params
+        version = reading.as_text(params.get("version")).rpartition(":")[2]
+        if params.get("model") and told.get("model") not in (None, params["model"]):
+            return False
+        if version and "/" not in version and told.get("version") not in (None, "hidden", version):
+            return False
+        if "/" in version and told.get("model") not in (None, version):
+            return False
+        sent, shown = params.get("input") or {}, told.get("input")
+        if not isinstance(shown, dict):
+            return True
+        return shown.keys() - asked.input_names == sent.keys() - asked.input_names and all(
+            _is_asked(shown[name], value) for name, value in sent.items() if name in shown
+        )
 
     def wait_seconds(self, answer: Answer) -> float | None:
         return answer.retry_after_seconds or reading.retry_after(answer)
@@ -214,4 +233,11 @@ def _listed(entry: dict[str, Any]) -> Listed:
         reading.as_moment(entry.get("created_at")),
         reading.as_text(entry.get("model")) or reading.as_text(entry.get("version")),
         prompt=reading.prompt(entry),
+        params={name: entry[name] for name in ("model", "version", "input") if entry.get(name)},
     )
+
+
+def _is_asked(listed: Any, asked: Any) -> bool:
+    """Whether an input may be the one that was sent; files are shown in other forms than they came in."""
+    is_file = isinstance(asked, str) and asked.startswith(("data:", "http:", "https:"))
+    return is_file or (is_alike(listed, asked) if not isinstance(asked, dict | list) else True)

@@ -12,7 +12,7 @@ from bide.settings.variables import Path, variable_name
 
 if TYPE_CHECKING:
     from bide.settings.model import Settings
-    from bide.settings.sections import AccountSettings
+    from bide.settings.sections import AccountSettings, ProviderSettings
 
 #: The part of the visibility timeout that a message's longest wait and its longest step may take together.
 VISIBILITY_SHARE = 0.8
@@ -28,9 +28,11 @@ def cross_checks(settings: Settings) -> Iterator[Problem]:
     for provider, shared in settings.providers.items():
         yield from _check_polls(shared, shared, ("providers", provider))
         yield from _check_secrets(shared, provider, ("providers", provider))
+        yield from _check_tenants(shared, shared, provider, ("providers", provider))
         for account, own in shared.accounts.items():
             yield from _check_polls(own, shared, ("providers", provider, "accounts", account))
             yield from _check_secrets(own, provider, ("providers", provider, "accounts", account))
+            yield from _check_tenants(own, shared, provider, ("providers", provider, "accounts", account))
         yield from prices_of(provider, shared).problems()
 
 
@@ -105,6 +107,17 @@ def _check_secrets(section: AccountSettings, provider: str, path: Path) -> Itera
     for name in names:
         if name not in given:
             yield _problem((*path, name), f"is not set, and {there} is", "set it to what the provider gave you")
+
+
+def _check_tenants(own: AccountSettings, shared: ProviderSettings, provider: str, path: Path) -> Iterator[Problem]:
+    """Caps of an account that nothing else is known of would hold for no job."""
+    names = credentials_of(provider)
+    elsewhere = own is shared and shared.accounts
+    if own.tenants is None or own.credentials or shared.credentials or not names or elsewhere:
+        return
+    needed = ", ".join(variable_name((*path, name)) for name in names)
+    wrong = f"caps the tenants of an account without settings: {needed} is not set"
+    yield _problem((*path, "tenants"), wrong, "set that too, or remove the caps")
 
 
 def _check_polls(own: AccountSettings, shared: AccountSettings, path: Path) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ from bide.settings.sections import (
     PagesSettings,
     PollerSettings,
     ProviderSettings,
+    RecordSettings,
     S3Settings,
     TimingSettings,
     UpSettings,
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     providers_path: str = Field("", description="folders with files of providers, with ':' between them")
     budgets: str = Field("", description="the path of a file of budgets")
     timing: TimingSettings = TimingSettings()
+    records: RecordSettings = RecordSettings()
     callbacks: CallbackSettings = CallbackSettings()
     worker: WorkerSettings = WorkerSettings()
     bulk: BulkSettings = BulkSettings()

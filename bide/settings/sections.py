@@ -14,6 +14,7 @@ from bide.contract import MAX_DEADLINE_SECONDS
 from bide.money.currencies import as_currency
 from bide.money.price_list import EXAMPLE, Entry, read_prices
 from bide.settings.addresses import HookUrl, MediaHost, WebUrl
+from bide.settings.tenants import TenantLimits, Tenants
 
 
 class Section(BaseModel):
@@ -130,6 +131,9 @@ class AccountSettings(Section):
     unknown_params: Literal["warn", "refuse"] | None = Field(
         None, description="what becomes of params that bide does not know: warn (they pass) or refuse"
     )
+    settle: Literal["hold", "listing"] | None = Field(
+        None, description="what becomes of doubtful submits: hold, or listing (looked for on the provider's list)"
+    )
     deadline_seconds: Deadline | None = Field(
         None, description="the longest a job may take in all, a week at most [seconds]"
     )
@@ -144,6 +148,11 @@ class AccountSettings(Section):
     )
     currency: Currency | None = Field(
         None, description="the unit of the account's money: a currency such as USD, or a unit such as credits"
+    )
+    tenants: Tenants | None = Field(
+        None,
+        description='a JSON object of what each tenant may take, such as {"acme": {"max_in_flight": 50}, '
+        '"*": {"max_in_flight": 10, "submits_per_second": 2, "weight": 1}}',
     )
 
     #: The secrets that its adapter names besides the key, by name; `credentials` gives each a variable.
@@ -178,11 +187,13 @@ class EffectiveAccount:
     poll_cap_seconds: float | None = None
     poll_learn: bool = True
     unknown_params: Literal["warn", "refuse"] = "warn"
+    settle: Literal["hold", "listing"] = "hold"
     deadline_seconds: float | None = None
     credit_words: tuple[str, ...] = ()
     prices: tuple[Entry, ...] = ()
     #: None: that of the provider's file or adapter, else USD.
     currency: str | None = None
+    tenants: tuple[TenantLimits, ...] = ()
 
 
 class TimingSettings(Section):
@@ -199,6 +210,15 @@ class TimingSettings(Section):
     read_timeout_seconds: Seconds = Field(30.0, description="the longest silence within an answer [seconds]")
     submit_timeout_seconds: Seconds = Field(60.0, description="the longest a submit may take [seconds]")
     retention_days: int = Field(7, ge=1, le=365, description="the time finished jobs are remembered [days]")
+
+
+class RecordSettings(Section):
+    """What Redis keeps of finished jobs. A client of a release that packs nothing finds no result in what is packed."""
+
+    pack: bool = Field(True, description="whether records of finished jobs are packed: true or false")
+    result_days: int | None = Field(
+        None, ge=1, le=365, description="the time Celery's results are kept [days]; by default as long as the jobs"
+    )
 
 
 class WorkerSettings(Section):

@@ -49,8 +49,11 @@ class BFL(Provider):
             self.route("GET", FILES + "/{id}.{format:jpg|png|mp4}", MEDIA, self._file, public=True),
         )
 
+    def key(self, request: web.Request) -> str:
+        return request.headers.get("x-key", "")
+
     def authorize(self, request: web.Request) -> None:
-        if not self.world.takes_key(request.headers.get("x-key", "")):
+        if not self.world.takes_key(self.key(request)):
             raise RefusedError(self.refusal(403, "Not authenticated - Invalid Authentication"))
 
     def refusal(self, status: int, message: str) -> web.Response:

@@ -23,6 +23,9 @@ FILES = "/dreambooth/generations"
 _LARGEST_EDGE = 1024
 _MOST_SAMPLES = 4
 
+#: Where a request keeps the key that its body had.
+_KEY = "sandbox.key"
+
 _YES = ("yes", "true", True)
 
 
@@ -46,6 +49,10 @@ class Dreambooth(Provider):
         extra = {"retry_after": 30} if status == 429 else {}
         return reply({"status": "error", "message": message, "tip": "see the documentation", **extra})
 
+    def key(self, request: web.Request) -> str:
+        """As `_body` found it."""
+        return str(request.get(_KEY, ""))
+
     def authorize(self, request: web.Request) -> None:
         """The key stands in the body: `_body` checks it."""
 
@@ -54,7 +61,8 @@ class Dreambooth(Provider):
         body = await json_object(request)
         if body is None:
             raise RefusedError(self.refusal(400, "the request body is not valid JSON"))
-        if not self.world.takes_key(str(body.pop("key", ""))):
+        request[_KEY] = str(body.pop("key", ""))
+        if not self.world.takes_key(self.key(request)):
             raise RefusedError(self.refusal(401, "Invalid API key"))
         return body
 

@@ -71,8 +71,11 @@ class Fal(Provider):
             return reply({"detail": f"User is locked. Reason: {message}."}, 403)
         return reply({"detail": message}, status)
 
+    def key(self, request: web.Request) -> str:
+        return token(request, "key")
+
     def authorize(self, request: web.Request) -> None:
-        if not self.world.takes_key(token(request, "key")):
+        if not self.world.takes_key(self.key(request)):
             raise RefusedError(self.refusal(401, "Authentication is required to access this application."))
 
     # The queue

@@ -12,10 +12,11 @@ from bide.errors import (
     ForeignAddressError,
     InvalidRequestError,
     TryLaterError,
+    UnreadableAnswerError,
 )
 from bide.ledger import Concluded, Record
 from bide.ledger.records import BoughtWith
-from bide.ledger.settling import Doubt, Promise, Settled
+from bide.ledger.settling import LISTING, Doubt, Promise, Settled
 from bide.providers.base import (
     Absent,
     Account,
@@ -33,22 +34,24 @@ from bide.providers.base import (
 )
 from bide.providers.exchange import handle_text
 from tasks.steps.ask import MOST_HOPS
-from tasks.steps.fail import OTHERWISE, canceled, failure_of, redacted
+from tasks.steps.fail import OTHERWISE, canceled, failure_of, lease_lost, redacted
 from tasks.steps.outcome import Caller, Fail, Outcome, Suspend
+from workers.accounts import AccountContext
 from workers.io.destination import confined
+from workers.listed import IncompleteListError, match_listed, sending_seconds_of
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
 from workers.telemetry.step_log import note
 from workers.toolbox import Toolbox
+
+#: What a question to the provider may raise that says nothing of the job.
+NO_WORD = (TryLaterError, AccountRefusedError, ForeignAddressError, InvalidRequestError, ConfigurationError)
 
 #: The contracts whose jobs are looked up before anything is sent again.
 LOOKED_UP = (Contract.REJECT, Contract.CLIENT_ID)
 
 #: A job is submitted again so many times because the provider had none; then it is held, whatever a look-up says.
 MOST_ABSENT = 2
-
-#: How much longer than its time-outs a request may be under way [seconds].
-SENDING_SLACK_SECONDS = 5.0
 
 #: The reason of a job whose request is not the one that may have been accepted.
 UNREPEATABLE_REASON = (
@@ -60,11 +63,14 @@ UNREPEATABLE_REASON = (
 NOT_SURELY_RECEIVED = frozenset({408, 425, 429, 499, 502, 503, 504, *range(520, 531)})
 
 
-def promise_of(tools: Toolbox, adapter: Provider, operation: Operation, record: Record, *, now: float) -> Promise:
-    """What makes a submit of this job repeatable, still without a digest; an empty one where nothing does."""
+def promise_of(tools: Toolbox, context: AccountContext, operation: Operation, record: Record, *, now: float) -> Promise:
+    """What settles a doubt about a submit of this job, still without a digest; an empty one where nothing does."""
+    adapter = context.adapter
     known = operation.idempotency
-    timing = tools.settings.timing
-    sending_seconds = timing.submit_timeout_seconds + tools.ledger.timing.lease_seconds + SENDING_SLACK_SECONDS
+    sending_seconds = sending_seconds_of(tools)
+    if known is None and operation.buys and context.settles_by_list and record.text("op") in adapter.listed_operations:
+        live_seconds = sending_seconds + adapter.lists_after_seconds + adapter.looked_for_seconds
+        return Promise(LISTING, live_seconds=live_seconds, sending_seconds=sending_seconds)
     if known is None:
         return Promise(free=not operation.buys, sending_seconds=sending_seconds)
     keeps_key = record.in_doubt and (now < record.number("submit_until") or not record.text("free"))
@@ -83,6 +89,8 @@ def settle(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
 
     Where its provider can be asked for the job by its key, it is: before anything is sent again.
     """
+    if record.text("contract") == LISTING:
+        return settle_by_list(tools, record, token, now=now)
     key_lives, free = now < record.number("submit_until"), bool(record.text("free"))
     if not (key_lives or free):
         return held(tools, record, token, "its submit may have been accepted; its key has lived too long to be used")
@@ -97,7 +105,7 @@ def settle(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
             return held(tools, record, token, "its submit may have been accepted; its provider can't be asked any more")
         credentials = account.credentials_at(record.text("base_url"))
         found = look_up(tools, account.adapter, credentials, record)
-    except (TryLaterError, AccountRefusedError, ForeignAddressError, InvalidRequestError, ConfigurationError) as error:
+    except NO_WORD as error:
         after_seconds = getattr(error, "after_seconds", None) or 0.0
         return unsettled(tools, record, token, f"looked up by its key: {error}", Doubt(after_seconds))
     if isinstance(found, Found):
@@ -105,6 +113,36 @@ def settle(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
     return _absent(
         tools, record, token, found, now - record.number("submit_ends") - account.adapter.shows_after_seconds
     )
+
+
+def settle_by_list(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome:
+    """Attach the one job on the provider's list that fits; else it is looked for again, and held when the time is up.
+
+    What is not on the list may have been accepted all the same: nothing is sent again.
+    """
+    try:
+        context = tools.accounts.get(record.account)
+        if not context.settles_by_list:
+            return held(tools, record, token, "its submit may have been accepted; SETTLE is not `listing` any more")
+        wait_seconds = record.number("submit_ends") + context.adapter.lists_after_seconds - now
+        if wait_seconds > 0:
+            return unsettled(tools, record, token, "it may not show on the provider's list yet", Doubt(wait_seconds))
+        match = match_listed(tools, record)
+    except (*NO_WORD, UnreadableAnswerError, IncompleteListError) as error:
+        after_seconds = getattr(error, "after_seconds", None) or 0.0
+        return unsettled(tools, record, token, f"looked for on the provider's list: {error}", Doubt(after_seconds))
+    if not match.provider_job_id:
+        return unsettled(tools, record, token, f"looked for on the provider's list: {match.reason}", Doubt(0.0))
+    try:
+        attached, messages = tools.ledger.unconfirmed.attach_listed(
+            record, match.provider_job_id, evidence=match.reason, token=token
+        )
+    except InvalidRequestError as error:  # another job was given that id meanwhile
+        return unsettled(tools, record, token, f"looked for on the provider's list: {error}", Doubt(0.0))
+    if not attached:
+        return lease_lost()
+    note(outcome="found", provider_job_id=match.provider_job_id)
+    return Suspend(messages)
 
 
 def look_up(tools: Toolbox, adapter: LooksUp, account: Account, record: Record) -> Found | Absent:

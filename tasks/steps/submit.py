@@ -60,7 +60,7 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     credentials = account.credentials_at(record.text("base_url") if record.in_doubt else "")
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
-    promise, lane = promise_of(tools, account.adapter, operation, record, now=now), account.lane(request)
+    promise, lane = promise_of(tools, account, operation, record, now=now), account.lane(request)
     quote = account.quote(request)
     budgets = () if promise.free else tools.budgets.over(record, lane)
     if not record.in_doubt:  # else it is bought already, or not

@@ -18,6 +18,7 @@ from tests.contract.ledger_contract_hold_back import HoldBackContract
 from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_lanes import LanesContract
 from tests.contract.ledger_contract_learning import LearningContract
+from tests.contract.ledger_contract_listing import ListingContract
 from tests.contract.ledger_contract_money import MoneyContract
 from tests.contract.ledger_contract_operators import OperatorsContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
@@ -28,6 +29,7 @@ from tests.contract.ledger_contract_repairs import RepairsContract
 from tests.contract.ledger_contract_rounds import RoundsContract
 from tests.contract.ledger_contract_snapshot import SnapshotContract
 from tests.contract.ledger_contract_submits import SubmitsContract
+from tests.contract.ledger_contract_tenants import TenantsContract
 from tests.contract.ledger_contract_unconfirmed import UnconfirmedContract
 from tests.contract.ledger_contract_versions import VersionsContract
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Clock, Stage, request_of, taken
@@ -41,6 +43,7 @@ class LedgerContract(
     RepairsContract,
     OperatorsContract,
     UnconfirmedContract,
+    ListingContract,
     PurchasesContract,
     ProviderIdsContract,
     BoughtWithContract,
@@ -52,6 +55,7 @@ class LedgerContract(
     LearningContract,
     MoneyContract,
     BudgetsContract,
+    TenantsContract,
     VersionsContract,
     BreakerContract,
     HoldBackContract,

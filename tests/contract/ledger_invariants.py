@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,9 +11,11 @@ import redis
 from bide.contract import FINAL_STATES
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.packed import unpack
 
 CLOCKS = ("queued", "lease", "due")
 LISTS = ("unconfirmed", "inflight", "told", "callbacks", "recent")
+OF_TENANTS = ("tenants", "turns:0", "turns:1", "capped", "rates", "places", "named_tenants", "tenant_metrics")
 
 #: Every key with its TTL, its type and its content.
 READ_ALL = """
@@ -61,12 +64,18 @@ class Account:
         return job["state"] != "following" and not callers_know
 
 
+def unpacked(key: str, fields: dict[str, str]) -> dict[str, str]:
+    """A record with what is packed of it, and any other hash as it is."""
+    account, is_job, job_id = key.removeprefix("bide:{").partition("}:job:")
+    return unpack(job_id, AccountName.parse(account), fields) if is_job else fields
+
+
 def snapshot(server: redis.Redis) -> Snapshot:
     """Read all keys at one moment."""
     members, hashes, for_ever = {}, {}, set()
     for key, ttl, kind, value in server.eval(READ_ALL, 0):
         if kind == "hash":
-            hashes[key] = dict(zip(value[::2], value[1::2], strict=True))
+            hashes[key] = unpacked(key, dict(zip(value[::2], value[1::2], strict=True)))
         elif kind != "string":
             members[key] = set(value)
         if ttl == -1:
@@ -85,6 +94,7 @@ def check_account(whole: Snapshot, name: AccountName, *, max_in_flight: int, lat
     assert account.on("unconfirmed") == {job_id for job_id, job in jobs.items() if job["state"] == "unconfirmed"}
     assert account.on("inflight") == {job_id for job_id, job in jobs.items() if _takes_a_place(account, job_id, job)}
     assert len(account.on("inflight") - set(late)) <= max_in_flight
+    _check_tenants(account, jobs)
     assert account.on("recent") >= {job_id for job_id, job in jobs.items() if "leader" not in job}  # a caller is no job
     assert {each: job_id for job_id, job in jobs.items() for each in _purchases(job)} == _index(account, jobs)
     assert account.on("callbacks") >= {job_id for job_id, job in jobs.items() if _owes_a_callback(job)}
@@ -102,6 +112,18 @@ def _check_clock(account: Account, job_id: str, job: dict[str, str]) -> None:
         assert (state, job["token"]) == ("queued", ""), f"{job_id} is in line as {job}"
     else:
         assert "due" not in clocks, f"{job_id} is polled as {state}"
+
+
+def _check_tenants(account: Account, jobs: dict[str, dict[str, str]]) -> None:
+    """Each tenant with jobs in line has a line and a turn, and its places are counted."""
+    in_line = {
+        job["tenant"] for job_id, job in jobs.items() if "tenant" in job and account.clocks(job_id) == ["queued"]
+    }
+    assert in_line <= account.on("tenants")
+    assert ("0" in account.on("turns:0") & account.on("turns:1")) == bool(account.on("tenants"))
+    places = Counter(jobs[job_id]["tenant"] for job_id in account.on("inflight") if "tenant" in jobs[job_id])
+    counted = account.whole.hashes.get(f"{account.at}places", {})
+    assert counted == {tenant: str(number) for tenant, number in places.items()}
 
 
 def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
@@ -131,7 +153,9 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
     kept = {ACCOUNTS_KEY}
     for name in names:
         account = Account(prefix(name), whole)
-        kept |= {account.at + each for each in (*CLOCKS, *LISTS, "account", "durations", "lanes", "metrics")}
+        kept |= {
+            account.at + each for each in (*CLOCKS, *LISTS, *OF_TENANTS, "account", "durations", "lanes", "metrics")
+        }
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":
                 followed = "leader" in job  # has its TTL from the beginning

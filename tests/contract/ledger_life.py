@@ -11,12 +11,18 @@ from hypothesis import HealthCheck, settings
 
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName, Limits, Record, Verb
-from bide.ledger.settling import Promise
+from bide.ledger.settling import LISTING, Promise
+from bide.ledger.tenants import TenantCaps, caps_text
 from tests.contract.ledger_stage import request_of
 
 LIMITS = {
     AccountName("photogpt", "default"): Limits(max_in_flight=3),
-    AccountName("dreambooth", "second"): Limits(max_in_flight=2, submits_per_second=0.5, polls_per_second=1.0),
+    AccountName("dreambooth", "second"): Limits(
+        max_in_flight=2,
+        submits_per_second=0.5,
+        polls_per_second=1.0,
+        tenant_caps=caps_text({"umbra": TenantCaps(max_in_flight=1, submits_per_second=0.2, weight=2)}),
+    ),
 }
 ACCOUNTS = tuple(LIMITS)
 
@@ -74,16 +80,19 @@ def a_request(name: AccountName, number: int) -> GenerateRequest:
         priority="bulk" if kind == 4 else "interactive",
         deadline_seconds=40.0 if kind == 5 else None,
         callback_url="https://example.com/hook" if kind in (0, 1, 3) else None,
+        tenant=(None, "acme", "umbra")[(number if kind > 2 else group) % 3],
     )
 
 
 def promise_of(record: Record, key: str) -> Promise:
-    """What a worker sends a job's submit with: each fourth job has another kind of promise."""
+    """What a worker sends a job's submit with: each fifth job has another kind of promise."""
     number = int(record.job_id[1:])
-    contract = ("", "replay", "reject", "")[number % 4]
-    free = number % 4 == 3
+    contract = ("", "replay", "reject", "", LISTING)[number % 5]
+    free = number % 5 == 3
     known = record.text("submit_key") if record.in_doubt else key
-    return Promise(contract, free, known if contract else "", "digest", live_seconds=900, sending_seconds=30)
+    return Promise(
+        contract, free, known if contract not in ("", LISTING) else "", "digest", live_seconds=900, sending_seconds=30
+    )
 
 
 def lane_of(job_id: str) -> str:

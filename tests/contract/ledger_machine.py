@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from bide.ledger import AccountName, Hint, Ledger, Messages, Polled, Record, Round
+from bide.ledger.records import Timing
 from bide.ledger.settling import Promise
 from bide.money.quote import Quote
 from tests.contract.ledger_bill import Bill
@@ -92,6 +93,8 @@ class LedgerMachine(Workers):
         """Some callers were there before. One seed rules all of a life: left to itself Hypothesis varies few lives."""
         self.chance = random.Random(seed)
         self.most_jobs = self.chance.choice([2, 4, 12])
+        timing = Timing(packs=self.chance.random() < 0.5)
+        self.ledger = Ledger(self.server, limits=LIMITS.__getitem__, timing=timing, clock=self.clock)
         for account in ACCOUNTS:
             for number in range(4):
                 self.call(account, number, "sent")

@@ -12,6 +12,7 @@ import redis
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Claim, Hint, Ledger, Limits, Messages, Polled, Record, Round, Step, Verb
 from bide.ledger.keys import prefix
+from bide.ledger.records import Timing
 from bide.ledger.settling import Promise
 from bide.money.quote import Quote
 
@@ -42,16 +43,17 @@ def request_of(account: AccountName = ACCOUNT, **changes: Any) -> GenerateReques
 class Stage:
     """One ledger under test, on any server."""
 
-    def __init__(self, server: redis.Redis, clock: Clock) -> None:
+    def __init__(self, server: redis.Redis, clock: Clock, *, packs: bool = False) -> None:
         self.server, self.clock = server, clock
         self.limits: dict[AccountName, Limits] = {}
-        self.ledger = Ledger(server, limits=lambda account: self.limits.get(account, Limits()), clock=clock)
+        limits, timing = lambda account: self.limits.get(account, Limits()), Timing(packs=packs)
+        self.ledger = Ledger(server, limits=limits, timing=timing, clock=clock)
         self._numbers = itertools.count(1)
 
     @classmethod
-    def in_memory(cls) -> Stage:
-        """A ledger on a Redis in memory."""
-        return cls(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock())
+    def in_memory(cls, *, packs: bool = False) -> Stage:
+        """A ledger on a Redis in memory; `packs`: finished records are packed, as workers do it."""
+        return cls(fakeredis.FakeRedis(decode_responses=True, version=(7,)), Clock(), packs=packs)
 
     def token(self) -> str:
         """A token that no lease had before."""

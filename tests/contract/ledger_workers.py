@@ -8,7 +8,7 @@ from typing import Any
 
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import AccountName, Hint, Messages, Round, Step, Verb
-from bide.ledger.settling import Doubt
+from bide.ledger.settling import LISTING, Doubt
 from bide.ledger.submits import TOO_LATE, UNREPEATABLE
 from tests.contract.ledger_life import (
     WORK,
@@ -109,6 +109,8 @@ class Workers(People):
             self._conclude(lease, JobState.FAILED, repeated)
         elif lease.record.settling and lease.record.text("contract") == "reject" and not lease.attempt:
             self._look_up(lease, what, repeated)
+        elif lease.record.settling and lease.record.text("contract") == LISTING and not lease.attempt:
+            self._look_at_list(lease, what, repeated)
         elif self._intend(lease):
             self._hear(lease, what, seconds, repeated)
         elif lease.too_late:
@@ -148,6 +150,21 @@ class Workers(People):
             self._conclude(lease, JobState.UNCONFIRMED, repeated)
         else:
             self.leases.remove(lease)
+
+    def _look_at_list(self, lease: Lease, what: str, repeated: bool) -> None:
+        """The provider's list is looked at: it has the job or does not, or can't be had; nothing is sent again."""
+        job_id = lease.record.job_id
+        bought = [key for key, times in self.bought[job_id].items() if times > 0]
+        if not (what.startswith("accepted") and bought):
+            return self._conclude(lease, JobState.UNCONFIRMED, repeated)
+        found = f"p-{job_id}-{bought[0]}".replace(" ", "-")
+        for _ in range(1 + repeated):
+            _, messages = self.ledger.unconfirmed.attach_listed(
+                lease.record, found, evidence="listed", token=lease.token
+            )
+            self._send(messages)
+        self.late.add(job_id)
+        return self.leases.remove(lease)
 
     def _hear(self, lease: Lease, what: str, seconds: float, repeated: bool) -> None:
         """The provider's answer to a submit; by now the job may have been given up."""

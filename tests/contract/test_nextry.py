@@ -186,4 +186,4 @@ class TestNextry(ProviderContract):
         for pages, following in ((3, "3"), (2, "")):
             body = {"page": 2, "pages": pages, "items": [item, {"id": ""}]}
             listing = self.adapter.list_outcome(Answer(200, {}, json.dumps(body).encode()), self.account)
-            assert listing == Listing((Listed("h1", "pending", now, "fabric"),), following)
+            assert listing == Listing((Listed("h1", "pending", now, "fabric", params={"tool": "fabric"}),), following)

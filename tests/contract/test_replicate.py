@@ -150,8 +150,13 @@ class TestReplicate(ProviderContract):
         }
         listing = self.adapter.list_outcome(Answer(200, {}, json.dumps(body).encode()), self.account)
         moment = datetime(2026, 3, 1, 7, 30, 0, 500_000, tzinfo=UTC)
+        whole = {"model": "o/n", "version": "hidden", "input": {"prompt": "a fox"}}
         assert listing == Listing(
-            (Listed("p1", "succeeded", None, "o/n", prompt="a fox"), Listed("p2", "aborted", moment, HEX)), "cD0y="
+            (
+                Listed("p1", "succeeded", None, "o/n", prompt="a fox", params=whole),
+                Listed("p2", "aborted", moment, HEX, params={"version": HEX}),
+            ),
+            "cD0y=",
         )
         for following in (None, "https://[bad", 7):
             last = json.dumps({"next": following, "results": []}).encode()

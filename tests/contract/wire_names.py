@@ -38,8 +38,8 @@ ROOT = Path(__file__).parents[2]
 #: From here on a number is the moment at which this runs; the stage's own clock shows an earlier one.
 THIS_RUN_SECONDS = 1_750_000_000
 
-#: Keys that 0.1.0 did not write, and passes by: the list of recent jobs and the index of provider ids.
-ADDED_KEY = re.compile(r"^bide:\{[^}]+\}:(recent|pids:\d+(:\d+)?)$")
+#: Keys that 0.1.0 did not write, and passes by: recent jobs, abandoned purchases, and the index of provider ids.
+ADDED_KEY = re.compile(r"^bide:\{[^}]+\}:(recent|abandoned|pids:\d+(:\d+)?)$")
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 

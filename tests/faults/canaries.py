@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from tests.contract.ledger_invariants import unpacked
+
 #: A piece of a secret that is as telling as the whole [characters].
 PIECE_CHARACTERS = 16
 
@@ -77,7 +79,8 @@ def in_redis(server: Any) -> Iterator[Place]:
             case "list":
                 yield from (Place(f"redis {key} [{at}]", text) for at, text in enumerate(server.lrange(key, 0, -1)))
             case "hash":
-                yield from (Place(f"redis {key} .{name}", text) for name, text in server.hgetall(key).items())
+                fields = unpacked(key, server.hgetall(key))
+                yield from (Place(f"redis {key} .{name}", text) for name, text in fields.items())
                 yield Place(f"redis {key} names", " ".join(server.hkeys(key)))
             case "set":
                 yield Place(f"redis {key}", " ".join(server.smembers(key)))

@@ -38,7 +38,7 @@ PICTURE = base64.b64encode(
 PRIVATE = f'PRIVATE: "Zoë" & her brother, 50 % off / {uuid.uuid4()} {uuid.uuid4()}'
 
 #: Where a request stands while there is work to do on it: in the ledger, and in its first message until that is done.
-REQUESTS = r"^redis (bide:\{.*\}:body:\S+ \.request$|bide\.submit \[|unacked \.)"
+REQUESTS = r"^redis (bide:\{.*\}:(body|job):\S+ \.request$|bide\.submit \[|unacked \.)"
 
 CANARIES = (
     *(Canary(f"{each} of {name}", secret) for name, secrets in SECRETS.items() for each, secret in secrets.items()),

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from tests.faults.contract_table import contracts
 from tests.faults.report_tables import PLAIN, chaos, comparison, crash_matrix, power_cuts
 from tests.integration.processes import ROOT
 
@@ -40,12 +41,15 @@ def tables(folder: Path) -> dict[str, str]:
     runs = [run for path in sorted(folder.glob("chaos-*.json")) if "jobs" in (run := json.loads(path.read_text()))]
     cut = [run for run in runs if "power_cut" in run["options"]["kinds"]]
     mild = [run for run in runs if run["options"]["common_only"]]
-    full = [run for run in runs if run not in cut and run not in mild and run["options"]["contender"] not in PLAIN]
+    spread = [run for run in runs if run["options"].get("contracts")]
+    others = [run for run in runs if run not in cut and run not in mild and run not in spread]
+    full = [run for run in others if run["options"]["contender"] not in PLAIN]
     matrix = folder / "crash-matrix.json"
     cells = [json.loads(line) for line in matrix.read_text().splitlines()] if matrix.exists() else []
     made = {
         "crash matrix": crash_matrix(cells),
         "chaos": chaos(full),
+        "contracts": contracts(spread),
         "comparison": comparison(mild),
         "power cuts": power_cuts(cut),
     }

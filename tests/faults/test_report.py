@@ -30,6 +30,23 @@ RUN: dict[str, Any] = {
     "recovery_seconds": {"all": [12, 9.0, 14.0, 15.5]},
 }
 
+KEPT = {
+    "jobs": 90,
+    "succeeded": 89,
+    "doubts": 7,
+    "settled": 6,
+    "held": 1,
+    "bought_twice_seen": 2,
+    "bought_twice_unseen": 0,
+}
+SPREAD = {
+    **RUN,
+    "options": {**RUN["options"], "contracts": True},
+    "contracts": {"replay": KEPT, "listing": KEPT},
+    "bill": {"guild a1": 1_250_000, "photogpt b2": 500},
+    "broken": [],
+}
+
 CELL = {"point": "intent_written", "provider": "nextry", "end": "succeeded", "purchases": 1, "clocks": "production"}
 
 
@@ -38,11 +55,26 @@ def results(tmp_path: Path) -> Path:
     """A folder as the runs leave it: each kind of run once, and one that was skipped."""
     mild = {**RUN, "options": {**RUN["options"], "common_only": True, "contender": "naive"}}
     cut = {**RUN, "options": {**RUN["options"], "kinds": ["power_cut"], "fsync": "everysec"}}
-    for name, run in {"a": RUN, "b": mild, "c": cut, "d": {"skipped": "no namespaces"}}.items():
+    for name, run in {
+        "a": RUN,
+        "b": mild,
+        "c": cut,
+        "e": SPREAD,
+        "f": SPREAD,
+        "d": {"skipped": "no namespaces"},
+    }.items():
         (tmp_path / f"chaos-{name}.json").write_text(json.dumps(run))
     cells = [{**CELL, "moved_seconds": seconds, "ended_seconds": -1} for seconds in (2.0, 4.0)]
     (tmp_path / "crash-matrix.json").write_text("".join(f"{json.dumps(cell)}\n" for cell in cells))
     return tmp_path
+
+
+def test_the_contracts_have_a_table_of_their_own(results: Path) -> None:
+    """Over all seeds, with the bill; and none of these runs stands among the others."""
+    made = tables(results)
+    assert "| replay | 180 | 178 | 14 | 12 | 2 | 4 | 0 |" in made["contracts"]
+    assert "All that must be zero is: yes. The providers charge 2.501 USD in all." in made["contracts"]
+    assert made["chaos"].count("seed 7") == 1
 
 
 def test_every_run_stands_in_its_table(results: Path) -> None:

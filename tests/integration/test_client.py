@@ -47,6 +47,24 @@ def test_submit_and_wait(client: Client, rig: Rig) -> None:
     assert len(rig.purchases(marked)) == 1
 
 
+def test_a_packed_record_answers_as_celery_does(client: Client, rig: Rig) -> None:
+    """A worker packs the record once the caller has the answer; ledger and Celery give the same result all the same."""
+    request = image(marker(), metadata={"order": "1043"})
+    job_id = client.submit(request)
+    waited = client.wait(job_id, timeout_seconds=PATIENCE_SECONDS)
+
+    with rig.server() as server:
+        key = f"bide:{{photogpt/default}}:job:{job_id}"
+        eventually(lambda: server.hexists(key, "0"), what="the record is packed")
+        assert server.object("encoding", key) == "listpack"
+
+    assert client.result(job_id) == waited
+    status = client.status(job_id)
+    assert status is not None
+    assert (status.outputs, status.polls) == (tuple(output.uri for output in waited.outputs), waited.polls)
+    assert client.submit(request, job_id=job_id) == job_id
+
+
 def test_waiting_has_an_end(client: Client, rig: Rig) -> None:
     """`wait` gives up after its time-out, the job does not; `cancel` ends it."""
     job_id = client.submit(image("[fault:never_finishes]"))

@@ -171,6 +171,18 @@ def test_nextry_s_history_shows_candidates(caller: Caller, rig: Rig) -> None:
     assert known["provider_job_id"] not in [each["provider_job_id"] for each in one["candidates"]]
 
 
+def test_jobs_of_before_are_looked_for_by_a_command(caller: Caller, rig: Rig) -> None:
+    """Where their account settles by listing; one whose purchase may not show yet stays as it is."""
+    marked = marker()
+    job_id = unconfirmed_job(caller, rig, image(marked), marked)
+    assert bide_json(rig, "unconfirmed", "settle") == []
+    found = bide_json(rig, "unconfirmed", "settle", BIDE_PROVIDERS__PHOTOGPT__SETTLE="listing")
+    [one] = [each for each in found if each["job_id"] == job_id]
+    assert (one["account"], one["provider_job_id"]) == ("photogpt/default", None)
+    assert "may not show on the provider's list yet" in one["reason"]
+    assert rig.state(job_id) == "unconfirmed"
+
+
 def test_what_can_not_be_listed_says_so(caller: Caller, rig: Rig) -> None:
     """Of a provider without a list of jobs: the list names the support to ask instead of candidates."""
     marked = marker()

@@ -113,6 +113,7 @@ def test_app_is_built_without_a_network() -> None:
     assert (conf.worker_prefetch_multiplier, conf.worker_eta_task_limit) == (1, None)
     assert (conf.task_acks_late, conf.task_ignore_result, conf.task_track_started) == (True, True, False)
     assert conf.result_expires == 7 * 24 * 3600
+    assert app(BIDE_RECORDS__RESULT_DAYS="1").conf.result_expires == 24 * 3600
     assert conf.worker_hijack_root_logger is False
     assert conf.worker_cancel_long_running_tasks_on_connection_loss is False
 

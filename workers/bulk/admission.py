@@ -159,6 +159,7 @@ class Admitter:
             callback=request.callback_url is not None,
             lane=self._lane(request),
             fallbacks=len(request.fallbacks),
+            tenant=request.tenant or "",
         )
 
 

@@ -15,6 +15,7 @@ from bide.bulk.results import EndedRow
 from bide.bulk.runs import Runs, reach
 from bide.ledger import AccountName, Record
 from bide.ledger.keys import prefix
+from bide.ledger.packed import record_of
 from bide.storage import Storage
 from workers.bulk.inputs import Input
 from workers.bulk.snapshot import RunSnapshot
@@ -99,7 +100,7 @@ class Collector:
         records = {}
         for live, fields, request in zip(rows, found, found, strict=True):
             if fields and live.account:
-                records[live.row] = Record(job_id(run_id, live.row), live.account, fields, request or "")
+                records[live.row] = record_of(job_id(run_id, live.row), live.account, fields, request)
         return records
 
     def _forget(self, ended: list[EndedRow]) -> None:

@@ -10,6 +10,7 @@ from bide.money.amounts import amount
 from bide.money.budgets import BudgetStand
 from workers.metrics.counted import COUNTERS, HISTOGRAMS
 from workers.metrics.reading import MOST_ACCOUNTS, SHOWN_RUNS, SHOWN_TENANTS, Account, Money, Snapshot
+from workers.metrics.tenants import tenant_families
 
 _ACCOUNT = ("provider", "account")
 
@@ -90,6 +91,7 @@ def families(snapshot: Snapshot | None) -> Iterator[Metric]:
             buckets, total = histogram.buckets(account.counted)
             values.add_metric([*account.name], buckets, total)
         yield values
+    yield from tenant_families(accounts)
     yield from _queues(snapshot)
     yield from _bulk(snapshot)
     yield from _money(snapshot.money if snapshot else Money())

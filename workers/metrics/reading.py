@@ -20,6 +20,7 @@ from bide.ledger.breaker import AccountState
 from bide.ledger.census import StateCount
 from bide.ledger.keys import prefix
 from bide.ledger.processes import running
+from bide.ledger.tenants import TenantCount
 from bide.money.book import Sums
 from bide.money.budgets import BudgetStand
 from workers.health.checks import UnhealthyError, count_messages
@@ -50,6 +51,7 @@ class Account:
     callback_overdue_seconds: float
     unattended_seconds: float
     counted: Mapping[str, str] = field(repr=False)
+    tenants: tuple[TenantCount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
         _overdue(owed, now),
         max(now - seen, 0.0),
         counted,
+        tuple(ledger.accounts.count_tenants(name)),
     )
 
 

@@ -19,7 +19,7 @@ LIMIT, MOST = 50, 500
 #: The longest value of a filter [characters]: more than any search needs.
 LONGEST = 300
 
-#: The name of the metadata that says for whom a job is, in most deployments.
+#: The field for the tenant of a request, or the metadata of that name.
 TENANT = "tenant"
 
 
@@ -87,8 +87,6 @@ class _Reader:
                 yield name.strip(), value.strip()
             else:
                 self.problems.append(f"metadata: {text} is no name=value")
-        if tenant := self.text(TENANT):
-            yield TENANT, tenant
 
     def limit(self) -> int:
         text = self.text("limit")
@@ -119,6 +117,7 @@ def read(query: MultiMapping[str]) -> Filters:
         operation=reader.text("operation"),
         run=reader.text("run"),
         words=tuple(reader.text("prompt").split()),
+        tenant=reader.text(TENANT),
         metadata=tuple(reader.metadata()),
         since=reader.moment("since", 0.0),
         until=reader.moment("until", float("inf")),

@@ -104,12 +104,13 @@ def _named(message: Mapping[str, Any]) -> tuple[str, str]:
 
 def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str, origin: Origin) -> str | None:
     try:
-        options, template = _options(message, tools)
+        options, template, tenant = _options(message, tools)
         if not origin.scheduled:
             _check_readable(tools, {"source": source, "template": template})
         checks = {
             "refuses": partial(refuses_unknown_params, tools.settings),
             "quote": quotes_of(tools.settings.providers).quote,
+            "tenant": tenant,
         }
         with open_intake(source, template=template, storage=tools.storage, **checks) as intake:
             if options.budget is not None:
@@ -133,8 +134,8 @@ def _check_readable(tools: Toolbox, named: Mapping[str, str | None]) -> None:
             check_sent(source, what=what, buckets=buckets)
 
 
-def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str | None]:
-    """The options of the run, and its template."""
+def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str | None, str | None]:
+    """The options of the run, its template, and the tenant of rows that name none."""
     given = message.get("options") or {}
     if not isinstance(given, dict):
         raise InvalidRequestError("options: must be a JSON object")
@@ -143,7 +144,7 @@ def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str |
     except ValidationError as error:
         raise InvalidRequestError(f"options: {redacted(error, given, known=RunOptions.model_fields)}") from None
     prices, currencies = quotes_of(tools.settings.providers).to_record()
-    return Options(
+    options = Options(
         window=asked.window or WINDOW,
         max_jobs=asked.max_jobs,
         max_failures=None if asked.max_failures is None else Failures.parse(asked.max_failures),
@@ -151,7 +152,8 @@ def _options(message: Mapping[str, Any], tools: Toolbox) -> tuple[Options, str |
         sheet_metadata=tuple(asked.sheet_metadata or ()),
         prices=prices,
         currencies=currencies,
-    ), asked.template
+    )
+    return options, asked.template, asked.tenant
 
 
 def _refuse(tools: Toolbox, run_id: str, source: str, error: BideError) -> None:

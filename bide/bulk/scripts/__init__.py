@@ -77,6 +77,7 @@ class OpenedRow(NamedTuple):
     callback: bool = False
     lane: str = ""
     fallbacks: int = 0
+    tenant: str = ""
 
 
 class Open(Script):

@@ -4,7 +4,7 @@
 -- Keys: `live_rows` (the run's), `accounts` (the set of all accounts).
 -- Arguments: `account_name`, `run`, and `rows`, each with `row`, `live` (what the run notes of it), `id` of the job ('' where it
 --   can't be opened), `request`, `signature`, `operation`, `allowed_seconds`, `resubmit` (in doubt), `fingerprint`, `callback`
---   (whether the request asks for one), `lane` of the request or '', how many `fallbacks` it names.
+--   (whether the request asks for one), `lane` of the request or '', how many `fallbacks` it names, its `tenant` or ''.
 -- Reply: how many were opened.
 local names = redis.call('SMEMBERS', accounts)
 redis.call('SADD', accounts, account_name)
@@ -17,6 +17,7 @@ for _, each in ipairs(rows) do
       set(id, 'v', VERSION, 'op', each.operation, 'created', stamp(now), 'deadline', stamp(now + FAR),
         'allowed', each.allowed_seconds, 'fp', each.fingerprint, 'bulk', 1, 'run', run)
       note_lane(id, each.lane)
+      if each.tenant ~= '' then set(id, 'tenant', each.tenant) end
       if each.resubmit then set(id, 'resubmit', 1) end
       if each.callback then set(id, 'callback', 0) end
       if each.fallbacks > 0 then set(id, 'fallbacks', each.fallbacks) end

@@ -30,6 +30,7 @@ RESULTS = ROOT / "build" / "reliability"
 @click.option("--gap", "gap_seconds", default=GAP_SECONDS, help="Mean time from one event to the next.")
 @click.option("--fsync", default="always", type=click.Choice(["always", "everysec"]), help="Redis's appendfsync.")
 @click.option("--hosts", default=0, help="Network namespaces for the processes, cut off and healed; 0: none.")
+@click.option("--contracts", is_flag=True, help="Jobs over providers of all idempotency contracts, and liars.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A new folder for logs and data, which stays.")
 def main(**values: object) -> None:
     """Run it; the exit code says whether everything that must be zero is."""
@@ -62,6 +63,7 @@ def _write(options: Options, result: dict[str, object]) -> None:
     parts = [
         options.contender,
         "common" * options.common_only,
+        "contracts" * options.contracts,
         "hosts" * bool(options.hosts),
         *options.kinds,
         options.fsync,

@@ -14,10 +14,12 @@ from kombu.exceptions import OperationalError
 
 from bide.client import Client
 from bide.errors import LedgerAwayError
+from bide.providers import installed
 from tests.faults.chaos.hosts import Host
 from tests.faults.chaos.jobs import Job
 from tests.faults.chaos.skew import Skew
 from tests.faults.chaos.stage import Ports, Stage
+from tests.guild_adapter import QuickGuildAdapter
 from tests.integration.processes import procfile
 
 #: Workers and pollers of a run.
@@ -83,6 +85,9 @@ class Bide(Contender):
         super().__init__(stage)
         here = stage.environment(stage.here)
         self._client = Client(here["BIDE_BROKER_URL"], ledger_url=here["BIDE_LEDGER_URL"])
+        self._before = installed().get("guild")
+        if stage.contracts:  # the client checks requests, too
+            installed()["guild"] = QuickGuildAdapter()
         self.skews = {name: Skew(stage.folder, name) for name in SKEWED}
 
     def start(self, ports: Ports, hosts: list[Host]) -> None:
@@ -107,6 +112,8 @@ class Bide(Contender):
 
     def close(self) -> None:
         self._client.close()
+        if self.stage.contracts and self._before is None:
+            installed().pop("guild", None)
 
 
 class Plain(Contender):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import redis
 from bide.ledger import AccountName
 from bide.ledger.keys import prefix
 from tests.faults.chaos.reader import Reader
-from tests.faults.chaos.stage import ACCOUNTS, Stage
+from tests.faults.chaos.stage import Stage
 
 #: Between two reads [seconds].
 READ_SECONDS = 0.25
@@ -85,7 +85,7 @@ class Recovery:
         """Read what a stopped process may have in hand, and kill it."""
         try:
             with self._stage.server() as server:
-                found = list(_in_hand(server, process))
+                found = list(_in_hand(server, process, self._stage.accounts))
         except redis.RedisError:  # Redis is being killed, too: this kill is not measured
             found = []
         kill()
@@ -125,12 +125,13 @@ class Recovery:
         self._watched = still
 
 
-def _in_hand(server: redis.Redis, process: str) -> Iterator[tuple[AccountName, str, str, JobView]]:
+def _in_hand(
+    server: redis.Redis, process: str, accounts: Iterable[AccountName]
+) -> Iterator[tuple[AccountName, str, str, JobView]]:
     """Jobs that a process may have in hand: (account, job id, what of it, its state)."""
     unacked, now = _unacked(server), time.time()
     poller = process.startswith("poller")
-    for provider, account in ACCOUNTS.items():
-        name = AccountName(provider, account)
+    for name in accounts:
         clock: Any = server.zrange(prefix(name) + ("due" if poller else "lease"), 0, -1, withscores=True)
         for job_id, score in clock:
             state = _state(server, name, job_id, unacked)

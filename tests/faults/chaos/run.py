@@ -39,6 +39,8 @@ class Options:
     fsync: str = "always"
     #: Hosts of their own for the processes; 0: all on this one.
     hosts: int = 0
+    #: Jobs over providers of all idempotency contracts, and such as lie about theirs; else over four that have none.
+    contracts: bool = False
     keep: Path | None = None
 
 
@@ -57,7 +59,7 @@ def run(options: Options, *, say: Callable[[str], None] = lambda _: None) -> Run
     with ExitStack() as stack:
         folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bide-chaos-")))
         address, apart = stack.enter_context(hosts(options.hosts)) if options.hosts else ("", [])
-        stage = stack.enter_context(Stage(folder, seed=options.seed, fsync=options.fsync))
+        stage = stack.enter_context(Stage(folder, seed=options.seed, fsync=options.fsync, contracts=options.contracts))
         contender = CONTENDERS[options.contender](stage)
         stack.callback(contender.close)
         contender.start(stage.open_for(address) if address else stage.here, apart)
@@ -81,7 +83,7 @@ def _happen(
     options: Options, contender: Contender, apart: list[Host], stack: ExitStack, say: Callable[[str], None]
 ) -> Run:
     plan = plan_of(options, contender.processes, apart)
-    jobs = jobs_of(options.seed, options.jobs)
+    jobs = jobs_of(options.seed, options.jobs, contracts=options.contracts)
     answers, recovery = Answers(contender, [job.name for job in jobs]), Recovery(contender.stage)
     stack.callback(answers.stop)
     stack.callback(recovery.stop)

@@ -14,25 +14,39 @@ from typing import Self
 
 import redis
 
+from bide.ledger import AccountName
 from sandbox.running import Sandbox
 from sandbox.server import BASE_PATHS
+from tests import plugins
 from tests.faults.chaos.hosts import Host
 from tests.faults.chaos.proxy import Wire
 from tests.integration.object_store import ObjectStore
-from tests.integration.processes import Process, plain_environment
+from tests.integration.processes import ROOT, Process, plain_environment
 from tests.integration.rig import start_servers
 from tests.integration.servers import RedisServer
 
 #: Mean time of a job at the simulated providers [seconds].
 LATENCY_SECONDS = 4.0
 
+#: Where a run spreads over all contracts: a dead worker's submit is looked for when it can't be under way any more.
+SUBMIT_TIMEOUT_SECONDS = "10"
+
 #: Everybody's poll schedule; all other clocks of bide are its defaults.
 POLLS = {"POLL_FIRST_SECONDS": "1", "POLL_FACTOR": "1.5", "POLL_CAP_SECONDS": "4"}
 
 PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
 
-#: The account of each provider that the jobs use.
-ACCOUNTS = dict.fromkeys(PROVIDERS, "default")
+#: The accounts that the jobs use: of the four providers, and of the guild, where a run spreads over all contracts.
+ACCOUNTS = tuple(AccountName(provider, "default") for provider in PROVIDERS)
+GUILD_ACCOUNTS = (AccountName("guild", "default"), AccountName("guild", "listing"))
+
+#: What a purchase costs; the bill says what all came to.
+PRICES = (
+    {"provider": "guild", "operation": "free", "amount": 0},
+    {"provider": "guild", "amount": "0.07"},
+    {"provider": "photogpt", "amount": "0.025", "per": "output"},
+    {"amount": "0.013"},
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +63,8 @@ class Ports:
 class Stage:
     """`with Stage(folder, ...) as stage:`: the servers run, and everything ends with the block."""
 
-    def __init__(self, folder: Path, *, seed: int, fsync: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, seed: int, fsync: str, contracts: bool = False) -> None:
+        self.folder, self.contracts = folder, contracts
         self._stack = ExitStack()
         self._seed, self.fsync = seed, fsync
         (folder / "redis").mkdir(parents=True)
@@ -58,10 +72,14 @@ class Stage:
         self.store = ObjectStore(folder)
         self.sandbox = Sandbox(latency_seconds=LATENCY_SECONDS, seed=seed, journal=folder / "purchases.jsonl")
         self.processes: dict[str, Process] = {}
+        self._plugins = folder / "plugins"
 
     def __enter__(self) -> Self:
         with self._stack:
             start_servers(self._stack, self.redis, self.sandbox, self.store)
+            self.sandbox.price(PRICES)
+            if self.contracts:
+                plugins.install(self._plugins, "guild", "tests.guild_adapter:QuickGuildAdapter")
             self.wire = self._stack.enter_context(Wire(self.redis_port, reads=True, seed=self._seed))
             self.here = Ports("127.0.0.1", self.wire.port, self.redis_port, self.store_port, self.sandbox.port)
             self._stack = self._stack.pop_all()
@@ -71,6 +89,11 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    @property
+    def accounts(self) -> tuple[AccountName, ...]:
+        """The accounts that the jobs use."""
+        return (*ACCOUNTS, *GUILD_ACCOUNTS) if self.contracts else ACCOUNTS
 
     @property
     def redis_port(self) -> int:
@@ -125,7 +148,19 @@ class Stage:
             url = f"http://{ports.address}:{ports.sandbox}{BASE_PATHS[provider]}"
             values = {"API_KEY": f"key-of-{provider}", "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
             variables |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
-        return variables
+        return variables | (self._guild(ports, hosts) if self.contracts else {})
+
+    def _guild(self, ports: Ports, hosts: str) -> dict[str, str]:
+        """The guild, with an account that settles by its list, and a submit time-out after which that is done soon."""
+        url = f"http://{ports.address}:{ports.sandbox}{BASE_PATHS['guild']}"
+        own = {"API_KEY": "key-of-guild", "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
+        own |= {"ACCOUNTS__LISTING__API_KEY": "another-key-of-guild", "ACCOUNTS__LISTING__SETTLE": "listing"}
+        return {
+            **{f"BIDE_PROVIDERS__GUILD__{name}": value for name, value in own.items()},
+            "BIDE_TIMING__SUBMIT_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
+            "BIDE_TIMING__READ_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
+            "PYTHONPATH": f"{self._plugins}:{ROOT}",
+        }
 
 
 def signal_group(process: Process, number: signal.Signals) -> None:

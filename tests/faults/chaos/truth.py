@@ -24,6 +24,7 @@ _FILES = {
     "cyberphotobooth": ("/cyberphotobooth/s3/{id}/0.{format}",),
     "dreambooth": ("/dreambooth/generations/{id}-0.{format}",),
     "nextry": ("/image/generation_result/{id}_stock.png", "/image/generation_result/{id}_preview.webp"),
+    "guild": ("/guild/v1/pictures/{id}.png",),
     "photogpt": ("/photogpt/media/images/{id}-0.{format}",),
 }
 

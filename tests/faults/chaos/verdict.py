@@ -9,14 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bide.ledger import AccountName, Ledger
+from bide.ledger import Ledger
 from bide.percentiles import percentiles
+from tests.billing import billed
 from tests.contract.ledger_invariants import check_account, check_keys
 from tests.faults.chaos.answers import Answers
 from tests.faults.chaos.contenders import Bide, Contender
 from tests.faults.chaos.jobs import Job
+from tests.faults.chaos.promises import Kept, kept, purchases_to_count
 from tests.faults.chaos.recovery import Recovery
-from tests.faults.chaos.stage import ACCOUNTS
 from tests.faults.chaos.submitter import Submitter
 from tests.faults.chaos.truth import Truth
 from tests.faults.counting import ANY_NUMBER, check_final, ledger_of
@@ -55,6 +56,9 @@ class Verdict:
     answer_seconds: list[float]
     recovery_seconds: dict[str, list[float]]
     not_recovered: int
+    #: By idempotency contract, and what the providers charge in all [millionths], by provider and key.
+    contracts: dict[str, Kept] = field(default_factory=dict)
+    bill: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     #: What took longer than it is to take; a busy machine may be the reason.
     slow: list[str] = field(default_factory=list)
@@ -68,6 +72,7 @@ def judge(
     purchases: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for bought in stage.sandbox.purchases():
         purchases[bought["reference"]].append(bought)
+    once = purchases_to_count(jobs, purchases)
     ended = answers.by_name
     succeeded = [name for name, one in ended.items() if one.end == "succeeded"]
     unanswered = [job.name for job in jobs if job.name not in ended]
@@ -80,15 +85,18 @@ def judge(
         held_back=len(set(unanswered) & _held_back(contender)),
         late=sum(wait > LATE_SECONDS for wait in waits),
         bought_jobs=len(purchases),
-        bought_twice=sum(len(each) > 1 for each in purchases.values()),
+        bought_twice=sum(len(each) > 1 for each in once.values()),
         paid_for_nothing=sum(map(len, purchases.values())) - len(succeeded),
         stored_wrong=len(wrongs),
         answer_seconds=spread(waits),
         recovery_seconds=_recoveries(recovery),
         not_recovered=len(recovery.waiting),
     )
-    verdict.broken = [*wrongs[:20], *_broken(verdict, unanswered, purchases)]
+    verdict.bill = {" ".join(one): millionths for one, millionths in billed(stage.sandbox).items()}
+    verdict.broken = [*wrongs[:20], *_broken(verdict, unanswered, once)]
     if isinstance(contender, Bide):
+        verdict.contracts, unkept = kept(stage, jobs, answers, purchases)
+        verdict.broken += unkept[:20]
         verdict.broken += [*_states(contender, unanswered), *_ledger_trouble(contender)]
     slowest = verdict.recovery_seconds.get(ALL, [0.0])[-1]
     if slowest > RECOVERY_SECONDS:
@@ -140,7 +148,7 @@ def _states(contender: Contender, unanswered: list[str]) -> list[str]:
 
 def _ledger_trouble(contender: Contender) -> list[str]:
     """What is wrong with the keys: each has a TTL or a clock, and everything rests."""
-    names = [AccountName(*one) for one in ACCOUNTS.items()]
+    names = contender.stage.accounts
     with contender.stage.server() as server:
         whole = ledger_of(server)
         lasting = [key for key in server.scan_iter("bide:*", _type="string") if server.ttl(key) == -1]

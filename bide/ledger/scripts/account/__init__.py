@@ -94,6 +94,10 @@ class Census(Script):
     page: int
 
 
+class Tenants(Script):
+    most: int
+
+
 class Sweep(Script):
     page: int
     hint_seconds: float = BOUND
@@ -102,6 +106,7 @@ class Sweep(Script):
     retention_seconds: float = BOUND
     max_in_flight: str = BOUND
     submits_per_second: str = BOUND
+    tenant_caps: str = BOUND
     crashed_error: str
     unconfirmed_error: str
     canceled_error: str

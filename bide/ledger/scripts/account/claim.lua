@@ -1,4 +1,4 @@
---- include: base record clocks lanes admission
+--- include: base record clocks rates lanes admission
 -- A polling round starts: it claims the jobs that are due, for as long as a claim lasts.
 -- Arguments: `seq` of the round, `batch` (how many jobs at most), `claim_seconds`, `polls_per_second`, `max_in_flight`,
 --   `submits_per_second`.

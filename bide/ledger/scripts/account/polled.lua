@@ -74,7 +74,7 @@ local function go_on(id, outcome)
   elseif unseen then
     conclude(id, 'unconfirmed', 'error', get(id, 'attached'))
     unindex_id(id, get(id, 'pid'))
-    clear(id, 'attached', 'pid', 'submitted')
+    clear(id, 'attached', 'listed', 'pid', 'submitted')
     ask_to_stop_anew(id)
     set(id, 'note', 'the provider has not confirmed the id that was attached')
   else

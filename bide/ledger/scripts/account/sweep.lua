@@ -1,9 +1,10 @@
---- include: base constants record clocks admission unconfirmed settling followers ending fallback
+--- include: base constants record clocks caps admission unconfirmed settling followers ending fallback
 -- The sweeper mends one page of what stands on a clock that ran out. That is safe at any time, in any process.
 -- Arguments: `page` (how many jobs of each clock), `hint_seconds`, `lease_seconds`, `most_crashes`, `retention_seconds`,
---   `max_in_flight`, `submits_per_second`, the errors of jobs that end here: `crashed_error`, `unconfirmed_error`,
---   `canceled_error` (of what is free), `deadline_error`, `deadline_unconfirmed_error` (the deadline passed while the job was
---   to be submitted again), `over_budget_error` (it passed while the job waited for a budget), and `backlog`, the queues that have messages waiting, joined by spaces.
+--   `max_in_flight`, `submits_per_second`, `tenant_caps` (what each tenant may take, '' for no caps), the errors of jobs that
+--   end here: `crashed_error`, `unconfirmed_error`, `canceled_error` (of what is free), `deadline_error`,
+--   `deadline_unconfirmed_error` (the deadline passed while the job was to be submitted again), `over_budget_error`
+--   (it passed while the job waited for a budget), and `backlog`, the queues that have messages waiting, joined by spaces.
 -- Reply: hints, a round or {}, what was mended (id and words each), and 1 where the page was full and another call would get
 --   further, else 0.
 local LONGEST_DEADLINE, MOST_RECENT = 7 * 24 * 3600, 100000
@@ -134,6 +135,7 @@ redis.call('ZREMRANGEBYRANK', RECENT, 0, -MOST_RECENT - 1)
 
 -- For people, who do not know the settings of the processes.
 redis.call('HSET', ACCOUNT, 'max_in_flight', max_in_flight, 'submits_per_second', submits_per_second)
+caps.refresh(tenant_caps)
 local needed, round = next_round_at(tonumber(max_in_flight), tonumber(submits_per_second)), {}
 if needed then
   round = ensure_round(needed, has_backlog(POLL_QUEUE) and 60 or lease_seconds / 2)

@@ -28,6 +28,7 @@ class Tried(Script):
     seconds: float
     note: str
     retention_seconds: float = BOUND
+    packs: bool = BOUND
 
 
 class Replay(Script):

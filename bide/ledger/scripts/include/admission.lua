@@ -1,21 +1,5 @@
---- include: base constants record clocks breaker passed_over
+--- include: base constants record clocks breaker passed_over tenants rates caps turns
 -- The line of an account: which job is let in when. And its polling rounds: when the next one is due.
-
--- Generic cell rate: how many of `wanted` fit now, and when the next one does. A second's worth may come at once.
-local function rate(field, per_second, wanted, take)
-  if per_second <= 0 then return wanted, now end
-  local gap = 1 / per_second
-  local burst = math.max(1, per_second) * gap
-  local theoretical = math.max(account(field), now)
-  if theoretical > now + burst + 1 then theoretical = now end -- booked at a lower rate that was in force before
-  local fits = math.floor((now + burst - theoretical + 0.001) / gap) -- a job that comes when it opens must not come too soon
-  local granted = math.max(0, math.min(wanted, fits))
-  if take and granted > 0 then
-    redis.call('HSET', ACCOUNT, field, string.format('%.6f', theoretical + granted * gap))
-    theoretical = theoretical + granted * gap
-  end
-  return granted, math.max(now, theoretical + gap - burst)
-end
 
 -- How many submits may start now, and the time at which that can change by itself (0: only when a job ends).
 -- Bulk jobs leave a tenth of the places to others, and few of them are called up at once: the message of an interactive
@@ -41,44 +25,17 @@ local function admit(id, per_second)
   rate('tat_submit', per_second, 1, true)
   go_ahead(id)
   forget_kept_back() -- its lane may wait for it now
-  redis.call('SADD', INFLIGHT, id)
+  local tenant = tenants.take_place(id)
+  if tenant then caps.book(tenant) end
 end
 
 -- A bulk job's turn. The time that a run's row may take begins here: in line it waits for as long as its run takes.
 local function call_up(id)
   redis.call('SADD', CALLED_UP, id)
-  redis.call('HSET', ACCOUNT, 'turn', number(get(id, 'place')))
+  local field = tenants.run_turn_field(tenants.line_of(get(id, 'tenant')))
+  redis.call('HSET', ACCOUNT, field, math.max(account(field), number(get(id, 'place'))))
   if get(id, 'run') then
     set(id, 'deadline', deadline_stamp(math.min(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
-  end
-end
-
--- The first in line, those of bulk runs last. A record of another version is set aside, once: it goes behind all others of
--- its kind. Its own version finds it there, and no other checks it again.
-local ASIDE, MOST_SET_ASIDE = BULK / 2, 500
-local function first_in_line()
-  for _, from in ipairs({ 0, BULK }) do
-    local begin, passed = begin_at(from), nil
-    for _ = 1, MOST_SET_ASIDE do
-      local id, place = unpack(redis.call('ZRANGEBYSCORE', QUEUED, begin, string.format('(%.0f', from + BULK), 'WITHSCORES', 'LIMIT',
-        passed_over[from], 1))
-      if not id then break end
-      local state, version, operation, lane = unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'op', 'lane'))
-      if not state then
-        redis.call('ZREM', QUEUED, id)
-      elseif not foreign(version) then
-        if not passes_over(operation, lane) then
-          if passed then note_passed(from, passed) end
-          return id, from == BULK
-        end
-        passed_over[from], passed = passed_over[from] + 1, place
-      elseif tonumber(place) >= from + ASIDE then
-        break
-      else
-        redis.call('ZADD', QUEUED, place + ASIDE, id)
-      end
-    end
-    if passed then note_passed(from, passed) end
   end
 end
 
@@ -88,6 +45,7 @@ local function let_in(hints, max_in_flight, per_second, hint_seconds, most)
     local id, bulk = first_in_line()
     if not id or free_places(max_in_flight, per_second, bulk) <= 0 then return end
     admit(id, per_second)
+    turns.take(id)
     hinted(id, SUBMIT_QUEUE, hint_seconds)
     if bulk then call_up(id) end
     hints[#hints + 1] = hint(id)
@@ -109,8 +67,8 @@ local function ensure_round(wanted, grace)
   return { seq, stamp(at - now) }
 end
 
--- When the account's next round is due: at its earliest poll, or when its line, or a lane of jobs in it, opens where only
--- time keeps that shut.
+-- When the account's next round is due: at its earliest poll, or when its line, or jobs of a lane or a tenant in it, go on
+-- where only time keeps them back.
 local function next_round_at(max_in_flight, per_second)
   local first = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
   local wanted = first[2] and math.max(tonumber(first[2]), account('polls_open'))
@@ -120,7 +78,10 @@ local function next_round_at(max_in_flight, per_second)
     if free > 0 then opens = now end
     if opens > 0 and (not wanted or opens < wanted) then wanted = opens end
   end
-  if lane_opens > 0 and not paused() and (not wanted or lane_opens < wanted) then wanted = lane_opens end
+  if paused() then return wanted end
+  if lane_opens > 0 and (not wanted or lane_opens < wanted) then wanted = lane_opens end
+  local opens = tenants.any() and caps.open_at()
+  if opens and (not wanted or opens < wanted) then wanted = opens end
   return wanted
 end
 

@@ -1,4 +1,4 @@
---- include: base record clocks lanes
+--- include: base record tenants lanes
 -- The circuit breakers of an account's submits, and its pause. After a failure a breaker is open until `gate_until`: no
 -- submit starts. Then it is half-open while `strikes` counts failures: one job, the `probe`, goes ahead and finds out. The
 -- account has a breaker, and so has each lane: `lane` is its name, '' for the account. A lane's fields bear its name.

@@ -3,6 +3,7 @@
 -- clock says later. The keys of budgets lie outside of the account's hash tag, since a budget may be of several accounts.
 -- A job that waits for a budget is out of line: it stands on the clock `lease` with its deadline, and in a line of its own.
 local OVER_BUDGETS = PREFIX .. 'over_budgets' -- the names of budgets that jobs of the account wait for
+local BULK_LAST = 1e12 -- bulk jobs wait behind the others
 local budgets_in = {}
 
 function budgets_in.line_of(name) return PREFIX .. 'over_budget:' .. name end
@@ -45,5 +46,5 @@ function budgets_in.wait(id, name, per_second)
   redis.call('ZADD', LEASE, get(id, 'deadline'), id)
   set(id, 'state', 'queued', 'token', '', 'queue', SUBMIT_QUEUE, 'parked', 1, 'over_budget', name)
   redis.call('SADD', OVER_BUDGETS, name)
-  redis.call('ZADD', budgets_in.line_of(name), number(get(id, 'bulk')) * BULK + number(get(id, 'place')), id)
+  redis.call('ZADD', budgets_in.line_of(name), number(get(id, 'bulk')) * BULK_LAST + number(get(id, 'place')), id)
 end

@@ -1,7 +1,6 @@
---- include: base constants record
--- The clocks of an account, the line, and the places at the provider.
+--- include: base constants record tenants
+-- The clocks of an account, and the line.
 local QUEUED, LEASE, DUE = PREFIX .. 'queued', PREFIX .. 'lease', PREFIX .. 'due'
-local INFLIGHT = PREFIX .. 'inflight'
 local CALLED_UP = PREFIX .. 'told' -- bulk jobs that were let in, and whose message no worker has taken yet
 
 local function off_clocks(id)
@@ -12,7 +11,7 @@ end
 
 -- The job needs its place at the provider no more.
 local function release(id)
-  redis.call('SREM', INFLIGHT, id)
+  tenants.leave_place(id)
   redis.call('SREM', CALLED_UP, id)
 end
 
@@ -39,9 +38,9 @@ local function leased(id, token, seconds)
 end
 
 -- Bulk runs take turns in line: a run's next row comes after its last one, and no earlier than the row let in now.
-local BULK = 1e12
-local function turn(run)
-  local next = math.max(account('turn:' .. run) + 1, account('turn'))
+local function turn(run, line)
+  local reached = redis.call('HGET', ACCOUNT, tenants.run_turn_field(line)) or account('turn')
+  local next = math.max(account('turn:' .. run) + 1, number(reached))
   redis.call('HSET', ACCOUNT, 'turn:' .. run, next)
   return next
 end
@@ -61,22 +60,24 @@ local function leave_budget_line(id)
   clear(id, 'over_budget')
 end
 
--- Interactive jobs stand before bulk jobs; then first come, first served. Each time it is lined up again a job lets 100
+-- First come, first served within a line (`include/turns` has the order of lines). Each time it is lined up again a job lets 100
 -- others pass. So a job that is always refused blocks no other, and an unlucky one still comes before much later ones.
 local PASSED_BY = 100
 local function line_up(id, passed_by)
   off_clocks(id)
   release(id)
-  local place, bulk = get(id, 'place'), get(id, 'bulk')
+  local place, bulk, run, tenant = unpack(redis.call('HMGET', job_key(id), 'place', 'bulk', 'run', 'tenant'))
+  bulk = number(bulk)
+  local line = tenants.join_line(tenant, bulk)
   if place then
     leave_budget_line(id)
     place = place + (passed_by or PASSED_BY)
   else
-    place = bulk and turn(get(id, 'run') or '') or redis.call('HINCRBY', ACCOUNT, 'order', 1)
+    place = bulk == 1 and turn(run or '', line) or redis.call('HINCRBY', ACCOUNT, 'order', 1)
   end
-  local score = number(bulk) * BULK + place
-  redis.call('ZADD', QUEUED, score, id)
-  begin_no_later(number(bulk) * BULK, score)
+  local from = tenants.line_begin(line, bulk)
+  redis.call('ZADD', QUEUED, from + place, id)
+  begin_no_later(from, from + place)
   set(id, 'place', place, 'state', 'queued', 'token', '', 'queue', SUBMIT_QUEUE)
   clear(id, 'hints', 'parked')
 end

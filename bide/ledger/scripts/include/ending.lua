@@ -1,4 +1,4 @@
---- include: base record clocks unconfirmed followers callbacks money
+--- include: base record clocks tenant_counts unconfirmed followers callbacks money
 -- The job's end (or, for `unconfirmed`, its callers'). It is recorded first; the worker that gets the hint tells the caller.
 local METRICS = PREFIX .. 'metrics'
 
@@ -15,9 +15,12 @@ local function conclude(id, state, field, value)
   end_here(id, state, field, value)
   if state == 'unconfirmed' then
     redis.call('ZADD', UNCONFIRMED, now, id)
+    if get(id, 'contract') == 'listing' then no_doubt(id) end -- nothing is promised: an operator settles it
   else
     follow_again(id)
-    if not get(id, 'leader') then redis.call('HINCRBY', METRICS, 'ended_jobs:' .. state, 1) end
+    local leader, tenant = unpack(redis.call('HMGET', job_key(id), 'leader', 'tenant'))
+    if not leader then redis.call('HINCRBY', METRICS, 'ended_jobs:' .. state, 1) end
+    if tenant then tenant_counts.add_ended(tenant, state) end
   end
   owe_callback(id)
 end

@@ -3,16 +3,12 @@
 local function followers_key(id) return PREFIX .. 'followers:' .. id end
 local function unconfirmed_followers_key(id) return PREFIX .. 'doubters:' .. id end
 
--- What served the job on its way, and is of no use after its end. The record is written anew, since a hash keeps the room
--- of what is deleted from it.
-local TRANSIENT = {}
-for field in string.gmatch('token queue place outputs cursor seen empties unknown_for polled ran asked hints crashes '
-  .. 'parked by_client asking called doubt handle other_with progress fetching keyed settling settle_tries received doubted_last '
-  .. 'submit_digest submit_until submit_ends submit_signed absent', '%S+') do TRANSIENT[field] = true end
-local function drop_transient_fields(id)
+-- What served the job on its way, and is of no use after its end (`bide/ledger/kept.py`). The record is written anew, since a
+-- hash keeps the room of what is deleted from it.
+local function drop_live_fields(id)
   local kept, fields = {}, redis.call('HGETALL', job_key(id))
   for i = 1, #fields, 2 do
-    if not TRANSIENT[fields[i]] then
+    if kept_as(fields[i]) ~= 'live' then
       kept[#kept + 1] = fields[i]
       kept[#kept + 1] = fields[i + 1]
     end
@@ -28,7 +24,7 @@ end
 local function retire(id, retention_seconds)
   off_clocks(id)
   if not FINAL[get(id, 'state')] then return end
-  drop_transient_fields(id)
+  drop_live_fields(id)
   redis.call('EXPIRE', job_key(id), retention_seconds)
   redis.call('EXPIRE', body_key(id), retention_seconds)
   redis.call('EXPIRE', followers_key(id), retention_seconds)

@@ -1,6 +1,6 @@
---- include: base constants record clocks lanes breaker admission unconfirmed
--- A doubt that settles itself: a submit may have been accepted, and its provider's contract (or that the operation is free)
--- lets a worker find out. The job stays `submitting`, and stands on the clock `lease` without a token: `settling`. When its
+--- include: base constants record clocks lanes rates breaker unconfirmed
+-- A doubt that settles itself: a submit may have been accepted, and its provider's contract (or that the operation is free,
+-- or the provider's list of recent jobs) lets a worker find out. The job stays `submitting`, and stands on the clock `lease` without a token: `settling`. When its
 -- message comes, a worker sends the same request again under the same key, or looks the job up by it. `doubted` counts the
 -- submits under the key that may have been accepted. A release of bide that knows nothing of this leaves such a job alone,
 -- since it is not in line.
@@ -20,9 +20,15 @@ end
 -- of bide that knows no keys has made a submit since.
 local function has_promise(id) return get(id, 'keyed') and get(id, 'keyed') == get(id, 'submits') end
 
+-- Its job is looked for at the provider, and nothing is sent before.
+local function looked_up(id)
+  local contract = get(id, 'contract')
+  return contract == 'reject' or contract == 'client_id' or contract == 'listing'
+end
+
 -- Nothing is sent under the key any more; it stays in the record, for people.
 local function spoil_key(id)
-  if get(id, 'submit_key') then set(id, 'submit_until', 0) end
+  if get(id, 'submit_key') or get(id, 'contract') == 'listing' then set(id, 'submit_until', 0) end
 end
 
 -- The last submit may have been accepted. A doubtful submit gives the job as long as at first.
@@ -42,9 +48,8 @@ end
 -- where no promise helps.
 local function settle(id, seconds)
   local MOST_TRIES, FIRST_SECONDS, LONGEST_SECONDS = 100, 2, 600
-  local contract = get(id, 'contract')
   -- A canceled job is not bought any more: all that may be done is to look it up.
-  if is_canceled(id) and contract ~= 'reject' and contract ~= 'client_id' then return false end
+  if is_canceled(id) and not looked_up(id) then return false end
   local left = settle_until(id) - now
   if not (has_promise(id) and in_doubt(id)) or left <= 0 or number(get(id, 'settle_tries')) >= MOST_TRIES then return false end
   local tries = redis.call('HINCRBY', job_key(id), 'settle_tries', 1)

@@ -1,4 +1,4 @@
---- include: base record clocks provider_ids money
+--- include: base record clocks tenants provider_ids money
 -- A submit may have been accepted, and nothing says so: the job is unconfirmed. The field `doubt` is the number of the
 -- attempt that may have been accepted and is made again.
 local UNCONFIRMED = PREFIX .. 'unconfirmed'
@@ -22,10 +22,20 @@ end
 local function in_doubt(id) return number(get(id, 'doubted')) > 0 end
 local function no_doubt(id) clear(id, 'doubted', 'doubted_last', 'settling', 'settle_tries', 'received') end
 
+-- An earlier submit of the job may have been accepted, and nobody looks for that purchase any more: on the provider's list it
+-- may be taken for another job's.
+local function abandon(id)
+  local key, kept_seconds = PREFIX .. 'abandoned', 24 * 3600
+  redis.call('ZADD', key, now, id)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - kept_seconds)
+  redis.call('EXPIRE', key, kept_seconds)
+end
+
 -- The job is submitted once more where its request allows it, and never twice more: under a key of its own.
 local function submit_again(id)
   if get(id, 'resubmit') ~= '1' or get(id, 'again') or is_canceled(id) then return false end
   no_doubt(id)
+  abandon(id)
   line_up(id)
   set(id, 'again', 1, 'doubt', get(id, 'submits'), 'note', 'may have been accepted; submitted again as its request allows')
   return true
@@ -101,11 +111,11 @@ local function poll_known_purchase(id)
   off_clocks(id)
   redis.call('ZREM', UNCONFIRMED, id)
   redis.call('SREM', CALLED_UP, id)
-  redis.call('SADD', INFLIGHT, id)
+  tenants.take_place(id)
   redis.call('ZADD', DUE, now, id)
   no_doubt(id)
   clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'finished', 'ran', 'estimate', 'doubt', 'other_pid',
-    'cursor', 'empties', 'unknown_for', 'attached', 'progress', 'fetching', 'cost')
+    'cursor', 'empties', 'unknown_for', 'attached', 'listed', 'progress', 'fetching', 'cost')
   set(id, 'state', 'running', 'token', '', 'pid', pid, 'submitted', get(id, 'intended') or stamp(now))
   if others ~= '' then set(id, 'other_pid', others) end
   bought_with(id, unpack(cjson.decode(get(id, 'other_with') or '{}')[pid] or { '', '', '' }))

@@ -1,6 +1,6 @@
 """The scripts that change one job. Each Lua file says what its keys and arguments mean, and what it replies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bide.ledger.script import BOUND, Key, Script
@@ -37,6 +37,7 @@ class Step(Script):
     lane: str = ""
     hint_seconds: float = BOUND
     fallbacks: int = 0
+    tenant: str = ""
 
 
 class Intend(Script):
@@ -152,6 +153,14 @@ class Answered(Script):
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
     known_state: str
+    packs: bool = BOUND
+
+
+class Pack(Script):
+    id: str
+    packed: str
+    part_bytes: int
+    fields: Mapping[str, str]
 
 
 class Cancel(Script):
@@ -176,6 +185,8 @@ class Attach(Script):
     provider_job_id: str
     by: str
     error: str
+    evidence: str = ""
+    token: str = ""
 
 
 class GiveUp(Script):

@@ -1,9 +1,10 @@
---- include: base constants record clocks admission followers callbacks
+--- include: base constants record clocks admission followers callbacks packing
 -- A caller has its answer: how the job ended. When all have theirs, the record leaves its clock.
 -- Arguments: `id`, `retention_seconds`, `hint_seconds`, `leader` ('' where the caller is the job's own), `max_in_flight`,
 --   `submits_per_second`, `known_state`: the state of the leader that its follower knows ('' where the worker does not
---   say).
--- Reply: hints, a round or {}, and how many of the account's callbacks are due.
+--   say), and `packs`: whether finished records are packed.
+-- Reply: hints, a round or {}, how many of the account's callbacks are due, and what is to be packed of the job's record, or of
+--   its leader's (`include/packing`).
 local hints, state = {}, get(id, 'state')
 if leader ~= '' then
   local leading = get(leader, 'state')
@@ -18,4 +19,5 @@ elseif has_ended(state) then
 end
 -- Its end made room for others; the worker that ended it may have died before its report.
 let_in(hints, max_in_flight, submits_per_second, hint_seconds, 10)
-return { hints, next_round(max_in_flight, submits_per_second), redis.call('ZCOUNT', CALLBACKS, '-inf', now) }
+local round, due = next_round(max_in_flight, submits_per_second), redis.call('ZCOUNT', CALLBACKS, '-inf', now)
+return { hints, round, due, packs and to_pack(leader ~= '' and leader or id) or {} }

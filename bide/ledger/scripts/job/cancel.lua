@@ -38,6 +38,7 @@ if state == 'following' then -- its caller leaves, the job goes on for the other
   redis.call('HDEL', unconfirmed_followers_key(leader), id)
   unfollow(leader, id, retention_seconds)
 end
+if state == 'submitting' or state == 'unconfirmed' then abandon(id) end
 conclude(id, 'canceled', 'error', error)
 hinted(id, STORE_QUEUE, hint_seconds)
 return { state, unpack(hint(id)) }

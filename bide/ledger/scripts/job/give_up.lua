@@ -7,6 +7,7 @@ local state, caller_knows = get(id, 'state'), get(id, 'answered') == '1'
 if state == 'failed' and get(id, 'given_up') then return { 1, {} } end -- only the answer was lost
 if state ~= 'unconfirmed' and not (state == 'submitting' and in_doubt(id)) then return { 0, {} } end
 if caller_knows then redis.call('DEL', unconfirmed_followers_key(id)) end -- a follower that knew it learns nothing new
+abandon(id)
 conclude(id, 'failed', 'error', error)
 set(id, 'given_up', 1, 'note', 'given up by ' .. (by ~= '' and by or 'an operator'), 'token', '')
 settled_by(id, 'given up', by)

@@ -1,8 +1,9 @@
 --- include: base record clocks lanes breaker admission unconfirmed settling money budgets
 -- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself, unless a promise
--- of its provider allows it: then the same request is sent again under the same key.
+-- of its provider allows it: then the same request is sent again under the same key. What is only looked for on the
+-- provider's list (`listing`) has no key: so no release of bide sends it again, either.
 -- Arguments: `id`, `token` of the worker's lease, `lease_seconds`, and what it buys with: `base_url` and `adapter`, '' each
---   where the caller does not say. The promise: `contract` (replay, reject or client_id; '' for none), `free` (the operation
+--   where the caller does not say. The promise: `contract` (replay, reject, client_id or listing; '' for none), `free` (the operation
 --   costs nothing), `key`, `digest` of the request, `live_seconds` (for how long the request may be sent again),
 --   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
 --   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none. For the book: `price` of one
@@ -79,7 +80,10 @@ if contract == '' and not free then
   clear(id, 'keyed', 'contract', 'free', 'submit_key')
   return attempt
 end
-if not same_purchase then
+if contract == 'listing' then
+  clear(id, 'submit_key')
+  set(id, 'submit_until', stamp(now + live_seconds))
+elseif not same_purchase then
   set(id, 'submit_key', key, 'submit_digest', digest, 'submit_until', stamp(now + live_seconds), 'submit_signed', stamp(signed_at))
 end
 set(id, 'keyed', attempt, 'submit_ends', stamp(now + sending_seconds))

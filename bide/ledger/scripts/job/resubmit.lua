@@ -20,6 +20,7 @@ if guarded then
   set(id, 'doubted', math.max(1, number(get(id, 'doubted'))))
 else
   no_doubt(id)
+  abandon(id)
   if get(id, 'doubt') ~= attempt then redis.call('HINCRBY', job_key(id), 'resubmitted', 1) end -- else it counts already
 end
 set(id, 'note', NOTE, 'doubt', attempt)

@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker passed_over admission unconfirmed settling followers ending fallback
+--- include: base constants record clocks tenants lanes breaker passed_over admission caps turns unconfirmed settling followers ending fallback
 -- A message for a job arrived: the script opens the job's record if there is none, then takes the next step that the record
 -- allows.
 -- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts), `canceled` (set by a cancel that came before the job).
@@ -6,7 +6,7 @@
 --   `deadline_seconds` (how long the job may take), `bulk`, `resubmit` (in doubt), `fingerprint` of the request,
 --   `retention_seconds` of its record, `lease_seconds`, `max_in_flight`, `submits_per_second`, `account_name`, `take`:
 --   whether to take the step, not only to open the record, the `lane` of the request, '' for none or where it is not
---   known, `hint_seconds`, and how many `fallbacks` the request names.
+--   known, `hint_seconds`, how many `fallbacks` the request names, and its `tenant`, '' for none.
 -- Reply: a verb of `Verb`, then what it needs: submit, store and answer have the record's fields, the request and the time;
 --   moved the account at which the job, or the one that it is to follow, is now; wait has the signature and a round; follow the other job and, while the caller waits, its signature; conflict the other job;
 --   opened and stale the state; version the record's. The first three also have the signature, before the time.
@@ -36,6 +36,7 @@ local function open()
   if bulk then set(id, 'bulk', 1) end
   if resubmit then set(id, 'resubmit', 1) end
   note_lane(id, lane)
+  if tenant ~= '' then set(id, 'tenant', tenant) end
   if idem ~= '' then set(id, 'idem', idem) end
   if not take then set(id, 'by_client', 1) end
   if string.find(request, '"callback_url":"', 1, true) then set(id, 'callback', 0) end
@@ -101,8 +102,7 @@ end
 -- canceled does.
 local function waits_to_settle()
   if not get(id, 'hints') and number(redis.call('ZSCORE', LEASE, id)) > now then return true end
-  local contract = get(id, 'contract')
-  if contract == 'reject' or contract == 'client_id' or is_canceled(id) or settle_until(id) <= now then return false end
+  if looked_up(id) or is_canceled(id) or settle_until(id) <= now then return false end
   local seconds = settle_blocked(id, submits_per_second)
   if seconds > 0 then settle_later(id, seconds) end
   return seconds > 0
@@ -118,16 +118,19 @@ if owner ~= token then
     if moved then return { 'moved', moved[4] } end
   end
   if redis.call('ZSCORE', QUEUED, id) then
-    local bulk_job = get(id, 'bulk')
+    local bulk_job, whose = unpack(redis.call('HMGET', job_key(id), 'bulk', 'tenant'))
     local free, opens = free_places(max_in_flight, submits_per_second, bulk_job)
     local waits = lane_trouble() and passes_over(get(id, 'op'), get(id, 'lane'))
     if waits then opens = lane_opens end
-    if waits or free <= 0 or (free <= redis.call('ZRANK', QUEUED, id) and first_in_line() ~= id) then
+    local capped = whose and not waits and caps.until_when(whose)
+    if capped then waits, opens = true, capped < tenants.only_a_place and capped or 0 end
+    if waits or free <= 0 or (free <= turns.jobs_before(id) and first_in_line() ~= id) then
       local round = {}
       if opens > 0 then round = ensure_round(opens) end
       return { 'wait', redis.call('HGET', body_key(id), 'signature') or '', unpack(round) }
     end
     admit(id, submits_per_second)
+    turns.take(id)
     if bulk_job then call_up(id) end
   elseif owner ~= '' or not redis.call('ZSCORE', LEASE, id) then
     return { 'stale', state }

@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed settling provider_ids ending left money
+--- include: base constants record clocks tenants breaker admission unconfirmed settling provider_ids tenant_counts ending left money
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -9,7 +9,7 @@
 --   had received that before; `breach_error` of a job whose provider did not keep its promise, with `{known}` for the ids
 --   that are known, or ''. `cost`, as the provider says it, or ''. `retention_seconds`.
 -- Reply: hints, and a round or {}; then 1 where the job was bought although it had gone on at a fallback.
-local state, submits = get(id, 'state'), get(id, 'submits')
+local state, submits, tenant = unpack(redis.call('HMGET', job_key(id), 'state', 'submits', 'tenant'))
 if not state then return { {}, {}, note_late_purchase(id, provider_job_id, retention_seconds) and 1 or 0 } end
 money.accepted(id, attempt)
 local settling = state == 'submitting' and get(id, 'settling')
@@ -44,6 +44,7 @@ if breach and in_doubt(id) and not FINAL[state] then
 end
 add_evidence(id, 'settled', evidence)
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
+if tenant then tenant_counts.add_submitted(tenant) end
 index_ids(id)
 bought_with(id, handle, base_url, adapter)
 if cost ~= '' then set(id, 'cost', cost) else clear(id, 'cost') end
@@ -58,7 +59,7 @@ clear(id, 'polls', 'tries', 'asked', 'crashes', 'hints', 'answered', 'error', 'f
 if estimate_seconds ~= '' then set(id, 'estimate', estimate_seconds) end
 local recovered = count_success(id)
 if outputs == '' then
-  redis.call('SADD', INFLIGHT, id)
+  tenants.take_place(id)
   redis.call('SREM', CALLED_UP, id)
   off_clocks(id)
   set(id, 'state', 'running')

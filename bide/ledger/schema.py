@@ -224,6 +224,12 @@ FIELDS = (
         "its purchases and what stands in the book for each, as `include/money.lua` writes them",
         "intend attach resubmit " + _ENDING,
     ),
+    Field(
+        "charge_unknown",
+        "flag",
+        "the job is over, and whether a submit of it was accepted is not known: it counts as spent",
+        "intend attach resubmit " + _ENDING,
+    ),
     # The result
     Field("ended", "moment", "the provider reported the result", "submitted polled"),
     Field(

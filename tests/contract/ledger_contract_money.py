@@ -176,13 +176,16 @@ class MoneyContract:
         """The job is over at once; its submit is under way."""
         record, token, attempt = stage.submitting("j", quote=PRICE)
         stage.ledger.jobs.cancel(ACCOUNT, "j")
+        stage.ledger.jobs.answered(ACCOUNT, "j")
         assert book(stage) == Sums(spent=40_000, purchases=1), "the careful side"
+        assert stage.field("j", "charge_unknown") == "1"
         if what == "accepted":
             stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p")
         elif what == "refused":
             stage.ledger.submits.refused(record, token, attempt=attempt, reason="429", after_seconds=1)
         elif what == "rejected":
             stage.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
+        assert bool(stage.field("j", "charge_unknown")) is (what == "died")
         none = what in ("refused", "rejected")
         assert book(stage) == (Sums(refunded=40_000) if none else Sums(spent=40_000, purchases=1))
 

@@ -204,7 +204,7 @@ do
 
   -- Books the difference between what the record says of a job's purchases and what is booked for them. `key` of a record that a
   -- job left behind at this account.
-  local FIELDS_OF_MONEY = { 'booked', 'currency', 'price', 'state', 'pid', 'other_pid', 'cost', 'error', 'op', 'lane', 'tenant' }
+  local FIELDS_OF_MONEY = { 'booked', 'currency', 'price', 'state', 'pid', 'other_pid', 'cost', 'error', 'charge_unknown', 'op', 'lane', 'tenant' }
   function money.balance(id, key)
     key = key or job_key(id)
     local values, job = redis.call('HMGET', key, unpack(FIELDS_OF_MONEY)), {}
@@ -224,7 +224,10 @@ do
         kept[#kept + 1] = it
       end
     end
-    local booked = text_of(kept)
+    local booked, unknown = text_of(kept), false
+    for _, it in ipairs(kept) do unknown = unknown or it.kind == 'd' end
+    if unknown then redis.call('HSET', key, 'charge_unknown', 1) end -- a late answer needs the record as it is
+    if job.charge_unknown and not unknown then redis.call('HDEL', key, 'charge_unknown') end
     if booked ~= job.booked then redis.call('HSET', key, 'booked', booked) end
   end
 

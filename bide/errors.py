@@ -2,6 +2,7 @@
 
 BideError
 ├── InvalidRequestError     the request can't be served as written: mend it, nothing was bought
+├── OverBudgetError         a budget has no room for a purchase: nothing was bought
 ├── IdempotencyConflictError  the key (or job id) belongs to another request: nothing was bought
 ├── UnknownJobError         bide has neither a record nor a result of the job: check the id, or wait again
 ├── ConfigurationError      the set-up is wrong: an operator mends it
@@ -44,6 +45,14 @@ class InvalidRequestError(BideError):
     def redacted(self) -> str:
         """The message without names and values that only the request holds, for a place where others read it."""
         return str(self) if self._redacted is None else self._redacted
+
+
+class OverBudgetError(BideError):
+    """A budget has no room for a purchase. The job `waits` for it in the ledger, or is its worker's to end."""
+
+    def __init__(self, budget: str, *, waits: bool) -> None:
+        super().__init__(f"budget {budget} has no room for it")
+        self.budget, self.waits = budget, waits
 
 
 class IdempotencyConflictError(BideError):

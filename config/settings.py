@@ -17,9 +17,10 @@ from bide.settings.addresses import ServerUrl, masked
 from bide.settings.checks import cross_checks
 from bide.settings.environment import EnvironmentReader, VariableSource
 from bide.settings.model import KNOWN, Settings, in_force
-from bide.settings.problems import ConfigurationProblems, problems_of
+from bide.settings.problems import ConfigurationProblems, Problem, problems_of
 from bide.settings.reader import Variable, env_file, export_store_variables, read_env_file
 from bide.settings.variables import variable_name
+from config.budgets import load_for
 
 #: The file that is read besides the environment, which wins.
 ENV_FILE = env_file()
@@ -45,9 +46,18 @@ def _load(reader: EnvironmentReader) -> Settings:
         settings = _build({name: it for name, it in reader.variables.items() if name not in wrong})
     named = {problem.variable for problem in problems}
     problems.extend(problem for problem in cross_checks(settings) if problem.variable not in named)
+    problems.extend(_budget_problems(settings))
     if problems:
         raise ConfigurationProblems(problems)
     return settings
+
+
+def _budget_problems(settings: Settings) -> tuple[Problem, ...]:
+    try:
+        load_for(settings)
+    except ConfigurationProblems as problems:
+        return problems.problems
+    return ()
 
 
 def _build(variables: Mapping[str, Variable]) -> Settings:

@@ -50,6 +50,7 @@ class Process:
         tools = self.toolbox
         if SUBMIT_QUEUE in queues:
             tools.store_check.start()
+            tools.statements.start()
         tools.ledger_check.start(buys=SUBMIT_QUEUE in queues)
         self._presence = Presence(
             tools.ledger.server,

@@ -22,6 +22,7 @@ from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.names import OwnThreads
 from workers.io.store_options import probe_options, storage_options
 from workers.services.answer_check import AnswerCheck
+from workers.services.budgets import Budgets
 from workers.services.callback_sender import CallbackSender
 from workers.services.cancel import Canceler
 from workers.services.dispatcher import Dispatcher
@@ -31,6 +32,7 @@ from workers.services.learner import Learner
 from workers.services.lease_keeper import LeaseKeeper
 from workers.services.ledger_check import LedgerCheck
 from workers.services.poll_timings import PollTimings
+from workers.services.statements import StatementWriter
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
 
@@ -119,6 +121,14 @@ class Toolbox:
         return Canceler(self.ledger, self.dispatcher)
 
     @cached_property
+    def budgets(self) -> Budgets:
+        return Budgets(self.settings)
+
+    @cached_property
+    def statements(self) -> StatementWriter:
+        return StatementWriter(self.ledger, lambda: self.storage)
+
+    @cached_property
     def sweeper(self) -> Sweeper:
         return Sweeper(
             self._app,
@@ -126,12 +136,14 @@ class Toolbox:
             self.runs,
             self.dispatcher,
             sweep_seconds=self.settings.timing.sweep_seconds,
+            budgets=self.budgets.current,
         )
 
     def open(self) -> None:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
         _ = self.storage, self.store_check, self.ledger_check, self.answer_check
+        self.budgets.load()
 
     def end_soon(self) -> None:
         """The process is to end: from now on a ledger that is away is not waited for long."""
@@ -142,6 +154,8 @@ class Toolbox:
         opened = vars(self)
         if "sweeper" in opened:
             self.sweeper.stop()
+        if "statements" in opened:
+            self.statements.stop()
         if "callback_sender" in opened:
             self.callback_sender.stop()
         if "store_check" in opened:

@@ -13,6 +13,7 @@ ADVICE = {
     FailureCode.REJECTED: "the provider refused it: mend the request or the account, as it says; nothing was bought",
     FailureCode.UNAUTHORIZED: "check the account's API_KEY and its state at the provider; nothing was bought",
     FailureCode.GENERATION_FAILED: "the provider took it and could not make it, and may have charged for it",
+    FailureCode.OVER_BUDGET: "a budget had no room for it and nothing was bought: `bide budgets` shows how each stands",
     FailureCode.MODERATED: "the provider's moderation refused it: the same request ends so again, change it first",
     FailureCode.DEADLINE: "give it more time (--deadline); look at the provider's own list before buying it again",
     FailureCode.LOST: "the provider no longer knows it and may have charged for it: ask the provider, or submit again",

@@ -74,6 +74,7 @@ def line_story(run_id: str, line: dict[str, Any]) -> dict[str, Any]:
         "what": describe_raw(request["provider"], request["operation"], request["params"]),
         "warnings": line.get("warnings", []),
         "partial": line.get("partial"),
+        "tried": line.get("tried") or (failure or {}).get("tried", []),
         "why": [OVER, *copied],
         "next_at": None,
         "next": None,

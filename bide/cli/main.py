@@ -11,6 +11,7 @@ from bide import __version__
 from bide.cli.accounts import pause, resume
 from bide.cli.advice import explain as explain_error
 from bide.cli.advice import explain_redis
+from bide.cli.budgets import budgets
 from bide.cli.bulk import bulk
 from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
@@ -30,6 +31,7 @@ from bide.cli.pages import pages
 from bide.cli.price import price
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
+from bide.cli.spend import spend
 from bide.cli.tenants import tenants
 from bide.cli.unconfirmed import unconfirmed
 from bide.errors import BideError, ConfigurationError, InvalidRequestError
@@ -44,6 +46,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
     "Callbacks": (callbacks,),
     "Providers": (providers, describe, catalog),
     "Schedules": (schedules,),
+    "Money": (spend, budgets),
     "Operations": (
         doctor,
         metrics,

@@ -21,6 +21,7 @@ DIED_SUBMITTING = "the worker died while submitting; the provider may have accep
 
 #: How the sweeper ends a job whose deadline passed in line, where it was not bought and where it may have been.
 LATE_IN_LINE = "the deadline passed while the job waited in line; nothing was bought"
+LATE_OVER_BUDGET = "the deadline passed while the job waited for a budget; nothing was bought"
 LATE_BEFORE_RESUBMIT = "the deadline passed before it was submitted again; the first submit may have been accepted"
 
 
@@ -126,5 +127,6 @@ def _sweep(account: AccountName, most_crashes: int, backlog: Iterable[str], page
         unconfirmed_error=died,
         canceled_error=canceled_meanwhile(died),
         deadline_error=error_of(account, FailureCode.DEADLINE, LATE_IN_LINE),
+        over_budget_error=error_of(account, FailureCode.OVER_BUDGET, LATE_OVER_BUDGET, retryable=True),
         deadline_unconfirmed_error=error_of(account, FailureCode.SUBMISSION_UNKNOWN, LATE_BEFORE_RESUBMIT),
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bide.contract import Failure, FailureCode
 from bide.ledger.records import AccountName
 
 
-def error_of(account: AccountName, code: FailureCode, message: str, *, job_id: str = "") -> str:
+def error_of(account: AccountName, code: FailureCode, message: str, *, job_id: str = "", **more: Any) -> str:
     """A failure as a record has it; without a job id where the record itself gives that."""
-    return Failure(code=code, message=message, job_id=job_id, provider=account.provider).model_dump_json()
+    failure = Failure(code=code, message=message, job_id=job_id, provider=account.provider, **more)
+    return failure.model_dump_json()
 
 
 def canceled_meanwhile(error: str) -> str:

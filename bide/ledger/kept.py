@@ -15,7 +15,7 @@ def _names(text: str) -> tuple[str, ...]:
 LIVE = _names("""
     token queue place outputs cursor seen empties unknown_for polled ran asked hints crashes parked by_client asking
     called doubt handle other_with progress fetching keyed settling settle_tries received doubted_last submit_digest
-    submit_until submit_ends submit_signed absent home
+    submit_until submit_ends submit_signed absent home over_budget
 """)
 
 #: What scripts read, or count on, in a record that has an end: it stays as it is.
@@ -25,14 +25,14 @@ PLAIN = _names("v state fp pid idem answered contract callback callback_owed cal
 #: doubt, or it may go on at another account: operators and late answers still have to do with it.
 WHOLE = _names("""
     run leader other_pid attached listed again resubmitted doubted evidence settled given_up collected
-    fallbacks fallback came tried paid_before elsewhere
+    fallbacks fallback came tried paid_before elsewhere charge_unknown
 """)
 
 #: What explains the job to people, and answers clients: it is packed.
 PACKED = _names("""
     op lane tenant created allowed deadline bulk resubmit tries submits intended submitted base_url adapter free
     submit_key key_new polls estimate cancel called_at calls cost ended finished partial note callback_host
-    callback_note error result
+    callback_note error result price currency priced_by booked
 """)
 
 #: The fields that hold what is packed, in order. Redis keeps a hash small whose values have 64 bytes at most; a value

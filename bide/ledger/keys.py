@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 
 from bide.ledger.records import AccountName
 
@@ -23,3 +24,20 @@ def canceled_key(job_id: str) -> str:
 def idempotency_key(key: str) -> str:
     """The key of an idempotency key, which is digested, since callers put anything into it."""
     return f"bide:idem:{hashlib.sha256(key.encode()).hexdigest()[:40]}"
+
+
+def book_key(account: AccountName, day: date) -> str:
+    """The key of an account's book of one day (UTC)."""
+    return f"{prefix(account)}book:{day.isoformat()}"
+
+
+def budget_key(name: str, period: str) -> str:
+    """The key of what stands in a budget for one period: a day, a month, or `all`."""
+    return f"bide:budget:{name}:{period}"
+
+
+#: The statements that this ledger has written, by day, and those that it has taken up.
+STATEMENTS_KEY = "bide:statements"
+
+#: What the file of budgets says, by name.
+BUDGETS_KEY = "bide:budgets"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import redis
 
 from bide.ledger.accounts import AccountScripts
+from bide.ledger.book import Books
+from bide.ledger.budgets import BudgetScripts
 from bide.ledger.callbacks import CallbackScripts
 from bide.ledger.executor import Executor
 from bide.ledger.jobs import JobScripts
@@ -40,6 +42,8 @@ class Ledger:
         self.submits = SubmitScripts(self.executor)
         self.polls = PollScripts(self.executor)
         self.accounts = AccountScripts(self.executor)
+        self.books = Books(self.executor)
+        self.budgets = BudgetScripts(self.executor)
         self.callbacks = CallbackScripts(self.executor)
         self.recent = RecentJobs(self.executor)
         self.unconfirmed = UnconfirmedScripts(self.executor, self.jobs)

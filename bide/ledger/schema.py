@@ -118,9 +118,10 @@ FIELDS = (
         "parked",
         "flag",
         "put off before it was bought; not in line meanwhile",
-        "postpone" + _FALLING_BACK,
+        "postpone intend" + _FALLING_BACK,
         ("queued", "canceled", "failed", "unconfirmed"),
     ),
+    Field("over_budget", "text", "the budget that it waits for, out of line", "intend", ("queued",)),
     # The purchase
     Field("submits", "count", "submits that were begun", "intend"),
     Field("intended", "moment", "the last submit was begun", "intend"),
@@ -214,6 +215,22 @@ FIELDS = (
     Field("called_at", "moment", "the provider's webhook last came", "poll_now"),
     Field("calls", "count", "webhooks of the provider that led to a poll", "poll_now"),
     Field("cost", "text", "what the provider says that the job costs: amount and unit", "submitted polled"),
+    # What it costs
+    Field("price", "text", "of one purchase, in millionths of the currency; '' where none is known", "intend"),
+    Field("currency", "text", "that of the price, and of the account's book", "intend"),
+    Field("priced_by", "text", "who says the price: `settings`, `file` or `adapter`; '' for nobody", "intend"),
+    Field(
+        "booked",
+        "text",
+        "its purchases and what stands in the book for each, as `include/money.lua` writes them",
+        "intend attach resubmit " + _ENDING,
+    ),
+    Field(
+        "charge_unknown",
+        "flag",
+        "the job is over, and whether a submit of it was accepted is not known: it counts as spent",
+        "intend attach resubmit " + _ENDING,
+    ),
     # The result
     Field("ended", "moment", "the provider reported the result", "submitted polled"),
     Field(

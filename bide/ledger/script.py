@@ -43,6 +43,15 @@ local ACCOUNTS = '{ACCOUNTS_KEY}'
 #: What every script is given: the prefix of all keys that it touches, and the time, which is '' outside of tests.
 _FIRST = "local PREFIX, TEST_TIME = KEYS[1], tonumber(ARGV[1])\n"
 
+#: A script that may change what a job's purchases cost, however it returns: the book is balanced last.
+_BALANCED = """\
+local function changes()
+{body}end
+local reply = changes()
+money.balance_changed()
+return reply
+"""
+
 #: The types of what is sent as one argument; Redis takes neither a flag nor None.
 _VALUES = (str, float, int, bool, float | None)
 _ENCODED = {None: "", False: 0, True: 1}
@@ -92,7 +101,9 @@ class Script:
     def text(cls) -> str:
         """The whole text that Redis runs: the includes, the locals of keys and arguments, and the file."""
         own = cls.file()
-        return "".join([_FIRST, *_with_includes(includes_of(own), {}).values(), *_locals(cls), own])
+        texts = _with_includes(includes_of(own), {})
+        body = "".join([*_locals(cls), own])
+        return "".join([_FIRST, *texts.values(), _BALANCED.format(body=body) if "money" in texts else body])
 
     def bind(self, limits: Callable[[], Limits], timing: Timing) -> None:
         """Fill the fields that are `BOUND`; `limits` is called where the script has one of them."""

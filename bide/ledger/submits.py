@@ -7,14 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from bide.contract import FailureCode
-from bide.errors import NotReplicatedError
+from bide.errors import NotReplicatedError, OverBudgetError
 from bide.ledger import scripts
+from bide.ledger.budgets import limit_of
 from bide.ledger.executor import Executor
 from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
 from bide.ledger.script import Script
 from bide.ledger.settling import Promise, Settled, in_one_line
+from bide.money.budgets import Budget
+from bide.money.quote import Quote
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
 HELD_BACK = -1
@@ -27,6 +30,9 @@ UNREPEATABLE = -3
 
 #: What `SubmitScripts.intend` says where the ledger is not the one that this process knows.
 OTHER_LEDGER = -4
+
+#: What the script of `intend` says, with a budget's name, where the job waits for it.
+WAITS_FOR_BUDGET = -6
 
 
 class SubmitScripts:
@@ -44,6 +50,8 @@ class SubmitScripts:
         promise: Promise | None = None,
         absent: str = "",
         lane: str = "",
+        quote: Quote | None = None,
+        budgets: Sequence[Budget] = (),
     ) -> int:
         """Write the intent to buy; the number of this attempt, or 0 where the job is no longer ours.
 
@@ -52,9 +60,11 @@ class SubmitScripts:
         have been accepted, and what would be sent differs, or its key is too old; it is this worker's to end, too.
         `OTHER_LEDGER`: nothing was written, and nothing may be bought.
         `bought_with`, `promise` and the `lane` of its request go into the record. `absent`: the evidence that the
-        provider has no job under the key, so that nothing was bought.
+        provider has no job under the key, so that nothing was bought. `quote`: what it costs, for the book of its
+        account; None leaves the job out of it. `budgets`: those that it must fit into.
 
-        Raises `NotReplicatedError` where the intent is written and not safe: nothing may be sent, see `take_back`.
+        Raises `OverBudgetError` where one has no room for it, and `NotReplicatedError` where the intent is written and
+        not safe: nothing may be sent, see `take_back`.
         """
         known, promised = bought_with or BoughtWith(), promise or Promise()
         script = scripts.job.Intend(
@@ -73,8 +83,16 @@ class SubmitScripts:
             evidence=in_one_line(absent),
             lane=lane,
             ledger_id=self._executor.identity.expected,
+            price="" if quote is None or quote.amount is None else str(quote.amount),
+            currency=quote.currency if quote else "",
+            priced_by=quote.source if quote else "",
+            budgets=[limit_of(budget) for budget in budgets],
         )
-        return int(self._executor.run_safely(record.account, script))
+        reply = self._executor.run_safely(record.account, script)
+        if isinstance(reply, list):
+            what, budget = reply
+            raise OverBudgetError(budget, waits=int(what) == WAITS_FOR_BUDGET)
+        return int(reply)
 
     def take_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:
         """Undo an intent whose request was surely not sent, and let the account submit nothing for `seconds`.

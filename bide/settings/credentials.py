@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.money.currencies import USD
 from bide.providers import installed
 from bide.settings.sections import ProviderSettings
 from bide.settings.variables import Path
@@ -31,3 +32,14 @@ def secret_path(path: Path) -> Path | None:
     if name in ProviderSettings.model_fields or name not in credentials_of(path[1]):
         return None
     return (*path[:-1], SECRETS, name)
+
+
+def provider_names() -> tuple[str, ...]:
+    """The providers that there are in this process."""
+    return tuple(sorted(installed()))
+
+
+def own_currency(provider: str) -> str:
+    """The currency of a provider whose settings name none."""
+    adapter = installed().get(provider)
+    return adapter.currency if adapter else USD

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bide.settings.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUrl
-from bide.settings.credentials import API_KEY, SECRETS, credentials_of
+from bide.settings.credentials import API_KEY, SECRETS, credentials_of, own_currency
 from bide.settings.problems import ConfigurationProblems, Problem
 from bide.settings.reader import PREFIX
 from bide.settings.sections import (
@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)
     providers_path: str = Field("", description="folders with files of providers, with ':' between them")
+    budgets: str = Field("", description="the path of a file of budgets")
     timing: TimingSettings = TimingSettings()
     records: RecordSettings = RecordSettings()
     callbacks: CallbackSettings = CallbackSettings()
@@ -148,3 +149,12 @@ def _in_force(value: Any, path: VariablePath) -> Iterator[tuple[VariablePath, An
             yield from _in_force(entry, (*path, name))
     else:
         yield path, value
+
+
+def currency_of(settings: Settings, provider: str, account: str) -> str:
+    """The currency of an account; '' for one that the settings do not speak of."""
+    shared = settings.providers.get(provider)
+    if shared is None or account not in settings.accounts_of(provider):
+        return ""
+    own = shared.accounts.get(account)
+    return (own.currency if own else None) or shared.currency or own_currency(provider)

@@ -40,7 +40,7 @@ def fail(
     """Record the job's failure, or have it go on at its fallback. `attempt`: the submit that was refused, if one was.
 
     `outputs`: the addresses of a result that is not stored; the record keeps them, so that a paid one can be found.
-    `why`: `cause` and `charged` of the failure, where the provider says them.
+    `why`: `cause` and `charged` of the failure, where the provider says them, and whether it is `retryable`.
     """
     failure = failure_of(record, code, message, **why)
     concluded = tools.ledger.jobs.conclude(
@@ -94,7 +94,6 @@ def failure_of(record: Record, code: FailureCode, message: str, **why: Any) -> F
         job_id=record.job_id,
         provider=record.account.provider,
         provider_job_id=record.text("pid") or None,
-        retryable=False,
         **why,
     )
 

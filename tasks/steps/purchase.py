@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from bide.errors import (
     LedgerAwayError,
     NotReplicatedError,
     NotSentError,
+    OverBudgetError,
     StorageError,
     SubmissionUnknownError,
 )
@@ -26,6 +27,8 @@ from bide.ledger import Messages, Record
 from bide.ledger.records import BoughtWith, decode_media, encode_media
 from bide.ledger.settling import Promise
 from bide.ledger.submits import HELD_BACK, OTHER_LEDGER, TOO_LATE, UNREPEATABLE
+from bide.money.budgets import Budget
+from bide.money.quote import Quote
 from bide.polling.timing import PollTiming
 from bide.providers.base import (
     Account,
@@ -46,7 +49,7 @@ from tasks.steps.ask import cancel_there
 from tasks.steps.fail import fail, lease_lost, redacted, too_late
 from tasks.steps.home import keep_inline
 from tasks.steps.outcome import Fail, Outcome, Suspend
-from tasks.steps.put_off import OTHER_LEDGER_REASON, pause_account, take_back, wait_in_line
+from tasks.steps.put_off import OTHER_LEDGER_REASON, over_budget, pause_account, take_back, wait_in_line
 from tasks.steps.settle import UNREPEATABLE_REASON, doubt_of, look_again, settled_by, unsettled
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
@@ -77,6 +80,8 @@ class Purchase:
     call: Call
     promise: Promise
     lane: str
+    quote: Quote
+    budgets: Sequence[Budget]
     poll_timing: PollTiming
     #: Why no earlier submit under the key was accepted, '' where that is open or there was none.
     absent: str
@@ -97,25 +102,33 @@ class Purchase:
                 promise=self.promise,
                 absent=self.absent,
                 lane=self.lane,
+                quote=self.quote,
+                budgets=self.budgets,
             )
+        except OverBudgetError as error:
+            return over_budget(self.tools, self.record, self.token, error)
         except NotReplicatedError as error:
             return take_back(self.tools, self.record, self.token, str(error))
-        if attempt == HELD_BACK:  # while its inputs were fetched
-            note(outcome="held_back")
-            return Suspend(self.tools.ledger.accounts.admit(self.record.account))
-        if attempt == OTHER_LEDGER:
-            self.tools.ledger_check.doubt()
-            return wait_in_line(self.tools, self.record, self.token, OTHER_LEDGER_REASON)
-        if attempt == TOO_LATE:
-            return too_late(self.tools, self.record, self.token)
-        if attempt == UNREPEATABLE:
-            return self._fail(FailureCode.SUBMISSION_UNKNOWN, UNREPEATABLE_REASON, 0)
-        if not attempt:
-            return lease_lost()
+        if attempt <= 0:
+            return self._not_begun(attempt)
         reached("intent_written")
         if time.monotonic() - begun > ledger.timing.lease_seconds:  # others may count on it that nothing is sent now
             return self._not_accepted(attempt, "not sent: the process stood still", after_seconds=None)
         return self._buy(attempt)
+
+    def _not_begun(self, why: int) -> Outcome:
+        """No intent was written, for this reason of `SubmitScripts.intend`."""
+        if why == HELD_BACK:  # while its inputs were fetched
+            note(outcome="held_back")
+            return Suspend(self.tools.ledger.accounts.admit(self.record.account))
+        if why == OTHER_LEDGER:
+            self.tools.ledger_check.doubt()
+            return wait_in_line(self.tools, self.record, self.token, OTHER_LEDGER_REASON)
+        if why == TOO_LATE:
+            return too_late(self.tools, self.record, self.token)
+        if why == UNREPEATABLE:
+            return self._fail(FailureCode.SUBMISSION_UNKNOWN, UNREPEATABLE_REASON, 0)
+        return lease_lost()
 
     def _buy(self, attempt: int) -> Outcome:
         tools, answer = self.tools, None

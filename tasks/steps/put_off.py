@@ -7,12 +7,13 @@ from time import monotonic, sleep
 
 import structlog
 
-from bide.errors import LedgerAwayError, NotReplicatedError
+from bide.contract import FailureCode
+from bide.errors import LedgerAwayError, NotReplicatedError, OverBudgetError
 from bide.ledger import Messages, Record
 from bide.ledger.settling import Doubt
 from bide.polling.backoff import Backoff
-from tasks.steps.fail import redacted
-from tasks.steps.outcome import Fail, Suspend
+from tasks.steps.fail import fail, redacted
+from tasks.steps.outcome import Fail, Outcome, Suspend
 from tasks.steps.settle import unsettled
 from workers.metrics.counted import SUBMITS
 from workers.metrics.tally import tally
@@ -66,6 +67,15 @@ def take_back(tools: Toolbox, record: Record, token: str, reason: str) -> Suspen
             if monotonic() >= until:
                 return Suspend(sent)
         sleep(0.2)
+
+
+def over_budget(tools: Toolbox, record: Record, token: str, error: OverBudgetError) -> Outcome:
+    """A budget has no room for the job: it fails, or waits out of line, as the budget says; the line goes on."""
+    if not error.waits:
+        message = f"{error}: nothing was bought; it can be sent again once that is raised, or its period has ended"
+        return fail(tools, record, token, FailureCode.OVER_BUDGET, message, retryable=True)
+    note("warning", outcome="over_budget", reason=str(error))
+    return Suspend(tools.ledger.accounts.admit(record.account))
 
 
 def put_off(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend | Fail:

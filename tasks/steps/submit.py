@@ -16,6 +16,7 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Record
+from bide.money.budgets import check_quote
 from bide.providers.base import Submission, Upload
 from tasks.steps.fail import fail, too_late
 from tasks.steps.outcome import Outcome
@@ -60,6 +61,10 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
     promise, lane = promise_of(tools, account, operation, record, now=now), account.lane(request)
+    quote = account.quote(request)
+    budgets = () if promise.free else tools.budgets.over(record, lane)
+    if not record.in_doubt:  # else it is bought already, or not
+        check_quote(quote, budgets)
     inputs: Mapping[str, Upload] = {}
     if request.inputs:
         inputs = tools.fetcher.inputs(request, operation, record, account, signed_at=promise.signed_moment)
@@ -76,6 +81,8 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
         promise=replace(promise, digest=digest_of(call, credentials)) if promise.key else promise,
         absent=absent,
         lane=lane,
+        quote=quote,
+        budgets=budgets,
         # asks the ledger: not after the answer
         poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )

@@ -10,6 +10,7 @@ from bide.ledger import Hint, Limits, Polled, Verb
 from bide.ledger.keys import idempotency_key, prefix
 from tests.contract.ledger_contract_bought_with import BoughtWithContract
 from tests.contract.ledger_contract_breaker import BreakerContract
+from tests.contract.ledger_contract_budgets import BudgetsContract
 from tests.contract.ledger_contract_callbacks import CallbacksContract
 from tests.contract.ledger_contract_cancels import CancelsContract
 from tests.contract.ledger_contract_ends import EndsContract
@@ -18,6 +19,7 @@ from tests.contract.ledger_contract_ids import IdsContract
 from tests.contract.ledger_contract_lanes import LanesContract
 from tests.contract.ledger_contract_learning import LearningContract
 from tests.contract.ledger_contract_listing import ListingContract
+from tests.contract.ledger_contract_money import MoneyContract
 from tests.contract.ledger_contract_operators import OperatorsContract
 from tests.contract.ledger_contract_poll_now import PollNowContract
 from tests.contract.ledger_contract_provider_ids import ProviderIdsContract
@@ -51,6 +53,8 @@ class LedgerContract(
     IdsContract,
     LanesContract,
     LearningContract,
+    MoneyContract,
+    BudgetsContract,
     TenantsContract,
     VersionsContract,
     BreakerContract,

@@ -12,8 +12,11 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from bide.ledger import AccountName, Hint, Ledger, Messages, Polled, Round
+from bide.ledger import AccountName, Hint, Ledger, Messages, Polled, Record, Round
 from bide.ledger.records import Timing
+from bide.ledger.settling import Promise
+from bide.money.quote import Quote
+from tests.contract.ledger_bill import Bill
 from tests.contract.ledger_invariants import CLOCKS, check_account, check_keys, snapshot
 from tests.contract.ledger_life import (
     ACCOUNTS,
@@ -34,6 +37,22 @@ from tests.contract.ledger_workers import Workers
 #: A cooperative crew must have brought every job to its end after so many turns of `TURN_SECONDS`: the longest silence
 #: between two hints is 240 s, and between two tries to settle a doubt 600 s.
 MOST_TURNS, TURN_SECONDS = 180, 8
+
+
+class PayingCrew(Crew):
+    """Buys what is on the bill of a machine."""
+
+    def __init__(self, machine: LedgerMachine) -> None:
+        super().__init__(machine.ledger, machine.clock)
+        self._bill = machine.bill
+
+    def quote(self, record: Record, promise: Promise) -> Quote:
+        return self._bill.quote(record.job_id, free=promise.free)
+
+    def begun(self, record: Record, attempt: int, promise: Promise, token: str) -> None:
+        quote, at = self.quote(record, promise), self.clock.now
+        self._bill.begin(record, attempt, promise.key or token, quote, at=at, absent=False)
+        self._bill.accept(record.job_id, attempt)
 
 
 class LedgerMachine(Workers):
@@ -60,6 +79,7 @@ class LedgerMachine(Workers):
         #: Submits of each job that were accepted, or may have been, by their keys; how many more its owner allowed for.
         self.bought: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.allowed: Counter[str] = Counter()
+        self.bill = Bill()
         self.seqs: set[tuple[AccountName, int]] = set()
 
     @abstractmethod
@@ -173,12 +193,13 @@ class LedgerMachine(Workers):
         for account, limits in LIMITS.items():
             check_account(seen, account, max_in_flight=limits.max_in_flight, late=self.late)
         check_keys(seen, ACCOUNTS)
+        self.bill.check(self.ledger)
 
     def teardown(self) -> None:
         """All messages and workers are gone; with a crew that does everything right every job comes to its end."""
         for account in ACCOUNTS:
             self.ledger.accounts.resume(account)
-        crew = Crew(self.ledger, self.clock)
+        crew = PayingCrew(self)
         for _ in range(MOST_TURNS):
             if self._all_ended():
                 break
@@ -187,6 +208,7 @@ class LedgerMachine(Workers):
             self.nothing_is_out_of_place()
             self.clock.advance(TURN_SECONDS)
         assert self._all_ended(), snapshot(self.server)
+        self.bill.check_ended(self.ledger)
 
     def _all_ended(self) -> bool:
         counts = [self.ledger.accounts.count_clocks(account) for account in ACCOUNTS]

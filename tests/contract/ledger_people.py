@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName, Ledger, Messages, Record
+from tests.contract.ledger_bill import Bill
 from tests.contract.ledger_life import among, either, either_account, event, some
 from tests.contract.ledger_stage import Clock
 
@@ -24,6 +25,7 @@ class People(RuleBasedStateMachine):
     sent: list[tuple[AccountName, str]]
     late: set[str]
     allowed: Counter[str]
+    bill: Bill
 
     @event(weight=2, which=some, at_provider=either)
     def cancel(self, which: int, at_provider: bool) -> None:
@@ -61,6 +63,7 @@ class People(RuleBasedStateMachine):
         elif how == "late":
             self.late.add(job_id)
             attempt = int(record.number("submits"))
+            self.bill.accept(job_id, attempt)
             self._send(self.ledger.submits.submitted(record, "", attempt=attempt, provider_job_id=f"found-{job_id}"))
         elif how == "resubmit" and record.text("cancel").startswith("canceled"):
             with pytest.raises(InvalidRequestError):

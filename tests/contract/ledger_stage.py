@@ -14,6 +14,7 @@ from bide.ledger import AccountName, Claim, Hint, Ledger, Limits, Messages, Poll
 from bide.ledger.keys import prefix
 from bide.ledger.records import Timing
 from bide.ledger.settling import Promise
+from bide.money.quote import Quote
 
 ACCOUNT = AccountName("photogpt", "default")
 SIGNATURE = '{"root_id":"r"}'
@@ -78,11 +79,11 @@ class Stage:
 
     # Taking a job somewhere
 
-    def submitting(self, job_id: str, **changes: Any) -> tuple[Record, str, int]:
+    def submitting(self, job_id: str, *, quote: Quote | None = None, **changes: Any) -> tuple[Record, str, int]:
         """A new job whose intent is written: record, token, attempt."""
         token = self.token()
         record = taken(self.arrive(job_id, token=token, **changes), Verb.SUBMIT)
-        return record, token, self.ledger.submits.intend(record, token)
+        return record, token, self.ledger.submits.intend(record, token, quote=quote)
 
     def running(self, job_id: str, *, first_poll_seconds: float = 2.0, **changes: Any) -> Messages:
         """A new job that the provider accepted."""
@@ -198,12 +199,22 @@ class Crew:
                 self._answer(one.account, one.job_id, leader.state, leader=step.other)
 
     def _submit(self, record: Record, token: str) -> None:
-        if (attempt := self.ledger.submits.intend(record, token, promise=same_promise(record))) > 0:
+        promise = same_promise(record)
+        quote = self.quote(record, promise)
+        if (attempt := self.ledger.submits.intend(record, token, promise=promise, quote=quote)) > 0:
+            self.begun(record, attempt, promise, token)
             pid = f"p-{record.job_id}"
             accepted = self.ledger.submits.submitted(
                 record, token, attempt=attempt, provider_job_id=pid, first_poll_seconds=2
             )
             self.send(accepted)
+
+    def quote(self, record: Record, promise: Promise) -> Quote | None:
+        """What a purchase costs; none stands in the book."""
+        return None
+
+    def begun(self, record: Record, attempt: int, promise: Promise, token: str) -> None:
+        """A submit is made, and will be accepted."""
 
     def _answer(self, account: AccountName, job_id: str, state: str, *, leader: str = "") -> None:
         self.answers[job_id] = state

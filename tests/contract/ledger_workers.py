@@ -121,7 +121,8 @@ class Workers(People):
     def _intend(self, lease: Lease, absent: str = "") -> bool:
         if lease.verb is Verb.SUBMIT and not lease.attempt:
             job_id, promise = lease.record.job_id, promise_of(lease.record, f"key of {lease.token}")
-            more: dict[str, Any] = {"promise": promise, "absent": absent, "lane": lane_of(job_id)}
+            quote = self.bill.quote(job_id, free=promise.free)
+            more: dict[str, Any] = {"promise": promise, "absent": absent, "lane": lane_of(job_id), "quote": quote}
             attempt, again = (self.ledger.submits.intend(lease.record, lease.token, **more) for _ in range(2))
             assert attempt == again
             lease.too_late = attempt in (TOO_LATE, UNREPEATABLE)
@@ -131,6 +132,7 @@ class Workers(People):
                 assert others <= self.allowed[job_id], f"{job_id} is bought again"
                 self.bought[job_id][lease.key] += 1
                 lease.attempt = attempt
+                self.bill.begin(lease.record, attempt, lease.key, quote, at=self.clock.now, absent=bool(absent))
         return lease.attempt > 0
 
     def _look_up(self, lease: Lease, what: str, repeated: bool) -> None:
@@ -168,6 +170,8 @@ class Workers(People):
         """The provider's answer to a submit; by now the job may have been given up."""
         job_id = lease.record.job_id
         self.bought[job_id][lease.key] -= what in ("refused", "rejected", "invalid")
+        if what in ("refused", "rejected", "invalid"):
+            self.bill.refuse(job_id, lease.attempt)
         if what.startswith("accepted"):
             self._accepted(lease, seconds, at_once=what == "accepted, done at once", repeated=repeated)
         elif what == "refused":
@@ -183,6 +187,7 @@ class Workers(People):
         record = self.ledger.jobs.read(lease.record.account, lease.record.job_id)
         if record and (record.text("state") in ("unconfirmed", "queued") or record.settling):
             self.late.add(record.job_id)
+        self.bill.accept(lease.record.job_id, lease.attempt)
         for _ in range(1 + repeated):
             messages = self.ledger.submits.submitted(
                 lease.record,

@@ -54,6 +54,7 @@ from tasks.steps.submit import submit
 from tests.contract.ledger_stage import Clock
 from tests.contract.observed_redis import ObservedRedis
 from workers.accounts import Accounts
+from workers.services.budgets import Budgets
 from workers.services.cancel import Canceler
 from workers.services.event_loop import EventLoop
 from workers.services.learner import Learner
@@ -169,6 +170,7 @@ class Atelier:
         self.settings = load({"BIDE_S3__BUCKET": "results", **given}, env_file=None)
         self.accounts = Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(self.ledger))
+        self.budgets = Budgets(self.settings)
 
     def reply(self, method: str, url: str, body: Any, *, status: int = 200, **headers: str) -> None:
         """Have the next such call answered so; the last of several answers stays."""
@@ -253,13 +255,20 @@ class Atelier:
         return found
 
 
-@pytest.fixture
-def atelier() -> Iterator[Atelier]:
-    """A deployment in memory with that provider installed."""
+@contextmanager
+def opened(**settings: str) -> Iterator[Atelier]:
+    """A deployment in memory with that provider installed, and these settings of it."""
     installed()["atelier"] = AtelierAdapter()
-    world = Atelier()
+    world = Atelier(**settings)
     try:
         yield world
     finally:
         world.event_loop.stop()
         del installed()["atelier"]
+
+
+@pytest.fixture
+def atelier() -> Iterator[Atelier]:
+    """A deployment in memory with that provider installed."""
+    with opened() as world:
+        yield world

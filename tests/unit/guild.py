@@ -28,6 +28,7 @@ from tasks.steps.submit import submit
 from tests.guild_adapter import GuildAdapter
 from tests.unit.atelier import KEY, Atelier
 from workers.accounts import Accounts
+from workers.services.budgets import Budgets
 from workers.services.learner import Learner
 from workers.services.poll_timings import PollTimings
 from workers.telemetry.step_log import StepLog
@@ -115,6 +116,7 @@ class Guild(Atelier):
         self.settings = load({"BIDE_S3__BUCKET": "results", **given}, env_file=None)
         self.accounts = Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(self.ledger))
+        self.budgets = Budgets(self.settings)
 
     @property
     def fetcher(self) -> Any:

@@ -67,7 +67,7 @@ def nested(depth: int) -> Any:
     ("request_", "expected"),
     [
         ({**row("a"), PLANTED: 1}, "field 4: is not a known field; check the spelling"),
-        (row("a", priority=PLANTED, account=f"/{PLANTED}"), "account: String should match"),
+        (row("a", priority=PLANTED, account=f"/{PLANTED}"), "account: must be"),
         ({**row("a"), "provider": PLANTED}, "provider: there is none of that name; installed are "),
         ({**row("a"), "operation": PLANTED}, "operation: photogpt has none of that name; it has "),
         (row("a", inputs={PLANTED: 1}), "inputs.field 1: Input should be a valid string"),

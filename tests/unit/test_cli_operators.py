@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def run(stage: Stage, buyer: Buyer) -> Command:
     return Command(stage, buyer)
 
 
-def fail(stage: Stage, job_id: str, code: FailureCode = FailureCode.REJECTED, **changes: object) -> None:
+def fail(stage: Stage, job_id: str, code: FailureCode = FailureCode.REJECTED, **changes: Any) -> None:
     """A job that failed, whose caller knows."""
     record, token, _ = stage.submitting(job_id, **changes)
     error = Failure(code=code, message="no red foxes", job_id=job_id).model_dump_json()

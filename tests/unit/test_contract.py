@@ -74,6 +74,7 @@ def test_names_on_the_wire() -> None:
     assert {code.value for code in FailureCode} == {
         *("invalid_request", "rejected", "unauthorized", "generation_failed", "deadline", "lost", "empty_result"),
         "moderated",
+        "over_budget",
         *("bad_media", "storage", "submission_unknown", "canceled", "crashed", "protocol"),
     }
 

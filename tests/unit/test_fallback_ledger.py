@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from bide.ledger import AccountName, Limits, Messages, Polled, Record, Step, Ver
 from bide.ledger.keys import prefix
 from bide.ledger.records import Concluded
 from bide.ledger.settling import Doubt, Promise
+from bide.money.book import Sums
+from bide.money.quote import Quote
 from tests.contract.ledger_invariants import check_account, check_keys, snapshot
 from tests.contract.ledger_stage import Clock, Crew, Stage, request_of, taken
 from tests.contract.observed_redis import ObservedRedis
@@ -50,7 +53,8 @@ class World(Stage):
         """The intent of a job that may be submitted now."""
         record = taken(step, Verb.SUBMIT)
         token = record.text("token")
-        return record, token, self.ledger.submits.intend(record, token, promise=promise or Promise(free=free))
+        promise = promise or Promise(free=free)
+        return record, token, self.ledger.submits.intend(record, token, promise=promise, quote=Quote(40_000, "USD"))
 
     def accept(self, submit: tuple[Record, str, int]) -> None:
         """The provider accepts it."""
@@ -560,3 +564,30 @@ def test_one_account_charges_at_most(lives: list[tuple[str, str]], after_charge:
     assert all(charges[each] for each in charged[1:]), charged
     assert len(world.record().moves) == ACCOUNTS.index(world.where())
     world.check()
+
+
+@pytest.mark.parametrize(
+    ("charged", "late", "sums"),
+    [
+        (None, False, Sums(refunded=40_000)),
+        (None, True, Sums(refunded=40_000, spent=40_000, purchases=1)),
+        (Charged.YES, False, Sums(spent=40_000, purchases=1)),
+    ],
+)
+def test_each_account_has_what_was_paid_there_in_its_book(charged: Charged | None, late: bool, sums: Sums) -> None:
+    """A refusal is given back before the record leaves; an acceptance that turns out later is booked all the same."""
+    world = World()
+    first = world.submit(world.ask(to=(fallback(SECOND, after_charge=True),)))
+    world.fail(first, **({"charged": charged} if charged else {}))
+    if late:
+        world.accept(first)
+    day = datetime.fromtimestamp(world.clock.now, UTC).date()
+
+    def booked(account: AccountName) -> Sums:
+        return sum(world.ledger.books.day(account, day).values(), Sums())
+
+    assert booked(FIRST) == sums
+    assert booked(SECOND) == Sums()
+    second = world.submit(world.ledger.jobs.step("a", SECOND, token=world.token()))
+    world.accept(second)
+    assert booked(SECOND) == Sums(spent=40_000, purchases=1)

@@ -30,6 +30,7 @@ from tests.unit.atelier import BASE, KEY, AtelierAdapter
 from tests.unit.foundry import Foundry, FoundryWorld
 from workers.accounts import Accounts
 from workers.flower.jobs import Jobs
+from workers.services.budgets import Budgets
 from workers.services.learner import Learner
 from workers.services.poll_timings import PollTimings
 from workers.telemetry.step_log import StepLog
@@ -57,6 +58,7 @@ class World(FoundryWorld):
         self.settings = load({"BIDE_S3__BUCKET": "results", **environment}, env_file=None)
         self.accounts = Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(self.ledger))
+        self.budgets = Budgets(self.settings)
 
     def message(self, job_id: str = "a", request: dict[str, Any] | None = None, **headers: str) -> Outcome:
         """A message comes: what its step comes to."""

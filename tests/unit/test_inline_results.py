@@ -22,6 +22,7 @@ from tests.contract.media_fetch import PNG
 from tests.unit.memory_store import MemoryStorage
 from tests.unit.test_submit_ends import Tools
 from workers.accounts import Accounts
+from workers.services.budgets import Budgets
 from workers.services.event_loop import EventLoop
 from workers.services.fetcher import Fetcher
 from workers.services.learner import Learner
@@ -41,6 +42,7 @@ class Answering(Tools):
         self.settings = load(SETTINGS, env_file=None)
         self.accounts = Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(stage.ledger))
+        self.budgets = Budgets(self.settings)
         self.answer = Answer(200, {}, json.dumps(body).encode())
         http: Any = None
         self.storage: Any = MemoryStorage()

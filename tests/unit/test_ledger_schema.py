@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from bide.contract import JobState
+from bide.contract import FINAL_STATES, JobState
 from bide.ledger.schema import FIELDS, STATES, TRANSITIONS
 from tests.contract.observed_redis import declared, schema_name, scripts
 
 TEXTS = {schema_name(script): script.text() for script in declared()}
+
+#: The fields besides the state on which the amount of a job's purchases depends.
+MONEY = ("pid", "other_pid", "cost")
 
 #: Where a script writes fields of a job's record: what follows is a list of names and values.
 WRITES = re.compile(r"(?:\bset\(\w+(?:\[i\])?|'(?:HSET|HINCRBY)', job_key\(id\)), ")
@@ -69,3 +72,13 @@ def test_each_field_and_transition_stands_once() -> None:
     """A table with two rows for one thing says two things."""
     assert len({field.name for field in FIELDS}) == len(FIELDS)
     assert len({(one.before, one.after) for one in TRANSITIONS}) == len(TRANSITIONS)
+
+
+def test_no_script_that_moves_money_forgets_the_book() -> None:
+    """One that ends a job, or writes or removes what its purchases depend on, balances the book when it is through."""
+    ended = {name for one in TRANSITIONS if one.after in (*FINAL_STATES, "unconfirmed") for name in one.scripts.split()}
+    writers = {name for field in FIELDS if field.name in MONEY for name in field.writers.split()}
+    clears = {name for name, text in TEXTS.items() if re.search(rf"\bclear\([^()]*'({'|'.join(MONEY)})'", text)}
+    assert clears > {"attach", "polled"}
+    for name in ended | writers | clears:
+        assert "money.balance_changed()\nreturn reply" in TEXTS[name], name

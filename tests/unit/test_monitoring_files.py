@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +21,8 @@ from prometheus_client.samples import Sample
 
 from bide.bulk.names import RUNS_KEY, run_prefix
 from bide.contract import QUEUES
+from bide.money.budgets import Budget
+from bide.money.quote import Quote
 from tests.contract.ledger_stage import Clock, Stage
 from workers.metrics.families import families
 from workers.metrics.reading import read
@@ -43,6 +46,9 @@ def samples() -> list[Sample]:
     server: redis.Redis = fakeredis.FakeRedis(decode_responses=True, version=(7,))
     stage = Stage(server, Clock())
     stage.open("a")
+    stage.clock.now = time.time()  # the exporter shows what is spent today by the server's clock
+    stage.submitting("b", quote=Quote(40_000, "USD"))
+    stage.ledger.budgets.publish([Budget("all", 80_000, "USD")])
     server.hset(f"{run_prefix('r')}record", mapping={"state": "running", "rows": 5})
     server.zadd(RUNS_KEY, {"r": 0})
     for account in stage.ledger.accounts.names():
@@ -149,6 +155,15 @@ COURSES: dict[str, tuple[dict[str, str], str, set[str]]] = {
         {'bide_jobs{provider="p",account="a",state="unconfirmed"}': "0x5 1x10"},
         "10m",
         {"BideUnconfirmed"},
+    ),
+    "a budget is nearly used up": (
+        {
+            'bide_budget_reserved{budget="b",currency="USD"}': "0x5 1x10",
+            'bide_budget_spent{budget="b",currency="USD"}': "7x15",
+            'bide_budget_limit{budget="b",currency="USD"}': "10x15",
+        },
+        "10m",
+        {"BideBudgetNearlySpent"},
     ),
     "all is well": (
         {

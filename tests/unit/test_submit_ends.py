@@ -17,6 +17,7 @@ from tasks.steps.submit import submit
 from tests.contract.ledger_contract_submits import intended_again
 from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
 from workers.accounts import Accounts
+from workers.services.budgets import Budgets
 from workers.services.learner import Learner
 from workers.services.poll_timings import PollTimings
 from workers.telemetry.step_log import StepLog
@@ -29,6 +30,7 @@ class Tools:
         self.settings = load({"BIDE_S3__BUCKET": "results", "BIDE_PROVIDERS__PHOTOGPT__API_KEY": "key"}, env_file=None)
         self.ledger, self.accounts = stage.ledger, Accounts(self.settings)
         self.poll_timings = PollTimings(self.accounts, Learner(stage.ledger))
+        self.budgets = Budgets(self.settings)
         self.http, self.event_loop, self.leases, self.dispatcher = self, self, self, self
         self.store_check = SimpleNamespace(wait=lambda: "")
         self.meanwhile = meanwhile

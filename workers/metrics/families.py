@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from bide.money.amounts import amount
+from bide.money.budgets import BudgetStand
 from workers.metrics.counted import COUNTERS, HISTOGRAMS
-from workers.metrics.reading import MOST_ACCOUNTS, SHOWN_RUNS, Account, Snapshot
+from workers.metrics.reading import MOST_ACCOUNTS, SHOWN_RUNS, SHOWN_TENANTS, Account, Money, Snapshot
 from workers.metrics.tenants import tenant_families
 
 _ACCOUNT = ("provider", "account")
@@ -94,6 +96,7 @@ def families(snapshot: Snapshot | None) -> Iterator[Metric]:
     yield from tenant_families(accounts)
     yield from _queues(snapshot)
     yield from _bulk(snapshot)
+    yield from _money(snapshot.money if snapshot else Money())
 
 
 def _jobs(snapshot: Snapshot | None) -> Iterator[Metric]:
@@ -147,3 +150,33 @@ def _bulk(snapshot: Snapshot | None) -> Iterator[Metric]:
             run_rows.add_metric([run.run_id], run.number("rows"))
             run_done.add_metric([run.run_id], run.done)
     yield from (runs, rows, run_rows, run_done)
+
+
+def _money(money: Money) -> Iterator[Metric]:
+    """Amounts in units of their currency."""
+    labels = [*_ACCOUNT, "currency"]
+    spent = GaugeMetricFamily("bide_spent_today", "What purchases of today (UTC) cost.", labels=labels)
+    reserved = GaugeMetricFamily("bide_reserved_today", "Of submits of today whose end is open.", labels=labels)
+    for (account, currency), sums in money.by_account.items():
+        spent.add_metric([*account, currency], amount(sums.spent))
+        reserved.add_metric([*account, currency], amount(sums.reserved))
+    most = f"What purchases of today cost, of the {SHOWN_TENANTS} tenants that spent most; the others together."
+    tenants = GaugeMetricFamily("bide_tenant_spent_today", most, labels=["tenant", "currency"])
+    for (tenant, currency), sums in money.by_tenant.items():
+        tenants.add_metric([tenant, currency], amount(sums.spent))
+    yield from (spent, reserved, tenants)
+    labels = ["budget", "currency"]
+    for name, text, value in _BUDGETS:
+        gauge = GaugeMetricFamily(f"bide_budget_{name}", text, labels=labels)
+        for stand in money.budgets:
+            gauge.add_metric([stand.budget.name, stand.budget.currency], value(stand))
+        yield gauge
+
+
+#: Gauges of a budget in its present period.
+_BUDGETS: tuple[tuple[str, str, Callable[[BudgetStand], float]], ...] = (
+    ("limit", "What may be spent in a period.", lambda it: amount(it.budget.amount)),
+    ("reserved", "Of submits whose end is open.", lambda it: amount(it.reserved)),
+    ("spent", "What is spent in the present period.", lambda it: amount(it.spent)),
+    ("waiting_jobs", "Jobs that wait for the budget, out of line.", lambda it: it.waiting),
+)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any
 
 import redis
@@ -19,7 +21,10 @@ from bide.ledger.census import StateCount
 from bide.ledger.keys import prefix
 from bide.ledger.processes import running
 from bide.ledger.tenants import TenantCount
+from bide.money.book import Sums
+from bide.money.budgets import BudgetStand
 from workers.health.checks import UnhealthyError, count_messages
+from workers.metrics.counted import OTHER
 from workers.metrics.tally import metrics_key
 
 #: Accounts that are shown: requests may name any, and each has some hundred time series.
@@ -27,6 +32,9 @@ MOST_ACCOUNTS = 100
 
 #: Runs that are counted, and those of them that are shown one by one.
 MOST_RUNS, SHOWN_RUNS = 500, 10
+
+#: Tenants that are shown one by one: those that spent most today.
+SHOWN_TENANTS = 20
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,17 @@ class Bulk:
 
 
 @dataclass(frozen=True)
+class Money:
+    """What stands in today's books (UTC) and in the budgets."""
+
+    #: By provider and account, and currency.
+    by_account: Mapping[tuple[AccountName, str], Sums] = field(default_factory=dict)
+    #: By tenant and currency: the tenants that spent most, the others together.
+    by_tenant: Mapping[tuple[str, str], Sums] = field(default_factory=dict)
+    budgets: tuple[BudgetStand, ...] = ()
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Everything, at `now` [seconds since the epoch]. `queues` is None while the broker does not answer.
 
@@ -70,6 +89,7 @@ class Snapshot:
     bulk: Bulk
     refused_stores: int = 0
     unknown_ledgers: int = 0
+    money: Money = field(default_factory=Money)
 
 
 def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) -> Snapshot:
@@ -82,7 +102,8 @@ def read(server: redis.Redis, depths: Callable[[], Mapping[str, int] | None]) ->
     processes = running(server)
     refused = sum(bool(process.store_refusal) for process in processes)
     unknown = sum(bool(process.ledger_refusal) for process in processes)
-    return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server), refused, unknown)
+    money = _money(ledger, names[:MOST_ACCOUNTS], datetime.fromtimestamp(now, UTC).date())
+    return Snapshot(now, accounts, max(len(names) - MOST_ACCOUNTS, 0), depths(), _bulk(server), refused, unknown, money)
 
 
 def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
@@ -111,6 +132,19 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
         counted,
         tuple(ledger.accounts.count_tenants(name)),
     )
+
+
+def _money(ledger: Ledger, names: Sequence[AccountName], today: date) -> Money:
+    by_account: defaultdict[tuple[AccountName, str], Sums] = defaultdict(Sums)
+    by_tenant: defaultdict[tuple[str, str], Sums] = defaultdict(Sums)
+    for name in names:
+        for row, sums in ledger.books.day(name, today).items():
+            by_account[name, row.currency] += sums
+            by_tenant[row.tenant, row.currency] += sums
+    most = sorted(by_tenant, key=lambda key: by_tenant[key].spent, reverse=True)
+    for key in most[SHOWN_TENANTS:]:
+        by_tenant[OTHER, key[1]] += by_tenant.pop(key)
+    return Money(by_account, by_tenant, tuple(ledger.budgets.stands(ledger.budgets.published())))
 
 
 def _overdue(first: list[tuple[Any, float]], now: float) -> float:

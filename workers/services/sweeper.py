@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -20,6 +20,7 @@ from bide.bulk.runs import Runs
 from bide.contract import CONTROL_QUEUE, QUEUES, STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Ledger, Messages, Repair
+from bide.money.budgets import Budget
 from bide.redis_errors import AWAY, is_away
 from workers.metrics.counted import FAILED_JOBS, REPAIRS, repaired
 from workers.metrics.tally import Tally
@@ -55,10 +56,11 @@ class Sweeper:
         dispatcher: Dispatcher,
         *,
         sweep_seconds: float,
+        budgets: Callable[[], Sequence[Budget]] = tuple,
         tally: Tally = process_tally,
     ) -> None:
         self._app, self._ledger, self._runs = app, ledger, runs
-        self._dispatcher, self._tally = dispatcher, tally
+        self._dispatcher, self._budgets, self._tally = dispatcher, budgets, tally
         self._name = uuid.uuid4().hex
         self._seconds = sweep_seconds
         self._stop = threading.Event()
@@ -82,15 +84,31 @@ class Sweeper:
 
     def sweep(self) -> int:
         """Sweep all accounts once; how many things were mended. One that breaks does not stop the others."""
-        backlog, mended = self._backlog(), 0
+        backlog, mended, budgets = self._backlog(), 0, self._budgets()
         for account in self._ledger.accounts.names():
             try:
                 mended += self._sweep_account(account, backlog)
+                self._dispatcher.send(self._ledger.budgets.wake(account, budgets))
             except LedgerAwayError:
                 raise
             except Exception:
                 log.exception("sweeper.account_broke", account=str(account))
+        self._look_at_budgets(budgets)
         return mended + self._resend_overdue_runs()
+
+    def _look_at_budgets(self, budgets: Sequence[Budget]) -> None:
+        """Note what the file of budgets says, and raise an alarm of each that is nearly used up, once in its period."""
+        self._ledger.budgets.publish(budgets)
+        for stand in self._ledger.budgets.stands(budgets):
+            if stand.alarm and self._ledger.budgets.first_alarm(stand):
+                log.warning(
+                    "budget.alarm",
+                    budget=stand.budget.name,
+                    period=stand.period,
+                    percent=round(stand.percent, 1),
+                    waiting=stand.waiting,
+                    remedy=f"`bide budgets` shows it; raise {stand.budget.name} in the file of budgets, or let it be",
+                )
 
     def watch(self) -> None:
         """See that no account is left to itself, should the sweeping process be slow, or gone."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bide.ledger.script import BOUND, Key, Script
+from bide.ledger.scripts.job import BudgetLimit
 
 
 class Admit(Script):
@@ -111,7 +112,29 @@ class Sweep(Script):
     canceled_error: str
     deadline_error: str
     deadline_unconfirmed_error: str
+    over_budget_error: str
     backlog: str
+
+
+class Wake(Script):
+    hint_seconds: float = BOUND
+    max_in_flight: int = BOUND
+    submits_per_second: float = BOUND
+    most: int
+    budgets: Sequence[BudgetLimit]
+
+
+class BookedAmount(NamedTuple):
+    row: str
+    kind: str
+    amount: int
+
+
+class Restore(Script):
+    statements: Key
+    day: str
+    account_name: str
+    rows: Sequence[BookedAmount]
 
 
 class Recent(Script):

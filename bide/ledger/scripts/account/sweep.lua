@@ -3,8 +3,8 @@
 -- Arguments: `page` (how many jobs of each clock), `hint_seconds`, `lease_seconds`, `most_crashes`, `retention_seconds`,
 --   `max_in_flight`, `submits_per_second`, `tenant_caps` (what each tenant may take, '' for no caps), the errors of jobs that
 --   end here: `crashed_error`, `unconfirmed_error`, `canceled_error` (of what is free), `deadline_error`,
---   `deadline_unconfirmed_error` (the deadline passed while the job was to be submitted again), and `backlog`, the queues that
---   have messages waiting, joined by spaces.
+--   `deadline_unconfirmed_error` (the deadline passed while the job was to be submitted again), `over_budget_error`
+--   (it passed while the job waited for a budget), and `backlog`, the queues that have messages waiting, joined by spaces.
 -- Reply: hints, a round or {}, what was mended (id and words each), and 1 where the page was full and another call would get
 --   further, else 0.
 local LONGEST_DEADLINE, MOST_RECENT = 7 * 24 * 3600, 100000
@@ -81,6 +81,15 @@ local function take_from_dead_worker(id, state)
   send_again(id, true)
 end
 
+-- The deadline of a job that was not submitted this time has passed.
+local function end_overdue(id, error)
+  local unconfirmed = maybe_bought_before(id)
+  conclude(id, unconfirmed and 'unconfirmed' or 'failed', 'error', unconfirmed and deadline_unconfirmed_error or error)
+  hinted(id, STORE_QUEUE, hint_seconds)
+  hints[#hints + 1] = hint(id)
+  note(id, 'deadline')
+end
+
 local ran_out = redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'WITHSCORES', 'LIMIT', 0, page)
 for i = 1, #ran_out, 2 do
   local id = ran_out[i]
@@ -93,6 +102,8 @@ for i = 1, #ran_out, 2 do
     redis.call('ZADD', LEASE, now + lease_seconds, id)
     redis.call('SREM', CALLED_UP, id)
     note(id, 'left alone: another version of bide wrote its record')
+  elseif get(id, 'over_budget') then
+    end_overdue(id, over_budget_error)
   elseif get(id, 'token') == '' then
     send_again(id, state == 'submitting' and not get(id, 'hints')) -- the time of a doubt's next try; no message is under way
   elseif silence_over or (silent and tonumber(ran_out[i + 1]) <= watched) then
@@ -114,12 +125,7 @@ for _, id in ipairs(line) do
     local moved = fallbacks and leave_line(id, hint_seconds, retention_seconds)
     if moved then hints[#hints + 1] = moved end
   elseif not foreign(version) then
-    local unconfirmed = maybe_bought_before(id)
-    local error = unconfirmed and deadline_unconfirmed_error or deadline_error
-    conclude(id, unconfirmed and 'unconfirmed' or 'failed', 'error', error)
-    hinted(id, STORE_QUEUE, hint_seconds)
-    hints[#hints + 1] = hint(id)
-    note(id, 'deadline')
+    end_overdue(id, deadline_error)
   end
 end
 

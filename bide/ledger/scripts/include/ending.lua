@@ -1,10 +1,11 @@
---- include: base record clocks tenant_counts unconfirmed followers callbacks
+--- include: base record clocks tenant_counts unconfirmed followers callbacks money
 -- The job's end (or, for `unconfirmed`, its callers'). It is recorded first; the worker that gets the hint tells the caller.
 local METRICS = PREFIX .. 'metrics'
 
 -- The job ends at its account, whatever becomes of it.
 local function end_here(id, state, field, value)
   release(id)
+  leave_budget_line(id)
   redis.call('ZREM', UNCONFIRMED, id)
   set(id, 'state', state, field, value, 'finished', stamp(now))
   clear(id, 'answered', 'crashes', 'hints', 'home', 'settling')

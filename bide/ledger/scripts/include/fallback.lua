@@ -1,4 +1,4 @@
---- include: base constants record clocks lanes breaker unconfirmed provider_ids ending
+--- include: base constants record clocks lanes breaker unconfirmed provider_ids ending money
 -- A job with fallbacks goes on at its next account once this one has surely not made it. The record moves there as a whole,
 -- under the same id: it is in line there, and was never bought. What was done here stays under `left:ID` for a while.
 -- All but two names are in a block: a script has 200 local ones at most.
@@ -101,6 +101,7 @@ do
     move_followers(id, there)
     redis.call('EXPIRE', job_key(id), retention_seconds)
     index_ids(id)
+    money.balance(id)
     redis.call('RENAME', job_key(id), PREFIX .. 'left:' .. id)
     redis.call('HSET', PREFIX .. 'left:' .. id, 'moved_to', name)
     redis.call('RENAME', body_key(id), there .. 'body:' .. id)

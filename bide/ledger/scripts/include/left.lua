@@ -1,4 +1,4 @@
---- include: base provider_ids
+--- include: base provider_ids money
 -- A job that has gone on at a fallback leaves its record behind, as it was then, with the account in `moved_to`.
 -- The provider says that it accepted a job that had left its account: it was bought here as well, against what the provider
 -- had said before. The record notes it, wherever the job is now. Returns whether that is so.
@@ -8,6 +8,7 @@ local function note_late_purchase(id, provider_job_id, retention_seconds)
   local left, to = PREFIX .. 'left:' .. id, moved_to(PREFIX)
   if not to or redis.call('HGET', left, 'pid') == provider_job_id then return false end
   redis.call('HSET', left, 'pid', provider_job_id)
+  money.balance(id, left)
   local entry = string.format('%.0f %s', math.ceil(now + retention_seconds), id)
   if provider_job_id ~= '' then index_id(provider_job_id, entry, retention_seconds) end
   for _ = 1, MOST_MOVES do

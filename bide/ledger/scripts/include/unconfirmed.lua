@@ -1,4 +1,4 @@
---- include: base record clocks tenants provider_ids
+--- include: base record clocks tenants provider_ids money
 -- A submit may have been accepted, and nothing says so: the job is unconfirmed. The field `doubt` is the number of the
 -- attempt that may have been accepted and is made again.
 local UNCONFIRMED = PREFIX .. 'unconfirmed'

@@ -1,9 +1,19 @@
 """The scripts that change one job. Each Lua file says what its keys and arguments mean, and what it replies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from bide.ledger.safety import LEDGER_KEY
 from bide.ledger.script import BOUND, Key, Script
+
+
+class BudgetLimit(NamedTuple):
+    """A budget as scripts need it; `amount` is in millionths."""
+
+    name: str
+    per: str
+    amount: int
+    over: str
 
 
 class Step(Script):
@@ -50,6 +60,10 @@ class Intend(Script):
     submits_per_second: float = BOUND
     lane: str = ""
     ledger_id: str = ""
+    price: str = ""
+    currency: str = ""
+    priced_by: str = ""
+    budgets: Sequence[BudgetLimit] = ()
 
 
 class HoldBack(Script):

@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker unconfirmed settling ending fallback
+--- include: base constants record clocks breaker unconfirmed settling ending fallback money
 -- A worker that has the job's lease ends it; the lease stays until the caller has its answer. A refusal may come late, for
 -- an attempt that is unconfirmed, and so settles it.
 -- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,
@@ -11,6 +11,9 @@
 -- Reply: a number of `Concluded`.
 local MOST_UNCONFIRMED = 5
 local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT, CANCELED, SETTLING, MOVED = 0, 1, 2, 3, 4, 5, 6, 7
+-- The provider refused the attempt: that costs nothing, unless it says otherwise. Also of a job that is over by now.
+local charges = string.find(value, '"charged":%s*"yes"') or string.find(value, '"charged":%s*"unknown"')
+if ending == 'failed' and not charges then money.not_accepted(id, attempt) end
 local late, state = get(id, 'token') ~= token, get(id, 'state')
 local same = attempt == '' or attempt == get(id, 'submits')
 if late and ending == 'failed' and same and state == 'unconfirmed' and get(id, 'error') == unconfirmed_error

@@ -1,4 +1,4 @@
---- include: base constants record clocks breaker admission unconfirmed settling followers ending fallback
+--- include: base constants record clocks breaker admission unconfirmed settling followers ending fallback money
 -- A submit was surely not accepted, and is worth another try: the job goes back in line, while the account's breaker is
 -- open. The refusal may come late, for an attempt that is unconfirmed, and so settles it. A job whose callers know that it
 -- is unconfirmed has failed then, since they may have ordered anew. One that was canceled meanwhile is canceled. It is, or
@@ -10,6 +10,7 @@
 --   `unsettled_error` of one that its promise does not settle, `evidence` ('' for none), and `retention_seconds`.
 -- Reply: hints, and a round or {}; nothing where the job was not this worker's.
 local state = get(id, 'state')
+money.not_accepted(id, attempt) -- also of a job that is over by now
 local ours = get(id, 'token') == token and (state == 'submitting' or state == 'queued')
 if not ours and not attempt_unconfirmed(id, attempt) then return {} end
 count_job_failure(id, block_seconds, longest_block_seconds, reason)

@@ -1,4 +1,4 @@
---- include: base constants record clocks tenants breaker admission unconfirmed settling provider_ids tenant_counts ending left
+--- include: base constants record clocks tenants breaker admission unconfirmed settling provider_ids tenant_counts ending left money
 -- The provider accepted a submit. The answer may come late: after the job's state was set to `unconfirmed`, or after it was
 -- put in line to be submitted again. Then the job goes on.
 -- Arguments: `id`, `attempt`, `provider_job_id`, `first_poll_seconds` (until then), `outputs` ('' for none yet, 'ask' for
@@ -9,12 +9,9 @@
 --   had received that before; `breach_error` of a job whose provider did not keep its promise, with `{known}` for the ids
 --   that are known, or ''. `cost`, as the provider says it, or ''. `retention_seconds`.
 -- Reply: hints, and a round or {}; then 1 where the job was bought although it had gone on at a fallback.
-local state, submits = get(id, 'state'), get(id, 'submits')
-if not state then return { {}, {}, note_late_purchase(id, provider_job_id, retention_seconds) and 1 or 0 } end
---   that are known, or ''. `cost`, as the provider says it, or ''.
--- Reply: hints, and a round or {}.
 local state, submits, tenant = unpack(redis.call('HMGET', job_key(id), 'state', 'submits', 'tenant'))
-if not state then return { {}, {} } end
+if not state then return { {}, {}, note_late_purchase(id, provider_job_id, retention_seconds) and 1 or 0 } end
+money.accepted(id, attempt)
 local settling = state == 'submitting' and get(id, 'settling')
 local waits = state == 'unconfirmed' or state == 'queued' or settling -- that an earlier attempt was accepted settles it as well
 local goes_on = state == 'running' or state == 'storing' or (FINAL[state] and get(id, 'pid'))

@@ -1,4 +1,4 @@
---- include: constants record clocks breaker admission unconfirmed settling ending
+--- include: constants record clocks breaker admission unconfirmed settling ending money
 -- A worker has written its intent, and has surely sent nothing: too few replicas had acknowledged the intent in time. The job
 -- goes back to its place in line, and the account's breaker opens for a while. A job that is in doubt by an earlier submit is
 -- settled later, one that was canceled meanwhile is over.
@@ -8,6 +8,7 @@
 -- Reply: hints, and a round or {}; nothing where the job is not this worker's.
 local state = get(id, 'state')
 if get(id, 'token') ~= token or (state ~= 'queued' and state ~= 'submitting') then return {} end
+if state == 'submitting' then money.not_accepted(id, get(id, 'submits')) end
 local hints = {}
 local function ended_as(ending, failure)
   conclude(id, ending, 'error', failure)

@@ -1,0 +1,64 @@
+"""`bide budgets`: how each budget stands in its present period, and how many jobs wait for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bide.cli.connection import broker_option, ledger_at
+from bide.cli.output import echo, echo_json
+
+if TYPE_CHECKING:
+    from bide.money.budgets import Budget, BudgetStand
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def budgets(as_json: bool, broker: str | None) -> None:
+    """Show the budgets: what is reserved and spent of each, and how many jobs wait."""
+    with ledger_at(broker) as ledger:
+        stands = ledger.budgets.stands(ledger.budgets.published())
+    if as_json:
+        echo_json([_as_json(stand) for stand in stands])
+        return
+    if not stands:
+        echo("there is no budget: a file of budgets has them, and workers read it (config/budgets.toml)")
+    for stand in stands:
+        echo(*_lines(stand))
+
+
+def _as_json(stand: BudgetStand) -> dict[str, Any]:
+    from bide.money.amounts import exact  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    budget = stand.budget
+    amounts = {"amount": budget.amount, "reserved": stand.reserved, "spent": stand.spent}
+    return {
+        "budget": budget.name,
+        "period": stand.period,
+        "for": about(budget),
+        "currency": budget.currency,
+        **{name: exact(value) for name, value in amounts.items()},
+        "percent": round(stand.percent, 1),
+        "over": budget.over,
+        "waiting": stand.waiting,
+    }
+
+
+def _lines(stand: BudgetStand) -> list[str]:
+    it = _as_json(stand)
+    waiting = f", {stand.waiting} jobs wait for it" if stand.waiting else ""
+    return [
+        f"{it['budget']}  {it['percent']:g} % of {it['amount']} {it['currency']} ({stand.period}){waiting}",
+        f"    spent {it['spent']}, reserved {it['reserved']}; for {it['for']}; a job too much "
+        + ("waits" if it["over"] == "wait" else "fails as over_budget"),
+    ]
+
+
+def about(budget: Budget) -> str:
+    """What a budget is for."""
+    named = {"tenant": budget.tenant, "provider": budget.provider, "account": budget.account, "lane": budget.lane}
+    if budget.account:
+        del named["provider"]
+    return ", ".join(f"{name} {value}" for name, value in named.items() if value) or "all jobs"

@@ -1,0 +1,83 @@
+"""The books of all accounts, as people and statements read them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+
+from bide.ledger import scripts
+from bide.ledger.executor import Executor
+from bide.ledger.keys import STATEMENTS_KEY, book_key, prefix
+from bide.ledger.records import AccountName
+from bide.ledger.script import Key
+from bide.ledger.scripts.account import BookedAmount
+from bide.money.book import Row, Sums, purchases_in, rows_of
+
+#: How long it is remembered which statements were written [seconds]: as long as a book is kept.
+KEPT_SECONDS = 400 * 24 * 3600
+
+
+class Books:
+    """Reads books; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def day(self, account: AccountName, day: date) -> dict[Row, Sums]:
+        """The book of one day (UTC) by row; empty where nothing was bought."""
+        return self.days(account, [day])[day]
+
+    def days(self, account: AccountName, days: Sequence[date]) -> dict[date, dict[Row, Sums]]:
+        """The books of some days (UTC), each by row."""
+        pipeline = self._executor.pipeline()
+        for day in days:
+            pipeline.hgetall(book_key(account, day))
+        found = self._executor.execute(pipeline) if days else []
+        return {day: rows_of(book) for day, book in zip(days, found, strict=True)}
+
+    # Statements
+
+    def statements(self) -> dict[date, str]:
+        """The statements that this ledger has written: by day what it noted of each."""
+        found = self._executor.reach(lambda server: server.hgetall(STATEMENTS_KEY))
+        return {date.fromisoformat(day): mark for day, mark in found.items() if " " not in day}
+
+    def note_statement(self, day: date, mark: str) -> None:
+        """Note that the statement of a day was written."""
+        pipeline = self._executor.server.pipeline()
+        pipeline.hset(STATEMENTS_KEY, day.isoformat(), mark)
+        pipeline.expire(STATEMENTS_KEY, KEPT_SECONDS)
+        self._executor.reach(lambda _: pipeline.execute())
+
+    def restore(self, account: AccountName, day: date, rows: Mapping[Row, Sums]) -> bool:
+        """Add to a day's book what a statement says of it; False where that was done already."""
+        amounts = [
+            BookedAmount(str(row), kind, amount) for row, sums in rows.items() for kind, amount in asdict(sums).items()
+        ]
+        script = scripts.account.Restore(
+            statements=Key(STATEMENTS_KEY),
+            day=day.isoformat(),
+            account_name=str(account),
+            rows=[each for each in amounts if each.amount],
+        )
+        self._executor.reach(lambda server: server.sadd("bide:accounts", str(account)))
+        return bool(self._executor.run(account, script))
+
+    def reserved_now(self, account: AccountName, day: date) -> Mapping[Row, int]:
+        """What the records of an account have reserved for a day, by row. Reads all of them: for a rebuild alone."""
+        found: defaultdict[Row, int] = defaultdict(int)
+        pipeline = self._executor.pipeline()
+        for name in ("queued", "lease", "due", "unconfirmed"):
+            pipeline.zrange(f"{prefix(account)}{name}", 0, -1)
+        job_ids = {each for ids in self._executor.execute(pipeline) for each in ids}
+        pipeline = self._executor.pipeline()
+        for job_id in job_ids:
+            pipeline.hmget(f"{prefix(account)}job:{job_id}", "booked", "currency", "tenant", "op", "lane")
+        for booked, currency, tenant, operation, lane in self._executor.execute(pipeline) if job_ids else []:
+            for purchase in purchases_in(booked or ""):
+                if datetime.fromtimestamp(purchase.begun, UTC).date() == day:
+                    row = Row(currency or "", tenant or "", operation or "", (lane or "") if purchase.in_lane else "")
+                    found[row] += purchase.sums.reserved
+        return found

@@ -1,0 +1,88 @@
+"""Budgets as the ledger has them: what stands in each, who waits for one, and what the workers' files say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from bide.ledger import scripts
+from bide.ledger.book import KEPT_SECONDS
+from bide.ledger.executor import Executor
+from bide.ledger.keys import BUDGETS_KEY, budget_key, prefix
+from bide.ledger.records import AccountName, Messages
+from bide.ledger.replies import messages_of
+from bide.ledger.scripts.job import BudgetLimit
+from bide.money.budgets import ALL, Budget, BudgetStand
+
+#: How many jobs that wait for one budget go back to the line at once.
+MOST_WOKEN = 200
+
+
+class BudgetScripts:
+    """Reads budgets, and lets jobs go on; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def publish(self, budgets: Sequence[Budget]) -> None:
+        """Note what the file of budgets says, for all that have no such file."""
+        texts: dict[Any, Any] = {budget.name: budget.to_json() for budget in budgets}
+        if self._executor.reach(lambda server: server.hgetall(BUDGETS_KEY)) == texts:
+            return
+        pipeline = self._executor.server.pipeline()
+        pipeline.delete(BUDGETS_KEY)
+        if texts:
+            pipeline.hset(BUDGETS_KEY, mapping=texts)
+        self._executor.reach(lambda _: pipeline.execute())
+
+    def published(self) -> list[Budget]:
+        """All budgets, by name."""
+        texts = self._executor.reach(lambda server: server.hgetall(BUDGETS_KEY))
+        return [Budget.from_json(text) for _, text in sorted(texts.items())]
+
+    def stands(self, budgets: Sequence[Budget], *, on: date | None = None) -> list[BudgetStand]:
+        """How budgets stand in their present periods, or in those of another day."""
+        today = on or datetime.fromtimestamp(self._executor.now(), UTC).date()
+        accounts = self._executor.accounts()
+        pipeline = self._executor.pipeline()
+        for budget in budgets:
+            pipeline.hmget(budget_key(budget.name, budget.period(today)), "reserved", "spent")
+            for account in accounts:
+                pipeline.zcard(f"{prefix(account)}over_budget:{budget.name}")
+        found = self._executor.execute(pipeline) if budgets else []
+        each = 1 + len(accounts)
+        return [
+            BudgetStand(budget, budget.period(today), int(reserved or 0), int(spent or 0), sum(waiting))
+            for budget, ((reserved, spent), *waiting) in zip(
+                budgets, (found[at : at + each] for at in range(0, len(found), each)), strict=True
+            )
+        ]
+
+    def wake(self, account: AccountName, budgets: Sequence[Budget]) -> Messages:
+        """Let jobs go on that waited for a budget, as far as it has room by now; returns what to send."""
+        script = scripts.account.Wake(most=MOST_WOKEN, budgets=[limit_of(budget) for budget in budgets])
+        return messages_of(account, self._executor.run(account, script)[:2])
+
+    def restore(self, stood: Sequence[Mapping[str, Any]]) -> None:
+        """Take up what a statement says of budgets that the ledger has lost: all of it counts as spent."""
+        for each in stood:
+            self._take_up(
+                each["period"], budget_key(each["name"], each["period"]), int(each["reserved"]) + int(each["spent"])
+            )
+
+    def _take_up(self, period: str, key: str, spent: int) -> None:
+        if self._executor.reach(lambda server: server.hsetnx(key, "taken_up", 1)):
+            self._executor.reach(lambda server: server.hincrby(key, "spent", spent))
+            if period != ALL:
+                self._executor.reach(lambda server: server.expire(key, KEPT_SECONDS))
+
+    def first_alarm(self, stand: BudgetStand) -> bool:
+        """Note the alarm of a budget's period; False where it was noted before."""
+        key = budget_key(stand.budget.name, stand.period)
+        return bool(self._executor.reach(lambda server: server.hsetnx(key, "alarm", 1)))
+
+
+def limit_of(budget: Budget) -> BudgetLimit:
+    """A budget as scripts need it."""
+    return BudgetLimit(budget.name, budget.per, budget.amount, budget.over)

@@ -1,0 +1,140 @@
+"""Statements: what stands in the books of a day, as a JSON object of the store; and books that are made again from one.
+
+A statement outlives the ledger. A ledger remembers which statements it has written. One that finds a statement which it
+did not write has lost its books of that day, and takes them up from there before it writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from bide.ledger import AccountName, Ledger
+from bide.money.book import Row, Sums
+from bide.storage import Storage
+
+#: So many days are looked at each time; besides those of which something was open when they were last written.
+RECENT_DAYS = 8
+
+#: The largest statement that is read [bytes].
+MAX_BYTES = 64 * 1024 * 1024
+
+#: Version of the form of a statement.
+VERSION = 1
+
+
+def statement_key(day: date) -> str:
+    """Where the statement of a day (UTC) lies."""
+    return f"statements/{day:%Y/%m/%d}.json"
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """One day whose books were made again."""
+
+    day: date
+    #: When the statement was written; what was bought later and before the loss is in no book.
+    reaches: str
+    accounts: tuple[str, ...]
+    #: Submits whose end the lost records would have known: they count as spent [millionths, by currency].
+    assumed: Mapping[str, int]
+
+
+class Statements:
+    """Writes and reads statements; raises `LedgerAwayError` and `StorageError`."""
+
+    def __init__(self, ledger: Ledger, storage: Storage) -> None:
+        self._ledger, self._storage = ledger, storage
+
+    def write(self) -> list[Rebuilt]:
+        """Write the statements of days whose books have changed; returns what had to be made again before."""
+        today = datetime.fromtimestamp(self._ledger.executor.now(), UTC).date()
+        written = self._ledger.books.statements()
+        recent = {today - timedelta(days=each) for each in range(RECENT_DAYS)}
+        rebuilt = []
+        for day in sorted(recent | {day for day, mark in written.items() if mark.endswith(" open")}):
+            if day not in written and (again := self.rebuild(day)):
+                rebuilt.append(again)
+            books = self._books(day)
+            if not books and day in written:
+                continue
+            self._write(day, books, written.get(day, ""))
+        return rebuilt
+
+    def rebuild(self, day: date) -> Rebuilt | None:
+        """Take up the books of a day from its statement; None where there is none, or this ledger has written it."""
+        key = statement_key(day)
+        if day in self._ledger.books.statements() or not self._storage.exists(key):
+            return None
+        statement = json.loads(self._storage.get(self._storage.uri(key), max_bytes=MAX_BYTES))
+        accounts, assumed = [], dict[str, int]()
+        for account, rows in _accounts_in(statement):
+            reserved = self._ledger.books.reserved_now(account, day)
+            taken = {row: _taken_up(sums, reserved.get(row, 0)) for row, sums in rows.items()}
+            if self._ledger.books.restore(account, day, taken):
+                accounts.append(str(account))
+                for row, sums in rows.items():
+                    guessed = max(sums.reserved - reserved.get(row, 0), 0)
+                    assumed[row.currency] = assumed.get(row.currency, 0) + guessed
+        self._ledger.budgets.restore(statement.get("budgets", []))
+        return Rebuilt(day, statement["written_at"], tuple(accounts), assumed) if accounts else None
+
+    def _books(self, day: date) -> dict[AccountName, dict[Row, Sums]]:
+        found = {account: self._ledger.books.day(account, day) for account in self._ledger.accounts.names()}
+        return {account: rows for account, rows in found.items() if rows}
+
+    def _write(self, day: date, books: Mapping[AccountName, Mapping[Row, Sums]], before: str) -> None:
+        document = self._document(day, books)
+        digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+        mark = f"{digest} {'open' if document['open'] else 'closed'}"
+        if mark == before:
+            return
+        if not books:  # nothing was bought on that day, and no statement is there: that is not asked again
+            self._ledger.books.note_statement(day, mark)
+            return
+        written_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC).isoformat(timespec="seconds")
+        text = json.dumps({**document, "written_at": written_at}, indent=1)
+        self._storage.put(statement_key(day), text.encode(), content_type="application/json")
+        self._ledger.books.note_statement(day, mark)
+
+    def _document(self, day: date, books: Mapping[AccountName, Mapping[Row, Sums]]) -> dict[str, Any]:
+        totals: dict[str, Sums] = {}
+        for rows in books.values():
+            for row, sums in rows.items():
+                totals[row.currency] = totals.get(row.currency, Sums()) + sums
+        budgets = self._ledger.budgets.stands(self._ledger.budgets.published(), on=day)
+        return {
+            "version": VERSION,
+            "day": day.isoformat(),
+            "amounts_in": "millionths",
+            "open": any(sums.reserved for sums in totals.values()),
+            "totals": {currency: asdict(sums) for currency, sums in sorted(totals.items())},
+            "rows": [
+                {"account": str(account), **row._asdict(), **asdict(sums)}
+                for account, rows in books.items()
+                for row, sums in rows.items()
+            ],
+            "budgets": [
+                {"name": it.budget.name, "period": it.period, "reserved": it.reserved, "spent": it.spent}
+                for it in budgets
+            ],
+        }
+
+
+def _accounts_in(statement: Mapping[str, Any]) -> Iterator[tuple[AccountName, dict[Row, Sums]]]:
+    by_account: dict[str, dict[Row, Sums]] = {}
+    for it in statement["rows"]:
+        row = Row(it["currency"], it["tenant"], it["operation"], it["lane"])
+        by_account.setdefault(it["account"], {})[row] = Sums.of(it)
+    for name, rows in by_account.items():
+        yield AccountName.parse(name), rows
+
+
+def _taken_up(sums: Sums, reserved: int) -> Sums:
+    """What a statement says, where only `reserved` of its reservations have a record: the others count as spent."""
+    lost = max(sums.reserved - reserved, 0)
+    return sums + Sums(reserved=-lost, spent=lost)

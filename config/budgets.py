@@ -1,0 +1,235 @@
+"""Budgets: `config/budgets.toml`, read strictly, with all its problems reported at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bide.errors import InvalidRequestError
+from bide.money.amounts import millionths
+from bide.money.budgets import Budget
+from bide.settings.credentials import provider_names
+from bide.settings.model import Settings, currency_of
+from bide.settings.problems import ConfigurationProblems, Problem
+from bide.spelling import nearest
+from bide.wire import Name
+
+BUDGETS_FILE = Path(__file__).with_name("budgets.toml")
+
+#: The form of a budget's name, which stands in records and keys.
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
+
+#: The most budgets of one file: each has some time series.
+MOST_BUDGETS = 100
+
+
+@dataclass(frozen=True)
+class Known:
+    """What budgets may name: the providers, and the currency of an account."""
+
+    providers: Sequence[str]
+    #: Of provider and account; '' where the account has no settings here.
+    currency: Callable[[str, str], str]
+    #: The accounts of a provider that the settings speak of.
+    accounts: Callable[[str], Sequence[str]]
+
+
+class BudgetTable(BaseModel):
+    """A table `[budgets.NAME]`."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
+
+    amount: int | float | Decimal = Field(description="the money that may be spent in a period, such as 250 or 0.5")
+    currency: str = Field(description='that of the accounts that it is for, such as "USD"')
+    per: Literal["day", "month"] | None = Field(
+        None, description='"day" or "month" (UTC); leave it out for a budget of all time'
+    )
+    over: Literal["refuse", "wait"] = Field(
+        "refuse", description='"refuse" (jobs that it has no room for fail) or "wait" (they wait for the next period)'
+    )
+    tenant: Name | None = Field(None, description="the tenant that it is for")
+    provider: Name | None = Field(None, description="the provider that it is for")
+    account: Name | None = Field(None, description="the account that it is for, beside its provider")
+    lane: str | None = Field(None, min_length=1, description="the lane that it is for, such as a model")
+
+
+def load(file: Path, known: Known) -> tuple[Budget, ...]:
+    """The budgets of a file, by name; none where there is no file. Raises `ConfigurationProblems` with all of them."""
+    problems: list[Problem] = []
+    text = _read(file, problems)
+    document = _parsed(file, text, problems)
+    places = Places(file, text)
+    tables, tenants = _tables(document, places, problems), _tenants(document, places, problems)
+    budgets = [_budget(name, table, places, problems) for name, table in tables.items()]
+    found = sorted(filter(None, budgets), key=lambda budget: budget.name)
+    for budget in found:
+        problems += _unknown(budget, tenants, known, places)
+    if problems:
+        raise ConfigurationProblems(problems)
+    return tuple(found)
+
+
+class Places:
+    """Finds the lines of a file."""
+
+    def __init__(self, file: Path, text: str) -> None:
+        self._file, self._lines = file, text.splitlines()
+
+    def problem(self, table: str, key: str, wrong: str, remedy: str) -> Problem:
+        """A problem with its file, line, table and key."""
+        place = f"{table}.{key}" if key else table
+        return Problem(f"{self._file.name}{self._line(table, key)}: {place}", wrong, remedy)
+
+    def _line(self, table: str, key: str) -> str:
+        """`, line N` of a key, or of its table; '' where neither is found, as in an inline table."""
+        header = re.compile(rf"\s*\[\s*{re.escape(table)}\s*\]")
+        begin = next((at for at, line in enumerate(self._lines) if header.match(line)), None)
+        if begin is None:
+            return ""
+        for at in range(begin + 1, len(self._lines)):
+            if self._lines[at].lstrip().startswith("["):
+                break
+            if key and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", self._lines[at]):
+                return f", line {at + 1}"
+        return f", line {begin + 1}"
+
+
+def _read(file: Path, problems: list[Problem]) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if file != BUDGETS_FILE:
+            problems.append(Problem(file.name, "is not there", f"put the file at {file}, or correct BIDE_BUDGETS"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem(file.name, f"can't be read ({error})", f"put a readable file at {file}"))
+    return ""
+
+
+def _parsed(file: Path, text: str, problems: list[Problem]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text, parse_float=Decimal)
+    except ValueError as error:
+        problems.append(Problem(file.name, f"is not TOML: {error}", "correct that line"))
+        return {}
+
+
+def _tables(document: dict[str, Any], places: Places, problems: list[Problem]) -> Mapping[str, Any]:
+    strange = sorted(document.keys() - {"budgets", "tenants"})
+    problems += [places.problem(name, "", "is not known", "write tables [budgets.NAME], [tenants]") for name in strange]
+    tables = document.get("budgets", {})
+    if not isinstance(tables, dict):
+        problems.append(places.problem("budgets", "", "is not a table", "write a table [budgets.NAME]"))
+        return {}
+    if len(tables) > MOST_BUDGETS:
+        problems.append(places.problem("budgets", "", f"has more than {MOST_BUDGETS} budgets", "take some out"))
+    return tables
+
+
+def _tenants(document: dict[str, Any], places: Places, problems: list[Problem]) -> list[str] | None:
+    """The tenants that the file lists; None where it lists none, so that any may be named."""
+    if "tenants" not in document:
+        return None
+    table = document["tenants"]
+    known = table.get("known") if isinstance(table, dict) else None
+    if not (isinstance(known, list) and all(isinstance(each, str) for each in known) and table.keys() == {"known"}):
+        remedy = 'write [tenants] and known = ["acme", "globex"], or leave the table out'
+        problems.append(places.problem("tenants", "", "is no list of tenants", remedy))
+        return None
+    return known
+
+
+def _budget(name: str, table: object, places: Places, problems: list[Problem]) -> Budget | None:
+    place = f"budgets.{name}"
+    if not NAME.fullmatch(name):
+        remedy = "use up to 48 small letters, digits, - and _, a letter or digit first"
+        problems.append(places.problem(place, "", "can't be the name of a budget", remedy))
+        return None
+    if not isinstance(table, dict):
+        problems.append(places.problem(place, "", "is not a table", f"write a table [{place}]"))
+        return None
+    try:
+        read = BudgetTable.model_validate(table)
+        amount = millionths(read.amount, what="amount")
+    except ValidationError as error:
+        problems += (_wrong(place, details, places) for details in error.errors(include_url=False, include_input=False))
+        return None
+    except InvalidRequestError as error:
+        problems.append(places.problem(place, "amount", str(error).removeprefix("amount: "), "correct it"))
+        return None
+    if read.account and not read.provider:
+        remedy = "name its provider beside it, since each provider has accounts of its own"
+        problems.append(places.problem(place, "account", "has no provider", remedy))
+        return None
+    return Budget(
+        name,
+        amount,
+        read.currency,
+        read.per or "",
+        read.over,
+        tenant=read.tenant or "",
+        provider=read.provider or "",
+        account=f"{read.provider}/{read.account}" if read.account else "",
+        lane=read.lane or "",
+    )
+
+
+def _wrong(place: str, details: Any, places: Places) -> Problem:
+    key = str(details["loc"][0])
+    if details["type"] == "extra_forbidden":
+        meant = nearest(key, BudgetTable.model_fields)
+        remedy = f"did you mean {meant}?" if meant else f"there are {', '.join(BudgetTable.model_fields)}"
+        return places.problem(place, key, "is not known", remedy)
+    wrong = "is missing" if details["type"] == "missing" else _words(details["msg"])
+    return places.problem(place, key, wrong, f"set it to {BudgetTable.model_fields[key].description}")
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
+
+
+def _unknown(budget: Budget, tenants: list[str] | None, known: Known, places: Places) -> Iterator[Problem]:
+    """What a budget names and there is not."""
+    place = f"budgets.{budget.name}"
+    if budget.tenant and tenants is not None and budget.tenant not in tenants:
+        meant = nearest(budget.tenant, tenants)
+        remedy = f"did you mean {meant}?" if meant else "add it to known of [tenants]"
+        yield places.problem(place, "tenant", f"{budget.tenant} is no tenant that [tenants] lists", remedy)
+    if budget.provider and budget.provider not in known.providers:
+        meant = nearest(budget.provider, known.providers)
+        remedy = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known.providers))}"
+        yield places.problem(place, "provider", f"{budget.provider} is no provider that there is here", remedy)
+        return
+    for name in _accounts(budget, known):
+        currency = known.currency(*name.split("/"))
+        if currency and currency != budget.currency:
+            remedy = f'set it to "{currency}", or name other accounts: amounts of two currencies are never added up'
+            yield places.problem(place, "currency", f"is {budget.currency}, and {name} is in {currency}", remedy)
+            return
+
+
+def _accounts(budget: Budget, known: Known) -> Iterator[str]:
+    """The accounts of the settings that a budget is for."""
+    if budget.account:
+        yield budget.account
+        return
+    for provider in [budget.provider] if budget.provider else known.providers:
+        yield from (f"{provider}/{account}" for account in known.accounts(provider))
+
+
+def file_of(settings: Settings) -> Path:
+    """The file of budgets that the settings name."""
+    return Path(settings.budgets) if settings.budgets else BUDGETS_FILE
+
+
+def load_for(settings: Settings, file: Path | None = None) -> tuple[Budget, ...]:
+    """The budgets that are in force with these settings; raises `ConfigurationProblems` with all of their problems."""
+    currency = partial(currency_of, settings)
+    return load(file or file_of(settings), Known(provider_names(), currency, settings.accounts_of))

@@ -82,7 +82,7 @@ class EndedRow:
             "account": self.account.account if self.account else None,
             "request": _shown(self.request_json),
             "outputs": result.get("outputs", []),
-            **{name: result[name] for name in ("partial", "warnings") if result.get(name)},
+            **{name: result[name] for name in ("partial", "warnings", "made_by", "tried") if result.get(name)},
             **self._cost(),
             "error": None if succeeded else self._failure().model_dump(mode="json"),
             "provider_job_id": (self.record.text("pid") or None) if self.record else None,

@@ -34,6 +34,8 @@ def test_key_of_an_object(prefix: str | None, key: str) -> None:
         "uploads/a",
         "bide-doctor",
         "bide-doctor/a",
+        "bide-ledger",
+        "statements/2026",
         "2026/11/30/other-job/0.png",
         "2026/11/30/other-job/job.json/a",
         "tenant-a/2026/11/30/other-job/12.webp",
@@ -42,7 +44,10 @@ def test_key_of_an_object(prefix: str | None, key: str) -> None:
 )
 def test_what_bide_keeps_for_itself_is_no_prefix(prefix: str) -> None:
     """A prefix may not lead among the files of runs, or to where another job's object may lie."""
-    with pytest.raises(InvalidRequestError, match=r"^output_prefix: can't begin with bide-doctor, runs, uploads, "):
+    with pytest.raises(
+        InvalidRequestError,
+        match=r"^output_prefix: can't begin with bide-doctor, bide-ledger, runs, statements, uploads, ",
+    ):
         GenerateRequest.parse({**LEAST, "output_prefix": prefix})
 
 

@@ -17,6 +17,7 @@ import uvloop
 
 from bench import proc, workload
 from bench.contenders.celery_peers import CeleryPeer
+from bench.polls import ByHttpx
 from bench.report import PAGE
 from bench.seeding import ACCOUNT, Seeder
 from bench.servers import World
@@ -55,8 +56,9 @@ def parts(world: World) -> list[Part]:
     """All that bide's workers do for a job which is polled twice."""
     return [
         Part("messages of Celery, with an empty task", 2, _least(lambda: _message(world))),
-        Part("puts by boto3", 2, _least(_put)),
-        Part("requests: submit, two polls, download", 4, _least(lambda: uvloop.run(_requests(world, _by_bide)))),
+        Part("puts", 2, _least(_put)),
+        Part("requests by httpx: submit, download", 2, _least(lambda: uvloop.run(_requests(world, _by_httpx)))),
+        Part("polls by aiohttp", 2, _least(lambda: uvloop.run(_requests(world, _by_bide)))),
         Part("all scripts of the ledger, without Redis's own part", 1, _least(lambda: _moves(world))),
     ]
 
@@ -103,12 +105,16 @@ async def _requests(world: World, asking: Callable[[list[str]], Awaitable[float]
     )
 
 
-async def _by_bide(urls: list[str]) -> float:
-    client = HttpClient()
+async def _by_bide(urls: list[str], kind: type[HttpClient] = HttpClient) -> float:
+    client = kind()
     try:
         return await _each(lambda url: client.call(Call("GET", url, headers=workload.HEADERS), buys=False), urls)
     finally:
         await client.aclose()
+
+
+async def _by_httpx(urls: list[str]) -> float:
+    return await _by_bide(urls, ByHttpx)
 
 
 async def _by_aiohttp(urls: list[str]) -> float:

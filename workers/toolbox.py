@@ -32,6 +32,7 @@ from workers.services.learner import Learner
 from workers.services.lease_keeper import LeaseKeeper
 from workers.services.ledger_check import LedgerCheck
 from workers.services.poll_timings import PollTimings
+from workers.services.polls_in_hand import PollsInHand
 from workers.services.statements import StatementWriter
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
@@ -109,6 +110,10 @@ class Toolbox:
         return PollTimings(self.accounts, Learner(self.ledger))
 
     @cached_property
+    def polls_in_hand(self) -> PollsInHand:
+        return PollsInHand(self.http.options.max_connections)
+
+    @cached_property
     def callback_sender(self) -> CallbackSender:
         return CallbackSender(self.ledger, self.http, self.event_loop, settings=self.settings.callbacks)
 
@@ -142,7 +147,7 @@ class Toolbox:
     def open(self) -> None:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
-        _ = self.storage, self.store_check, self.ledger_check, self.answer_check
+        _ = self.polls_in_hand, self.storage, self.store_check, self.ledger_check, self.answer_check
         self.budgets.load()
 
     def end_soon(self) -> None:

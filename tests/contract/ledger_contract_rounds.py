@@ -55,6 +55,17 @@ class RoundsContract:
         assert (len(first.jobs), first.round.countdown_seconds) == (3, 0)
         assert len(stage.ledger.polls.claim(ACCOUNT, first.round.seq, batch=3).jobs) == 2
 
+    def test_a_poller_with_its_hands_full_leaves_the_jobs(self, stage: Stage) -> None:
+        """A batch of 0 claims nothing: the jobs stay due, and another round comes for them a moment later."""
+        stage.running("a")
+        stage.clock.advance(3)
+        full = stage.ledger.polls.claim(ACCOUNT, 1, batch=0)
+        assert (full.current, full.jobs) == (True, ())
+        assert full.round is not None
+        assert 0.2 < full.round.countdown_seconds < 0.5
+        stage.clock.advance(full.round.countdown_seconds)
+        assert len(stage.ledger.polls.claim(ACCOUNT, full.round.seq, batch=1).jobs) == 1
+
     def test_a_far_poll_takes_several_hops(self, stage: Stage) -> None:
         """A countdown stays under a minute; a round that finds nothing due schedules the next."""
         messages = stage.running("a", first_poll_seconds=250)

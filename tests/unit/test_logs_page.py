@@ -58,7 +58,7 @@ def test_every_event_stands_on_the_page_and_the_page_names_no_other() -> None:
 def test_the_words_of_a_step_stand_on_the_page() -> None:
     """Each verb and each outcome that a line of a step can have is explained."""
     page = (ROOT / "docs" / "logs.md").read_text().partition("## All events")[0]
-    code = "".join(path.read_text() for path in (ROOT / "tasks").rglob("*.py") if path.stem != "poll")
+    code = "".join(path.read_text() for path in (ROOT / "tasks").rglob("*.py") if path.stem != "round")
     outcomes = set(re.findall(r'outcome="(\w+)"', code)) | set(re.findall(r'_note_outcome\("(\w+)"', code))
     outcomes |= set(OTHERWISE.values())
     assert len(outcomes) > 10

@@ -15,9 +15,6 @@ from workers.celery_patches.signature_check import is_moment, is_signature
 #: Options that may come with the arguments. Celery copies them into the request, where other names would replace facts.
 EMBEDDED = frozenset({"callbacks", "errbacks", "chain", "chord"})
 
-#: Headers that are text or missing: Celery sends them on or looks them up.
-TEXT_HEADERS = ("eta", "expires", "shadow", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr", "origin")
-
 #: The longest id of a message or a revocation [characters]: log lines, events and keys of results contain it.
 MAX_ID_CHARACTERS = 1024
 
@@ -27,13 +24,19 @@ def checked_strategy(task: Any, app: Any, consumer: Any, **more: Any) -> Callabl
     handle = default(task, app, consumer, **more)
 
     def check(message: Any, body: Any, *arguments: Any, **named: Any) -> Any:
-        if not well_formed(message.headers if body is None else body, message.payload):
+        payload = message.payload
+        if not well_formed(message.headers if body is None else body, payload):
             raise InvalidTaskError("the message does not have the shape of a task")
-        if has_repeated_name(message.body):
+        if _has_arguments(payload) and has_repeated_name(message.body):
             message.headers[REPEATED_NAME_HEADER] = True
         return handle(message, body, *arguments, **named)
 
     return check
+
+
+def _has_arguments(payload: Any) -> bool:
+    """Whether there is a request in which a name may be lost; a message of bide's own has none."""
+    return isinstance(payload, dict) or bool(payload[0] or payload[1])
 
 
 def has_repeated_name(body: Any) -> bool:
@@ -59,36 +62,60 @@ def well_formed(headers: Mapping[str, Any], payload: Any) -> bool:
 
 
 def _callable(args: Any, kwargs: Any, embedded: Any) -> bool:
-    shaped = isinstance(args, list) and isinstance(kwargs, dict) and _is(dict, embedded)
+    shaped = isinstance(args, list) and isinstance(kwargs, dict) and (embedded is None or isinstance(embedded, dict))
     return shaped and set(embedded or ()) <= EMBEDDED
 
 
 def _usable(headers: Mapping[str, Any]) -> bool:
-    """Whether headers and embedded options have the types that Celery relies on."""
+    """Whether headers and embedded options have the types that Celery relies on; None stands for one left out."""
+    job_id = headers.get("id")
     return (
-        isinstance(headers.get("id"), str)
-        and len(headers["id"]) <= MAX_ID_CHARACTERS
-        and all(_is(str, headers.get(name)) for name in TEXT_HEADERS)
-        and all(map(is_moment, (headers.get("eta"), headers.get("expires"))))
-        and _are_limits(headers.get("timelimit"))
-        and all(_is(int, headers.get(name)) for name in ("retries", "group_index", "replaced_task_nesting"))
-        and all(_are_signatures(headers.get(name)) for name in ("callbacks", "errbacks", "chain"))
-        and (headers.get("chord") is None or is_signature(headers["chord"]))
-        and _is(dict, headers.get("headers"))
-        and _is(dict, headers.get("stamps"))
-        and _is(list, headers.get("stamped_headers"))
+        isinstance(job_id, str)
+        and len(job_id) <= MAX_ID_CHARACTERS
+        and all(_HEADERS[name](value) for name, value in headers.items() if value is not None and name in _HEADERS)
     )
 
 
 def _are_limits(value: Any) -> bool:
-    return value is None or (
-        isinstance(value, list | tuple) and len(value) == 2 and all(_is((int, float), limit) for limit in value)
-    )
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_limit, value))
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)
 
 
 def _are_signatures(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(map(is_signature, value)))
+    return isinstance(value, list) and all(map(is_signature, value))
 
 
-def _is(kind: type | tuple[type, ...], value: Any) -> bool:
-    return value is None or isinstance(value, kind)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, str) and is_moment(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+#: The headers and embedded options that Celery sends on, looks up or computes with, each with its rule.
+_HEADERS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("shadow", "root_id", "parent_id", "group", "argsrepr", "kwargsrepr", "origin"), _is_text),
+    **dict.fromkeys(("eta", "expires"), _is_time),
+    "timelimit": _are_limits,
+    **dict.fromkeys(("retries", "group_index", "replaced_task_nesting"), _is_number),
+    **dict.fromkeys(("callbacks", "errbacks", "chain"), _are_signatures),
+    "chord": is_signature,
+    **dict.fromkeys(("headers", "stamps"), _is_object),
+    "stamped_headers": _is_list,
+}

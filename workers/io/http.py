@@ -1,11 +1,15 @@
-"""The HTTP client of a process: httpx requests over aiohttp connections; every foreign failure is mapped here, once."""
+"""The HTTP client of a process; every foreign failure is mapped here, once.
+
+What buys nothing goes out by aiohttp alone, all else by httpx over aiohttp connections.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache, partial
@@ -28,21 +32,24 @@ from bide.errors import (
 from bide.providers.base import Answer, Call
 from workers.io.body import UnusableBodyError, read_body
 from workers.io.http_errors import message_of, never_sent, plain, reason
-from workers.io.transport import LiteralTransport, Names, guarded_session, open_session, purchase_session
+from workers.io.lean_client import LeanClient, plain_headers
+from workers.io.transport import LiteralTransport, Names, guarded_session, literal, open_session, purchase_session
 
 #: What every request says, unless its adapter says otherwise.
 _HEADERS = {"User-Agent": f"bide/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 _NO_HEADER = "a header can't be sent: is there a line break or a letter beyond ASCII in the API key?"
 
+#: Addresses of which a parser need read only the origin: each job has another path.
+_PLAIN = re.compile(r"(https?://[^/?#@\\]+)/[!-\"$-~]*")
+
 #: All that a transport may raise short of a programming error.
 _TROUBLE = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
 class Pool(Enum):
-    """Requests that share connections and time-outs; those of media and callbacks come in two: guarded or not."""
+    """Requests by httpx that share connections; those of media and callbacks come in two: guarded or not."""
 
-    API = "api"
     PURCHASE = "purchase"
     MEDIA = "media"
     ALLOWED_MEDIA = "allowed media"
@@ -101,8 +108,9 @@ class HttpClient:
 
     `names` resolves what callers and providers name (`workers.io.names`); the default is the event loop's few threads.
 
-    Requests go straight to httpx transports. `httpx.AsyncClient` would keep cookies, prepare redirects, take
-    credentials out of URLs, log whole URLs with their signatures, and cost half as much again per request.
+    Calls that buy nothing go through `LeanClient`, all else goes straight to httpx transports. `httpx.AsyncClient`
+    would keep cookies, prepare redirects, take credentials out of URLs, log whole URLs with their signatures, and cost
+    half as much again per request.
     """
 
     def __init__(self, options: HttpOptions | None = None, *, names: Names = _by_the_loop) -> None:
@@ -110,7 +118,6 @@ class HttpClient:
         self._closed = False
         tls = httpx.create_ssl_context(trust_env=False)
         sessions = {
-            Pool.API: partial(open_session, tls, self.options.max_connections),
             Pool.PURCHASE: partial(purchase_session, tls, self.options.max_connections),
             Pool.MEDIA: partial(guarded_session, tls, names, self.options.max_media_connections),
             Pool.ALLOWED_MEDIA: partial(open_session, tls, self.options.max_media_connections),
@@ -118,6 +125,8 @@ class HttpClient:
             Pool.ALLOWED_CALLBACK: partial(open_session, tls, self.options.max_callback_connections),
         }
         self._transports = {pool: LiteralTransport(verify=tls, client=opened) for pool, opened in sessions.items()}
+        polls = partial(open_session, tls, self.options.max_connections)
+        self._lean = LeanClient(polls, **vars(self.options.api))
 
     async def call(self, call: Call, *, buys: bool) -> Answer:
         """Send one API request and read its answer, whatever its status.
@@ -125,19 +134,26 @@ class HttpClient:
         Where it buys: raises `NotSentError` when it surely never left, `SubmissionUnknownError` for everything after.
         Otherwise: raises `PollFailedError`. `ConfigurationError` where no request can be made of the call.
         """
-        request = self._request(call, buys=buys)
-        if buys:
-            return await self._buy(request, call.max_answer_bytes)
-        try:
-            return await self._exchange(request, Pool.API, self.options.api, call.max_answer_bytes)
-        except (UnusableBodyError, *_TROUBLE) as error:
-            raise PollFailedError(message_of(request, error)) from None
+        return await (self._buy(call) if buys else self._ask(call))
 
-    async def _buy(self, request: httpx.Request, limit: int) -> Answer:
+    async def _ask(self, call: Call) -> Answer:
+        address = _PLAIN.fullmatch(call.url)
+        known = _callable_url(address[1] if address else call.url)
+        with _made_of(call.url):
+            url = literal(known.scheme, known.netloc, target_of(_with_query(call)))
+            headers, body = _content(call)
+        try:
+            return await self._lean.send(call.method, url, headers, body, limit_bytes=call.max_answer_bytes)
+        except (UnusableBodyError, *_TROUBLE) as error:
+            where = plain(_callable_url(call.url))
+            raise PollFailedError(f"{call.method} {where}: {reason(error)}") from None
+
+    async def _buy(self, call: Call) -> Answer:
+        request = _request(call, self.options.purchase)
         if self._closed:
             raise NotSentError(f"{plain(request.url)}: not sent, the process is stopping")
         try:
-            return await self._exchange(request, Pool.PURCHASE, self.options.purchase, limit)
+            return await self._exchange(request, Pool.PURCHASE, self.options.purchase, call.max_answer_bytes)
         except Exception as error:
             if never_sent(error):
                 raise NotSentError(message_of(request, error)) from None
@@ -162,7 +178,8 @@ class HttpClient:
         except _TROUBLE as error:
             raise DownloadError(message_of(request, error)) from None
         try:
-            yield Reply(plain(request.url), response.status_code, _lower(response), _chunks(request, response))
+            known = plain_headers(response.headers.raw)
+            yield Reply(plain(request.url), response.status_code, known, _chunks(request, response))
         finally:
             await response.aclose()
 
@@ -184,39 +201,50 @@ class HttpClient:
                 await response.aclose()
         except _TROUBLE as error:
             raise NotDeliveredError(f"{request.url.host}: {reason(error)}") from None
-        return Answer(response.status_code, _lower(response))
+        return Answer(response.status_code, plain_headers(response.headers.raw))
 
     async def aclose(self) -> None:
         """Close all connections; a purchase under way ends as `SubmissionUnknownError`."""
         self._closed = True
         for transport in self._transports.values():
             await transport.aclose()
-
-    def _request(self, call: Call, *, buys: bool) -> httpx.Request:
-        url = _callable_url(call.url)
-        timeouts = self.options.purchase if buys else self.options.api
-        try:
-            return httpx.Request(
-                call.method,
-                url,
-                headers=_headers(call),
-                content=None if call.json is None else json.dumps(call.json, separators=(",", ":")).encode(),
-                files=_parts(call.form),
-                extensions=timeouts.extensions(_with_query(call)),
-            )
-        except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:  # such as half a surrogate pair
-            raise ConfigurationError(f"{plain(url)}: no request can be made of it ({type(error).__name__})") from None
+        await self._lean.aclose()
 
     async def _exchange(self, request: httpx.Request, pool: Pool, timeouts: Timeouts, limit: int) -> Answer:
-        request.read()  # a multipart body becomes one piece of known length, not a chunked stream
         async with asyncio.timeout(timeouts.total_seconds):
             response = await self._transports[pool].handle_async_request(request)
             try:
-                headers = _lower(response)
+                headers = plain_headers(response.headers.raw)
                 body = await read_body(_pieces(response), headers, limit_bytes=limit)
             finally:
                 await response.aclose()
         return Answer(response.status_code, headers, body)
+
+
+def _request(call: Call, timeouts: Timeouts) -> httpx.Request:
+    url = _callable_url(call.url)
+    with _made_of(call.url):
+        headers, body = _content(call)
+        extensions = timeouts.extensions(_with_query(call))
+        return httpx.Request(call.method, url, headers=headers, content=body, extensions=extensions)
+
+
+def _content(call: Call) -> tuple[Mapping[str, str], bytes | None]:
+    """Headers and body; forms are written by httpx, as one piece of known length."""
+    headers = _headers(call)
+    if call.form is not None:
+        request = httpx.Request(call.method, _callable_url(call.url), headers=headers, files=_parts(call.form))
+        return request.headers, request.read()
+    return headers, None if call.json is None else json.dumps(call.json, separators=(",", ":")).encode()
+
+
+@contextmanager
+def _made_of(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError, httpx.InvalidURL) as error:  # such as half a surrogate pair
+        where = plain(_callable_url(url))
+        raise ConfigurationError(f"{where}: no request can be made of it ({type(error).__name__})") from None
 
 
 @lru_cache(maxsize=1024)
@@ -253,10 +281,6 @@ def _parts(
     if form is None:
         return None
     return [(name, (None, part) if isinstance(part, str) else part) for name, part in form.items()]
-
-
-def _lower(response: httpx.Response) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
 
 
 async def _chunks(request: httpx.Request, response: httpx.Response) -> AsyncIterator[bytes]:

@@ -37,7 +37,7 @@ class LiteralTransport(AiohttpTransport):
         with map_aiohttp_exceptions():
             response = await self.client.request(
                 request.method,
-                _literal(request.url.scheme, request.url.netloc, request.extensions["target"]),
+                literal(request.url.scheme, request.url.netloc, request.extensions["target"].decode("ascii")),
                 headers=request.headers,
                 data=request.content or None,
                 allow_redirects=False,
@@ -51,9 +51,9 @@ class LiteralTransport(AiohttpTransport):
 
 
 @lru_cache(maxsize=1024)
-def _literal(scheme: str, netloc: bytes, target: bytes) -> URL:
+def literal(scheme: str, netloc: bytes, target: str) -> URL:
     """Scheme, host and port as httpx reads them; path and query are one text, since aiohttp drops an empty query."""
-    return URL.build(scheme=scheme, authority=netloc.decode("ascii"), path=target.decode("ascii"), encoded=True)
+    return URL.build(scheme=scheme, authority=netloc.decode("ascii"), path=target, encoded=True)
 
 
 def open_session(tls: SSLContext, limit: int) -> aiohttp.ClientSession:

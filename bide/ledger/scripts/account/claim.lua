@@ -35,8 +35,8 @@ for i = 1, #claimed, 2 do
 end
 
 -- `polled` schedules what was claimed. What else comes up before the claims run out is for another round beside this one,
--- at once where a whole batch was taken.
+-- at once where a whole batch was taken; a poller that has its hands full (a batch of 0) leaves them for a moment.
 local needed = next_round_at(max_in_flight, submits_per_second)
 if not needed or (#jobs > 0 and needed >= now + claim_seconds) then return { 1, jobs, {}, stamp(now) } end
-if due > batch and granted == wanted then redis.call('HSET', ACCOUNT, 'round_last', 0) end
+if batch > 0 and due > batch and granted == wanted then redis.call('HSET', ACCOUNT, 'round_last', 0) end
 return { 1, jobs, ensure_round(needed), stamp(now) }

@@ -45,7 +45,7 @@ def test_a_healthy_deployment_is_well(rig: Rig) -> None:
 
     report = json.loads(done.stdout)
     problems = [finding for finding in report["findings"] if finding["level"] == Level.PROBLEM]
-    assert (done.returncode, report["ok"], problems) == (0, True, [])
+    assert (done.returncode, report["ok"], problems) == (0, True, []), problems
     looked_at = " ".join(finding["check"] for finding in report["findings"])
     for what in ("settings", "version", "eviction", "persistence", "memory", "clock of redis", "clock of the store"):
         assert what in looked_at

@@ -151,6 +151,10 @@ def why(snapshot: JobSnapshot) -> list[str]:
         return ["it is over"]
     if snapshot.record.settling:
         return _settling(snapshot)
+    if budget := snapshot.record.text("over_budget"):
+        return [
+            f"the budget {budget} has no room for it: it waits out of line until that is raised, or begins anew"
+        ]
     reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[snapshot.clock or "lease"](snapshot)
     reasons += filter(None, [stopping(snapshot.record)])
     silence = snapshot.now - snapshot.swept_at
@@ -242,7 +246,7 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
             return snapshot.now + account.open_seconds, "its account may submit again"
         if lane and lane.open_seconds > 0:
             return snapshot.now + lane.open_seconds, "its lane may submit again"
-    if snapshot.clock == "queued":
+    if snapshot.clock == "queued" or snapshot.record.text("over_budget"):
         return snapshot.record.number("deadline"), "it fails if it still waits (deadline)"
     if snapshot.record.settling and not snapshot.record.text("token"):
         return min(snapshot.score, settles_until(snapshot.record)), "bide tries to settle its submit"

@@ -1,4 +1,4 @@
-"""The table of chaos over all idempotency contracts: how the jobs of each ended, and what the providers charge."""
+"""The tables of chaos over all idempotency contracts: how the jobs of each ended, and the book beside the bill."""
 
 from __future__ import annotations
 
@@ -28,24 +28,41 @@ def contracts(runs: Sequence[Result]) -> str:
         for contract, counts in run["contracts"].items():
             sums[contract].update(counts)
     rows = [[contract, *(str(counts[name]) for name in _COUNTS)] for contract, counts in sorted(sums.items())]
-    head = ["contract", *_COUNTS.values()]
+    return "\n\n".join([_summary(runs), _table(["contract", *_COUNTS.values()], rows), _books(runs)])
+
+
+def _books(runs: Sequence[Result]) -> str:
+    """A row for each account: what its provider charges, and what its book says of it."""
+    sums: dict[str, Counter[str]] = defaultdict(Counter)
+    for run in runs:
+        for account, balance in run["balances"].items():
+            sums[account].update(balance)
+    sums["all"] = sum(sums.values(), Counter())
+    names = {
+        "billed": "the providers charge",
+        "lied": "of it hidden by lies",
+        "spent": "the book: spent",
+        "reserved": "the book: of submits still open",
+    }
+    rows = [[account, *(f"{each[name] / 1_000_000:,.6f}" for name in names)] for account, each in sums.items()]
+    return _table(["account", *(f"{name} [USD]" for name in names.values())], rows)
+
+
+def _table(head: list[str], rows: Sequence[list[str]]) -> str:
     lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"{_summary(runs)}\n\n{table}"
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _summary(runs: Sequence[Result]) -> str:
-    """Seeds, events, what must be zero, and the bill."""
+    """Seeds, events, and what must be zero."""
     where = {(run["machine"], run["versions"], run["date"]) for run in runs}
     seeds = ", ".join(str(run["options"]["seed"]) for run in runs)
     kills = sum(event["kind"] in ("kill", "beat_dead") for run in runs for event in run["plan"])
-    charged = sum(sum(run["bill"].values()) for run in runs) / 1_000_000
     facts = [
         *(". ".join(place) for place in sorted(where)),
         f"Seed{'s' if len(runs) > 1 else ''} {seeds}: {sum(run['jobs'] for run in runs):,} jobs, "
         f"{sum(len(run['plan']) for run in runs)} events, of them {kills} kills of a process",
         f"Lost: {sum(run['lost'] for run in runs)}. Stored wrong: {sum(run['stored_wrong'] for run in runs)}",
         f"All that must be zero is: {'no' if any(run['broken'] for run in runs) else 'yes'}",
-        f"The providers charge {charged:,.3f} USD in all",
     ]
     return ". ".join(facts) + "."

@@ -43,7 +43,10 @@ SPREAD = {
     **RUN,
     "options": {**RUN["options"], "contracts": True},
     "contracts": {"replay": KEPT, "listing": KEPT},
-    "bill": {"guild a1": 1_250_000, "photogpt b2": 500},
+    "balances": {
+        "guild/default": {"billed": 1_250_000, "spent": 1_180_000, "reserved": 70_000, "lied": 0},
+        "photogpt/default": {"billed": 500, "spent": 500, "reserved": 0, "lied": 0},
+    },
     "broken": [],
 }
 FAILOVER: dict[str, Any] = {
@@ -93,7 +96,9 @@ def test_the_contracts_have_a_table_of_their_own(results: Path) -> None:
     """Over all seeds, with the bill; and none of these runs stands among the others."""
     made = tables(results)
     assert "| replay | 180 | 178 | 14 | 12 | 2 | 4 | 0 |" in made["contracts"]
-    assert "All that must be zero is: yes. The providers charge 2.501 USD in all." in made["contracts"]
+    assert "All that must be zero is: yes." in made["contracts"]
+    assert "| guild/default | 2.500000 | 0.000000 | 2.360000 | 0.140000 |" in made["contracts"]
+    assert "| all | 2.501000 | 0.000000 | 2.361000 | 0.140000 |" in made["contracts"]
     assert made["chaos"].count("seed 7") == 1
 
 

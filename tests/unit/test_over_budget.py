@@ -12,6 +12,8 @@ from structlog.testing import capture_logs
 
 from bide.bulk.runs import Runs
 from bide.contract import FailureCode
+from bide.ledger.snapshot import take_snapshot
+from bide.ledger.timeline import next_look, why
 from tasks.steps.outcome import Fail, Outcome, Suspend
 from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, Atelier, opened
 from workers.services.budgets import Budgets
@@ -61,6 +63,9 @@ def test_a_job_waits_and_goes_on_once_the_budget_is_raised(world: Atelier, tmp_p
     world.submit("a")
     assert isinstance(world.submit("b"), Suspend)
     assert (world.purchases(), world.record("b").text("over_budget")) == (1, "small")
+    snapshot = take_snapshot(world.ledger, world.record("b"))
+    assert why(snapshot)[0].startswith("the budget small has no room for it")
+    assert next_look(snapshot) == (snapshot.record.number("deadline"), "it fails if it still waits (deadline)")
     app = Celery(broker="memory://", set_as_current=False)
     dispatcher = cast(Dispatcher, world)
     sweeper = Sweeper(app, world.ledger, Runs(world.server), dispatcher, sweep_seconds=1, budgets=world.budgets.current)

@@ -40,7 +40,22 @@ PROVIDERS = ("cyberphotobooth", "dreambooth", "nextry", "photogpt")
 ACCOUNTS = tuple(AccountName(provider, "default") for provider in PROVIDERS)
 GUILD_ACCOUNTS = (AccountName("guild", "default"), AccountName("guild", "listing"))
 
-#: What a purchase costs; the bill says what all came to.
+#: The key of each account.
+KEYS = {
+    **{account: f"key-of-{account.provider}" for account in (*ACCOUNTS, GUILD_ACCOUNTS[0])},
+    GUILD_ACCOUNTS[1]: "another-key-of-guild",
+}
+
+#: What a purchase costs, as the deployment knows it: the book is made from it. What is free costs nothing.
+KNOWN_PRICES: dict[str, dict[str, float | str]] = {
+    "photogpt": {"images.generation": "0.025 * params.numImages"},
+    "dreambooth": {"text2img": 0.013},
+    "cyberphotobooth": {"generate": 0.013},
+    "nextry": {"generate_image": 0.013},
+    "guild": dict.fromkeys(("replay", "reject", "client_id", "none"), 0.07),
+}
+
+#: The same as the providers charge it; the bill says what all came to.
 PRICES = (
     {"provider": "guild", "operation": "free", "amount": 0},
     {"provider": "guild", "amount": "0.07"},
@@ -146,21 +161,27 @@ class Stage:
         hosts = json.dumps([f"{ports.address}:{ports.sandbox}"])
         for provider in PROVIDERS:
             url = f"http://{ports.address}:{ports.sandbox}{BASE_PATHS[provider]}"
-            values = {"API_KEY": f"key-of-{provider}", "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
+            values = {**_known(AccountName(provider, "default")), "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
             variables |= {f"BIDE_PROVIDERS__{provider.upper()}__{name}": value for name, value in values.items()}
         return variables | (self._guild(ports, hosts) if self.contracts else {})
 
     def _guild(self, ports: Ports, hosts: str) -> dict[str, str]:
         """The guild, with an account that settles by its list, and a submit time-out after which that is done soon."""
         url = f"http://{ports.address}:{ports.sandbox}{BASE_PATHS['guild']}"
-        own = {"API_KEY": "key-of-guild", "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
-        own |= {"ACCOUNTS__LISTING__API_KEY": "another-key-of-guild", "ACCOUNTS__LISTING__SETTLE": "listing"}
+        usual, listing = GUILD_ACCOUNTS
+        own = {**_known(usual), "BASE_URL": url, "MEDIA_HOSTS": hosts, **POLLS}
+        own |= {"ACCOUNTS__LISTING__API_KEY": KEYS[listing], "ACCOUNTS__LISTING__SETTLE": "listing"}
         return {
             **{f"BIDE_PROVIDERS__GUILD__{name}": value for name, value in own.items()},
             "BIDE_TIMING__SUBMIT_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
             "BIDE_TIMING__READ_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
             "PYTHONPATH": f"{self._plugins}:{ROOT}",
         }
+
+
+def _known(account: AccountName) -> dict[str, str]:
+    """The key of an account, and its provider's prices."""
+    return {"API_KEY": KEYS[account], "PRICES": json.dumps(KNOWN_PRICES[account.provider])}
 
 
 def signal_group(process: Process, number: signal.Signals) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 from bide.ledger import Ledger
 from bide.percentiles import percentiles
-from tests.billing import billed
 from tests.contract.ledger_invariants import check_account, check_keys
 from tests.faults.chaos.answers import Answers
+from tests.faults.chaos.books import Balance, balances
 from tests.faults.chaos.contenders import Bide, Contender
-from tests.faults.chaos.jobs import Job
+from tests.faults.chaos.jobs import LIES, Job
 from tests.faults.chaos.promises import Kept, kept, purchases_to_count
 from tests.faults.chaos.recovery import Recovery
 from tests.faults.chaos.submitter import Submitter
@@ -56,9 +56,9 @@ class Verdict:
     answer_seconds: list[float]
     recovery_seconds: dict[str, list[float]]
     not_recovered: int
-    #: By idempotency contract, and what the providers charge in all [millionths], by provider and key.
+    #: By idempotency contract, and by account.
     contracts: dict[str, Kept] = field(default_factory=dict)
-    bill: dict[str, int] = field(default_factory=dict)
+    balances: dict[str, Balance] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     #: What took longer than it is to take; a busy machine may be the reason.
     slow: list[str] = field(default_factory=list)
@@ -92,11 +92,12 @@ def judge(
         recovery_seconds=_recoveries(recovery),
         not_recovered=len(recovery.waiting),
     )
-    verdict.bill = {" ".join(one): millionths for one, millionths in billed(stage.sandbox).items()}
     verdict.broken = [*wrongs[:20], *_broken(verdict, unanswered, once)]
     if isinstance(contender, Bide):
         verdict.contracts, unkept = kept(stage, jobs, answers, purchases)
         verdict.broken += unkept[:20]
+        verdict.balances = balances(stage, {job.name for job in jobs if job.contract in LIES})
+        verdict.broken += [f"{name}: {each}" for name, each in verdict.balances.items() if not each.right]
         verdict.broken += [*_states(contender, unanswered), *_ledger_trouble(contender)]
     slowest = verdict.recovery_seconds.get(ALL, [0.0])[-1]
     if slowest > RECOVERY_SECONDS:

@@ -40,7 +40,7 @@ def _books(runs: Sequence[Result]) -> str:
     sums["all"] = sum(sums.values(), Counter())
     names = {
         "billed": "the providers charge",
-        "lied": "of it hidden by lies",
+        "lied": "of it bought again by a lie",
         "spent": "the book: spent",
         "reserved": "the book: of submits still open",
     }

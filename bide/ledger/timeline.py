@@ -246,6 +246,8 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
             return snapshot.now + account.open_seconds, "its account may submit again"
         if lane and lane.open_seconds > 0:
             return snapshot.now + lane.open_seconds, "its lane may submit again"
+    if snapshot.record.text("over_budget") and snapshot.score < snapshot.record.number("deadline"):
+        return snapshot.score, "it goes on at its next account if it still waits"
     if snapshot.clock == "queued" or snapshot.record.text("over_budget"):
         return snapshot.record.number("deadline"), "it fails if it still waits (deadline)"
     if snapshot.record.settling and not snapshot.record.text("token"):

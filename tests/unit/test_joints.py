@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import fakeredis
@@ -23,11 +24,13 @@ from tests.contract.ledger_contract_tenants import cap, open_rows
 from tests.contract.ledger_stage import ACCOUNT, Stage, taken
 from tests.unit.bulk_world import World as Run
 from tests.unit.bulk_world import some_rows
+from tests.unit.guild import Guild, guild
 from tests.unit.test_fallback_ledger import FIRST, SECOND, World, fallback, world
 from tests.unit.test_fallback_steps import World as Steps
 from tests.unit.test_fallback_steps import world as steps
+from workers.services.budgets import Budgets
 
-__all__ = ["steps", "world"]  # fixtures
+__all__ = ["guild", "steps", "world"]  # fixtures
 
 NOTHING = Budget("none", 0, "USD", over="wait")
 
@@ -96,6 +99,17 @@ def test_a_job_that_waits_is_priced_anew_in_another_currency(stage: Stage) -> No
             record, token, quote=Quote(50_000, "EUR", "settings"), budgets=[Budget("euros", 40_000, "EUR")]
         )
     assert (stage.field("a", "price"), stage.field("a", "currency")) == ("50000", "EUR")
+
+
+def test_a_doubt_that_is_surely_not_bought_needs_a_price_again(guild: Guild, tmp_path: Path) -> None:
+    """A budget has come since, under which no purchase is made without a price."""
+    guild.order("reject", "dropped")
+    file = tmp_path / "budgets.toml"
+    file.write_text('[budgets.b]\namount = 5\ncurrency = "USD"\n')
+    guild.budgets = Budgets(guild.settings, file=file, clock=guild.clock)
+    guild.pass_time(400)
+    assert guild.workshop.look_ups
+    assert guild.workshop.purchases == 0
 
 
 # Budgets and tenants

@@ -309,7 +309,7 @@ TRANSITIONS = (
     Transition(
         "submitting",
         "queued",
-        "refused take_back conclude sweep resubmit",
+        "refused take_back conclude sweep resubmit intend",
         "surely not accepted or not sent, or the request or an operator allows a second purchase",
     ),
     Transition(

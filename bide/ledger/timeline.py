@@ -152,9 +152,7 @@ def why(snapshot: JobSnapshot) -> list[str]:
     if snapshot.record.settling:
         return _settling(snapshot)
     if budget := snapshot.record.text("over_budget"):
-        return [
-            f"the budget {budget} has no room for it: it waits out of line until that is raised, or begins anew"
-        ]
+        return [f"the budget {budget} has no room for it: it waits out of line until that is raised, or begins anew"]
     reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[snapshot.clock or "lease"](snapshot)
     reasons += filter(None, [stopping(snapshot.record)])
     silence = snapshot.now - snapshot.swept_at
@@ -247,7 +245,7 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
         if lane and lane.open_seconds > 0:
             return snapshot.now + lane.open_seconds, "its lane may submit again"
     if snapshot.clock == "queued" or snapshot.record.text("over_budget"):
-        return snapshot.record.number("deadline"), "it fails if it still waits (deadline)"
+        return _end_of_wait(snapshot)
     if snapshot.record.settling and not snapshot.record.text("token"):
         return min(snapshot.score, settles_until(snapshot.record)), "bide tries to settle its submit"
     if snapshot.clock == "lease" and snapshot.record.text("token"):
@@ -255,3 +253,11 @@ def next_look(snapshot: JobSnapshot) -> tuple[float, str]:
     if snapshot.clock == "lease":
         return snapshot.score, "its message is sent again if no worker took it"
     return (snapshot.callback_at, "callback") if snapshot.callback_at else (0.0, "")
+
+
+def _end_of_wait(snapshot: JobSnapshot) -> tuple[float, str]:
+    """When a job waits no longer for its account, or for a budget, as far as no event ends that before."""
+    deadline = snapshot.record.number("deadline")
+    if snapshot.record.text("over_budget") and snapshot.score < deadline:
+        return snapshot.score, "it goes on at its next account if it still waits"
+    return deadline, "it fails if it still waits (deadline)"

@@ -63,7 +63,7 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     promise, lane = promise_of(tools, account, operation, record, now=now), account.lane(request)
     quote = account.quote(request)
     budgets = () if promise.free else tools.budgets.over(record, lane)
-    if not record.in_doubt:  # else it is bought already, or not
+    if absent or not record.in_doubt:  # else it is bought already, or not
         check_quote(quote, budgets)
     inputs: Mapping[str, Upload] = {}
     if request.inputs:

@@ -127,7 +127,7 @@ class MoneyMachine(RuleBasedStateMachine):
         if not self.under_way:
             return
         one = self.under_way.pop(self.chance.randrange(len(self.under_way)))
-        how = self.chance.choice(["accepted", "accepted", "refused", "rejected", "unknown", "nothing"])
+        how = self.chance.choice(["accepted", "accepted", "refused", "rejected", "unknown", "nothing", "not safe"])
         if how in ("unknown", "nothing"):
             self.unanswered.append(one)
         for _ in range(self.chance.randint(1, 2)):
@@ -153,6 +153,10 @@ class MoneyMachine(RuleBasedStateMachine):
         elif how == "rejected":
             self.bill.refuse(job_id, attempt)
             self.ledger.jobs.conclude(record, token, JobState.FAILED, error=ERROR, attempt=attempt)
+        elif how == "not safe":  # too few replicas had the intent: nothing was sent
+            if self.stage.field(job_id, "token") == token:
+                self.bill.refuse(job_id, attempt)
+            self.ledger.submits.take_back(record, token, seconds=1, reason="not safe")
         elif how == "unknown":
             self.ledger.jobs.conclude(
                 record, token, JobState.UNCONFIRMED, error=ERROR, attempt=attempt, doubt=Doubt(0.0)
@@ -236,6 +240,13 @@ class MoneyMachine(RuleBasedStateMachine):
             stood = self.stage.server.hgetall(f"bide:budget:{name}:{period}")
             assert int(stood.get("reserved", 0)) + int(stood.get("spent", 0)) == amount, (name, period, stood)
             assert amount <= next(budget.amount for budget in self.budgets if budget.name == name), (name, period)
+
+    @invariant()
+    def what_waits_for_a_budget_waits(self) -> None:
+        """Whatever else became of a job, it waits for money no more."""
+        for job_id in self.jobs:
+            if self.stage.field(job_id, "over_budget"):
+                assert (self.stage.state(job_id), self.stage.clocks(job_id)) == ("queued", {"lease"}), job_id
 
     def teardown(self) -> None:
         """Each job that waits is taken up, or fails, within its time."""

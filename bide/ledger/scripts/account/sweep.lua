@@ -90,6 +90,18 @@ local function end_overdue(id, error)
   note(id, 'deadline')
 end
 
+-- The job waits for its budget no longer: it goes on at its next account, where its deadline has not passed.
+local function end_budget_wait(id)
+  local moved = get(id, 'fallbacks') and leave_line(id, hint_seconds, retention_seconds)
+  if moved then
+    hints[#hints + 1] = moved
+  elseif number(get(id, 'deadline')) > now then
+    redis.call('ZADD', LEASE, waits_until(id), id)
+  else
+    end_overdue(id, over_budget_error)
+  end
+end
+
 local ran_out = redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'WITHSCORES', 'LIMIT', 0, page)
 for i = 1, #ran_out, 2 do
   local id = ran_out[i]
@@ -103,7 +115,7 @@ for i = 1, #ran_out, 2 do
     redis.call('SREM', CALLED_UP, id)
     note(id, 'left alone: another version of bide wrote its record')
   elseif get(id, 'over_budget') then
-    end_overdue(id, over_budget_error)
+    end_budget_wait(id)
   elseif get(id, 'token') == '' then
     send_again(id, state == 'submitting' and not get(id, 'hints')) -- the time of a doubt's next try; no message is under way
   elseif silence_over or (silent and tonumber(ran_out[i + 1]) <= watched) then

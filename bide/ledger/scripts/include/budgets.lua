@@ -1,7 +1,7 @@
---- include: base constants record clocks money
+--- include: base constants record clocks caps unconfirmed money
 -- Budgets: what may be reserved and spent together in a period (UTC). A purchase stands in the periods of its intent, whatever the
 -- clock says later. The keys of budgets lie outside of the account's hash tag, since a budget may be of several accounts.
--- A job that waits for a budget is out of line: it stands on the clock `lease` with its deadline, and in a line of its own.
+-- A job that waits for a budget is out of line: it stands on the clock `lease` for as long as it may wait, and in a line of its own.
 local OVER_BUDGETS = PREFIX .. 'over_budgets' -- the names of budgets that jobs of the account wait for
 local BULK_LAST = 1e12 -- bulk jobs wait behind the others
 local budgets_in = {}
@@ -14,10 +14,10 @@ function budgets_in.period(per)
   return per == 'day' and date or per == 'month' and string.sub(date, 1, 7) or 'all'
 end
 
--- How much may still be reserved in the present period; less than 0 where a cost was above its price.
+-- How much may still be reserved in the present period; 0 also where a cost was above its price.
 function budgets_in.room(budget)
   local reserved, spent = unpack(redis.call('HMGET', money.budget_key(budget.name, budgets_in.period(budget.per)), 'reserved', 'spent'))
-  return budget.amount - number(reserved) - number(spent)
+  return math.max(0, budget.amount - number(reserved) - number(spent))
 end
 
 -- The budget that has no room for a purchase, one that refuses before one that has it wait; nil for none.
@@ -36,14 +36,17 @@ function budgets_in.text(budgets)
   return table.concat(names, ',')
 end
 
--- The job gives its place up, and the start that it took of the account's rate. A row of a run that was never sent has all its
--- time again.
-function budgets_in.wait(id, name, per_second)
-  if per_second > 0 then redis.call('HSET', ACCOUNT, 'tat_submit', string.format('%.6f', account('tat_submit') - 1 / per_second)) end
+-- The job gives its place up, and, where it was let in for this submit, the start that it took of the rates of account and
+-- tenant. A row of a run that was surely not bought has all its time again.
+function budgets_in.wait(id, name, was_let_in, per_second)
+  if was_let_in and per_second > 0 then
+    redis.call('HSET', ACCOUNT, 'tat_submit', string.format('%.6f', account('tat_submit') - 1 / per_second))
+  end
+  if was_let_in then caps.unbook(get(id, 'tenant')) end
   release(id)
   off_clocks(id)
-  if get(id, 'run') and not get(id, 'submits') then set(id, 'deadline', stamp(now + FAR)) end
-  redis.call('ZADD', LEASE, get(id, 'deadline'), id)
+  if get(id, 'run') and not maybe_bought_before(id) then set(id, 'deadline', stamp(now + FAR)) end
+  redis.call('ZADD', LEASE, waits_until(id), id)
   set(id, 'state', 'queued', 'token', '', 'queue', SUBMIT_QUEUE, 'parked', 1, 'over_budget', name)
   redis.call('SADD', OVER_BUDGETS, name)
   redis.call('ZADD', budgets_in.line_of(name), number(get(id, 'bulk')) * BULK_LAST + number(get(id, 'place')), id)

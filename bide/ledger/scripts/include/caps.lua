@@ -42,6 +42,13 @@ do
     redis.call('ZADD', RATES, string.format('%.6f', theoretical + gap), tenant)
   end
 
+  -- A job of the tenant was let in, and is not submitted after all.
+  function caps.unbook(tenant)
+    if not tenant or next_submit(tenant) == 0 then return end
+    local _, per_second = caps.of(tenant)
+    if per_second > 0 then redis.call('ZINCRBY', RATES, string.format('%.6f', -1 / per_second), tenant) end
+  end
+
   -- The line of a tenant at a cap is passed over until it goes on; it keeps its turns.
   function caps.set_aside(line, moment)
     tenants.wait = true

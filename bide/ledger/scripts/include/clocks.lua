@@ -3,7 +3,16 @@
 local QUEUED, LEASE, DUE = PREFIX .. 'queued', PREFIX .. 'lease', PREFIX .. 'due'
 local CALLED_UP = PREFIX .. 'told' -- bulk jobs that were let in, and whose message no worker has taken yet
 
+-- The job waits for a budget no more.
+local function leave_budget_line(id)
+  local name = get(id, 'over_budget')
+  if not name then return end
+  redis.call('ZREM', PREFIX .. 'over_budget:' .. name, id)
+  clear(id, 'over_budget')
+end
+
 local function off_clocks(id)
+  leave_budget_line(id)
   redis.call('ZREM', QUEUED, id)
   redis.call('ZREM', LEASE, id)
   redis.call('ZREM', DUE, id)
@@ -52,14 +61,6 @@ local function begin_no_later(from, score)
   if place and score < tonumber(place) then redis.call('HSET', PASSED, from, string.format('%.0f %s', score, opens)) end
 end
 
--- The job waits for a budget no more.
-local function leave_budget_line(id)
-  local name = get(id, 'over_budget')
-  if not name then return end
-  redis.call('ZREM', PREFIX .. 'over_budget:' .. name, id)
-  clear(id, 'over_budget')
-end
-
 -- First come, first served within a line (`include/turns` has the order of lines). Each time it is lined up again a job lets 100
 -- others pass. So a job that is always refused blocks no other, and an unlucky one still comes before much later ones.
 local PASSED_BY = 100
@@ -70,7 +71,6 @@ local function line_up(id, passed_by)
   bulk = number(bulk)
   local line = tenants.join_line(tenant, bulk)
   if place then
-    leave_budget_line(id)
     place = place + (passed_by or PASSED_BY)
   else
     place = bulk == 1 and turn(run or '', line) or redis.call('HINCRBY', ACCOUNT, 'order', 1)

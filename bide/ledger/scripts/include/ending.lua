@@ -5,7 +5,6 @@ local METRICS = PREFIX .. 'metrics'
 -- The job ends at its account, whatever becomes of it.
 local function end_here(id, state, field, value)
   release(id)
-  leave_budget_line(id)
   redis.call('ZREM', UNCONFIRMED, id)
   set(id, 'state', state, field, value, 'finished', stamp(now))
   clear(id, 'answered', 'crashes', 'hints', 'home', 'settling')

@@ -116,14 +116,9 @@ do
   end
 
   -- Why a job in line does not wait for its account any longer, where it has fallbacks left: the account is paused, its
-  -- breaker is open for long or found the provider failing again, or the job's share of the deadline has passed. Each
-  -- account that is left gets an equal share of the time that is left when its turn begins.
-  local LONG_SECONDS, FAILURES_IN_A_ROW = 2, 2
-  local function share_ends(id)
-    local deadline = number(get(id, 'deadline'))
-    local begins = math.max(number(get(id, 'came')), deadline - number(get(id, 'allowed')))
-    return begins + (deadline - begins) / (fallbacks_left(id) + 1)
-  end
+  -- breaker is open for long or found the provider failing again, or the job's share of the deadline has passed. What holds
+  -- submits back that is no matter of the account, as a store that is away, opens the breaker for no longer than that.
+  local LONG_SECONDS, FAILURES_IN_A_ROW = 3, 2
 
   local function out_of_service(id)
     if paused() then return 'its account is paused: ' .. redis.call('HGET', ACCOUNT, 'paused') end
@@ -136,7 +131,9 @@ do
 
   function leave_line(id, hint_seconds, retention_seconds)
     if fallbacks_left(id) <= 0 then return end
-    local why = out_of_service(id) or (now >= share_ends(id) and 'its share of the deadline passed in line')
+    local budget = get(id, 'over_budget')
+    local waits_for = budget and 'while the budget ' .. budget .. ' had no room for it' or 'in line'
+    local why = out_of_service(id) or (now >= waits_until(id) and 'its share of the deadline passed ' .. waits_for)
     if not why then return end
     return fall_back(id, cjson.encode({ code = 'not_submitted', message = why }), hint_seconds, retention_seconds)
   end

@@ -29,6 +29,15 @@ local function extend_deadline(id)
   set(id, 'deadline', deadline_stamp(math.max(number(get(id, 'deadline')), now + number(get(id, 'allowed')))))
 end
 
+-- How long a job waits for its account: to its deadline, or with fallbacks left for an equal share of the time that is left
+-- when its turn at this account begins.
+local function waits_until(id)
+  local deadline, left = number(get(id, 'deadline')), number(get(id, 'fallbacks')) - number(get(id, 'fallback'))
+  if left <= 0 then return deadline end
+  local begins = math.max(number(get(id, 'came')), deadline - number(get(id, 'allowed')))
+  return begins + (deadline - begins) / (left + 1)
+end
+
 -- An id belongs to one job in the whole deployment: the name of another account than `own` that has a job of that id.
 local MOST_AT_ONCE = 1000 -- `unpack` takes some thousands
 local function in_another_account(id, accounts, own)

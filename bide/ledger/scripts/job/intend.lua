@@ -61,13 +61,13 @@ if absent then
   redis.call('HINCRBY', job_key(id), 'absent', 1)
 end
 local same_purchase = again and known_key and not absent
-local before = get(id, 'currency')
+local before = (get(id, 'booked') or '') ~= '' and get(id, 'currency')
 if currency ~= '' and before and before ~= currency then price, currency = '', before end -- no amounts of two currencies
 if currency ~= '' then set(id, 'price', price, 'currency', currency, 'priced_by', priced_by) end
 local over = not same_purchase and budgets_in.without_room(budgets, number(price))
 if over and over.over == 'refuse' then return { OVER_BUDGET, over.name } end
 if over then
-  budgets_in.wait(id, over.name, state == 'queued' and submits_per_second or 0)
+  budgets_in.wait(id, over.name, state == 'queued', submits_per_second)
   return { WAITS_FOR_BUDGET, over.name }
 end
 if state == 'submitting' then admit(id, submits_per_second) else go_ahead(id) end

@@ -57,7 +57,7 @@ class Process:
             node,
             queues,
             store_refusal=lambda: tools.store_check.refusal,
-            ledger_refusal=lambda: tools.ledger.identity.refusal,
+            ledger_refusal=lambda: tools.ledger_check.refusal,
         )
         self._presence.start()
         tools.sweeper.start()
@@ -66,7 +66,7 @@ class Process:
     def store_refusal(self) -> str:
         """Why this process submits nothing, for its object store or its ledger; '' where it does."""
         made = self._toolbox
-        return made.store_check.refusal or made.ledger.identity.refusal if made is not None else ""
+        return made.store_check.refusal or made.ledger_check.refusal if made is not None else ""
 
     def end_soon(self) -> None:
         """Hasten what runs; called in a signal handler, so it takes no lock."""

@@ -8,6 +8,7 @@ import click
 
 from bide.cli.connection import broker_option, ledger_at
 from bide.cli.output import echo, echo_json
+from bide.printable import counted
 
 if TYPE_CHECKING:
     from bide.money.budgets import Budget, BudgetStand
@@ -48,7 +49,9 @@ def _as_json(stand: BudgetStand) -> dict[str, Any]:
 
 def _lines(stand: BudgetStand) -> list[str]:
     it = _as_json(stand)
-    waiting = f", {stand.waiting} jobs wait for it" if stand.waiting else ""
+    waiting = (
+        f", {counted(stand.waiting, 'job')} {'waits' if stand.waiting == 1 else 'wait'} for it" if stand.waiting else ""
+    )
     return [
         f"{it['budget']}  {it['percent']:g} % of {it['amount']} {it['currency']} ({stand.period}){waiting}",
         f"    spent {it['spent']}, reserved {it['reserved']}; for {it['for']}; a job too much "

@@ -122,12 +122,14 @@ def explained(
 
 
 def _to_do(snapshot: JobSnapshot, failure: Failure | None, missing: list[str]) -> str:
-    """What a person does about the job: about its account, the processes and the store, else by its state."""
+    """What a person does about the job: about its account, its budget, processes and store, else by its state."""
     from bide.cli.advice import remedy  # noqa: PLC0415 - slow to import, and --help does not need it
 
     record, to_do = snapshot.record, list(missing)
     if snapshot.account_state.paused and record.text("state") == "queued":
         to_do.insert(0, f"mend the account, then `bide resume {' '.join(record.account)}`: the job goes on by itself")
+    if budget := record.text("over_budget"):
+        to_do.insert(0, f"raise the budget {budget} in the file of budgets, or let it wait: `bide budgets` shows it")
     by_state = remedy(record.state, failure.code if failure else None)
     if not to_do or not by_state.startswith("nothing"):
         to_do.append(by_state)

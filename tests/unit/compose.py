@@ -31,6 +31,9 @@ REFERENCE = re.compile(r"\$\{(\w+)(?:(:[-?+])([^}]*))?\}")
 #: Where Compose mounts what is made by `deploy/make-secrets`.
 MOUNTED = "/run/secrets/"
 
+#: Where the worker finds the folder `config`, for its budgets.
+BUDGETS = "/etc/bide/"
+
 
 def filled(text: str, **more: str) -> str:
     """A value as Compose hands it on, with the example's values and `more` of them."""
@@ -79,7 +82,9 @@ def settings_of(name: str) -> Settings:
     written = dict(re.findall(r"(?m)^(\w+)=(.*)$", EXAMPLE.replace("127.0.0.1:8900", "sandbox:8900")))
     given = {key: filled(value) for key, value in SERVICES[name]["environment"].items()}
     assert set(files(name).values()) <= set(SERVICES[name]["secrets"])
-    own = {key: value.replace(MOUNTED, f"{secrets()}/") for key, value in given.items()}
+    own = {
+        key: value.replace(MOUNTED, f"{secrets()}/").replace(BUDGETS, f"{ROOT}/config/") for key, value in given.items()
+    }
     return load(written | own, env_file=None)
 
 

@@ -24,7 +24,7 @@ API = {
     "ScaledObject": "keda.sh/v1alpha1",
 }
 
-SECRETS_FOLDER = "/run/secrets/bide/"
+SECRETS_FOLDER, BUDGETS_FOLDER = "/run/secrets/bide/", "/etc/bide/"
 
 Manifest = dict[str, Any]
 

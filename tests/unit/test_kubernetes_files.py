@@ -15,6 +15,7 @@ from tests.unit.kubernetes import (
     ACCOUNTS,
     API,
     BASE,
+    BUDGETS_FOLDER,
     KEDA,
     OBJECTS,
     OVERLAY,
@@ -37,7 +38,10 @@ def test_every_file_is_applied_or_an_example() -> None:
         files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml", "secrets.example.yaml"}
         assert {name for name in kustomization(folder)["resources"] if not name.startswith("..")} == files
     assert kustomization(KEDA)["resources"][0] == "../base"
-    assert kustomization(BASE)["configMapGenerator"] == [{"name": "bide-settings", "envs": ["settings.env"]}]
+    assert kustomization(BASE)["configMapGenerator"] == [
+        {"name": "bide-settings", "envs": ["settings.env"]},
+        {"name": "bide-budgets", "files": ["budgets.toml"], "options": {"disableNameSuffixHash": True}},
+    ]
 
 
 def test_objects_are_what_they_say() -> None:
@@ -82,6 +86,8 @@ def test_settings_are_complete(name: str) -> None:
     assert set(made.values()) <= set(SECRET["stringData"])
 
     plain = {key: value for key, value in environment(name).items() if key not in files}
+    if budgets := plain.get("BIDE_BUDGETS", ""):
+        plain["BIDE_BUDGETS"] = budgets.replace(BUDGETS_FOLDER, f"{OVERLAY}/")
     strong = {"callback_secret": base64.b64encode(bytes(32)).decode(), "redis_url": SECRET["stringData"]["redis_url"]}
     given = {key.removesuffix("_FILE"): strong.get(file, "hush") for key, file in made.items()}
     settings = load(plain | given, env_file=None)
@@ -152,8 +158,10 @@ def test_volumes_and_references_exist(name: str) -> None:
     mounts = {mount["name"]: mount["mountPath"] for mount in container(name)["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
 
-    assert mounts == {"secrets": SECRETS_FOLDER.rstrip("/"), "tmp": "/tmp"}
+    own = {"budgets": BUDGETS_FOLDER.rstrip("/")} if name == "worker" else {}
+    assert mounts == {"secrets": SECRETS_FOLDER.rstrip("/"), "tmp": "/tmp", **own}
     assert volumes.keys() == mounts.keys()
+    assert not own or volumes["budgets"]["configMap"] == {"name": "bide-budgets"}
     assert volumes["secrets"]["secret"]["secretName"] == SECRET["metadata"]["name"]
     assert "sizeLimit" in volumes["tmp"]["emptyDir"]
     assert container(name)["envFrom"] == [{"configMapRef": {"name": "bide-settings"}}]

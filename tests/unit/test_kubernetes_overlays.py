@@ -34,7 +34,7 @@ def test_kustomize_builds() -> None:
     built = kustomized(KEDA)
 
     assert {one["metadata"]["namespace"] for one in built} == {"bide"}
-    assert len(built) == len(OBJECTS) + 1  # the settings
+    assert len(built) == len(OBJECTS) + 2  # the settings, and the budgets
     fixed = {one["metadata"]["name"] for one in built if one["kind"] == "Deployment" and "replicas" in one["spec"]}
     assert fixed == {"bide-beat", "bide-flower", "bide-metrics", "bide-pages"}
 

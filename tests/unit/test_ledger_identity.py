@@ -169,6 +169,19 @@ def test_a_store_that_is_away_says_nothing_of_the_ledger() -> None:
     assert ledger.identity.wait() == ""
 
 
+@pytest.mark.parametrize("buys", [True, False])
+def test_a_process_that_never_buys_refuses_nothing(stage: Stage, buys: bool) -> None:
+    """A poller looks at no ledger: `bide explain` must not send a person to look after it."""
+    ledger, bucket = stage.ledger, Bucket()
+    bucket.away = True
+    ledger.identity.expect_look()
+    check = check_of(ledger, bucket)
+    check.start(buys=buys)
+    check.stop()
+    assert ledger.identity.refusal
+    assert bool(check.refusal) == buys
+
+
 def test_the_safety_is_announced_with_each_look() -> None:
     """A leader that came by a failover may lack it."""
     server = ReplicatedRedis()

@@ -11,11 +11,13 @@ from celery import Celery
 from structlog.testing import capture_logs
 
 from bide.bulk.runs import Runs
+from bide.cli.explain import explained
 from bide.contract import FailureCode
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import next_look, why
 from tasks.steps.outcome import Fail, Outcome, Suspend
 from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, Atelier, opened
+from tests.unit.command import POLLER, WORKER
 from workers.services.budgets import Budgets
 from workers.services.dispatcher import Dispatcher
 from workers.services.sweeper import Sweeper
@@ -66,6 +68,7 @@ def test_a_job_waits_and_goes_on_once_the_budget_is_raised(world: Atelier, tmp_p
     snapshot = take_snapshot(world.ledger, world.record("b"))
     assert why(snapshot)[0].startswith("the budget small has no room for it")
     assert next_look(snapshot) == (snapshot.record.number("deadline"), "it fails if it still waits (deadline)")
+    assert "raise the budget small" in explained(snapshot, (WORKER, POLLER))["to_do"]
     app = Celery(broker="memory://", set_as_current=False)
     dispatcher = cast(Dispatcher, world)
     sweeper = Sweeper(app, world.ledger, Runs(world.server), dispatcher, sweep_seconds=1, budgets=world.budgets.current)

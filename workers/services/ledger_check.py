@@ -42,6 +42,11 @@ class LedgerCheck:
         self._buys = buys
         self._thread.start()
 
+    @property
+    def refusal(self) -> str:
+        """Why this process buys nothing on its ledger; '' where it does, or never buys."""
+        return self._identity.refusal if self._buys else ""
+
     def stop(self) -> None:
         """End the thread."""
         self._stopping = True

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.processes import ROOT, Process, plain_environment
 from tests.integration.servers import RedisServer, free_port, redis_server
 from tests.integration.waiting import eventually
-from tests.unit.compose import EXAMPLE, MOUNTED, SERVICES, filled, secrets
+from tests.unit.compose import BUDGETS, EXAMPLE, MOUNTED, SERVICES, filled, secrets
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,10 @@ def environment(name: str, server: RedisServer, folder: Path) -> dict[str, str]:
         (folder / "providers").mkdir()
         (folder / "providers/env").write_text("BIDE_PROVIDERS__PHOTOGPT__ACCOUNTS__B__API_KEY=key-of-b\n")
     written = dict(line.split("=", 1) for line in EXAMPLE.splitlines() if line[:1].isalpha())
-    given = {key: filled(value).replace(MOUNTED, f"{folder}/") for key, value in service["environment"].items()}
+    given = {
+        key: filled(value).replace(MOUNTED, f"{folder}/").replace(BUDGETS, f"{ROOT}/config/")
+        for key, value in service["environment"].items()
+    }
     own = {f"BIDE_{each}__PORT": str(free_port()) for each in ("FLOWER", "METRICS", "PAGES", "HOOKS")}
     hooks = {} if "BIDE_HOOKS__URL" in given else {"BIDE_HOOKS__URL": "https://hooks.example.com"}
     return {**plain_environment(), **written, **hooks, **given, **own, "HOME": str(folder), "TMPDIR": str(folder)}

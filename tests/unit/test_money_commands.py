@@ -101,7 +101,7 @@ def test_budgets_shows_how_each_stands(stage: Stage, run: Command) -> None:
     stage.server.sadd("bide:accounts", str(ACCOUNT))
     stage.server.zadd(f"bide:{{{ACCOUNT}}}:over_budget:acme", {"j": 1})
     lines = run("budgets").output.splitlines()
-    assert lines[0] == "acme  85 % of 0.1 USD (2023-11-14), 1 jobs wait for it"
+    assert lines[0] == "acme  85 % of 0.1 USD (2023-11-14), 1 job waits for it"
     assert "spent 0.045, reserved 0.04; for tenant acme, provider fal; a job too much waits" in lines[1]
     [told] = json.loads(run("budgets", "--json").output)
     assert told == {

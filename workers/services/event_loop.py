@@ -74,7 +74,9 @@ def _drain(done: queue.SimpleQueue[R], most: int, seconds: float, over: Callable
         try:
             batch.append(done.get(timeout=max(until - time.monotonic(), 0.001)))
         except queue.Empty:
-            if batch or over():
+            if batch:
                 break
+            if over():  # all has come in by now, some of it perhaps since the queue was looked at
+                return [done.get() for _ in range(done.qsize())]
             until = time.monotonic() + seconds
     return batch

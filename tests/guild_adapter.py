@@ -127,9 +127,9 @@ class GuildAdapter(LooksUp, Provider):
 
 
 def _listed(work: dict[str, Any]) -> Listed:
-    told = {"motif": work["motif"]} if "motif" in work else {}
+    shown = {"motif": work["motif"]} if "motif" in work else {}
     operation = work.get("operation", "")
-    return Listed(work["id"], "done", reading.as_moment(work.get("at")), operation=operation, params=told)
+    return Listed(work["id"], "done", reading.as_moment(work.get("at")), operation=operation, params=shown)
 
 
 class QuickGuildAdapter(GuildAdapter):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bide.ledger import AccountName, Ledger
     from bide.money.book import Row, Sums
 
-#: By what the sums may be told apart, and the longest time at once [days].
+#: What the sums may be by, and the longest time at once [days].
 BY = ("account", "provider", "tenant", "operation", "lane", "day")
 MOST_DAYS = 400
 

@@ -103,15 +103,15 @@ class Replicate(Cancels, Provider):
 
     def may_be(self, listed: Listed, asked: Asked) -> bool:
         """A model is listed by its name, a version by its id or as "hidden"; the input as it was sent, for an hour."""
-        told, params = listed.params, asked.params
+        found, params = listed.params, asked.params
         version = reading.as_text(params.get("version")).rpartition(":")[2]
-        if params.get("model") and told.get("model") not in (None, params["model"]):
+        if params.get("model") and found.get("model") not in (None, params["model"]):
             return False
-        if version and "/" not in version and told.get("version") not in (None, "hidden", version):
+        if version and "/" not in version and found.get("version") not in (None, "hidden", version):
             return False
-        if "/" in version and told.get("model") not in (None, version):
+        if "/" in version and found.get("model") not in (None, version):
             return False
-        sent, shown = params.get("input") or {}, told.get("input")
+        sent, shown = params.get("input") or {}, found.get("input")
         if not isinstance(shown, dict):
             return True
         return shown.keys() - asked.input_names == sent.keys() - asked.input_names and all(

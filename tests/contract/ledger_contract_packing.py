@@ -70,7 +70,7 @@ def is_packed(stage: Stage, job_id: str = "a") -> bool:
 
 
 def said(stage: Stage, job_id: str) -> tuple[Any, ...]:
-    """All that people and clients are told of a job."""
+    """All that people and clients see of a job."""
     record = read(stage, job_id)
     story = explained(take_snapshot(stage.ledger, record), [])
     found = Listing(stage.ledger.executor).search(WantedJobs(states=frozenset({record.state})), most=5).jobs
@@ -81,12 +81,10 @@ def said(stage: Stage, job_id: str) -> tuple[Any, ...]:
 
 
 class PackingContract:
-    """`stage` packs. A record is packed once all callers know the end and no callback is owed, and at no other time."""
+    """`stage` packs; each class that runs this has a fixture `server`.
 
-    @pytest.fixture
-    def server(self) -> redis.Redis:
-        """Replaced by the classes that run it."""
-        raise NotImplementedError
+    A record is packed once all callers know the end and no callback is owed, and at no other time.
+    """
 
     @pytest.fixture
     def clock(self) -> Clock:
@@ -119,7 +117,7 @@ class PackingContract:
 
     @pytest.mark.parametrize("timing", [None, Timing(packs=False)])
     def test_it_is_asked_for(self, stage: Stage, timing: Timing | None) -> None:
-        """A ledger that is not told to pack leaves records as they are; what others packed it reads."""
+        """A ledger without packing leaves records as they are; what others packed it reads."""
         made(stage)
         Ledger(stage.server, timing=timing, clock=stage.clock).jobs.answered(ACCOUNT, "a")
         assert not is_packed(stage)

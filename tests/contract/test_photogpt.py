@@ -213,8 +213,8 @@ class TestPhotoGPT(ProviderContract):
         listing = self.adapter.list_outcome(Answer(200, {}, json.dumps(body).encode()), self.account)
         created = datetime(2026, 3, 1, 7, 30, tzinfo=UTC)
         assert listing == Listing((Listed("j1", "running", created, "", 2.0),), "2")
-        told = body["result"]["jobs"][0] | {"modelId": "m1", "params": {"prompt": "a  red fox"}}  # type: ignore[index]  # JSON
-        more = Answer(200, {}, json.dumps({"status": "OK", "result": {"jobs": [told]}}).encode())
+        known = body["result"]["jobs"][0] | {"modelId": "m1", "params": {"prompt": "a  red fox"}}  # type: ignore[index]  # JSON
+        more = Answer(200, {}, json.dumps({"status": "OK", "result": {"jobs": [known]}}).encode())
         [job] = self.adapter.list_outcome(more, self.account).jobs
         assert (job.prompt, job.params) == ("a red fox", {"modelID": "m1"})
         with pytest.raises(UnreadableAnswerError, match="no such range"):

@@ -84,11 +84,11 @@ class Lister(Guild):
         works = [work for since, work in reversed(self.shown) if since <= self.clock.now]
         works.sort(key=lambda work: str(work["at"]), reverse=True)
         first = page * self.page_size
-        told = [
+        page_of_works = [
             {k: v for k, v in work.items() if k not in self.hides} for work in works[first : first + self.page_size]
         ]
         following = str(page + 1) if first + self.page_size < len(works) else ""
-        return Answer(200, {}, json.dumps({"works": told, "next": following}).encode())
+        return Answer(200, {}, json.dumps({"works": page_of_works, "next": following}).encode())
 
     def look(self, seconds: float = LATE_SECONDS + 60) -> None:
         """Time passes until the list was looked at."""

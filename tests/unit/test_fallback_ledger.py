@@ -480,8 +480,8 @@ def test_late_answers_of_the_account_before(world: World) -> None:
     assert world.fail(submit) is Concluded.NOT_OURS
     assert not world.ledger.submits.refused(record, token, attempt=attempt, reason="busy", after_seconds=None).hints
     world.fail(world.submit(world.resume_at(SECOND)))
-    told = world.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-1")
-    assert told.bought_after_leaving
+    late = world.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-1")
+    assert late.bought_after_leaving
     assert (world.where(), world.record().text("elsewhere")) == (THIRD, "photogpt/default as p-1")
     assert world.ledger.unconfirmed.holders(FIRST, ["p-1"]) == {"p-1": "a"}
     again = world.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p-1")

@@ -50,7 +50,7 @@ def known(bucket: Objects, url: str = URL) -> KnownLedger:
 
 
 def check_of(ledger: Ledger, bucket: Bucket) -> LedgerCheck:
-    """A worker's check, which looks when it is told to."""
+    """A worker's check, which looks when the test says so."""
     return LedgerCheck(ledger, lambda: known(bucket))
 
 

@@ -57,12 +57,12 @@ def test_spend_by_day_reaches_as_far_as_is_asked(stage: Stage, run: Command) -> 
     buy(stage, "a", 40_000)
     stage.clock.advance(2 * 24 * 3600)
     buy(stage, "b", 50_000)
-    told = json.loads(run("spend", "--by", "day", "--json").output)
-    assert [(line["day"], line["spent"]) for line in told["lines"]] == [("2023-11-14", "0.04"), ("2023-11-16", "0.05")]
-    told = json.loads(run("spend", "--by", "day", "--json", "--since", "2023-11-15").output)
-    assert [line["day"] for line in told["lines"]] == ["2023-11-16"]
-    told = json.loads(run("spend", "--json", "--until", "2023-11-13").output)
-    assert told["lines"] == []
+    found = json.loads(run("spend", "--by", "day", "--json").output)
+    assert [(line["day"], line["spent"]) for line in found["lines"]] == [("2023-11-14", "0.04"), ("2023-11-16", "0.05")]
+    found = json.loads(run("spend", "--by", "day", "--json", "--since", "2023-11-15").output)
+    assert [line["day"] for line in found["lines"]] == ["2023-11-16"]
+    found = json.loads(run("spend", "--json", "--until", "2023-11-13").output)
+    assert found["lines"] == []
     assert "nothing was bought" in run("spend", "--until", "2023-11-13").output
 
 
@@ -103,8 +103,8 @@ def test_budgets_shows_how_each_stands(stage: Stage, run: Command) -> None:
     lines = run("budgets").output.splitlines()
     assert lines[0] == "acme  85 % of 0.1 USD (2023-11-14), 1 job waits for it"
     assert "spent 0.045, reserved 0.04; for tenant acme, provider fal; a job too much waits" in lines[1]
-    [told] = json.loads(run("budgets", "--json").output)
-    assert told == {
+    [found] = json.loads(run("budgets", "--json").output)
+    assert found == {
         "budget": "acme",
         "period": "2023-11-14",
         "for": "tenant acme, provider fal",

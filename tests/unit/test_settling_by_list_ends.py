@@ -24,7 +24,7 @@ __all__ = ["lister"]
 
 
 def test_a_late_answer_settles_it_as_before(lister: Lister) -> None:
-    """The worker was slow, not dead: what it was told counts."""
+    """The worker was slow, not dead: the answer that it got counts."""
     with dying_at("answer_read"):
         lister.buy("a")
     attempt = int(lister.record().number("submits"))

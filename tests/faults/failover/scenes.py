@@ -9,6 +9,9 @@ from random import Random
 
 from tests.faults.failover.setup import Node, Replicated, stopped
 
+#: How long the old leader stands still [seconds]: long enough for the sentinels to choose another.
+STOPPED_SECONDS = 6.0
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -59,7 +62,7 @@ def split(redis: Replicated, random: Random) -> None:
     time.sleep(random.uniform(2.0, 4.0))
     leader = redis.leader()
     with stopped(leader.server):
-        time.sleep(6.0)
+        time.sleep(STOPPED_SECONDS)  # the fault itself: nothing is waited for
     redis.follow_again()
 
 

@@ -94,10 +94,10 @@ process = Process(app)
 @celeryd_init.connect
 def _equip_worker(**_: Any) -> None:
     from workers.celery_patches.remote_control import register_revoke  # noqa: PLC0415 - only workers need it
-    from workers.celery_patches.retry_cost import cache_code  # noqa: PLC0415 - only workers need it
+    from workers.celery_patches.task_cost import make_ends_cheap  # noqa: PLC0415 - only workers need it
     from workers.health.heartbeat_step import HeartbeatStep  # noqa: PLC0415 - only workers need it
 
-    cache_code()
+    make_ends_cheap()
     register_revoke(lambda job_id: process.toolbox.canceler.cancel(job_id, known_only=True))
     HeartbeatStep.store_refusal = staticmethod(lambda: process.store_refusal)  # type: ignore[method-assign]  # meant so
     app.steps["consumer"].add(HeartbeatStep)

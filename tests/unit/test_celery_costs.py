@@ -8,10 +8,13 @@ import pytest
 import redis
 from billiard import einfo
 from celery import Celery
+from celery.app import trace
 from celery.exceptions import Retry
+from celery.states import RETRY
+from celery.utils.saferepr import saferepr
 
 from workers.celery_patches.result_backend import Results
-from workers.celery_patches.retry_cost import cache_code
+from workers.celery_patches.task_cost import LightInfo, make_ends_cheap, quick_repr
 from workers.transport.channels import WorkerChannel
 
 
@@ -29,28 +32,52 @@ def test_one_client_serves_a_channel_until_its_pool_is_replaced() -> None:
     assert third.connection_pool is channel.pool
 
 
-def test_a_cached_code_reads_as_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The description of a failure is the same, its code made once."""
-    monkeypatch.setattr(einfo._Frame, "Code", einfo._Code)
-    plain = _raised()
-    cache_code()
+def test_a_suspension_is_described_without_its_traceback() -> None:
+    """Celery's consumer finds the suspension in it, as in billiard's own description."""
+    described = LightInfo(_raised(Retry("suspended")))
 
-    first, second = _raised(), _raised()
-
-    assert _code(first) is _code(second)
-    assert vars(_code(first)) == vars(_code(plain))
-    assert first.traceback == plain.traceback
+    assert (described.type, described.traceback, described.tb) == (Retry, "", None)
+    assert isinstance(described.exception.exc, Retry)
+    assert "suspended" in str(described.exception.exc)
 
 
-def _raised() -> einfo.ExceptionInfo:
-    with pytest.raises(ValueError, match="invalid literal") as caught:
-        int("no number")
-    return einfo.ExceptionInfo((caught.type, caught.value, caught.tb))
+def test_a_failure_keeps_its_traceback() -> None:
+    """An error of bide's own is looked for by it."""
+    raised = _raised(ValueError("no number"))
+
+    described, plain = LightInfo(raised), einfo.ExceptionInfo(raised)
+
+    assert described.traceback == plain.traceback != ""
+    assert described.tb is not None
 
 
-def _code(info: einfo.ExceptionInfo) -> Any:
-    assert info.tb is not None
-    return info.tb.tb_frame.f_code
+@pytest.mark.parametrize("value", [{"outputs": [{"uri": "s3://b/k", "width": None}]}, ["x" * 3000], None, {"a": 1.5}])
+def test_a_result_is_written_out_as_celery_does(value: Any) -> None:
+    """Flower reads it; a long one is cut."""
+    assert quick_repr(value, 1024) == saferepr(value, 1024)
+
+
+def test_the_tracer_uses_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its module has them under the names that it calls them by."""
+    monkeypatch.setattr(trace, "ExceptionInfo", einfo.ExceptionInfo)
+    monkeypatch.setattr(trace, "saferepr", saferepr)
+    app = Celery("test", set_as_current=False, broker="memory://", backend="cache+memory://")
+
+    @app.task(name="test.suspends", shared=False)
+    def suspends() -> None:
+        raise Retry("suspended")
+
+    make_ends_cheap()
+    traced = trace.trace_task(suspends, "job", (), {}, request={"id": "job", "hostname": "here"}, app=app)
+
+    assert traced.info.state == RETRY
+    assert isinstance(traced.retval, LightInfo)
+
+
+def _raised(error: Exception) -> Any:
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return caught.type, caught.value, caught.tb
 
 
 def test_a_suspension_keeps_no_traceback() -> None:

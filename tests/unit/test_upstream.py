@@ -74,9 +74,11 @@ DIGESTS: dict[str, dict[str, str]] = {
         "celery.worker.control:revoke": "39bd156dd986",
         "celery.worker.control:stats": "3ddfdcd0b316",
     },
-    "retry_cost": {
-        "billiard.einfo:_Code": "f7e2bc422c1b",
-        "billiard.einfo:_Frame": "c9eea82b276f",
+    "task_cost": {
+        "billiard.einfo:ExceptionInfo": "93796511a1a0",
+        "celery.app.trace:TraceInfo.handle_retry": "97af7d8e59ff",
+        "celery.utils.saferepr:saferepr": "8e8bd945b9ef",
+        "celery.worker.request:Request.on_retry": "c6669c2729f8",
     },
     "channels": {
         f"{CHANNEL}._create_client": "1c0514d5617a",

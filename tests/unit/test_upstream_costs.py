@@ -39,7 +39,7 @@ ENTRIES = (
     "events",
     "result_backend",
     "remote_control",
-    "retry_cost",
+    "task_cost",
     "channels",
     "unacked",
     "decompress",
@@ -155,13 +155,15 @@ def test_celerys_remote_command_shows_a_password(app: Celery) -> None:
     assert "hush-hush" in str(stock.conf(SimpleNamespace(app=app))), read("remote_control")
 
 
-def test_billiard_copies_positions_for_each_frame() -> None:
-    """Two descriptions of one function have a list each."""
-    code = test_billiard_copies_positions_for_each_frame.__code__
-    first, second = (vars(einfo._Code(code))["_co_positions"] for _ in range(2))
+def test_billiard_formats_the_traceback_of_a_suspension() -> None:
+    """It goes into an event, where it says nothing of the job."""
+    with pytest.raises(Retry) as caught:
+        raise Retry("suspended")
 
-    assert first == second != [], read("retry_cost")
-    assert first is not second, read("retry_cost")
+    found = einfo.ExceptionInfo((caught.type, caught.value, caught.tb))
+
+    assert "Traceback" in found.traceback, read("task_cost")
+    assert found.tb is not None, read("task_cost")
 
 
 def test_kombus_channel_makes_a_client_for_each_command() -> None:

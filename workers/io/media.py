@@ -22,7 +22,7 @@ from bide.providers.offering import PICTURES, MediaKind, is_written, with_role
 from workers.io.guard import check_url
 from workers.io.http import HttpClient, Reply
 from workers.io.origin import NO_HEADERS, OriginHeaders
-from workers.io.sniff import EndsEarlyError, Kind, identify, kind_of_text
+from workers.io.sniff import EndsEarlyError, identify, kind_of_text
 from workers.io.wrapping import inside
 
 #: Up to here a file stays in memory [bytes]; a larger one goes to disk.
@@ -122,15 +122,22 @@ def from_bytes(
     spool = Spool(max_size=SPOOL_BYTES)
     try:
         size, sha256 = _written([content], spool, max_bytes, _over)
-        spool, size, sha256 = _unwrapped(spool, size, sha256, _Terms(max_bytes, kinds))
-        kind = kind_of_text(spool, size) if written else identify(spool, size, kinds=kinds)
-        return _fetched(spool, size, sha256, kind)
     except BaseException:
         spool.close()
         raise
+    return _checked(spool, size, sha256, _Terms(max_bytes, kinds), written=written)
 
 
-def _fetched(spool: Spool, size: int, sha256: str, kind: Kind) -> Fetched:
+def _checked(
+    spool: Spool, size: int, sha256: str, terms: _Terms, label: str = "", *, written: bool = False
+) -> Fetched:
+    """The file of `spool`, or the one that it wraps, once it is known to be whole; raises `BadMediaError`."""
+    try:
+        spool, size, sha256 = _unwrapped(spool, size, sha256, terms, label)
+        kind = kind_of_text(spool, size) if written else identify(spool, size, kinds=terms.kinds)
+    except BaseException:
+        spool.close()
+        raise
     return Fetched(spool, size, sha256, kind.content_type, kind.ext, kind.width, kind.height, kind.warning)
 
 
@@ -176,9 +183,7 @@ async def _receive(reply: Reply, terms: _Terms) -> Fetched:
         _check_length(reply, declared, size)
         with _blamed(reply, declared):
             label = reply.headers.get("content-encoding", "")
-            spool, size, sha256 = await asyncio.to_thread(_unwrapped, spool, size, sha256, terms, label)
-            kind = await asyncio.to_thread(identify, spool, size, kinds=terms.kinds)  # a small file may take long, too
-            return _fetched(spool, size, sha256, kind)
+            return await asyncio.to_thread(_checked, spool, size, sha256, terms, label)  # a small file may take long
     except BaseException:
         spool.close()
         raise

@@ -32,17 +32,17 @@ Ask = Callable[[str], Awaitable[object]]
 
 
 class ByHttpx(HttpClient):
-    """bide's client, were polls sent by httpx as well: by the pool of media, which is like theirs."""
+    """bide's client, were polls sent by httpx as well: by a pool of callbacks, which is like theirs."""
 
     def __init__(self, options: HttpOptions | None = None) -> None:
         options = options or HttpOptions()
-        super().__init__(replace(options, max_media_connections=options.max_connections))
+        super().__init__(replace(options, max_callback_connections=options.max_connections))
 
     async def _ask(self, call: Call) -> Answer:
         timeouts = self.options.api
         request = _request(call, timeouts)
         try:
-            return await self._exchange(request, Pool.ALLOWED_MEDIA, timeouts, call.max_answer_bytes)
+            return await self._exchange(request, Pool.ALLOWED_CALLBACK, timeouts, call.max_answer_bytes)
         except (UnusableBodyError, *_TROUBLE) as error:
             raise PollFailedError(message_of(request, error)) from None
 

@@ -6,6 +6,7 @@ An address is never put into another spelling: what its author signed goes out l
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -18,6 +19,9 @@ _PLAIN_HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
 
 #: Scheme and authority of an address, as httpx tells them apart, its path and its query. A fragment is never sent.
 _PARTS = re.compile(r"([a-z][a-z0-9+.-]*://[^/?#]*)([^?#]*)([^#]*)", re.IGNORECASE | re.DOTALL)
+
+#: Addresses of which a parser need read only the origin: each job has another path.
+_PLAIN = re.compile(r"(https?://[^/?#@\\]+)/[!-\"$-~]{0,8000}")
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
@@ -34,6 +38,20 @@ def web_address(text: str) -> httpx.URL:
     if not _PLAIN_HOST.fullmatch(host_of(url)) or not 0 < port < 65536:
         raise ValueError("the address names no host and port that can be reached")
     return url
+
+
+def origin_of(address: str) -> httpx.URL:
+    """A URL with the scheme, host, port and user of an address; what follows these only matters where it is odd.
+
+    Raises `ValueError` as `web_address` does. A second address of the same origin is not parsed again.
+    """
+    found = _PLAIN.fullmatch(address)
+    return _web_origin(found[1]) if found else web_address(address)
+
+
+@lru_cache(maxsize=1024)
+def _web_origin(origin: str) -> httpx.URL:
+    return web_address(origin)
 
 
 def target_of(address: str) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import aiohttp
 import httpx
 
-from bide.addresses import DEFAULT_PORTS, host_of, web_address
+from bide.addresses import DEFAULT_PORTS, host_of, origin_of
 from bide.errors import BadMediaError
 
 #: What no public server has: the IANA special-purpose registry, multicast, and Azure's metadata address.
@@ -70,7 +70,7 @@ def check_url(url: str, *, allowed_hosts: Collection[str] = ()) -> CheckedUrl:
     its usual spelling, because such hosts never reach `GuardedResolver`.
     """
     try:
-        parsed = web_address(url)
+        parsed = origin_of(url)
     except ValueError as error:
         raise BadMediaError(str(error)) from None
     if parsed.userinfo:

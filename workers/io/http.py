@@ -1,15 +1,14 @@
 """The HTTP client of a process; every foreign failure is mapped here, once.
 
-What buys nothing goes out by aiohttp alone, all else by httpx over aiohttp connections.
+Polls and downloads go out by aiohttp alone, purchases and callbacks by httpx over aiohttp connections.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import lru_cache, partial
@@ -18,9 +17,10 @@ from urllib.parse import urlencode
 
 import aiohttp
 import httpx
+from httpx_aiohttp.transport import map_aiohttp_exceptions
 
 from bide import __version__
-from bide.addresses import target_of, web_address
+from bide.addresses import origin_of, target_of, web_address
 from bide.errors import (
     ConfigurationError,
     DownloadError,
@@ -40,19 +40,14 @@ _HEADERS = {"User-Agent": f"bide/{__version__}", "Accept": "*/*", "Accept-Encodi
 
 _NO_HEADER = "a header can't be sent: is there a line break or a letter beyond ASCII in the API key?"
 
-#: Addresses of which a parser need read only the origin: each job has another path.
-_PLAIN = re.compile(r"(https?://[^/?#@\\]+)/[!-\"$-~]*")
-
 #: All that a transport may raise short of a programming error.
 _TROUBLE = (httpx.HTTPError, aiohttp.ClientError, OSError)
 
 
 class Pool(Enum):
-    """Requests by httpx that share connections; those of media and callbacks come in two: guarded or not."""
+    """Requests by httpx that share connections; those of callbacks come in two: guarded or not."""
 
     PURCHASE = "purchase"
-    MEDIA = "media"
-    ALLOWED_MEDIA = "allowed media"
     CALLBACK = "callback"
     ALLOWED_CALLBACK = "allowed callback"
 
@@ -108,7 +103,7 @@ class HttpClient:
 
     `names` resolves what callers and providers name (`workers.io.names`); the default is the event loop's few threads.
 
-    Calls that buy nothing go through `LeanClient`, all else goes straight to httpx transports. `httpx.AsyncClient`
+    Polls and downloads go through `LeanClient`, all else goes straight to httpx transports. `httpx.AsyncClient`
     would keep cookies, prepare redirects, take credentials out of URLs, log whole URLs with their signatures, and cost
     half as much again per request.
     """
@@ -119,14 +114,18 @@ class HttpClient:
         tls = httpx.create_ssl_context(trust_env=False)
         sessions = {
             Pool.PURCHASE: partial(purchase_session, tls, self.options.max_connections),
-            Pool.MEDIA: partial(guarded_session, tls, names, self.options.max_media_connections),
-            Pool.ALLOWED_MEDIA: partial(open_session, tls, self.options.max_media_connections),
             Pool.CALLBACK: partial(guarded_session, tls, names, self.options.max_callback_connections),
             Pool.ALLOWED_CALLBACK: partial(open_session, tls, self.options.max_callback_connections),
         }
         self._transports = {pool: LiteralTransport(verify=tls, client=opened) for pool, opened in sessions.items()}
         polls = partial(open_session, tls, self.options.max_connections)
-        self._lean = LeanClient(polls, **vars(self.options.api))
+        public = partial(guarded_session, tls, names, self.options.max_media_connections)
+        listed = partial(open_session, tls, self.options.max_media_connections)
+        self._polls = LeanClient(polls, **vars(self.options.api))
+        self._media = {
+            guarded: LeanClient(opened, **vars(self.options.media))
+            for guarded, opened in ((True, public), (False, listed))
+        }
 
     async def call(self, call: Call, *, buys: bool) -> Answer:
         """Send one API request and read its answer, whatever its status.
@@ -137,13 +136,12 @@ class HttpClient:
         return await (self._buy(call) if buys else self._ask(call))
 
     async def _ask(self, call: Call) -> Answer:
-        address = _PLAIN.fullmatch(call.url)
-        known = _callable_url(address[1] if address else call.url)
+        known = _callable(call.url, origin_of)
         with _made_of(call.url):
             url = literal(known.scheme, known.netloc, target_of(_with_query(call)))
             headers, body = _content(call)
         try:
-            return await self._lean.send(call.method, url, headers, body, limit_bytes=call.max_answer_bytes)
+            return await self._polls.send(call.method, url, headers, body, limit_bytes=call.max_answer_bytes)
         except (UnusableBodyError, *_TROUBLE) as error:
             where = plain(_callable_url(call.url))
             raise PollFailedError(f"{call.method} {where}: {reason(error)}") from None
@@ -167,21 +165,17 @@ class HttpClient:
 
         Raises `DownloadError`. The total time-out is the caller's, since a download may take several requests.
         """
-        headers = headers or {}
+        known, target, headers = origin_of(url), target_of(url), headers or {}
+        where = f"{known.scheme}://{known.netloc.decode('ascii')}{target.partition('?')[0]}"
         if not _sendable(headers):
-            raise DownloadError(f"{plain(httpx.URL(url))}: {_NO_HEADER}")
-        extensions = self.options.media.extensions(url)
-        request = httpx.Request("GET", url, headers={**_HEADERS, **headers}, extensions=extensions)
-        pool = Pool.MEDIA if guarded else Pool.ALLOWED_MEDIA
-        try:
-            response = await self._transports[pool].handle_async_request(request)
-        except _TROUBLE as error:
-            raise DownloadError(message_of(request, error)) from None
-        try:
-            known = plain_headers(response.headers.raw)
-            yield Reply(plain(request.url), response.status_code, known, _chunks(request, response))
-        finally:
-            await response.aclose()
+            raise DownloadError(f"{where}: {_NO_HEADER}")
+        opened = self._media[guarded].open("GET", literal(known.scheme, known.netloc, target), {**_HEADERS, **headers})
+        async with AsyncExitStack() as stack:
+            try:
+                response = await stack.enter_async_context(opened)
+            except _TROUBLE as error:
+                raise DownloadError(f"GET {where}: {reason(error)}") from None
+            yield Reply(where, response.status, plain_headers(response.raw_headers), _chunks(where, response))
 
     async def post(
         self, url: str, content: bytes, *, headers: Mapping[str, str], guarded: bool, total_seconds: float
@@ -208,7 +202,8 @@ class HttpClient:
         self._closed = True
         for transport in self._transports.values():
             await transport.aclose()
-        await self._lean.aclose()
+        for client in (self._polls, *self._media.values()):
+            await client.aclose()
 
     async def _exchange(self, request: httpx.Request, pool: Pool, timeouts: Timeouts, limit: int) -> Answer:
         async with asyncio.timeout(timeouts.total_seconds):
@@ -249,8 +244,12 @@ def _made_of(url: str) -> Iterator[None]:
 
 @lru_cache(maxsize=1024)
 def _callable_url(url: str) -> httpx.URL:
+    return _callable(url, web_address)
+
+
+def _callable(url: str, read: Callable[[str], httpx.URL]) -> httpx.URL:
     try:
-        parsed = web_address(url)
+        parsed = read(url)
     except ValueError:
         message = f"{plain(url)!r} is no http or https address; correct the provider's base URL"
         raise ConfigurationError(message) from None
@@ -283,12 +282,13 @@ def _parts(
     return [(name, (None, part) if isinstance(part, str) else part) for name, part in form.items()]
 
 
-async def _chunks(request: httpx.Request, response: httpx.Response) -> AsyncIterator[bytes]:
+async def _chunks(where: str, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     try:
-        async for piece in _pieces(response):
-            yield piece
+        with map_aiohttp_exceptions():
+            async for piece in response.content.iter_any():
+                yield piece
     except _TROUBLE as error:
-        raise DownloadError(message_of(request, error)) from None
+        raise DownloadError(f"GET {where}: {reason(error)}") from None
 
 
 def _pieces(response: httpx.Response) -> httpx.AsyncByteStream:

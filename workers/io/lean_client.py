@@ -1,9 +1,10 @@
-"""Requests that buy nothing, as polls are, by aiohttp alone: half of the CPU that httpx over aiohttp takes."""
+"""Requests that buy nothing, as polls and downloads are, by aiohttp alone: half of the CPU of httpx over aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 import aiohttp
 from httpx_aiohttp.transport import map_aiohttp_exceptions
@@ -38,22 +39,29 @@ class LeanClient:
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None, *, limit_bytes: int
     ) -> Answer:
         """The answer, whatever its status. Raises `UnusableBodyError`, and what httpx's transport raises."""
+        async with asyncio.timeout(self._total_seconds), self.open(method, url, headers, body) as response:
+            known = plain_headers(response.raw_headers)
+            answer = await read_body(response.content.iter_any(), known, limit_bytes=limit_bytes)
+            return Answer(response.status, known, answer)
+
+    @asynccontextmanager
+    async def open(
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer, whose body is still to be read, in whatever time that takes; raises as `send` does."""
         if self._session is None:
             self._session = self._opened()  # made on the loop that uses it
-        async with asyncio.timeout(self._total_seconds):
-            with map_aiohttp_exceptions():
-                async with self._session.request(
-                    method,
-                    url,
-                    headers=headers,
-                    data=body,
-                    allow_redirects=False,
-                    auto_decompress=False,
-                    timeout=self._timeout,
-                ) as response:
-                    known = plain_headers(response.raw_headers)
-                    answer = await read_body(response.content.iter_any(), known, limit_bytes=limit_bytes)
-                    return Answer(response.status, known, answer)
+        with map_aiohttp_exceptions():
+            async with self._session.request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=self._timeout,
+            ) as response:
+                yield response
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -128,9 +128,7 @@ def from_bytes(
     return _checked(spool, size, sha256, _Terms(max_bytes, kinds), written=written)
 
 
-def _checked(
-    spool: Spool, size: int, sha256: str, terms: _Terms, label: str = "", *, written: bool = False
-) -> Fetched:
+def _checked(spool: Spool, size: int, sha256: str, terms: _Terms, label: str = "", *, written: bool = False) -> Fetched:
     """The file of `spool`, or the one that it wraps, once it is known to be whole; raises `BadMediaError`."""
     try:
         spool, size, sha256 = _unwrapped(spool, size, sha256, terms, label)

@@ -23,7 +23,7 @@ from bench.servers import ROOT
 from bench.sizes import SIZES
 from bench.turn import SAYS
 
-SCENARIOS = ("burst", "start", "in flight", "waiting", "film", "paced", "kill")
+SCENARIOS = ("burst", "start", "in flight", "waiting", "film", "paced", "kill", "held")
 
 #: A turn that takes so many times as long as expected, and this beside, is given up [seconds].
 PATIENCE, MORE_PATIENCE_SECONDS = 4, 300
@@ -58,7 +58,7 @@ def main(
         quick(partial(take, size="quick"))
         return
     names = _there(only or tuple(name for name in CONTENDERS if name not in EXTRA))
-    turns = [turn for turn in plan(names, SIZES[size]) if not scenarios or turn.scenario in scenarios]
+    turns = plan(names, SIZES[size], scenarios)
     if not resume:
         records.put_aside(file)
     minutes = expected_seconds(turns, runs) / 60
@@ -81,19 +81,25 @@ def _there(names: Sequence[str]) -> list[str]:
 
 def _run(turns: Sequence[Turn], run: int, size: str, file: Path) -> None:
     known = {record.key for record in records.read(file) if not record.disturbed}
-    wanted = [turn for turn in turns if turn.runs_in(run) and (turn.scenario, turn.contender, run) not in known]
+    wanted = [
+        turn
+        for turn in turns
+        if turn.runs_in(run) and not {(scenario, turn.contender, run) for scenario in turn.scenarios} <= known
+    ]
 
     def taken(turn: Turn) -> None:
         for _ in range(TRIES):
-            click.echo(f"run {run}: {turn.scenario}, {turn.contender} ...", err=True)
-            values = take(turn, size=size)
-            if values is None:
+            click.echo(f"run {run}: {' and '.join(turn.scenarios)}, {turn.contender} ...", err=True)
+            found = [
+                records.made(scenario, turn.contender, run, size, values)
+                for scenario, values in take(turn, size=size).items()
+            ]
+            for record in found:
+                records.keep(record, file)
+            stolen = max((record.stolen for record in found), default=0.0)
+            if not any(record.disturbed for record in found):
                 return
-            record = records.made(turn.scenario, turn.contender, run, size, values)
-            records.keep(record, file)
-            if not record.disturbed:
-                return
-            click.echo(f"the machine's host kept {record.stolen:.2f} of a core meanwhile", err=True)
+            click.echo(f"the machine's host kept {stolen:.2f} of a core meanwhile", err=True)
 
     for turn in wanted:
         if not turn.counts:
@@ -102,9 +108,9 @@ def _run(turns: Sequence[Turn], run: int, size: str, file: Path) -> None:
         list(pool.map(taken, (turn for turn in wanted if turn.counts)))
 
 
-def take(turn: Turn, *, size: str) -> Values | None:
-    """Take a turn in a process of its own; None where it broke, which is printed and does not end the others."""
-    command = [sys.executable, "-m", "bench.turn", turn.scenario, turn.contender, "--size", size]
+def take(turn: Turn, *, size: str) -> dict[str, Values]:
+    """Take a turn in a process of its own: the figures of its scenarios, without one that broke, which is printed."""
+    command = [sys.executable, "-m", "bench.turn", ",".join(turn.scenarios), turn.contender, "--size", size]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         output, _ = process.communicate(timeout=PATIENCE * turn.seconds + MORE_PATIENCE_SECONDS)
@@ -115,12 +121,12 @@ def take(turn: Turn, *, size: str) -> Values | None:
         process.terminate()
         process.wait()
         raise
-    lines = [line for line in output.splitlines() if line.startswith(SAYS)]
-    if not lines:
-        click.echo(f"{turn.scenario}, {turn.contender}: gave no figures", err=True)
-        return None
-    values: Values = json.loads(lines[-1].removeprefix(SAYS))
-    return values
+    lines = [line.removeprefix(SAYS) for line in output.splitlines() if line.startswith(SAYS)]
+    found: dict[str, Values] = dict(map(json.loads, lines))
+    for scenario in turn.scenarios:
+        if scenario not in found:
+            click.echo(f"{scenario}, {turn.contender}: gave no figures", err=True)
+    return found
 
 
 if __name__ == "__main__":

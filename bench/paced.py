@@ -12,11 +12,8 @@ from bench.meter import Meter
 from bench.waves import await_all, ends_of, names_of, polling_of
 
 
-def measure(contender: Contender, *, per_second: float, seconds: float, warm_jobs: int) -> Values:
-    """Submit one by one, each when its time has come."""
-    warm = names_of(contender, "warm", warm_jobs)
-    contender.submit(warm)
-    await_all(contender, warm)
+def measure(contender: Contender, *, per_second: float, seconds: float) -> Values:
+    """Submit one by one, each when its time has come; a wave for imports and connections has gone ahead."""
     names = names_of(contender, "paced", round(per_second * seconds))
     with Meter(contender) as meter:
         behind = _submit(contender, names, per_second)

@@ -20,10 +20,10 @@ RATIOS = (
 )
 
 
-def quick(take: Callable[[Turn], Values | None]) -> None:
+def quick(take: Callable[[Turn], dict[str, Values]]) -> None:
     """Print the ratios; exits with 1 where a job was lost or bought twice."""
     began = time.monotonic()
-    found = {name: take(Turn("burst", name, 30.0)) for name in ("plain", "bide")}
+    found = {name: take(Turn("burst", name, 30.0)).get("burst") for name in ("plain", "bide")}
     plain, bide = found["plain"], found["bide"]
     if plain is None or bide is None:
         raise SystemExit(1)

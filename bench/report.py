@@ -46,7 +46,7 @@ def _head(records: Sequence[Record]) -> str:
 
 
 def _bursts(records: Sequence[Record]) -> list[str]:
-    burst, kill = summaries(records, "burst"), summaries(records, "kill")
+    burst, kill, held = (summaries(records, scenario) for scenario in ("burst", "kill", "held"))
     if not burst:
         return []
     latency = SIZES[records[-1].size].latency_seconds
@@ -62,7 +62,7 @@ def _bursts(records: Sequence[Record]) -> list[str]:
         ("polls per job", value("polls_per_job")),
         ("polls late by, p50 / p95 / p99 [s]", spread("late")),
         ("done until known, p50 / p95 / p99 [s]", spread("detection")),
-        ("Redis per waiting job [kB]", _grown),
+        ("Redis per waiting job [kB]", of_other(held, _grown)),
         ("jobs lost / bought twice", lambda one: f"{most('lost')(one)} / {most('bought_twice')(one)}"),
         (f"after one SIGKILL, of {killed_jobs}: lost", of_other(kill, most("lost"))),
         ("answered that they may have been bought", of_other(kill, most("told_of_doubt"))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import redis
 
@@ -17,6 +18,9 @@ ACCOUNT = AccountName("photogpt", "default")
 
 #: Nobody else is to mend what is being prepared [seconds].
 _LEASE_SECONDS = 3600.0
+
+#: Jobs that are prepared at once, so that Redis does not wait for Python, nor Python for Redis.
+_AT_ONCE = 4
 
 _TOKEN = uuid.uuid4().hex
 
@@ -31,14 +35,17 @@ class Seeder:
 
     def prepared(self, names: Sequence[str]) -> Iterator[tuple[Record, int]]:
         """The records of new jobs that are about to be submitted, and the number of the attempt."""
-        for name in names:
-            request = GenerateRequest(
-                provider=ACCOUNT.provider, operation="images.generation", params=workload.params(name)
-            )
-            signature = json.dumps({"root_id": name, "kwargsrepr": f"photogpt images.generation {name}"})
-            record = self.ledger.jobs.step(name, ACCOUNT, token=_TOKEN, request=request, signature=signature).record
-            assert record is not None
-            yield record, self.ledger.submits.intend(record, _TOKEN)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            yield from pool.map(self._prepare, names)
+
+    def _prepare(self, name: str) -> tuple[Record, int]:
+        request = GenerateRequest(
+            provider=ACCOUNT.provider, operation="images.generation", params=workload.params(name)
+        )
+        signature = json.dumps({"root_id": name, "kwargsrepr": f"photogpt images.generation {name}"})
+        record = self.ledger.jobs.step(name, ACCOUNT, token=_TOKEN, request=request, signature=signature).record
+        assert record is not None
+        return record, self.ledger.submits.intend(record, _TOKEN)
 
     def accepted(self, prepared: tuple[Record, int], provider_job_id: str, *, first_poll_seconds: float) -> Messages:
         """The provider has accepted one of them."""

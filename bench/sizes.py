@@ -46,19 +46,21 @@ class Flight:
 class Sizes:
     """Of all scenarios. Times are seconds."""
 
-    burst_jobs: int = 2000
-    warm_jobs: int = 200
-    latency_seconds: float = 10.0
+    burst_jobs: int = 1000
+    warm_jobs: int = 100
+    held_jobs: int = 100
+    held_latency_seconds: float = 10.0
+    latency_seconds: float = 5.0
     kill_jobs: int = 300
     kill_latency_seconds: float = 5.0
     #: How long nothing may happen until what is missing counts as lost, and how long is waited at most.
     quiet_seconds: float = 65.0
     kill_patience_seconds: float = 150.0
     paced_per_second: float = 30.0
-    paced_seconds: float = 60.0
+    paced_seconds: float = 15.0
     flights: tuple[tuple[str, Flight], ...] = (
-        (FEW, Flight(2_000, 30.0, 15.0)),
-        (UNLEARNED, Flight(2_000, 30.0, 15.0, learns=False)),
+        (FEW, Flight(1_000, 10.0, 5.0)),
+        (UNLEARNED, Flight(1_000, 10.0, 5.0, learns=False)),
         (ONE_POLLER, Flight(20_000, 60.0, 30.0)),
         (TWO_POLLERS, Flight(50_000, 60.0, 60.0, pollers=2)),
         (WITH_WORKER, Flight(20_000, 60.0, 30.0, worker=True)),
@@ -74,6 +76,8 @@ SIZES = {
     "tiny": Sizes(
         burst_jobs=30,
         warm_jobs=10,
+        held_jobs=10,
+        held_latency_seconds=3.0,
         latency_seconds=3.0,
         kill_jobs=30,
         kill_latency_seconds=3.0,

@@ -96,7 +96,7 @@ faults: setup ## Kills, restarts and lies with three seeds; writes the tables of
 faults-short: setup ## The crash matrix and a chaos run in under four minutes
 	FAULTS=short $(BIN)/python -m pytest -n 2 --dist loadfile tests/faults/test_crash_matrix.py tests/faults/test_chaos.py tests/faults/test_report.py tests/faults/test_promises.py
 
-bench: setup peers ## Every contender in every scenario, three runs; writes docs/performance.md (an hour and three quarters)
+bench: setup peers ## Every contender in every scenario, three runs of what goals compare; writes docs/performance.md (45 minutes at most)
 	$(BIN)/python -m bench --write
 
 peers: $(PEERS) ## The other task queues that bench measures; one wants an environment of its own

@@ -18,7 +18,7 @@ import uvloop
 from bench import proc, workload
 from bench.contenders.celery_peers import CeleryPeer
 from bench.polls import ByHttpx
-from bench.report import PAGE
+from bench.report import TRIED
 from bench.seeding import ACCOUNT, Seeder
 from bench.servers import World
 from bench.sizes import RESULT_BYTES
@@ -157,7 +157,7 @@ def _moves(world: World) -> float:
 
 
 @click.command()
-@click.option("--write", "to_page", is_flag=True, help="Put the table into docs/performance.md.")
+@click.option("--write", "to_page", is_flag=True, help="Put the table into docs/performance-tried.md.")
 def main(*, to_page: bool) -> None:
     """Measure the parts of a job."""
     with servers(latency_seconds=3600.0) as world:
@@ -166,7 +166,7 @@ def main(*, to_page: bool) -> None:
     text = table(found, by_aiohttp=alone)
     click.echo(text)
     if to_page:
-        PAGE.write_text(written(PAGE.read_text(), text, name="floor"))
+        TRIED.write_text(written(TRIED.read_text(), text, name="floor"))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import click
 from bench import in_flight
 from bench.contenders import Bide
 from bench.profile_areas import shares
-from bench.report import PAGE
+from bench.report import TRIED
 from bench.sizes import FEW, ONE_POLLER, SIZES, TWO_POLLERS
 from bench.stage import bide
 from bench.table import written
@@ -93,7 +93,7 @@ def table(columns: Mapping[str, Mapping[str, float]], *, of: str) -> str:
 @click.option("--jobs", default=1000, help="Jobs of each of the two bursts.")
 @click.option("--latency", "latency_seconds", default=10.0, help="Mean time of a job at the provider [seconds].")
 @click.option("--flight", type=click.Choice([FEW, ONE_POLLER, TWO_POLLERS]), help="Of a poller, during this flight.")
-@click.option("--write", "to_page", is_flag=True, help="Put the table into docs/performance.md.")
+@click.option("--write", "to_page", is_flag=True, help="Put the table into docs/performance-tried.md.")
 def main(*, jobs: int, latency_seconds: float, flight: str | None, to_page: bool) -> None:
     """Profile bide's worker; needs the right to trace another process (root, or ptrace_scope 0)."""
     if flight:
@@ -102,7 +102,7 @@ def main(*, jobs: int, latency_seconds: float, flight: str | None, to_page: bool
         name, text = "profile", _worker(jobs, latency_seconds)
     click.echo(text)
     if to_page:
-        PAGE.write_text(written(PAGE.read_text(), text, name=name))
+        TRIED.write_text(written(TRIED.read_text(), text, name=name))
 
 
 def _worker(jobs: int, latency_seconds: float) -> str:

@@ -16,6 +16,9 @@ from bench.table import Row, most, multiple, of_other, spread, table, value, wri
 
 PAGE, FOLDER = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance"
 
+#: The second page, on which the profiles and the parts of a job stand.
+TRIED = ROOT / "docs" / "performance-tried.md"
+
 _CPU = value("cpu_per_1000", spanned=True)
 
 

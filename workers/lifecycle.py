@@ -18,7 +18,7 @@ from workers.telemetry.tracing import Tracing
 from workers.toolbox import Toolbox
 
 #: Python's own are for small programs: a step makes some thousand objects, nearly all freed without a collection.
-#: With `gc.freeze` a twentieth of a busy worker's CPU (docs/performance.md).
+#: With `gc.freeze` a twentieth of a busy worker's CPU (docs/performance-tried.md).
 GARBAGE_THRESHOLDS = (20_000, 50, 50)
 
 

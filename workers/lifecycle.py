@@ -51,6 +51,7 @@ class Process:
         if SUBMIT_QUEUE in queues:
             tools.store_check.start()
             tools.statements.start()
+        tools.record_packer.start()
         tools.ledger_check.start(buys=SUBMIT_QUEUE in queues)
         self._presence = Presence(
             tools.ledger.server,

@@ -33,6 +33,7 @@ from workers.services.lease_keeper import LeaseKeeper
 from workers.services.ledger_check import LedgerCheck
 from workers.services.poll_timings import PollTimings
 from workers.services.polls_in_hand import PollsInHand
+from workers.services.record_packer import RecordPacker
 from workers.services.statements import StatementWriter
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
@@ -106,6 +107,10 @@ class Toolbox:
         return LeaseKeeper(self.ledger)
 
     @cached_property
+    def record_packer(self) -> RecordPacker:
+        return RecordPacker(self.ledger)
+
+    @cached_property
     def poll_timings(self) -> PollTimings:
         return PollTimings(self.accounts, Learner(self.ledger))
 
@@ -169,6 +174,8 @@ class Toolbox:
             self.ledger_check.stop()
         if "leases" in opened:
             self.leases.stop()
+        if "record_packer" in opened:
+            self.record_packer.stop()
         if "http" in opened:
             self.event_loop.run(self.http.aclose())
         if "event_loop" in opened:

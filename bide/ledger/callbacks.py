@@ -16,7 +16,7 @@ from typing import NamedTuple
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.keys import prefix
-from bide.ledger.packing import pack_record
+from bide.ledger.packing import Packer
 from bide.ledger.records import AccountName, Record
 
 #: Clock of the callbacks that are owed, and list of those that were given up.
@@ -72,8 +72,8 @@ class Entry(NamedTuple):
 class CallbackScripts:
     """Claims, records and lists callbacks; each method raises `LedgerAwayError` when Redis stays away."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, executor: Executor, packer: Packer) -> None:
+        self._executor, self._packer = executor, packer
 
     def due(self, account: AccountName) -> bool:
         """Whether any callback of the account is to be sent now."""
@@ -104,7 +104,7 @@ class CallbackScripts:
             seconds=seconds,
             note=note[:200],
         )
-        pack_record(self._executor, owed.account, owed.job_id, self._executor.run(owed.account, script))
+        self._packer.pack(owed.account, owed.job_id, self._executor.run(owed.account, script))
 
     def replay(self, account: AccountName, job_id: str) -> bool:
         """Have the callback of a job's last end sent anew. False: the job has no end, or asked for no callback."""

@@ -14,7 +14,7 @@ from bide.ledger.executor import Executor
 from bide.ledger.failures import bought_before, canceled_meanwhile, error_of
 from bide.ledger.keys import ACCOUNTS_KEY, canceled_key, idempotency_key, prefix
 from bide.ledger.packed import record_of
-from bide.ledger.packing import pack_record
+from bide.ledger.packing import Packer
 from bide.ledger.records import AccountName, Concluded, Hint, Messages, Record, Step, Verb
 from bide.ledger.replies import hint_of, messages_of, pairs, round_of
 from bide.ledger.script import Key
@@ -44,8 +44,8 @@ class Opening:
 class JobScripts:
     """Opens, reads, leases and ends jobs; each method raises `LedgerAwayError` when Redis stays away."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, executor: Executor, packer: Packer) -> None:
+        self._executor, self._packer = executor, packer
 
     # A message for a job
 
@@ -187,7 +187,7 @@ class JobScripts:
         """
         script = scripts.job.Answered(id=job_id, leader=leader, known_state=known_state, again=again)
         reply = self._executor.run(account, script)
-        pack_record(self._executor, account, leader or job_id, reply[3])
+        self._packer.pack(account, leader or job_id, reply[3])
         return messages_of(account, reply)
 
     def cancel(self, account: AccountName, job_id: str, *, at_provider: bool = False) -> tuple[str, Messages]:

@@ -12,6 +12,7 @@ from bide.ledger.budgets import BudgetScripts
 from bide.ledger.callbacks import CallbackScripts
 from bide.ledger.executor import Executor
 from bide.ledger.jobs import JobScripts
+from bide.ledger.packing import Packer
 from bide.ledger.polls import PollScripts
 from bide.ledger.recent import RecentJobs
 from bide.ledger.records import AccountName, Limits, Timing
@@ -38,12 +39,13 @@ class Ledger:
     ) -> None:
         self.executor = Executor(server, limits=limits, timing=timing, safety=safety, clock=clock)
         self.server, self.timing, self.identity = server, self.executor.timing, self.executor.identity
-        self.jobs = JobScripts(self.executor)
+        self.packer = Packer(self.executor)
+        self.jobs = JobScripts(self.executor, self.packer)
         self.submits = SubmitScripts(self.executor)
         self.polls = PollScripts(self.executor)
         self.accounts = AccountScripts(self.executor)
         self.books = Books(self.executor)
         self.budgets = BudgetScripts(self.executor)
-        self.callbacks = CallbackScripts(self.executor)
+        self.callbacks = CallbackScripts(self.executor, self.packer)
         self.recent = RecentJobs(self.executor)
         self.unconfirmed = UnconfirmedScripts(self.executor, self.jobs)

@@ -256,14 +256,12 @@ class PackingContract:
     def test_an_answer_does_not_wait_for_it(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
         """Redis goes away between the two scripts: the answer is noted, and the record stays whole."""
         made(stage)
-        run = stage.ledger.executor.run
 
-        def away(account: Any, script: Any) -> Any:
-            if isinstance(script, scripts.job.Pack):
-                raise LedgerAwayError("gone")
-            return run(account, script)
+        def away(each: Any) -> Any:
+            assert [type(script) for _, script in each] == [scripts.job.Pack]
+            raise LedgerAwayError("gone")
 
-        monkeypatch.setattr(stage.ledger.executor, "run", away)
+        monkeypatch.setattr(stage.ledger.executor, "run_many", away)
         stage.ledger.jobs.answered(ACCOUNT, "a")
         assert (stage.field("a", "answered"), stage.clocks("a"), is_packed(stage)) == ("1", set(), False)
 

@@ -34,7 +34,7 @@ def test_one_client_serves_a_channel_until_its_pool_is_replaced() -> None:
 
 def test_a_suspension_is_described_without_its_traceback() -> None:
     """Celery's consumer finds the suspension in it, as in billiard's own description."""
-    described = LightInfo(_raised(Retry("suspended")))
+    described: Any = LightInfo(_raised(Retry("suspended")))
 
     assert (described.type, described.traceback, described.tb) == (Retry, "", None)
     assert isinstance(described.exception.exc, Retry)
@@ -68,7 +68,7 @@ def test_the_tracer_uses_both(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Retry("suspended")
 
     make_ends_cheap()
-    traced = trace.trace_task(suspends, "job", (), {}, request={"id": "job", "hostname": "here"}, app=app)
+    traced: Any = trace.trace_task(suspends, "job", (), {}, request={"id": "job", "hostname": "here"}, app=app)
 
     assert traced.info.state == RETRY
     assert isinstance(traced.retval, LightInfo)

@@ -160,7 +160,7 @@ def test_billiard_formats_the_traceback_of_a_suspension() -> None:
     with pytest.raises(Retry) as caught:
         raise Retry("suspended")
 
-    found = einfo.ExceptionInfo((caught.type, caught.value, caught.tb))
+    found: Any = einfo.ExceptionInfo((caught.type, caught.value, caught.tb))
 
     assert "Traceback" in found.traceback, read("task_cost")
     assert found.tb is not None, read("task_cost")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
+from billiard.einfo import ExceptionInfo, ExceptionWithTraceback  # type: ignore[attr-defined]  # the stubs lack it
 from celery.app import trace
 from celery.exceptions import Retry
 from celery.utils.saferepr import saferepr
@@ -21,7 +21,7 @@ class LightInfo(ExceptionInfo):
         if not isinstance(error, Retry):
             super().__init__(exc_info, internal)
             return
-        self.type, self.tb, self.traceback, self.internal = kind, None, "", internal
+        self.type, self.tb, self.traceback, self.internal = kind, None, "", internal  # type: ignore[misc]  # plain fields
         self.exception = ExceptionWithTraceback(error, "")
 
 

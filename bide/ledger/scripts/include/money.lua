@@ -36,7 +36,21 @@ do
   end
 
   local function book_key(date) return PREFIX .. 'book:' .. date end
-  function money.budget_key(name, period) return 'bide:budget:' .. name .. ':' .. period end
+
+  -- A bulk run's own budget is named `run:RUN`, and stands in the run's record: `budget`, `reserved` and `spent`.
+  function money.run_of(budget) return string.match(budget, '^run:(.+)$') end
+
+  function money.budget_key(name, period)
+    local run = money.run_of(name)
+    return run and 'bide:run:' .. run .. ':record' or 'bide:budget:' .. name .. ':' .. period
+  end
+
+  local function count_in_budget(name, period, field, more)
+    local at = money.budget_key(name, period)
+    if money.run_of(name) and redis.call('EXISTS', at) == 0 then return end -- the run is remembered no more
+    redis.call('HINCRBY', at, field, string.format('%.0f', more))
+    if period ~= 'all' then redis.call('EXPIRE', at, BOOK_SECONDS) end
+  end
 
   -- A decimal number in millionths, rounded to the even one: `0.0250005` is 25000.
   local function millionths(text)
@@ -94,9 +108,7 @@ do
       if more ~= 0 then
         money.add(money.date_of(purchase.at), row .. ':' .. name, more)
         for budget, period in string.gmatch(purchase.budgets, '([^@,]+)@([^,]+)') do
-          local at = money.budget_key(budget, period)
-          redis.call('HINCRBY', at, name, string.format('%.0f', more))
-          if period ~= 'all' then redis.call('EXPIRE', at, BOOK_SECONDS) end
+          count_in_budget(budget, period, name, more)
         end
       end
     end

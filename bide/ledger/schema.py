@@ -84,8 +84,8 @@ FIELDS = (
         "deadline",
         "moment",
         "the job ends in failure if it has not ended by then",
-        "step bulk/open admit answered submitted hold_back take_back postpone callbacks/tried attach resubmit "
-        + _GOING_ON,
+        "step bulk/open admit answered submitted intend wake hold_back take_back postpone callbacks/tried attach "
+        "resubmit " + _GOING_ON,
     ),
     Field("bulk", "flag", "gives way to interactive jobs", "bulk/open" + _FALLING_BACK),
     Field(

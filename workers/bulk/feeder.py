@@ -141,12 +141,14 @@ class Feeder:
 
         Nothing of it is under way then that could give anything back.
         """
-        if not live:
-            return admission.stopped in ("budget", "price")
-        if not run.number("waiting_for_budget"):
+        stopped = admission.stopped in ("budget", "price")
+        if not (live and run.by_book):
+            return stopped and not live
+        if not (stopped or run.number("waiting_for_budget")):
             return False
         snapshot = self._snapshot(run)
-        return snapshot.held_by_budget and not self._wake(snapshot)
+        going_on, waiting = snapshot.going_on, len(snapshot.waiting_for_budget)
+        return going_on == waiting and (stopped if not waiting else not self._wake(snapshot))
 
     def _stop(self, snapshot: RunSnapshot) -> None:
         """Cancel the rows under way, where their provider can stop jobs; their ends come as those of all rows do."""

@@ -91,10 +91,9 @@ class RunSnapshot:
         return [each for each in self.rows if each.waits_for == name]
 
     @property
-    def held_by_budget(self) -> bool:
-        """Whether all that goes on waits for the run's own budget."""
-        going_on = sum(not each.end(self.run) for each in self.rows)
-        return 0 < going_on == len(self.waiting_for_budget)
+    def going_on(self) -> int:
+        """The number of rows that have not ended."""
+        return sum(not each.end(self.run) for each in self.rows)
 
 
 def take_snapshot(ledger: Ledger, run: Run, rows: list[LiveRow]) -> RunSnapshot:

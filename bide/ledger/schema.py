@@ -258,7 +258,7 @@ FIELDS = (
         "note",
         "text",
         "what last happened, for people",
-        "conclude polled postpone refused take_back attach resubmit sweep give_up",
+        "conclude polled postpone refused take_back attach resubmit sweep give_up intend",
     ),
     # The callback
     Field("callback", "count", "ends of which the request's `callback_url` gets a callback", "bulk/open " + _ENDING),

@@ -33,7 +33,7 @@ def run_of(name: str) -> str:
 
 def title(name: str) -> str:
     """A budget by its name, for people."""
-    return f"the --budget of run {run}" if (run := run_of(name)) else f"budget {name}"
+    return f"budget of run {run}" if (run := run_of(name)) else f"budget {name}"
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from typing import Any, cast
+
 import pytest
 
+from bide.bulk.budget import as_budget, with_budget
+from bide.bulk.intake import take_in
+from bide.bulk.rates import environment_quotes, estimate
+from bide.bulk.reading import RawRow
 from bide.bulk.record import Options
 from bide.bulk.results import read
+from bide.bulk.runs import Runs
+from bide.cli.bulk_show import table
+from bide.cli.explain import explained
 from bide.contract import JobState
+from bide.errors import InvalidRequestError, OverBudgetError
+from bide.ledger import Record
 from bide.ledger.keys import prefix
-from bide.money.budgets import Budget
+from bide.ledger.snapshot import take_snapshot
+from bide.ledger.timeline import why
+from bide.money.budgets import Budget, check_quote
 from bide.money.quote import Quote
+from tasks.steps.submit import _price
 from tests.contract.ledger_stage import ERROR
 from tests.contract.observed_redis import ObservedRedis
+from tests.unit.atelier import ACCEPTED, BASE, opened
+from tests.unit.atelier import ACCOUNT as PAINTER
 from tests.unit.bulk_world import ACCOUNT
+from tests.unit.command import POLLER, WORKER
 from tests.unit.paid_run import ROW, WHOLE, PaidRun, pictures
 
 FEEDERS_SCRIPTS = 8
@@ -180,7 +198,7 @@ def test_budgets_of_the_file_hold_besides(world: PaidRun) -> None:
     assert step.record
     quote = own.quote(step.record.request, Quote(None, "USD"))
     day = Budget("day", 0, "USD", per="day", over="wait")
-    with pytest.raises(Exception, match="budget day has no room"):
+    with pytest.raises(OverBudgetError, match="budget day has no room"):
         world.ledger.submits.intend(step.record, "t", quote=quote, budgets=[day, own.budget])
     assert world.run.number("reserved") == 0
     world.intend_all()
@@ -188,3 +206,76 @@ def test_budgets_of_the_file_hold_besides(world: PaidRun) -> None:
     for _ in range(3):
         world.feed()
     assert world.run.state == "running"
+
+
+def test_a_worker_prices_a_row_as_its_run_did() -> None:
+    """By the run's own prices, though this worker has none; where its account has another currency, not at all."""
+    with opened() as atelier:
+        record = atelier.server
+        run: dict[Any, Any] = {"state": "running", "budget": 50_000, "budget_currency": "USD"}
+        record.hset("bide:run:r:record", mapping={**run, "prices": '{"atelier paint": "0.02 * number(params.brush)"}'})
+        vars(atelier)["runs"] = Runs(atelier.server)
+        atelier.reply("POST", f"{BASE}/works", ACCEPTED)
+        atelier.submit("a", params={"brush": "2"})
+        row = atelier.record("a")
+        quote, budgets = _price(cast(Any, atelier), row, atelier.accounts.get(PAINTER), "")
+        assert (quote.amount, budgets) == (None, ())
+        mine = Record("b", PAINTER, {**row.fields, "run": "r"}, row.request_json)
+        quote, [own] = _price(cast(Any, atelier), mine, atelier.accounts.get(PAINTER), "")
+        assert (quote.amount, quote.currency, own.name, own.amount) == (40_000, "USD", "run:r", 50_000)
+        atelier.configure(CURRENCY="credits")
+        quote, [own] = _price(cast(Any, atelier), mine, atelier.accounts.get(PAINTER), "")
+        with pytest.raises(InvalidRequestError, match="budget of run r"):
+            check_quote(quote, [own])
+        record.hset("bide:run:r:record", "state", "finished")
+        assert _price(cast(Any, atelier), mine, atelier.accounts.get(PAINTER), "")[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "read"), [("5", (5 * WHOLE, "")), ("0.5 eur", (500_000, "EUR")), ("7 credits", (7 * WHOLE, "credits"))]
+)
+def test_how_a_budget_is_written(text: str, read: tuple[int, str]) -> None:
+    """An amount, with its currency or without."""
+    assert as_budget(text, what="--budget") == read
+
+
+@pytest.mark.parametrize("text", ["", "USD 5", "5 €", "-1", "5 USD more", "nan USD"])
+def test_what_is_no_budget_is_refused(text: str) -> None:
+    """With the name of the option."""
+    with pytest.raises(InvalidRequestError, match=r"^--budget: "):
+        as_budget(text, what="--budget")
+
+
+def test_a_budget_is_in_the_currency_of_the_rows() -> None:
+    """Also where the limit of jobs leaves all rows out; the dry run says how far it reaches."""
+    prices = {"BIDE_PROVIDERS__PHOTOGPT__PRICES": '{"images.generation": "0.02 * params.numImages"}'}
+    rows = (RawRow(at, lambda _, each=each: each) for at, each in enumerate(pictures(3), start=1))  # type: ignore[misc]  # mypy can't infer the default
+    with closing(take_in(rows, quote=environment_quotes(prices).quote)) as intake:
+        options = with_budget(Options(budget=3 * ROW), intake)
+        assert options.budget_currency == "USD"
+        assert "budget: 0.24 USD, covers all of it" in estimate(intake, prices, budget=3 * ROW).lines()
+        [line] = [line for line in estimate(intake, prices, budget=ROW).lines() if "budget" in line]
+        assert line == "budget: 0.08 USD, 0.16 USD short of that: the run may pause before its end"
+        with pytest.raises(InvalidRequestError, match="budget: is in EUR, and the prices of the run are in USD"):
+            with_budget(Options(budget=1, budget_currency="EUR"), intake)
+    rows = (RawRow(at, lambda _, each=each: each) for at, each in enumerate(pictures(3), start=1))  # type: ignore[misc]  # mypy can't infer the default
+    with closing(take_in(rows, quote=environment_quotes(prices).quote, most_jobs=0)) as intake:
+        assert with_budget(Options(budget=1), intake).budget_currency == "USD"
+
+
+def test_people_see_what_a_row_waits_for(world: PaidRun) -> None:
+    """In the run's status, and in the story of the row, with the command that ends the wait."""
+    world.begin_with(pictures(2), budget=ROW)
+    world.fill(2)
+    world.intend_all()
+    world.feed()
+    shown = table(world.run.progress())
+    assert "budget       0.08 USD" in shown
+    assert "in line      1, 1 over the budget" in shown
+    record = world.ledger.jobs.read(ACCOUNT, "r.2")
+    assert record
+    snapshot = take_snapshot(world.ledger, record)
+    [reason] = why(snapshot)
+    assert reason.startswith("the budget of run r has no room for it")
+    assert "bide bulk resume r --budget MORE" in reason
+    assert "bide bulk resume r --budget MORE" in explained(snapshot, (WORKER, POLLER))["to_do"]

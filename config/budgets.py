@@ -15,10 +15,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from bide.errors import InvalidRequestError
 from bide.money.amounts import millionths
+from bide.money.budget_names import Names
 from bide.money.budgets import Budget
 from bide.settings.credentials import provider_names
 from bide.settings.model import Settings, currency_of
 from bide.settings.problems import ConfigurationProblems, Problem
+from bide.settings.tenants import ANY_OTHER
 from bide.spelling import nearest
 from bide.wire import Name
 
@@ -254,6 +256,18 @@ def _accounts(provider: str, account: str, known: Known) -> Iterator[tuple[str, 
 def file_of(settings: Settings) -> Path:
     """The file of budgets that the settings name."""
     return Path(settings.budgets) if settings.budgets else BUDGETS_FILE
+
+
+def names_of(settings: Settings) -> Names:
+    """The names that the settings speak of: accounts, tenants with caps, lanes with prices."""
+    found = Names()
+    for provider, shared in settings.providers.items():
+        for section in (shared, *shared.accounts.values()):
+            tenants = frozenset(each.tenant for each in section.tenants or ()) - {ANY_OTHER}
+            lanes = frozenset(name.partition(" ")[2] for name, _ in section.prices or ()) - {""}
+            accounts = frozenset(f"{provider}/{account}" for account in settings.accounts_of(provider))
+            found |= Names(accounts, tenants, lanes)
+    return found
 
 
 def load_for(settings: Settings, file: Path | None = None) -> tuple[Budget, ...]:

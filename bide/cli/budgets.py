@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,15 +20,22 @@ if TYPE_CHECKING:
 @broker_option
 def budgets(as_json: bool, broker: str | None) -> None:
     """Show the budgets: what is reserved and spent of each, and how many jobs wait."""
+    from bide.money.budget_names import doubtful_names  # noqa: PLC0415 - slow to import, and --help does not need it
+
     with ledger_at(broker) as ledger:
-        stands = ledger.budgets.stands(ledger.budgets.published())
+        found = ledger.budgets.published()
+        stands, doubts = ledger.budgets.stands(found), list(doubtful_names(found, ledger.books.names()))
     if as_json:
-        echo_json([_as_json(stand) for stand in stands])
+        echo_json([_as_json(stand) | ({"doubts": its} if (its := _doubts(stand, doubts)) else {}) for stand in stands])
         return
     if not stands:
         echo("there is no budget: a file of budgets has them, and workers read it (config/budgets.toml)")
     for stand in stands:
-        echo(*_lines(stand))
+        echo(*_lines(stand), *(f"    {words}" for words in _doubts(stand, doubts)))
+
+
+def _doubts(stand: BudgetStand, doubts: Sequence[tuple[str, str]]) -> list[str]:
+    return [words for name, words in doubts if name == stand.budget.name]
 
 
 def _as_json(stand: BudgetStand) -> dict[str, Any]:

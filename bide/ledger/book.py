@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
@@ -14,9 +14,14 @@ from bide.ledger.records import AccountName
 from bide.ledger.script import Key
 from bide.ledger.scripts.account import BookedAmount
 from bide.money.book import Row, Sums, purchases_in, rows_of
+from bide.money.budget_names import Names
 
 #: How long it is remembered which statements were written [seconds]: as long as a book is kept.
 KEPT_SECONDS = 400 * 24 * 3600
+
+
+#: The days whose books say which names there are.
+NAMED_DAYS = 30
 
 
 class Books:
@@ -36,6 +41,15 @@ class Books:
             pipeline.hgetall(book_key(account, day))
         found = self._executor.execute(pipeline) if days else []
         return {day: rows_of(book) for day, book in zip(days, found, strict=True)}
+
+    def names(self) -> Names:
+        """The accounts of the ledger, and the tenants and lanes that its books of the last days have."""
+        today = datetime.fromtimestamp(self._executor.now(), UTC).date()
+        days = [today - timedelta(days=each) for each in range(NAMED_DAYS)]
+        accounts = self._executor.accounts()
+        rows = {row for account in accounts for book in self.days(account, days).values() for row in book}
+        tenants, lanes = {row.tenant for row in rows}, {row.lane for row in rows}
+        return Names(frozenset(map(str, accounts)), frozenset(tenants - {""}), frozenset(lanes - {""}))
 
     # Statements
 

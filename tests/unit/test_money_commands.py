@@ -118,6 +118,29 @@ def test_budgets_shows_how_each_stands(stage: Stage, run: Command) -> None:
     }
 
 
+def test_budgets_names_what_is_most_likely_misspelt(stage: Stage, run: Command) -> None:
+    """By what the books have: nothing counts for a name that no job has."""
+    buy(stage, "a", 40_000)
+    [book] = stage.server.keys("*:book:*")
+    stage.server.hset(book, "USD|acme|paint|fal-ai/flux/dev:spent", 1)
+    stage.ledger.budgets.publish(
+        [
+            Budget("a", 1, "USD", tenant="acne"),
+            Budget("b", 1, "USD", lane="fal-ai/flux/dve", provider=ACCOUNT.provider),
+            Budget("c", 1, "USD", provider=ACCOUNT.provider, account=f"{ACCOUNT.provider}/defualt"),
+            Budget("d", 1, "USD", tenant="acme", lane="fal-ai/flux/dev"),
+            Budget("e", 1, "USD", tenant="initech"),
+        ]
+    )
+    output = run("budgets").output
+    assert "nothing counts for tenant acne so far; did you mean acme?" in output
+    assert "nothing counts for lane fal-ai/flux/dve so far; did you mean fal-ai/flux/dev?" in output
+    assert f"{ACCOUNT.provider}/defualt so far; did you mean {ACCOUNT}?" in output
+    assert output.count("nothing counts") == 3
+    [first, *_] = json.loads(run("budgets", "--json").output)
+    assert first["doubts"] == ["nothing counts for tenant acne so far; did you mean acme?"]
+
+
 def test_metrics_show_books_and_budgets_and_a_bounded_number_of_tenants(stage: Stage) -> None:
     """However many tenants there are."""
     stage.clock.now = time.time()

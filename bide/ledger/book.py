@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
-from bide.ledger.keys import STATEMENTS_KEY, book_key, prefix
+from bide.ledger.keys import STATEMENTS_KEY, book_key, prefix, purchases_key
 from bide.ledger.records import AccountName
 from bide.ledger.script import Key
 from bide.ledger.scripts.account import BookedAmount
@@ -64,6 +64,14 @@ class Books:
         pipeline.hset(STATEMENTS_KEY, day.isoformat(), mark)
         pipeline.expire(STATEMENTS_KEY, KEPT_SECONDS)
         self._executor.reach(lambda _: pipeline.execute())
+
+    def purchase_lines(self, account: AccountName, *, most: int) -> list[str]:
+        """The oldest lines about purchases that no statement has yet, each a JSON object."""
+        return list(self._executor.reach(lambda server: server.lrange(purchases_key(account), 0, most - 1)))
+
+    def forget_purchase_lines(self, account: AccountName, number: int) -> None:
+        """Take the oldest lines away: a statement has them."""
+        self._executor.reach(lambda server: server.ltrim(purchases_key(account), number, -1))
 
     def restore(self, account: AccountName, day: date, rows: Mapping[Row, Sums]) -> bool:
         """Add to a day's book what a statement says of it; False where that was done already."""

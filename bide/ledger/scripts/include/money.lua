@@ -214,9 +214,27 @@ do
     return 's', price_of(it)
   end
 
+  -- What became of a purchase, for the statement of its day: a line in JSON whenever that changes, the last one counts. The writer of
+  -- statements takes the lines away; where there is none, the oldest go.
+  local PURCHASES, MOST_LINES, LINES_SECONDS = PREFIX .. 'purchases', 50000, 30 * 24 * 3600
+  local WORDS = { s = 'spent', z = 'refunded', u = 'unpriced', d = 'assumed', r = 'reserved', n = 'refunded' }
+  local SETTLED = { s = true, z = true, u = true, d = true }
+  local function note_purchase_line(id, it, kind, main, job)
+    if not (SETTLED[kind] or SETTLED[it.was]) or it.was == kind and it.was_amount == it.amount then return end
+    local _, unit = string.match(main and job.cost or '', '^(%S+) (%S+)$')
+    local priced = it.price ~= '?' and job.priced_by or nil
+    redis.call('RPUSH', PURCHASES, cjson.encode({
+      purchase = string.format('%s@%.0f', id, it.at), begun = string.format('%.0f', it.at), job = id, tenant = job.tenant,
+      operation = job.op, lane = job.lane, provider_job_id = main and job.pid or nil, state = WORDS[kind],
+      amount = string.format('%.0f', it.amount), currency = job.currency, source = unit == job.currency and 'provider' or priced,
+    }))
+    redis.call('LTRIM', PURCHASES, -MOST_LINES, -1)
+    redis.call('EXPIRE', PURCHASES, LINES_SECONDS)
+  end
+
   -- Books the difference between what the record says of a job's purchases and what is booked for them. `key` of a record that a
   -- job left behind at this account.
-  local FIELDS_OF_MONEY = { 'booked', 'currency', 'price', 'state', 'pid', 'other_pid', 'cost', 'error', 'charge_unknown', 'op', 'lane', 'tenant' }
+  local FIELDS_OF_MONEY = { 'booked', 'currency', 'price', 'state', 'pid', 'other_pid', 'cost', 'error', 'charge_unknown', 'op', 'lane', 'tenant', 'priced_by' }
   function money.balance(id, key)
     key = key or job_key(id)
     local values, job = redis.call('HMGET', key, unpack(FIELDS_OF_MONEY)), {}
@@ -224,15 +242,18 @@ do
     if not job.currency or not job.booked then return end
     local purchases, is_known, known = purchases_in(job.booked), {}, job.pid and 1 or 0
     for _ in string.gmatch(job.other_pid or '', '%S+') do known = known + 1 end
-    for _, it in ipairs(purchases) do it.before = entries_of(it) end
+    for _, it in ipairs(purchases) do it.before, it.was, it.was_amount = entries_of(it), it.kind, it.amount end
     local main, kept = match_ids(id, purchases, known, is_known, job.price), {}
     for _, it in ipairs(purchases) do
       local row = row_of(job.currency, job.tenant, job.op, it.row == 'l' and job.lane)
       if it.attempts == 'none' and not is_known[it] then
         book(it, row, it.before or {}, { refunded = price_of(it) })
+        it.amount = 0
+        note_purchase_line(id, it, 'n', false, job)
       else
         it.kind, it.amount = kind_and_amount(it, is_known[it], it == main, job)
         book(it, row, it.before or {}, entries_of(it))
+        note_purchase_line(id, it, it.kind, it == main, job)
         kept[#kept + 1] = it
       end
     end

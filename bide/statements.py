@@ -137,7 +137,7 @@ class Statements:
                 pages.setdefault(begun.date(), []).append(json.dumps(stated))
             for day, page in pages.items():
                 self._put_purchases(day, "".join(f"{line}\n" for line in page).encode())
-            self._ledger.books.forget_purchase_lines(account, len(lines))
+            self._ledger.books.forget_purchase_lines(account, lines)
 
     def _put_purchases(self, day: date, content: bytes) -> None:
         written_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC)

@@ -67,11 +67,11 @@ class Books:
 
     def purchase_lines(self, account: AccountName, *, most: int) -> list[str]:
         """The oldest lines about purchases that no statement has yet, each a JSON object."""
-        return list(self._executor.reach(lambda server: server.lrange(purchases_key(account), 0, most - 1)))
+        return list(self._executor.reach(lambda server: server.zrange(purchases_key(account), 0, most - 1)))
 
-    def forget_purchase_lines(self, account: AccountName, number: int) -> None:
-        """Take the oldest lines away: a statement has them."""
-        self._executor.reach(lambda server: server.ltrim(purchases_key(account), number, -1))
+    def forget_purchase_lines(self, account: AccountName, lines: Sequence[str]) -> None:
+        """Take lines away: a statement has them."""
+        self._executor.reach(lambda server: server.zrem(purchases_key(account), *lines))
 
     def restore(self, account: AccountName, day: date, rows: Mapping[Row, Sums]) -> bool:
         """Add to a day's book what a statement says of it; False where that was done already."""

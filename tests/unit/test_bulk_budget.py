@@ -277,5 +277,5 @@ def test_people_see_what_a_row_waits_for(world: PaidRun) -> None:
     snapshot = take_snapshot(world.ledger, record)
     [reason] = why(snapshot)
     assert reason.startswith("the budget of run r has no room for it")
-    assert "bide bulk resume r --budget MORE" in reason
+    assert "bide bulk resume r with more" in reason
     assert "bide bulk resume r --budget MORE" in explained(snapshot, (WORKER, POLLER))["to_do"]

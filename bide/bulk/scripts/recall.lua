@@ -1,4 +1,4 @@
---- include: record clocks
+--- include: base record clocks
 -- A run is paused or canceled: its rows that wait in line or for a budget, and were never sent to the provider, are taken back. So
 -- are those that wait for a budget, and of which each submit was surely not accepted.
 -- `PREFIX` is the account's. A row that waits at a fallback is to begin at its first account again, unless that may have charged for it.

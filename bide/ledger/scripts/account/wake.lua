@@ -1,4 +1,4 @@
---- include: base record clocks admission budgets
+--- include: base record clocks admission money budgets
 -- Jobs that wait for a budget go back to their places in line, as many as it has room for by now: its period has ended, or it was
 -- raised. All of them, where it is no budget any more. Those of bulk runs stand in the runs' records.
 -- Arguments: `hint_seconds`, `max_in_flight`, `submits_per_second`, `most` (how many of each budget), `only` (the budget to look

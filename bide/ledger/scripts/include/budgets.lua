@@ -17,7 +17,7 @@ end
 -- What the record says of a wait: for which budget, until when, and what ends it before.
 local function words_of_wait(budget)
   local run = money.run_of(budget.name)
-  if run then return 'waits until the budget of its run is raised: bide bulk resume ' .. run .. ' --budget MORE' end
+  if run then return 'waits until the budget of its run is raised: bide bulk resume ' .. run .. ' with more' end
   local waits, raised = 'waits for budget ' .. budget.name, 'it is raised: bide budgets'
   if budget.per == '' then return waits .. ' until ' .. raised end
   local today = money.date_of(now)

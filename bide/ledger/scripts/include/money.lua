@@ -223,12 +223,12 @@ do
     if not (SETTLED[kind] or SETTLED[it.was]) or it.was == kind and it.was_amount == it.amount then return end
     local _, unit = string.match(main and job.cost or '', '^(%S+) (%S+)$')
     local priced = it.price ~= '?' and job.priced_by or nil
-    redis.call('RPUSH', PURCHASES, cjson.encode({
+    redis.call('ZADD', PURCHASES, redis.call('HINCRBY', ACCOUNT, 'purchase_lines', 1), cjson.encode({
       purchase = string.format('%s@%.0f', id, it.at), begun = string.format('%.0f', it.at), job = id, tenant = job.tenant,
       operation = job.op, lane = job.lane, provider_job_id = main and job.pid or nil, state = WORDS[kind],
       amount = string.format('%.0f', it.amount), currency = job.currency, source = unit == job.currency and 'provider' or priced,
     }))
-    redis.call('LTRIM', PURCHASES, -MOST_LINES, -1)
+    redis.call('ZREMRANGEBYRANK', PURCHASES, 0, -MOST_LINES - 1)
     redis.call('EXPIRE', PURCHASES, LINES_SECONDS)
   end
 

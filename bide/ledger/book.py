@@ -15,6 +15,7 @@ from bide.ledger.script import Key
 from bide.ledger.scripts.account import BookedAmount
 from bide.money.book import Row, Sums, purchases_in, rows_of
 from bide.money.budget_names import Names
+from bide.money.budgets import Budget
 
 #: How long it is remembered which statements were written [seconds]: as long as a book is kept.
 KEPT_SECONDS = 400 * 24 * 3600
@@ -50,6 +51,20 @@ class Books:
         rows = {row for account in accounts for book in self.days(account, days).values() for row in book}
         tenants, lanes = {row.tenant for row in rows}, {row.lane for row in rows}
         return Names(frozenset(map(str, accounts)), frozenset(tenants - {""}), frozenset(lanes - {""}))
+
+    def of_budget(self, budget: Budget) -> Sums | None:
+        """What the books of a budget's present period have of what it covers; None for a budget of all time."""
+        if not budget.per:
+            return None
+        today = datetime.fromtimestamp(self._executor.now(), UTC).date()
+        days = [today.replace(day=each) for each in range(1 if budget.per == "month" else today.day, today.day + 1)]
+        found = Sums()
+        for account in self._executor.accounts():
+            for book in self.days(account, days).values():
+                for row, sums in book.items():
+                    its = budget.covers(tenant=row.tenant, account=str(account), lane=row.lane)
+                    found += sums if its and row.currency == budget.currency else Sums()
+        return found
 
     # Statements
 

@@ -51,7 +51,7 @@ class OverBudgetError(BideError):
     """A budget has no room for a purchase. The job `waits` for it in the ledger, or is its worker's to end."""
 
     def __init__(self, budget: str, *, waits: bool) -> None:
-        super().__init__(f"budget {budget} has no room for it")
+        super().__init__(f"{budget} has no room for it")
         self.budget, self.waits = budget, waits
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bide.ledger import AccountName, Ledger
+from bide.ledger.identity import read_id
 from bide.money.book import Row, Sums
 from bide.storage import Storage
 
@@ -27,9 +28,22 @@ MAX_BYTES = 64 * 1024 * 1024
 VERSION = 1
 
 
-def statement_key(day: date) -> str:
-    """Where the statement of a day (UTC) lies."""
-    return f"statements/{day:%Y/%m/%d}.json"
+#: Lines about purchases that are read and written together.
+PAGE_LINES = 2000
+
+
+def statement_key(day: date, deployment: str = "") -> str:
+    """Where the statement of a day (UTC) lies; '' for one of an earlier release, which names no deployment."""
+    return f"{_place(day, deployment)}.json"
+
+
+def purchases_prefix(day: date, deployment: str = "") -> str:
+    """What the objects begin with that have the single purchases of a day, JSON lines each."""
+    return f"{_place(day, deployment)}-purchases/"
+
+
+def _place(day: date, deployment: str) -> str:
+    return f"statements/{day:%Y/%m/%d}" + (f"-{deployment}" if deployment else "")
 
 
 @dataclass(frozen=True)
@@ -45,10 +59,13 @@ class Rebuilt:
 
 
 class Statements:
-    """Writes and reads statements; raises `LedgerAwayError` and `StorageError`."""
+    """Writes and reads statements; raises `LedgerAwayError` and `StorageError`.
 
-    def __init__(self, ledger: Ledger, storage: Storage) -> None:
-        self._ledger, self._storage = ledger, storage
+    `deployment` keeps those of deployments apart that share a bucket: see `bide.ledger.identity.deployment_of`.
+    """
+
+    def __init__(self, ledger: Ledger, storage: Storage, *, deployment: str = "") -> None:
+        self._ledger, self._storage, self._deployment = ledger, storage, deployment
 
     def write(self) -> list[Rebuilt]:
         """Write the statements of days whose books have changed; returns what had to be made again before."""
@@ -63,12 +80,18 @@ class Statements:
             if not books and day in written:
                 continue
             self._write(day, books, written.get(day, ""))
+        for account in self._ledger.accounts.names():
+            self._write_purchases(account)
         return rebuilt
 
-    def rebuild(self, day: date) -> Rebuilt | None:
-        """Take up the books of a day from its statement; None where there is none, or this ledger has written it."""
-        key = statement_key(day)
-        if day in self._ledger.books.statements() or not self._storage.exists(key):
+    def rebuild(self, day: date, *, of_any: bool = False) -> Rebuilt | None:
+        """Take up the books of a day from its statement; None where there is none, or this ledger has written it.
+
+        `of_any`: also from a statement of an earlier release, which does not say whose it is.
+        """
+        keys = [statement_key(day, self._deployment), *([statement_key(day)] if of_any else [])]
+        key = next(filter(self._storage.exists, keys), "") if day not in self._ledger.books.statements() else ""
+        if not key:
             return None
         statement = json.loads(self._storage.get(self._storage.uri(key), max_bytes=MAX_BYTES))
         accounts, assumed = [], dict[str, int]()
@@ -98,8 +121,29 @@ class Statements:
             return
         written_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC).isoformat(timespec="seconds")
         text = json.dumps({**document, "written_at": written_at}, indent=1)
-        self._storage.put(statement_key(day), text.encode(), content_type="application/json")
+        self._storage.put(statement_key(day, self._deployment), text.encode(), content_type="application/json")
         self._ledger.books.note_statement(day, mark)
+
+    def _write_purchases(self, account: AccountName) -> None:
+        """Write what became of an account's purchases, a page at a time, and forget each page once it is written.
+
+        A writer that dies in between leaves lines that the next one writes again: of a purchase the last line counts.
+        """
+        while lines := self._ledger.books.purchase_lines(account, most=PAGE_LINES):
+            pages: dict[date, list[str]] = {}
+            for each in map(json.loads, lines):
+                begun = datetime.fromtimestamp(int(each["begun"]), UTC)
+                stated = {**each, "begun": begun.isoformat(), "account": str(account), "amount": int(each["amount"])}
+                pages.setdefault(begun.date(), []).append(json.dumps(stated))
+            for day, page in pages.items():
+                self._put_purchases(day, "".join(f"{line}\n" for line in page).encode())
+            self._ledger.books.forget_purchase_lines(account, lines)
+
+    def _put_purchases(self, day: date, content: bytes) -> None:
+        written_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC)
+        name = f"{written_at:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:8]}.ndjson"
+        key = f"{purchases_prefix(day, self._deployment)}{name}"
+        self._storage.put(key, content, content_type="application/x-ndjson")
 
     def _document(self, day: date, books: Mapping[AccountName, Mapping[Row, Sums]]) -> dict[str, Any]:
         totals: dict[str, Sums] = {}
@@ -110,6 +154,8 @@ class Statements:
         return {
             "version": VERSION,
             "day": day.isoformat(),
+            "ledger": read_id(self._ledger.server),
+            "purchases": purchases_prefix(day, self._deployment),
             "amounts_in": "millionths",
             "open": any(sums.reserved for sums in totals.values()),
             "totals": {currency: asdict(sums) for currency, sums in sorted(totals.items())},

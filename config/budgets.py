@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from bide.errors import InvalidRequestError
 from bide.money.amounts import millionths
+from bide.money.budget_names import Names
 from bide.money.budgets import Budget
 from bide.settings.credentials import provider_names
 from bide.settings.model import Settings, currency_of
 from bide.settings.problems import ConfigurationProblems, Problem
+from bide.settings.tenants import ANY_OTHER
 from bide.spelling import nearest
 from bide.wire import Name
 
@@ -42,12 +44,22 @@ class Known:
     accounts: Callable[[str], Sequence[str]]
 
 
+def _amount(value: object) -> object:
+    try:
+        millionths(value, what="")
+    except InvalidRequestError as error:
+        raise ValueError(str(error).removeprefix(": ")) from None
+    return value
+
+
 class BudgetTable(BaseModel):
     """A table `[budgets.NAME]`."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", hide_input_in_errors=True)
 
-    amount: int | float | Decimal = Field(description="the money that may be spent in a period, such as 250 or 0.5")
+    amount: Annotated[int | float | Decimal, AfterValidator(_amount)] = Field(
+        description="the money that may be spent in a period, such as 250 or 0.5"
+    )
     currency: str = Field(description='that of the accounts that it is for, such as "USD"')
     per: Literal["day", "month"] | None = Field(
         None, description='"day" or "month" (UTC); leave it out for a budget of all time'
@@ -68,13 +80,17 @@ def load(file: Path, known: Known) -> tuple[Budget, ...]:
     document = _parsed(file, text, problems)
     places = Places(file, text)
     tables, tenants = _tables(document, places, problems), _tenants(document, places, problems)
-    budgets = [_budget(name, table, places, problems) for name, table in tables.items()]
-    found = sorted(filter(None, budgets), key=lambda budget: budget.name)
-    for budget in found:
-        problems += _unknown(budget, tenants, known, places)
+    found = []
+    for name, table in tables.items():
+        wrong = list(_mistakes(name, table, places))
+        problems += wrong
+        if isinstance(table, dict):
+            problems += _unknown(f"budgets.{name}", _texts(table), tenants, known, places)
+        if not wrong:
+            found.append(_budget(name, BudgetTable.model_validate(table)))
     if problems:
         raise ConfigurationProblems(problems)
-    return tuple(found)
+    return tuple(sorted(found, key=lambda budget: budget.name))
 
 
 class Places:
@@ -146,31 +162,30 @@ def _tenants(document: dict[str, Any], places: Places, problems: list[Problem]) 
     return known
 
 
-def _budget(name: str, table: object, places: Places, problems: list[Problem]) -> Budget | None:
+def _mistakes(name: str, table: object, places: Places) -> Iterator[Problem]:
+    """What is wrong with a budget by itself."""
     place = f"budgets.{name}"
     if not NAME.fullmatch(name):
         remedy = "use up to 48 small letters, digits, - and _, a letter or digit first"
-        problems.append(places.problem(place, "", "can't be the name of a budget", remedy))
-        return None
+        yield places.problem(place, "", "can't be the name of a budget", remedy)
     if not isinstance(table, dict):
-        problems.append(places.problem(place, "", "is not a table", f"write a table [{place}]"))
-        return None
+        yield places.problem(place, "", "is not a table", f"write a table [{place}]")
+        return
     try:
-        read = BudgetTable.model_validate(table)
-        amount = millionths(read.amount, what="amount")
+        BudgetTable.model_validate(table)
     except ValidationError as error:
-        problems += (_wrong(place, details, places) for details in error.errors(include_url=False, include_input=False))
-        return None
-    except InvalidRequestError as error:
-        problems.append(places.problem(place, "amount", str(error).removeprefix("amount: "), "correct it"))
-        return None
-    if read.account and not read.provider:
+        details = error.errors(include_url=False, include_input=False)
+        first = {each["loc"][0]: each for each in reversed(details)}  # a union has one for each of its types
+        yield from (_wrong(place, each, places) for each in reversed(first.values()))
+    if table.get("account") and not table.get("provider"):
         remedy = "name its provider beside it, since each provider has accounts of its own"
-        problems.append(places.problem(place, "account", "has no provider", remedy))
-        return None
+        yield places.problem(place, "account", "has no provider", remedy)
+
+
+def _budget(name: str, read: BudgetTable) -> Budget:
     return Budget(
         name,
-        amount,
+        millionths(read.amount, what="amount"),
         read.currency,
         read.per or "",
         read.over,
@@ -179,6 +194,11 @@ def _budget(name: str, table: object, places: Places, problems: list[Problem]) -
         account=f"{read.provider}/{read.account}" if read.account else "",
         lane=read.lane or "",
     )
+
+
+def _texts(table: Mapping[str, object]) -> dict[str, str]:
+    """What a table names; '' for what it does not name, or not as a text."""
+    return {key: value if isinstance(value := table.get(key), str) else "" for key in BudgetTable.model_fields}
 
 
 def _wrong(place: str, details: Any, places: Places) -> Problem:
@@ -195,38 +215,59 @@ def _words(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")
 
 
-def _unknown(budget: Budget, tenants: list[str] | None, known: Known, places: Places) -> Iterator[Problem]:
+def _unknown(
+    place: str, named: Mapping[str, str], tenants: list[str] | None, known: Known, places: Places
+) -> Iterator[Problem]:
     """What a budget names and there is not."""
-    place = f"budgets.{budget.name}"
-    if budget.tenant and tenants is not None and budget.tenant not in tenants:
-        meant = nearest(budget.tenant, tenants)
+    tenant, provider, account = named["tenant"], named["provider"], named["account"]
+    if tenant and tenants is not None and tenant not in tenants:
+        meant = nearest(tenant, tenants)
         remedy = f"did you mean {meant}?" if meant else "add it to known of [tenants]"
-        yield places.problem(place, "tenant", f"{budget.tenant} is no tenant that [tenants] lists", remedy)
-    if budget.provider and budget.provider not in known.providers:
-        meant = nearest(budget.provider, known.providers)
+        yield places.problem(place, "tenant", f"{tenant} is no tenant that [tenants] lists", remedy)
+    if provider and provider not in known.providers:
+        meant = nearest(provider, known.providers)
         remedy = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known.providers))}"
-        yield places.problem(place, "provider", f"{budget.provider} is no provider that there is here", remedy)
+        yield places.problem(place, "provider", f"{provider} is no provider that there is here", remedy)
         return
-    for name in _accounts(budget, known):
-        currency = known.currency(*name.split("/"))
-        if currency and currency != budget.currency:
+    if account and provider and (meant := _meant_account(account, known.accounts(provider))):
+        words = f"{account} is no account of {provider} that the settings have"
+        yield places.problem(place, "account", words, f"did you mean {meant}?")
+    for each, name in _accounts(provider, account, known) if named["currency"] else ():
+        currency = known.currency(each, name)
+        if currency and currency != named["currency"]:
             remedy = f'set it to "{currency}", or name other accounts: amounts of two currencies are never added up'
-            yield places.problem(place, "currency", f"is {budget.currency}, and {name} is in {currency}", remedy)
+            yield places.problem(
+                place, "currency", f"is {named['currency']}, and {each}/{name} is in {currency}", remedy
+            )
             return
 
 
-def _accounts(budget: Budget, known: Known) -> Iterator[str]:
+def _meant_account(account: str, there: Sequence[str]) -> str | None:
+    """The account that a misspelt one was most likely meant as."""
+    return None if account in there else nearest(account, there)
+
+
+def _accounts(provider: str, account: str, known: Known) -> Iterator[tuple[str, str]]:
     """The accounts of the settings that a budget is for."""
-    if budget.account:
-        yield budget.account
-        return
-    for provider in [budget.provider] if budget.provider else known.providers:
-        yield from (f"{provider}/{account}" for account in known.accounts(provider))
+    for each in [provider] if provider else known.providers:
+        yield from ((each, name) for name in ([account] if account and provider else known.accounts(each)))
 
 
 def file_of(settings: Settings) -> Path:
     """The file of budgets that the settings name."""
     return Path(settings.budgets) if settings.budgets else BUDGETS_FILE
+
+
+def names_of(settings: Settings) -> Names:
+    """The names that the settings speak of: accounts, tenants with caps, lanes with prices."""
+    found = Names()
+    for provider, shared in settings.providers.items():
+        for section in (shared, *shared.accounts.values()):
+            tenants = frozenset(each.tenant for each in section.tenants or ()) - {ANY_OTHER}
+            lanes = frozenset(name.partition(" ")[2] for name, _ in section.prices or ()) - {""}
+            accounts = frozenset(f"{provider}/{account}" for account in settings.accounts_of(provider))
+            found |= Names(accounts, tenants, lanes)
+    return found
 
 
 def load_for(settings: Settings, file: Path | None = None) -> tuple[Budget, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -21,11 +21,11 @@ from bide.providers import find, installed
 from bide.providers.base import Account, Operation, Provider
 from bide.providers.check import refuse_unknown, unknown_params_variable
 from bide.providers.lanes import lane_of
+from bide.settings.checks import listing_problems
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
-from bide.settings.sections import AccountSettings, EffectiveAccount, HookSettings, ProviderSettings
+from bide.settings.sections import EffectiveAccount, HookSettings
 from bide.settings.tenants import TenantLimits
-from bide.settings.variables import variable_name
 from bide.webhooks.incoming import Hooks
 
 
@@ -216,18 +216,6 @@ def check_providers(settings: Settings) -> None:
         known = ", ".join(sorted(installed()))
         names = ", ".join(f"BIDE_PROVIDERS__{name.upper()}__..." for name in unknown)
         raise ConfigurationError(f"{names}: no such provider is installed, nor has a file; there are {known}")
-    listless = [
-        f"{variable_name((*path, 'settle'))}=listing: {name} has no list of recent jobs; set hold"
-        for name, shared in sorted(settings.providers.items())
-        for path, section in _sections(name, shared)
-        if section.settle == "listing" and not find(name).listed_operations
-    ]
+    listless = [f"{it.variable}=listing: {it.wrong}; {it.remedy}" for it in listing_problems(settings)]
     if listless:
         raise ConfigurationError("; ".join(listless))
-
-
-def _sections(name: str, shared: ProviderSettings) -> Iterator[tuple[tuple[str, ...], AccountSettings]]:
-    """The settings of a provider and of its accounts, with the path of their variables."""
-    yield ("providers", name), shared
-    for account, own in sorted(shared.accounts.items()):
-        yield ("providers", name, "accounts", account), own

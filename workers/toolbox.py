@@ -12,7 +12,7 @@ from celery import Celery
 from bide.bulk.runs import Runs
 from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
-from bide.ledger.identity import KnownLedger
+from bide.ledger.identity import KnownLedger, deployment_of
 from bide.ledger.safety import DISK, Safety
 from bide.settings.model import Settings
 from bide.storage import Storage
@@ -136,7 +136,8 @@ class Toolbox:
 
     @cached_property
     def statements(self) -> StatementWriter:
-        return StatementWriter(self.ledger, lambda: self.storage)
+        deployment = deployment_of(self.settings.ledger_url, sentinel_master=self.settings.sentinel_master)
+        return StatementWriter(self.ledger, lambda: self.storage, deployment=deployment)
 
     @cached_property
     def sweeper(self) -> Sweeper:

@@ -92,6 +92,8 @@ class Intake:
     accounts: Counter[AccountName] = field(default_factory=Counter)
     #: The most that the first `most_jobs` jobs may cost, by currency [millionths]; and the jobs without a price.
     costs: Counter[str] = field(default_factory=Counter)
+    #: The currencies of all prices, those of rows that the limit leaves out included.
+    currencies: set[str] = field(default_factory=set)
     unpriced: dict[str, Unpriced] = field(default_factory=dict)
     #: Rows with params that bide does not know.
     unknown_params: int = 0
@@ -226,7 +228,9 @@ def _count(intake: Intake, request: GenerateRequest, line: int) -> None:
     quote = intake.quote(request)
     if quote.amount is None:
         intake.unpriced.setdefault(quote.reason, Unpriced()).add(line)
-    elif intake.most_jobs is None or intake.accounts.total() <= intake.most_jobs:
+        return
+    intake.currencies.add(quote.currency)
+    if intake.most_jobs is None or intake.accounts.total() <= intake.most_jobs:
         intake.costs[quote.currency] += quote.amount * most_purchases(request)
 
 

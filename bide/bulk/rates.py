@@ -78,8 +78,11 @@ def run_quotes(prices: str, currencies: str) -> Quotes:
     return Quotes.from_record(json.loads(prices or "{}"), json.loads(currencies or "{}"))
 
 
-def check_budget(intake: Intake) -> None:
-    """Raise `InvalidRequestError` where a budget could not be kept: rows lack a price, or have two currencies."""
+def check_budget(intake: Intake) -> str:
+    """The currency of a budget for the rows: that of all their prices.
+
+    Raises `InvalidRequestError` where a budget could not be kept: rows lack a price, or have two currencies.
+    """
     if intake.unpriced:
         reasons = [f"{reason} ({rows})" for reason, rows in intake.unpriced.items()]
         more = len(reasons) - MOST_PROBLEMS
@@ -87,11 +90,13 @@ def check_budget(intake: Intake) -> None:
         raise InvalidRequestError(
             "\n  ".join(["budget: it could not be kept:", *listed]), redacted=f"budget: {'; '.join(listed)}"
         )
-    if len(intake.costs) > 1:
+    if len(intake.currencies) > 1:
         raise InvalidRequestError(
-            f"budget: the rows have prices in {' and '.join(sorted(intake.costs))}: a budget is of one currency; "
+            f"budget: the rows have prices in {' and '.join(sorted(intake.currencies))}: a budget is of one currency; "
             "begin a run for the rows of each"
         )
+    [currency] = intake.currencies
+    return currency
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ class Estimate:
     #: Rows with params that bide does not know; and jobs that the run's limit leaves out.
     unknown_params: int = 0
     left_out: int = 0
+    #: The run's own budget, in the one currency of the costs [millionths].
+    budget: int | None = None
 
     def lines(self) -> list[str]:
         """The estimate as a person reads it."""
@@ -120,8 +127,17 @@ class Estimate:
             *(f"  {account}: {jobs}" for account, jobs in self.accounts.items()),
             f"at the set rates: {self.seconds:.0f} s at least" if self.seconds else "no SUBMITS_PER_SECOND is set",
             *self._cost_lines(),
+            *self._budget_lines(),
             *([f"{self.unknown_params} rows have {UNKNOWN_PARAMS}"] if self.unknown_params else []),
         ]
+
+    def _budget_lines(self) -> Iterator[str]:
+        if self.budget is None:
+            return
+        [(currency, cost)] = [*self.costs.items()] or [("", 0)]
+        enough = "covers all of it" if cost <= self.budget else f"{exact(cost - self.budget)} {currency} short of that"
+        more = "" if cost <= self.budget else ": the run may pause before its end"
+        yield f"budget: {exact(self.budget)} {currency}".rstrip() + f", {enough}{more}"
 
     def _cost_lines(self) -> Iterator[str]:
         costs = [f"{exact(cost)} {currency}" for currency, cost in sorted(self.costs.items())]
@@ -135,7 +151,9 @@ class Estimate:
             yield f"  and {len(reasons) - MOST_PROBLEMS} more"
 
 
-def estimate(intake: Intake, environment: Mapping[str, str], *, max_jobs: int | None = None) -> Estimate:
+def estimate(
+    intake: Intake, environment: Mapping[str, str], *, max_jobs: int | None = None, budget: int | None = None
+) -> Estimate:
     """What a run of these rows would buy; raises `InvalidRequestError` for a rate that can't be read."""
     accounts, jobs = intake.accounts.most_common(), intake.jobs if max_jobs is None else min(intake.jobs, max_jobs)
     slowest = [_seconds(environment, account, jobs) for account, jobs in accounts]
@@ -144,6 +162,7 @@ def estimate(intake: Intake, environment: Mapping[str, str], *, max_jobs: int | 
         rows=intake.rows,
         jobs=jobs,
         left_out=intake.jobs - jobs,
+        budget=budget,
         accounts={str(account): jobs for account, jobs in accounts},
         seconds=seconds,
         costs=dict(intake.costs),

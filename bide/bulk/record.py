@@ -65,6 +65,8 @@ class Options:
     max_jobs: int | None = None
     max_failures: Failures | None = None
     budget: int | None = None
+    #: That of the budget and of all prices; '' for a budget as earlier releases keep it.
+    budget_currency: str = ""
     #: The prices and currencies that the settings had when the run began, as `bide.pricing.Quotes.to_record` has them.
     prices: Mapping[str, int | str] = field(default_factory=dict)
     currencies: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class Options:
             "max_jobs": self.max_jobs,
             "max_failures": None if self.max_failures is None else str(self.max_failures),
             "budget": self.budget,
+            "budget_currency": self.budget_currency or None,
             "prices": json.dumps(dict(self.prices)),
             "currencies": json.dumps(dict(self.currencies)) if self.currencies else None,
             "replay_of": self.replay_of or None,
@@ -120,11 +123,17 @@ class Run:
             max_jobs=self.number("max_jobs") if "max_jobs" in self.fields else None,
             max_failures=Failures.parse(limit) if limit else None,
             budget=self.number("budget") if "budget" in self.fields else None,
+            budget_currency=self.text("budget_currency"),
             prices=json.loads(self.text("prices") or "{}"),
             currencies=json.loads(self.text("currencies") or "{}"),
             replay_of=self.text("replay_of"),
             sheet_metadata=tuple(json.loads(self.text("sheet_metadata") or "[]")),
         )
+
+    @property
+    def by_book(self) -> bool:
+        """Whether its budget is kept as any other: reserved with the intent, and settled by the book."""
+        return bool(self.text("budget_currency"))
 
     @property
     def ended(self) -> dict[str, int]:
@@ -156,6 +165,8 @@ class Run:
             "spent": amount(self.number("spent")),
             "at_risk": amount(self.number("reserved")),
             "budget": None if budget is None else amount(budget),
+            "currency": self.text("budget_currency") or None,
+            "waiting_for_budget": self.number("waiting_for_budget"),
             "source": self.text("source"),
             "replay_of": self.text("replay_of") or None,
             **{name: _iso(self.moment(name)) for name in ("created", "finished")},

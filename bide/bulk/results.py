@@ -15,6 +15,7 @@ from bide.ledger import AccountName, Record
 from bide.ledger.charges import cost_of
 from bide.ledger.timeline import money
 from bide.money.amounts import amount
+from bide.money.book import booked as sums_of
 from bide.storage import Storage
 
 #: A base64 text of that length is a picture, if none of its lines but the last is shorter than a line of base64.
@@ -43,6 +44,8 @@ class EndedRow:
     account: AccountName | None = None
     #: What all that the row may buy costs [millionths]; 0 where no price is known.
     price: int = 0
+    #: Whether the run's budget is kept by the book: then the row has cost what stands there for it.
+    by_book: bool = False
 
     def lines(self, copies: list[int]) -> list[str]:
         """The row's line, and a line for each row that repeats it: those were bought with it, and cost nothing more."""
@@ -57,6 +60,9 @@ class EndedRow:
         if self.record is None:
             return price if self.kind == "o" else 0  # its record is gone, so that it may have been bought
         fields = self.record
+        if self.by_book:
+            booked = sums_of(fields.text("booked"))
+            return booked.spent + booked.reserved
         accepted = bool(fields.text("submitted")) or self.end == "unconfirmed" or self._given_up_in_doubt
         canceled_under_way = self.end == "canceled" and fields.number("submits") > 0
         again = bool(fields.text("again"))

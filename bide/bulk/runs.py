@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import redis
 
 from bide.bulk import scripts
+from bide.bulk.budget import RunBudget
 from bide.bulk.lease import keep_lease
 from bide.bulk.names import ENDED_KEY, RUNS_KEY, check_run_id, run_prefix
 from bide.bulk.record import RUN_VERSION, LiveRow, Options, Run
@@ -120,7 +121,10 @@ class Runs:
         return self._steer(run_id, "pause", why)
 
     def resume(self, run_id: str, limits: Options | None = None) -> bool:
-        """Resume a run; the limits that are given replace its own. False: the run is not paused."""
+        """Resume a run; the limits that are given replace its own. False: the run is not paused.
+
+        Limits may also be given to a run that is running.
+        """
         given = limits.fields() if limits else {}
         changed: dict[str, str | int] = {
             name: given[name] for name in ("max_jobs", "max_failures", "budget") if name in given
@@ -234,6 +238,12 @@ class Runs:
     def leave(self, run_id: str, account: AccountName) -> None:
         """Take a run that is over out of an account's line."""
         reach(lambda: self.server.hdel(f"{prefix(account)}account", f"turn:{run_id}"))
+
+    def budget(self, run_id: str) -> RunBudget | None:
+        """The budget that a purchase of a row must fit into; None where its run has none, or is over."""
+        names = ("state", "budget", "budget_currency", "prices", "currencies")
+        values: list[Any] = reach(lambda: self.server.hmget(f"{run_prefix(run_id)}record", names))
+        return RunBudget.of(run_id, dict(zip(names, values, strict=True)))
 
     def note(self, run_id: str, **fields: str | int | float) -> None:
         """Write fields of the run's progress."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from bide.cli.output import echo, echo_json
 from bide.printable import counted
 
 if TYPE_CHECKING:
+    from bide.ledger import Ledger
     from bide.money.budgets import Budget, BudgetStand
 
 
@@ -19,15 +21,34 @@ if TYPE_CHECKING:
 @broker_option
 def budgets(as_json: bool, broker: str | None) -> None:
     """Show the budgets: what is reserved and spent of each, and how many jobs wait."""
+    from bide.money.budget_names import doubtful_names  # noqa: PLC0415 - slow to import, and --help does not need it
+
     with ledger_at(broker) as ledger:
-        stands = ledger.budgets.stands(ledger.budgets.published())
+        found = ledger.budgets.published()
+        stands, doubts = ledger.budgets.stands(found), list(doubtful_names(found, ledger.books.names()))
+        doubts += [(stand.budget.name, words) for stand in stands if (words := _uncounted(ledger, stand))]
     if as_json:
-        echo_json([_as_json(stand) for stand in stands])
+        echo_json([_as_json(stand) | ({"doubts": its} if (its := _doubts(stand, doubts)) else {}) for stand in stands])
         return
     if not stands:
         echo("there is no budget: a file of budgets has them, and workers read it (config/budgets.toml)")
     for stand in stands:
-        echo(*_lines(stand))
+        echo(*_lines(stand), *(f"    {words}" for words in _doubts(stand, doubts)))
+
+
+def _uncounted(ledger: Ledger, stand: BudgetStand) -> str:
+    """What the books have in this period from before the budget was there; '' for nothing."""
+    from bide.money.amounts import exact  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    in_books = ledger.books.of_budget(stand.budget)
+    more = in_books.spent + in_books.reserved - stand.spent - stand.reserved if in_books else 0
+    if more <= 0:
+        return ""
+    return f"the books of this period have {exact(more)} {stand.budget.currency} more: bought before it was there"
+
+
+def _doubts(stand: BudgetStand, doubts: Sequence[tuple[str, str]]) -> list[str]:
+    return [words for name, words in doubts if name == stand.budget.name]
 
 
 def _as_json(stand: BudgetStand) -> dict[str, Any]:

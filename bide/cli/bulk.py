@@ -150,14 +150,19 @@ def pause(run_id: str, broker: str | None) -> None:
 @limits
 @broker_option
 def resume(run_id: str, broker: str | None, **options: Any) -> None:
-    """Go on with a paused run, under other limits if they are given."""
+    """Go on with a paused run, under other limits if they are given; these may change while it runs, too."""
+    from bide.bulk.budget import check_currency  # noqa: PLC0415 - slow to import, and --help does not need it
+
     with _steering(broker, run_id) as deployment:
         begun = deployment.runs.read(run_id)
         if options.get("budget") is not None and begun and begun.options.budget is None:
             raise click.ClickException(
                 f"run {run_id} began without --budget, so nobody has checked that all prices are known; use --max-jobs"
             )
-        if not deployment.runs.resume(run_id, run_options(options)):
+        limits_given = run_options(options)
+        if begun:
+            check_currency(limits_given, begun.text("budget_currency"))
+        if not deployment.runs.resume(run_id, limits_given):
             raise _not_now(deployment, run_id, "is not paused")
     echo(f"run {run_id} goes on")
 
@@ -189,31 +194,28 @@ def _checks(environment: Mapping[str, str], given: Mapping[str, Any]) -> dict[st
 
 
 def _print_estimate(intake: Intake, environment: dict[str, str], given: dict[str, Any]) -> None:
-    from bide.bulk.rates import check_budget, estimate  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.budget import with_budget  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.rates import estimate  # noqa: PLC0415 - slow to import, and --help does not need it
 
     intake.check()
-    options = run_options(given)
-    if options.budget is not None:
-        check_budget(intake)
-    echo(*estimate(intake, environment, max_jobs=options.max_jobs).lines())
+    options = with_budget(run_options(given), intake)
+    echo(*estimate(intake, environment, max_jobs=options.max_jobs, budget=options.budget).lines())
     echo("nothing was bought: this was a dry run")
 
 
 def _begin(
     deployment: Deployment, intake: Intake, *, run_id: str, source: str, waiting: bool, given: dict[str, Any]
 ) -> None:
+    from bide.bulk.budget import with_budget  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.rates import (  # noqa: PLC0415 - slow to import, and --help does not need it
         UNKNOWN_PARAMS,
-        check_budget,
         environment_quotes,
     )
     from bide.bulk.start import start  # noqa: PLC0415 - slow to import, and --help does not need it
 
     intake.check()
     prices, currencies = environment_quotes(deployment.environment).to_record()
-    options = run_options({**given, "prices": prices, "currencies": currencies})
-    if options.budget is not None:
-        check_budget(intake)
+    options = with_budget(run_options({**given, "prices": prices, "currencies": currencies}), intake)
     begun = start(deployment.runs, deployment.storage, intake, run_id=run_id, source=source, options=options)
     deployment.post.feed_run(run_id)
     echo(run_id)

@@ -27,7 +27,7 @@ SIGNED_SECONDS = 24 * 3600
 
 def line(progress: Mapping[str, Any]) -> str:
     """A run's progress in one line."""
-    rows, done = progress["rows"], progress["done"]
+    rows, done, unit = progress["rows"], progress["done"], _unit(progress)
     filled = BAR_CHARACTERS * done // max(rows, 1)
     parts = [
         f"{'█' * filled}{'░' * (BAR_CHARACTERS - filled)} {done:,}/{rows:,}",
@@ -41,7 +41,7 @@ def line(progress: Mapping[str, Any]) -> str:
             else []
         ),
         *(
-            [f"{progress['spent']:g} spent, {progress['at_risk']:g} at risk"]
+            [f"{progress['spent']:g}{unit} spent, {progress['at_risk']:g} at risk"]
             if progress["spent"] or progress["at_risk"]
             else []
         ),
@@ -52,7 +52,7 @@ def line(progress: Mapping[str, Any]) -> str:
 
 def table(progress: Mapping[str, Any]) -> list[str]:
     """A run's progress in full, a line for each value."""
-    seconds = progress["seconds_left"]
+    seconds, unit, waiting = progress["seconds_left"], _unit(progress), progress["waiting_for_budget"]
     rows = {
         "run": progress["run"],
         "state": progress["state"],
@@ -63,13 +63,13 @@ def table(progress: Mapping[str, Any]) -> list[str]:
             for name in ("succeeded", "failed", "unconfirmed", "canceled", "skipped")
             if progress[name]
         },
-        "in line": progress["in_line"],
+        "in line": f"{progress['in_line']}, {waiting:,} over the budget" if waiting else progress["in_line"],
         "in flight": progress["in_flight"],
         "rate": f"{progress['rate_per_second']:.1f} rows/s"
         + (f", {duration(seconds)} left" if seconds is not None else ""),
-        "spent": f"{progress['spent']:g}" if progress["spent"] or progress["budget"] else "",
-        "at risk": f"{progress['at_risk']:g}" if progress["at_risk"] else "",
-        "budget": f"{progress['budget']:g}" if progress["budget"] is not None else "",
+        "spent": f"{progress['spent']:g}{unit}" if progress["spent"] or progress["budget"] else "",
+        "at risk": f"{progress['at_risk']:g}{unit}" if progress["at_risk"] else "",
+        "budget": f"{progress['budget']:g}{unit}" if progress["budget"] is not None else "",
         "source": progress["source"],
         "replay of": progress["replay_of"],
         "trouble": progress["trouble"],
@@ -77,6 +77,10 @@ def table(progress: Mapping[str, Any]) -> list[str]:
         "ended": progress["finished"],
     }
     return [f"{name:12} {value}" for name, value in rows.items() if value]
+
+
+def _unit(progress: Mapping[str, Any]) -> str:
+    return f" {progress['currency']}" if progress["currency"] else ""
 
 
 def sheet_lines(storage: Storage, run_id: str, environment: Mapping[str, str]) -> list[str]:

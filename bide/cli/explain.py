@@ -129,11 +129,20 @@ def _to_do(snapshot: JobSnapshot, failure: Failure | None, missing: list[str]) -
     if snapshot.account_state.paused and record.text("state") == "queued":
         to_do.insert(0, f"mend the account, then `bide resume {' '.join(record.account)}`: the job goes on by itself")
     if budget := record.text("over_budget"):
-        to_do.insert(0, f"raise the budget {budget} in the file of budgets, or let it wait: `bide budgets` shows it")
+        to_do.insert(0, _raise(budget))
     by_state = remedy(record.state, failure.code if failure else None)
     if not to_do or not by_state.startswith("nothing"):
         to_do.append(by_state)
     return "; ".join(to_do)
+
+
+def _raise(budget: str) -> str:
+    """What a person does about a budget that has no room."""
+    from bide.money.budgets import run_of  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    if run := run_of(budget):
+        return f"`bide bulk resume {run} --budget MORE` raises the budget of its run; or let it wait"
+    return f"raise the budget {budget} in the file of budgets, or let it wait: `bide budgets` shows it"
 
 
 def _replay(record: Record, failure: Failure | None) -> str | None:

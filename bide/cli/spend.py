@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, client_environment, ledger_at, object_store
+from bide.cli.connection import broker_option, client_environment, ledger_at, object_store, sentinel_master
 from bide.cli.output import echo, echo_json
 from bide.money.amounts import exact
 
@@ -53,7 +53,7 @@ def spend(
     with ledger_at(broker) as ledger:
         days = _days(since, until, today=datetime.fromtimestamp(ledger.executor.now(), UTC).date())
         if rebuild:
-            echo(*_rebuild(ledger, days), err=True)
+            echo(*_rebuild(ledger, days, broker), err=True)
         lines = [_line(by, *key, sums) for key, sums in sorted(_sums(ledger, by, days).items())]
     if as_json:
         echo_json({"since": days[0].isoformat(), "until": days[-1].isoformat(), "by": by, "lines": lines})
@@ -63,16 +63,20 @@ def spend(
         echo(*(_table(by, lines) or [f"nothing was bought from {days[0]} to {days[-1]}"]))
 
 
-def _rebuild(ledger: Ledger, days: list[date]) -> Iterator[str]:
+def _rebuild(ledger: Ledger, days: list[date], broker: str | None) -> Iterator[str]:
     """Take up the books of some days that this ledger has lost; a line for each, and how far they reach."""
+    from bide.ledger.identity import deployment_of  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.statements import Statements  # noqa: PLC0415 - brings boto3, and --help does not need it
 
-    storage = object_store(client_environment(None))
+    environment = client_environment(broker)
+    storage = object_store(environment)
     if storage is None:
         raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
-    statements, number = Statements(ledger, storage), 0
+    url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
+    deployment, number = deployment_of(url, sentinel_master=sentinel_master(environment)), 0
+    statements = Statements(ledger, storage, deployment=deployment)
     for day in days:
-        if found := statements.rebuild(day):
+        if found := statements.rebuild(day, of_any=True):
             number += 1
             assumed = ", ".join(f"{exact(amount)} {currency}" for currency, amount in found.assumed.items() if amount)
             yield (

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
-from bide.ledger.keys import STATEMENTS_KEY, book_key, prefix
+from bide.ledger.keys import STATEMENTS_KEY, book_key, prefix, purchases_key
 from bide.ledger.records import AccountName
 from bide.ledger.script import Key
 from bide.ledger.scripts.account import BookedAmount
 from bide.money.book import Row, Sums, purchases_in, rows_of
+from bide.money.budget_names import Names
+from bide.money.budgets import Budget
 
 #: How long it is remembered which statements were written [seconds]: as long as a book is kept.
 KEPT_SECONDS = 400 * 24 * 3600
+
+
+#: The days whose books say which names there are.
+NAMED_DAYS = 30
 
 
 class Books:
@@ -37,6 +43,29 @@ class Books:
         found = self._executor.execute(pipeline) if days else []
         return {day: rows_of(book) for day, book in zip(days, found, strict=True)}
 
+    def names(self) -> Names:
+        """The accounts of the ledger, and the tenants and lanes that its books of the last days have."""
+        today = datetime.fromtimestamp(self._executor.now(), UTC).date()
+        days = [today - timedelta(days=each) for each in range(NAMED_DAYS)]
+        accounts = self._executor.accounts()
+        rows = {row for account in accounts for book in self.days(account, days).values() for row in book}
+        tenants, lanes = {row.tenant for row in rows}, {row.lane for row in rows}
+        return Names(frozenset(map(str, accounts)), frozenset(tenants - {""}), frozenset(lanes - {""}))
+
+    def of_budget(self, budget: Budget) -> Sums | None:
+        """What the books of a budget's present period have of what it covers; None for a budget of all time."""
+        if not budget.per:
+            return None
+        today = datetime.fromtimestamp(self._executor.now(), UTC).date()
+        days = [today.replace(day=each) for each in range(1 if budget.per == "month" else today.day, today.day + 1)]
+        found = Sums()
+        for account in self._executor.accounts():
+            for book in self.days(account, days).values():
+                for row, sums in book.items():
+                    its = budget.covers(tenant=row.tenant, account=str(account), lane=row.lane)
+                    found += sums if its and row.currency == budget.currency else Sums()
+        return found
+
     # Statements
 
     def statements(self) -> dict[date, str]:
@@ -50,6 +79,14 @@ class Books:
         pipeline.hset(STATEMENTS_KEY, day.isoformat(), mark)
         pipeline.expire(STATEMENTS_KEY, KEPT_SECONDS)
         self._executor.reach(lambda _: pipeline.execute())
+
+    def purchase_lines(self, account: AccountName, *, most: int) -> list[str]:
+        """The oldest lines about purchases that no statement has yet, each a JSON object."""
+        return list(self._executor.reach(lambda server: server.zrange(purchases_key(account), 0, most - 1)))
+
+    def forget_purchase_lines(self, account: AccountName, lines: Sequence[str]) -> None:
+        """Take lines away: a statement has them."""
+        self._executor.reach(lambda server: server.zrem(purchases_key(account), *lines))
 
     def restore(self, account: AccountName, day: date, rows: Mapping[Row, Sums]) -> bool:
         """Add to a day's book what a statement says of it; False where that was done already."""

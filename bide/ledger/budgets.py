@@ -13,7 +13,7 @@ from bide.ledger.keys import BUDGETS_KEY, budget_key, prefix
 from bide.ledger.records import AccountName, Messages
 from bide.ledger.replies import messages_of
 from bide.ledger.scripts.job import BudgetLimit
-from bide.money.budgets import ALL, Budget, BudgetStand
+from bide.money.budgets import ALL, Budget, BudgetStand, run_budget_name
 
 #: How many jobs that wait for one budget go back to the line at once.
 MOST_WOKEN = 200
@@ -61,8 +61,16 @@ class BudgetScripts:
 
     def wake(self, account: AccountName, budgets: Sequence[Budget]) -> Messages:
         """Let jobs go on that waited for a budget, as far as it has room by now; returns what to send."""
-        script = scripts.account.Wake(most=MOST_WOKEN, budgets=[limit_of(budget) for budget in budgets])
-        return messages_of(account, self._executor.run(account, script)[:2])
+        return self._wake(account, budgets)[0]
+
+    def wake_run(self, account: AccountName, run_id: str) -> tuple[Messages, int]:
+        """Let rows go on that waited for the budget of their run; what to send, and how many they are."""
+        return self._wake(account, (), only=run_budget_name(run_id))
+
+    def _wake(self, account: AccountName, budgets: Sequence[Budget], *, only: str = "") -> tuple[Messages, int]:
+        script = scripts.account.Wake(most=MOST_WOKEN, only=only, budgets=[limit_of(budget) for budget in budgets])
+        hints, round_, woken = self._executor.run(account, script)
+        return messages_of(account, (hints, round_)), int(woken)
 
     def restore(self, stood: Sequence[Mapping[str, Any]]) -> None:
         """Take up what a statement says of budgets that the ledger has lost: all of it counts as spent."""

@@ -119,6 +119,11 @@ def mismatch(found: str, known: str) -> str:
     return f"the ledger (Redis) is not the one that it was: it {what}, and was {known}"
 
 
+def deployment_of(url: str, *, sentinel_master: str) -> str:
+    """What tells the deployments apart that share a bucket: a digest of the ledger's address, the same after a loss."""
+    return _object_key(url, sentinel_master).removeprefix(PREFIX)[:16]
+
+
 def _object_key(url: str, sentinel_master: str) -> str:
     """By the servers and the number of the database; neither user nor password tells one ledger from another."""
     parts = [urlsplit(part) for part in url.split(";")]

@@ -31,6 +31,11 @@ def book_key(account: AccountName, day: date) -> str:
     return f"{prefix(account)}book:{day.isoformat()}"
 
 
+def purchases_key(account: AccountName) -> str:
+    """The key of what became of an account's purchases, a line each, until a statement has it."""
+    return f"{prefix(account)}purchases"
+
+
 def budget_key(name: str, period: str) -> str:
     """The key of what stands in a budget for one period: a day, a month, or `all`."""
     return f"bide:budget:{name}:{period}"

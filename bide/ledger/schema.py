@@ -84,8 +84,8 @@ FIELDS = (
         "deadline",
         "moment",
         "the job ends in failure if it has not ended by then",
-        "step bulk/open admit answered submitted hold_back take_back postpone callbacks/tried attach resubmit "
-        + _GOING_ON,
+        "step bulk/open admit answered submitted intend wake hold_back take_back postpone callbacks/tried attach "
+        "resubmit " + _GOING_ON,
     ),
     Field("bulk", "flag", "gives way to interactive jobs", "bulk/open" + _FALLING_BACK),
     Field(
@@ -258,7 +258,7 @@ FIELDS = (
         "note",
         "text",
         "what last happened, for people",
-        "conclude polled postpone refused take_back attach resubmit sweep give_up",
+        "conclude polled postpone refused take_back attach resubmit sweep give_up intend",
     ),
     # The callback
     Field("callback", "count", "ends of which the request's `callback_url` gets a callback", "bulk/open " + _ENDING),

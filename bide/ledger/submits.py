@@ -16,7 +16,7 @@ from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
 from bide.ledger.script import Script
 from bide.ledger.settling import Promise, Settled, in_one_line
-from bide.money.budgets import Budget
+from bide.money.budgets import Budget, title
 from bide.money.quote import Quote
 
 #: What `SubmitScripts.intend` says where the job has to wait after all.
@@ -91,7 +91,7 @@ class SubmitScripts:
         reply = self._executor.run_safely(record.account, script)
         if isinstance(reply, list):
             what, budget = reply
-            raise OverBudgetError(budget, waits=int(what) == WAITS_FOR_BUDGET)
+            raise OverBudgetError(title(budget), waits=int(what) == WAITS_FOR_BUDGET)
         return int(reply)
 
     def take_back(self, record: Record, token: str, *, seconds: float, reason: str) -> Messages:

@@ -11,6 +11,7 @@ from bide.ledger.records import Record
 from bide.ledger.settling import evidence, settles_until, settling_how
 from bide.ledger.snapshot import JobSnapshot
 from bide.ledger.unconfirmed import stopping
+from bide.money.budgets import title
 
 #: How a record's note ends where no process can ask about its job.
 WITHOUT_ADAPTER = "the job waits until it is back"
@@ -152,7 +153,8 @@ def why(snapshot: JobSnapshot) -> list[str]:
     if snapshot.record.settling:
         return _settling(snapshot)
     if budget := snapshot.record.text("over_budget"):
-        return [f"the budget {budget} has no room for it: it waits out of line until that is raised, or begins anew"]
+        words = snapshot.record.text("note") or "waits until that is raised, or begins anew"
+        return [f"the {title(budget)} has no room for it, and it is out of line: it {words}"]
     reasons = {"queued": _in_line, "due": _at_the_provider, "lease": _in_hand}[snapshot.clock or "lease"](snapshot)
     reasons += filter(None, [stopping(snapshot.record)])
     silence = snapshot.now - snapshot.swept_at

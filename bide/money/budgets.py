@@ -17,6 +17,24 @@ ALARM_PERCENT = 80
 #: The period of a budget that has none.
 ALL = "all"
 
+#: What the name of a bulk run's own budget begins with; no budget of the file is named so.
+_OF_RUN = "run:"
+
+
+def run_budget_name(run_id: str) -> str:
+    """The name of the budget that a bulk run has of its own: its `--budget`."""
+    return f"{_OF_RUN}{run_id}"
+
+
+def run_of(name: str) -> str:
+    """The run whose own budget has this name; '' for a budget of the file."""
+    return name.removeprefix(_OF_RUN) if name.startswith(_OF_RUN) else ""
+
+
+def title(name: str) -> str:
+    """A budget by its name, for people."""
+    return f"budget of run {run}" if (run := run_of(name)) else f"budget {name}"
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -88,10 +106,10 @@ def check_quote(quote: Quote, budgets: Iterable[Budget]) -> None:
     for budget in budgets:
         if quote.amount is None:
             raise InvalidRequestError(
-                f"price: is not known, and budget {budget.name} needs one, so nothing was bought: {quote.reason}"
+                f"price: is not known, and {title(budget.name)} needs one, so nothing was bought: {quote.reason}"
             )
         if quote.currency != budget.currency:
             raise InvalidRequestError(
-                f"price: is in {quote.currency}, and budget {budget.name} in {budget.currency}, so nothing was bought: "
+                f"price: is in {quote.currency}, and {title(budget.name)} in {budget.currency}, so nothing was bought: "
                 "an operator corrects the budget, or the account's currency"
             )

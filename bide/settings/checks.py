@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bide.settings.credentials import credentials_of
+from bide.settings.credentials import credentials_of, lists_jobs
 from bide.settings.prices import prices_of
 from bide.settings.problems import Problem
 from bide.settings.variables import Path, variable_name
@@ -34,6 +34,16 @@ def cross_checks(settings: Settings) -> Iterator[Problem]:
             yield from _check_secrets(own, provider, ("providers", provider, "accounts", account))
             yield from _check_tenants(own, shared, provider, ("providers", provider, "accounts", account))
         yield from prices_of(provider, shared).problems()
+
+
+def listing_problems(settings: Settings) -> Iterator[Problem]:
+    """Settlement by listing at providers that have no list of recent jobs. Loads the adapters that it looks at."""
+    for name, shared in sorted(settings.providers.items()):
+        sections: dict[Path, AccountSettings] = {("providers", name): shared}
+        sections |= {("providers", name, "accounts", account): own for account, own in sorted(shared.accounts.items())}
+        for path, section in sections.items():
+            if section.settle == "listing" and not lists_jobs(name):
+                yield _problem((*path, "settle"), f"{name} has no list of recent jobs", "set hold")
 
 
 def _problem(path: Path, wrong: str, remedy: str) -> Problem:

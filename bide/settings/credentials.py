@@ -43,3 +43,9 @@ def own_currency(provider: str) -> str:
     """The currency of a provider whose settings name none."""
     adapter = installed().get(provider)
     return adapter.currency if adapter else USD
+
+
+def lists_jobs(provider: str) -> bool:
+    """Whether a provider has a list of recent jobs; also where it is not installed, so that nothing is known of it."""
+    adapter = installed().get(provider)
+    return adapter is None or bool(adapter.listed_operations)

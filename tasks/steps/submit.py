@@ -16,13 +16,15 @@ from bide.errors import (
     TryLaterError,
 )
 from bide.ledger import Record
-from bide.money.budgets import check_quote
+from bide.money.budgets import Budget, check_quote
+from bide.money.quote import Quote
 from bide.providers.base import Submission, Upload
 from tasks.steps.fail import fail, too_late
 from tasks.steps.outcome import Outcome
 from tasks.steps.purchase import Purchase
 from tasks.steps.put_off import put_off, wait_in_line
 from tasks.steps.settle import promise_of, settle
+from workers.accounts import AccountContext
 from workers.io.callback_check import check_callback
 from workers.io.destination import confined
 from workers.io.digest import digest_of, repeatable
@@ -61,8 +63,7 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
     check_callback(request, tools.settings.callbacks)
     operation = account.check(request)
     promise, lane = promise_of(tools, account, operation, record, now=now), account.lane(request)
-    quote = account.quote(request)
-    budgets = () if promise.free else tools.budgets.over(record, lane)
+    quote, budgets = _price(tools, record, account, lane) if not promise.free else (account.quote(request), ())
     if absent or not record.in_doubt:  # else it is bought already, or not
         check_quote(quote, budgets)
     inputs: Mapping[str, Upload] = {}
@@ -86,6 +87,13 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
         # asks the ledger: not after the answer
         poll_timing=tools.poll_timings.get(record.account, request.operation, lane),
     )
+
+
+def _price(tools: Toolbox, record: Record, account: AccountContext, lane: str) -> tuple[Quote, tuple[Budget, ...]]:
+    """What a purchase costs, and the budgets that it must fit into: those of the file, and that of its run."""
+    quote, budgets = account.quote(record.request), tools.budgets.over(record, lane)
+    run = tools.runs.budget(record.text("run")) if record.text("run") else None
+    return (run.quote(record.request, quote), (*budgets, run.budget)) if run else (quote, budgets)
 
 
 def _unprepared(tools: Toolbox, record: Record, token: str, error: BideError) -> Outcome:

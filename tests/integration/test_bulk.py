@@ -244,14 +244,18 @@ def test_a_budget_holds_for_all_workers(rig: Rig, bulk: Bulk) -> None:
     second.start()
     try:
         prices = {"photogpt images.generation": 20_000}
-        bulk.begin(f"{marked}-budget", rows(marked, 30), Options(window=30, budget=150_000, prices=prices))
+        bulk.begin(
+            f"{marked}-budget",
+            rows(marked, 30),
+            Options(window=30, budget=150_000, budget_currency="USD", prices=prices),
+        )
         eventually(lambda: bulk.run(f"{marked}-budget").state == "paused", what="it pauses itself")
     finally:
         second.kill()
 
     assert len(rig.purchases(marked)) == 7
     assert bulk.run(f"{marked}-budget").progress()["spent"] == 0.14
-    assert "budget of 0.15" in bulk.run(f"{marked}-budget").text("note")
+    assert "budget of 0.15 USD" in bulk.run(f"{marked}-budget").text("note")
     assert bulk.runs.cancel(f"{marked}-budget")
     bulk.feed(f"{marked}-budget")
     assert bulk.over(f"{marked}-budget", within_seconds=LONGEST_SECONDS)["succeeded"] == 7

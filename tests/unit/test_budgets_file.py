@@ -119,6 +119,41 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("amount = -3", "line 2: budgets.one.amount: must be from 0"),
+        ("amount = 1e10", "line 2: budgets.one.amount: must be from 0"),
+        ("amount = nan", "line 2: budgets.one.amount: must be from 0"),
+        ("amount = true", "line 2: budgets.one.amount: must be a valid"),
+    ],
+)
+def test_a_mistake_hides_no_other_of_the_same_budget(file: Path, line: str, part: str) -> None:
+    """Neither those of single values, nor of what they name."""
+    rest = ('per = "week"', 'provider = "fall"', 'tenant = "acne"', "[budgets.two]", "amount = 1", 'currency = "EUR"')
+    text = "\n".join(("[budgets.one]", line, *rest, 'provider = "fal"', "[tenants]", 'known = ["acme"]'))
+    found = problems(file, text)
+    for each in (
+        part,
+        "budgets.one.currency: is missing",
+        "line 3: budgets.one.per: must be",
+        "line 4: budgets.one.provider: fall is no provider that there is here; did you mean fal?",
+        "line 5: budgets.one.tenant: acne is no tenant",
+        "line 8: budgets.two.currency: is EUR, and fal/default is in USD",
+    ):
+        assert any(each in problem for problem in found), (each, found)
+    assert len(found) == 6
+
+
+def test_a_misspelt_account_is_refused(file: Path) -> None:
+    """Nothing would count for it. One that is like none may be set up later."""
+    budget = '[budgets.a]\namount = 1\ncurrency = "USD"\nprovider = "fal"\naccount = "{}"\n'
+    [found] = problems(file, budget.format("deafult"))
+    assert "line 5: budgets.a.account: deafult is no account of fal that the settings have; did you mean def" in found
+    file.write_text(budget.format("second"))
+    assert load(file, KNOWN)
+
+
+@pytest.mark.parametrize(
     ("text", "part"),
     [
         ("[budgets", "is not TOML"),

@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -116,6 +118,46 @@ def test_budgets_shows_how_each_stands(stage: Stage, run: Command) -> None:
         "over": "wait",
         "waiting": 1,
     }
+
+
+def test_budgets_names_what_is_most_likely_misspelt(stage: Stage, run: Command) -> None:
+    """By what the books have: nothing counts for a name that no job has."""
+    buy(stage, "a", 40_000)
+    [book] = stage.server.keys("*:book:*")
+    stage.server.hset(book, "USD|acme|paint|fal-ai/flux/dev:spent", 1)
+    stage.ledger.budgets.publish(
+        [
+            Budget("a", 1, "USD", tenant="acne"),
+            Budget("b", 1, "USD", lane="fal-ai/flux/dve", provider=ACCOUNT.provider),
+            Budget("c", 1, "USD", provider=ACCOUNT.provider, account=f"{ACCOUNT.provider}/defualt"),
+            Budget("d", 1, "USD", tenant="acme", lane="fal-ai/flux/dev"),
+            Budget("e", 1, "USD", tenant="initech"),
+        ]
+    )
+    output = run("budgets").output
+    assert "nothing counts for tenant acne so far; did you mean acme?" in output
+    assert "nothing counts for lane fal-ai/flux/dve so far; did you mean fal-ai/flux/dev?" in output
+    assert f"{ACCOUNT.provider}/defualt so far; did you mean {ACCOUNT}?" in output
+    assert output.count("nothing counts") == 3
+    [first, *_] = json.loads(run("budgets", "--json").output)
+    assert first["doubts"] == ["nothing counts for tenant acne so far; did you mean acme?"]
+
+
+@pytest.mark.parametrize(("per", "number"), [("day", 1), ("month", 2)])
+def test_budgets_says_what_was_before(stage: Stage, run: Command, per: Any, number: int) -> None:
+    """A new or renamed budget counts from its first purchase on; the books have what was before, of what it covers."""
+    buy(stage, "a", 40_000)
+    stage.clock.advance(24 * 3600)
+    buy(stage, "b", 40_000)
+    buy(stage, "c", 70_000, currency="credits")
+    new = Budget("new", 1_000_000, "USD", per, provider=ACCOUNT.provider)
+    stage.ledger.budgets.publish([new, Budget("other", 1, "USD", per, provider="fal")])
+    stage.submitting("d", quote=Quote(10_000, "USD"))
+    period = new.period(datetime.fromtimestamp(stage.clock.now, UTC).date())
+    stage.server.hset(f"bide:budget:new:{period}", "reserved", 10_000)
+    output = run("budgets").output
+    assert f"the books of this period have 0.0{4 * number} USD more: bought before it was there" in output
+    assert output.count("the books") == 1
 
 
 def test_metrics_show_books_and_budgets_and_a_bounded_number_of_tenants(stage: Stage) -> None:

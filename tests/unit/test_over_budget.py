@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from celery import Celery
@@ -12,10 +13,16 @@ from structlog.testing import capture_logs
 
 from bide.bulk.runs import Runs
 from bide.cli.explain import explained
+from bide.cli.listing import table
+from bide.client.status import status_of
 from bide.contract import FailureCode
+from bide.ledger.listing import Listing, Wanted
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import next_look, why
+from bide.money.budgets import Budget
 from tasks.steps.outcome import Fail, Outcome, Suspend
+from tests.contract.ledger_contract_budgets import wait
+from tests.contract.ledger_stage import Stage
 from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, Atelier, opened
 from tests.unit.command import POLLER, WORKER
 from workers.services.budgets import Budgets
@@ -67,6 +74,11 @@ def test_a_job_waits_and_goes_on_once_the_budget_is_raised(world: Atelier, tmp_p
     assert (world.purchases(), world.record("b").text("over_budget")) == (1, "small")
     snapshot = take_snapshot(world.ledger, world.record("b"))
     assert why(snapshot)[0].startswith("the budget small has no room for it")
+    assert snapshot.record.text("note").startswith("waits for budget small until 20")
+    assert "00:00 UTC, or until it is raised: bide budgets" in why(snapshot)[0]
+    [listed] = Listing(world.ledger.executor).search(Wanted(), most=2).jobs[1:]
+    assert "waits for budget small" in table([listed])[0]
+    assert "waits for budget small" in status_of(snapshot.record, "b").note
     assert next_look(snapshot) == (snapshot.record.number("deadline"), "it fails if it still waits (deadline)")
     assert "raise the budget small" in explained(snapshot, (WORKER, POLLER))["to_do"]
     app = Celery(broker="memory://", set_as_current=False)
@@ -81,8 +93,27 @@ def test_a_job_waits_and_goes_on_once_the_budget_is_raised(world: Atelier, tmp_p
     sweeper.sweep()
     hints = [hint.job_id for messages in world.sent for hint in messages.hints]
     assert hints == ["b"]
+    assert not world.record("b").text("note")
     assert isinstance(world.again("b"), Suspend)
     assert world.purchases() == 2
+
+
+@pytest.mark.parametrize(
+    ("moment", "per", "until"),
+    [
+        ("2026-11-30T23:59:59", "day", "2026-12-01 00:00 UTC, or until"),
+        ("2026-12-31T08:00:00", "month", "2027-01-01 00:00 UTC, or until"),
+        ("2027-02-03T08:00:00", "month", "2027-03-01 00:00 UTC, or until"),
+        ("2028-02-28T08:00:00", "day", "2028-02-29 00:00 UTC, or until"),
+        ("2028-02-28T08:00:00", "", "it is raised"),
+    ],
+)
+def test_a_job_that_waits_says_until_when(moment: str, per: Any, until: str) -> None:
+    """Which budget, when it begins anew, and what ends the wait before."""
+    stage = Stage.in_memory()
+    stage.clock.now = datetime.fromisoformat(f"{moment}+00:00").timestamp()
+    wait(stage, "a", Budget("b", 1, "USD", per=per, over="wait"))
+    assert stage.field("a", "note") == f"waits for budget b until {until}{' it is raised' if per else ''}: bide budgets"
 
 
 @pytest.mark.parametrize(

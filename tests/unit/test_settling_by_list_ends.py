@@ -12,7 +12,8 @@ from bide.ledger import Polled
 from bide.ledger.keys import prefix
 from bide.ledger.unconfirmed import remarks
 from bide.providers import installed
-from config.settings import load
+from bide.settings.problems import ConfigurationProblems
+from config.settings import load, show
 from tests.contract.ledger_stage import ERROR
 from tests.guild_adapter import GuildAdapter
 from tests.unit.guild import ACCOUNT, dying_at
@@ -82,6 +83,26 @@ def test_no_list_to_settle_by_is_said_at_the_start() -> None:
     )
     with pytest.raises(ConfigurationError, match="BIDE_PROVIDERS__FAL__SETTLE=listing: fal has no list"):
         check_providers(settings)
+
+
+def test_no_list_to_settle_by_is_named_beside_all_other_problems() -> None:
+    """By the command that checks the settings; of a provider and of its accounts."""
+    environment = {
+        "BIDE_LOG__LEVEL": "LOUD",
+        "BIDE_PROVIDERS__FAL__API_KEY": "k",
+        "BIDE_PROVIDERS__FAL__SETTLE": "listing",
+        "BIDE_PROVIDERS__PHOTOGPT__API_KEY": "k",
+        "BIDE_PROVIDERS__PHOTOGPT__SETTLE": "listing",
+        "BIDE_PROVIDERS__BFL__ACCOUNTS__B__API_KEY": "k",
+        "BIDE_PROVIDERS__BFL__ACCOUNTS__B__SETTLE": "listing",
+    }
+    with pytest.raises(ConfigurationProblems) as caught:
+        list(show(environment, None))
+    found = {each.variable for each in caught.value.problems}
+    assert {"BIDE_LOG__LEVEL", "BIDE_PROVIDERS__FAL__SETTLE"} <= found
+    assert "BIDE_PROVIDERS__BFL__ACCOUNTS__B__SETTLE" in found
+    assert "BIDE_PROVIDERS__PHOTOGPT__SETTLE" not in found
+    assert "BIDE_PROVIDERS__FAL__SETTLE: fal has no list of recent jobs; set hold" in str(caught.value)
 
 
 def test_what_a_promise_settles_is_not_looked_for(lister: Lister) -> None:

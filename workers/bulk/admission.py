@@ -46,7 +46,10 @@ class Admission:
 
 @dataclass(frozen=True)
 class Claim:
-    """A line of the input, with the row's entry ('' = it repeats an earlier one) and its price [millionths]."""
+    """A line of the input, with the row's entry ('' = it repeats an earlier one).
+
+    `price` is what the run's budget must have room for before the row becomes live [millionths].
+    """
 
     line: InputRow
     entry: str
@@ -119,11 +122,12 @@ class Admitter:
             quote = quotes.quote(request) if request and line.row not in copies else None
             if quote and quote.amount is None and has_budget:
                 return claims, f"row {line.row} has no price, so the budget could not be kept: {quote.reason}"
-            price = (quote.amount or 0) * most_purchases(request) if quote and request else 0
+            one = (quote.amount if quote else None) or 0
+            price = one * most_purchases(request) if request else 0
             account = AccountName.of(request) if request else None
             kind = never if ends else "c" if request else "x"
             entry = LiveRow.entry_of(kind, line.offset, len(line.text), price, account)
-            claims.append(Claim(line, "" if line.row in copies else entry, price))
+            claims.append(Claim(line, "" if line.row in copies else entry, one if run.by_book else price))
         return claims, ""
 
     def _input(self, run: Run) -> Input:

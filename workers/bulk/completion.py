@@ -85,7 +85,9 @@ class Collector:
         for live, end in rows:
             record = records.get(live.row)
             request = record.request_json.encode() if record else texts[live.row]
-            ended.append(EndedRow(run.run_id, live.row, end, live.kind, request, record, live.account, live.price))
+            ended.append(
+                EndedRow(run.run_id, live.row, end, live.kind, request, record, live.account, live.price, run.by_book)
+            )
         return ended
 
     def _records(self, run_id: str, rows: list[LiveRow]) -> dict[int, Record]:

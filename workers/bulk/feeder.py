@@ -19,7 +19,7 @@ from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest
 from bide.errors import StorageError
 from bide.ledger import AccountName, Ledger, Messages
-from bide.money.amounts import amount
+from bide.money.amounts import exact
 from bide.printable import counted
 from bide.storage import Storage
 from workers.bulk.admission import Admission, Admitter
@@ -60,7 +60,7 @@ class Feeder:
     ) -> None:
         copies = CopiesOfRuns(storage)
         self._finish, self._stop_jobs = finish, stop
-        self._runs, self._ledger, self._storage = runs, ledger, storage
+        self._runs, self._ledger, self._storage, self._send = runs, ledger, storage, send
         self._collector = Collector(runs, storage, copies)
         self._admitter = Admitter(
             runs, ledger, storage, copies, deadline_seconds=deadline_seconds, lane=lane, send=send
@@ -97,6 +97,7 @@ class Feeder:
         opened = (
             self._admitter.open_claimed(run, (each.live for each in snapshot.rows)) if run.state == "running" else 0
         )
+        woken = self._wake(snapshot) if run.state == "running" else 0
         wrote = self._collector.collect(snapshot)
         run = self._judged(run_id)
         live = len(self._runs.live(run_id))
@@ -106,12 +107,12 @@ class Feeder:
             if not (error.permanent and run.state == "canceling" and not live):
                 raise
             return self._over(run_id, f"canceled without its input, so rows that had not begun have no line: {error}")
-        if admission.stopped in ("budget", "price") and not (live or admission.rows):
-            self._runs.pause(run_id, why=admission.why or _budget_used_up(run))
+        if run.state == "running" and not (admission.rows or opened or woken) and self._is_held(run, admission, live):
+            self._runs.pause(run_id, why=admission.why or _budget_used_up(self._known(run_id)))
         if self._is_over(run_id):
             return self._end(run_id)
         return self._seconds_until_next(
-            run, admission, busy=bool(recalled or opened or wrote or admission.rows), live=live
+            run, admission, busy=bool(recalled or opened or woken or wrote or admission.rows), live=live
         )
 
     def _snapshot(self, run: Run) -> RunSnapshot:
@@ -124,6 +125,30 @@ class Feeder:
             if each.live.kind == "o" and each.live.account and each.in_line:
                 waiting[each.live.account].append((each.live, job_id(snapshot.run.run_id, each.live.row)))
         return sum(self._runs.recall(snapshot.run.run_id, account, rows) for account, rows in waiting.items())
+
+    def _wake(self, snapshot: RunSnapshot) -> int:
+        """Let rows go on that wait for the run's budget, as far as it has room by now; the number of them."""
+        accounts = {each.live.account for each in snapshot.waiting_for_budget if each.live.account}
+        total = 0
+        for account in sorted(accounts):
+            messages, woken = self._ledger.budgets.wake_run(account, snapshot.run.run_id)
+            self._send(messages)
+            total += woken
+        return total
+
+    def _is_held(self, run: Run, admission: Admission, live: int) -> bool:
+        """Whether a running run can't go on by itself: its next row does not fit into its budget, nor one that waits.
+
+        Nothing of it is under way then that could give anything back.
+        """
+        stopped = admission.stopped in ("budget", "price")
+        if not (live and run.by_book):
+            return stopped and not live
+        if not (stopped or run.number("waiting_for_budget")):
+            return False
+        snapshot = self._snapshot(run)
+        going_on, waiting = snapshot.going_on, len(snapshot.waiting_for_budget)
+        return going_on == waiting and (stopped if not waiting else not self._wake(snapshot))
 
     def _stop(self, snapshot: RunSnapshot) -> None:
         """Cancel the rows under way, where their provider can stop jobs; their ends come as those of all rows do."""
@@ -193,5 +218,9 @@ def _rate(run: Run) -> dict[str, float]:
 
 
 def _budget_used_up(run: Run) -> str:
-    spent, budget = amount(run.number("spent")), amount(run.options.budget or 0)
-    return f"the budget of {budget:g} does not cover the next row: {spent:g} are spent; resume with a larger --budget"
+    unit = f" {run.text('budget_currency')}" if run.by_book else ""
+    spent, reserved = (f"{exact(max(run.number(name), 0))}{unit}" for name in ("spent", "reserved"))
+    open_still = f", {reserved} reserved for rows in doubt" if run.by_book and run.number("reserved") > 0 else ""
+    budget = f"{exact(run.options.budget or 0)}{unit}"
+    covers = f"the budget of {budget} does not cover the next row: {spent} are spent{open_still}"
+    return f"{covers}; resume with a larger --budget"

@@ -13,12 +13,16 @@ from bide.bulk.runs import reach
 from bide.contract import FINAL_STATES, JobState
 from bide.ledger import AccountName, Ledger
 from bide.ledger.keys import prefix
+from bide.money.budgets import run_budget_name
 
 #: States of a job that are an end to its caller.
 _ENDS = {state.value for state in (*FINAL_STATES, JobState.UNCONFIRMED)}
 
 #: States of a job that was sent to its provider, or is about to be, and has no result yet.
 _UNDER_WAY = {JobState.QUEUED.value, JobState.SUBMITTING.value, JobState.RUNNING.value}
+
+#: What is read of a job's record.
+_FIELDS = ("state", "answered", "cancel", "over_budget")
 
 #: In place of an account for a row that has none.
 NOWHERE = AccountName("", "")
@@ -34,6 +38,8 @@ class RowState:
     answered: bool = False
     #: Why its provider is to stop the job, and what the provider made of that.
     cancel: str = ""
+    #: The name of the budget that the job waits for; '' for none.
+    waits_for: str = ""
 
     def end(self, run: Run) -> str | None:
         """The row's end; None while the row goes on."""
@@ -70,7 +76,24 @@ class RunSnapshot:
         ready = Counter(end for _, end in self.ready())
         in_line = sum(each.in_line for each in self.rows if not each.end(self.run))
         in_flight = len(self.rows) - ready.total() - in_line
-        return {"ready": json.dumps(ready), "in_line": in_line, "in_flight": in_flight}
+        waiting = len(self.waiting_for_budget)
+        return {
+            "ready": json.dumps(ready),
+            "in_line": in_line,
+            "in_flight": in_flight,
+            **({"waiting_for_budget": waiting} if waiting or self.run.number("waiting_for_budget") else {}),
+        }
+
+    @property
+    def waiting_for_budget(self) -> list[RowState]:
+        """The rows that wait for the run's own budget."""
+        name = run_budget_name(self.run.run_id)
+        return [each for each in self.rows if each.waits_for == name]
+
+    @property
+    def going_on(self) -> int:
+        """The number of rows that have not ended."""
+        return sum(not each.end(self.run) for each in self.rows)
 
 
 def take_snapshot(ledger: Ledger, run: Run, rows: list[LiveRow]) -> RunSnapshot:
@@ -81,7 +104,7 @@ def take_snapshot(ledger: Ledger, run: Run, rows: list[LiveRow]) -> RunSnapshot:
     return RunSnapshot(run, tuple(RowState(live, *found.get(live.row, ())) for live in rows))
 
 
-def _moved(ledger: Ledger, run_id: str, missing: list[LiveRow]) -> dict[int, tuple[str, bool, str]]:
+def _moved(ledger: Ledger, run_id: str, missing: list[LiveRow]) -> dict[int, tuple[str, bool, str, str]]:
     """The states of jobs that went on at a fallback between two reads: there they are in line."""
     if not missing:
         return {}
@@ -89,14 +112,19 @@ def _moved(ledger: Ledger, run_id: str, missing: list[LiveRow]) -> dict[int, tup
     for live in missing:
         pipeline.exists(f"{prefix(live.account or NOWHERE)}left:{job_id(run_id, live.row)}")
     left = reach(pipeline.execute)
-    return {live.row: (JobState.QUEUED.value, False, "") for live, there in zip(missing, left, strict=True) if there}
+    return {
+        live.row: (JobState.QUEUED.value, False, "", "") for live, there in zip(missing, left, strict=True) if there
+    }
 
 
-def _states(ledger: Ledger, run_id: str, opened: list[LiveRow]) -> list[tuple[str, bool, str]]:
+def _states(ledger: Ledger, run_id: str, opened: list[LiveRow]) -> list[tuple[str, bool, str, str]]:
     if not opened:
         return []
     pipeline = ledger.server.pipeline(transaction=False)
     for live in opened:
         assert live.account  # noqa: S101 - only rows with an account are opened
-        pipeline.hmget(f"{prefix(live.account)}job:{job_id(run_id, live.row)}", "state", "answered", "cancel")
-    return [(state or "", answered == "1", cancel or "") for state, answered, cancel in reach(pipeline.execute)]
+        pipeline.hmget(f"{prefix(live.account)}job:{job_id(run_id, live.row)}", *_FIELDS)
+    return [
+        (state or "", answered == "1", cancel or "", budget or "")
+        for state, answered, cancel, budget in reach(pipeline.execute)
+    ]

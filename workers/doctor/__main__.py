@@ -23,7 +23,7 @@ from workers.doctor.outside import check_providers
 from workers.doctor.processes import check_flower, check_ledger, check_sweep, check_worker_stores, check_workers
 from workers.doctor.servers import can_be_written, check_servers
 from workers.doctor.stores import check_store
-from workers.doctor.work import check_queues, check_work
+from workers.doctor.work import check_budgets, check_queues, check_work
 from workers.toolbox import Toolbox
 
 _SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warn", "yellow"), Level.PROBLEM: ("FAIL", "red")}
@@ -95,6 +95,7 @@ def _examine_running(settings: Settings, tools: Toolbox, app: Celery) -> Iterato
     yield from run("ledger", partial(check_ledger, tools))
     yield from run("queues", partial(check_queues, app))
     yield from run("sweep", partial(check_sweep, settings, tools))
+    yield from run("budgets", partial(check_budgets, settings, tools))
     yield from run("jobs", partial(check_work, settings, tools))
 
 

@@ -10,8 +10,10 @@ from kombu.exceptions import OperationalError
 from bide.contract import QUEUES
 from bide.ledger import AccountName
 from bide.ledger.keys import prefix
+from bide.money.budget_names import doubtful_names
 from bide.providers import installed
 from bide.settings.model import Settings
+from config.budgets import load_for, names_of
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.services.sweeper import waiting
 from workers.toolbox import Toolbox
@@ -36,6 +38,16 @@ def check_queues(app: Celery) -> Iterator[Finding]:
         yield ok("queues", f"messages: {backlog}")
     else:
         yield warning("queues", f"a backlog of messages: {backlog}", "start more of the processes that serve them")
+
+
+def check_budgets(settings: Settings, tools: Toolbox) -> Iterator[Finding]:
+    """Whether each budget is for something that there is."""
+    budgets = load_for(settings)
+    doubts = list(doubtful_names(budgets, names_of(settings) | tools.ledger.books.names()))
+    for name, words in doubts:
+        yield warning("budgets", f"budget {name}: {words}", "correct the file of budgets, or let it be")
+    if budgets and not doubts:
+        yield ok("budgets", f"{len(budgets)}, each for what there is")
 
 
 def check_work(settings: Settings, tools: Toolbox) -> Iterator[Finding]:

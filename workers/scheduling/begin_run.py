@@ -12,8 +12,8 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from bide.bulk.budget import with_budget
 from bide.bulk.names import check_run_id
-from bide.bulk.rates import check_budget
 from bide.bulk.record import WINDOW, Failures, Options
 from bide.bulk.sources import MAX_SOURCE_CHARACTERS, check_sent
 from bide.bulk.start import open_intake, start
@@ -115,7 +115,7 @@ def _begin(tools: Toolbox, message: Mapping[str, Any], run_id: str, source: str,
         with open_intake(source, template=template, storage=tools.storage, **checks) as intake:
             if options.budget is not None:
                 intake.check()
-                check_budget(intake)
+                options = with_budget(options, intake)
             begun = start(tools.runs, tools.storage, intake, run_id=run_id, source=source, options=options)
     except (InvalidRequestError, IdempotencyConflictError, StorageError) as error:
         if isinstance(error, StorageError) and not error.permanent:

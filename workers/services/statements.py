@@ -24,8 +24,8 @@ WRITE_SECONDS = 600.0
 class StatementWriter:
     """A timer; a ledger or a store that is away is tried again the next time."""
 
-    def __init__(self, ledger: Ledger, storage: Callable[[], Storage]) -> None:
-        self._ledger, self._storage = ledger, storage
+    def __init__(self, ledger: Ledger, storage: Callable[[], Storage], *, deployment: str = "") -> None:
+        self._ledger, self._storage, self._deployment = ledger, storage, deployment
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="statements", daemon=True)
 
@@ -41,7 +41,7 @@ class StatementWriter:
         """Write now, where no other process does; whether it was this one's turn."""
         taken = self._ledger.server.set(LOCK_KEY, "1", nx=True, ex=int(0.9 * WRITE_SECONDS))
         if taken:
-            for day in Statements(self._ledger, self._storage()).write():
+            for day in Statements(self._ledger, self._storage(), deployment=self._deployment).write():
                 log.warning(
                     "book.rebuilt",
                     day=day.day.isoformat(),

@@ -1,5 +1,6 @@
 --- include: base
--- A part of the results is written: its rows are done, and what was reserved for them is settled.
+-- A part of the results is written: its rows are done, and what was reserved for them is settled. Where the run's budget has a
+-- currency, the book of each purchase has done that.
 -- Arguments: `part`, `spent`, and `counts`: names and numbers of what is counted.
 -- Reply: 1, or 0 where that was done already.
 local RECORD, LIVE = PREFIX .. 'record', PREFIX .. 'live'
@@ -12,7 +13,9 @@ for row in string.gmatch(pending, '(%d+):') do
 end
 redis.call('HDEL', RECORD, 'pending', 'ready_since')
 redis.call('HINCRBY', RECORD, 'part', 1)
-redis.call('HSET', RECORD, 'reserved', string.format('%.0f', number(redis.call('HGET', RECORD, 'reserved')) - unreserved))
-redis.call('HINCRBY', RECORD, 'spent', spent)
+if not redis.call('HGET', RECORD, 'budget_currency') then
+  redis.call('HSET', RECORD, 'reserved', string.format('%.0f', number(redis.call('HGET', RECORD, 'reserved')) - unreserved))
+  redis.call('HINCRBY', RECORD, 'spent', spent)
+end
 for i = 1, #counts, 2 do redis.call('HINCRBY', RECORD, counts[i], counts[i + 1]) end
 return 1

@@ -1,5 +1,7 @@
 --- include: base
--- The next rows of the input become live, as far as the run's limits allow; each one's price is reserved with it.
+-- The next rows of the input become live, as far as the run's limits allow. A budget that is in a currency reserves each purchase
+-- with its intent: here no more rows become live than it has room for by now. A run without a currency, as of earlier releases,
+-- has the price of each row reserved here.
 -- Arguments: `token` of the feeder's lease, `first_row`, `buys` (else the rows are only ended), `window`, and `rows`, each
 --   with `live` (what to note of it; '' where it repeats an earlier row), its `price`, and `next_offset`, where the input goes
 --   on after it.
@@ -11,6 +13,7 @@ if buys and redis.call('HGET', RECORD, 'state') ~= 'running' then return { 0, 's
 local budget, most = redis.call('HGET', RECORD, 'budget'), redis.call('HGET', RECORD, 'max_jobs')
 local jobs, alive = field('jobs'), redis.call('HLEN', LIVE)
 local reserved, spent = field('reserved'), field('spent')
+local by_book = redis.call('HGET', RECORD, 'budget_currency')
 
 local function stopped_by(price)
   if alive >= window then return 'window' end
@@ -30,7 +33,7 @@ for _, each in ipairs(rows) do
   taken, offset = taken + 1, each.next_offset
 end
 if taken > 0 then
-  redis.call('HSET', RECORD, 'row', first_row + taken, 'offset', offset, 'jobs', jobs,
-    'reserved', string.format('%.0f', reserved))
+  redis.call('HSET', RECORD, 'row', first_row + taken, 'offset', offset, 'jobs', jobs)
+  if not by_book then redis.call('HSET', RECORD, 'reserved', string.format('%.0f', reserved)) end
 end
 return { taken, stopped or '' }

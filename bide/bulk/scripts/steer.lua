@@ -14,10 +14,11 @@ local transitions = {
 }
 local state = redis.call('HGET', RECORD, 'state') or ''
 local to = transitions[action][state]
+if action == 'resume' and state == 'running' and #limits > 0 then to = 'running' end -- under other limits
 if not to then return { 0, state } end
 redis.call('HSET', RECORD, 'state', to, 'note', note)
 if #limits > 0 then redis.call('HSET', RECORD, unpack(limits)) end
-if action == 'resume' then
+if action == 'resume' and state == 'paused' then
   local ready = cjson.decode(redis.call('HGET', RECORD, 'ready') or '{}') -- ended, and not in the results yet
   local failed = number(ready.failed) + number(ready.unconfirmed)
   failed = failed + number(redis.call('HGET', RECORD, 'failed')) + number(redis.call('HGET', RECORD, 'unconfirmed'))

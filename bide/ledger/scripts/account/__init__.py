@@ -121,6 +121,7 @@ class Wake(Script):
     max_in_flight: int = BOUND
     submits_per_second: float = BOUND
     most: int
+    only: str
     budgets: Sequence[BudgetLimit]
 
 

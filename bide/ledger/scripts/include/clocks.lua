@@ -8,7 +8,7 @@ local function leave_budget_line(id)
   local name = get(id, 'over_budget')
   if not name then return end
   redis.call('ZREM', PREFIX .. 'over_budget:' .. name, id)
-  clear(id, 'over_budget')
+  clear(id, 'over_budget', 'note')
 end
 
 local function off_clocks(id)

@@ -36,7 +36,21 @@ do
   end
 
   local function book_key(date) return PREFIX .. 'book:' .. date end
-  function money.budget_key(name, period) return 'bide:budget:' .. name .. ':' .. period end
+
+  -- A bulk run's own budget is named `run:RUN`, and stands in the run's record: `budget`, `reserved` and `spent`.
+  function money.run_of(budget) return string.match(budget, '^run:(.+)$') end
+
+  function money.budget_key(name, period)
+    local run = money.run_of(name)
+    return run and 'bide:run:' .. run .. ':record' or 'bide:budget:' .. name .. ':' .. period
+  end
+
+  local function count_in_budget(name, period, field, more)
+    local at = money.budget_key(name, period)
+    if money.run_of(name) and redis.call('EXISTS', at) == 0 then return end -- the run is remembered no more
+    redis.call('HINCRBY', at, field, string.format('%.0f', more))
+    if period ~= 'all' then redis.call('EXPIRE', at, BOOK_SECONDS) end
+  end
 
   -- A decimal number in millionths, rounded to the even one: `0.0250005` is 25000.
   local function millionths(text)
@@ -94,9 +108,7 @@ do
       if more ~= 0 then
         money.add(money.date_of(purchase.at), row .. ':' .. name, more)
         for budget, period in string.gmatch(purchase.budgets, '([^@,]+)@([^,]+)') do
-          local at = money.budget_key(budget, period)
-          redis.call('HINCRBY', at, name, string.format('%.0f', more))
-          if period ~= 'all' then redis.call('EXPIRE', at, BOOK_SECONDS) end
+          count_in_budget(budget, period, name, more)
         end
       end
     end
@@ -202,9 +214,27 @@ do
     return 's', price_of(it)
   end
 
+  -- What became of a purchase, for the statement of its day: a line in JSON whenever that changes, the last one counts. The writer of
+  -- statements takes the lines away; where there is none, the oldest go.
+  local PURCHASES, MOST_LINES, LINES_SECONDS = PREFIX .. 'purchases', 50000, 30 * 24 * 3600
+  local WORDS = { s = 'spent', z = 'refunded', u = 'unpriced', d = 'assumed', r = 'reserved', n = 'refunded' }
+  local SETTLED = { s = true, z = true, u = true, d = true }
+  local function note_purchase_line(id, it, kind, main, job)
+    if not (SETTLED[kind] or SETTLED[it.was]) or it.was == kind and it.was_amount == it.amount then return end
+    local _, unit = string.match(main and job.cost or '', '^(%S+) (%S+)$')
+    local priced = it.price ~= '?' and job.priced_by or nil
+    redis.call('ZADD', PURCHASES, redis.call('HINCRBY', ACCOUNT, 'purchase_lines', 1), cjson.encode({
+      purchase = string.format('%s@%.0f', id, it.at), begun = string.format('%.0f', it.at), job = id, tenant = job.tenant,
+      operation = job.op, lane = job.lane, provider_job_id = main and job.pid or nil, state = WORDS[kind],
+      amount = string.format('%.0f', it.amount), currency = job.currency, source = unit == job.currency and 'provider' or priced,
+    }))
+    redis.call('ZREMRANGEBYRANK', PURCHASES, 0, -MOST_LINES - 1)
+    redis.call('EXPIRE', PURCHASES, LINES_SECONDS)
+  end
+
   -- Books the difference between what the record says of a job's purchases and what is booked for them. `key` of a record that a
   -- job left behind at this account.
-  local FIELDS_OF_MONEY = { 'booked', 'currency', 'price', 'state', 'pid', 'other_pid', 'cost', 'error', 'charge_unknown', 'op', 'lane', 'tenant' }
+  local FIELDS_OF_MONEY = { 'booked', 'currency', 'price', 'state', 'pid', 'other_pid', 'cost', 'error', 'charge_unknown', 'op', 'lane', 'tenant', 'priced_by' }
   function money.balance(id, key)
     key = key or job_key(id)
     local values, job = redis.call('HMGET', key, unpack(FIELDS_OF_MONEY)), {}
@@ -212,15 +242,18 @@ do
     if not job.currency or not job.booked then return end
     local purchases, is_known, known = purchases_in(job.booked), {}, job.pid and 1 or 0
     for _ in string.gmatch(job.other_pid or '', '%S+') do known = known + 1 end
-    for _, it in ipairs(purchases) do it.before = entries_of(it) end
+    for _, it in ipairs(purchases) do it.before, it.was, it.was_amount = entries_of(it), it.kind, it.amount end
     local main, kept = match_ids(id, purchases, known, is_known, job.price), {}
     for _, it in ipairs(purchases) do
       local row = row_of(job.currency, job.tenant, job.op, it.row == 'l' and job.lane)
       if it.attempts == 'none' and not is_known[it] then
         book(it, row, it.before or {}, { refunded = price_of(it) })
+        it.amount = 0
+        note_purchase_line(id, it, 'n', false, job)
       else
         it.kind, it.amount = kind_and_amount(it, is_known[it], it == main, job)
         book(it, row, it.before or {}, entries_of(it))
+        note_purchase_line(id, it, it.kind, it == main, job)
         kept[#kept + 1] = it
       end
     end

@@ -67,7 +67,7 @@ if currency ~= '' then set(id, 'price', price, 'currency', currency, 'priced_by'
 local over = not same_purchase and budgets_in.without_room(budgets, number(price))
 if over and over.over == 'refuse' then return { OVER_BUDGET, over.name } end
 if over then
-  budgets_in.wait(id, over.name, state == 'queued', submits_per_second)
+  budgets_in.wait(id, over, state == 'queued', submits_per_second)
   return { WAITS_FOR_BUDGET, over.name }
 end
 if state == 'submitting' then admit(id, submits_per_second) else go_ahead(id) end

@@ -48,8 +48,10 @@ def _words(each: Mapping[str, Any]) -> Iterator[str]:
     yield f"price of {of}:" if of else "price:"
     yield f"{each['expression']} {each['currency']}, {SAID_BY[each['source']]}"
     if (example := each["example"]) and example["values"]:
-        values = ", ".join(f"{name} = {value}" for name, value in example["values"].items())
-        yield f"(such as {example['amount']} {each['currency']} for {values})"
+        values = ", ".join(
+            f"no {name}" if value is None else f"{name} = {value}" for name, value in example["values"].items()
+        )
+        yield f"(such as {example['amount']} {each['currency']} with {values})"
 
 
 def _in_force(adapter: Provider, operation: str, own: AccountPrices) -> Iterator[tuple[str, Price, PriceSource]]:

@@ -42,9 +42,9 @@ def test_prices_of_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PHOTOGPT}ACCOUNTS__B__PRICES", '{"images.generation": "params.numImages"}')
     monkeypatch.setenv(f"{PHOTOGPT}ACCOUNTS__B__CURRENCY", "credits")
     assert shown(*IMAGES) == [
-        "price: 0.02 * (params.numImages or 1) USD, by the settings (such as 0.04 USD for params.numImages = 2)",
+        "price: 0.02 * (params.numImages or 1) USD, by the settings (such as 0.04 USD with params.numImages = 2)",
         "price of lane m2: 0.1 USD, by the settings",
-        "price of account b: params.numImages credits, by the settings (such as 2 credits for params.numImages = 2)",
+        "price of account b: params.numImages credits, by the settings (such as 2 credits with params.numImages = 2)",
     ]
     found: list[dict[str, Any]] = json.loads(CliRunner().invoke(main, ["describe", *IMAGES, "--json"]).stdout)
     assert found[0]["prices"][0] == {
@@ -67,6 +67,8 @@ def test_an_example_that_can_not_be_worked_out_is_left_out(monkeypatch: pytest.M
     """As of a nested param, for which there is no sample."""
     monkeypatch.setenv("BIDE_PROVIDERS__FAL__PRICES", '{"run": "0.025 * megapixels(params.input)"}')
     assert shown("fal", "run") == ["price: 0.025 * megapixels(params.input) USD, by the settings"]
+    monkeypatch.setenv("BIDE_PROVIDERS__FAL__PRICES", '{"run": "0.03 * (params.input.n or 1)"}')
+    assert shown("fal", "run")[0].endswith("by the settings (such as 0.03 USD with no params.input.n)")
 
 
 def test_wrong_prices_do_not_hide_the_params(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,11 +86,11 @@ def test_prices_of_a_file(tmp_path: Path) -> None:
     file.write_text(GOOD.replace('{ "*" = "0.02" }', prices))
     adapter = read([file])["inkwell"]()
     assert price_lines(prices_of(adapter, "draw", Quotes())) == [
-        "price: 0.02 * (params.n or 1) USD, by the provider's file (such as 0.04 USD for params.n = 2)",
+        "price: 0.02 * (params.n or 1) USD, by the provider's file (such as 0.04 USD with params.n = 2)",
         "price of lane ink: 0.5 USD, by the provider's file",
     ]
     own = Quotes.from_json('{"inkwell": {"prices": {"draw ink": "0.3"}, "currency": ""}}')
     assert price_lines(prices_of(adapter, "draw", own)) == [
         "price of lane ink: 0.3 USD, by the settings",
-        "price: 0.02 * (params.n or 1) USD, by the provider's file (such as 0.04 USD for params.n = 2)",
+        "price: 0.02 * (params.n or 1) USD, by the provider's file (such as 0.04 USD with params.n = 2)",
     ]

@@ -13,8 +13,8 @@ from tests.integration.rig import Rig
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole, pytest.mark.timeout(900)]
 
-#: The first one lists all jobs there are; so it comes before the others.
-PAGES = ("mending", "first-job", "your-service", "bulk-run", "money")
+#: The first one lists all jobs there are, and the second all providers that anything was bought of; so they come first.
+PAGES = ("mending", "money", "first-job", "your-service", "bulk-run")
 
 #: What not every machine has.
 PROGRAMS = ("npm", "node", "curl")

@@ -2,6 +2,7 @@
 
 BideError
 ├── InvalidRequestError     the request can't be served as written: mend it, nothing was bought
+├── PriceUnknownError       what a request will cost is not known: the message says why
 ├── OverBudgetError         a budget has no room for a purchase: nothing was bought
 ├── IdempotencyConflictError  the key (or job id) belongs to another request: nothing was bought
 ├── UnknownJobError         bide has neither a record nor a result of the job: check the id, or wait again
@@ -45,6 +46,10 @@ class InvalidRequestError(BideError):
     def redacted(self) -> str:
         """The message without names and values that only the request holds, for a place where others read it."""
         return str(self) if self._redacted is None else self._redacted
+
+
+class PriceUnknownError(BideError):
+    """What a request will cost is not known, or can't be worked out: that is not 0. The message says what to do."""
 
 
 class OverBudgetError(BideError):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from bide.contract import NAME, GenerateRequest
-from bide.errors import InvalidRequestError
-from bide.money.amounts import WHOLE, millionths
+from bide.errors import InvalidRequestError, PriceUnknownError
+from bide.money.amounts import WHOLE, millionths, most_purchases, plain
 from bide.money.currencies import USD
 from bide.money.expressions import Price
 from bide.money.price_list import Entry, PriceList, WrongPrice, as_entry, operation_of
@@ -84,6 +85,30 @@ class Quotes:
         except InvalidRequestError as error:  # no such adapter in this process
             return Quote(None, own.currency or USD, reason=error.redacted)
 
+    def of_provider(self, provider: str) -> dict[str, AccountPrices]:
+        """What holds for a provider, by the account that has prices of its own; '' for all others."""
+        own = {name.partition("/")[2]: its for name, its in self._of.items() if name.partition("/")[0] == provider}
+        return {"": AccountPrices(), **own}
+
+    def to_json(self) -> str:
+        """For clients that have no settings, by way of the ledger."""
+        whole = {
+            name: {"prices": {key: price.text for key, price in own.listed.entries.items()}, "currency": own.currency}
+            for name, own in self._of.items()
+        }
+        return json.dumps(whole, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Quotes:
+        """The reverse of `to_json`; raises `ValueError` for a price that this release can't read."""
+        found: dict[str, AccountPrices] = {}
+        for name, own in json.loads(text).items():
+            entries = [as_entry(key, price) for key, price in own["prices"].items()]
+            if wrong := [price for _, price in entries if isinstance(price, WrongPrice)]:
+                raise ValueError(wrong[0].wrong)
+            found[name] = AccountPrices(PriceList.of(entries), own["currency"])
+        return cls(found)
+
     def to_record(self) -> tuple[dict[str, int | str], dict[str, str]]:
         """For a run's record: prices by `NAME OPERATION LANE`, plain ones in millionths; and currencies by `NAME`."""
         prices = {
@@ -102,6 +127,64 @@ class Quotes:
             price = value if isinstance(value, str) else str(Decimal(value) / WHOLE)
             listed.setdefault(name, []).append(as_entry(entry, price))
         return cls({name: AccountPrices(PriceList.of(its), currencies.get(name, "")) for name, its in listed.items()})
+
+
+@dataclass(frozen=True)
+class RequestPrice:
+    """What one purchase of a request costs, and what that was worked out from."""
+
+    amount: Decimal
+    #: A currency of ISO 4217, such as `USD`, or the provider's own unit, such as `credits`.
+    currency: str
+    #: The amount, or twice of it for a request that allows a second purchase (`on_unknown`).
+    at_most: Decimal
+    #: Who says the price: `settings`, `file` or `adapter`.
+    source: PriceSource
+    #: The price's name, `OPERATION` or `OPERATION LANE`, and its expression.
+    name: str
+    expression: str
+    #: The params that the expression reads, by names such as `params.n`; None for one that the request lacks.
+    values: Mapping[str, Any]
+    provider: str
+    account: str
+    operation: str
+    #: The model, usually; None for an operation without lanes.
+    lane: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As `bide price --json` prints it."""
+        return {
+            "amount": plain(self.amount),
+            "currency": self.currency,
+            "at_most": plain(self.at_most),
+            "source": self.source,
+            "price": {"name": self.name, "expression": self.expression, "values": dict(self.values)},
+            "provider": self.provider,
+            "account": self.account,
+            "operation": self.operation,
+            "lane": self.lane,
+        }
+
+
+def price_of(request: GenerateRequest, quotes: Quotes) -> RequestPrice:
+    """The price of a request that passes its adapter's check; raises `PriceUnknownError`."""
+    quote = quotes.quote(request)
+    if quote.amount is None:
+        raise PriceUnknownError(quote.reason)
+    adapter, amount = find(request.provider), Decimal(quote.amount) / WHOLE
+    return RequestPrice(
+        amount=amount,
+        currency=quote.currency,
+        at_most=amount * most_purchases(request),
+        source=quote.source,
+        name=quote.name,
+        expression=quote.expression,
+        values=Price(quote.expression).values(adapter.with_defaults(request.operation, request.params)),
+        provider=request.provider,
+        account=request.account,
+        operation=request.operation,
+        lane=lane_of(adapter, request.operation, request.params) or None,
+    )
 
 
 def _none(listed: PriceList, request: GenerateRequest) -> str:

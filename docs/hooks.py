@@ -12,6 +12,7 @@ from mkdocs.exceptions import PluginError
 
 from bide.cli.advice import ADVICE
 from bide.cli.describe import described
+from bide.pricing import Quotes
 from bide.providers import installed
 from bide.settings.model import KNOWN
 from bide.settings.variables import Leaf
@@ -78,7 +79,7 @@ def params_tables() -> Iterator[str]:
         yield f"\n## {name}\n"
         yield f"Source: <{adapter.source}>\n"
         for operation in sorted(adapter.operations):
-            facts = described(adapter, operation)
+            facts = described(adapter, operation, Quotes())
             yield f"\n### {name} {operation}\n\n{facts['about']}\n"
             if facts["params"]:
                 yield "| param | type | required | what it is |\n| --- | --- | --- | --- |"

@@ -15,6 +15,7 @@ from bide.ledger.connection import connect, end_soon
 from bide.ledger.identity import KnownLedger, deployment_of
 from bide.ledger.safety import DISK, Safety
 from bide.settings.model import Settings
+from bide.settings.prices import quotes_of
 from bide.storage import Storage
 from workers.accounts import Accounts, row_lane
 from workers.bulk.feeder import Feeder
@@ -148,6 +149,7 @@ class Toolbox:
             self.dispatcher,
             sweep_seconds=self.settings.timing.sweep_seconds,
             budgets=self.budgets.current,
+            quotes=quotes_of(self.settings.providers),
         )
 
     def open(self) -> None:

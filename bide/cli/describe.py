@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.bulk_deployment import local_environment
 from bide.cli.completion import complete_operation, complete_provider
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
+    from bide.pricing import Quotes
     from bide.providers.base import Provider
 
 
@@ -18,13 +20,21 @@ if TYPE_CHECKING:
 @click.argument("operation", required=False, shell_complete=complete_operation)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def describe(provider: str, operation: str | None, as_json: bool) -> None:
-    """Tell what a provider's operations take: each parameter with its type, default and meaning."""
+    """Tell what a provider's operations take: each parameter with its type, default and meaning; and what they cost."""
+    from bide.bulk.rates import environment_quotes  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.errors import InvalidRequestError  # noqa: PLC0415 - beside those that are slow to import
+    from bide.pricing import Quotes  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.providers import find  # noqa: PLC0415 - the adapters are loaded only where they are shown
 
     adapter = find(provider)
     if operation is not None and operation not in adapter.operations:
         raise click.UsageError(f"{provider} has no operation {operation!r}; there are {', '.join(adapter.operations)}")
-    found = [described(adapter, name) for name in ([operation] if operation else sorted(adapter.operations))]
+    try:
+        quotes = environment_quotes(local_environment())
+    except InvalidRequestError as error:  # what this shows helps to correct them
+        echo("the prices of the settings are not shown:", str(error), "", err=True)
+        quotes = Quotes()
+    found = [described(adapter, name, quotes) for name in ([operation] if operation else sorted(adapter.operations))]
     if as_json:
         echo_json(found)
     else:
@@ -32,8 +42,10 @@ def describe(provider: str, operation: str | None, as_json: bool) -> None:
             echo(*_lines(each))
 
 
-def described(adapter: Provider, name: str) -> dict[str, Any]:
-    """What an operation takes, as JSON."""
+def described(adapter: Provider, name: str, quotes: Quotes) -> dict[str, Any]:
+    """What an operation takes and costs, as JSON."""
+    from bide.cli.describe_prices import prices_of  # noqa: PLC0415 - slow to import, and --help does not need it
+
     operation = adapter.operations[name]
     schema = operation.params.model_json_schema()
     return {
@@ -50,6 +62,7 @@ def described(adapter: Provider, name: str) -> dict[str, Any]:
         "others_pass": operation.params.model_config.get("extra") != "forbid",
         "deadline_seconds": adapter.deadline_for(name),
         "credentials": [f"BIDE_PROVIDERS__{adapter.name.upper()}__{each.upper()}" for each in adapter.credentials],
+        "prices": prices_of(adapter, name, quotes),
         "source": adapter.source or None,
     }
 
@@ -78,6 +91,8 @@ def _type(field: dict[str, Any], definitions: dict[str, Any]) -> str:
 
 
 def _lines(described: dict[str, Any]) -> list[str]:
+    from bide.cli.describe_prices import price_lines  # noqa: PLC0415 - slow to import, and --help does not need it
+
     rows = [
         (param["name"], param["type"], "required" if param["required"] else _default(param), param["about"])
         for param in described["params"]
@@ -93,6 +108,7 @@ def _lines(described: dict[str, Any]) -> list[str]:
         *([f"  documented besides, and not checked: {documented}"] if documented else []),
         f"  {others}; {pictures}{needed}; deadline {described['deadline_seconds']:g} s",
         f"  its account: {', '.join(described['credentials']) or 'takes no key'}",
+        *(f"  {line}" for line in price_lines(described["prices"])),
         *([f"  source: {described['source']}"] if described["source"] else []),
         "",
     ]

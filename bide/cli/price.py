@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import click
 
@@ -14,10 +14,6 @@ from bide.cli.completion import complete_provider
 from bide.cli.jobs import request_of, submit
 from bide.cli.output import echo, echo_json
 from bide.money.quote import SAID_BY
-
-if TYPE_CHECKING:
-    from bide.contract import GenerateRequest
-    from bide.money.quote import Quote
 
 #: The arguments and options of `submit` that say nothing of the request.
 _NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker"}
@@ -30,6 +26,7 @@ def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> No
     """Say what a request will cost: amount, currency, by whom it is said, and what it is worked out from."""
     from bide.bulk.rates import environment_quotes  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.contract import GenerateRequest  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.pricing import price_of  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
     named, document = _named(what)
@@ -39,10 +36,7 @@ def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> No
     inputs = {name: str(value) for name, value in (given.get("inputs") or {}).items()}
     request = GenerateRequest.parse({**given, **({"inputs": inputs} if inputs else {})})
     find(request.provider).check(request.operation, request.params, set(request.inputs))
-    quote = environment_quotes(local_environment()).quote(request)
-    if quote.amount is None:
-        raise click.ClickException(quote.reason)
-    found = described(request, quote, quote.amount)
+    found = price_of(request, environment_quotes(local_environment())).to_json()
     if as_json:
         echo_json(found)
     else:
@@ -50,28 +44,6 @@ def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> No
 
 
 price.params.extend(each for each in submit.params if each.name not in _NOT_OF_REQUEST)
-
-
-def described(request: GenerateRequest, quote: Quote, amount: int) -> dict[str, Any]:
-    """A price with all that it is worked out from, as JSON; `amount` is in millionths."""
-    from bide.money.amounts import exact, most_purchases  # noqa: PLC0415 - takes a while, and --help does not need it
-    from bide.money.expressions import Price  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.providers.lanes import lane_of  # noqa: PLC0415 - slow to import, and --help does not need it
-
-    adapter = find(request.provider)
-    params = adapter.with_defaults(request.operation, request.params)
-    return {
-        "amount": exact(amount),
-        "currency": quote.currency,
-        "at_most": exact(amount * most_purchases(request)),
-        "source": quote.source,
-        "price": {"name": quote.name, "expression": quote.expression, "values": Price(quote.expression).values(params)},
-        "provider": request.provider,
-        "account": request.account,
-        "operation": request.operation,
-        "lane": lane_of(adapter, request.operation, request.params) or None,
-    }
 
 
 def _named(what: tuple[str, ...]) -> tuple[dict[str, str | None], IO[str] | None]:

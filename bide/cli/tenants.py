@@ -9,13 +9,13 @@ import click
 
 from bide.cli.connection import broker_option, ledger_at
 from bide.cli.output import echo, echo_json
+from bide.ledger.tenants import KINDS
 
 if TYPE_CHECKING:
     from bide.ledger import AccountName
     from bide.ledger.tenants import TenantCount
 
-_COUNTED = ("submitted", "succeeded", "failed", "canceled")
-_HEADINGS = ("account", "tenant", "in line", "in flight", *_COUNTED, "caps")
+_HEADINGS = ("account", "tenant", "in line", "in flight", *(kind.replace("_", " ") for kind in KINDS), "caps")
 
 
 @click.command()
@@ -43,7 +43,7 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _row(name: AccountName, its: TenantCount) -> tuple[str, ...]:
-    counted = (str(its.counted[kind]) if its.counted else "-" for kind in _COUNTED)
+    counted = (str(its.counted[kind]) if its.counted else "-" for kind in KINDS)
     return (str(name), its.tenant or "(none)", str(its.in_line), str(its.in_flight), *counted, _caps(its))
 
 
@@ -71,5 +71,5 @@ def _json(name: AccountName, its: TenantCount) -> dict[str, Any]:
         "weight": its.caps.weight,
         "at_cap": its.at_cap,
         "goes_on_at": datetime.fromtimestamp(its.goes_on_at, UTC).isoformat() if its.goes_on_at else None,
-        **(its.counted or dict.fromkeys(_COUNTED)),
+        **(its.counted or dict.fromkeys(KINDS)),
     }

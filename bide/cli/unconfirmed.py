@@ -158,7 +158,11 @@ def show(jobs: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     else:
         settling = sum(1 for one in jobs if one.get("settling"))
         waiting = f"{len(jobs) - settling} unconfirmed: each may have been bought, and waits for you to settle it"
-        echo(f"{waiting}{f'; {settling} that bide settles' if settling else ''}", "")
+        by_itself = f"{settling} that bide settles"
+        if settling == len(jobs):
+            echo(f"{by_itself}; nothing waits for you", "")
+        else:
+            echo(f"{waiting}{f'; {by_itself}' if settling else ''}", "")
         echo_paragraphs(map(_lines, jobs))
         with_candidates = any("candidates" in one for one in jobs)
         echo("", *([] if with_candidates else [LOOK_FIRST]), *HOW_TO_SETTLE, err=True)

@@ -6,6 +6,7 @@ from bide.client.outputs import PresignedOutput, PresignedResult, Uploads, objec
 from bide.client.requests import UPLOAD_ABOVE_BYTES, Options, Request
 from bide.client.status import Status
 from bide.client.sync import Client
+from bide.pricing import RequestPrice
 from bide.providers.progress import Progress
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Progress",
     "ProgressChanged",
     "Request",
+    "RequestPrice",
     "StateChanged",
     "Status",
     "Uploads",

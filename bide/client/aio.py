@@ -21,6 +21,7 @@ from bide.client.status import Status
 from bide.client.sync import Client
 from bide.contract import JobResult
 from bide.errors import LedgerAwayError
+from bide.pricing import RequestPrice
 from bide.redis_client import SENTINEL_MASTER, connect_async, results_at
 
 
@@ -67,6 +68,10 @@ class AsyncClient:
     ) -> list[str]:
         """Enqueue jobs, like `Client.submit_many`."""
         return await asyncio.to_thread(self._client.submit_many, list(requests), job_ids=job_ids, **options)
+
+    async def price(self, request: Request, **options: Unpack[Options]) -> RequestPrice:
+        """Say what a request will cost, like `Client.price`."""
+        return await asyncio.to_thread(self._client.price, request, **options)
 
     async def wait(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS

@@ -43,15 +43,21 @@ class Options(TypedDict, total=False):
     metadata: Mapping[str, JsonValue]
 
 
-def checked(request: Request, options: Options, uploads: Uploads | None) -> tuple[GenerateRequest, Provider]:
-    """The request with its large pictures uploaded, and the adapter that accepts it; raises `InvalidRequestError`."""
+def checked(
+    request: Request, options: Options, uploads: Uploads | None, *, stand_in: str = ""
+) -> tuple[GenerateRequest, Provider]:
+    """The request with its large pictures uploaded, and the adapter that accepts it; raises `InvalidRequestError`.
+
+    With a `stand_in` no input is read or uploaded: each has this text.
+    """
     fields: dict[str, Any] = {**_fields(request), **options}
     if fields.get("metadata"):
         fields["metadata"] = dict(fields["metadata"])
     if isinstance(fields.get("fallbacks"), list | tuple):
         fields["fallbacks"] = [_plain(each) for each in fields["fallbacks"]]
     if fields.get("inputs"):
-        fields["inputs"] = {name: _input(name, value, uploads) for name, value in dict(fields["inputs"]).items()}
+        inputs = dict(fields["inputs"])
+        fields["inputs"] = {name: stand_in or _input(name, value, uploads) for name, value in inputs.items()}
     parsed = GenerateRequest.parse(fields)
     return parsed, check_in_turn(parsed, _accepting)
 

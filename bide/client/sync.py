@@ -15,12 +15,14 @@ from bide.client.opening import Wanted, open_jobs
 from bide.client.outputs import PresignedResult, Uploads, presigned
 from bide.client.post import Post
 from bide.client.presence import UNKNOWN_SECONDS, Presence, unknown
+from bide.client.prices import price_by_ledger
 from bide.client.requests import Options, Request, check_job_id, checked
 from bide.client.status import Status, status_of
 from bide.contract import GenerateRequest, JobResult, JobState
 from bide.errors import InvalidRequestError, JobFailed, LedgerAwayError
 from bide.ledger import Ledger, Record
 from bide.ledger.connection import connect
+from bide.pricing import RequestPrice
 from bide.providers.base import Provider
 from bide.redis_client import SENTINEL_MASTER, close, results_at
 
@@ -79,6 +81,15 @@ class Client:
         return open_jobs(
             self._ledger, self._post, [Wanted(job_id, *one) for job_id, one in zip(ids, ready, strict=True)]
         )
+
+    def price(self, request: Request, **options: Unpack[Options]) -> RequestPrice:
+        """What a request will cost, as `bide price` says it; buys nothing.
+
+        The prices are those that the deployment's workers have published in the ledger, and those of the provider's
+        file or adapter here. Inputs are not read. Raises the errors of `submit`, and `PriceUnknownError` where no price
+        is known.
+        """
+        return price_by_ledger(self._ledger, request, options)
 
     def wait(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS

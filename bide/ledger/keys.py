@@ -46,3 +46,6 @@ STATEMENTS_KEY = "bide:statements"
 
 #: What the file of budgets says, by name.
 BUDGETS_KEY = "bide:budgets"
+
+#: What the workers' settings say of prices.
+PRICES_KEY = "bide:prices"

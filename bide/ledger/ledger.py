@@ -14,6 +14,7 @@ from bide.ledger.executor import Executor
 from bide.ledger.jobs import JobScripts
 from bide.ledger.packing import Packer
 from bide.ledger.polls import PollScripts
+from bide.ledger.prices import PublishedPrices
 from bide.ledger.recent import RecentJobs
 from bide.ledger.records import AccountName, Limits, Timing
 from bide.ledger.safety import Safety
@@ -46,6 +47,7 @@ class Ledger:
         self.accounts = AccountScripts(self.executor)
         self.books = Books(self.executor)
         self.budgets = BudgetScripts(self.executor)
+        self.prices = PublishedPrices(self.executor)
         self.callbacks = CallbackScripts(self.executor, self.packer)
         self.recent = RecentJobs(self.executor)
         self.unconfirmed = UnconfirmedScripts(self.executor, self.jobs)

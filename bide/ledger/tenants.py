@@ -10,7 +10,7 @@ from typing import Any
 ANY_OTHER = "*"
 
 #: What is counted of each tenant (`include/tenant_counts.lua`), and the name of those that are counted together.
-KINDS, OTHER = ("submitted", "succeeded", "failed", "canceled"), "other"
+KINDS, OTHER = ("submitted", "succeeded", "failed", "canceled", "over_budget"), "other"
 
 #: From here on a moment is none: the tenant goes on when one of its places is free.
 _ONLY_A_PLACE = 1e15

@@ -38,8 +38,8 @@ def events(snapshot: JobSnapshot) -> list[Event]:
     found = [
         *_beginning(snapshot.record),
         *_moved(snapshot.record),
-        *_polled(snapshot),
         *_settled(snapshot.record),
+        *_polled(snapshot),
         *_end(snapshot),
     ]
     return sorted(found, key=lambda event: round(event.at - created, 1))

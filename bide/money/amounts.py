@@ -36,6 +36,11 @@ def exact(in_millionths: int) -> str:
     return f"{whole}.{rest:06}".rstrip("0").rstrip(".")
 
 
+def plain(value: Decimal) -> str:
+    """A decimal number without an exponent and without zeros at its end: `0.025`."""
+    return exact(int(value * WHOLE))
+
+
 def most_purchases(request: GenerateRequest) -> int:
     """The number of purchases that a request allows: two where it accepts a second one knowingly."""
     return 2 if request.on_unknown == "resubmit" else 1

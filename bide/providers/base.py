@@ -213,6 +213,10 @@ class Provider(ListsJobs, ABC):
         """What one purchase costs, for those of `priced` whose params have a documented price; None for any other."""
         return None
 
+    def prices(self, operation: str) -> Mapping[str, Price]:
+        """All prices of an operation by lane, `*` for any other, for people; {} where they are no list."""
+        return {}
+
     def with_defaults(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """Params with what is sent where they lack it, as prices read them."""
         return params

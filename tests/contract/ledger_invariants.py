@@ -154,7 +154,8 @@ def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
     for name in names:
         account = Account(prefix(name), whole)
         kept |= {
-            account.at + each for each in (*CLOCKS, *LISTS, *OF_TENANTS, "account", "durations", "lanes", "metrics")
+            account.at + each
+            for each in (*CLOCKS, *LISTS, *OF_TENANTS, "account", "durations", "lanes", "metrics", "settled_doubts")
         }
         for job_id, job in account.of("job").items():
             if account.live(job_id) or job["state"] == "unconfirmed":

@@ -38,8 +38,9 @@ ROOT = Path(__file__).parents[2]
 #: From here on a number is the moment at which this runs; the stage's own clock shows an earlier one.
 THIS_RUN_SECONDS = 1_750_000_000
 
-#: Keys that 0.1.0 did not write, and passes by: recent jobs, abandoned purchases, and the index of provider ids.
-ADDED_KEY = re.compile(r"^bide:\{[^}]+\}:(recent|abandoned|pids:\d+(:\d+)?)$")
+#: Keys that 0.1.0 did not write, and passes by: recent jobs, abandoned purchases, settled doubts, and the index of
+#: provider ids.
+ADDED_KEY = re.compile(r"^bide:\{[^}]+\}:(recent|abandoned|settled_doubts|pids:\d+(:\d+)?)$")
 
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 

@@ -19,21 +19,26 @@ from pathlib import Path
 
 from tests.integration.object_store import BUCKET
 from tests.integration.rig import CALLBACK_SECRET, FLOWER_PASSWORD, FLOWER_USER, Rig
+from workers.embedded.environment import DEMO_MONEY, NO_BUDGETS
 
 ROOT = Path(__file__).parents[2]
 
 #: When the first recorded moment of a page was, as the page has it.
 NIGHT = datetime(2026, 11, 21, 3, 12, 7)  # noqa: DTZ001 - only differences matter
 
+#: The demo's file of budgets.
+BUDGETS = "budgets.toml"
+
 #: How long one command may take [seconds].
-COMMAND_SECONDS = 90
+COMMAND_SECONDS = 150
 
 _CONSOLE = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"^`([\w.-]+)`\n\n```\w+\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_ID = re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b")
+_ID = re.compile(r"\b(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{26})\b")  # the short ones are Replicate's
 _MOMENT = re.compile(r"\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?")
 _SIGNED = re.compile(rf"http://127\.0\.0\.1:\d+/{BUCKET}(/\S+?)\?X-Amz-\S+")
 _DAY = re.compile(r"\b20\d\d/\d\d/\d\d\b")
+_PERIOD = re.compile(r"\b20\d\d-\d\d(-\d\d)?\b(?![-T ]\d)")  # of a budget: a day or a month
 
 #: What may differ between two runs of the same program: times, ports, sizes, counts, and what a poll heard meanwhile.
 _CHANGING = (
@@ -44,7 +49,7 @@ _CHANGING = (
     (re.compile(r"^[█░]+ .*?(finished)?$", re.MULTILINE), r"PROGRESS \1"),
     (re.compile(r"\b(png|webp)\b"), "FORMAT"),
     (re.compile(r"\b(pending|processing|queued|submitting|running|storing|PENDING|STARTED|RETRY)\b"), "STATE"),
-    (re.compile(r"\b[0-9a-f]{32,}\b|[+-]?\d+(?:[.:]\d+)*[smhd]?\b"), "N"),
+    (re.compile(r"\b[0-9a-f]{26,}\b|[+-]?\d+(?:[.:]\d+)*[smhd]?\b"), "N"),
     (re.compile(r"[ \t]+"), " "),
 )
 
@@ -92,12 +97,14 @@ class Session:
         text = _SIGNED.sub(r"https://media.example.com/bide\1?X-Amz-...", text)
         text = _ID.sub(lambda found: self._made_up(found[0]), text)
         text = _DAY.sub(f"{NIGHT:%Y/%m/%d}", text)
+        text = _PERIOD.sub(lambda found: f"{NIGHT:%Y-%m-%d}"[: len(found[0])], text)
         return _MOMENT.sub(lambda found: self._at_night(found[0]), text)
 
     def _made_up(self, real: str) -> str:
         known = {value: name for name, value in self._real.items()}
         if real not in known:
-            known[real] = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._page.name}#{len(known)}"))
+            made_up = uuid.uuid5(uuid.NAMESPACE_URL, f"{self._page.name}#{len(known)}")
+            known[real] = str(made_up) if "-" in real else made_up.hex[: len(real)]
             self._real[known[real]] = real
         return known[real]
 
@@ -106,6 +113,13 @@ class Session:
         self._shift = self._shift or NIGHT - at
         timespec = "microseconds" if at.microsecond else "seconds"
         return (at + self._shift).isoformat(moment[10], timespec=timespec)
+
+
+def demo_rig(folder: Path) -> Rig:
+    """A deployment like that of `bide demo --keep`: what its providers cost, and an empty file of budgets."""
+    budgets = folder / BUDGETS
+    budgets.write_text(NO_BUDGETS, encoding="utf-8")
+    return Rig(folder, settings={**DEMO_MONEY, "BIDE_BUDGETS": str(budgets)})
 
 
 def steps(block: str) -> list[Step]:
@@ -125,8 +139,9 @@ def shape(output: str) -> list[str]:
 def play(page: Path, rig: Rig, folder: Path, *, then: Callable[[Step, str], None] | None = None) -> str:
     """Run all of a page in order, and tell `then` what each step printed; returns the page with what was printed."""
     text = page.read_text(encoding="utf-8")
-    _furnish(folder, text)
-    return play_in(Session(page, folder, {**rig.environment(), **_addresses(rig, text)}), text, then=then)
+    environment = rig.environment()
+    _furnish(folder, text, Path(environment["BIDE_BUDGETS"]))
+    return play_in(Session(page, folder, {**environment, **_addresses(rig, text)}), text, then=then)
 
 
 def play_in(session: Session, text: str, *, then: Callable[[Step, str], None] | None = None) -> str:
@@ -149,7 +164,7 @@ def files_of(text: str) -> dict[str, str]:
     return dict(_FILE.findall(text))
 
 
-def _furnish(folder: Path, text: str) -> None:
+def _furnish(folder: Path, text: str, budgets: Path) -> None:
     """What a person has in the folder: the deployment, and the page's files."""
     for name in ("config", "tasks", "workers"):
         (folder / name).symlink_to(ROOT / name)
@@ -157,6 +172,7 @@ def _furnish(folder: Path, text: str) -> None:
     demo.mkdir(parents=True)
     (demo / "callbacks.secret").write_text(CALLBACK_SECRET)
     (demo / "flower.txt").write_text(f"{FLOWER_USER}:{FLOWER_PASSWORD}\n")
+    (demo / BUDGETS).symlink_to(budgets)
     for name, content in files_of(text).items():
         (folder / name).write_text(content, encoding="utf-8")
 
@@ -171,7 +187,7 @@ def _addresses(rig: Rig, text: str) -> dict[str, str]:
 
 def main(pages: list[str]) -> None:
     """Record pages anew, in this order: the one that lists all jobs goes first."""
-    with tempfile.TemporaryDirectory(prefix="bide-recorded-") as kept, Rig(Path(kept)) as rig:
+    with tempfile.TemporaryDirectory(prefix="bide-recorded-") as kept, demo_rig(Path(kept)) as rig:
         for page in map(Path, pages):
             folder = Path(kept, page.stem)
             folder.mkdir()

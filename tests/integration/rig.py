@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -97,11 +98,14 @@ def start_servers(stack: ExitStack, redis: RedisServer, sandbox: Sandbox, store:
 class Rig:
     """`with Rig(folder) as rig: ...`: everything runs, and everything ends with the block.
 
-    With `result_bytes` one picture of that size is drawn of each kind, instead of one for each job.
+    With `result_bytes` one picture of that size is drawn of each kind, instead of one for each job. `settings` are
+    further variables of all processes.
     """
 
-    def __init__(self, folder: Path, *, result_bytes: int | None = None) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, *, result_bytes: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._folder, self._settings = folder, settings or {}
         self._stack = ExitStack()
         self._seen: dict[str, int] = {}
         (folder / "redis").mkdir()
@@ -174,7 +178,15 @@ class Rig:
         flower |= {"BIDE_PAGES__PORT": "0"}
         own = {"BIDE_BROKER_URL": self.redis.url, "BIDE_LOG__FORMAT": "json"}
         own |= {"BIDE_CALLBACKS__SECRET": CALLBACK_SECRET, "BIDE_CALLBACKS__ALLOWED_HOSTS": '["127.0.0.1"]'}
-        return {**plain_environment(), **own, **CLOCKS, **self.store.environment(), **providers, **flower}
+        return {
+            **plain_environment(),
+            **own,
+            **CLOCKS,
+            **self.store.environment(),
+            **providers,
+            **flower,
+            **self._settings,
+        }
 
     def _addresses(self) -> dict[str, str]:
         hosts = json.dumps([f"127.0.0.1:{self.sandbox.port}"])

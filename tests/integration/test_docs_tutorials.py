@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.recorded import ROOT, Step, play, shape
+from tests.integration.recorded import ROOT, Step, demo_rig, play, shape
 from tests.integration.rig import Rig
 
 pytestmark = [pytest.mark.integration, pytest.mark.whole, pytest.mark.timeout(900)]
 
-#: The first one lists all jobs there are; so it comes before the others.
-PAGES = ("mending", "first-job", "your-service", "bulk-run")
+#: The first one lists all jobs there are, and the second all providers that anything was bought of; so they come first.
+PAGES = ("mending", "money", "first-job", "your-service", "bulk-run")
 
 #: What not every machine has.
 PROGRAMS = ("npm", "node", "curl")
@@ -23,7 +23,7 @@ PROGRAMS = ("npm", "node", "curl")
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A deployment of these tests' own, in which nothing else has happened."""
-    with Rig(tmp_path_factory.mktemp("tutorials")) as rig:
+    with demo_rig(tmp_path_factory.mktemp("tutorials")) as rig:
         yield rig
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from workers.embedded.servers import SANDBOX_PATHS
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
@@ -164,7 +166,7 @@ def test_a_kept_demo_serves_the_commands(bide: Callable[..., Run], deployment: P
     assert json.loads(bide("catalog", "nextry", "generation_types", "--arg", "tool=fabric", "--json").output(code=0))
     refused = bide("submit", "photogpt", "images.generation", "-p", "modelID=no-such", "-p", "prompt=x", "--wait")
     assert "To do: " in refused.output(code=1)
-    assert bide("providers").output(code=0).count("(set up, accounts: default)") == 4
+    assert bide("providers").output(code=0).count("(set up, accounts: default)") == len(SANDBOX_PATHS)
     assert re.fullmatch(r"all well: \d+ checks\n", bide("doctor").output(code=0).splitlines(keepends=True)[-1])
     demo.hears(r"in a second terminal, in this folder:\n.*bide submit")
     demo.process.send_signal(signal.SIGINT)

@@ -47,7 +47,7 @@ def samples() -> list[Sample]:
     stage = Stage(server, Clock())
     stage.open("a")
     stage.clock.now = time.time()  # the exporter shows what is spent today by the server's clock
-    stage.submitting("b", quote=Quote(40_000, "USD"))
+    stage.submitting("b", quote=Quote(40_000, "USD"), tenant="acme")
     stage.ledger.budgets.publish([Budget("all", 80_000, "USD")])
     server.hset(f"{run_prefix('r')}record", mapping={"state": "running", "rows": 5})
     server.zadd(RUNS_KEY, {"r": 0})
@@ -165,6 +165,35 @@ COURSES: dict[str, tuple[dict[str, str], str, set[str]]] = {
         "10m",
         {"BideBudgetNearlySpent"},
     ),
+    "a budget is used up": (
+        {
+            'bide_budget_reserved{budget="b",currency="USD"}': "2x15",
+            'bide_budget_spent{budget="b",currency="USD"}': "7x5 8x10",
+            'bide_budget_limit{budget="b",currency="USD"}': "10x15",
+        },
+        "10m",
+        {"BideBudgetNearlySpent", "BideBudgetSpent"},
+    ),
+    "jobs wait for a budget": (
+        {
+            'bide_budget_reserved{budget="b",currency="USD"}': "0x15",
+            'bide_budget_spent{budget="b",currency="USD"}': "7x15",
+            'bide_budget_limit{budget="b",currency="USD"}': "10x15",
+            'bide_budget_waiting_jobs{budget="b",currency="USD"}': "0x5 2x10",
+        },
+        "10m",
+        {"BideBudgetSpent"},
+    ),
+    "a doubt grows old": (
+        {'bide_oldest_unconfirmed_seconds{provider="p",account="a"}': "0+60x90"},
+        "80m",
+        {"BideDoubtOld"},
+    ),
+    "a doubt is young": (
+        {'bide_oldest_unconfirmed_seconds{provider="p",account="a"}': "0+60x50 0x40"},
+        "55m",
+        set(),
+    ),
     "all is well": (
         {
             'bide_queue_messages{queue="bide.submit"}': "5x60",
@@ -261,4 +290,4 @@ def test_panels_do_not_overlap() -> None:
 def test_dashboard_has_its_rows() -> None:
     """In the order in which an operator asks."""
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
-    assert rows == ["Now", "Flow", "Money", "Polls", "Queues and repairs", "Bulk"]
+    assert rows == ["Now", "Flow", "Money", "Tenants", "Polls", "Queues and repairs", "Bulk"]

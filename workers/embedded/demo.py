@@ -13,7 +13,13 @@ from workers.embedded.callbacks import calling_here, secret_file, signing
 from workers.embedded.demo_bulk import DemoBulk, demo_bulk
 from workers.embedded.demo_jobs import demo_jobs
 from workers.embedded.demo_status import JobStatus, files_of
-from workers.embedded.environment import broker_environment, demo_environment, sandbox_environment
+from workers.embedded.environment import (
+    DEMO_MONEY,
+    NO_BUDGETS,
+    broker_environment,
+    demo_environment,
+    sandbox_environment,
+)
 from workers.embedded.processes import generate_access, start_processes, wait_ready
 from workers.embedded.runs import until_stopped
 from workers.embedded.servers import ObjectStore, start_broker, start_objects, start_sandbox
@@ -43,6 +49,9 @@ def demo(stack: Stack, *, keep: bool) -> int:
     """Start the stack, run the jobs and a bulk run, report; 0 if all succeeded."""
     shell, access = demo_environment(), generate_access(stack)
     broker_url, objects, servers = _start_servers(stack, shell)
+    budgets = stack.folder / "budgets.toml"
+    budgets.write_text(NO_BUDGETS, encoding="utf-8")
+    servers |= DEMO_MONEY | {"BIDE_BUDGETS": str(budgets)}
     own = {**access.environment, **signing(stack), **calling_here(), "BIDE_FLOWER__PORT": "0", "BIDE_PAGES__PORT": "0"}
     processes = start_processes(stack, {**shell, **servers, **own})
     with Client(broker_url, uploads=objects.open()) as client, demo_bulk(broker_url, objects) as bulk:

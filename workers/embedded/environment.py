@@ -16,6 +16,16 @@ _FOREIGN = ("BIDE_", "AWS_", "FLOWER_", "CELERY_", "NANIO_")
 #: A demo does not bide: how its jobs are polled.
 _DEMO_POLLS = {"POLL_FIRST_SECONDS": "2", "POLL_FACTOR": "1.5", "POLL_CAP_SECONDS": "4"}
 
+#: What two of a demo's providers cost, and how one settles doubts: docs/tutorials/money.md goes by it.
+DEMO_MONEY = {
+    "BIDE_PROVIDERS__REPLICATE__PRICES": '{"predict": "0.02 * (params.input.num_outputs or 1)"}',
+    "BIDE_PROVIDERS__REPLICATE__SETTLE": "listing",
+    "BIDE_PROVIDERS__FAL__PRICES": '{"run": "0.03 * (params.input.num_images or 1)"}',
+}
+
+#: What a demo's file of budgets has at its start.
+NO_BUDGETS = "# The budgets of this demo; workers read the file again when it changes.\n"
+
 
 def demo_environment() -> dict[str, str]:
     """The shell's environment without anything that concerns a deployment."""

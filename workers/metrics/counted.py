@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from bide.contract import FINAL_STATES, FailureCode
 from bide.ledger.poll_now import PollNowOutcome
+from bide.ledger.settling import LISTING
+from bide.providers.idempotency import Contract
 
 #: Stands for a value that no list has, so that no text of a request makes a new time series.
 OTHER = "other"
@@ -73,6 +75,14 @@ _REPAIRS = {
     "left alone": "version",
 }
 
+#: Failures after which no other account is tried, as in `include/fallback.lua`.
+_ENDS_WITHOUT_FALLBACK = frozenset(
+    (
+        *(FailureCode.CANCELED, FailureCode.DEADLINE, FailureCode.SUBMISSION_UNKNOWN),
+        *(FailureCode.CRASHED, FailureCode.STORAGE),
+    )
+)
+
 SUBMITS = Counter(
     "submits",
     "Submits that were sent to a provider, by what came of them.",
@@ -116,8 +126,26 @@ ENDED_JOBS = Counter(
     tuple(sorted(state.value for state in FINAL_STATES)),
 )
 #: Counted by the ledger, in the script that has a job go on (`include/fallback.lua`).
-FALLBACKS = Counter("fallbacks", "Jobs that left this account and went on at their fallback.")
-COUNTERS = (SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS, HOOKS, ENDED_JOBS, FALLBACKS)
+FALLBACKS = Counter(
+    "fallbacks",
+    "Jobs that left this account and went on at their fallback, by why; not_submitted: it took no submit in time.",
+    "code",
+    ("not_submitted", *(code.value for code in FailureCode if code not in _ENDS_WITHOUT_FALLBACK)),
+)
+#: Counted by the ledger, in a hash of its own (`include/unconfirmed.lua`).
+SETTLED_DOUBTS = Counter(
+    "settled_doubts",
+    "Doubts about submits that are over, by how: a contract, the list, a late answer, or what an operator did.",
+    "how",
+    (
+        *(contract.value for contract in Contract),
+        *("free", LISTING, "late_answer", "not_accepted", "attached", "resubmitted", "given_up"),
+    ),
+)
+COUNTERS = (
+    *(SUBMITS, POLLS, STORES, STORED_BYTES, STORED_OBJECTS, FAILED_JOBS, REPAIRS, HOOKS, ENDED_JOBS, FALLBACKS),
+    SETTLED_DOUBTS,
+)
 
 POLL_LATENESS = Histogram(
     "poll_lateness_seconds",

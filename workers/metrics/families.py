@@ -57,6 +57,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[Account], float | None]], ...] = (
         "How late the job is that waits longest for its poll.",
         lambda it: it.poll_overdue_seconds,
     ),
+    (
+        "oldest_unconfirmed_seconds",
+        "Since when the job is unconfirmed that has been so longest; 0 where none is.",
+        lambda it: it.oldest_unconfirmed_seconds,
+    ),
     ("callbacks_pending", "Callbacks that are owed.", lambda it: it.callbacks),
     ("callbacks_undelivered", "Callbacks that were given up.", lambda it: it.undelivered),
     (
@@ -162,9 +167,12 @@ def _money(money: Money) -> Iterator[Metric]:
         reserved.add_metric([*account, currency], amount(sums.reserved))
     most = f"What purchases of today cost, of the {SHOWN_TENANTS} tenants that spent most; the others together."
     tenants = GaugeMetricFamily("bide_tenant_spent_today", most, labels=["tenant", "currency"])
+    held = "Of their submits of today whose end is open."
+    tenants_reserved = GaugeMetricFamily("bide_tenant_reserved_today", held, labels=["tenant", "currency"])
     for (tenant, currency), sums in money.by_tenant.items():
         tenants.add_metric([tenant, currency], amount(sums.spent))
-    yield from (spent, reserved, tenants)
+        tenants_reserved.add_metric([tenant, currency], amount(sums.reserved))
+    yield from (spent, reserved, tenants, tenants_reserved)
     labels = ["budget", "currency"]
     for name, text, value in _BUDGETS:
         gauge = GaugeMetricFamily(f"bide_budget_{name}", text, labels=labels)

@@ -24,7 +24,7 @@ from bide.ledger.tenants import TenantCount
 from bide.money.book import Sums
 from bide.money.budgets import BudgetStand
 from workers.health.checks import UnhealthyError, count_messages
-from workers.metrics.counted import OTHER
+from workers.metrics.counted import OTHER, SETTLED_DOUBTS
 from workers.metrics.tally import metrics_key
 
 #: Accounts that are shown: requests may name any, and each has some hundred time series.
@@ -49,6 +49,7 @@ class Account:
     undelivered: int
     poll_overdue_seconds: float
     callback_overdue_seconds: float
+    oldest_unconfirmed_seconds: float
     unattended_seconds: float
     counted: Mapping[str, str] = field(repr=False)
     tenants: tuple[TenantCount, ...] = ()
@@ -114,9 +115,11 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
     pipeline.zcard(f"{at}undelivered")
     pipeline.zrange(f"{at}due", 0, 0, withscores=True)
     pipeline.zrange(f"{at}callbacks", 0, 0, withscores=True)
+    pipeline.zrange(f"{at}unconfirmed", 0, 0, withscores=True)
     pipeline.hget(f"{at}account", "swept_at")
     pipeline.hgetall(metrics_key(name))
-    in_flight, callbacks, undelivered, due, owed, swept_at, counted = pipeline.execute()
+    pipeline.hgetall(f"{at}{SETTLED_DOUBTS.name}")
+    in_flight, callbacks, undelivered, due, owed, doubts, swept_at, counted, settled = pipeline.execute()
     jobs = ledger.accounts.count_jobs(name)
     seen = float(swept_at or 0) or min((its.oldest for its in jobs.values() if its.jobs), default=now)
     return Account(
@@ -128,8 +131,9 @@ def _account(ledger: Ledger, name: AccountName, now: float) -> Account:
         undelivered,
         _overdue(due, now),
         _overdue(owed, now),
+        _overdue(doubts, now),
         max(now - seen, 0.0),
-        counted,
+        counted | {SETTLED_DOUBTS.field(how): number for how, number in settled.items()},
         tuple(ledger.accounts.count_tenants(name)),
     )
 
@@ -148,7 +152,7 @@ def _money(ledger: Ledger, names: Sequence[AccountName], today: date) -> Money:
 
 
 def _overdue(first: list[tuple[Any, float]], now: float) -> float:
-    """How late the first entry of a clock is [seconds]."""
+    """How long ago the first entry of a clock was, or was due [seconds]."""
     return max(now - first[0][1], 0.0) if first else 0.0
 
 

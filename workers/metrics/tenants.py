@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from bide.ledger.tenants import KINDS, OTHER, TenantCount
+from bide.contract import FINAL_STATES
+from bide.ledger.tenants import OTHER, TenantCount
 from workers.metrics.reading import Account
 
 _LABELS = ("provider", "account", "tenant")
@@ -25,6 +26,9 @@ def tenant_families(accounts: tuple[Account, ...]) -> Iterator[Metric]:
     ended = CounterMetricFamily(
         "bide_tenant_ended_jobs", "Jobs of a tenant that ended, by how.", labels=[*_LABELS, "state"]
     )
+    over_budget = CounterMetricFamily(
+        "bide_tenant_over_budget_jobs", "Jobs of a tenant that a budget had no room for, each time.", labels=_LABELS
+    )
     for account in accounts:
         lines, places, counted = Counts[str](), Counts[str](), dict[str, TenantCount]()
         for each in account.tenants:
@@ -37,7 +41,8 @@ def tenant_families(accounts: tuple[Account, ...]) -> Iterator[Metric]:
             in_line.add_metric([*account.name, name], lines[name])
             in_flight.add_metric([*account.name, name], places[name])
         for name, each in counted.items():
-            submitted.add_metric([*account.name, name], each.counted[KINDS[0]])
-            for state in KINDS[1:]:
+            submitted.add_metric([*account.name, name], each.counted["submitted"])
+            over_budget.add_metric([*account.name, name], each.counted["over_budget"])
+            for state in sorted(FINAL_STATES):
                 ended.add_metric([*account.name, name, state], each.counted[state])
-    yield from (in_line, in_flight, submitted, ended)
+    yield from (in_line, in_flight, submitted, ended, over_budget)

@@ -21,6 +21,7 @@ from bide.contract import CONTROL_QUEUE, QUEUES, STORE_QUEUE, SUBMIT_QUEUE
 from bide.errors import LedgerAwayError
 from bide.ledger import AccountName, Ledger, Messages, Repair
 from bide.money.budgets import Budget
+from bide.pricing import Quotes
 from bide.redis_errors import AWAY, is_away
 from workers.metrics.counted import FAILED_JOBS, REPAIRS, repaired
 from workers.metrics.tally import Tally
@@ -57,10 +58,12 @@ class Sweeper:
         *,
         sweep_seconds: float,
         budgets: Callable[[], Sequence[Budget]] = tuple,
+        quotes: Quotes | None = None,
         tally: Tally = process_tally,
     ) -> None:
         self._app, self._ledger, self._runs = app, ledger, runs
         self._dispatcher, self._budgets, self._tally = dispatcher, budgets, tally
+        self._prices = (quotes or Quotes()).to_json()
         self._name = uuid.uuid4().hex
         self._seconds = sweep_seconds
         self._stop = threading.Event()
@@ -93,6 +96,7 @@ class Sweeper:
                 raise
             except Exception:
                 log.exception("sweeper.account_broke", account=str(account))
+        self._ledger.prices.publish(self._prices)
         self._look_at_budgets(budgets)
         return mended + self._resend_overdue_runs()
 

@@ -166,6 +166,9 @@ class Declared(Provider):
         prices = self._compiled[operation].table.price
         return prices.get(self.lane(operation, params)) or prices.get("*")
 
+    def prices(self, operation: str) -> Mapping[str, Price]:
+        return self._compiled[operation].table.price
+
     def with_defaults(self, operation: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**self._compiled[operation].defaults, **params}
 

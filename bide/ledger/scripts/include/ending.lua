@@ -19,7 +19,7 @@ local function conclude(id, state, field, value)
     follow_again(id)
     local leader, tenant = unpack(redis.call('HMGET', job_key(id), 'leader', 'tenant'))
     if not leader then redis.call('HINCRBY', METRICS, 'ended_jobs:' .. state, 1) end
-    if tenant then tenant_counts.add_ended(tenant, state) end
+    if tenant then tenant_counts.add(tenant, state) end
   end
   owe_callback(id)
 end

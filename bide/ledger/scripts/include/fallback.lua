@@ -111,7 +111,7 @@ do
     redis.call('ZADD', there .. 'recent', created, id)
     redis.call('ZADD', there .. 'lease', now + hint_seconds, id)
     redis.call('SADD', ACCOUNTS, name)
-    redis.call('HINCRBY', METRICS, 'fallbacks:', 1)
+    redis.call('HINCRBY', METRICS, 'fallbacks:' .. failure.code, 1)
     return { id, SUBMIT_QUEUE, redis.call('HGET', there .. 'body:' .. id, 'signature') or '', name }
   end
 

@@ -1,7 +1,7 @@
 --- include: base
 -- What is counted of tenants for metrics. So many are counted by name, each by the time of its last job; those beyond are
 -- counted together. A tenant that was idle for a day makes room for another.
-local tenant_counts = { OTHER = 'other', KINDS = { 'submitted', 'succeeded', 'failed', 'canceled' } }
+local tenant_counts = { OTHER = 'other', KINDS = { 'submitted', 'succeeded', 'failed', 'canceled', 'over_budget' } }
 do
   local NAMED, COUNTS = PREFIX .. 'named_tenants', PREFIX .. 'tenant_metrics'
   local MOST_NAMED, IDLE_SECONDS, NOTED_SECONDS = 50, 24 * 3600, 60
@@ -27,8 +27,8 @@ do
     redis.call('HINCRBY', COUNTS, 'submitted:' .. (has_name(tenant) and tenant or tenant_counts.OTHER), 1)
   end
 
-  -- A job of the tenant has ended. Only the first one of a kind has to be looked at.
-  function tenant_counts.add_ended(tenant, kind)
+  -- A job of the tenant has ended, or found no room in a budget. Only the first one of a kind has to be looked at.
+  function tenant_counts.add(tenant, kind)
     local first = redis.call('HINCRBY', COUNTS, kind .. ':' .. tenant, 1) == 1
     if not first or tenant == tenant_counts.OTHER or has_name(tenant) then return end
     redis.call('HDEL', COUNTS, kind .. ':' .. tenant)

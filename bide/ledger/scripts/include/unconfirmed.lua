@@ -18,6 +18,9 @@ local function ask_to_stop_anew(id)
   if is_canceled(id) then set(id, 'cancel', 'canceled') else clear(id, 'cancel') end
 end
 
+-- A doubt is over: how often each way was it, by its name.
+local function count_settled(how) redis.call('HINCRBY', PREFIX .. 'settled_doubts', how, 1) end
+
 -- Submits under the job's key may have been accepted (`include/settling`).
 local function in_doubt(id) return number(get(id, 'doubted')) > 0 end
 local function no_doubt(id) clear(id, 'doubted', 'doubted_last', 'settling', 'settle_tries', 'received') end
@@ -61,8 +64,9 @@ local function uncount_repeat(id)
   clear(id, 'doubt')
 end
 
--- The job is unconfirmed no more: the record keeps no word of it.
+-- The job was not accepted, and is unconfirmed no more: the record keeps no word of it.
 local function clear_unconfirmed(id)
+  if get(id, 'state') ~= 'queued' then count_settled('not_accepted') end -- else it counts as submitted again
   uncount_repeat(id)
   no_doubt(id)
   redis.call('ZREM', UNCONFIRMED, id)

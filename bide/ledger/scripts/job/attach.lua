@@ -28,6 +28,7 @@ else
   clear(id, 'listed')
   set(id, 'note', 'its id at the provider was attached by ' .. (by ~= '' and by or 'an operator'))
 end
+count_settled(evidence ~= '' and 'listing' or 'attached')
 settled_by(id, 'attached as ' .. provider_job_id, by)
 forget_purchase(id, provider_job_id)
 index_ids(id)

@@ -10,6 +10,7 @@ if caller_knows then redis.call('DEL', unconfirmed_followers_key(id)) end -- a f
 abandon(id)
 conclude(id, 'failed', 'error', error)
 set(id, 'given_up', 1, 'note', 'given up by ' .. (by ~= '' and by or 'an operator'), 'token', '')
+count_settled('given_up')
 settled_by(id, 'given up', by)
 local hints
 if caller_knows then

@@ -1,4 +1,4 @@
---- include: base record clocks lanes breaker admission unconfirmed settling money budgets
+--- include: base record clocks lanes breaker admission unconfirmed settling tenant_counts money budgets
 -- A worker is about to buy: it writes the intent. From here on no process submits this job again by itself, unless a promise
 -- of its provider allows it: then the same request is sent again under the same key. What is only looked for on the
 -- provider's list (`listing`) has no key: so no release of bide sends it again, either.
@@ -55,6 +55,7 @@ if state == 'submitting' then
   end
 end
 if absent then
+  count_settled('not_accepted')
   no_doubt(id)
   money.none_accepted(id)
   money.balance(id)
@@ -65,6 +66,7 @@ local before = (get(id, 'booked') or '') ~= '' and get(id, 'currency')
 if currency ~= '' and before and before ~= currency then price, currency = '', before end -- no amounts of two currencies
 if currency ~= '' then set(id, 'price', price, 'currency', currency, 'priced_by', priced_by) end
 local over = not same_purchase and budgets_in.without_room(budgets, number(price))
+if over and get(id, 'tenant') then tenant_counts.add(get(id, 'tenant'), 'over_budget') end
 if over and over.over == 'refuse' then return { OVER_BUDGET, over.name } end
 if over then
   budgets_in.wait(id, over, state == 'queued', submits_per_second)

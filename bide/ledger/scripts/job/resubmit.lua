@@ -24,6 +24,7 @@ else
   if get(id, 'doubt') ~= attempt then redis.call('HINCRBY', job_key(id), 'resubmitted', 1) end -- else it counts already
 end
 set(id, 'note', NOTE, 'doubt', attempt)
+count_settled('resubmitted')
 settled_by(id, 'submitted again', by)
 extend_deadline(id)
 line_up(id)

@@ -43,6 +43,11 @@ if breach and in_doubt(id) and not FINAL[state] then
   return { { hint(id) }, next_round(max_in_flight, submits_per_second) }
 end
 add_evidence(id, 'settled', evidence)
+if evidence ~= '' then
+  count_settled(get(id, 'contract') or 'free')
+elseif state == 'unconfirmed' or settling then
+  count_settled('late_answer')
+end
 set(id, 'pid', provider_job_id, 'submitted', stamp(now))
 if tenant then tenant_counts.add_submitted(tenant) end
 index_ids(id)

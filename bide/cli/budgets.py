@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, ledger_at
+from bide.cli.connection import broker_option
+from bide.cli.ledgers import column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 from bide.printable import counted
 
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
 @broker_option
 def budgets(as_json: bool, broker: str | None) -> None:
     """Show the budgets: what is reserved and spent of each, and how many jobs wait."""
-    with ledger_at(broker) as ledger:
-        stands = ledger.budgets.stands(ledger.budgets.published())
+    stands = flat(from_each(broker, lambda ledger: ledger.budgets.stands(ledger.budgets.published())))
     if as_json:
-        echo_json([_as_json(stand) for stand in stands])
+        echo_json([{**field(name), **_as_json(stand)} for name, stand in stands])
         return
     if not stands:
         echo("there is no budget: a file of budgets has them, and workers read it (config/budgets.toml)")
-    for stand in stands:
-        echo(*_lines(stand))
+    for name, stand in stands:
+        first, *others = _lines(stand)
+        echo("  ".join((*column(name), first)), *others)
 
 
 def _as_json(stand: BudgetStand) -> dict[str, Any]:

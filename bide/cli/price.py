@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bide.money.quote import Quote
 
 #: The arguments and options of `submit` that say nothing of the request.
-_NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker"}
+_NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker", "ledger"}
 
 
 @click.command()

@@ -23,6 +23,7 @@ from bide.settings.sections import (
     LogSettings,
     MediaSettings,
     MetricsSettings,
+    NamedLedger,
     PagesSettings,
     PollerSettings,
     ProviderSettings,
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     )
     sentinel_master: str = Field("mymaster", description="the name the sentinels know the Redis by")
     ledger: LedgerSettings = LedgerSettings()
+    ledgers: dict[str, NamedLedger] = Field(default_factory=dict)
     s3: S3Settings = S3Settings()
     media: MediaSettings = MediaSettings()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)

@@ -13,7 +13,7 @@ from bide import strict_json
 from bide.contract import MAX_DEADLINE_SECONDS
 from bide.money.currencies import as_currency
 from bide.money.price_list import EXAMPLE, Entry, read_prices
-from bide.settings.addresses import HookUrl, MediaHost, WebUrl
+from bide.settings.addresses import BrokerUrl, HookUrl, MediaHost, RedisUrl, ServerUrl, WebUrl
 from bide.settings.tenants import TenantLimits, Tenants
 
 
@@ -84,6 +84,9 @@ Buckets = Annotated[
 Phrases = Annotated[
     tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=200)], ...],
     BeforeValidator(_listed),
+]
+Accounts = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9_-]+(/[A-Za-z0-9._-]+)?)$")], ...], BeforeValidator(_listed)
 ]
 CallerQueue = Annotated[str, Field(min_length=1), AfterValidator(_of_a_caller)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
@@ -233,6 +236,20 @@ class LedgerSettings(Section):
     safe_seconds: float = Field(
         1.0, gt=0, le=5, description="the longest that replicas may take to acknowledge, 5 at most [seconds]"
     )
+
+
+class NamedLedger(Section):
+    """A deployment among several that `bide` commands and `LedgersClient` serve together, with accounts of its own."""
+
+    broker_url: BrokerUrl = Field(ServerUrl(""), description="the BIDE_BROKER_URL of that deployment")
+    ledger_url: RedisUrl = Field(ServerUrl(""), description="the BIDE_LEDGER_URL of that deployment, where it has one")
+    result_url: RedisUrl = Field(ServerUrl(""), description="the BIDE_RESULT_URL of that deployment, where it has one")
+    sentinel_master: str = Field("", description="the BIDE_SENTINEL_MASTER of that deployment, where it has one")
+    accounts: Accounts = Field(
+        (),
+        description='a JSON list of the accounts that stand there, such as ["bfl", "fal/team"]; ["*"]: all others',
+    )
+    pages_url: WebUrl | None = Field(None, description="where people open the `bide pages` of that deployment")
 
 
 class WorkerSettings(Section):

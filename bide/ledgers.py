@@ -54,7 +54,7 @@ class Ledgers:
         if name not in self.sections:
             raise ConfigurationError(f"there is no ledger {name!r}; there are {', '.join(self.names)}")
         section = self.sections[name]
-        values = (section.broker_url, section.ledger_url, section.result_url, section.sentinel_master)
+        values = (_broker(section), section.ledger_url, section.result_url, section.sentinel_master)
         return {variable: str(value) for variable, value in zip(OWN, values, strict=True) if value}
 
     def of_account(self, provider: str, account: str) -> str:
@@ -128,7 +128,7 @@ def problems_of(sections: Mapping[str, NamedLedger]) -> Iterator[Problem]:
     """What is wrong with deployments together, or with what one of them lacks."""
     owners: defaultdict[str, list[str]] = defaultdict(list)
     for name, section in sorted(sections.items()):
-        if not section.broker_url:
+        if not _broker(section):
             yield Problem(name, "broker_url", "is not set", "set it to the BIDE_BROKER_URL of that deployment")
         elif not section.ledger_url and section.broker_url.startswith("amqp"):
             yield Problem(name, "ledger_url", "is not set, and the broker is no Redis", "set it to its BIDE_LEDGER_URL")
@@ -147,12 +147,16 @@ def _same_server(sections: Mapping[str, NamedLedger]) -> Iterator[Problem]:
     """Two names for one ledger would show each job twice, and on one broker messages come to workers of another."""
     seen: dict[tuple[str, str], str] = {}
     for name, section in sorted(sections.items()):
-        of_ledger = "ledger_url" if section.ledger_url else "broker_url"
-        for use, variable in (("broker", "broker_url"), ("ledger", of_ledger)):
-            place = _place(getattr(section, variable))
+        for use, url in (("broker", _broker(section)), ("ledger", section.ledger_url or _broker(section))):
+            place, variable = _place(url), f"{use}_url" if getattr(section, f"{use}_url") else "broker_url"
             if place and (other := seen.setdefault((use, place), name)) != name:
                 yield Problem(name, variable, f"leads to the {use} of {other}", "give each a server of its own")
                 break
+
+
+def _broker(section: NamedLedger) -> str:
+    """Where its broker is: one address of a Redis is enough for all."""
+    return section.broker_url or section.ledger_url or section.result_url
 
 
 def _place(address: str) -> str:

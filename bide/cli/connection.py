@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
-from bide.ledgers import OWN, Ledgers, read_ledgers
+from bide.settings.ledgers import OWN, Ledgers, read_ledgers
 from bide.settings.reader import (
     FILE_SUFFIX,
     PREFIX,

@@ -14,10 +14,10 @@ from bide.cli.connection import named_ledgers, running_stack
 from bide.cli.deployment import become, check_program
 from bide.cli.ledgers import field
 from bide.cli.output import echo, echo_json
-from bide.ledgers import OWN
+from bide.settings.ledgers import OWN
 
 if TYPE_CHECKING:
-    from bide.ledgers import Ledgers
+    from bide.settings.ledgers import Ledgers
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,18 +38,10 @@ def list_(broker: str | None, as_json: bool) -> None:
 
 def _overview(records: Ledger) -> dict[str, Any]:
     """The numbers of one ledger, as JSON."""
-    from bide.ledger.processes import running  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger.overview import overview  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    names = records.accounts.names()
-    clocks = [records.accounts.count_clocks(name) for name in names]
-    return {
-        "accounts": len(names),
-        "in_line": sum(each["queued"] for each in clocks),
-        "at_provider": sum(each["due"] for each in clocks),
-        "unconfirmed": sum(len(records.unconfirmed.doubtful(name)) for name in names),
-        "troubles": [f"{name}: {words}" for name in names if (words := records.accounts.state(name).troubles)],
-        "processes": len(running(records.server)),
-    }
+    found = asdict(overview(records))
+    return {**found, "troubles": [*found["troubles"]]}
 
 
 def _cell(value: int | list[str]) -> str:

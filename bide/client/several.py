@@ -19,8 +19,8 @@ from bide.client.status import Status
 from bide.client.sync import WAIT_MOST_SECONDS, Client
 from bide.contract import GenerateRequest, JobResult
 from bide.errors import ConfigurationError, InvalidRequestError, LedgerAwayError, UnknownJobError
-from bide.ledgers import Ledgers, read_ledgers
 from bide.redis_client import SENTINEL_MASTER
+from bide.settings.ledgers import Ledgers, read_ledgers
 
 
 class LedgersClient:

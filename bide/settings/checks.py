@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bide.ledgers import problems_of
 from bide.settings.credentials import credentials_of
+from bide.settings.ledgers import problems_of
 from bide.settings.prices import prices_of
 from bide.settings.problems import Problem
 from bide.settings.variables import Path, variable_name

@@ -42,7 +42,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         server.kill()
 
 
-@pytest.mark.parametrize("name", PROCFILE)
+@pytest.mark.parametrize("name", [pytest.param("worker", marks=pytest.mark.whole), "beat", "command"])
 def test_a_process_ends_with_what_to_take_instead(cluster: RedisServer, name: str) -> None:
     """One line, no traceback, no password, within seconds."""
     url = cluster.url.replace("redis://", "redis://default:hunter2@", 1)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +21,11 @@ from bide.contract import JobState
 from bide.errors import ConfigurationError, InvalidRequestError, UnknownJobError
 from bide.ledger import AccountName
 from bide.ledger.connection import connect
+from bide.settings.ledgers import read_ledgers
 from tests.contract.ledger_stage import Clock, Stage, request_of
+from tests.integration.processes import ROOT, plain_environment
 from tests.integration.servers import RedisServer, redis_server
+from tests.unit.pages_world import ANNA, World
 
 pytestmark = pytest.mark.integration
 
@@ -145,6 +151,32 @@ def test_a_change_goes_to_the_ledger_of_its_job_or_account() -> None:
     assert (apart.exit_code, "name those of each apart" in apart.stderr) == (1, True)
 
 
+def test_a_request_goes_to_the_ledger_of_its_account(two: Two) -> None:
+    """By the setting, also for an account that has had no job; a run says its ledger itself."""
+    params = ("-p", "modelID=m1", "-p", "prompt=a red fox", "--json")
+    for account, name in (("west", "us"), ("default", "eu"), ("brand-new", "us")):
+        sent = bide("submit", "photogpt", "images.generation", "--account", account, *params)
+        assert sent.exit_code == 0, sent.output
+        assert shown("status", json.loads(sent.stdout)["job_id"])["ledger"] == name
+    (run := Path("rows.jsonl")).write_text("")
+    assert "say --ledger NAME" in bide("bulk", "run", str(run)).stderr
+    assert "--broker or --ledger, not both" in bide("jobs", "--broker", two.eu.url, "--ledger", "us").stderr
+
+
+@pytest.mark.whole
+def test_the_doctor_examines_each(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each finding has its ledger; what is broken in one is the exit code of all."""
+    monkeypatch.chdir(ROOT)
+    names = {**two.environment, "BIDE_S3__BUCKET": "bide", "DOTENV": os.devnull}
+    command = [sys.executable, "-c", "from bide.cli import main; main()", "doctor", "--json"]
+    environment = {**plain_environment(), **names}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["ok"]) == (1, False)  # no worker runs
+    answers = {(one["ledger"], one["says"]) for one in found["findings"] if one["check"].startswith("redis")}
+    assert answers == {("eu", f"{two.eu.url} answers"), ("us", f"{two.us.url} answers")}
+
+
 @pytest.mark.usefixtures("without_us")
 def test_a_ledger_that_is_away_is_named_and_the_others_are_shown() -> None:
     """The exit code says that not all is shown; a job of the other one is found all the same."""
@@ -208,6 +240,14 @@ def test_the_client_works_on_while_a_ledger_is_away(without_us: Two) -> None:
         begun = time.monotonic()
         assert client.ledger_of(client.submit(request_of(EU))) == "eu"
         assert time.monotonic() - begun < 3
+
+
+def test_one_page_shows_all(two: Two) -> None:
+    """Each ledger with its numbers."""
+    ledgers = read_ledgers(two.environment)
+    words = World(ANNA, ledgers=ledgers).ask("/ledgers").words
+    for name in ("eu", "us"):
+        assert f"{name} well accounts 1 in line 1 at the provider 0 unconfirmed 1 processes 0" in words
 
 
 def test_what_is_wrong_with_the_names_is_said_together() -> None:

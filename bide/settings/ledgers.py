@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bide.errors import ConfigurationError, InvalidRequestError
+from bide.settings.reader import FILE_SUFFIX, read_secret
 
 if TYPE_CHECKING:
     from bide.contract import GenerateRequest
@@ -92,13 +94,27 @@ class Ledgers:
 
 
 def read_ledgers(environment: Mapping[str, str]) -> Ledgers | None:
-    """The deployments that an environment names, None where it names none; raises `ConfigurationError`."""
+    """The deployments that an environment names, None where it names none; raises `ConfigurationError`.
+
+    The value of a variable may stand in a file, which `..._FILE` names. An empty value is none.
+    """
     fields: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for variable, value in environment.items():
-        if variable.startswith(PREFIX):
+    for variable, value in sorted(environment.items()):  # a name comes before its `_FILE`
+        if variable.startswith(PREFIX) and value:
             name, _, field = variable.removeprefix(PREFIX).lower().partition("__")
-            fields[name][field] = value
+            base = field.removesuffix(FILE_SUFFIX.lower())
+            if base == field:
+                fields[name][field] = value
+            elif base not in fields[name]:
+                fields[name][base] = _content(variable, value)
     return _checked(fields) if fields else None
+
+
+def _content(variable: str, path: str) -> str:
+    content = read_secret(Path(path))
+    if content is None:
+        raise ConfigurationError(f"{variable}: names a file that is empty or can't be read; set it to a readable one")
+    return content
 
 
 def _checked(fields: Mapping[str, Mapping[str, str]]) -> Ledgers:
@@ -108,9 +124,8 @@ def _checked(fields: Mapping[str, Mapping[str, str]]) -> Ledgers:
 
     sections, problems = {}, []
     for name, given in fields.items():
-        values = {field: value for field, value in given.items() if not field.endswith("_file")}  # it is read by now
         try:
-            sections[name] = NamedLedger.model_validate(values)
+            sections[name] = NamedLedger.model_validate(given)
         except ValidationError as error:
             for details in error.errors(include_input=False, include_url=False):
                 field = str(details["loc"][0])

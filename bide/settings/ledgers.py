@@ -16,7 +16,7 @@ from bide.settings.reader import FILE_SUFFIX, read_secret
 
 if TYPE_CHECKING:
     from bide.contract import GenerateRequest
-    from bide.settings.sections import NamedLedger
+    from bide.settings.named_ledger import NamedLedger
 
 #: What the names of the variables begin with.
 PREFIX = "BIDE_LEDGERS__"
@@ -120,7 +120,7 @@ def _content(variable: str, path: str) -> str:
 def _checked(fields: Mapping[str, Mapping[str, str]]) -> Ledgers:
     from pydantic import ValidationError  # noqa: PLC0415 - takes a while, and most have one ledger
 
-    from bide.settings.sections import NamedLedger  # noqa: PLC0415 - takes a while, and most have one ledger
+    from bide.settings.named_ledger import NamedLedger  # noqa: PLC0415 - takes a while, and most have one ledger
 
     sections, problems = {}, []
     for name, given in fields.items():

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bide.settings.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUrl
 from bide.settings.credentials import API_KEY, SECRETS, credentials_of, own_currency
+from bide.settings.named_ledger import NamedLedger
 from bide.settings.problems import ConfigurationProblems, Problem
 from bide.settings.reader import PREFIX
 from bide.settings.sections import (
@@ -23,7 +24,6 @@ from bide.settings.sections import (
     LogSettings,
     MediaSettings,
     MetricsSettings,
-    NamedLedger,
     PagesSettings,
     PollerSettings,
     ProviderSettings,

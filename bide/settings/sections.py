@@ -13,7 +13,7 @@ from bide import strict_json
 from bide.contract import MAX_DEADLINE_SECONDS
 from bide.money.currencies import as_currency
 from bide.money.price_list import EXAMPLE, Entry, read_prices
-from bide.settings.addresses import BrokerUrl, HookUrl, MediaHost, RedisUrl, ServerUrl, WebUrl
+from bide.settings.addresses import HookUrl, MediaHost, WebUrl
 from bide.settings.tenants import TenantLimits, Tenants
 
 
@@ -21,7 +21,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """A JSON list, or names with commas between them."""
     if not isinstance(value, str):
         return value
@@ -77,23 +77,20 @@ Seconds = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(ge=1, le=10)]
 Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(_listed)]
+Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(listed)]
 Buckets = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$")], ...], BeforeValidator(_listed)
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$")], ...], BeforeValidator(listed)
 ]
 Phrases = Annotated[
     tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=200)], ...],
-    BeforeValidator(_listed),
-]
-Accounts = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^(\*|[A-Za-z0-9_-]+(/[A-Za-z0-9._-]+)?)$")], ...], BeforeValidator(_listed)
+    BeforeValidator(listed),
 ]
 CallerQueue = Annotated[str, Field(min_length=1), AfterValidator(_of_a_caller)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[Entry, ...], BeforeValidator(_priced)]
 Currency = Annotated[str, BeforeValidator(as_currency)]
-Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(_listed)]
+Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(listed)]
 Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
 Puts = Annotated[Literal["obstore", "boto3"], BeforeValidator(_lower)]
 Safe = Annotated[Literal["disk", "replica"], BeforeValidator(_lower)]
@@ -236,20 +233,6 @@ class LedgerSettings(Section):
     safe_seconds: float = Field(
         1.0, gt=0, le=5, description="the longest that replicas may take to acknowledge, 5 at most [seconds]"
     )
-
-
-class NamedLedger(Section):
-    """A deployment among several that `bide` commands and `LedgersClient` serve together, with accounts of its own."""
-
-    broker_url: BrokerUrl = Field(ServerUrl(""), description="the BIDE_BROKER_URL of that deployment")
-    ledger_url: RedisUrl = Field(ServerUrl(""), description="the BIDE_LEDGER_URL of that deployment, where it has one")
-    result_url: RedisUrl = Field(ServerUrl(""), description="the BIDE_RESULT_URL of that deployment, where it has one")
-    sentinel_master: str = Field("", description="the BIDE_SENTINEL_MASTER of that deployment, where it has one")
-    accounts: Accounts = Field(
-        (),
-        description='a JSON list of the accounts that stand there, such as ["bfl", "fal/team"]; ["*"]: all others',
-    )
-    pages_url: WebUrl | None = Field(None, description="where people open the `bide pages` of that deployment")
 
 
 class WorkerSettings(Section):

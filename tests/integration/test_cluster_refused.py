@@ -28,6 +28,9 @@ PROCFILE = {
     "command": ("-c", "from bide.cli import main; main()", "jobs"),
 }
 
+#: They take seconds each to start.
+WHOLE = [pytest.param(name, marks=pytest.mark.whole) for name in ("worker", "beat")]
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
@@ -42,7 +45,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         server.kill()
 
 
-@pytest.mark.parametrize("name", [pytest.param("worker", marks=pytest.mark.whole), "beat", "command"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(each, marks=pytest.mark.whole) for each in ("worker", "beat")), "command"]
+)
 def test_a_process_ends_with_what_to_take_instead(cluster: RedisServer, name: str) -> None:
     """One line, no traceback, no password, within seconds."""
     url = cluster.url.replace("redis://", "redis://default:hunter2@", 1)

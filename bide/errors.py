@@ -7,6 +7,7 @@ BideError
 ├── IdempotencyConflictError  the key (or job id) belongs to another request: nothing was bought
 ├── UnknownJobError         bide has neither a record nor a result of the job: check the id, or wait again
 ├── ConfigurationError      the set-up is wrong: an operator mends it
+│   └── ClusterError        the Redis is a cluster: bide needs a single server
 ├── TryLaterError           nothing happened or nothing changed: come back later
 │   ├── LedgerAwayError     Redis does not answer, or refuses writes; nothing is known to have changed
 │   │   └── NotReplicatedError  Redis has written it, and too few replicas have: a failover may lose it
@@ -70,6 +71,10 @@ class UnknownJobError(BideError):
 
 class ConfigurationError(BideError):
     """The environment or the installation is wrong; the message says what to set."""
+
+
+class ClusterError(ConfigurationError):
+    """The Redis at an address is a cluster, or has the address of one; the message says what to take instead."""
 
 
 class TryLaterError(BideError):

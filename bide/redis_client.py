@@ -9,6 +9,8 @@ import redis
 import redis.asyncio.sentinel
 import redis.sentinel
 
+from bide.cluster import check_address, connect_func, connect_func_async
+
 #: The name by which sentinels know a Redis, unless the settings give another one.
 SENTINEL_MASTER = "mymaster"
 
@@ -16,7 +18,12 @@ SENTINEL_PORT = 26379
 
 
 def connect(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options: Any) -> redis.Redis:
-    """A client; `options` are those of `redis.Redis`. A list of sentinels is one address, joined by `;`."""
+    """A client; `options` are those of `redis.Redis`. A list of sentinels is one address, joined by `;`.
+
+    Raises `ClusterError` for the address of a cluster; its first connection does where the server is in cluster mode.
+    """
+    check_address(url)
+    options = {"redis_connect_func": connect_func, **options}
     if not url.startswith("sentinel://"):
         return redis.Redis.from_url(_for_redis_py(url), **_fitting(url, options))
     nodes, credentials = _sentinels(url)
@@ -28,7 +35,9 @@ def connect(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options: Any)
 
 
 def connect_async(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options: Any) -> redis.asyncio.Redis:
-    """A client for asyncio; `options` are those of `redis.asyncio.Redis`, addresses those of `connect`."""
+    """A client for asyncio; `options` are those of `redis.asyncio.Redis`, addresses and errors those of `connect`."""
+    check_address(url)
+    options = {"redis_connect_func": connect_func_async, **options}
     if not url.startswith("sentinel://"):
         return redis.asyncio.Redis.from_url(_for_redis_py(url), **_fitting(url, options))
     nodes, credentials = _sentinels(url)

@@ -13,6 +13,7 @@ from celery.signals import celeryd_init, worker_init, worker_ready, worker_shutd
 from bide.contract import SUBMIT_QUEUE
 from config.settings import settings
 from workers.app import app
+from workers.server_check import end_on_a_cluster
 from workers.services.presence import Presence
 from workers.telemetry.tracing import Tracing
 from workers.toolbox import Toolbox
@@ -98,6 +99,7 @@ def _equip_worker(**_: Any) -> None:
     from workers.celery_patches.task_cost import make_ends_cheap  # noqa: PLC0415 - only workers need it
     from workers.health.heartbeat_step import HeartbeatStep  # noqa: PLC0415 - only workers need it
 
+    end_on_a_cluster(settings())
     make_ends_cheap()
     register_revoke(lambda job_id: process.toolbox.canceler.cancel(job_id, known_only=True))
     HeartbeatStep.store_refusal = staticmethod(lambda: process.store_refusal)  # type: ignore[method-assign]  # meant so

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.ledgers import choose_account
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def _account(command: Callable[..., Any]) -> Callable[..., Any]:
 @_account
 def pause(provider: str, account: str | None, reason: str, broker: str | None, as_json: bool) -> None:
     """Submit nothing more to a provider, or to one ACCOUNT of it, until `bide resume`."""
+    choose_account(broker, provider, account)
     with ledger_at(broker) as ledger:
         done = {
             name: ledger.accounts.pause(name, reason=reason, by="operator")
@@ -46,6 +48,7 @@ def pause(provider: str, account: str | None, reason: str, broker: str | None, a
 @_account
 def resume(provider: str, account: str | None, broker: str | None, as_json: bool) -> None:
     """End the pause of a provider, or of one ACCOUNT of it, and close its circuit breaker."""
+    choose_account(broker, provider, account)
     with ledger_at(broker) as ledger:
         done = {name: ledger.accounts.resume(name) for name in _named(ledger, provider, account)}
         outcomes = ("submits again, within seconds", "was neither paused nor kept back by its circuit breaker")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, ledger_at
+from bide.cli.connection import broker_option
+from bide.cli.ledgers import column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 from bide.printable import counted
 
@@ -21,34 +21,43 @@ if TYPE_CHECKING:
 @broker_option
 def budgets(as_json: bool, broker: str | None) -> None:
     """Show the budgets: what is reserved and spent of each, and how many jobs wait."""
+    found = flat(from_each(broker, _read))
+    if as_json:
+        echo_json(
+            [
+                {**field(name), **_as_json(stand), **({"doubts": doubts} if doubts else {})}
+                for name, (stand, doubts) in found
+            ]
+        )
+        return
+    if not found:
+        echo("there is no budget: a file of budgets has them, and workers read it (config/budgets.toml)")
+    for name, (stand, doubts) in found:
+        first, *others = _lines(stand)
+        echo("  ".join((*column(name), first)), *others, *(f"    {words}" for words in doubts))
+
+
+def _read(ledger: Ledger) -> list[tuple[BudgetStand, list[str]]]:
+    """How each budget of a ledger stands, with the doubts about it in words."""
     from bide.money.budget_names import doubtful_names  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    with ledger_at(broker) as ledger:
-        found = ledger.budgets.published()
-        stands, doubts = ledger.budgets.stands(found), list(doubtful_names(found, ledger.books.names()))
-        doubts += [(stand.budget.name, words) for stand in stands if (words := _uncounted(ledger, stand))]
-    if as_json:
-        echo_json([_as_json(stand) | ({"doubts": its} if (its := _doubts(stand, doubts)) else {}) for stand in stands])
-        return
-    if not stands:
-        echo("there is no budget: a file of budgets has them, and workers read it (config/budgets.toml)")
-    for stand in stands:
-        echo(*_lines(stand), *(f"    {words}" for words in _doubts(stand, doubts)))
+    found = ledger.budgets.published()
+    names = list(doubtful_names(found, ledger.books.names()))
+    return [
+        (stand, [*(words for name, words in names if name == stand.budget.name), *_uncounted(ledger, stand)])
+        for stand in ledger.budgets.stands(found)
+    ]
 
 
-def _uncounted(ledger: Ledger, stand: BudgetStand) -> str:
-    """What the books have in this period from before the budget was there; '' for nothing."""
+def _uncounted(ledger: Ledger, stand: BudgetStand) -> list[str]:
+    """What the books have in this period from before the budget was there, in words."""
     from bide.money.amounts import exact  # noqa: PLC0415 - slow to import, and --help does not need it
 
     in_books = ledger.books.of_budget(stand.budget)
     more = in_books.spent + in_books.reserved - stand.spent - stand.reserved if in_books else 0
     if more <= 0:
-        return ""
-    return f"the books of this period have {exact(more)} {stand.budget.currency} more: bought before it was there"
-
-
-def _doubts(stand: BudgetStand, doubts: Sequence[tuple[str, str]]) -> list[str]:
-    return [words for name, words in doubts if name == stand.budget.name]
+        return []
+    return [f"the books of this period have {exact(more)} {stand.budget.currency} more: bought before it was there"]
 
 
 def _as_json(stand: BudgetStand) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from bide.cli.bulk_results import refresh, results
 from bide.cli.bulk_show import line, sheet_lines, table, watch
 from bide.cli.completion import complete_run
 from bide.cli.connection import broker_option, object_store
+from bide.cli.ledgers import choose_run, column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 from bide.printable import counted
 
@@ -83,6 +84,7 @@ def replay(
     from bide.bulk.intake import take_in  # noqa: PLC0415 - slow to import, and --help does not need it
 
     replays.check_codes(codes)
+    choose_run(broker, old)
     with deployed(broker) as deployment:
         _is_over(deployment, old)
         storage = deployment.storage
@@ -102,13 +104,16 @@ def replay(
 @broker_option
 def list_runs(broker: str | None, as_json: bool) -> None:
     """List the runs that are remembered."""
-    with deployed(broker) as deployment:
-        progress = [run.progress() for run in deployment.runs.all()]
+    from bide.bulk.runs import Runs  # noqa: PLC0415 - takes a while, and --help does not need it
+
+    found = flat(from_each(broker, lambda ledger: [run.progress() for run in Runs(ledger.server).all()]))
+    progress = [{**field(name), **each} for name, each in found]
     if as_json:
         echo_json(progress)
         return
     width = max((len(each["run"]) for each in progress), default=0)
-    echo(*([f"{each['run']:{width}}  {line(each)}" for each in progress] or ["there are none"]))
+    lines = ["  ".join((*column(name), f"{each['run']:{width}}  {line(each)}")) for name, each in found]
+    echo(*(lines or ["there are none"]))
 
 
 @bulk.command()
@@ -117,8 +122,9 @@ def list_runs(broker: str | None, as_json: bool) -> None:
 @broker_option
 def status(run_id: str, broker: str | None, as_json: bool) -> None:
     """Say how far a run is."""
+    ledger = choose_run(broker, run_id)
     with deployed(broker) as deployment:
-        progress = deployment.run(run_id).progress()
+        progress = {**field(ledger), **deployment.run(run_id).progress()}
     if as_json:
         echo_json(progress)
     else:
@@ -130,6 +136,7 @@ def status(run_id: str, broker: str | None, as_json: bool) -> None:
 @broker_option
 def watch_run(run_id: str, broker: str | None) -> None:
     """Watch a run until it is over; leaving it (Ctrl-C) does not end it."""
+    choose_run(broker, run_id)
     with deployed(broker) as deployment:
         _watch(deployment, run_id)
 
@@ -255,6 +262,7 @@ def _advice(run: Run) -> str:
 @contextmanager
 def _steering(broker: str | None, run_id: str) -> Iterator[Deployment]:
     """The deployment, for a change to a known run; the feeder takes the run up afterwards."""
+    choose_run(broker, run_id)
     with deployed(broker) as deployment:
         deployment.run(run_id)
         yield deployment

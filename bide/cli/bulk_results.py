@@ -10,6 +10,7 @@ from bide.cli.bulk_deployment import deployed, local_environment
 from bide.cli.bulk_show import sheet_lines
 from bide.cli.completion import complete_run
 from bide.cli.connection import broker_option, object_store
+from bide.cli.ledgers import choose_run
 from bide.cli.output import echo, echo_json, echo_json_text
 from bide.printable import counted
 
@@ -55,6 +56,7 @@ def refresh(run_id: str, broker: str | None) -> None:
     from bide.bulk.refresh import refresh as bring_in  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - slow to import, and --help does not need it
 
+    choose_run(broker, run_id)
     with deployed(broker) as deployment:
         new_states = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
         write_sheet(deployment.storage, run_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.ledgers import choose_job, column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ def callbacks() -> None:
 @broker_option
 def list_(broker: str | None, failed_only: bool, as_json: bool) -> None:
     """List what was not delivered: the given up first, then those to be tried again."""
-    with ledger_at(broker) as ledger:
-        found = [one for one in _undelivered(ledger) if one.failed or not failed_only]
+    undelivered = flat(from_each(broker, lambda ledger: list(_undelivered(ledger))))
+    found = [(name, one) for name, one in undelivered if one.failed or not failed_only]
     if as_json:
-        echo_json([_as_json(one) for one in found])
+        echo_json([{**field(name), **_as_json(one)} for name, one in found])
         return
-    for one in found:
-        echo(_line(one))
+    for name, one in found:
+        echo("  ".join((*column(name), _line(one))))
     if not found:
         echo("no callback failed" if failed_only else "no callback waits or failed")
 
@@ -46,6 +47,7 @@ def replay(job_ids: Sequence[str], all_: bool, broker: str | None) -> None:
     """Have the callbacks of jobs sent anew, under their old webhook ids, whether they were delivered or not."""
     if all_ == bool(job_ids):
         raise click.UsageError("name jobs, or say --all")
+    choose_job(broker, *job_ids)
     with ledger_at(broker) as ledger:
         if all_:
             done = [

@@ -5,10 +5,15 @@ A completion never fails and never waits long: where the deployment does not ans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from bide.ledger import Ledger
+    from bide.ledger.listing import Job
 
 #: The most ids that are offered, and the most records that are read for them.
 MOST_IDS, MOST_RECORDS = 50, 2000
@@ -40,25 +45,28 @@ def complete_run(context: click.Context, _param: click.Parameter, incomplete: st
 
 
 def _jobs(context: click.Context, incomplete: str) -> list[CompletionItem]:
-    from bide.cli.connection import ledger_at  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+    from bide.cli.ledgers import flat, from_each  # noqa: PLC0415 - Redis takes a while, and --help does not need it
     from bide.contract import JobState  # noqa: PLC0415 - pydantic takes a while, too
     from bide.ledger.listing import Listing, Wanted  # noqa: PLC0415 - pydantic takes a while, too
 
-    with ledger_at(context.params.get("broker")) as ledger:
-        found = Listing(ledger.executor, most_records=MOST_RECORDS).search(Wanted(frozenset(JobState)), most=MOST_IDS)
+    wanted = Wanted(frozenset(JobState))
+
+    def read(ledger: Ledger) -> Sequence[Job]:
+        return Listing(ledger.executor, most_records=MOST_RECORDS).search(wanted, most=MOST_IDS).jobs
+
     return [
         CompletionItem(job.job_id, help=f"{job.state} {job.operation}")
-        for job in found.jobs
+        for _, job in flat(from_each(context.params.get("broker"), read))
         if job.job_id.startswith(incomplete)
     ]
 
 
 def _runs(context: click.Context, incomplete: str) -> list[CompletionItem]:
     from bide.bulk.runs import Runs  # noqa: PLC0415 - Redis takes a while, and --help does not need it
-    from bide.cli.connection import ledger_at  # noqa: PLC0415 - Redis takes a while, and --help does not need it
+    from bide.cli.ledgers import flat, from_each  # noqa: PLC0415 - Redis takes a while, and --help does not need it
 
-    with ledger_at(context.params.get("broker")) as ledger:
-        return _matching((run.run_id for run in Runs(ledger.server).all()), incomplete)
+    runs = flat(from_each(context.params.get("broker"), lambda ledger: list(Runs(ledger.server).all())))
+    return _matching((run.run_id for _, run in runs), incomplete)
 
 
 def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

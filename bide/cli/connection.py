@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from bide.settings.ledgers import OWN, Ledgers, read_ledgers
 from bide.settings.reader import (
     FILE_SUFFIX,
     PREFIX,
@@ -38,6 +39,9 @@ Value = TypeVar("Value", bound=str)
 #: The longest a broker may take to answer at first [seconds].
 HELLO_SECONDS = 3.0
 
+#: Where click's context keeps the name of the ledger that a command goes to.
+CHOSEN = "bide.ledgers.chosen"
+
 
 @dataclass(frozen=True)
 class Connections:
@@ -47,9 +51,25 @@ class Connections:
     client: Callable[[str | None], AbstractContextManager[Client]]
 
 
+class AwayError(click.ClickException):
+    """The Redis of a ledger does not answer."""
+
+
 def broker_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The option `--broker`."""
-    return click.option("--broker", metavar="URL", help="Broker address; default: see `bide --help`.")(command)
+    """The options `--broker` and `--ledger`; the latter is kept in click's context."""
+    where = "The ledger to go to, of those in BIDE_LEDGERS__<NAME>__..."
+    ledger = click.option("--ledger", metavar="NAME", expose_value=False, callback=_keep, help=where)
+    return click.option("--broker", metavar="URL", help="Broker address; default: see `bide --help`.")(ledger(command))
+
+
+def _keep(context: click.Context, _param: click.Parameter, name: str | None) -> None:
+    if name:
+        context.meta[CHOSEN] = name.lower()
+
+
+def named_ledgers() -> Ledgers | None:
+    """The ledgers that the environment names, None where it names none; raises `ConfigurationError`."""
+    return None if _given_connections() else read_ledgers(read_environment())
 
 
 def read_environment() -> dict[str, str]:
@@ -68,8 +88,19 @@ def read_environment() -> dict[str, str]:
 def client_environment(broker: str | None) -> dict[str, str]:
     """The environment of a client; a running stack's, where no broker is named. Raises `ClickException`."""
     environment = read_environment()
+    context = click.get_current_context(silent=True)
+    chosen: str | None = context.meta.get(CHOSEN) if context else None
+    if broker and chosen:
+        raise click.UsageError("there is --broker or --ledger, not both")
     if broker:
         return {**environment, "BIDE_BROKER_URL": broker}
+    if known := read_ledgers(environment):
+        if not (chosen or len(known.names) == 1):
+            raise click.UsageError(f"there are several ledgers: say --ledger NAME; there are {', '.join(known.names)}")
+        own = known.environment(chosen or known.names[0])
+        return {**{name: value for name, value in environment.items() if name not in OWN}, **own}
+    if chosen:
+        raise click.UsageError("--ledger: no ledger is named; set BIDE_LEDGERS__<NAME>__BROKER_URL of each")
     if "BIDE_BROKER_URL" in environment:
         return environment
     if stack := stack_environment():
@@ -77,6 +108,16 @@ def client_environment(broker: str | None) -> dict[str, str]:
     raise click.ClickException(
         "no broker is known: set BIDE_BROKER_URL (environment or .env), pass --broker, or start `bide up` here"
     )
+
+
+def program_environment(broker: str | None) -> dict[str, str]:
+    """The variables for a program of the deployment's folder, besides its own: where its broker and ledger are."""
+    if broker:
+        return {"BIDE_BROKER_URL": broker}
+    if named_ledgers() is None:
+        return stack_environment()
+    environment = client_environment(None)
+    return {name: environment.get(name, "") for name in OWN}  # an empty variable is none
 
 
 def stack_environment() -> dict[str, str]:
@@ -166,7 +207,7 @@ def check_answers(url: str, master: str) -> None:
             reason = f"the broker at {host} does not answer: {words_of(error)}"
         else:
             reason = f"the broker's address, {host}, can't be read: it looks like redis://127.0.0.1:6379/0"
-        raise click.ClickException(reason) from None
+        raise AwayError(reason) from None
 
 
 def object_store(environment: Mapping[str, str]) -> Storage | None:

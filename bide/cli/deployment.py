@@ -61,6 +61,13 @@ def catalog(provider: str, name: str | None, arguments: tuple[str, ...], account
 
 def become(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process by a program of the deployment; raises `ClickException` where there is none."""
+    check_program(module)
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, **(environment or {})})  # noqa: S606 - no shell is wanted
+
+
+def check_program(module: str) -> None:
+    """Raise `ClickException` where this folder has no such program of a deployment, or lacks what it needs."""
     place = Path(*module.split("."))
     if not (place.with_suffix(".py").is_file() or place.is_dir()):
         raise click.ClickException(
@@ -71,5 +78,3 @@ def become(module: str, *arguments: str, environment: Mapping[str, str] | None =
         raise click.ClickException(
             f"{', '.join(missing)}: not installed; run `pip install -e '.[{extra}]'` in {Path.cwd()}"
         )
-    sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], {**os.environ, **(environment or {})})  # noqa: S606 - no shell is wanted

@@ -12,6 +12,7 @@ from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, ledger_at
 from bide.cli.explain_row import row_story
 from bide.cli.failed import against
+from bide.cli.ledgers import choose_job, field
 from bide.cli.output import echo, echo_json
 from bide.cli.replays import replayed
 from bide.money.quote import SAID_BY
@@ -38,6 +39,7 @@ def explain(job_id: str, broker: str | None, as_json: bool) -> None:
     from bide.ledger.processes import running  # noqa: PLC0415 - Redis takes a while, and --help does not need it
     from bide.ledger.snapshot import take_snapshot  # noqa: PLC0415 - slow to import, and --help does not need it
 
+    name = choose_job(broker, job_id)
     with ledger_at(broker) as ledger:
         record = _found(ledger, job_id)
         if record is None:
@@ -45,6 +47,7 @@ def explain(job_id: str, broker: str | None, as_json: bool) -> None:
         else:
             again_as = replayed(ledger, [record.job_id]).get(record.job_id)
             story = explained(take_snapshot(ledger, record), running(ledger.server), replayed_as=again_as)
+    story = {**field(name), **story}
     if as_json:
         echo_json(story)
     else:
@@ -195,6 +198,7 @@ def _lines(story: dict[str, Any]) -> Iterator[str]:
     of = f"{story['provider']}/{story['account']}" if story["account"] else story["provider"]
     yield f"job {story['job_id']}  {story['state']}  {of}"
     rows = [
+        ("ledger", story.get("ledger")),
         ("what", story["what"]),
         ("lane", story["lane"]),
         ("tenant", story["tenant"]),

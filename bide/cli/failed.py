@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.connection import broker_option, connected, ledger_at
-from bide.cli.listing import codes_option, job_json, limit_option, search, table, wanted_of
+from bide.cli.ledgers import choose_job, field, from_each
+from bide.cli.listing import codes_option, job_json, limit_option, merged, search, table, wanted_of
 from bide.cli.output import echo, echo_json
 from bide.cli.replays import key_of, replayed
 
 if TYPE_CHECKING:
     from bide.contract import GenerateRequest
     from bide.ledger import Ledger, Record
+    from bide.ledger.listing import Found
 
 #: The most jobs that one `--code` replays.
 MOST = 10_000
@@ -32,17 +34,23 @@ def failed() -> None:
 @broker_option
 def list_(codes: Sequence[str], limit: int, broker: str | None, as_json: bool) -> None:
     """List them, the latest first."""
-    with ledger_at(broker) as ledger:
-        found = search(ledger, wanted_of(["failed"], codes), most=limit)
-        again_as = replayed(ledger, [job.job_id for job in found.jobs])
+    wanted = wanted_of(["failed"], codes)
+    asked = from_each(broker, lambda ledger: _with_replays(ledger, search(ledger, wanted, most=limit)))
+    found = merged([(name, each) for name, (each, _) in asked], wanted, most=limit)
+    again_as = {old: new for _, (_, replays) in asked for old, new in replays.items()}
     if as_json:
-        echo_json([{**job_json(job), "replayed_as": again_as.get(job.job_id)} for job in found.jobs])
+        shown = [{**field(name), **job_json(job)} for name, job in zip(found.ledgers, found.jobs, strict=True)]
+        echo_json([{**each, "replayed_as": again_as.get(each["job_id"])} for each in shown])
         return
-    echo(*(table(found.jobs, replayed_as=again_as) or ["no job failed"]))
+    echo(*(table(found.jobs, ledgers=found.ledgers, replayed_as=again_as) or ["no job failed"]))
     if found.jobs:
         echo("`bide explain JOB` tells why, `bide failed replay JOB` buys it again", err=True)
     if len(found.jobs) == limit or not found.whole:
         echo("there may be more: see --limit and --code", err=True)
+
+
+def _with_replays(ledger: Ledger, found: Found) -> tuple[Found, dict[str, str]]:
+    return found, replayed(ledger, [job.job_id for job in found.jobs])
 
 
 @failed.command()
@@ -60,6 +68,7 @@ def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str 
         raise click.UsageError("name jobs, or say --code")
     if as_json and not yes:
         raise click.UsageError("--json asks nothing: it needs --yes, since each replay buys again")
+    choose_job(broker, *job_ids)
     with ledger_at(broker) as ledger:
         records = [_failed(ledger, job_id) for job_id in job_ids] if job_ids else _coded(ledger, codes)
     if not records:

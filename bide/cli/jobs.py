@@ -14,6 +14,7 @@ from bide import strict_json
 from bide.cli.advice import failure_line
 from bide.cli.completion import complete_job, complete_operation, complete_provider
 from bide.cli.connection import broker_option, connected, ledger_at
+from bide.cli.ledgers import choose_job, choose_request, field
 from bide.cli.output import echo, echo_json, echo_json_text
 from bide.cli.waiting import awaited
 from bide.inputs import is_address, tidied
@@ -68,6 +69,7 @@ def submit(broker: str | None, file: Any, waiting: bool, as_json: bool, **option
     from bide.providers import find  # noqa: PLC0415 - takes a while, and --help does not need it
 
     request = request_of(file, options)
+    choose_request(broker, request)
     with connected(broker) as client:
         job_id = client.submit(request)
         for warning in find(request["provider"]).warnings(request["operation"], request.get("params") or {}):
@@ -88,14 +90,15 @@ def submit(broker: str | None, file: Any, waiting: bool, as_json: bool, **option
 @broker_option
 def status(job_id: str, as_json: bool, broker: str | None) -> None:
     """Say where a job stands."""
+    ledger = choose_job(broker, job_id)
     with connected(broker) as client:
         found = client.status(job_id)
     if found is None:
         raise unknown(job_id)
     if as_json:
-        _print_status(found)
+        _print_status(found, ledger)
     else:
-        echo(*_status_lines(found))
+        echo(*_status_lines(found, ledger))
 
 
 @click.command()
@@ -105,6 +108,7 @@ def status(job_id: str, as_json: bool, broker: str | None) -> None:
 @broker_option
 def wait(job_id: str, timeout: float | None, as_json: bool, broker: str | None) -> None:
     """Wait for a job and print where its objects lie."""
+    choose_job(broker, job_id, aloud=True)
     with connected(broker) as client, ledger_at(broker) as ledger:
         if client.status(job_id) is None:
             raise unknown(job_id)
@@ -116,6 +120,7 @@ def wait(job_id: str, timeout: float | None, as_json: bool, broker: str | None) 
 @broker_option
 def cancel(job_id: str, broker: str | None) -> None:
     """Cancel a job; what its provider has accepted stands and is charged."""
+    choose_job(broker, job_id, aloud=True)
     with connected(broker) as client:
         found = client.status(job_id)
         if found is None:
@@ -177,9 +182,10 @@ def _print_result(result: JobResult, *, as_json: bool) -> None:
         echo(output.uri)
 
 
-def _status_lines(found: Status) -> list[str]:
+def _status_lines(found: Status, ledger: str = "") -> list[str]:
     rows = {
         "job": found.job_id,
+        "ledger": ledger,
         "state": found.state,
         "what": found.what,
         "provider's id": found.provider_job_id,
@@ -196,11 +202,11 @@ def _status_lines(found: Status) -> list[str]:
     return [*lines, *(f"{'object':14} {uri}" for uri in found.outputs)]
 
 
-def _print_status(found: Status) -> None:
+def _print_status(found: Status, ledger: str) -> None:
     failure = found.failure.model_dump(mode="json") if found.failure else None
     cost = found.cost.model_dump() if found.cost else None
     tried = [each.model_dump(mode="json") for each in found.tried]
-    fields = {**asdict(found), "failure": failure, "cost": cost, "tried": tried}
+    fields = {**field(ledger), **asdict(found), "failure": failure, "cost": cost, "tried": tried}
     echo_json(fields, default=lambda value: value.isoformat())
 
 

@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bide.cli.connection import broker_option, client_environment, ledger_at, object_store, sentinel_master
+from bide.cli.ledgers import column, field, from_each
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
+    from bide.ledger import Ledger
     from bide.ledger.identity import KnownLedger
 
 
 @click.group()
 def ledger() -> None:
     """Look after the ledger as a whole: the records in Redis."""
+
+
+@ledger.command("list")
+@broker_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(broker: str | None, as_json: bool) -> None:
+    """Show all ledgers, with what is under way in each; exit code 3 where one is away."""
+    found = from_each(broker, _overview)
+    if as_json:
+        echo_json([{**field(name), **each} for name, each in found])
+        return
+    headings = (*column("ledger" if found[0][0] else ""), *(key.replace("_", " ") for key in found[0][1]))
+    rows = [headings, *((*column(name), *(_cell(value) for value in each.values())) for name, each in found)]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    echo(*("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows))
+
+
+def _overview(records: Ledger) -> dict[str, Any]:
+    """The numbers of one ledger, as JSON."""
+    from bide.ledger.overview import overview  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    found = asdict(overview(records))
+    return {**found, "troubles": [*found["troubles"]]}
+
+
+def _cell(value: int | list[str]) -> str:
+    return str(value) if isinstance(value, int) else "; ".join(value) or "none"
 
 
 @ledger.command()

@@ -6,12 +6,14 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from bide.cli.connection import broker_option, ledger_at
+from bide.cli.connection import broker_option
+from bide.cli.ledgers import column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -80,26 +82,48 @@ def jobs(
     if watch and as_json:
         raise click.UsageError("--watch is for people; read --json as often as you like")
     chosen = any((states, codes, *filters.values()))
-    with ledger_at(broker) as ledger:
-        while True:
-            wanted = wanted_of(states, codes, **filters)
-            found, troubles = search(ledger, wanted, most=limit), _troubles(ledger, wanted)
-            if as_json:
-                echo_json({"jobs": [job_json(job) for job in found.jobs], "whole": found.whole, "accounts": troubles})
-                return
-            if watch:
-                click.clear()
-            _show(found, troubles, limit=limit, chosen=chosen)
-            if not watch:
-                return
-            time.sleep(WATCH_SECONDS)
+    while True:
+        wanted = wanted_of(states, codes, **filters)
+        asked = from_each(broker, lambda ledger: (search(ledger, wanted, most=limit), _troubles(ledger, wanted)))  # noqa: B023 - called at once
+        found = merged([(name, it) for name, (it, _) in asked], wanted, most=limit)
+        troubles = {account: trouble for _, (_, each) in asked for account, trouble in each.items()}
+        if as_json:
+            shown = [{**field(name), **job_json(job)} for name, job in zip(found.ledgers, found.jobs, strict=True)]
+            echo_json({"jobs": shown, "whole": found.whole, "accounts": troubles})
+            return
+        if watch:
+            click.clear()
+        _show(found, troubles, limit=limit, chosen=chosen)
+        if not watch:
+            return
+        time.sleep(WATCH_SECONDS)
 
 
-def _show(found: Found, troubles: Mapping[str, str], *, limit: int, chosen: bool) -> None:
+class FoundJobs(NamedTuple):
+    """Jobs of all ledgers, the ledger of each, and whether there are no others."""
+
+    jobs: list[Job]
+    ledgers: list[str]
+    whole: bool
+
+
+def merged(found: Sequence[tuple[str, Found]], wanted: Wanted, *, most: int) -> FoundJobs:
+    """The jobs of all ledgers, in the order of one."""
+    pairs = flat((name, each.jobs) for name, each in found)
+    if wanted.over:
+        pairs.sort(key=lambda it: it[1].finished or it[1].created, reverse=True)
+    else:
+        pairs.sort(key=lambda it: it[1].created)
+    chosen = pairs[:most]
+    whole = all(each.whole for _, each in found)
+    return FoundJobs([job for _, job in chosen], [name for name, _ in chosen], whole)
+
+
+def _show(found: FoundJobs, troubles: Mapping[str, str], *, limit: int, chosen: bool) -> None:
     for name, trouble in troubles.items():
         echo(f"account {name}: {trouble}")
     nothing = "there are none" if chosen else "no job is under way; `bide failed list` shows what failed"
-    echo(*(table(found.jobs) or [nothing]))
+    echo(*(table(found.jobs, ledgers=found.ledgers) or [nothing]))
     if len(found.jobs) == limit or not found.whole:
         echo("there may be more: see --limit and the other options", err=True)
 
@@ -162,10 +186,13 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
-def table(found: Sequence[Job], *, replayed_as: Mapping[str, str] | None = None) -> list[str]:
-    """The jobs in columns, a line each; `replayed_as` has the jobs that were bought again, by old id."""
-    rows = [_row(job, (replayed_as or {}).get(job.job_id)) for job in found]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
+def table(
+    found: Sequence[Job], *, ledgers: Sequence[str] = (), replayed_as: Mapping[str, str] | None = None
+) -> list[str]:
+    """The jobs in columns, a line each, behind their `ledgers`; `replayed_as` has those bought again, by old id."""
+    own = [_row(job, (replayed_as or {}).get(job.job_id)) for job in found]
+    rows = [(*column(name), *row) for name, row in zip(ledgers or repeat(""), own, strict=False)]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)] if rows else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 

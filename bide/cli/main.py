@@ -23,6 +23,7 @@ from bide.cli.hooks import hooks
 from bide.cli.init import init
 from bide.cli.jobs import cancel, status, submit, wait
 from bide.cli.ledger import ledger
+from bide.cli.ledgers import exit_code
 from bide.cli.listing import jobs
 from bide.cli.metrics import metrics
 from bide.cli.objects import get, open_
@@ -75,13 +76,20 @@ class Sections(PrintableErrors, click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            return _ended(ctx, super().invoke(ctx))
         except (BideError, TimeoutError) as error:
             raise as_printed(error) from None
         except Exception as error:
             if message := explain_redis(error):
                 raise click.ClickException(printable(message)) from None
             raise
+
+
+def _ended(context: click.Context, reply: Any) -> Any:
+    """The reply of a command that went well; its exit code says whether all ledgers answered."""
+    if code := exit_code():
+        context.exit(code)
+    return reply
 
 
 def as_printed(error: Exception) -> click.ClickException:

@@ -13,6 +13,7 @@ import click
 from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, connected
 from bide.cli.jobs import unknown
+from bide.cli.ledgers import choose_job
 from bide.cli.output import echo
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ CHUNK_BYTES = 1 << 20
 @broker_option
 def open_(job_id: str, only_print: bool, broker: str | None) -> None:
     """Open a job's objects in the browser, at addresses that are good for an hour."""
+    choose_job(broker, job_id, aloud=True)
     with connected(broker) as client:
         found = _signed(client, job_id)
     for output in found:
@@ -46,6 +48,7 @@ def open_(job_id: str, only_print: bool, broker: str | None) -> None:
 @broker_option
 def get(job_id: str, folder: Path | None, broker: str | None) -> None:
     """Download a job's objects; each is checked against the digest of what was stored."""
+    choose_job(broker, job_id, aloud=True)
     with connected(broker) as client:
         found = _signed(client, job_id)
     target = folder or Path(job_id)

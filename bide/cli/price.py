@@ -16,7 +16,7 @@ from bide.cli.output import echo, echo_json
 from bide.money.quote import SAID_BY
 
 #: The arguments and options of `submit` that say nothing of the request.
-_NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker"}
+_NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker", "ledger"}
 
 
 @click.command()

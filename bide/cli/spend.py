@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, client_environment, ledger_at, object_store, sentinel_master
+from bide.cli.connection import broker_option, client_environment, object_store, sentinel_master
+from bide.cli.ledgers import field, flat, from_each
 from bide.cli.output import echo, echo_json
 from bide.money.amounts import exact
 
@@ -50,17 +51,25 @@ def spend(
     """Show what is spent and reserved, by account, provider, tenant, operation, lane or day."""
     if as_csv and as_json:
         raise click.UsageError("there is --csv or --json, not both")
-    with ledger_at(broker) as ledger:
-        days = _days(since, until, today=datetime.fromtimestamp(ledger.executor.now(), UTC).date())
-        if rebuild:
-            echo(*_rebuild(ledger, days, broker), err=True)
-        lines = [_line(by, *key, sums) for key, sums in sorted(_sums(ledger, by, days).items())]
+    found = from_each(broker, lambda ledger: _read(ledger, by, since, until, broker, rebuild=rebuild))
+    days = found[0][1][0]
+    lines = [{**field(name), **line} for name, line in flat((name, each) for name, (_, each) in found)]
     if as_json:
         echo_json({"since": days[0].isoformat(), "until": days[-1].isoformat(), "by": by, "lines": lines})
     elif as_csv:
-        echo(*_csv(by, lines).splitlines())
+        echo(*_csv(_headings(by, found[0][0]), lines).splitlines())
     else:
-        echo(*(_table(by, lines) or [f"nothing was bought from {days[0]} to {days[-1]}"]))
+        echo(*(_table(_headings(by, found[0][0]), lines) or [f"nothing was bought from {days[0]} to {days[-1]}"]))
+
+
+def _read(
+    ledger: Ledger, by: str, since: str | None, until: str | None, broker: str | None, *, rebuild: bool
+) -> tuple[list[date], list[dict[str, Any]]]:
+    """The days that are asked for, and the lines of one ledger."""
+    days = _days(since, until, today=datetime.fromtimestamp(ledger.executor.now(), UTC).date())
+    if rebuild:
+        echo(*_rebuild(ledger, days, broker), err=True)
+    return days, [_line(by, *key, sums) for key, sums in sorted(_sums(ledger, by, days).items())]
 
 
 def _rebuild(ledger: Ledger, days: list[date], broker: str | None) -> Iterator[str]:
@@ -132,9 +141,13 @@ def _line(by: str, about: str, currency: str, sums: Sums) -> dict[str, Any]:
     return {by: about, "currency": currency, **amounts, **{name: getattr(sums, name) for name in COUNTS}}
 
 
-def _csv(by: str, lines: list[dict[str, Any]]) -> str:
+def _headings(by: str, ledger: str) -> list[str]:
+    return [*(["ledger"] if ledger else []), by, "currency", *AMOUNTS, *COUNTS]
+
+
+def _csv(headings: list[str], lines: list[dict[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, [by, "currency", *AMOUNTS, *COUNTS])
+    writer = csv.DictWriter(text, headings)
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
     return text.getvalue()
@@ -145,15 +158,16 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
-def _table(by: str, lines: list[dict[str, Any]]) -> list[str]:
+def _table(headings: list[str], lines: list[dict[str, Any]]) -> list[str]:
     if not lines:
         return []
-    rows = [[by, "currency", *AMOUNTS, *COUNTS], *([str(value) or "-" for value in line.values()] for line in lines)]
+    rows = [headings, *([str(value) or "-" for value in line.values()] for line in lines)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
 
 
 def _aligned(row: list[str], widths: list[int]) -> Iterator[str]:
     """Names to the left, numbers to the right."""
-    for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        yield cell.ljust(width) if at < 2 else cell.rjust(width)
+    numbers = len(AMOUNTS) + len(COUNTS)
+    for left, (cell, width) in zip(range(len(row), 0, -1), zip(row, widths, strict=True), strict=True):
+        yield cell.rjust(width) if left <= numbers else cell.ljust(width)

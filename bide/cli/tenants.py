@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, ledger_at
+from bide.cli.connection import broker_option
+from bide.cli.ledgers import column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 from bide.ledger.tenants import KINDS
 
 if TYPE_CHECKING:
-    from bide.ledger import AccountName
+    from bide.ledger import AccountName, Ledger
     from bide.ledger.tenants import TenantCount
 
 _HEADINGS = ("account", "tenant", "in line", "in flight", *(kind.replace("_", " ") for kind in KINDS), "caps")
@@ -25,16 +26,20 @@ _HEADINGS = ("account", "tenant", "in line", "in flight", *(kind.replace("_", " 
 @broker_option
 def tenants(provider: str, account: str, broker: str | None, as_json: bool) -> None:
     """Show what the tenants of each account, or of one, have under way and may take."""
-    with ledger_at(broker) as ledger:
-        names = [name for name in ledger.accounts.names() if provider in ("", name.provider)]
-        names = [name for name in names if account in ("", name.account)]
-        found = [(name, each) for name in names for each in ledger.accounts.count_tenants(name)]
+    found = flat(from_each(broker, lambda ledger: _counted(ledger, provider, account)))
     if as_json:
-        echo_json([_json(name, each) for name, each in found])
+        echo_json([{**field(ledger), **_json(name, each)} for ledger, (name, each) in found])
     elif found:
-        echo(*_table([_HEADINGS, *(_row(name, each) for name, each in found)]))
+        headings = (*column("ledger" if found[0][0] else ""), *_HEADINGS)
+        echo(*_table([headings, *((*column(ledger), *_row(name, each)) for ledger, (name, each) in found)]))
     else:
         echo("there are none: no request of late names a tenant")
+
+
+def _counted(ledger: Ledger, provider: str, account: str) -> list[tuple[AccountName, TenantCount]]:
+    names = [name for name in ledger.accounts.names() if provider in ("", name.provider)]
+    names = [name for name in names if account in ("", name.account)]
+    return [(name, each) for name in names for each in ledger.accounts.count_tenants(name)]
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.completion import complete_job
-from bide.cli.connection import broker_option, ledger_at, stack_environment
+from bide.cli.connection import broker_option, ledger_at, program_environment
 from bide.cli.deployment import become
+from bide.cli.ledgers import choose_job, field, flat, from_each
 from bide.cli.output import echo, echo_json, echo_paragraphs
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ def unconfirmed() -> None:
 def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
     """List them, the oldest first: each may have been bought."""
     if candidates:
-        environment = {"BIDE_BROKER_URL": broker} if broker else stack_environment()
-        become("workers.unconfirmed", *(["--json"] if as_json else []), environment=environment)
-    with ledger_at(broker) as ledger:
-        found = [
-            described(record) for account in ledger.accounts.names() for record in ledger.unconfirmed.doubtful(account)
-        ]
-    show(found, as_json=as_json)
+        become("workers.unconfirmed", *(["--json"] if as_json else []), environment=program_environment(broker))
+    found = flat(from_each(broker, _doubtful))
+    show([{**field(name), **one} for name, one in found], as_json=as_json)
+
+
+def _doubtful(ledger: Ledger) -> list[dict[str, Any]]:
+    return [described(record) for account in ledger.accounts.names() for record in ledger.unconfirmed.doubtful(account)]
 
 
 @unconfirmed.command()
@@ -61,8 +62,8 @@ def list_(broker: str | None, as_json: bool, candidates: bool) -> None:
 @broker_option
 def settle(broker: str | None, as_json: bool) -> None:
     """Look once on the providers' lists for all jobs of accounts with SETTLE=listing, and attach what surely fits."""
-    environment = {"BIDE_BROKER_URL": broker} if broker else stack_environment()
-    become("workers.unconfirmed", "--settle", *(["--json"] if as_json else []), environment=environment)
+    options = ["--settle", *(["--json"] if as_json else [])]
+    become("workers.unconfirmed", *options, environment=program_environment(broker))
 
 
 @unconfirmed.command()
@@ -72,6 +73,7 @@ def settle(broker: str | None, as_json: bool) -> None:
 @broker_option
 def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool) -> None:
     """It was accepted: say under which id, and it goes on to its result."""
+    choose_job(broker, job_id)
     with ledger_at(broker) as ledger:
         record = _unconfirmed(ledger, job_id)
         done, _ = ledger.unconfirmed.attach(record.account, job_id, provider_job_id)
@@ -84,6 +86,7 @@ def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool)
 @broker_option
 def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
     """It was not accepted, or it may be bought twice: submit it again."""
+    choose_job(broker, job_id)
     with ledger_at(broker) as ledger:
         done, _ = ledger.unconfirmed.resubmit(_unconfirmed(ledger, job_id).account, job_id)
         _print(done, ledger, job_id, f"is in line to be submitted again; {SOON}", as_json=as_json)
@@ -95,6 +98,7 @@ def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
 @broker_option
 def give_up(job_id: str, broker: str | None, as_json: bool) -> None:
     """Look no further: it has failed, whether it was bought or not."""
+    choose_job(broker, job_id)
     with ledger_at(broker) as ledger:
         done, _ = ledger.unconfirmed.give_up(_unconfirmed(ledger, job_id).account, job_id)
         _print(done, ledger, job_id, "has failed; if the provider made it, it is paid for and lost", as_json=as_json)
@@ -180,7 +184,8 @@ def show_settled(jobs: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 
 def _lines(one: Mapping[str, Any]) -> Iterable[str]:
-    yield f"{one['job_id']}  {one['provider']}/{one['account']}  submitted {_moment(one['submitted_at'])}"
+    ledger = f"{one['ledger']}  " if "ledger" in one else ""
+    yield f"{ledger}{one['job_id']}  {one['provider']}/{one['account']}  submitted {_moment(one['submitted_at'])}"
     yield f"  {one['what']}"
     yield f"  {one['reason']}"
     yield from (f"  {remark}" for remark in one["remarks"])

@@ -4,6 +4,7 @@ from bide.client.aio import AsyncClient
 from bide.client.follow import JobEnded, JobEvent, ProgressChanged, StateChanged
 from bide.client.outputs import PresignedOutput, PresignedResult, Uploads, object_store
 from bide.client.requests import UPLOAD_ABOVE_BYTES, Options, Request
+from bide.client.several import LedgersClient
 from bide.client.status import Status
 from bide.client.sync import Client
 from bide.pricing import RequestPrice
@@ -15,6 +16,7 @@ __all__ = [
     "Client",
     "JobEnded",
     "JobEvent",
+    "LedgersClient",
     "Options",
     "PresignedOutput",
     "PresignedResult",

@@ -13,6 +13,7 @@ from celery import Celery
 from celery.states import PENDING, READY_STATES, SUCCESS
 from kombu.exceptions import OperationalError
 
+from bide.cluster import check_address
 from bide.contract import BULK_TASK, CANCEL_TASK, CONTROL_QUEUE, GENERATE_TASK, SUBMIT_QUEUE, GenerateRequest, JobResult
 from bide.describe import describe
 from bide.redis_client import for_kombu
@@ -31,6 +32,8 @@ class Post:
     """Sends a caller's messages to a bide, and reads the results of its jobs."""
 
     def __init__(self, broker_url: str, result_url: str, *, sentinel_master: str) -> None:
+        for url in (broker_url, result_url):
+            check_address(url)
         self._app = Celery(
             "bide-client", broker=for_kombu(broker_url), backend=for_kombu(result_url), set_as_current=False
         )

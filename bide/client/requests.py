@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -60,6 +60,21 @@ def checked(
         fields["inputs"] = {name: stand_in or _input(name, value, uploads) for name, value in inputs.items()}
     parsed = GenerateRequest.parse(fields)
     return parsed, check_in_turn(parsed, _accepting)
+
+
+def checked_many(
+    requests: Iterable[Request], options: Options, uploads: Uploads | None
+) -> list[tuple[GenerateRequest, Provider]]:
+    """As `checked`, for requests in their order; an error names the place of its request, `requests[3]`."""
+    ready = []
+    for place, request in enumerate(requests):
+        try:
+            ready.append(checked(request, options, uploads))
+        except InvalidRequestError as error:
+            raise InvalidRequestError(
+                f"requests[{place}]: {error}", redacted=f"requests[{place}]: {error.redacted}"
+            ) from None
+    return ready
 
 
 def _accepting(request: GenerateRequest) -> Provider:

@@ -16,14 +16,13 @@ from bide.client.outputs import PresignedResult, Uploads, presigned
 from bide.client.post import Post
 from bide.client.presence import UNKNOWN_SECONDS, Presence, unknown
 from bide.client.prices import price_by_ledger
-from bide.client.requests import Options, Request, check_job_id, checked
+from bide.client.requests import Options, Request, check_job_id, checked, checked_many
 from bide.client.status import Status, status_of
-from bide.contract import GenerateRequest, JobResult, JobState
+from bide.contract import JobResult, JobState
 from bide.errors import InvalidRequestError, JobFailed, LedgerAwayError
 from bide.ledger import Ledger, Record
 from bide.ledger.connection import connect
 from bide.pricing import RequestPrice
-from bide.providers.base import Provider
 from bide.redis_client import SENTINEL_MASTER, close, results_at
 
 #: Time between two reads of a waiting client: the first, and the most that it grows to [seconds].
@@ -74,7 +73,7 @@ class Client:
         were enqueued all the same. A second call with the same `job_ids`, or with requests that have idempotency keys,
         buys nothing twice. Raises the errors of `submit`.
         """
-        ready = [self._checked(place, request, options) for place, request in enumerate(requests)]
+        ready = checked_many(requests, options, self._uploads)
         ids = [check_job_id(job_id) for job_id in job_ids or ()] or [str(uuid.uuid4()) for _ in ready]
         if len(ids) != len(ready):
             raise InvalidRequestError(f"job_ids: {len(ids)} ids for {len(ready)} requests")
@@ -132,6 +131,10 @@ class Client:
         record = self._find(job_id)
         return status_of(record, job_id) if record else None
 
+    def knows(self, job_id: str) -> bool:
+        """Whether bide has a record of a job, or a result whose record has expired; raises `LedgerAwayError`."""
+        return self._ledger.jobs.find(job_id) is not None or self._post.has_state(job_id)
+
     def follow(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
     ) -> Iterator[JobEvent]:
@@ -172,14 +175,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _checked(self, place: int, request: Request, options: Options) -> tuple[GenerateRequest, Provider]:
-        try:
-            return checked(request, options, self._uploads)
-        except InvalidRequestError as error:
-            raise InvalidRequestError(
-                f"requests[{place}]: {error}", redacted=f"requests[{place}]: {error.redacted}"
-            ) from None
 
     def _look(self, job_id: str, presence: Presence) -> JobResult | None:
         """Look for a job of which Celery has no state; the result, where its caller asked Celery to keep none."""

@@ -82,6 +82,11 @@ class Wanted:
     def of(self, name: AccountName) -> bool:
         return self.provider in ("", name.provider) and self.account in ("", name.account)
 
+    @property
+    def over(self) -> bool:
+        """Whether jobs that are over are among them: then the latest come first, else the oldest."""
+        return bool(self.states & FINAL_STATES)
+
     def takes(self, job: Job) -> bool:
         """Whether the job is one of them."""
         wanted = self.tenant in ("", job.tenant) and (not self.codes or job.code in self.codes)
@@ -105,11 +110,10 @@ class Listing:
     def search(self, wanted: Wanted, *, most: int) -> Found:
         """The oldest of them; where jobs that are over are wanted, the latest."""
         names = [name for name in self._executor.accounts() if wanted.of(name)]
-        over = wanted.states & FINAL_STATES
-        found = recorded(self._executor, names) if over else self._under_way(names, wanted)
+        found = recorded(self._executor, names) if wanted.over else self._under_way(names, wanted)
         some = list(islice(self._read(found, wanted.states), self._most_records + 1))
         fitting = {job.job_id: job for job in some if wanted.takes(job)}.values()
-        if over:
+        if wanted.over:
             chosen = heapq.nlargest(most, fitting, key=lambda job: (job.finished or job.created, job.job_id))
         else:
             chosen = heapq.nsmallest(most, fitting, key=lambda job: (job.created, job.job_id))

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
+from bide import cluster
 from bide.addresses import web_address
 
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "sentinel"})
@@ -77,6 +78,8 @@ def _split(address: str) -> SplitResult:
 def _server(address: ServerUrl, *, schemes: frozenset[str]) -> ServerUrl:
     if address.startswith("redis+socket://"):  # kombu's scheme
         address = ServerUrl(address.replace("redis+socket", "unix", 1).replace("virtual_host=", "db="))
+    if cluster.is_address(address):
+        raise ValueError(f"is the address of a cluster, and bide needs a single Redis: {cluster.REMEDY}")
     for part in _NEXT_ADDRESS.split(address):
         parts = _split(part)
         if parts.scheme not in schemes:

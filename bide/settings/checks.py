@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bide.settings.credentials import credentials_of, lists_jobs
+from bide.settings.ledgers import problems_of
 from bide.settings.prices import prices_of
 from bide.settings.problems import Problem
 from bide.settings.variables import Path, variable_name
@@ -25,6 +26,8 @@ def cross_checks(settings: Settings) -> Iterator[Problem]:
     yield from _check_steps(settings)
     yield from _check_flower(settings)
     yield from _check_hooks(settings)
+    for each in problems_of(settings.ledgers):
+        yield _problem(("ledgers", each.ledger, each.variable), each.wrong, each.remedy)
     for provider, shared in settings.providers.items():
         yield from _check_polls(shared, shared, ("providers", provider))
         yield from _check_secrets(shared, provider, ("providers", provider))

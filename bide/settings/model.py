@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bide.settings.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUrl
 from bide.settings.credentials import API_KEY, SECRETS, credentials_of, own_currency
+from bide.settings.named_ledger import NamedLedger
 from bide.settings.problems import ConfigurationProblems, Problem
 from bide.settings.reader import PREFIX
 from bide.settings.sections import (
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     )
     sentinel_master: str = Field("mymaster", description="the name the sentinels know the Redis by")
     ledger: LedgerSettings = LedgerSettings()
+    ledgers: dict[str, NamedLedger] = Field(default_factory=dict)
     s3: S3Settings = S3Settings()
     media: MediaSettings = MediaSettings()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict)

@@ -21,7 +21,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """A JSON list, or names with commas between them."""
     if not isinstance(value, str):
         return value
@@ -77,20 +77,20 @@ Seconds = Annotated[float, Field(gt=0)]
 Factor = Annotated[float, Field(ge=1, le=10)]
 Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_SECONDS)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(_listed)]
+Hosts = Annotated[tuple[MediaHost, ...], BeforeValidator(listed)]
 Buckets = Annotated[
-    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$")], ...], BeforeValidator(_listed)
+    tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$")], ...], BeforeValidator(listed)
 ]
 Phrases = Annotated[
     tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=200)], ...],
-    BeforeValidator(_listed),
+    BeforeValidator(listed),
 ]
 CallerQueue = Annotated[str, Field(min_length=1), AfterValidator(_of_a_caller)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 HookSecret = Annotated[SecretStr, AfterValidator(_long)]
 Prices = Annotated[tuple[Entry, ...], BeforeValidator(_priced)]
 Currency = Annotated[str, BeforeValidator(as_currency)]
-Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(_listed)]
+Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeValidator(listed)]
 Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
 Puts = Annotated[Literal["obstore", "boto3"], BeforeValidator(_lower)]
 Safe = Annotated[Literal["disk", "replica"], BeforeValidator(_lower)]

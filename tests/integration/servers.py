@@ -22,8 +22,9 @@ PATIENCE_SECONDS = 15.0
 class RedisServer(Child):
     """One Redis (or Valkey) process; `url` stays the same when it is killed and started again."""
 
-    def __init__(self, folder: Path, *, appendonly: bool, appendfsync: str = "everysec") -> None:
+    def __init__(self, folder: Path, *, appendonly: bool, appendfsync: str = "everysec", cluster: bool = False) -> None:
         self._folder, self._appendonly, self._appendfsync = folder, appendonly, appendfsync
+        self._cluster = cluster
         self._port = free_port()
 
     @property
@@ -45,6 +46,7 @@ class RedisServer(Child):
             "appendonly": "yes" if self._appendonly else "no",
             "appendfsync": self._appendfsync,
             "maxmemory-policy": "noeviction",
+            **({"cluster-enabled": "yes", "cluster-port": str(free_port())} if self._cluster else {}),
         }
         options = [part for name, value in settings.items() for part in (f"--{name}", value)]
         with (self._folder / "log").open("ab") as log:

@@ -20,6 +20,7 @@ from aiohttp.test_utils import TestServer
 from bide.bulk.runs import Runs
 from bide.contract import JobState, Output
 from bide.ledger import Verb
+from bide.settings.ledgers import Ledgers
 from bide.storage import StorageOptions
 from tests.contract.ledger_stage import ACCOUNT, Clock, Stage, taken
 from tests.unit.memory_store import memory_storage
@@ -69,7 +70,7 @@ Ask = Callable[..., Awaitable[Answered]]
 class World:
     """A deployment: `stage` takes jobs anywhere, `ask` and `post` speak as a browser whose user is logged in."""
 
-    def __init__(self, *credentials: str, url: str | None = None) -> None:
+    def __init__(self, *credentials: str, url: str | None = None, ledgers: Ledgers | None = None) -> None:
         self.redis = fakeredis.FakeServer(version=(7,))
         self.server: redis.Redis = fakeredis.FakeRedis(server=self.redis, decode_responses=True)
         self.clock = Clock()
@@ -84,6 +85,7 @@ class World:
             thumbnails=cast("Thumbnails", NoThumbnails()),
             prices={(ACCOUNT.provider, "images.generation"): 0.02},
             templates=environment(),
+            ledgers=ledgers,
         )
 
     def finished(self, job_id: str, *keys: str, content_type: str = "image/png", **changes: Any) -> None:

@@ -36,6 +36,10 @@ RUNBOOKS = (DEPLOY.parent / "docs" / "operations.md").read_text()
 DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "bide.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
+#: The dashboard of several deployments; the label that is not exported is that of their targets.
+LEDGERS: dict[str, Any] = json.loads((DEPLOY / "grafana" / "ledgers.json").read_text())
+OF_TARGETS = {"ledger"}
+
 #: What Grafana fills in, by what it may fill in.
 GRAFANA = {"$__rate_interval": "2m", "$provider": ".*", "$account": ".*"}
 
@@ -67,7 +71,7 @@ def expressions() -> Iterator[tuple[str, str]]:
     """Every expression, with where it stands."""
     for rule in RULES:
         yield rule["alert"], rule["expr"]
-    for panel in PANELS:
+    for panel in [*PANELS, *LEDGERS["panels"]]:
         for target in panel["targets"]:
             text = target["expr"]
             for name, value in GRAFANA.items():
@@ -103,7 +107,7 @@ def test_metrics_and_labels_exist(place: str, expression: str, exported: dict[st
         labels |= exported[selector.name]
     for node in parsed:
         if isinstance(node, promql.AggregateExpr) and node.modifier:
-            assert set(node.modifier.labels) <= labels, place
+            assert set(node.modifier.labels) <= labels | OF_TARGETS, place
 
 
 @every_expression
@@ -214,6 +218,16 @@ COURSES: dict[str, tuple[dict[str, str], str, set[str]]] = {
         "60m",
         {"BideQueueNotConsumed"},
     ),
+    "nobody submits in one ledger of two": (
+        {
+            'bide_queue_messages{queue="bide.submit",ledger="eu"}': "5x60",
+            'bide_submits_total{provider="p",account="a",outcome="submitted",ledger="eu"}': "0+10x10 100x50",
+            'bide_queue_messages{queue="bide.submit",ledger="us"}': "5x60",
+            'bide_submits_total{provider="p",account="b",outcome="submitted",ledger="us"}': "0+10x60",
+        },
+        "60m",
+        {"BideQueueNotConsumed"},
+    ),
     "polls are late": (
         {
             'bide_poll_lateness_seconds_bucket{provider="p",account="a",le="10.0"}': "0+1x60",
@@ -276,9 +290,19 @@ def test_dashboard_is_one_that_grafana_imports() -> None:
         assert panel["fieldConfig"]["defaults"]["unit"]
 
 
-def test_panels_do_not_overlap() -> None:
+def test_dashboard_of_ledgers_has_a_line_for_each() -> None:
+    """It is one of its own, and every panel tells the ledgers apart."""
+    assert LEDGERS["uid"] == "bide-ledgers"
+    for panel in LEDGERS["panels"]:
+        [target] = panel["targets"]
+        assert "by (ledger)" in target["expr"]
+        assert target["legendFormat"] == "{{ledger}}"
+
+
+@pytest.mark.parametrize("dashboard", [DASHBOARD, LEDGERS], ids=lambda it: str(it["uid"]))
+def test_panels_do_not_overlap(dashboard: dict[str, Any]) -> None:
     """Each has its place within the 24 columns, under the title of its row."""
-    places = [(panel["title"], panel["gridPos"]) for panel in DASHBOARD["panels"]]
+    places = [(panel["title"], panel["gridPos"]) for panel in dashboard["panels"]]
     for title, at in places:
         assert at["x"] >= 0, title
         assert at["x"] + at["w"] <= 24, title

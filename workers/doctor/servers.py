@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from bide.errors import ClusterError
 from bide.redis_client import SENTINEL_MASTER, close
 from bide.redis_client import connect as client_of
 from bide.redis_errors import REFUSALS, refusal, words_of
@@ -74,6 +75,10 @@ def _check_server(url: ServerUrl, used: Sequence[str], reach: Reach, *, safe: bo
         skew = seconds + micros / 1e6 - (asked_at + time.time()) / 2
         info, config = server.info(), configuration(server)
         mutex, refused = server.pttl(MUTEX_KEY), _refused(server)
+    except ClusterError as error:
+        wrong, _, remedy = str(error).partition(": ")
+        yield problem(name, wrong, remedy)
+        return
     except (redis.RedisError, ValueError) as error:
         master = ", BIDE_SENTINEL_MASTER" if url.scheme == "sentinel" else ""
         remedy = f"start it, or correct BIDE_BROKER_URL, BIDE_LEDGER_URL, BIDE_RESULT_URL{master}"

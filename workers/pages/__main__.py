@@ -18,6 +18,7 @@ from bide.ledger import Ledger
 from bide.ledger.connection import connect
 from bide.money.expressions import Price
 from bide.settings.addresses import is_loopback
+from bide.settings.ledgers import Ledgers
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
 from bide.storage import Storage
@@ -102,6 +103,7 @@ def _site(settings: Settings, users: Users, ledger: Ledger) -> Site:
         thumbnails=Thumbnails(options),
         prices=prices,
         templates=environment(),
+        ledgers=Ledgers(settings.ledgers) if settings.ledgers else None,
     )
 
 

@@ -17,6 +17,7 @@ from bide.errors import BideError, LedgerAwayError, StorageError
 from workers.pages.access import HEADERS
 from workers.pages.accounts import AccountPages
 from workers.pages.jobs import JobPages
+from workers.pages.ledgers import LedgerPages
 from workers.pages.live import Live, signs
 from workers.pages.runs import RunPages
 from workers.pages.site import FORM, USER, Site
@@ -51,7 +52,7 @@ class Application:
         app.router.add_get(OPEN, _healthy)
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/events", self._live.serve)
-        for pages in (JobPages, UnconfirmedPages, RunPages, AccountPages):
+        for pages in (JobPages, UnconfirmedPages, RunPages, AccountPages, LedgerPages):
             app.router.add_routes(pages(self._site).routes())
         app.on_response_prepare.append(_with_headers)
         app.on_shutdown.append(self._end_events)
@@ -90,7 +91,7 @@ class Application:
             return self._sorry(request, 500, f"this page can't be made: {type(error).__name__}; the log says more")
 
     def _sorry(self, request: web.Request, status: int, message: str) -> web.Response:
-        frame = {"user": request[USER], "path": request.path, "live": "", "unconfirmed_count": 0}
+        frame = {"user": request[USER], "path": request.path, "live": "", "several": False, "unconfirmed_count": 0}
         text = self._site.templates.get_template("error.html").render(**frame, status=status, message=message)
         return web.Response(text=text, content_type="text/html", status=status)
 

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from bide.bulk.runs import Runs
 from bide.ledger import Ledger
+from bide.settings.ledgers import Ledgers
 from bide.storage import Storage
 from workers.pages.access import Guard
 from workers.pages.objects import Objects
@@ -46,6 +47,8 @@ class Site:
     thumbnails: Thumbnails
     prices: Prices
     templates: Environment
+    #: The ledgers of other deployments and of this one, where the settings name several.
+    ledgers: Ledgers | None = None
 
     @property
     def objects(self) -> Objects:
@@ -60,6 +63,7 @@ class Site:
             "user": user,
             "path": request.path,
             "live": live,
+            "several": self.ledgers is not None,
             "unconfirmed_count": await self.reads.shared("unconfirmed count", self._count_unconfirmed),
             "token": lambda path: self.guard.token(user, path),
         }

@@ -29,7 +29,9 @@ from bide.errors import LedgerAwayError
 from bide.redis_errors import is_away, why_away
 from bide.settings.problems import ConfigurationProblems
 from config.schedules import Schedule, load
+from config.settings import settings
 from workers.scheduling.occurrences import GIVE_UP, Occurrences, Stage
+from workers.server_check import end_on_a_cluster
 from workers.transport.refusals import RETRY_SECONDS, LineThrottle
 
 log = structlog.get_logger()
@@ -107,6 +109,7 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
             schedules = load(Path(schedule_filename))
         except ConfigurationProblems as problems:
             sys.exit(str(problems))
+        end_on_a_cluster(settings())
         super().__init__(app, **options)
         self._schedules = Schedules(app, schedules)
 

@@ -1,0 +1,178 @@
+"""The client of several deployments: each account stands in one of them, and so do its jobs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from types import TracebackType
+from typing import Self, Unpack, overload
+
+import redis
+
+from bide.client.follow import JobEvent
+from bide.client.outputs import PresignedResult, Uploads
+from bide.client.presence import UNKNOWN_SECONDS, unknown
+from bide.client.requests import Options, Request, checked, checked_many
+from bide.client.status import Status
+from bide.client.sync import WAIT_MOST_SECONDS, Client
+from bide.contract import GenerateRequest, JobResult
+from bide.errors import ConfigurationError, InvalidRequestError, LedgerAwayError, UnknownJobError
+from bide.redis_client import SENTINEL_MASTER
+from bide.settings.ledgers import Ledgers, read_ledgers
+
+
+class LedgersClient:
+    """`Client` for the deployments that `BIDE_LEDGERS__<NAME>__...` names. Threads may share it.
+
+    A request goes to the deployment whose setting `ACCOUNTS` has its account; a job is looked for in all of them. A
+    ledger that is away keeps nobody from the others: only where no other has a job, its error is raised.
+    """
+
+    def __init__(self, ledgers: Ledgers, *, uploads: Uploads | None = None) -> None:
+        self._ledgers, self._uploads = ledgers, uploads
+        self._pool = ThreadPoolExecutor(4 * len(ledgers.names), thread_name_prefix="ledgers")
+        self._clients = {name: _client(ledgers.environment(name), uploads) for name in ledgers.names}
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None, *, uploads: Uploads | None = None) -> Self:
+        """The client of the deployments that an environment names; raises `ConfigurationError`."""
+        ledgers = read_ledgers(os.environ if environ is None else environ)
+        if ledgers is None:
+            raise ConfigurationError("no ledger is named: set BIDE_LEDGERS__<NAME>__BROKER_URL and __ACCOUNTS of each")
+        return cls(ledgers, uploads=uploads)
+
+    def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
+        """Enqueue a job where its account stands; returns its id. Raises the errors of `Client.submit`.
+
+        An idempotency key counts within one ledger. Raises `InvalidRequestError` where no ledger has the account, and
+        where a fallback stands in another ledger.
+        """
+        parsed, _ = checked(request, options, self._uploads)
+        return self._clients[self._ledgers.of_request(parsed)].submit(parsed, job_id=job_id)
+
+    def submit_many(
+        self, requests: Iterable[Request], *, job_ids: Sequence[str] | None = None, **options: Unpack[Options]
+    ) -> list[str]:
+        """Enqueue jobs, each where its account stands; returns their ids, in the order of the requests.
+
+        All are checked before the first is enqueued. An error in one ledger leaves those enqueued in the ones before,
+        and a note names them. Raises the errors of `Client.submit_many`.
+        """
+        ready = [request for request, _ in checked_many(requests, options, self._uploads)]
+        if job_ids is not None and len(job_ids) != len(ready):
+            raise InvalidRequestError(f"job_ids: {len(job_ids)} ids for {len(ready)} requests")
+        places: dict[str, list[int]] = {}
+        for place, request in enumerate(ready):
+            places.setdefault(self._ledgers.of_request(request), []).append(place)
+        known: dict[int, str] = {}
+        for name, of_ledger in places.items():
+            own = None if job_ids is None else [job_ids[place] for place in of_ledger]
+            try:
+                known.update(zip(of_ledger, self._send(name, of_ledger, ready, own), strict=True))
+            except Exception as error:
+                error.add_note(f"ledger {name}; in other ledgers {len(known)} jobs were enqueued: {[*known.values()]}")
+                raise
+        return [known[place] for place in range(len(ready))]
+
+    def ledger_of(self, job_id: str, *, unknown_seconds: float = 0.0) -> str:
+        """The name of the ledger that has a job; raises `UnknownJobError` where none has it for `unknown_seconds`.
+
+        Raises `LedgerAwayError` where none that answers has it, and one does not answer.
+        """
+        until = time.monotonic() + unknown_seconds
+        while True:
+            name, away = self._holder(job_id)
+            if name:
+                return name
+            if time.monotonic() >= until:
+                raise away or UnknownJobError(unknown(job_id))
+            time.sleep(WAIT_MOST_SECONDS)
+
+    def wait(
+        self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
+    ) -> JobResult:
+        """Wait for a job's result, as `Client.wait` does."""
+        begun = time.monotonic()
+        bound = unknown_seconds if timeout_seconds is None else min(unknown_seconds, timeout_seconds)
+        client = self._clients[self.ledger_of(job_id, unknown_seconds=bound)]
+        left = None if timeout_seconds is None else max(timeout_seconds - (time.monotonic() - begun), 0.0)
+        return client.wait(job_id, timeout_seconds=left, unknown_seconds=unknown_seconds)
+
+    @overload
+    def result(self, job_id: str) -> JobResult | None: ...
+
+    @overload
+    def result(self, job_id: str, *, presign_seconds: float) -> PresignedResult | None: ...
+
+    def result(self, job_id: str, *, presign_seconds: float | None = None) -> JobResult | None:
+        """A job's result, as `Client.result` gives it; None where no ledger has the job."""
+        client = self._known(job_id)
+        if client is None or presign_seconds is None:
+            return client.result(job_id) if client else None
+        return client.result(job_id, presign_seconds=presign_seconds)
+
+    def status(self, job_id: str) -> Status | None:
+        """A job's status; None where no ledger has the job."""
+        client = self._known(job_id)
+        return client.status(job_id) if client else None
+
+    def follow(
+        self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
+    ) -> Iterator[JobEvent]:
+        """Follow a job, as `Client.follow` does."""
+        client = self._clients[self.ledger_of(job_id, unknown_seconds=unknown_seconds)]
+        yield from client.follow(job_id, timeout_seconds=timeout_seconds, unknown_seconds=unknown_seconds)
+
+    def cancel(self, job_id: str) -> None:
+        """Have a job canceled, as `Client.cancel` does; raises `UnknownJobError` where no ledger has it."""
+        self._clients[self.ledger_of(job_id)].cancel(job_id)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for client in self._clients.values():
+            client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(
+        self, name: str, places: Sequence[int], ready: Sequence[GenerateRequest], job_ids: Sequence[str] | None
+    ) -> list[str]:
+        return self._clients[name].submit_many([ready[place] for place in places], job_ids=job_ids)
+
+    def _known(self, job_id: str) -> Client | None:
+        """The client of the ledger that has a job; None where none has. Raises `LedgerAwayError` as `ledger_of`."""
+        name, away = self._holder(job_id)
+        if away:
+            raise away
+        return self._clients[name] if name else None
+
+    def _holder(self, job_id: str) -> tuple[str, LedgerAwayError | None]:
+        """The ledger that has a job, '' where none that answers has it; then with the error of one that is away."""
+        away: LedgerAwayError | None = None
+        asked = {self._pool.submit(client.knows, job_id): name for name, client in self._clients.items()}
+        for answer in as_completed(asked):  # all at once: one that is away takes its time
+            try:
+                if answer.result():
+                    return asked[answer], None
+            except (LedgerAwayError, redis.RedisError) as error:
+                away = LedgerAwayError(f"ledger {asked[answer]}: {error}")
+        return "", away
+
+
+def _client(environment: Mapping[str, str], uploads: Uploads | None) -> Client:
+    return Client(
+        environment["BIDE_BROKER_URL"],
+        result_url=environment.get("BIDE_RESULT_URL"),
+        ledger_url=environment.get("BIDE_LEDGER_URL"),
+        uploads=uploads,
+        sentinel_master=environment.get("BIDE_SENTINEL_MASTER", SENTINEL_MASTER),
+    )

@@ -63,7 +63,9 @@ def test_a_fresh_deployment_starts_without_ceremony() -> None:
         assert ledger.identity.refusal
         check_of(ledger, bucket).look()
 
-    assert {ledger.identity.expected for ledger in ledgers} == {known(bucket).read().id} == {read_state(server).id} != {""}
+    assert (
+        {ledger.identity.expected for ledger in ledgers} == {known(bucket).read().id} == {read_state(server).id} != {""}
+    )
     assert {ledger.identity.wait() for ledger in ledgers} == {""}
 
 

@@ -6,17 +6,22 @@ import json
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
 
 from bide.client import Client
 from bide.errors import LedgerAwayError
 from tests.faults.failover.scenes import SCENES, Scene
-from tests.faults.failover.setup import ReplicatedRig
+from tests.faults.failover.setup import PLAIN, ReplicatedRig
 from tests.integration.caller import image, marker
 from tests.integration.replicated_redis import MASTER
 
@@ -25,6 +30,8 @@ PATIENCE_SECONDS = 40.0
 
 #: How long a caller goes on to submit a job that was not accepted [seconds].
 INSIST_SECONDS = 90.0
+
+Submit = Callable[[dict[str, Any], str], object]
 
 #: How many callers submit at once, and how long they take for all jobs if nothing goes wrong [seconds].
 CALLERS, SUBMIT_SECONDS = 8, 12.0
@@ -52,13 +59,13 @@ def run(scene_name: str, *, safe: str, seed: int, jobs: int, keep: Path | None =
         at = keep or Path(folder)
         at.mkdir(exist_ok=True)
         with ReplicatedRig(at, safe=safe, bounded=scene.bounded, in_flight=scene.in_flight) as rig:
-            return _played(rig, scene, Random(seed), jobs)
+            return _played(rig, scene, Random(seed), jobs, safe)
 
 
-def _played(rig: ReplicatedRig, scene: Scene, random: Random, jobs: int) -> Count:
+def _played(rig: ReplicatedRig, scene: Scene, random: Random, jobs: int, safe: str) -> Count:
     marked, count = marker(), Count(jobs)
     with (
-        Client(rig.redis.url, sentinel_master=MASTER) as client,
+        _submits(rig, safe) as submit,
         ThreadPoolExecutor(CALLERS) as callers,
         ThreadPoolExecutor(1) as director,
     ):
@@ -66,7 +73,7 @@ def _played(rig: ReplicatedRig, scene: Scene, random: Random, jobs: int) -> Coun
         gap = SUBMIT_SECONDS / jobs
         submitted = []
         for number in range(jobs):
-            submitted.append(callers.submit(_insist, client, f"{marked} {number:03}", f"{marked}-{number:03}"))
+            submitted.append(callers.submit(_insist, submit, f"{marked} {number:03}", f"{marked}-{number:03}"))
             time.sleep(gap)
         accepted = [found for one in submitted if (found := one.result()) is not None]
         playing.result()
@@ -78,14 +85,29 @@ def _played(rig: ReplicatedRig, scene: Scene, random: Random, jobs: int) -> Coun
     return count
 
 
-def _insist(client: Client, prompt: str, job_id: str) -> tuple[str, float] | None:
+@contextmanager
+def _submits(rig: ReplicatedRig, safe: str) -> Iterator[Submit]:
+    """How callers submit a job, by its request and its id."""
+    if safe != PLAIN:
+        with Client(rig.redis.url, sentinel_master=MASTER) as client:
+            yield lambda request, job_id: client.submit(request, job_id=job_id)
+        return
+    app = Celery("caller", broker=rig.redis.url, set_as_current=False)
+    app.conf.update(task_create_missing_queues=True, broker_transport_options={"master_name": MASTER})
+    with closing(app):
+        yield lambda request, job_id: app.send_task(
+            "plain.generate", args=({"inputs": {}, **request}, job_id), task_id=job_id, queue="plain", retry=False
+        )
+
+
+def _insist(submit: Submit, prompt: str, job_id: str) -> tuple[str, float] | None:
     """A careful caller: a submit that fails is made again under the same id. The id, and how long the last one took."""
     until = time.monotonic() + INSIST_SECONDS
     while time.monotonic() < until:
         began = time.monotonic()
         try:
-            client.submit(image(prompt), job_id=job_id)
-        except (LedgerAwayError, redis.RedisError):
+            submit(image(prompt), job_id)
+        except (LedgerAwayError, redis.RedisError, OperationalError):
             time.sleep(0.2)
         else:
             return job_id, 1000 * (time.monotonic() - began)
@@ -112,5 +134,8 @@ def _end(server: redis.Redis, job_id: str) -> str:
         return str(meta["result"]["state"])
     if meta.get("status") != "FAILURE":
         return ""
-    [message] = meta["result"]["exc_message"]
-    return str(json.loads(message)["code"])
+    message = (meta["result"].get("exc_message") or [""])[0]
+    try:
+        return str(json.loads(message)["code"])
+    except (ValueError, TypeError, KeyError):  # plain Celery's tasks fail by any error
+        return str(meta["result"]["exc_type"])

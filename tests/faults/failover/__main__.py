@@ -43,7 +43,8 @@ def main(scenes: tuple[str, ...], *, safe: str, seed: int, jobs: int, keep: Path
 
 def _words(count: Count) -> str:
     ends = ", ".join(f"{number} {end}" for end, number in sorted(count.ends.items()))
-    return f"{count.accepted} of {count.jobs} accepted; {ends}; {count.lost} lost, {count.bought_twice} bought twice"
+    lost = f"{count.lost} lost {count.lost_in or ''}".rstrip()
+    return f"{count.accepted} of {count.jobs} accepted; {ends}; {lost}, {count.bought_twice} bought twice"
 
 
 def _write(scene: str, safe: str, seed: int, result: dict[str, object]) -> None:

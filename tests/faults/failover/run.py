@@ -20,13 +20,19 @@ from kombu.exceptions import OperationalError
 
 from bide.client import Client
 from bide.errors import LedgerAwayError
+from bide.ledger import AccountName, Ledger
 from tests.faults.failover.scenes import SCENES, Scene
 from tests.faults.failover.setup import PLAIN, ReplicatedRig
 from tests.integration.caller import image, marker
 from tests.integration.replicated_redis import MASTER
 
 #: How long no further caller may get an answer before the rest counts as lost [seconds].
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 120.0
+
+#: The same once the ledger has no job under way [seconds]: callers get their answers before a job counts as over.
+IDLE_SECONDS = 15.0
+
+ACCOUNT = AccountName("photogpt", "default")
 
 #: How long a caller goes on to submit a job that was not accepted [seconds].
 INSIST_SECONDS = 90.0
@@ -47,6 +53,8 @@ class Count:
     ends: dict[str, int] = field(default_factory=dict)
     #: Accepted by `Client.submit`, and its caller got no answer.
     lost: int = 0
+    #: The states in which the lost ones' records are at the end; "" for no record.
+    lost_in: dict[str, int] = field(default_factory=dict)
     bought_twice: int = 0
     submit_ms: list[float] = field(default_factory=list)
     bought: int = 0
@@ -78,8 +86,11 @@ def _played(rig: ReplicatedRig, scene: Scene, random: Random, jobs: int, safe: s
         accepted = [found for one in submitted if (found := one.result()) is not None]
         playing.result()
         count.accepted, count.submit_ms = len(accepted), [ms for _, ms in accepted]
-        count.ends = dict(_answers(rig, [job_id for job_id, _ in accepted]))
-    count.lost = count.accepted - sum(count.ends.values())
+        job_ids = [job_id for job_id, _ in accepted]
+        ends = _answers(rig, job_ids, _nothing_under_way if safe != PLAIN else lambda _: False)
+    count.ends = dict(Counter(ends.values()))
+    lost = [job_id for job_id in job_ids if job_id not in ends]
+    count.lost, count.lost_in = len(lost), dict(_states(rig, lost))
     bought = Counter(purchase["reference"] for purchase in rig.purchases(marked))
     count.bought, count.bought_twice = len(bought), sum(number > 1 for number in bought.values())
     return count
@@ -114,18 +125,34 @@ def _insist(submit: Submit, prompt: str, job_id: str) -> tuple[str, float] | Non
     return None
 
 
-def _answers(rig: ReplicatedRig, job_ids: list[str]) -> Counter[str]:
+def _states(rig: ReplicatedRig, job_ids: list[str]) -> Counter[str]:
+    ledger = Ledger(rig.replicated.leader().client)
+    records = [ledger.jobs.read(ACCOUNT, job_id) for job_id in job_ids]
+    return Counter(str(record.state) if record else "" for record in records)
+
+
+def _answers(rig: ReplicatedRig, job_ids: list[str], idle: Callable[[redis.Redis], bool]) -> dict[str, str]:
     """The answers in Celery's result backend on the leader of now: callers wait for nothing else."""
     found: dict[str, str] = {}
-    until = time.monotonic() + PATIENCE_SECONDS
-    while len(found) < len(job_ids) and time.monotonic() < until:
+    told_at = idle_since = time.monotonic()
+    while len(found) < len(job_ids):
         leader = rig.replicated.leader()
         for job_id in job_ids:
             if job_id not in found and (end := _end(leader.client, job_id)):
                 found[job_id] = end
-                until = time.monotonic() + PATIENCE_SECONDS
+                told_at = time.monotonic()
+        if not idle(leader.client):
+            idle_since = time.monotonic()
+        now = time.monotonic()
+        if now - told_at > PATIENCE_SECONDS or min(now - told_at, now - idle_since) > IDLE_SECONDS:
+            break
         time.sleep(0.5)
-    return Counter(found.values())
+    return found
+
+
+def _nothing_under_way(server: redis.Redis) -> bool:
+    counts = Ledger(server).accounts.count_clocks(ACCOUNT)
+    return not any(counts[name] for name in ("queued", "lease", "due"))
 
 
 def _end(server: redis.Redis, job_id: str) -> str:

@@ -214,6 +214,13 @@ class GiveUp(Script):
     by: str
 
 
+class Doubt(Script):
+    id: str
+    error: str
+    hint_seconds: float = BOUND
+    by: str
+
+
 class PollNow(Script):
     id: str
     gap_seconds: float

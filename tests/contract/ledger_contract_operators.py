@@ -78,7 +78,9 @@ class OperatorsContract:
         assert stage.state("a") == "unconfirmed"
         [record] = stage.ledger.unconfirmed.records(ACCOUNT)
         assert record.failure.code == FailureCode.SUBMISSION_UNKNOWN
-        assert [event.detail for event in _timeline(stage, "a") if event.what == "settled"] == ["put on the list by anna"]
+        assert [event.detail for event in _timeline(stage, "a") if event.what == "settled"] == [
+            "put on the list by anna"
+        ]
 
     def test_it_is_settled_as_any_other(self, stage: Stage) -> None:
         """Attached it goes on, submitted again it is in line."""

@@ -101,7 +101,7 @@ class LedgerCheck:
         self._opened().keep_look(self._identity.expected, self._identity.seen_at)
 
     def _keep_last(self) -> None:
-        """The ledger is away: what comes back may be older."""
+        """The ledger is away, or this process ends: what comes back may be older."""
         if self._kept_at < self._identity.seen_at and not self._identity.refusal:
             with suppress(StorageError):
                 self._keep()
@@ -116,6 +116,7 @@ class LedgerCheck:
             self._asked.clear()
             self._try()
             self._asked.wait(LOOK_SECONDS)
+        self._keep_last()
 
     def _try(self) -> None:
         try:

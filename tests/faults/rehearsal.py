@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import dedent
 
 from tests.integration.processes import ROOT
 
@@ -17,10 +18,12 @@ BLOCK_SECONDS = 120.0
 
 def block(name: str) -> str:
     """The commands below `<!-- rehearsed: NAME -->`; raises `LookupError` where the page has no such block."""
-    found = re.search(rf"<!-- rehearsed: {re.escape(name)} -->\n+```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    found = re.search(
+        rf"<!-- rehearsed: {re.escape(name)} -->\n+ *```sh\n(.*?)^ *```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
     if found is None:
         raise LookupError(f"{PAGE.name} has no block {name!r} that is rehearsed")
-    return found[1]
+    return dedent(found[1])
 
 
 def run(name: str, environment: Mapping[str, str], *, folder: Path, code: int = 0, **variables: str) -> str:

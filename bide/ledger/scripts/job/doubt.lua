@@ -1,4 +1,4 @@
---- include: base constants record clocks unconfirmed followers ending
+--- include: constants record clocks unconfirmed ending
 -- An operator knows that a job in line may have been bought: its ledger went back, as by an old backup, and lacks the submit.
 -- The job is unconfirmed: it is not bought by itself any more, and its caller learns of that.
 -- Arguments: `id`, `error` of the unconfirmed job, `hint_seconds`, `by` (the operator's name, '' where it is not known).

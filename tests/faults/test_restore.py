@@ -122,7 +122,7 @@ def test_a_restored_backup_buys_nothing_twice(rehearsed: Rehearsal) -> None:
     bought = rehearsed.bought()
     assert bought == bought_at_loss
 
-    listed = json.loads(rehearsed.follow("list"))
+    listed = json.loads(rehearsed.follow("list"))["jobs"]
     in_line = {one["job_id"] for one in listed}
     assert in_line & bought.keys(), "nothing of the line was bought since: the rehearsal shows nothing"
     for job_id in sorted(in_line & bought.keys()):

@@ -90,7 +90,7 @@ class Replicated:
         return eventually(self._leading, what="a server leads")
 
     def follow_again(self) -> None:
-        """Wait until one server leads and all others follow it."""
+        """Wait until one server leads and all others follow it, and have copied what it has."""
         eventually(self._all_follow, what="all others follow the leader", within_seconds=60)
 
     def lag(self, seconds: float) -> None:
@@ -113,7 +113,11 @@ class Replicated:
 
     def _all_follow(self) -> bool:
         found = self._leading()
-        return found is not None and found.client.info("replication")["connected_slaves"] == REPLICAS
+        if found is None:
+            return False
+        known = found.client.info("replication")
+        states = [known.get(f"slave{number}", {}).get("state") for number in range(REPLICAS)]
+        return states == ["online"] * REPLICAS  # those that still copy are connected, too
 
     def _start_sentinel(self, number: int, port: int, leads: int) -> None:
         lines = [

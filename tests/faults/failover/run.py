@@ -136,6 +136,7 @@ def _answers(rig: ReplicatedRig, job_ids: list[str], idle: Callable[[redis.Redis
     found: dict[str, str] = {}
     told_at = idle_since = time.monotonic()
     while len(found) < len(job_ids):
+        rig.start_what_ended()
         leader = rig.replicated.leader()
         for job_id in job_ids:
             if job_id not in found and (end := _end(leader.client, job_id)):

@@ -162,6 +162,12 @@ class ReplicatedRig(Rig):
         command = ["bash", "-c", f"exec {sys.executable} -m celery -A tests.faults.chaos.naive worker {options}"]
         return Process(name, command, env=self.environment(), ready=ready, log=self._folder / f"{name}.log")
 
+    def start_what_ended(self) -> None:
+        """As a process manager does: plain Celery's workers end by some refusals of Redis."""
+        for process in (self.worker, self.poller):
+            if not process.alive:
+                process.start()
+
     def environment(self) -> dict[str, str]:
         """The settings of the processes."""
         if self._safe == PLAIN:

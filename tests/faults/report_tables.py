@@ -109,7 +109,11 @@ def failovers(runs: Sequence[Result]) -> str:
         "lost",
         "bought twice",
     ]
-    return f"{_where(runs)} One figure for each seed.\n\n{_table(head, rows)}" if rows else ""
+    if not rows:
+        return ""
+    busy = [run["busy"] for run in runs]
+    load = f"Load of the machine (15 minutes): {min(busy)} to {max(busy)}."
+    return f"{_where(runs)} {load} One figure for each seed.\n\n{_table(head, rows)}"
 
 
 def safe_submits(result: Result) -> str:

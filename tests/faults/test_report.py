@@ -53,6 +53,7 @@ FAILOVER: dict[str, Any] = {
     "machine": "2 cores of a machine",
     "versions": "Python 3",
     "date": "2026-01-01",
+    "busy": 2.5,
     "scene": "line",
     "jobs": 200,
     "accepted": 199,

@@ -19,7 +19,7 @@ from tests.integration.caller import image, marker
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
 
-pytestmark = [pytest.mark.faults, pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.whole, pytest.mark.timeout(1200)]
 
 ACCOUNT = AccountName("photogpt", "default")
 

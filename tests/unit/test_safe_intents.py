@@ -260,9 +260,10 @@ def test_a_new_leader_without_announcement_is_waited_for_as_the_old_one() -> Non
     ledger = Ledger(server)
     ledger.jobs.open("a", request_of(), deadline_seconds=900)
     server.flushall()
+    ledger.jobs.open("b", request_of(), deadline_seconds=900)
     server.acknowledge = lambda: 0
     with pytest.raises(NotReplicatedError):
-        ledger.jobs.open("b", request_of(), deadline_seconds=900)
+        ledger.jobs.open("c", request_of(), deadline_seconds=900)
 
 
 def test_a_message_is_kept_until_its_record_is_safe(atelier: SafeAtelier) -> None:

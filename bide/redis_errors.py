@@ -73,7 +73,7 @@ def why_away(error: BaseException) -> str:
     return f"refuses writes: {code}, {REFUSALS[code]}" if code else f"does not answer: {type(error).__name__}"
 
 
-def words_of(error: redis.RedisError) -> str:
+def words_of(error: Exception) -> str:
     """The whole message of Redis or its client, as the rest of a sentence; addresses have dots, too."""
     return " ".join(str(error).split()).rstrip(".")
 

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bide.ledger import AccountName, Ledger
-from bide.ledger.identity import read_id
+from bide.ledger.identity import read_state
 from bide.money.book import Row, Sums
 from bide.storage import Storage
 
@@ -154,7 +154,7 @@ class Statements:
         return {
             "version": VERSION,
             "day": day.isoformat(),
-            "ledger": read_id(self._ledger.server),
+            "ledger": read_state(self._ledger.server).id,
             "purchases": purchases_prefix(day, self._deployment),
             "amounts_in": "millionths",
             "open": any(sums.reserved for sums in totals.values()),

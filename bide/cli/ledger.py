@@ -52,18 +52,18 @@ def _cell(value: int | list[str]) -> str:
 @broker_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(broker: str | None, as_json: bool) -> None:
-    """Show the ledger's id, and the one that is known; exit code 1 where they differ."""
-    from bide.ledger.identity import REMEDY, mismatch, read_id  # noqa: PLC0415 - slow to import, --help needs it not
+    """Show the ledger's id, and the one that is known; exit code 1 where they differ, or where the ledger went back."""
+    from bide.ledger.identity import REMEDY, mismatch, read_state  # noqa: PLC0415 - slow to import, --help needs it not
 
     with ledger_at(broker) as records:
-        found, known = read_id(records.server), _known(broker).read()
-    why = mismatch(found, known) if known else ""
+        found, known = read_state(records.server), _known(broker).read()
+    why = mismatch(found, known) if known.id else ""
     if as_json:
-        echo_json({"id": found, "known_id": known, "problem": why})
+        echo_json({"id": found.id, "known_id": known.id, "problem": why})
     elif why:
         echo(f"{why}; nothing is submitted", f"to do: {REMEDY}")
     else:
-        echo(f"it is the one that it was: {found}" if known else "it is new: the first worker gives it an id")
+        echo(f"it is the one that it was: {found.id}" if known.id else "it is new: the first worker gives it an id")
     if why:
         raise SystemExit(1)
 
@@ -75,24 +75,24 @@ def confirm(broker: str | None, yes: bool) -> None:
     """Have the ledger count as it is, though it is not the one that it was: workers buy again within seconds.
 
     Jobs that were under way on the lost one are not known any more, and what they bought is not. A message that is sent
-    again buys again.
+    again buys again. A ledger that went back gets a new id: what it has in line is bought, also what was bought since.
     """
-    from bide.ledger.identity import give_id, mismatch, read_id  # noqa: PLC0415 - slow to import, --help needs it not
+    from bide.ledger.identity import accept, mismatch, read_state  # noqa: PLC0415 - slow to import, --help needs it not
 
     with ledger_at(broker) as records:
         known = _known(broker)
         before = known.read()
-        found = read_id(records.server)
-        if before and not mismatch(found, before):
-            echo(f"nothing to confirm: it is the one that it was, {found}")
+        found = read_state(records.server)
+        if before.id and not mismatch(found, before):
+            echo(f"nothing to confirm: it is the one that it was, {found.id}")
             return
         if not yes:
             click.confirm(
                 "Nothing of the lost ledger may still be bought again. Count this one from now on?", abort=True
             )
-        found = give_id(records.server)
+        found = accept(records.server, before)
         known.write(found)
-    echo(f"the ledger {found} counts from now on; workers submit again within seconds")
+    echo(f"the ledger {found.id} counts from now on; workers submit again within seconds")
 
 
 def _known(broker: str | None) -> KnownLedger:

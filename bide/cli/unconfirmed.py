@@ -68,6 +68,21 @@ def settle(broker: str | None, as_json: bool) -> None:
 
 @unconfirmed.command()
 @job_argument
+@json_option
+@broker_option
+def add(job_id: str, broker: str | None, as_json: bool) -> None:
+    """It is in line, and may have been bought: an old backup of the ledger lacks what was bought since."""
+    with ledger_at(broker) as ledger:
+        record = _known(ledger, job_id)
+        if record.fields["state"] != "queued":
+            raise click.ClickException(f"job {job_id} is {record.fields['state']}, not in line")
+        done, _ = ledger.unconfirmed.doubt(record.account, job_id)
+        words = "is unconfirmed: settle it by attach, resubmit or give-up"
+        _print(done, ledger, job_id, words, as_json=as_json, missed="is not in line any more")
+
+
+@unconfirmed.command()
+@job_argument
 @click.argument("provider_job_id", metavar="PROVIDER_JOB_ID")
 @json_option
 @broker_option
@@ -106,9 +121,7 @@ def give_up(job_id: str, broker: str | None, as_json: bool) -> None:
 
 def _unconfirmed(ledger: Ledger, job_id: str) -> Record:
     """The record of a job that an operator may settle; raises `ClickException` for any other."""
-    record = ledger.jobs.find(job_id)
-    if record is None:
-        raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
+    record = _known(ledger, job_id)
     if record.fields["state"] != "unconfirmed" and not record.settling:
         raise click.ClickException(
             f"job {job_id} is {record.fields['state']}, not unconfirmed: there is nothing to settle"
@@ -116,9 +129,24 @@ def _unconfirmed(ledger: Ledger, job_id: str) -> Record:
     return record
 
 
-def _print(done: bool, ledger: Ledger, job_id: str, words: str, *, as_json: bool) -> None:
+def _known(ledger: Ledger, job_id: str) -> Record:
+    record = ledger.jobs.find(job_id)
+    if record is None:
+        raise click.ClickException(f"nothing is known of a job {job_id!r}: never submitted here, or forgotten since")
+    return record
+
+
+def _print(
+    done: bool,
+    ledger: Ledger,
+    job_id: str,
+    words: str,
+    *,
+    as_json: bool,
+    missed: str = "was settled by another operator just now",
+) -> None:
     if not done:
-        raise click.ClickException(f"job {job_id} was settled by another operator just now")
+        raise click.ClickException(f"job {job_id} {missed}")
     record = ledger.jobs.find(job_id)
     state = record.fields["state"] if record else None
     if as_json:

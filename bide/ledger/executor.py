@@ -7,8 +7,10 @@ from typing import Any
 
 import redis
 
-from bide.ledger.identity import Identity
-from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.errors import NotReplicatedError
+from bide.ledger import scripts
+from bide.ledger.identity import KEEP_SECONDS, TOLERATED_SECONDS, Identity, LedgerState, Look
+from bide.ledger.keys import ACCOUNTS_KEY, WHOLE_PREFIX, prefix
 from bide.ledger.records import AccountName, Limits, Timing
 from bide.ledger.safety import DISK, Safety
 from bide.ledger.script import Script
@@ -67,6 +69,22 @@ class Executor:
             self._announced = announced
             if self.safety or announced.replicas <= asked.replicas:
                 return replies
+
+    def look(self, ledger_id: str, seen_at: float) -> Look:
+        """Look at the ledger as a whole: whether it is the one that is expected, and has the look of `seen_at`."""
+        script = scripts.whole.Look(
+            id=ledger_id, seen_at=seen_at, tolerated_seconds=TOLERATED_SECONDS, keep_seconds=KEEP_SECONDS
+        )
+        safe = True
+        try:
+            [reply], _ = self._scripts.run_safely([(WHOLE_PREFIX, script)], self.safety or DISK, now=self._now())
+        except NotReplicatedError as error:
+            [reply], safe = error.replies, False
+        if isinstance(reply, redis.RedisError):
+            raise reply
+        ledger_id, looked_at, went_back_from, keeps = reply
+        state = LedgerState(ledger_id, float(looked_at), float(went_back_from or 0))
+        return Look(state, safe=safe, keeps=safe and keeps == 1)
 
     def _bound(self, account: AccountName, script: Script) -> Script:
         script.bind(lambda: self.limits(account), self.timing)

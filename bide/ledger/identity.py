@@ -1,7 +1,8 @@
 """Whether the ledger is the one that it was: it has an id from its first use on, which the object store keeps as well.
 
 A ledger without its records would buy again what it has bought before. So a worker that finds another id than the known
-one, or none, buys nothing until an operator confirms the ledger.
+one, or none, buys nothing until an operator confirms the ledger. The same holds for a ledger that went back, as by an
+old backup: each worker leaves the time of its looks in the ledger, and the object store keeps that as well.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import hashlib
 import json
 import threading
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import redis
@@ -26,6 +28,12 @@ MAX_BYTES = 4096
 
 #: The longest that a submit waits for the first look [seconds].
 WAIT_SECONDS = 5.0
+
+#: By how much the ledger may have gone back unnoticed [seconds]: a failover and a power cut lose less.
+TOLERATED_SECONDS = 10.0
+
+#: Between two looks whose time goes to the object store [seconds]; workers that lose the ledger put it there at once.
+KEEP_SECONDS = 60.0
 
 #: What an operator does about a ledger that is not the known one.
 REMEDY = (
@@ -43,12 +51,37 @@ class Objects(Protocol):
     def put(self, key: str, content: bytes, *, content_type: str) -> object: ...
 
 
+@dataclass(frozen=True)
+class LedgerState:
+    """What tells one state of a ledger from another; times are in seconds since the epoch, by Redis's clock."""
+
+    #: '' where there is none yet.
+    id: str = ""
+    #: When a worker last looked at it; 0 for never.
+    looked_at: float = 0.0
+    #: The time of the look that it has lost, where a worker has noticed that; else 0.
+    went_back_from: float = 0.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look found."""
+
+    state: LedgerState
+    #: Whether no failover loses that this look was made, so that later looks may expect to find it.
+    safe: bool
+    #: Whether its time is to be kept in the object store.
+    keeps: bool
+
+
 class Identity:
     """What a process knows of its ledger; shared by all threads."""
 
     def __init__(self) -> None:
         #: The id of the ledger on which this process buys; '' for any.
         self.expected = ""
+        #: The latest look at it that this process knows of [seconds since the epoch].
+        self.seen_at = 0.0
         #: Why nothing may be bought; '' where it may.
         self.refusal = ""
         self._looked = threading.Event()
@@ -64,9 +97,14 @@ class Identity:
         """Whether there was a look."""
         return self._looked.is_set()
 
-    def note(self, known: str, refusal: str) -> None:
+    @property
+    def earliest(self) -> float:
+        """When the ledger must have been looked at last, or later; else it went back [seconds since the epoch]."""
+        return max(0.0, self.seen_at - TOLERATED_SECONDS)
+
+    def note(self, known: str, seen_at: float, refusal: str) -> None:
         """Note what a look has found."""
-        self.expected, self.refusal = known, refusal
+        self.expected, self.seen_at, self.refusal = known, seen_at, refusal
         self._looked.set()
 
     def wait(self) -> str:
@@ -76,7 +114,7 @@ class Identity:
 
 
 class KnownLedger:
-    """The id that the object store has for the ledger at an address; raises `StorageError`.
+    """What the object store knows of the ledger at an address; raises `StorageError`.
 
     Deployments may share a bucket: each address has an object of its own. A ledger at a new address counts as new.
     """
@@ -84,22 +122,35 @@ class KnownLedger:
     def __init__(self, storage: Objects, url: str, *, sentinel_master: str) -> None:
         self._storage, self.key = storage, _object_key(url, sentinel_master)
 
-    def read(self) -> str:
-        """The id; '' where there is none yet."""
-        if not self._storage.exists(self.key):
-            return ""
-        found = json.loads(self._storage.get(self._storage.uri(self.key), max_bytes=MAX_BYTES))
-        return str(found["id"])
+    def read(self) -> LedgerState:
+        """Its id, and the latest look that was kept; those of no ledger where there are none yet."""
+        found = self._document()
+        return LedgerState(str(found.get("id", "")), float(found.get("looked_at", 0)))
 
-    def write(self, ledger_id: str) -> None:
-        """Remember an id from now on."""
-        document = {"id": ledger_id, "since": datetime.now(UTC).isoformat(timespec="seconds")}
+    def write(self, state: LedgerState) -> None:
+        """Remember a ledger from now on."""
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        self._put({"id": state.id, "since": since, "looked_at": state.looked_at})
+
+    def keep_look(self, ledger_id: str, looked_at: float) -> None:
+        """Remember a look; not where another ledger or a later look is known."""
+        found = self._document()
+        if found.get("id") == ledger_id and found.get("looked_at", 0) < looked_at:
+            self._put({**found, "looked_at": looked_at})
+
+    def _document(self) -> dict[str, Any]:
+        if not self._storage.exists(self.key):
+            return {}
+        return dict(json.loads(self._storage.get(self._storage.uri(self.key), max_bytes=MAX_BYTES)))
+
+    def _put(self, document: dict[str, Any]) -> None:
         self._storage.put(self.key, json.dumps(document).encode(), content_type="application/json")
 
 
-def read_id(server: redis.Redis) -> str:
-    """The id that the ledger has; '' where it has none."""
-    return str(server.hget(LEDGER_KEY, "id") or "")
+def read_state(server: redis.Redis) -> LedgerState:
+    """The state of the ledger."""
+    found: Any = server.hmget(LEDGER_KEY, "id", "looked_at", "went_back_from")
+    return LedgerState(found[0] or "", float(found[1] or 0), float(found[2] or 0))
 
 
 def give_id(server: redis.Redis) -> str:
@@ -108,15 +159,35 @@ def give_id(server: redis.Redis) -> str:
         together.hsetnx(LEDGER_KEY, "id", str(uuid.uuid4()))
         together.expire(LEDGER_KEY, KEPT_SECONDS)
         together.execute()
-    return read_id(server)
+    return read_state(server).id
 
 
-def mismatch(found: str, known: str) -> str:
-    """Why nothing may be bought on a ledger whose id is `found` where `known` was expected; '' where they agree."""
-    if found == known:
+def accept(server: redis.Redis, known: LedgerState) -> LedgerState:
+    """The ledger as it counts from now on: one that went back gets a new id, so that no worker takes it for `known`."""
+    if read_state(server).id == known.id:
+        with server.pipeline() as together:
+            together.hset(LEDGER_KEY, "id", str(uuid.uuid4()))
+            together.hdel(LEDGER_KEY, "went_back_from")
+            together.execute()
+    give_id(server)
+    return read_state(server)
+
+
+def mismatch(found: LedgerState, known: LedgerState) -> str:
+    """Why nothing may be bought on a ledger that is `found` where `known` was expected; '' where they agree."""
+    lost_at = found.went_back_from or (known.looked_at if found.looked_at < known.looked_at - TOLERATED_SECONDS else 0)
+    if found.id == known.id and not lost_at:
         return ""
-    what = f"has the id {found} now" if found else "has lost its id, and with it its records"
-    return f"the ledger (Redis) is not the one that it was: it {what}, and was {known}"
+    if found.id == known.id:
+        what = f"went back to what it was at {_stamp(found.looked_at)}, and had come to {_stamp(lost_at)}"
+    else:
+        has = f"has the id {found.id} now" if found.id else "has lost its id, and with it its records"
+        what = f"{has}, and was {known.id}"
+    return f"the ledger (Redis) is not the one that it was: it {what}"
+
+
+def _stamp(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def deployment_of(url: str, *, sentinel_master: str) -> str:

@@ -10,6 +10,9 @@ from bide.ledger.records import AccountName
 #: The set of all accounts that ever had a job.
 ACCOUNTS_KEY = "bide:accounts"
 
+#: The beginning of the keys that are the ledger's as a whole.
+WHOLE_PREFIX = "bide:ledger:"
+
 
 def prefix(account: AccountName) -> str:
     """The beginning of all keys of an account; the hash tag keeps them in one slot."""

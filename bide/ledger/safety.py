@@ -53,10 +53,10 @@ def add_announced(pipeline: Any) -> None:
     pipeline.hmget(LEDGER_KEY, ANNOUNCED)
 
 
-def announced_safety(reply: Any) -> Safety:
-    """The safety that the workers have announced; that of the disk where they have not."""
+def announced_safety(reply: Any, *, before: Safety = DISK) -> Safety:
+    """The safety that the workers have announced; `before` where the server knows of none: a new leader may lack it."""
     if isinstance(reply, redis.RedisError) or None in reply:
-        return DISK
+        return before
     replicas, seconds = reply
     return Safety(int(replicas), float(seconds))
 

@@ -57,7 +57,7 @@ class Transition(NamedTuple):
 _ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
 
 #: What the scripts call on their way to an end, and so write its fields.
-_ENDING = "step cancel conclude polled refused sweep give_up submitted take_back"
+_ENDING = "step cancel conclude polled refused sweep give_up submitted take_back doubt"
 
 #: Scripts that have a job go on at its fallback: the record of its next account is new, with what a record keeps.
 _FALLING_BACK = " step conclude polled refused sweep"
@@ -252,7 +252,7 @@ FIELDS = (
         "settled",
         "text",
         "when an operator of a known name settled the unconfirmed job, how, and who: a line for each time",
-        "attach resubmit give_up",
+        "attach resubmit give_up doubt",
     ),
     Field(
         "note",
@@ -279,8 +279,8 @@ TRANSITIONS = (
     Transition(
         "queued",
         "unconfirmed",
-        "conclude sweep cancel submitted",
-        "it is over, and an earlier submit may have been accepted",
+        "conclude sweep cancel submitted doubt",
+        "it is over, or its ledger went back, and an earlier submit may have been accepted",
     ),
     Transition("queued", "canceled", "cancel", "a cancel"),
     Transition(

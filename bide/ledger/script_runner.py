@@ -88,7 +88,7 @@ class Scripts:
                 raise passing[0]
             lacking = {type(script) for (_, script), one in zip(scripts, replies, strict=True) if _lacks(one)}
             if not lacking:
-                return replies, announced_safety(announced), acknowledged
+                return replies, announced_safety(announced, before=safety), acknowledged
             for script_type in lacking:
                 self._server.script_load(script_type.text())
 

@@ -83,6 +83,7 @@ class SubmitScripts:
             evidence=in_one_line(absent),
             lane=lane,
             ledger_id=self._executor.identity.expected,
+            ledger_looked_at=self._executor.identity.earliest,
             price="" if quote is None or quote.amount is None else str(quote.amount),
             currency=quote.currency if quote else "",
             priced_by=quote.source if quote else "",

@@ -8,7 +8,7 @@ from functools import partial
 
 import redis
 
-from bide.contract import FailureCode
+from bide.contract import FailureCode, JobState
 from bide.errors import InvalidRequestError
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
@@ -24,6 +24,9 @@ from bide.providers.base import Canceled
 
 #: Records or ids that are read together.
 PAGE = 1000
+
+#: The message of a job that an old backup has in line, and that may have been bought since.
+DOUBTED = "an operator says that it may have been bought since the ledger's backup; it is not bought by itself"
 
 #: The message of a job that was given up.
 GIVEN_UP = "given up by an operator; the provider may have accepted and charged it"
@@ -121,6 +124,12 @@ class UnconfirmedScripts:
         )
         done, hints = self._executor.run(account, script)
         return bool(done), Messages(tuple(hint_of(account, hint) for hint in hints))
+
+    def doubt(self, account: AccountName, job_id: str, *, by: str = "") -> tuple[bool, Messages]:
+        """An operator says that a job in line may have been bought, as on an old backup. False: it is not in line."""
+        error = error_of(account, FailureCode.SUBMISSION_UNKNOWN, DOUBTED, job_id=job_id)
+        state, *rest = self._executor.run(account, scripts.job.Doubt(id=job_id, error=error, by=_named(by)))
+        return state == JobState.QUEUED, Messages((hint_of(account, rest),)) if rest else Messages()
 
     # What is to be settled
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bide.contract import FailureCode, JobState
-from bide.ledger import Polled, Verb
+from bide.ledger import Messages, Polled, Verb
 from bide.ledger.keys import prefix
 from bide.ledger.snapshot import take_snapshot
 from bide.ledger.timeline import Event, events
@@ -60,6 +60,49 @@ class OperatorsContract:
         stage.unconfirmed("d")
         unconfirmed.give_up(ACCOUNT, "d")
         assert (stage.field("d", "settled"), stage.field("d", "note")) == ("", "given up by an operator")
+
+    # In line on an old backup
+
+    @pytest.mark.parametrize("taken_up", [False, True])
+    def test_a_job_in_line_may_have_been_bought(self, stage: Stage, taken_up: bool) -> None:
+        """It stands on the list, on no clock; its caller gets an answer, and a worker that has it buys nothing."""
+        step = stage.arrive("a", token="t" if taken_up else "")
+        done, messages = stage.ledger.unconfirmed.doubt(ACCOUNT, "a", by="anna")
+
+        assert done
+        assert [(hint.job_id, hint.queue) for hint in messages.hints] == [("a", "bide.store")]
+        if taken_up:
+            assert stage.ledger.submits.intend(taken(step, Verb.SUBMIT), "t") == 0
+        stage.clock.advance(100)
+        stage.ledger.accounts.sweep(ACCOUNT)
+        assert stage.state("a") == "unconfirmed"
+        [record] = stage.ledger.unconfirmed.records(ACCOUNT)
+        assert record.failure.code == FailureCode.SUBMISSION_UNKNOWN
+        assert [event.detail for event in _timeline(stage, "a") if event.what == "settled"] == [
+            "put on the list by anna"
+        ]
+
+    def test_it_is_settled_as_any_other(self, stage: Stage) -> None:
+        """Attached it goes on, submitted again it is in line."""
+        for job_id in ("a", "b", "c"):
+            stage.arrive(job_id)
+            assert stage.ledger.unconfirmed.doubt(ACCOUNT, job_id)[0]
+        assert stage.ledger.unconfirmed.attach(ACCOUNT, "a", "p-9")[0]
+        assert stage.ledger.unconfirmed.resubmit(ACCOUNT, "b")[0]
+        assert stage.ledger.unconfirmed.give_up(ACCOUNT, "c")[0]
+
+        assert [stage.state(job_id) for job_id in ("a", "b", "c")] == ["running", "queued", "failed"]
+        assert stage.field("a", "pid") == "p-9"
+
+    def test_only_a_job_in_line_is_put_on_the_list(self, stage: Stage) -> None:
+        """Any other goes its way."""
+        stage.running("a")
+        stage.submitting("b")
+        stage.finished("c")
+        for job_id in ("a", "b", "c", "unknown"):
+            before = stage.state(job_id)
+            assert stage.ledger.unconfirmed.doubt(ACCOUNT, job_id) == (False, Messages())
+            assert stage.state(job_id) == before
 
     # Attach
 

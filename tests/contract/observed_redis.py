@@ -28,7 +28,7 @@ def scripts() -> dict[str, str]:
 
 def declared() -> list[type[Script]]:
     """All scripts of ledger and bulk runs."""
-    modules = (scripts_of.job, scripts_of.account, scripts_of.callbacks, scripts_of_runs)
+    modules = (scripts_of.job, scripts_of.account, scripts_of.callbacks, scripts_of.whole, scripts_of_runs)
     return [script for script in Script.__subclasses__() if script.__module__ in {each.__name__ for each in modules}]
 
 

@@ -14,6 +14,7 @@ from sandbox.running import Sandbox
 from tests.faults.kills import ORDER_VARIABLE
 from tests.integration.caller import PIXEL
 from tests.integration.processes import Process
+from tests.integration.replicated_redis import ReplicatedServer
 from tests.integration.rig import CLOCKS, LATENCY_SECONDS, Rig
 
 #: Points of the poller; all others are the worker's.
@@ -122,10 +123,16 @@ PICTURE_BYTES = 60_000
 
 
 class CrashStage(Rig):
-    """A deployment whose processes obey the orders of `tests.faults.kills`, at production's clocks or at short ones."""
+    """A deployment whose processes obey the orders of `tests.faults.kills`, at production's clocks or at short ones.
 
-    def __init__(self, folder: Path, *, short: bool) -> None:
+    With `replica` a replica follows its Redis, and acknowledges what must not be lost.
+    """
+
+    def __init__(self, folder: Path, *, short: bool, replica: bool = False) -> None:
         super().__init__(folder)
+        if replica:
+            self.redis = ReplicatedServer(folder / "redis")  # type: ignore[assignment]  # starts, is killed, has an address
+        self._safe = {"BIDE_LEDGER__SAFE": "replica"} if replica else {}
         self._clocks = SHORT_CLOCKS if short else {}
         self.sandbox = Sandbox(latency_seconds=LATENCY_SECONDS, result_bytes=PICTURE_BYTES if short else None)
 
@@ -154,4 +161,4 @@ class CrashStage(Rig):
         variables = {name: value for name, value in super().environment().items() if name not in CLOCKS}
         accounts = {f"BIDE_PROVIDERS__{name}": value for name, value in ACCOUNTS.items()}
         # each account's round may wait for the others at its point
-        return {**variables, **self._clocks, **accounts, "BIDE_POLLER__CONCURRENCY": "16"}
+        return {**variables, **self._clocks, **self._safe, **accounts, "BIDE_POLLER__CONCURRENCY": "16"}

@@ -53,10 +53,9 @@ def tables(folder: Path) -> dict[str, str]:
     others = [run for run in runs if run not in cut and run not in mild and run not in spread]
     full = [run for run in others if run["options"]["contender"] not in PLAIN]
     safe = folder / "safe-submits.json"
-    matrix = folder / "crash-matrix.json"
-    cells = [json.loads(line) for line in matrix.read_text().splitlines()] if matrix.exists() else []
     made = {
-        "crash matrix": crash_matrix(cells),
+        "crash matrix": crash_matrix(_cells(folder / "crash-matrix.json")),
+        "crash matrix over a replica": crash_matrix(_cells(folder / "crash-matrix-replica.json")),
         "chaos": chaos(full),
         "contracts": contracts(spread),
         "comparison": comparison(mild),
@@ -65,6 +64,10 @@ def tables(folder: Path) -> dict[str, str]:
         "safe submits": safe_submits(json.loads(safe.read_text())) if safe.exists() else "",
     }
     return {name: text for name, text in made.items() if text}
+
+
+def _cells(path: Path) -> list[Result]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def written(page: str, name: str, text: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from tests.faults.chaos.verdict import ALL, REDIS_AWAY, spread
 from tests.faults.failover.scenes import SCENES
+from tests.faults.failover.setup import PLAIN as PLAIN_CELERY
 
 Result = dict[str, Any]
 
@@ -81,7 +83,7 @@ def power_cuts(runs: Sequence[Result]) -> str:
 
 
 def failovers(runs: Sequence[Result]) -> str:
-    """A row for each scene and setting: what its seeds lost, bought twice and left unconfirmed."""
+    """A row for each scene, and setting or plain Celery: what its seeds lost, bought twice and left unconfirmed."""
     by_scene: dict[tuple[str, str], list[Result]] = defaultdict(list)
     order = list(SCENES)
     for run in sorted(runs, key=lambda run: (order.index(run["scene"]), run["safe"], run["seed"])):
@@ -89,7 +91,7 @@ def failovers(runs: Sequence[Result]) -> str:
     rows = [
         [
             SCENES[scene].says,
-            f"`{safe}`",
+            "plain Celery" if safe == PLAIN_CELERY else f"`{safe}`",
             _listed(run["jobs"] - run["accepted"] for run in group),
             _listed(run["ends"].get("succeeded", 0) for run in group),
             _listed(run["ends"].get("submission_unknown", 0) for run in group),
@@ -107,7 +109,11 @@ def failovers(runs: Sequence[Result]) -> str:
         "lost",
         "bought twice",
     ]
-    return f"{_where(runs)} One figure for each seed.\n\n{_table(head, rows)}" if rows else ""
+    if not rows:
+        return ""
+    busy = [run["busy"] for run in runs]
+    load = f"Load of the machine (15 minutes): {min(busy)} to {max(busy)}."
+    return f"{_where(runs)} {load} One figure for each seed.\n\n{_table(head, rows)}"
 
 
 def safe_submits(result: Result) -> str:
@@ -127,8 +133,12 @@ def _listed(numbers: Iterable[int]) -> str:
 
 
 def _where(runs: Sequence[Result]) -> str:
-    where = {(run["machine"], run["versions"], run["date"]) for run in runs}
-    return ". ".join(where.pop()) + "." if len(where) == 1 else f"({_NOT_UNITED})"
+    """Machine, versions and date of all runs; those of two neighbouring days, where runs went on at midnight."""
+    where = {(run["machine"], run["versions"]) for run in runs}
+    days = sorted({date.fromisoformat(run["date"]) for run in runs})
+    if len(where) != 1 or days[-1] - days[0] > timedelta(days=1):
+        return f"({_NOT_UNITED})"
+    return ". ".join([*where.pop(), " and ".join(map(str, days))]) + "."
 
 
 def _counts() -> list[tuple[str, Callable[[Result], str]]]:

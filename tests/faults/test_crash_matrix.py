@@ -1,7 +1,8 @@
 """The crash matrix: SIGKILL at each point of a job's way, for jobs of all providers; each comes to its one right end.
 
 What was seen is written to `build/reliability/crash-matrix.json`: a JSON object for each cell, one to a line.
-`FAULTS=short` plays it at shorter clocks than production's, and writes to `crash-matrix-short.json`.
+`FAULTS=short` plays it at shorter clocks than production's, and writes to `crash-matrix-short.json`. `FAULTS=replica`
+plays it over a leader and a replica, with `BIDE_LEDGER__SAFE=replica`, and writes to `crash-matrix-replica.json`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from tests.integration.processes import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-SHORT = os.environ.get("FAULTS") == "short"
+WAY = os.environ.get("FAULTS", "")
+SHORT = WAY == "short"
 
 #: Deployments in which points are played side by side: most of a run is waiting for leases to run out.
 STAGES = 3
@@ -60,7 +62,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 
 def _play_all(folder: Path, points: queue.SimpleQueue[Point], played: Played) -> None:
-    with CrashStage(folder, short=SHORT) as stage, Caller(stage.redis.url) as caller:
+    with CrashStage(folder, short=SHORT, replica=WAY == "replica") as stage, Caller(stage.redis.url) as caller:
         while not points.empty():
             _play_next(stage, caller, points, played)
 
@@ -83,7 +85,7 @@ def _shown(error: Exception, stage: CrashStage) -> str:
 
 
 def _write(cells: list[Cell]) -> None:
-    path = ROOT / "build" / "reliability" / f"crash-matrix{'-short' * SHORT}.json"
+    path = ROOT / "build" / "reliability" / f"crash-matrix{WAY and f'-{WAY}'}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     clocks = "short" if SHORT else "production"
     path.write_text("".join(f"{json.dumps({**asdict(cell), 'clocks': clocks})}\n" for cell in cells))

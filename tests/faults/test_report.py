@@ -53,6 +53,7 @@ FAILOVER: dict[str, Any] = {
     "machine": "2 cores of a machine",
     "versions": "Python 3",
     "date": "2026-01-01",
+    "busy": 2.5,
     "scene": "line",
     "jobs": 200,
     "accepted": 199,
@@ -84,8 +85,9 @@ def results(tmp_path: Path) -> Path:
     }.items():
         (tmp_path / f"chaos-{name}.json").write_text(json.dumps(run))
     cells = [{**CELL, "moved_seconds": seconds, "ended_seconds": -1} for seconds in (2.0, 4.0)]
-    (tmp_path / "crash-matrix.json").write_text("".join(f"{json.dumps(cell)}\n" for cell in cells))
-    for seed, safe, lost in ((2, "disk", 17), (1, "disk", 16), (1, "replica", 0)):
+    for name in ("crash-matrix", "crash-matrix-replica"):
+        (tmp_path / f"{name}.json").write_text("".join(f"{json.dumps(cell)}\n" for cell in cells))
+    for seed, safe, lost in ((2, "disk", 17), (1, "disk", 16), (1, "replica", 0), (1, "celery", 3)):
         played = {**FAILOVER, "seed": seed, "safe": safe, "lost": lost}
         (tmp_path / f"failover-line-{safe}-{seed}.json").write_text(json.dumps(played))
     (tmp_path / "safe-submits.json").write_text(json.dumps(SAFE))
@@ -124,7 +126,20 @@ def test_every_run_stands_in_its_table(results: Path) -> None:
     assert "`appendfsync everysec`" in made["power cuts"]
     assert "wait in line | `disk` | 1, 1 | 180, 180 | 2, 2 | **16, 17** | **12, 12** |" in made["failovers"]
     assert "| `replica` | 1 | 180 | 2 | **0** | **12** |" in made["failovers"]
+    assert "| plain Celery | 1 | 180 | 2 | **3** | **12** |" in made["failovers"]
+    assert made["crash matrix over a replica"] == made["crash matrix"]
     assert "| disk | 0.50 / 1.00 | 0.25 / 0.75 | 0.30 / 0.80 |" in made["safe submits"]
+
+
+@pytest.mark.parametrize(
+    ("day", "says"), [("2026-01-02", "Python 3. 2026-01-01 and 2026-01-02."), ("2026-01-03", "different machines")]
+)
+def test_runs_that_go_on_at_midnight_stand_together(results: Path, day: str, says: str) -> None:
+    """Those of other days do not."""
+    path = results / "failover-line-disk-1.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "date": day}))
+
+    assert says in tables(results)["failovers"]
 
 
 def test_the_page_has_a_place_for_every_table(results: Path) -> None:

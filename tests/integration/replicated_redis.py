@@ -74,6 +74,28 @@ class Replicated:
         return {"BIDE_BROKER_URL": self.url, "BIDE_SENTINEL_MASTER": MASTER}
 
 
+class ReplicatedServer:
+    """A leader and its replicas in the place of the one Redis of a rig; they run until they are killed."""
+
+    alive = True
+
+    def __init__(self, folder: Path, *, replicas: int = 1) -> None:
+        self._folder, self._replicas = folder, replicas
+        self._stack = ExitStack()
+
+    @property
+    def url(self) -> str:
+        return self._running.url
+
+    def start(self) -> None:
+        """Start all of it; returns once each replica is up to date."""
+        self._running = self._stack.enter_context(replicated_redis(self._folder, replicas=self._replicas))
+
+    def kill(self) -> None:
+        """End all of it."""
+        self._stack.close()
+
+
 @contextmanager
 def replicated_redis(
     folder: Path, *, replicas: int = 1, sentinels: int = 0, quorum: int = 2, lines: tuple[str, ...] = ()

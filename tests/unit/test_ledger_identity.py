@@ -10,7 +10,7 @@ import pytest
 from bide.contract import JobState
 from bide.errors import StorageError
 from bide.ledger import Ledger, Verb
-from bide.ledger.identity import KnownLedger, Objects, give_id, read_id
+from bide.ledger.identity import KnownLedger, LedgerState, Objects, give_id, read_state
 from bide.ledger.safety import LEDGER_KEY, Safety
 from bide.ledger.submits import OTHER_LEDGER
 from bide.providers import installed
@@ -63,7 +63,9 @@ def test_a_fresh_deployment_starts_without_ceremony() -> None:
         assert ledger.identity.refusal
         check_of(ledger, bucket).look()
 
-    assert {ledger.identity.expected for ledger in ledgers} == {known(bucket).read()} == {read_id(server)} != {""}
+    assert (
+        {ledger.identity.expected for ledger in ledgers} == {known(bucket).read().id} == {read_state(server).id} != {""}
+    )
     assert {ledger.identity.wait() for ledger in ledgers} == {""}
 
 
@@ -82,7 +84,7 @@ def test_a_lost_ledger_buys_nothing(again: bool) -> None:
     old, new = Ledger(server), Ledger(server)
     check = check_of(old, bucket)
     check.look()
-    first = read_id(server)
+    first = read_state(server).id
     server.flushall()
     if again:
         give_id(server)
@@ -91,11 +93,11 @@ def test_a_lost_ledger_buys_nothing(again: bool) -> None:
 
     assert first in old.identity.wait()
     assert first in new.identity.wait()
-    assert bool(read_id(server)) is again  # no worker gives a lost ledger a new id
-    known(bucket).write(give_id(server))
+    assert bool(read_state(server).id) is again  # no worker gives a lost ledger a new id
+    known(bucket).write(LedgerState(give_id(server)))
     check.look()
     assert old.identity.wait() == ""
-    assert old.identity.expected == read_id(server)
+    assert old.identity.expected == read_state(server).id
 
 
 def test_an_intent_is_refused_at_once(stage: Stage) -> None:
@@ -146,7 +148,7 @@ def test_a_worker_sends_nothing_on_a_lost_ledger(atelier: Atelier) -> None:
 
     assert atelier.calls == []
     assert atelier.record().state is JobState.QUEUED
-    known(bucket).write(give_id(atelier.server))
+    known(bucket).write(LedgerState(give_id(atelier.server)))
     check.look()
     atelier.clock.advance(30)
     atelier.again()

@@ -253,6 +253,19 @@ def test_a_server_without_announcement_is_as_safe_as_its_disk() -> None:
     assert server.waits == []
 
 
+def test_a_new_leader_without_announcement_is_waited_for_as_the_old_one() -> None:
+    """A failover may lose the announcement: until the workers' next one the client goes by what it knew."""
+    server = ReplicatedRedis()
+    announce(server, Safety(1, 0.5))
+    ledger = Ledger(server)
+    ledger.jobs.open("a", request_of(), deadline_seconds=900)
+    server.flushall()
+    ledger.jobs.open("b", request_of(), deadline_seconds=900)
+    server.acknowledge = lambda: 0
+    with pytest.raises(NotReplicatedError):
+        ledger.jobs.open("c", request_of(), deadline_seconds=900)
+
+
 def test_a_message_is_kept_until_its_record_is_safe(atelier: SafeAtelier) -> None:
     """Its job goes back in line, so that its lease does not count as a dead worker's; then the message comes again."""
     tools: Any = atelier

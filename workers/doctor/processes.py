@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from celery import Celery
 
 from bide.contract import POLL_QUEUE, QUEUES, SUBMIT_QUEUE
-from bide.ledger.identity import REMEDY, mismatch, read_id
+from bide.ledger.identity import REMEDY, mismatch, read_state
 from bide.ledger.keys import prefix
 from bide.ledger.processes import running
 from bide.settings.model import Settings
@@ -88,11 +88,11 @@ def check_worker_stores(tools: Toolbox) -> Iterator[Finding]:
 
 def check_ledger(tools: Toolbox) -> Iterator[Finding]:
     """Whether the ledger is the one that it was: workers buy nothing on another one."""
-    found, known = read_id(tools.ledger.server), tools.known_ledger().read()
-    if known and (why := mismatch(found, known)):
+    found, known = read_state(tools.ledger.server), tools.known_ledger().read()
+    if known.id and (why := mismatch(found, known)):
         yield problem("ledger", f"nothing is submitted: {why}", REMEDY)
-    elif known:
-        yield ok("ledger", f"it is the one that it was: {found}")
+    elif known.id:
+        yield ok("ledger", f"it is the one that it was: {found.id}")
     else:
         yield ok("ledger", "it is new: the first worker gives it an id, and keeps that in the bucket, too")
 

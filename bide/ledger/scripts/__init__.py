@@ -1,5 +1,5 @@
 """The Lua scripts of the ledger, one for each change. `scripts.job.Intend` declares `job/intend.lua`."""
 
-from bide.ledger.scripts import account, callbacks, job
+from bide.ledger.scripts import account, callbacks, job, whole
 
-__all__ = ["account", "callbacks", "job"]
+__all__ = ["account", "callbacks", "job", "whole"]

@@ -46,6 +46,9 @@ app = Celery("plain", broker=url, backend=os.environ["BIDE_RESULT_URL"])
 app.conf.update(task_default_queue=QUEUE, broker_connection_retry_on_startup=True, result_expires=7 * 24 * 3600)
 if os.environ.get(SETTINGS_VARIABLE) == "recommended":
     app.conf.update(RECOMMENDED)
+if master := os.environ.get("BIDE_SENTINEL_MASTER"):
+    app.conf.broker_transport_options = {**app.conf.broker_transport_options, "master_name": master}
+    app.conf.result_backend_transport_options = {"master_name": master}
 
 client = httpx.Client(timeout=30.0, follow_redirects=True)
 

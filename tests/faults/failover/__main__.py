@@ -12,6 +12,7 @@ import click
 from tests.faults.circumstances import MachineLoad, circumstances
 from tests.faults.failover.run import Count, run
 from tests.faults.failover.scenes import SCENES
+from tests.faults.failover.setup import PLAIN
 from tests.integration.processes import ROOT
 
 RESULTS = ROOT / "build" / "reliability"
@@ -19,7 +20,12 @@ RESULTS = ROOT / "build" / "reliability"
 
 @click.command(context_settings={"show_default": True})
 @click.option("--scene", "scenes", multiple=True, type=click.Choice(list(SCENES)), help="Only these; default: all.")
-@click.option("--safe", default="replica", type=click.Choice(["disk", "replica"]), help="BIDE_LEDGER__SAFE.")
+@click.option(
+    "--safe",
+    default="replica",
+    type=click.Choice(["disk", "replica", PLAIN]),
+    help=f"BIDE_LEDGER__SAFE; {PLAIN}: plain Celery does the same jobs instead.",
+)
 @click.option("--seed", default=1, help="Draws when things happen.")
 @click.option("--jobs", default=200, help="Jobs, submitted over twelve seconds.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and data, which stays.")
@@ -37,7 +43,8 @@ def main(scenes: tuple[str, ...], *, safe: str, seed: int, jobs: int, keep: Path
 
 def _words(count: Count) -> str:
     ends = ", ".join(f"{number} {end}" for end, number in sorted(count.ends.items()))
-    return f"{count.accepted} of {count.jobs} accepted; {ends}; {count.lost} lost, {count.bought_twice} bought twice"
+    lost = f"{count.lost} lost {count.lost_in or ''}".rstrip()
+    return f"{count.accepted} of {count.jobs} accepted; {ends}; {lost}, {count.bought_twice} bought twice"
 
 
 def _write(scene: str, safe: str, seed: int, result: dict[str, object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 
@@ -11,6 +12,15 @@ from tests.faults.failover.setup import Node, Replicated, stopped
 
 #: How long the old leader stands still [seconds]: long enough for the sentinels to choose another.
 STOPPED_SECONDS = 6.0
+
+#: How long replicas get nothing before their leader is killed [seconds].
+BEHIND_SECONDS = 4.0
+
+#: How long a wire holds what a replica is to get that is cut off [seconds]: longer than any run takes.
+CUT_OFF_SECONDS = 3600.0
+
+#: How long no sentinels agree on another leader [seconds].
+NO_QUORUM_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,44 @@ def two_seconds_behind(redis: Replicated, random: Random) -> None:
     _killed(redis, random, lag_seconds=2.0, times=1)
 
 
+def cut_off(redis: Replicated, random: Random) -> None:
+    """The leader loses its replicas, and takes writes alone; then it is killed, and one of them leads."""
+    time.sleep(random.uniform(1.0, 3.0))
+    leader = redis.leader()
+    redis.lag(CUT_OFF_SECONDS)
+    time.sleep(BEHIND_SECONDS)  # the fault itself
+    leader.server.kill()
+    redis.lag(0.0)
+    redis.leader()
+    _replace(redis, leader)
+
+
+def replicas_stopped(redis: Replicated, random: Random) -> None:
+    """Both replicas stand still while the leader takes writes; it is killed before they go on, and one leads."""
+    time.sleep(random.uniform(1.0, 3.0))
+    leader = redis.leader()
+    with ExitStack() as still:
+        for node in redis.nodes:
+            if node is not leader:
+                still.enter_context(stopped(node.server))
+        time.sleep(BEHIND_SECONDS)  # the fault itself
+        leader.server.kill()
+    redis.leader()
+    _replace(redis, leader)
+
+
+def one_stopped(redis: Replicated, random: Random) -> None:
+    """One replica stands still, and goes on as the leader is killed: the other has more, and has to lead."""
+    time.sleep(random.uniform(1.0, 3.0))
+    leader = redis.leader()
+    behind = next(node for node in redis.nodes if node is not leader)
+    with stopped(behind.server):
+        time.sleep(BEHIND_SECONDS)  # the fault itself
+        leader.server.kill()
+    redis.leader()
+    _replace(redis, leader)
+
+
 def split(redis: Replicated, random: Random) -> None:
     """The leader stands still while another is chosen, and goes on: for a while two of them take writes."""
     time.sleep(random.uniform(2.0, 4.0))
@@ -72,12 +120,30 @@ def sentinels_killed(redis: Replicated, random: Random) -> None:
     _killed(redis, random, lag_seconds=0.0, times=2)
 
 
+def no_quorum(redis: Replicated, random: Random) -> None:
+    """Two of three sentinels and the leader are killed: nobody leads until the sentinels are back."""
+    time.sleep(random.uniform(2.0, 4.0))
+    leader = redis.leader()
+    for sentinel in redis.sentinels[:2]:
+        sentinel.kill()
+    leader.server.kill()
+    time.sleep(NO_QUORUM_SECONDS)  # the fault itself
+    for sentinel in redis.sentinels[:2]:
+        sentinel.__enter__()
+    redis.leader()
+    _replace(redis, leader)
+
+
 SCENES = {
     "up_to_date": Scene("leader killed three times, replicas up to date", up_to_date),
     "half_a_second": Scene("replicas 0.5 s behind, leader killed three times", half_a_second_behind),
     "line": Scene("replicas 2 s behind, leader killed while jobs wait in line", two_seconds_behind, in_flight=12),
     "submits": Scene("replicas 2 s behind, leader killed while clients submit", two_seconds_behind),
+    "cut_off": Scene("both replicas cut off for 4 s, then the leader killed", cut_off),
+    "replicas_stopped": Scene("both replicas stopped for 4 s, the leader killed, they go on", replicas_stopped),
+    "one_stopped": Scene("one of two replicas stopped for 4 s, the leader killed, it goes on", one_stopped),
     "split": Scene("leader stopped for 6 s and continued, no `min-replicas-to-write`", split),
     "split_bounded": Scene("the same, with `min-replicas-to-write 1`", split, bounded=True),
     "sentinels": Scene("a sentinel killed, then two leaders", sentinels_killed),
+    "no_quorum": Scene("two sentinels and the leader killed, the sentinels back after 5 s", no_quorum),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -13,12 +14,16 @@ import redis
 
 from tests.faults.failover.wire import LaggingWire
 from tests.integration.guarded_redis import PASSWORD, Server
+from tests.integration.processes import Process
 from tests.integration.replicated_redis import MASTER, SAFE
 from tests.integration.rig import Rig
 from tests.integration.servers import free_port
 from tests.integration.waiting import eventually
 
 REPLICAS, SENTINELS = 2, 3
+
+#: Stands for plain Celery where else `disk` or `replica` stands, and how many children each of its processes has.
+PLAIN, PLAIN_CHILDREN = "celery", 6
 
 #: After how long sentinels count a server as down, and how long they give a failover [milliseconds].
 DOWN_MS, FAILOVER_MS = 1000, 5000
@@ -85,7 +90,7 @@ class Replicated:
         return eventually(self._leading, what="a server leads")
 
     def follow_again(self) -> None:
-        """Wait until one server leads and all others follow it."""
+        """Wait until one server leads and all others follow it, and have copied what it has."""
         eventually(self._all_follow, what="all others follow the leader", within_seconds=60)
 
     def lag(self, seconds: float) -> None:
@@ -108,7 +113,11 @@ class Replicated:
 
     def _all_follow(self) -> bool:
         found = self._leading()
-        return found is not None and found.client.info("replication")["connected_slaves"] == REPLICAS
+        if found is None:
+            return False
+        known = found.client.info("replication")
+        states = [known.get(f"slave{number}", {}).get("state") for number in range(REPLICAS)]
+        return states == ["online"] * REPLICAS  # those that still copy are connected, too
 
     def _start_sentinel(self, number: int, port: int, leads: int) -> None:
         lines = [
@@ -134,7 +143,10 @@ def _knows_all(client: Any) -> bool:
 
 
 class ReplicatedRig(Rig):
-    """A deployment whose broker, ledger and results are on the set."""
+    """A deployment whose broker, ledger and results are on the set.
+
+    `safe`: BIDE_LEDGER__SAFE, or `PLAIN` for plain Celery in bide's place, with the settings that are recommended.
+    """
 
     def __init__(self, folder: Path, *, safe: str, bounded: bool, in_flight: int) -> None:
         super().__init__(folder)
@@ -142,8 +154,25 @@ class ReplicatedRig(Rig):
         self.redis = self.replicated  # type: ignore[assignment]  # starts, is killed, and has an address
         self._safe, self._in_flight = safe, in_flight
 
+    def process(self, name: str, *, ready: str) -> Process:
+        """A process of bide, or one of plain Celery that submits, polls and stores."""
+        if self._safe != PLAIN:
+            return super().process(name, ready=ready)
+        options = f"-Q plain -n {name}-$$@%h -c {PLAIN_CHILDREN} --without-gossip --without-mingle --loglevel=INFO"
+        command = ["bash", "-c", f"exec {sys.executable} -m celery -A tests.faults.chaos.naive worker {options}"]
+        return Process(name, command, env=self.environment(), ready=ready, log=self._folder / f"{name}.log")
+
+    def start_what_ended(self) -> None:
+        """As a process manager does: plain Celery's workers end by some refusals of Redis."""
+        for process in (self.worker, self.poller):
+            if not process.alive:
+                process.start()
+
     def environment(self) -> dict[str, str]:
         """The settings of the processes."""
+        if self._safe == PLAIN:
+            plain = {"PLAIN_SETTINGS": "recommended", "BIDE_RESULT_URL": self.redis.url}
+            return {**super().environment(), **plain, "BIDE_SENTINEL_MASTER": MASTER}
         mine = {
             "BIDE_SENTINEL_MASTER": MASTER,
             "BIDE_LEDGER__SAFE": self._safe,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Self
 
 _PIECE_BYTES = 64 * 1024
@@ -58,16 +59,15 @@ class LaggingWire:
             asyncio.create_task(self._forwards(reader, back, replica)),
             asyncio.create_task(self._back(there, writer, replica)),
         ]
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:  # the end of the run
-            pass
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
-            writer.transport.abort()
-            back.transport.abort()
+        with suppress(asyncio.CancelledError):  # the end of the run, which may come while this ends by itself
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in both:
+                    task.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+        writer.transport.abort()
+        back.transport.abort()
 
     async def _forwards(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, replica: asyncio.Event

@@ -60,6 +60,7 @@ class Intend(Script):
     submits_per_second: float = BOUND
     lane: str = ""
     ledger_id: str = ""
+    ledger_looked_at: float = 0.0
     price: str = ""
     currency: str = ""
     priced_by: str = ""
@@ -210,6 +211,13 @@ class GiveUp(Script):
     error: str
     hint_seconds: float = BOUND
     retention_seconds: float = BOUND
+    by: str
+
+
+class Doubt(Script):
+    id: str
+    error: str
+    hint_seconds: float = BOUND
     by: str
 
 

@@ -8,7 +8,7 @@
 --   costs nothing), `key`, `digest` of the request, `live_seconds` (for how long the request may be sent again),
 --   `sending_seconds` (for how long it may be under way), `signed_at` (as of when our own addresses in it are signed), `absent` (the provider surely has no job under the key),
 --   `evidence` of that ('' for none), `submits_per_second`, `lane` of its request, '' for none, `ledger_id`: the id of the
---   ledger on which this worker buys, '' for any. For the book: `price` of one purchase in millionths ('' where none is known),
+--   ledger on which this worker buys, '' for any, `ledger_looked_at`: the earliest time that its last look may have. For the book: `price` of one purchase in millionths ('' where none is known),
 --   its `currency` ('' for a job that stays out of the book), and `priced_by`: who says it. `budgets`: those that the purchase
 --   must fit into, each with its `name`, `per` (day, month or ''), `amount` in millionths, and `over` (refuse or wait).
 -- Reply: the number of this attempt; 0 where another has the job; -1 where the job waits again, since its account was paused
@@ -17,7 +17,11 @@
 --   ledger that the worker knows; -5 or -6 with the name of a budget that has no room for it: nothing is bought, and the job
 --   is the worker's to end (-5), or waits (-6).
 local WAITS, TOO_LATE, UNREPEATABLE, OTHER_LEDGER, OVER_BUDGET, WAITS_FOR_BUDGET = -1, -2, -3, -4, -5, -6
-if ledger_id ~= '' and redis.call('HGET', ledger, 'id') ~= ledger_id then return OTHER_LEDGER end
+if ledger_id ~= '' then
+  local found = redis.call('HMGET', ledger, 'id', 'looked_at', 'went_back_from')
+  local went_back = found[3] or number(found[2]) < ledger_looked_at
+  if found[1] ~= ledger_id or went_back then return OTHER_LEDGER end
+end
 local state, settling = get(id, 'state'), get(id, 'settling')
 if get(id, 'token') ~= token then
   local waits = redis.call('ZSCORE', QUEUED, id) or (settling and get(id, 'token') == '')

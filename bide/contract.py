@@ -23,6 +23,7 @@ from pydantic import (
 
 from bide.errors import InvalidRequestError
 from bide.fallback import MOST_FALLBACKS, Fallback, check_accounts, listed
+from bide.retention import MOST_DAYS
 from bide.validation import readable, redacted
 from bide.wire import Name, Wire
 
@@ -165,6 +166,8 @@ class GenerateRequest(Wire):
     output_prefix: Prefix | None = None
     #: For whom the job is: tenants take turns in an account's line. Absent for a job of no tenant.
     tenant: Name | None = Field(default=None, exclude_if=_is_none)
+    #: After so many days the store removes the job's objects; by default as the deployment says, else never.
+    retention_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = Field(default=None, exclude_if=_is_none)
     callback_url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2048)] | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 

@@ -32,6 +32,7 @@ from bide.cli.price import price
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.spend import spend
+from bide.cli.storage import storage
 from bide.cli.tenants import tenants
 from bide.cli.unconfirmed import unconfirmed
 from bide.errors import BideError, ConfigurationError, InvalidRequestError
@@ -54,6 +55,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
         pages,
         hooks,
         tenants,
+        storage,
         pause,
         resume,
     ),

@@ -12,6 +12,7 @@ from bide.settings.addresses import REDIS_SCHEMES, BrokerUrl, RedisUrl, ServerUr
 from bide.settings.credentials import API_KEY, SECRETS, credentials_of, own_currency
 from bide.settings.problems import ConfigurationProblems, Problem
 from bide.settings.reader import PREFIX
+from bide.settings.retention import RetentionSettings
 from bide.settings.sections import (
     AccountSettings,
     BulkSettings,
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     budgets: str = Field("", description="the path of a file of budgets")
     timing: TimingSettings = TimingSettings()
     records: RecordSettings = RecordSettings()
+    retention: RetentionSettings = RetentionSettings()
     callbacks: CallbackSettings = CallbackSettings()
     worker: WorkerSettings = WorkerSettings()
     bulk: BulkSettings = BulkSettings()

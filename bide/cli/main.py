@@ -17,6 +17,7 @@ from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
 from bide.cli.describe import describe
 from bide.cli.doctor import doctor
+from bide.cli.erase import erase
 from bide.cli.explain import explain
 from bide.cli.failed import failed
 from bide.cli.hooks import hooks
@@ -56,6 +57,7 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
         hooks,
         tenants,
         storage,
+        erase,
         pause,
         resume,
     ),

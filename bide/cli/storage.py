@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bide.cli.connection import object_store, read_environment, stack_environment
+from bide.cli.connection import known_store, read_environment, stack_environment
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -40,14 +40,6 @@ def lifecycle(applies: bool, as_json: bool) -> None:
         _print(found, store)
     if not found.in_place:
         raise SystemExit(1)
-
-
-def known_store() -> Storage:
-    """The deployment's object store; raises `ClickException` where none is known."""
-    store = object_store({**stack_environment(), **read_environment()})
-    if store is None:
-        raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
-    return store
 
 
 def retention() -> Retention:

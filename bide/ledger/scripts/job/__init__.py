@@ -213,6 +213,17 @@ class GiveUp(Script):
     by: str
 
 
+class Erase(Script):
+    idempotency_key: Key
+    id: str
+    state: str
+    pid: str
+    other_pid: str
+    request: str
+    retention_seconds: float = BOUND
+    fields: Mapping[str, str]
+
+
 class PollNow(Script):
     id: str
     gap_seconds: float

@@ -12,6 +12,7 @@ from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, known_store, ledger_at, results_beside
 from bide.cli.jobs import Pair
 from bide.cli.output import echo, echo_json
+from bide.cli.storage import retention
 
 if TYPE_CHECKING:
     from bide.erasure.report import Report
@@ -48,7 +49,7 @@ def erase(job_ids: Sequence[str], dry_run: bool, yes: bool, as_json: bool, broke
     with ledger_at(broker) as ledger, results_beside(ledger, broker) as results:
 
         def eraser(*, dry_run: bool) -> Eraser:
-            return Eraser(ledger, store, results, wanted, versions=versions, dry_run=dry_run)
+            return Eraser(ledger, store, results, wanted, versions=versions, dry_run=dry_run, retention=retention())
 
         if not (yes or dry_run):
             found = eraser(dry_run=True).run()

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import redis
 
+from bide.bulk.retention import tag_run
 from bide.bulk.runs import Runs
 from bide.contract import object_key
 from bide.erasure import bucket, records, rows
@@ -20,7 +21,9 @@ from bide.erasure.bucket import Folder, Removed
 from bide.erasure.report import Report
 from bide.erasure.uploads import Uploads
 from bide.erasure.wanted import Wanted
+from bide.errors import StorageError
 from bide.ledger import Ledger, Record
+from bide.retention import Retention
 from bide.storage import Storage
 
 __all__ = ["KINDS", "Eraser", "Target"]
@@ -53,6 +56,8 @@ class Eraser:
     versions: bool = False
     #: Whether nothing is removed, and only counted.
     dry_run: bool = False
+    #: For how long objects stay that are written anew.
+    retention: Retention = field(default_factory=Retention)
     report: Report = field(init=False)
 
     def __post_init__(self) -> None:
@@ -220,7 +225,17 @@ class Eraser:
                 by_run[row.run_id].add(row.row)
         for run_id, some in by_run.items():
             self._count(rows.redact(self.storage, run_id, some))
+            self._tag_run(run_id)
             self.report.runs.add(run_id)
+
+    def _tag_run(self, run_id: str) -> None:
+        """Objects that were written anew have lost their tags."""
+        try:
+            tag_run(self.storage, run_id, self.retention)
+        except StorageError as error:
+            if not error.permanent:
+                raise
+            self.report.note_unreached("tags of a run's objects, which stay until they are erased", str(error))
 
     def forget_results(self, targets: list[Target]) -> None:
         """Celery's results, also those of callers that waited for the same job."""

@@ -128,7 +128,7 @@ def _input(number: int, line: bytes, rows: set[int]) -> bytes:
     if number not in rows:
         return line
     request = _request(line)
-    names = ("provider", "operation", "account", "priority")
+    names = ("provider", "operation", "account", "priority", "retention_days")
     short = json.dumps({name: request[name] for name in names if name in request}, separators=(",", ":")).encode()
     return (short if len(short) <= len(line) else b"{}").ljust(len(line))
 

@@ -1,4 +1,4 @@
---- include: base constants record clocks unconfirmed followers callbacks money
+--- include: base record clocks unconfirmed followers callbacks money
 -- What a job was asked and what it made is erased. A small record stays in its place, so that neither a message that comes again
 -- nor a second submit under its id or its idempotency key buys anew. The book stays as it is.
 -- Keys: `idempotency_key` (that of the record, or '').

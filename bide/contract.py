@@ -23,7 +23,6 @@ from pydantic import (
 
 from bide.errors import InvalidRequestError
 from bide.fallback import MOST_FALLBACKS, Fallback, check_accounts, listed
-from bide.retention import MOST_DAYS
 from bide.validation import readable, redacted
 from bide.wire import Name, Wire
 
@@ -47,6 +46,9 @@ MAX_REQUEST_BYTES = 256 * 1024
 
 #: The longest a caller may give one job [seconds]: 7 days.
 MAX_DEADLINE_SECONDS = 7 * 24 * 3600
+
+#: The longest that a request may have its objects kept, unless for ever: ten years [days].
+MAX_RETENTION_DAYS = 3650
 
 #: The form of the names of providers, operations, accounts and tenants.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -168,7 +170,7 @@ class GenerateRequest(Wire):
     #: For whom the job is: tenants take turns in an account's line. Absent for a job of no tenant.
     tenant: Name | None = Field(default=None, exclude_if=_is_none)
     #: After so many days the store removes the job's objects; by default as the deployment says, else never.
-    retention_days: Annotated[int, Field(ge=1, le=MOST_DAYS)] | None = Field(default=None, exclude_if=_is_none)
+    retention_days: Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS)] | None = Field(default=None, exclude_if=_is_none)
     callback_url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2048)] | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 

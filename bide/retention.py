@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from bide.errors import InvalidRequestError, StorageError
+from bide.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from bide.contract import GenerateRequest
-    from bide.storage import Storage
 
 #: The tag of an object; its value is the number of days after which the store removes the object.
 TAG = "bide-retention-days"
-
-#: The longest time that may be asked for: ten years [days].
-MOST_DAYS = 3650
 
 #: The days that a request may ask for, unless the settings name others.
 CHOICES = (1, 7, 14, 30, 60, 90, 180, 365)
@@ -64,31 +60,3 @@ class Retention:
 def tags_of(days: int | None) -> dict[str, str]:
     """The tags of an object that stays for so many days; none for one that stays for ever."""
     return {} if days is None else {TAG: str(days)}
-
-
-def put_tagged(
-    storage: Storage,
-    key: str,
-    content: bytes | IO[bytes],
-    *,
-    days: int | None,
-    content_type: str,
-    sha256: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> bool:
-    """Store an object of a paid job with its tag, or without where the store refuses that; returns whether it has it.
-
-    Raises `StorageError` where the store takes it neither way.
-    """
-    how = {"content_type": content_type, "sha256": sha256, "metadata": metadata}
-    if days is None:
-        storage.put(key, content, **how)  # type: ignore[arg-type]  # each value has the type of its name
-        return True
-    try:
-        storage.put(key, content, tags=tags_of(days), **how)  # type: ignore[arg-type]  # as above
-    except StorageError as error:
-        if not error.permanent:
-            raise
-        storage.put(key, content, **how)  # type: ignore[arg-type]  # as above
-        return False
-    return True

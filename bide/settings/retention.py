@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from bide import strict_json
-from bide.retention import CHOICES, MOST_DAYS, Retention
+from bide.contract import MAX_RETENTION_DAYS
+from bide.retention import CHOICES, Retention
 from bide.settings.sections import Section
 
 #: `provider/operation`, or `provider/*`.
@@ -20,8 +21,8 @@ MOST_CHOICES = 500
 
 
 def _days(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_DAYS:
-        raise ValueError(f"holds what is no whole number of days from 1 to {MOST_DAYS}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_RETENTION_DAYS:
+        raise ValueError(f"holds what is no whole number of days from 1 to {MAX_RETENTION_DAYS}")
     return value
 
 
@@ -60,7 +61,10 @@ class RetentionSettings(Section):
     """For how long the store keeps the objects of jobs. `bide storage lifecycle --apply` writes the bucket's rules."""
 
     days: int | None = Field(
-        None, ge=1, le=MOST_DAYS, description="the time objects stay where neither request nor operation says [days]"
+        None,
+        ge=1,
+        le=MAX_RETENTION_DAYS,
+        description="the time objects stay where neither request nor operation says [days]",
     )
     operations: Annotated[tuple[tuple[str, int], ...], BeforeValidator(_operations)] = Field(
         (), description='a JSON object of days by operation, such as {"photogpt/train": 30, "fal/*": 7}'

@@ -16,7 +16,7 @@ from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
 from bide.ledger.records import encode_media
 from bide.providers.base import Account, FetchNow, Media, PollOutcome, Provider, Succeeded, Ticket
-from bide.retention import put_tagged
+from bide.storage_tags import put_tagged
 from tasks.steps.ask import MOST_HOPS
 from workers.io.destination import confined
 from workers.io.media import Fetched

@@ -25,7 +25,8 @@ from bide.ledger.records import LEFT_OUT, UNCHECKED
 from bide.ledger.unconfirmed import purchase_warnings
 from bide.polling.backoff import Backoff
 from bide.providers import find
-from bide.retention import UNTAGGED, put_tagged
+from bide.retention import UNTAGGED
+from bide.storage_tags import put_tagged
 from tasks.steps.fail import fail, lease_lost, redacted
 from tasks.steps.home import MAX_OUTPUTS, Home, bring_home, key_of, metadata_of, retention_days
 from tasks.steps.outcome import Answer, Caller, Outcome, Suspend

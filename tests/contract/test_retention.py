@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from bide import lifecycle
 from bide.cli.main import main
 from bide.errors import StorageError
-from bide.retention import put_tagged, tags_of
+from bide.retention import tags_of
 from bide.settings.retention import RetentionSettings
 from bide.storage import Storage
 from bide.storage_digests import CHECKSUMS, Checksum
 from bide.storage_options import Puts
+from bide.storage_tags import put_tagged
 from tests.contract.odd_stores import Server
 from tests.contract.stores import BUCKET, bucket_at, moto, nanio, set_keys
 from tests.web_server import Request

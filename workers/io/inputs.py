@@ -15,8 +15,8 @@ from bide.addresses import web_address
 from bide.errors import BadMediaError, InvalidRequestError, StorageError
 from bide.inputs import tidied
 from bide.providers.base import InputForm, Media, Upload
-from bide.retention import put_tagged
 from bide.storage import Storage
+from bide.storage_tags import put_tagged
 from workers.io.http import HttpClient
 from workers.io.media import Fetched, download, from_bytes
 

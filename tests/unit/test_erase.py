@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 
 from bide.contract import JobState, object_key
 from bide.erasure import erase as module
+from bide.erasure import records
 from bide.erasure.erase import Eraser
 from bide.erasure.report import Report
 from bide.erasure.wanted import Wanted
 from bide.errors import StorageError
-from bide.ledger import Verb
+from bide.ledger import AccountName, Verb
 from bide.ledger.keys import idempotency_key, prefix
 from bide.ledger.packing import pack_record
 from bide.money.quote import Quote
@@ -291,6 +293,34 @@ def test_the_command_asks_and_says_what_it_did(scene: Scene) -> None:
     assert json.loads(done.output)["report"] in scene.objects
     assert "erased before: a" in run("erase", "a", "--yes").output
     assert run("erase", "--metadata", "x=y", "--before", "2020-01-01", "--yes").exit_code == 0
+
+
+def test_people_see_what_became_of_it(scene: Scene) -> None:
+    """The commands on single jobs take the small record for a canceled job, and show nothing of the erased one."""
+    scene.job("a", tenant="acme", callback_url="https://example.com/h")
+    scene.erase("a")
+    run = Command(scene.stage, store=scene.storage)
+    for command in (("explain", "a"), ("jobs", "--state", "canceled")):
+        shown = run(*command)
+        assert shown.exit_code == 0, shown.output
+        assert "erased on request" in shown.output
+        assert SECRET not in shown.output
+
+
+def test_what_a_job_left_at_another_account_loses_its_content(scene: Scene) -> None:
+    """What its provider answered there; amounts and where it went stay."""
+    scene.job("a")
+    moves = [
+        {"provider": "fal", "account": "default", "operation": "run", "code": "rejected", "message": SECRET, "at": 1.0}
+    ]
+    left = f"{prefix(AccountName('fal', 'default'))}left:a"
+    scene.stage.server.hset(left, mapping={"moved_to": str(ACCOUNT), "state": "failed", "error": SECRET, "booked": "x"})
+    record = scene.stage.ledger.jobs.find("a")
+    assert record
+    kept = {**record.fields, "tried": json.dumps(moves)}
+    with_moves = replace(record, fields=kept)
+    assert records.erase(scene.stage.ledger, with_moves) == ""
+    assert scene.stage.server.hgetall(left) == {"moved_to": str(ACCOUNT), "state": "failed", "booked": "x"}
 
 
 def test_a_packed_record_can_be_packed_no_more(scene: Scene) -> None:

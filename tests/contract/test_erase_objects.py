@@ -61,6 +61,7 @@ def test_old_versions_go_where_that_is_asked() -> None:
         assert f"{DAY}/ab/0.png" in set(bucket.version_keys(storage, ""))
 
 
+@pytest.mark.whole
 def test_a_server_without_versions_is_well(tmp_path: Path) -> None:
     """The store of `bide up`."""
     with nanio(tmp_path) as url:

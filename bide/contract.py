@@ -47,13 +47,17 @@ MAX_REQUEST_BYTES = 256 * 1024
 #: The longest a caller may give one job [seconds]: 7 days.
 MAX_DEADLINE_SECONDS = 7 * 24 * 3600
 
+#: The longest that a request may have its objects kept, unless for ever: ten years [days].
+MAX_RETENTION_DAYS = 3650
+
 #: The form of the names of providers, operations, accounts and tenants.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 #: The form of a job id, which becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
 
-#: First parts of keys that are bide's own: of doctor, of the ledger's id, of runs, statements and uploaded inputs.
-RESERVED_PREFIXES = ("bide-doctor", "bide-ledger", "runs", "statements", "uploads")
+#: First parts of keys that are bide's own: of doctor, of the ledger's id, of reports of erasures, of runs, statements
+#: and uploaded inputs.
+RESERVED_PREFIXES = ("bide-doctor", "bide-ledger", "erasures", "runs", "statements", "uploads")
 
 #: Finds a prefix that begins with one of these, or that goes on behind the key of a job's object. A store that keeps
 #: objects as files can't have a folder of that name.
@@ -165,6 +169,8 @@ class GenerateRequest(Wire):
     output_prefix: Prefix | None = None
     #: For whom the job is: tenants take turns in an account's line. Absent for a job of no tenant.
     tenant: Name | None = Field(default=None, exclude_if=_is_none)
+    #: After so many days the store removes the job's objects; by default as the deployment says, else never.
+    retention_days: Annotated[int, Field(ge=1, le=MAX_RETENTION_DAYS)] | None = Field(default=None, exclude_if=_is_none)
     callback_url: Annotated[str, StringConstraints(pattern=r"^https?://", max_length=2048)] | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 

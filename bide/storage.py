@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from io import BytesIO
-from typing import IO, TYPE_CHECKING, Any, TypedDict, cast
-from urllib.parse import quote
+from typing import IO, TYPE_CHECKING, Any, NotRequired, TypedDict, cast
+from urllib.parse import quote, urlencode
 
 from bide import __version__, storage_digests, storage_signing
 from bide.crashpoints import reached
@@ -42,10 +42,11 @@ _HEADER_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "
 
 
 class About(TypedDict):
-    """Type and metadata of an object that is put, as boto3 names them."""
+    """Type, metadata and tags of an object that is put, as boto3 names them."""
 
     ContentType: str
     Metadata: dict[str, str]
+    Tagging: NotRequired[str]
 
 
 class Storage:
@@ -68,21 +69,24 @@ class Storage:
         content_type: str,
         sha256: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         in_parts: bool | None = None,
     ) -> str:
         """Store an object whole or not at all; doing it twice is harmless. Returns its version, '' where it has none.
 
         A file is read from its start at every call and left open. The digest of the options goes with it; `sha256` is
-        that of the content (hex; None: it is computed). `metadata` passes through `header_safe`. `in_parts` None: a
-        large object goes up in parts.
+        that of the content (hex; None: it is computed). `metadata` passes through `header_safe`. `tags` need the right
+        s3:PutObjectTagging; without them no header of tags is sent. `in_parts` None: a large object goes up in parts.
         """
         file = BytesIO(content) if isinstance(content, bytes) else content
         size = file.seek(0, 2)
         about: About = {"ContentType": content_type, "Metadata": header_safe(metadata or {})}
+        if tags:
+            about["Tagging"] = urlencode(tags)
         with as_storage_error(self.options.bucket, key):
             if size > PART_BYTES if in_parts is None else in_parts:
                 return self._put_in_parts(key, file, size, about)
-            return self._put_whole(key, file, sha256, about)
+            return self._put_whole(key, file, sha256, about, tags or {})
 
     def get(self, uri: str, *, max_bytes: int) -> bytes:
         """The content of `s3://bucket/key`, in any bucket that the access keys may read."""
@@ -159,13 +163,13 @@ class Storage:
         public = self.options.public_endpoint_url
         return _connect(replace(self.options, endpoint_url=public)) if public else self.client
 
-    def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: About) -> str:
+    def _put_whole(self, key: str, file: IO[bytes], sha256: str | None, about: About, tags: Mapping[str, str]) -> str:
         file.seek(0)
         body = file.read()
         client, lean = self.client, self._lean
         reached("half_uploaded")
         if lean and storage_digests.is_of(body, sha256):
-            version = lean.put(key, body, content_type=about["ContentType"], metadata=about["Metadata"])
+            version = lean.put(key, body, content_type=about["ContentType"], metadata=about["Metadata"], tags=tags)
             if version is not None:
                 return version
         digest: dict[str, Any] = storage_digests.of_body(self.options.checksum, body, sha256=sha256)

@@ -42,7 +42,15 @@ class LeanPuts:
         self._misses = 0
         self._rests_until = 0.0
 
-    def put(self, key: str, body: bytes, *, content_type: str, metadata: Mapping[str, str]) -> str | None:
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
+    ) -> str | None:
         """Store an object. Returns its version, '' where it has none; None where boto3 shall try it, and say why."""
         if not _can_say(key, metadata) or time.monotonic() < self._rests_until:
             return None
@@ -51,7 +59,14 @@ class LeanPuts:
 
         attributes = {"Content-Type": content_type, **metadata}
         try:
-            stored = obstore.put(self._store, key, body, attributes=attributes, use_multipart=False)
+            stored = obstore.put(
+                self._store,
+                key,
+                body,
+                attributes=attributes,
+                tags=dict(tags) if tags else None,
+                use_multipart=False,
+            )
         except (BaseError, ValueError):  # ValueError: what it does not take as a key
             self._miss()
             return None
@@ -111,6 +126,7 @@ def _config(options: StorageOptions, client: S3Client) -> Any:
         "skip_signature": False,
         "s3_express": False,
         "request_payer": False,
+        "disable_tagging": False,
     }
     return {**config, "checksum_algorithm": "SHA256"} if options.checksum == "sha256" else config
 

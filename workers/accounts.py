@@ -21,6 +21,7 @@ from bide.providers import find, installed
 from bide.providers.base import Account, Operation, Provider
 from bide.providers.check import refuse_unknown, unknown_params_variable
 from bide.providers.lanes import lane_of
+from bide.retention import Retention
 from bide.settings.checks import listing_problems
 from bide.settings.model import Settings
 from bide.settings.problems import ConfigurationProblems
@@ -59,6 +60,7 @@ class AccountContext:
     secrets: Mapping[str, SecretStr] = field(default_factory=dict)
     #: From the settings; what these lack, the provider's file or adapter may have.
     prices: AccountPrices = field(default_factory=AccountPrices)
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def credentials(self) -> Account:
@@ -88,6 +90,7 @@ class AccountContext:
     def check(self, request: GenerateRequest) -> Operation:
         """Check what is known of a request before anything is bought; raises `InvalidRequestError`."""
         operation = self.adapter.check(request.operation, request.params, set(request.inputs))
+        self.retention.check(request)
         if self.refuses_unknown_params:
             refuse_unknown(operation.params, request.params, variable=unknown_params_variable(self.name.provider))
         return operation
@@ -120,6 +123,11 @@ class Accounts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._resolved: dict[AccountName, AccountContext] = {}
+
+    @property
+    def retention(self) -> Retention:
+        """How long the objects of any account's jobs stay."""
+        return self._settings.retention.resolved
 
     def get(self, name: AccountName) -> AccountContext:
         """One account; raises `InvalidRequestError` where it has no settings, no key or no adapter."""
@@ -176,6 +184,7 @@ def _resolve(settings: Settings, name: AccountName) -> AccountContext:
         own_poll_cap_seconds=own.poll_cap_seconds,
         secrets=own.secrets,
         prices=AccountPrices(PriceList.of(own.prices), own.currency or ""),
+        retention=settings.retention.resolved,
     )
 
 

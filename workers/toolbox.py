@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from celery import Celery
 
@@ -19,6 +19,7 @@ from bide.settings.prices import quotes_of
 from bide.storage import Storage
 from workers.accounts import Accounts, row_lane
 from workers.bulk.feeder import Feeder
+from workers.bulk.finish import finish
 from workers.io.http import HttpClient, HttpOptions, Timeouts
 from workers.io.names import OwnThreads
 from workers.io.store_options import probe_options, storage_options
@@ -101,6 +102,7 @@ class Toolbox:
             lane=row_lane,
             send=self.dispatcher.send,
             stop=self.canceler.stop,
+            finish=partial(finish, retention=self.accounts.retention),
         )
 
     @cached_property

@@ -35,13 +35,15 @@ def check_codes(codes: Collection[str]) -> None:
 def failed_rows(storage: Storage, run_id: str, codes: Collection[str] = ()) -> list[int]:
     """The rows that failed, by code if any are given; of rows that repeat one another the first.
 
-    A row that an operator gave up is not among them: it may have been bought. A moderated row, which would
-    be moderated again, is among them by its code alone.
+    A row that an operator gave up is not among them: it may have been bought. Nor is one that was erased. A moderated
+    row, which would be moderated again, is among them by its code alone.
     """
     return sorted(
         line["row"]
         for line in results.read(storage, run_id)
-        if line["state"] == "failed" and "copy_of" not in line and _is_wanted(line["error"]["code"], codes)
+        if line["state"] == "failed"
+        and not {"copy_of", "erased"} & line.keys()
+        and _is_wanted(line["error"]["code"], codes)
     )
 
 

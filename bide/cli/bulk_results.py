@@ -12,6 +12,7 @@ from bide.cli.completion import complete_run
 from bide.cli.connection import broker_option, object_store
 from bide.cli.ledgers import choose_run
 from bide.cli.output import echo, echo_json, echo_json_text
+from bide.cli.storage import retention
 from bide.printable import counted
 
 
@@ -54,11 +55,13 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
 def refresh(run_id: str, broker: str | None) -> None:
     """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""
     from bide.bulk.refresh import refresh as bring_in  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.bulk.retention import tag_run  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - slow to import, and --help does not need it
 
     choose_run(broker, run_id)
     with deployed(broker) as deployment:
         new_states = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
         write_sheet(deployment.storage, run_id)
+        tag_run(deployment.storage, run_id, retention())
     counts = ", ".join(f"{count} {state}" for state, count in sorted(new_states.items()))
     echo(f"no longer unconfirmed: {counts}" if counts else "nothing was settled since")

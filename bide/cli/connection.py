@@ -24,6 +24,8 @@ from bide.settings.reader import (
 )
 
 if TYPE_CHECKING:
+    from redis import Redis
+
     from bide.client import Client
     from bide.ledger import Ledger
     from bide.storage import Storage
@@ -45,10 +47,14 @@ CHOSEN = "bide.ledgers.chosen"
 
 @dataclass(frozen=True)
 class Connections:
-    """Ledger and client of a deployment, by the value of `--broker`. A caller gives them as click's context object."""
+    """Ledger and client of a deployment, by the value of `--broker`, and its store: click's context object of a caller.
+
+    Celery's results are then beside the ledger.
+    """
 
     ledger: Callable[[str | None], AbstractContextManager[Ledger]]
     client: Callable[[str | None], AbstractContextManager[Client]]
+    store: Storage | None = None
 
 
 class AwayError(click.ClickException):
@@ -141,6 +147,34 @@ def ledger_at(broker: str | None) -> AbstractContextManager[Ledger]:
     """The ledger beside the broker; raises `ClickException` where its Redis does not answer."""
     given = _given_connections()
     return given.ledger(broker) if given else _ledger(broker)
+
+
+def known_store() -> Storage:
+    """The object store of the deployment; raises `ClickException` where none is known."""
+    given = _given_connections()
+    store = given.store if given else object_store({**stack_environment(), **read_environment()})
+    if store is None:
+        raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
+    return store
+
+
+@contextmanager
+def results_beside(ledger: Ledger, broker: str | None) -> Iterator[Redis]:
+    """The server of Celery's results; raises `ClickException` where it does not answer."""
+    from bide.redis_client import close, connect, results_at  # noqa: PLC0415 - slow to import, --help needs it not
+
+    if _given_connections():
+        yield ledger.server
+        return
+    environment = client_environment(broker)
+    ledger_url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
+    url = environment.get("BIDE_RESULT_URL") or results_at(environment["BIDE_BROKER_URL"], ledger_url)
+    check_answers(url, sentinel_master(environment))
+    server = connect(url, sentinel_master=sentinel_master(environment))
+    try:
+        yield server
+    finally:
+        close(server)
 
 
 def _given_connections() -> Connections | None:

@@ -58,6 +58,7 @@ class Pair(click.ParamType[tuple[str, Any]]):
 @click.option("--on-unknown", type=click.Choice(["hold", "resubmit"]), help="If a submit may or may not have arrived.")
 @click.option("--priority", type=click.Choice(["interactive", "bulk"]), help="Bulk gives way to interactive.")
 @click.option("--tenant", metavar="NAME", help="For whom it is: tenants take turns in line.")
+@click.option("--retention-days", type=int, metavar="DAYS", help="The store removes its objects after so many days.")
 @click.option("--prefix", "output_prefix", help="What the keys of the stored objects begin with.")
 @click.option("--metadata", type=Pair(), multiple=True, help="Comes back with the result. Repeatable.")
 @click.option("--callback-url", metavar="URL", help="Where the signed end of the job is posted.")

@@ -17,6 +17,7 @@ from bide.cli.callbacks import callbacks
 from bide.cli.deployment import catalog, demo, up
 from bide.cli.describe import describe
 from bide.cli.doctor import doctor
+from bide.cli.erase import erase
 from bide.cli.explain import explain
 from bide.cli.failed import failed
 from bide.cli.hooks import hooks
@@ -33,6 +34,7 @@ from bide.cli.price import price
 from bide.cli.providers import providers
 from bide.cli.schedules import schedules
 from bide.cli.spend import spend
+from bide.cli.storage import storage
 from bide.cli.tenants import tenants
 from bide.cli.unconfirmed import unconfirmed
 from bide.errors import BideError, ConfigurationError, InvalidRequestError
@@ -55,6 +57,8 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
         pages,
         hooks,
         tenants,
+        storage,
+        erase,
         pause,
         resume,
     ),

@@ -13,7 +13,7 @@ class Uploads(Protocol):
     """A store for large inputs, such as `bide.storage.Storage`."""
 
     def put(self, key: str, body: Any, *, content_type: str, metadata: Mapping[str, str] | None = None) -> object:
-        """Store `body` under `key`."""
+        """Store `body` under `key`. For a request with `retention_days` it gets `tags`, too: a mapping of texts."""
         ...
 
     def uri(self, key: str) -> str:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from pydantic import JsonValue
 
@@ -19,6 +19,7 @@ from bide.params import Params
 from bide.providers import find
 from bide.providers.base import Provider
 from bide.providers.fallbacks import check_in_turn
+from bide.retention import tags_of
 
 #: Inputs above this size are uploaded first where the client has a store [bytes].
 UPLOAD_ABOVE_BYTES = 32 * 1024
@@ -39,6 +40,7 @@ class Options(TypedDict, total=False):
     fallbacks: Sequence[Fallback | Mapping[str, Any]]
     output_prefix: str | None
     tenant: str | None
+    retention_days: int | None
     callback_url: str | None
     metadata: Mapping[str, JsonValue]
 
@@ -56,8 +58,8 @@ def checked(
     if isinstance(fields.get("fallbacks"), list | tuple):
         fields["fallbacks"] = [_plain(each) for each in fields["fallbacks"]]
     if fields.get("inputs"):
-        inputs = dict(fields["inputs"])
-        fields["inputs"] = {name: stand_in or _input(name, value, uploads) for name, value in inputs.items()}
+        inputs, days = dict(fields["inputs"]), _days(fields.get("retention_days"))
+        fields["inputs"] = {name: stand_in or _input(name, value, uploads, days) for name, value in inputs.items()}
     parsed = GenerateRequest.parse(fields)
     return parsed, check_in_turn(parsed, _accepting)
 
@@ -111,7 +113,7 @@ def _plain(fallback: Any) -> Any:
     return fallback.model_dump(mode="json", exclude_defaults=True) if isinstance(fallback, Fallback) else fallback
 
 
-def _input(name: str, value: object, uploads: Uploads | None) -> object:
+def _input(name: str, value: object, uploads: Uploads | None, days: int | None) -> object:
     """An input that can travel: bytes and files as base64, or uploaded where they are large; text unchanged.
 
     A text that is a large picture is uploaded, too.
@@ -125,15 +127,33 @@ def _input(name: str, value: object, uploads: Uploads | None) -> object:
     if not isinstance(content, bytes):
         return content
     if len(content) > UPLOAD_ABOVE_BYTES and uploads is not None:
-        key = f"uploads/{hashlib.sha256(content).hexdigest()}"  # the same picture again is the same request
-        uploads.put(key, content, content_type="application/octet-stream")
-        return uploads.uri(key)
+        return _uploaded(content, uploads, days)
     if len(content) > MAX_REQUEST_BYTES:
         raise InvalidRequestError(
             f"inputs.{name}: {len(content)} bytes are too many for a message; give the client `uploads` "
             "(a bide.client.object_store), or upload the picture and pass its s3:// or https:// address"
         )
     return base64.b64encode(content).decode()
+
+
+def _uploaded(content: bytes, uploads: Uploads, days: int | None) -> str:
+    """The address of an uploaded picture; the same picture again is the same request.
+
+    One that is to go after some days has a key for these, so that no other request shortens or lengthens its time.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    if days is None:
+        key = f"uploads/{digest}"
+        uploads.put(key, content, content_type="application/octet-stream")
+    else:
+        key = f"uploads/{days}-days/{digest}"
+        cast("Any", uploads).put(key, content, content_type="application/octet-stream", tags=tags_of(days))
+    return uploads.uri(key)
+
+
+def _days(value: object) -> int | None:
+    """The days of a request that is not checked yet: its check says what is wrong with any other value."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _read(name: str, path: Path) -> bytes:

@@ -260,6 +260,7 @@ FIELDS = (
         "what last happened, for people",
         "conclude polled postpone refused take_back attach resubmit sweep give_up intend",
     ),
+    Field("erased", "moment", "what it was asked and what it made was erased", "erase", ("canceled",)),
     # The callback
     Field("callback", "count", "ends of which the request's `callback_url` gets a callback", "bulk/open " + _ENDING),
     Field("callback_owed", "moment", "since when the last of these callbacks is owed", "callbacks/replay " + _ENDING),
@@ -345,6 +346,8 @@ TRANSITIONS = (
     Transition(
         "unconfirmed", "canceled", "cancel refused conclude", "a cancel; a canceled submit turns out to be refused"
     ),
+    Transition("succeeded", "canceled", "erase", "it is erased: a small record stays in its place"),
+    Transition("failed", "canceled", "erase", "it is erased: a small record stays in its place"),
     Transition("following", "canceled", "cancel", "this caller cancels; the job goes on for the others"),
     Transition("succeeded", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
     Transition("failed", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),

@@ -13,6 +13,7 @@ from bide.settings.credentials import API_KEY, SECRETS, credentials_of, own_curr
 from bide.settings.named_ledger import NamedLedger
 from bide.settings.problems import ConfigurationProblems, Problem
 from bide.settings.reader import PREFIX
+from bide.settings.retention import RetentionSettings
 from bide.settings.sections import (
     AccountSettings,
     BulkSettings,
@@ -82,6 +83,7 @@ class Settings(BaseSettings):
     budgets: str = Field("", description="the path of a file of budgets")
     timing: TimingSettings = TimingSettings()
     records: RecordSettings = RecordSettings()
+    retention: RetentionSettings = RetentionSettings()
     callbacks: CallbackSettings = CallbackSettings()
     worker: WorkerSettings = WorkerSettings()
     bulk: BulkSettings = BulkSettings()

@@ -16,6 +16,7 @@ from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
 from bide.ledger.records import encode_media
 from bide.providers.base import Account, FetchNow, Media, PollOutcome, Provider, Succeeded, Ticket
+from bide.storage_tags import put_tagged
 from tasks.steps.ask import MOST_HOPS
 from workers.io.destination import confined
 from workers.io.media import Fetched
@@ -51,6 +52,8 @@ class Home:
     addresses: str = ""
     #: What the provider left out of the result, '' for nothing.
     partial: str = ""
+    #: Whether the store has refused the tag of an object that is to go after some days.
+    untagged: bool = False
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -94,7 +97,7 @@ def bring_home(tools: Toolbox, record: Record, lease: Lease, home: Home) -> None
             _, output, warning = before[number]
         else:
             try:
-                output, warning = _bring_one(tools, record, number, media)
+                output, warning = _bring_one(tools, record, number, media, home)
             except (TryLaterError, BadMediaError) as trouble:
                 home.troubles.append(trouble)
                 continue
@@ -109,7 +112,7 @@ def keep_inline(tools: Toolbox, record: Record, outputs: tuple[Media, ...]) -> t
     Raises `BadMediaError` and `StorageError`.
     """
     kept = (
-        Media(media.role, url=_bring_one(tools, record, number, media)[0].uri) if media.content else media
+        Media(media.role, url=_bring_one(tools, record, number, media, Home())[0].uri) if media.content else media
         for number, media in enumerate(outputs[:MAX_OUTPUTS])
     )
     return tuple(kept)
@@ -121,9 +124,16 @@ def key_of(record: Record, name: str) -> str:
     return object_key(record.job_id, name, created_at=created, prefix=record.request.output_prefix)
 
 
+def retention_days(tools: Toolbox, record: Record) -> int | None:
+    """For how long the job's objects stay [days]; None: for ever."""
+    return tools.accounts.retention.days_of(record.request)
+
+
 def metadata_of(record: Record) -> dict[str, str]:
     """The metadata of the job's objects."""
     own = {"bide-job": record.job_id, "bide-provider": record.account.provider, "bide-operation": record.text("op")}
+    if tenant := record.request.tenant:
+        own["bide-tenant"] = tenant
     callers = {name: str(value) for name, value in record.request.metadata.items() if name and name not in own}
     return own | callers  # ours first: what S3 has no room for is left out from the end
 
@@ -159,17 +169,20 @@ def _fetched(tools: Toolbox, record: Record, media: Media) -> Fetched:
     return _persistently(lambda: tools.fetcher.output(media, account, record))
 
 
-def _bring_one(tools: Toolbox, record: Record, number: int, media: Media) -> tuple[Output, str]:
+def _bring_one(tools: Toolbox, record: Record, number: int, media: Media, home: Home) -> tuple[Output, str]:
     """One output, stored, and why it could not be checked ('' where it was)."""
     with _fetched(tools, record, media) as fetched:
         key = key_of(record, f"{number}.{fetched.ext}")
-        tools.storage.put(
+        tagged = put_tagged(
+            tools.storage,
             key,
             fetched.file,
+            days=retention_days(tools, record),
             content_type=fetched.content_type,
             sha256=fetched.sha256,
             metadata={"sha256": fetched.sha256, **metadata_of(record)},
         )
+        home.untagged = home.untagged or not tagged
         output = Output(
             uri=tools.storage.uri(key),
             bucket=tools.storage.options.bucket,

@@ -25,8 +25,10 @@ from bide.ledger.records import LEFT_OUT, UNCHECKED
 from bide.ledger.unconfirmed import purchase_warnings
 from bide.polling.backoff import Backoff
 from bide.providers import find
+from bide.retention import UNTAGGED
+from bide.storage_tags import put_tagged
 from tasks.steps.fail import fail, lease_lost, redacted
-from tasks.steps.home import MAX_OUTPUTS, Home, bring_home, key_of, metadata_of
+from tasks.steps.home import MAX_OUTPUTS, Home, bring_home, key_of, metadata_of, retention_days
 from tasks.steps.outcome import Answer, Caller, Outcome, Suspend
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
@@ -121,12 +123,14 @@ def _fetched_until(record: Record) -> float:
 
 def _stored(tools: Toolbox, record: Record, lease: Lease, home: Home) -> JobResult:
     """The result, with its `job.json` in place; raises what kept an output away."""
-    result = _result(record, home.outputs, partial=home.partial)
+    result = _result(record, home.outputs, partial=home.partial, untagged=home.untagged)
     reached("objects_uploaded")
     lease.check()
-    tools.storage.put(
+    put_tagged(
+        tools.storage,
         key_of(record, "job.json"),
         result.model_dump_json(indent=2).encode(),
+        days=retention_days(tools, record),
         content_type="application/json",
         metadata=metadata_of(record),
     )
@@ -190,7 +194,7 @@ def _count(record: Record, result: JobResult) -> None:
         tally.observe(record.account, JOB_SECONDS, [seconds])
 
 
-def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "") -> JobResult:
+def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "", untagged: bool = False) -> JobResult:
     request = record.request
     return JobResult(
         job_id=record.job_id,
@@ -206,6 +210,7 @@ def _result(record: Record, outputs: tuple[Output, ...], *, partial: str = "") -
         warnings=(
             *find(request.provider).warnings(request.operation, request.params),
             *purchase_warnings(record),
+            *([UNTAGGED] if untagged else []),
         ),
         cost=cost_of(record),
         made_by=record.made_by if record.fell_back else None,

@@ -13,6 +13,7 @@ from bide.cli.main import main
 from bide.client import Client
 from bide.ledger import Ledger
 from bide.ledger.processes import RunningProcess, note
+from bide.storage import Storage
 from tests.contract.ledger_stage import Stage
 
 #: The processes of a deployment.
@@ -31,8 +32,10 @@ def attended_stage() -> Stage:
 class Command:
     """Runs `bide`; its commands reach the ledger of `stage`, or meet `error`, and have `client` for a client."""
 
-    def __init__(self, stage: Stage, client: object = None, *, error: Exception | None = None) -> None:
-        self._stage, self._double, self._error = stage, client, error
+    def __init__(
+        self, stage: Stage, client: object = None, *, error: Exception | None = None, store: Storage | None = None
+    ) -> None:
+        self._stage, self._double, self._error, self._store = stage, client, error, store
 
     def __call__(self, *arguments: str, typed: str | None = None) -> Result:
         """Run it, with `typed` on its standard input."""
@@ -41,7 +44,7 @@ class Command:
     @property
     def connections(self) -> Connections:
         """The context object that leads commands here."""
-        return Connections(self._ledger, self._client)
+        return Connections(self._ledger, self._client, self._store)
 
     @contextmanager
     def _ledger(self, _: str | None) -> Iterator[Ledger]:

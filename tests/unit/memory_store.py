@@ -6,7 +6,7 @@ import io
 from typing import IO, Any, cast
 
 from bide.errors import StorageError
-from bide.storage import Storage, StorageOptions
+from bide.storage import Storage, StorageOptions, header_safe
 
 
 class MemoryClient:
@@ -14,6 +14,7 @@ class MemoryClient:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.metadata: dict[str, Any] = {}
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
         if Key not in self.objects:
@@ -29,6 +30,17 @@ class MemoryClient:
 
     def paginate(self, *, Bucket: str, Prefix: str) -> list[Any]:  # noqa: N803 - boto3's names
         return [{"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}]
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        return {"Metadata": header_safe(self.metadata.get(Key) or {})}
+
+    def get_bucket_versioning(self, *, Bucket: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        return {}
+
+    def delete_objects(self, *, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        for each in Delete["Objects"]:
+            self.objects.pop(each["Key"], None)
+        return {}
 
 
 class Body(io.BytesIO):
@@ -48,11 +60,12 @@ class MemoryStorage:
     def uri(self, key: str) -> str:
         return f"s3://memory/{key}"
 
-    def put(self, key: str, content: bytes | IO[bytes], **_: Any) -> None:
+    def put(self, key: str, content: bytes | IO[bytes], **more: Any) -> None:
         if not isinstance(content, bytes):
             content.seek(0)
             content = content.read()
         self.client.objects[key] = content
+        self.client.metadata[key] = more.get("metadata")
 
     def get(self, uri: str, *, max_bytes: int) -> bytes:
         key = uri.removeprefix("s3://memory/")

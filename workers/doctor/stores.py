@@ -10,7 +10,10 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from bide import lifecycle
 from bide.errors import BideError, StorageError
+from bide.lifecycle import takes_tags
+from bide.settings.retention import RetentionSettings
 from bide.storage import Storage
 from bide.storage_digests import CHECKSUMS, Checksum
 from workers.doctor.findings import Finding, ok, problem, warning
@@ -47,6 +50,29 @@ def check_store(storage: Storage) -> Iterator[Finding]:
     yield _check_damage(storage, key)
     yield from _check_removed(storage, key)
     yield from _check_clock(storage)
+
+
+def check_retention(storage: Storage, retention: RetentionSettings) -> Iterator[Finding]:
+    """Whether objects go after the days that the deployment asks for; without such a setting nothing is looked at."""
+    if not retention.asked_for:
+        return
+    if trouble := takes_tags(storage, f"{PREFIX}{uuid.uuid4()}"):
+        remedy = "take a store that knows tags, or let `bide erase --before` run by the clock; see docs/stores.md"
+        yield warning("retention", f"the store keeps no tags, so that no rule removes objects: {trouble}", remedy)
+        return
+    try:
+        found = lifecycle.read(storage, retention.resolved.all_days)
+    except BideError as error:
+        remedy = "give the access keys s3:GetLifecycleConfiguration, or look at `bide storage lifecycle` with others"
+        yield warning("retention", f"the bucket's lifecycle rules can't be read: {error}", remedy)
+        return
+    if found.in_place:
+        yield ok("retention", "each number of days that may be asked for has its lifecycle rule")
+        return
+    days = ", ".join(map(str, (*found.missing, *found.different)))
+    yield warning(
+        "retention", f"objects stay for ever: no lifecycle rule for days {days}", "run `bide storage lifecycle --apply`"
+    )
 
 
 def _refused(storage: Storage, key: str, failure: ProbeFailure) -> Iterator[Finding]:

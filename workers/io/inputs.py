@@ -16,6 +16,7 @@ from bide.errors import BadMediaError, InvalidRequestError, StorageError
 from bide.inputs import tidied
 from bide.providers.base import InputForm, Media, Upload
 from bide.storage import Storage
+from bide.storage_tags import put_tagged
 from workers.io.http import HttpClient
 from workers.io.media import Fetched, download, from_bytes
 
@@ -38,6 +39,8 @@ class InputFetcher:
     allowed_hosts: Collection[str] = ()
     #: The moment as of which addresses of our objects are signed, in UTC; None: now.
     signed_at: datetime | None = None
+    #: For how long what is stored here stays [days]; None: for ever.
+    retention_days: int | None = None
 
     async def prepare(
         self, inputs: Mapping[str, str], form: InputForm, *, key_for: Callable[[str], str]
@@ -73,7 +76,13 @@ class InputFetcher:
         with await self._fetch(value) as picture:
             key = key_for(f"{picture.sha256[:32]}.{picture.ext}")
             await asyncio.to_thread(
-                self.storage.put, key, picture.file, content_type=picture.content_type, sha256=picture.sha256
+                put_tagged,
+                self.storage,
+                key,
+                picture.file,
+                days=self.retention_days,
+                content_type=picture.content_type,
+                sha256=picture.sha256,
             )
         return self.storage.uri(key)
 

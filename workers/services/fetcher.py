@@ -68,6 +68,7 @@ class Fetcher:
             url_expires_seconds=INPUT_URL_SECONDS,
             allowed_hosts=account.media_hosts,
             signed_at=signed_at,
+            retention_days=account.retention.days_of(request),
         )
 
         def key_for(name: str) -> str:

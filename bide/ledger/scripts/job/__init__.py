@@ -221,6 +221,17 @@ class Doubt(Script):
     by: str
 
 
+class Erase(Script):
+    idempotency_key: Key
+    id: str
+    state: str
+    pid: str
+    other_pid: str
+    request: str
+    retention_seconds: float = BOUND
+    fields: Mapping[str, str]
+
+
 class PollNow(Script):
     id: str
     gap_seconds: float

@@ -54,7 +54,7 @@ end
 
 if state then
   if get(id, 'v') ~= VERSION then return { 'version', get(id, 'v') or '' } end
-  if request ~= '' and get(id, 'fp') ~= fingerprint then return { 'conflict', id } end
+  if request ~= '' and get(id, 'fp') ~= fingerprint and not get(id, 'erased') then return { 'conflict', id } end
 end
 
 if state == 'following' then
@@ -70,7 +70,8 @@ elseif not state then
   end
   if idem ~= '' then
     local leader, leads_at = unpack(redis.call('HMGET', idem, 'job', 'account'))
-    if leader and redis.call('HGET', idem, 'fp') ~= fingerprint then return { 'conflict', leader } end
+    local kept = redis.call('HGET', idem, 'fp')
+    if leader and kept ~= fingerprint and kept ~= 'erased' then return { 'conflict', leader } end
     local moved = leader and leads_at and leads_at ~= account_name
     if moved and redis.call('EXISTS', string.format('bide:{%s}:job:%s', leads_at, leader)) == 1 then return { 'moved', leads_at } end
     if leader and get(leader, 'state') then return follow(leader) end

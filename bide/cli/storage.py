@@ -1,0 +1,85 @@
+"""`bide storage`: the rules by which the bucket removes objects after the days that were asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bide.cli.connection import known_store, read_environment, stack_environment
+from bide.cli.output import echo, echo_json
+
+if TYPE_CHECKING:
+    from bide.lifecycle import Lifecycle
+    from bide.retention import Retention
+    from bide.storage import Storage
+
+#: The variables that say which rules there are to be.
+VARIABLES = {name: f"BIDE_RETENTION__{name.upper()}" for name in ("days", "operations", "choices")}
+
+
+@click.group()
+def storage() -> None:
+    """Look after the bucket of the results."""
+
+
+@storage.command()
+@click.option(
+    "--apply", "applies", is_flag=True, help="Write the rules that are missing; other rules stay as they are."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def lifecycle(applies: bool, as_json: bool) -> None:
+    """Show the bucket's lifecycle rules, and what `retention_days` needs; exit code 1 where they differ."""
+    from bide import lifecycle as rules  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    store, wanted = known_store(), retention()
+    found = (rules.apply if applies else rules.read)(store, wanted.all_days)
+    if as_json:
+        echo_json(_described(found, store))
+    else:
+        _print(found, store)
+    if not found.in_place:
+        raise SystemExit(1)
+
+
+def retention() -> Retention:
+    """What the environment says of retention; raises `ClickException` for what can't be read."""
+    from pydantic import ValidationError  # noqa: PLC0415 - takes a while, and --help does not need it
+
+    from bide.settings.retention import RetentionSettings  # noqa: PLC0415 - as above
+
+    environment = {**stack_environment(), **read_environment()}
+    given = {name: environment[variable] for name, variable in VARIABLES.items() if environment.get(variable)}
+    try:
+        return RetentionSettings.model_validate(given).resolved
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False)[0]
+        raise click.ClickException(f"{VARIABLES[str(wrong['loc'][0])]}: {wrong['msg']}") from None
+
+
+def _described(found: Lifecycle, store: Storage) -> dict[str, object]:
+    return {
+        "bucket": store.options.bucket,
+        "in_place": found.in_place,
+        "missing_days": found.missing,
+        "different_days": found.different,
+        "kept_rules": found.kept,
+        "found": {"Rules": found.found},
+        "wanted": {"Rules": found.wanted},
+    }
+
+
+def _print(found: Lifecycle, store: Storage) -> None:
+    echo(f"the bucket {store.options.bucket} has these lifecycle rules:")
+    echo_json({"Rules": found.found})
+    if found.in_place:
+        echo("each number of days that may be asked for has its rule")
+    for days in found.missing:
+        echo(f"missing: the rule for retention_days {days}")
+    for days in found.different:
+        echo(f"different: the rule for retention_days {days} does not do what it is for")
+    for name in found.kept:
+        echo(f"kept: {name} is asked for no more; objects may still have its tag")
+    if not found.in_place:
+        echo("all rules as `bide storage lifecycle --apply` writes them:")
+        echo_json({"Rules": found.wanted})

@@ -1,0 +1,166 @@
+"""The lifecycle rules of the bucket: one for each number of days of retention. Rules of others stay as they are.
+
+S3 replaces all rules of a bucket at once. So they are read, bide's own are put among them, and all are written. They
+are read back then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bide.errors import StorageError
+from bide.retention import TAG
+from bide.storage import Storage
+from bide.storage_errors import as_storage_error, boto_errors, error_code, http_status
+
+#: How the id of each of bide's rules begins.
+OWN = "bide-retention-"
+
+#: The most rules of a bucket, set by S3.
+MOST_RULES = 1000
+
+Rule = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lifecycle:
+    """The rules of a bucket as they are (`found`), and as they are to be (`wanted`, all of them)."""
+
+    found: tuple[Rule, ...]
+    wanted: tuple[Rule, ...]
+    #: The numbers of days whose rule is missing, or says something else.
+    missing: tuple[int, ...]
+    different: tuple[int, ...]
+    #: Ids of own rules for days that are asked for no more: objects may still have their tags, so that they stay.
+    kept: tuple[str, ...]
+
+    @property
+    def in_place(self) -> bool:
+        """Whether each number of days has its rule."""
+        return not (self.missing or self.different)
+
+
+def rule_of(days: int) -> Rule:
+    """The rule for one number of days. In a bucket with versions it removes old versions a day later, too."""
+    return {
+        "ID": f"{OWN}{days}",
+        "Status": "Enabled",
+        "Filter": {"Tag": {"Key": TAG, "Value": str(days)}},
+        "Expiration": {"Days": days},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+    }
+
+
+def read(storage: Storage, days: Iterable[int]) -> Lifecycle:
+    """The bucket's rules beside those that `days` need; raises `StorageError`."""
+    return _compared(_found(storage)[0], sorted(set(days)))
+
+
+def apply(storage: Storage, days: Iterable[int]) -> Lifecycle:
+    """Write the rules that are missing or different; returns what the bucket has afterwards.
+
+    Raises `StorageError` where the store refuses them, or has others afterwards than were written.
+    """
+    wanted_days = sorted(set(days))
+    found, settings = _found(storage)
+    lifecycle = _compared(found, wanted_days)
+    if lifecycle.in_place:
+        return lifecycle
+    bucket = storage.options.bucket
+    if len(lifecycle.wanted) > MOST_RULES:
+        raise StorageError(
+            f"bucket {bucket}: {len(lifecycle.wanted)} lifecycle rules are over the limit of {MOST_RULES}; "
+            "take numbers out of BIDE_RETENTION__CHOICES",
+            permanent=True,
+        )
+    configuration: Any = {"Rules": list(lifecycle.wanted)}
+    with as_storage_error(bucket, ""):
+        storage.client.put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration=configuration, **settings
+        )
+    after = read(storage, wanted_days)
+    if not after.in_place or _others(after.found) != _others(lifecycle.wanted):
+        raise StorageError(
+            f"bucket {bucket}: the store took the lifecycle rules, and has others now; "
+            "it does not know rules by tag, or another program changed them: look at `bide storage lifecycle`",
+            permanent=True,
+        )
+    return after
+
+
+def takes_tags(storage: Storage, key: str) -> str:
+    """Whether the store keeps tags, tried with an object: '' where it does, else what it did instead."""
+    bucket = storage.options.bucket
+    tags = {TAG: "1"}
+    version = ""
+    try:
+        version = storage.put(key, b"a probe of bide; it may be deleted", content_type="text/plain", tags=tags)
+        with as_storage_error(bucket, key):
+            found = storage.client.get_object_tagging(Bucket=bucket, Key=key).get("TagSet", [])
+    except StorageError as error:
+        return str(error)
+    finally:
+        _remove(storage, key, version)
+    kept = {each["Key"]: each["Value"] for each in found}
+    return "" if kept == tags else "it takes objects with tags, and keeps none"
+
+
+def _remove(storage: Storage, key: str, version: str) -> None:
+    try:
+        storage.remove(key, version)
+    except StorageError:
+        return
+
+
+def _found(storage: Storage) -> tuple[list[Rule], dict[str, Any]]:
+    """The bucket's rules, and its settings beside them, which a write would else put back to their defaults."""
+    bucket = storage.options.bucket
+    with as_storage_error(bucket, ""):
+        try:
+            answer: dict[str, Any] = dict(storage.client.get_bucket_lifecycle_configuration(Bucket=bucket))
+        except boto_errors() as error:
+            if error_code(error, about_bucket=True) == "NoSuchLifecycleConfiguration" and http_status(error) == 404:
+                return [], {}
+            raise
+    kept = ("TransitionDefaultMinimumObjectSize",)
+    return list(answer.get("Rules", ())), {name: answer[name] for name in kept if name in answer}
+
+
+def _compared(found: Sequence[Rule], days: Sequence[int]) -> Lifecycle:
+    own = {rule["ID"]: rule for rule in found if str(rule.get("ID", "")).startswith(OWN)}
+    rules = {each: rule_of(each) for each in days}
+    ids = {rule["ID"] for rule in rules.values()}
+    kept = [rule for name, rule in own.items() if name not in ids]
+    return Lifecycle(
+        found=tuple(found),
+        wanted=(*_others(found), *kept, *rules.values()),
+        missing=tuple(each for each, rule in rules.items() if rule["ID"] not in own),
+        different=tuple(each for each, rule in rules.items() if rule["ID"] in own and not _same(own[rule["ID"]], rule)),
+        kept=tuple(rule["ID"] for rule in kept),
+    )
+
+
+def _others(rules: Iterable[Rule]) -> list[Rule]:
+    """Rules that are not bide's. A prefix in the old form stands in a filter, as S3 wants it beside rules by tag."""
+    others = (dict(rule) for rule in rules if not str(rule.get("ID", "")).startswith(OWN))
+    return [_with_filter(rule) for rule in others]
+
+
+def _with_filter(rule: Rule) -> Rule:
+    if "Prefix" not in rule or "Filter" in rule:
+        return rule
+    return {**{name: value for name, value in rule.items() if name != "Prefix"}, "Filter": {"Prefix": rule["Prefix"]}}
+
+
+def _same(found: Rule, wanted: Rule) -> bool:
+    """Whether a rule does what is wanted; stores add fields of their own, and write a filter of one tag in two ways."""
+    tags = found.get("Filter", {})
+    tag = tags.get("Tag") or next(iter(tags.get("And", {}).get("Tags", ())), None)
+    return (
+        tag == wanted["Filter"]["Tag"]
+        and found.get("Status") == "Enabled"
+        and found.get("Expiration", {}).get("Days") == wanted["Expiration"]["Days"]
+        and not tags.get("Prefix")
+    )

@@ -14,6 +14,7 @@ from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
 from bide.ledger.identity import KnownLedger
 from bide.ledger.safety import DISK, Safety
+from bide.receipts import folder
 from bide.settings.model import Settings
 from bide.storage import Storage
 from workers.accounts import Accounts, row_lane
@@ -33,6 +34,7 @@ from workers.services.lease_keeper import LeaseKeeper
 from workers.services.ledger_check import LedgerCheck
 from workers.services.poll_timings import PollTimings
 from workers.services.polls_in_hand import PollsInHand
+from workers.services.receipt_writer import NoReceipts, ReceiptWriter
 from workers.services.statements import StatementWriter
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
@@ -80,6 +82,18 @@ class Toolbox:
         """What the object store knows of the ledger."""
         url, master = self.settings.ledger_url, self.settings.sentinel_master
         return KnownLedger(self.storage, url, sentinel_master=master)
+
+    @cached_property
+    def receipts(self) -> NoReceipts:
+        ledger = self.settings.ledger
+        if ledger.receipts == "off":
+            return NoReceipts()
+        storage = Storage(probe_options(self.settings))  # what does not answer soon keeps a submit back
+        return ReceiptWriter(self.ledger, lambda: storage, self.receipt_folder, seconds=ledger.receipts_seconds)
+
+    def receipt_folder(self) -> str:
+        """Where the receipts of this ledger lie in the bucket."""
+        return folder(self.known_ledger().key)
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -148,6 +162,7 @@ class Toolbox:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
         _ = self.polls_in_hand, self.storage, self.store_check, self.ledger_check, self.answer_check
+        _ = self.receipts
         self.budgets.load()
 
     def end_soon(self) -> None:
@@ -167,6 +182,8 @@ class Toolbox:
             self.store_check.stop()
         if "ledger_check" in opened:
             self.ledger_check.stop()
+        if "receipts" in opened:
+            self.receipts.stop()
         if "leases" in opened:
             self.leases.stop()
         if "http" in opened:

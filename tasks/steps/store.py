@@ -26,7 +26,7 @@ from bide.ledger.unconfirmed import purchase_warnings
 from bide.polling.backoff import Backoff
 from bide.providers import find
 from tasks.steps.fail import fail, lease_lost, redacted
-from tasks.steps.home import MAX_OUTPUTS, Home, bring_home, key_of, metadata_of
+from tasks.steps.home import MAX_OUTPUTS, Home, bring_home, document_metadata_of, key_of
 from tasks.steps.outcome import Answer, Caller, Outcome, Suspend
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
@@ -128,7 +128,7 @@ def _stored(tools: Toolbox, record: Record, lease: Lease, home: Home) -> JobResu
         key_of(record, "job.json"),
         result.model_dump_json(indent=2).encode(),
         content_type="application/json",
-        metadata=metadata_of(record),
+        metadata=document_metadata_of(record),
     )
     return result
 

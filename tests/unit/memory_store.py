@@ -14,6 +14,8 @@ class MemoryClient:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        #: The metadata of objects, where a test needs it.
+        self.about: dict[str, dict[str, str]] = {}
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
         if Key not in self.objects:
@@ -23,6 +25,12 @@ class MemoryClient:
             first, _, last = Range.removeprefix("bytes=").partition("-")
             content = content[int(first) : int(last) + 1 if last else None]
         return {"Body": Body(content), "ContentLength": len(content)}
+
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        return {"Metadata": self.about.get(Key, {})}
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's names
+        del self.objects[Key]
 
     def get_paginator(self, _: str) -> Any:
         return self

@@ -16,6 +16,7 @@ from bide.errors import BideError, InvalidRequestError, NoReceiptError
 from bide.ledger import AccountName
 from bide.ledger.records import BoughtWith
 from bide.ledger.recovery import Lost, TakenUp, new_fields
+from bide.providers import find
 from bide.settings.problems import ConfigurationProblems
 from config.settings import settings
 from workers.accounts import AccountContext
@@ -37,8 +38,7 @@ def adopt(tools: Toolbox, account: AccountName, job_id: str, provider_job_id: st
         raise InvalidRequestError("JOB: a job id is letters, digits and _.:- only, 128 at most")
     if not PROVIDER_ID.fullmatch(provider_job_id):
         raise InvalidRequestError("PROVIDER_ID: the provider's id is one word of visible ASCII, 512 at most")
-    context = tools.accounts.get(account)
-    context.check(request)
+    context = context_of(tools, account)
     holder = tools.ledger.unconfirmed.holders(account, [provider_job_id]).get(provider_job_id)
     lost = _lost(context, job_id, provider_job_id, request)
     taken = TakenUp("held", holder) if holder else tools.ledger.recovery.take_up(lost)
@@ -51,6 +51,12 @@ def adopt(tools: Toolbox, account: AccountName, job_id: str, provider_job_id: st
     _write_receipt(tools, account, job_id)
 
 
+def context_of(tools: Toolbox, account: AccountName) -> AccountContext:
+    """The account; raises `InvalidRequestError` where there is no such provider, or no such account here."""
+    find(account.provider)
+    return tools.accounts.get(account)
+
+
 def request_of(context: AccountContext, file: TextIO | None, operation: str | None) -> GenerateRequest:
     """What was asked for: a whole request, or its operation, which may be left out where there is one alone."""
     name = context.name
@@ -61,9 +67,10 @@ def request_of(context: AccountContext, file: TextIO | None, operation: str | No
         request = GenerateRequest.parse({"provider": name.provider, "account": name.account, **given})
         if AccountName.of(request) != name or request.fallbacks:
             raise InvalidRequestError(f"--request: must be one for {name}, without fallbacks")
+        context.check(request)
         return request
     known = sorted(context.adapter.operations)
-    if operation is None and len(known) > 1:
+    if (operation is None and len(known) > 1) or operation not in (None, *known):
         raise InvalidRequestError(f"--operation: name what made it; {name.provider} has {', '.join(known)}")
     return GenerateRequest(provider=name.provider, account=name.account, operation=operation or known[0])
 
@@ -71,7 +78,8 @@ def request_of(context: AccountContext, file: TextIO | None, operation: str | No
 def _lost(context: AccountContext, job_id: str, provider_job_id: str, request: GenerateRequest) -> Lost:
     quote, now, adapter = context.quote(request), time.time(), context.adapter
     deadline_seconds = request.deadline_seconds or context.deadline_seconds(request.operation)
-    fields = new_fields(request, lane=context.lane(request), created=now, deadline_seconds=deadline_seconds)
+    lane = context.lane(request) if request.params else ""
+    fields = new_fields(request, lane=lane, created=now, deadline_seconds=deadline_seconds)
     price = "" if quote.amount is None else str(quote.amount)
     money = {
         "price": price,
@@ -127,7 +135,7 @@ def main(
     name = AccountName(provider, account)
     try:
         with command_toolbox(settings()) as tools:
-            request = request_of(tools.accounts.get(name), file, operation)
+            request = request_of(context_of(tools, name), file, operation)
             adopt(tools, name, job_id, provider_job_id, request)
     except (BideError, ConfigurationProblems, ValueError) as error:
         raise ProblemsError(str(error)) from None

@@ -21,7 +21,7 @@ from bide.errors import BideError
 from bide.ledger import AccountName
 from bide.ledger.recovery import Lost, TakenUp
 from bide.purchases import ACCOUNT, Receipted, by_job, lost_job, lost_result, result_key
-from bide.receipts import Receipt, days, read
+from bide.receipts import Intent, Receipt, days, read
 from bide.settings.problems import ConfigurationProblems
 from bide.statements import Statements
 from config.settings import settings
@@ -30,6 +30,10 @@ from workers.unconfirmed import settle
 
 #: The largest `job.json` that is read [bytes], and how many are read at once.
 MAX_RESULT_BYTES, READERS = 16 * 1024 * 1024, 16
+
+
+#: The fields of a record without which a receipt says too little.
+NEEDED = {"v", "op", "fp", "created", "intended", "allowed"}
 
 
 class Recoverer:
@@ -66,6 +70,8 @@ class Recoverer:
         for each in read(self._tools.storage, self._place, since=self._since):
             if isinstance(each, str):
                 self.unreadable.append(each)
+            elif isinstance(each, Intent) and not each.record.keys() >= NEEDED:
+                self.unreadable.append(f"the receipt of job {each.job_id}")
             else:
                 yield each
 
@@ -146,7 +152,7 @@ def _prefix_of(found: Receipted) -> str:
 
 
 def _day_of(record: dict[str, str]) -> date:
-    return datetime.fromtimestamp(float(record.get("intended") or record["created"]), UTC).date()
+    return datetime.fromtimestamp(float(record["intended"]), UTC).date()
 
 
 @click.command(cls=PrintableErrors)

@@ -105,7 +105,7 @@ def show(found: Sequence[Recovered], unreadable: Sequence[str], *, since: dateti
         if len(named) > MOST_NAMED:
             echo(f"  and {len(named) - MOST_NAMED} more, see --json")
     for uri in unreadable:
-        echo(f"{uri} can't be read: the jobs in it are not taken up")
+        echo(f"{uri} can't be read: nothing is taken up from it")
     if any(each.state == "unconfirmed" for each in found):
         echo("to do: `bide unconfirmed list`")
     if not dry and any(each.what == "taken" for each in found):

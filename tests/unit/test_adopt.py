@@ -63,7 +63,7 @@ def test_the_only_operation_need_not_be_named(world: World) -> None:
 @pytest.mark.parametrize(
     ("job_id", "provider_job_id", "account", "words"),
     [
-        ("a", "9", ACCOUNT, "there is a job a already, it is running"),
+        ("a", "9", ACCOUNT, "there is a job a already"),
         ("mine", "7", ACCOUNT, "7 is the provider's id of job a already"),
         ("mine", "9", AccountName("atelier", "other"), "can't be used here"),
         ("mine", "9", AccountName("nobody", "default"), "there is no 'nobody'"),

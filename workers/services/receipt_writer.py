@@ -84,6 +84,8 @@ class ReceiptWriter(NoReceipts):
 
     def begin(self, record: Record, attempt: int) -> None:
         kept = self._ledger.jobs.copy_of(record)
+        if kept.fields.get("submits") != str(attempt):  # the ledger was lost just now: this receipt would say nothing
+            raise NoReceiptError("the ledger has no record of the intent any more")
         fields = {name: value for name, value in kept.fields.items() if name not in LEFT_OUT}
         receipt = Intent(
             **self._attempt(record, attempt), record=fields, request=kept.request_json, signature=kept.signature

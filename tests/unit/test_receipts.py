@@ -99,6 +99,7 @@ def test_submits_of_the_same_moment_share_an_object(world: World) -> None:
     records = list("abcdef")
     for name in records:
         world.ledger.jobs.open(name, asked(), deadline_seconds=900)
+        world.server.hset(f"bide:{{{ACCOUNT}}}:job:{name}", "submits", "1")
     done: list[str] = []
 
     def begin(job_id: str) -> None:
@@ -134,6 +135,21 @@ def test_an_id_is_written_once_the_bucket_is_back(world: World, monkeypatch: pyt
     world.bucket.failure = None
     world.receipts.stop()
     assert [type(each) for each in world.bucket.receipts] == [Intent, Accepted]
+
+
+def test_a_ledger_that_is_lost_before_the_receipt_sends_nothing(world: World) -> None:
+    """The intent was written, and is gone when the receipt is made of it."""
+    writer, copy = world.receipts, world.ledger.jobs.copy_of
+
+    def lost(record: Any) -> Any:
+        world.server.flushall()
+        return copy(record)
+
+    world.ledger.jobs.copy_of = lost  # type: ignore[method-assign]  # the loss comes between
+    assert isinstance(world.submit(), Suspend)
+    writer.stop()
+    assert world.purchases() == 0
+    assert [type(each) for each in world.bucket.receipts] == [NotAccepted]
 
 
 # A crash between each two steps, and the ledger is lost with it

@@ -1,4 +1,4 @@
---- include: base money
+--- include: money
 -- The book of a day was lost with the ledger: what a statement says of it is added to what is booked since, once.
 -- Keys: `statements` (which statements this ledger has written, or taken up).
 -- Arguments: `day`, `account_name`, `reaches`: when the statement was written, which is noted; and `rows`, each with its `row`, a `kind` of amount, and the `amount`.

@@ -240,6 +240,5 @@ class Recover(Script):
     request: str
     signature: str = ""
     note: str
-    hint_seconds: float = BOUND
     retention_seconds: float = BOUND
     fields: Mapping[str, str]

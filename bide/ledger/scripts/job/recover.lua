@@ -1,4 +1,4 @@
---- include: base constants record clocks tenants breaker admission unconfirmed settling provider_ids followers ending money
+--- include: base constants record clocks tenants unconfirmed settling provider_ids followers ending money
 -- A job that was bought, and that this ledger does not know: its record is written anew, from a receipt, from its `job.json`, or
 -- by an operator who names the provider's id. A record that is in line counts as unknown where the submit came later: an older
 -- backup has it, or its caller's message came again. Nothing is bought by this.
@@ -8,7 +8,7 @@
 --   surely did not, `provider_job_id` ('' for none), `others` (ids of further purchases, joined by blanks), `handle` of the job for its adapter, `base_url` and `adapter` with which it was bought
 --   ('' each), `cost` as the provider says it (''), `outputs` and `partial` of a result that is to be stored, `value`: the result,
 --   or the error of a failure or of an unconfirmed job; `request` as JSON, `signature` of the caller's task, `note` for people,
---   `hint_seconds`, `retention_seconds`; and the `fields` of the record.
+--   `retention_seconds`; and the `fields` of the record.
 -- Reply: `taken`; or why nothing was done, and by whom: `known` (with its state), `conflict` (its id is another request's), `run` (a
 --   run looks after it), `held` (with the job that has the provider's id).
 local wanted = {}

@@ -367,6 +367,11 @@ def diagram() -> str:
     """
     shown = [one for one in TRANSITIONS if one.after not in ("", "canceled") and one.scripts != "recover"]
     drawn = [f"    [*] --> {one.after}" for one in shown if not one.before]
-    drawn += [f"    {one.before} --> {one.after}: {', '.join(one.scripts.split())}" for one in shown if one.before]
+    drawn += [f"    {one.before} --> {one.after}: {', '.join(_drawn(one))}" for one in shown if one.before]
     drawn += [f"    {state} --> [*]" for state in ("succeeded", "failed", "canceled")]
     return "\n".join(["stateDiagram-v2", *drawn])
+
+
+def _drawn(transition: Transition) -> list[str]:
+    """The scripts that the diagram names at an arrow."""
+    return [script for script in transition.scripts.split() if script != "recover"]

@@ -55,9 +55,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 #: The form of a job id, which becomes part of object keys and Redis keys.
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
 
-#: First parts of keys that are bide's own: of doctor, of the ledger's id, of reports of erasures, of runs, statements
-#: and uploaded inputs.
-RESERVED_PREFIXES = ("bide-doctor", "bide-ledger", "erasures", "runs", "statements", "uploads")
+#: First parts of keys that are bide's own: of doctor, of the ledger's id, of receipts, of reports of erasures, of runs,
+#: statements and uploaded inputs.
+RESERVED_PREFIXES = ("bide-doctor", "bide-ledger", "bide-receipts", "erasures", "runs", "statements", "uploads")
 
 #: Finds a prefix that begins with one of these, or that goes on behind the key of a job's object. A store that keeps
 #: objects as files can't have a folder of that name.

@@ -11,6 +11,7 @@ BideError
 ├── TryLaterError           nothing happened or nothing changed: come back later
 │   ├── LedgerAwayError     Redis does not answer, or refuses writes; nothing is known to have changed
 │   │   └── NotReplicatedError  Redis has written it, and too few replicas have: a failover may lose it
+│   ├── NoReceiptError      the object store has not taken the receipt of an intent: nothing is sent
 │   ├── NotSentError        the request never left: nothing was bought
 │   ├── PollFailedError     the provider gave no usable answer about a job; the job goes on
 │   │   └── ResultNotFetchedError  the result is made, and the request that has it failed; it is made again
@@ -99,6 +100,10 @@ class NotReplicatedError(LedgerAwayError):
         super().__init__(message)
         self.replies = replies
         self.messages: Any = None
+
+
+class NoReceiptError(TryLaterError):
+    """The object store has not taken the receipt of an intent in time: nothing may be sent."""
 
 
 class NotSentError(TryLaterError):

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from bide.contract import CallbackEvent, Failure, GenerateRequest, JobResult
 from bide.providers import installed
+from bide.receipts import Receipts
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,6 +29,7 @@ def documents() -> dict[str, str]:
         "result.json": answer_schema(JobResult),
         "failure.json": answer_schema(Failure),
         "callback.json": answer_schema(CallbackEvent),
+        "receipts.json": answer_schema(Receipts),
         **{f"params/{provider}.{operation}.json": schema for (provider, operation), schema in params().items()},
     }
     return {name: json.dumps({"$schema": DIALECT, **schema}, indent=2) + "\n" for name, schema in found.items()}

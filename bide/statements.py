@@ -98,7 +98,7 @@ class Statements:
         for account, rows in _accounts_in(statement):
             reserved = self._ledger.books.reserved_now(account, day)
             taken = {row: _taken_up(sums, reserved.get(row, 0)) for row, sums in rows.items()}
-            if self._ledger.books.restore(account, day, taken):
+            if self._ledger.books.restore(account, day, taken, reaches=statement["written_at"]):
                 accounts.append(str(account))
                 for row, sums in rows.items():
                     guessed = max(sums.reserved - reserved.get(row, 0), 0)

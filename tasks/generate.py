@@ -55,6 +55,8 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         outcome = _outcome.get()
         if isinstance(outcome, Fail) and outcome.caller is not None:  # else it is no answer of a job
+            if not outcome.caller.leader:
+                process.toolbox.receipts.ended(outcome.caller.account, outcome.failure)
             _note_answer(process.toolbox, outcome.caller)
 
 

@@ -14,6 +14,7 @@ from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
 from bide.ledger.identity import KnownLedger, deployment_of
 from bide.ledger.safety import DISK, Safety
+from bide.receipts import folder
 from bide.settings.model import Settings
 from bide.settings.prices import quotes_of
 from bide.storage import Storage
@@ -35,10 +36,23 @@ from workers.services.lease_keeper import LeaseKeeper
 from workers.services.ledger_check import LedgerCheck
 from workers.services.poll_timings import PollTimings
 from workers.services.polls_in_hand import PollsInHand
+from workers.services.receipt_writer import NoReceipts, ReceiptWriter
 from workers.services.record_packer import RecordPacker
 from workers.services.statements import StatementWriter
 from workers.services.store_check import StoreCheck
 from workers.services.sweeper import Sweeper
+
+#: What is stopped when a process ends, in this order, as far as it was opened.
+_STOPPED = (
+    "sweeper",
+    "statements",
+    "callback_sender",
+    "store_check",
+    "ledger_check",
+    "receipts",
+    "leases",
+    "record_packer",
+)
 
 
 class Toolbox:
@@ -83,6 +97,18 @@ class Toolbox:
         """What the object store knows of the ledger."""
         url, master = self.settings.ledger_url, self.settings.sentinel_master
         return KnownLedger(self.storage, url, sentinel_master=master)
+
+    @cached_property
+    def receipts(self) -> NoReceipts:
+        ledger = self.settings.ledger
+        if ledger.receipts == "off":
+            return NoReceipts()
+        storage = Storage(probe_options(self.settings))  # what does not answer soon keeps a submit back
+        return ReceiptWriter(self.ledger, lambda: storage, self.receipt_folder, seconds=ledger.receipts_seconds)
+
+    def receipt_folder(self) -> str:
+        """Where the receipts of this ledger lie in the bucket."""
+        return folder(self.known_ledger().key)
 
     @cached_property
     def fetcher(self) -> Fetcher:
@@ -158,6 +184,7 @@ class Toolbox:
         """Make what there must be one of: from Python 3.12 on two threads may make a cached property each."""
         _ = self.event_loop, self.http, self.leases, self.dispatcher, self.callback_sender, self.poll_timings
         _ = self.polls_in_hand, self.storage, self.store_check, self.ledger_check, self.answer_check
+        _ = self.receipts
         self.budgets.load()
 
     def end_soon(self) -> None:
@@ -167,20 +194,9 @@ class Toolbox:
     def close(self) -> None:
         """End what was opened; the process is stopping."""
         opened = vars(self)
-        if "sweeper" in opened:
-            self.sweeper.stop()
-        if "statements" in opened:
-            self.statements.stop()
-        if "callback_sender" in opened:
-            self.callback_sender.stop()
-        if "store_check" in opened:
-            self.store_check.stop()
-        if "ledger_check" in opened:
-            self.ledger_check.stop()
-        if "leases" in opened:
-            self.leases.stop()
-        if "record_packer" in opened:
-            self.record_packer.stop()
+        for name in _STOPPED:
+            if name in opened:
+                opened[name].stop()
         if "http" in opened:
             self.event_loop.run(self.http.aclose())
         if "event_loop" in opened:

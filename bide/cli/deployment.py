@@ -20,6 +20,8 @@ _NEEDED = {
     "workers.catalog": (("httpx",), "worker"),
     "workers.try_provider": (("httpx",), "worker"),
     "workers.unconfirmed": (("httpx",), "worker"),
+    "workers.adopt": (("httpx",), "worker"),
+    "workers.recover": (("httpx", "boto3", "structlog"), "worker"),
     "workers.doctor": (("httpx", "boto3", "structlog"), "worker"),
     "workers.hooks": (("aiohttp", "structlog"), "worker"),
     "workers.pages": (("aiohttp", "jinja2", "structlog"), "worker"),

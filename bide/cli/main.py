@@ -9,6 +9,7 @@ import click
 
 from bide import __version__
 from bide.cli.accounts import pause, resume
+from bide.cli.adopt import adopt
 from bide.cli.advice import explain as explain_error
 from bide.cli.advice import explain_redis
 from bide.cli.budgets import budgets
@@ -32,6 +33,7 @@ from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.pages import pages
 from bide.cli.price import price
 from bide.cli.providers import providers
+from bide.cli.recover import recover
 from bide.cli.schedules import schedules
 from bide.cli.spend import spend
 from bide.cli.storage import storage
@@ -54,6 +56,8 @@ SECTIONS: Mapping[str, tuple[click.Command, ...]] = {
         doctor,
         metrics,
         ledger,
+        recover,
+        adopt,
         pages,
         hooks,
         tenants,

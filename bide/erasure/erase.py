@@ -13,6 +13,7 @@ from functools import cached_property
 
 import redis
 
+from bide import receipts
 from bide.bulk.retention import tag_run
 from bide.bulk.runs import Runs
 from bide.contract import object_key
@@ -217,6 +218,10 @@ class Eraser:
         self.report.shared_uploads += len(named) - len(alone)
         self._count(bucket.remove(self.storage, sorted(alone), versions=self.versions))
 
+    def remove_receipts(self, targets: list[Target]) -> None:
+        """What the bucket knows of their submits, by which a lost ledger would be made again."""
+        self.report.receipts += receipts.remove_jobs(self.storage, {target.job_id for target in targets})
+
     def redact_rows(self, targets: list[Target]) -> None:
         """What a run's input, results and contact sheet hold of its rows."""
         by_run: dict[str, set[int]] = defaultdict(set)
@@ -260,11 +265,12 @@ class Eraser:
             self.report.note_unreached("objects that the store did not remove", each)
 
 
-#: What is removed of jobs, in this order, before their records. Another kind of object, such as one for each purchase,
-#: gets its function here. An object that keeps amounts and ids alone, such as a statement, stays.
+#: What is removed of jobs, in this order, before their records. Another kind of object gets its function
+#: here. An object that keeps amounts and ids alone, such as a statement, stays.
 KINDS: tuple[Callable[[Eraser, list[Target]], None], ...] = (
     Eraser.remove_objects,
     Eraser.remove_uploads,
+    Eraser.remove_receipts,
     Eraser.redact_rows,
     Eraser.forget_results,
 )

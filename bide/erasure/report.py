@@ -46,6 +46,8 @@ class Report:
     unknown: list[str] = field(default_factory=list)
     erased_before: list[str] = field(default_factory=list)
     objects: int = 0
+    #: Receipts of submits, which share objects with those of other jobs.
+    receipts: int = 0
     versions: int = 0
     #: Celery's results.
     results: int = 0
@@ -98,6 +100,7 @@ class Report:
                 "jobs": len(self.erased),
                 "objects": self.objects,
                 "versions": self.versions,
+                "receipts": self.receipts,
                 "celery_results": self.results,
                 "runs": len(self.runs),
             },

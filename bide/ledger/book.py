@@ -88,8 +88,11 @@ class Books:
         """Take lines away: a statement has them."""
         self._executor.reach(lambda server: server.zrem(purchases_key(account), *lines))
 
-    def restore(self, account: AccountName, day: date, rows: Mapping[Row, Sums]) -> bool:
-        """Add to a day's book what a statement says of it; False where that was done already."""
+    def restore(self, account: AccountName, day: date, rows: Mapping[Row, Sums], *, reaches: str) -> bool:
+        """Add to a day's book what a statement says of it; False where that was done already.
+
+        `reaches`: when the statement was written (ISO). What was bought later stands in no book.
+        """
         amounts = [
             BookedAmount(str(row), kind, amount) for row, sums in rows.items() for kind, amount in asdict(sums).items()
         ]
@@ -97,6 +100,7 @@ class Books:
             statements=Key(STATEMENTS_KEY),
             day=day.isoformat(),
             account_name=str(account),
+            reaches=reaches,
             rows=[each for each in amounts if each.amount],
         )
         self._executor.reach(lambda server: server.sadd("bide:accounts", str(account)))

@@ -37,8 +37,9 @@ KEEP_SECONDS = 60.0
 
 #: What an operator does about a ledger that is not the known one.
 REMEDY = (
-    "bring the lost records back (docs/operations.md, backup and restore); where they are gone for good, settle at the "
-    "providers what was under way, then `bide ledger confirm`"
+    "bring the lost records back (docs/operations.md, backup and restore); where they are gone for good, "
+    "`bide recover` makes them again from receipts and results; settle at the providers what is in doubt, "
+    "then `bide ledger confirm`"
 )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bide.contract import SUBMIT_QUEUE, Failure, FailureCode, GenerateRequest, JobState
@@ -25,6 +25,16 @@ DEFAULT_DEADLINE_SECONDS = 1800.0
 
 #: The message of a canceled job.
 CANCELED = "canceled on request; what the provider has accepted stands and is charged"
+
+
+@dataclass(frozen=True)
+class RecordCopy:
+    """All that the ledger has of a live job."""
+
+    fields: Mapping[str, str] = field(repr=False)
+    request_json: str = field(repr=False)
+    #: What is kept of the caller's message.
+    signature: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -227,6 +237,14 @@ class JobScripts:
         pipeline.hget(f"{prefix(account)}body:{job_id}", "request")
         fields, request = self._executor.execute(pipeline)
         return record_of(job_id, account, fields, request) if fields else None
+
+    def copy_of(self, record: Record) -> RecordCopy:
+        """A live job as it stands now."""
+        pipeline = self._executor.pipeline()
+        pipeline.hgetall(f"{prefix(record.account)}job:{record.job_id}")
+        pipeline.hmget(f"{prefix(record.account)}body:{record.job_id}", "request", "signature")
+        fields, (request, signature) = self._executor.execute(pipeline)
+        return RecordCopy(fields, request or "", signature or "")
 
     def followers(self, account: AccountName, job_id: str) -> dict[str, str]:
         """The signatures of the callers that wait for this job's result besides its own, by their ids."""

@@ -17,6 +17,7 @@ from bide.ledger.polls import PollScripts
 from bide.ledger.prices import PublishedPrices
 from bide.ledger.recent import RecentJobs
 from bide.ledger.records import AccountName, Limits, Timing
+from bide.ledger.recovery import Recovery
 from bide.ledger.safety import Safety
 from bide.ledger.submits import SubmitScripts
 from bide.ledger.unconfirmed import UnconfirmedScripts
@@ -51,3 +52,4 @@ class Ledger:
         self.callbacks = CallbackScripts(self.executor, self.packer)
         self.recent = RecentJobs(self.executor)
         self.unconfirmed = UnconfirmedScripts(self.executor, self.jobs)
+        self.recovery = Recovery(self.executor)

@@ -56,6 +56,9 @@ class Transition(NamedTuple):
 
 _ENDED = ("succeeded", "failed", "canceled", "unconfirmed")
 
+#: Where a job may stand that is taken up after its ledger was lost; a canceled one besides.
+_RECOVERED = ("submitting", "running", "storing", "succeeded", "failed", "unconfirmed")
+
 #: What the scripts call on their way to an end, and so write its fields.
 _ENDING = "step cancel conclude polled refused sweep give_up submitted take_back doubt"
 
@@ -272,18 +275,23 @@ FIELDS = (
 
 TRANSITIONS = (
     Transition("", "queued", "bulk/open" + _FALLING_BACK, "a request is recorded, or a job goes on at its fallback"),
-    Transition("", "canceled", "step", "the cancel came before the request"),
-    Transition("queued", "submitting", "intend", "the intent to buy is written"),
-    Transition("queued", "running", "submitted conclude refused sweep", "an earlier submit turns out to be accepted"),
-    Transition("queued", "storing", "submitted", "an earlier submit turns out to have made the result"),
-    Transition("queued", "failed", "conclude sweep", "the request can't be served, or its deadline passed"),
+    Transition("", "canceled", "step recover", "the cancel came before the request, or before the ledger was lost"),
+    *(Transition("", state, "recover", "what a lost ledger knew is taken up") for state in _RECOVERED),
+    Transition("queued", "succeeded", "recover", "its result is there already, and the ledger was lost meanwhile"),
+    Transition("queued", "following", "recover", "what it asks for was bought before the ledger was lost"),
+    Transition("queued", "submitting", "intend recover", "the intent to buy is written"),
+    Transition(
+        "queued", "running", "submitted conclude refused sweep recover", "an earlier submit turns out to be accepted"
+    ),
+    Transition("queued", "storing", "submitted recover", "an earlier submit turns out to have made the result"),
+    Transition("queued", "failed", "conclude sweep recover", "the request can't be served, or its deadline passed"),
     Transition(
         "queued",
         "unconfirmed",
-        "conclude sweep cancel submitted doubt",
+        "conclude sweep cancel submitted doubt recover",
         "it is over, or its ledger went back, and an earlier submit may have been accepted",
     ),
-    Transition("queued", "canceled", "cancel", "a cancel"),
+    Transition("queued", "canceled", "cancel recover", "a cancel"),
     Transition(
         "queued",
         "",
@@ -356,9 +364,17 @@ TRANSITIONS = (
 
 
 def diagram() -> str:
-    """The states and transitions in Mermaid, without those to `canceled`: any live job may be canceled."""
-    shown = [one for one in TRANSITIONS if one.after and one.after != "canceled"]
+    """The states and transitions in Mermaid, without those to `canceled`: any live job may be canceled.
+
+    Those by which a lost ledger is made again are left out, too.
+    """
+    shown = [one for one in TRANSITIONS if one.after not in ("", "canceled") and one.scripts != "recover"]
     drawn = [f"    [*] --> {one.after}" for one in shown if not one.before]
-    drawn += [f"    {one.before} --> {one.after}: {', '.join(one.scripts.split())}" for one in shown if one.before]
+    drawn += [f"    {one.before} --> {one.after}: {', '.join(_drawn(one))}" for one in shown if one.before]
     drawn += [f"    {state} --> [*]" for state in ("succeeded", "failed", "canceled")]
     return "\n".join(["stateDiagram-v2", *drawn])
+
+
+def _drawn(transition: Transition) -> list[str]:
+    """The scripts that the diagram names at an arrow."""
+    return [script for script in transition.scripts.split() if script != "recover"]

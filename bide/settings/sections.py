@@ -94,6 +94,7 @@ Servers = Annotated[tuple[Literal["broker", "objects", "sandbox"], ...], BeforeV
 Checksum = Annotated[Literal["sha256", "md5", "none"], BeforeValidator(_lower)]
 Puts = Annotated[Literal["obstore", "boto3"], BeforeValidator(_lower)]
 Safe = Annotated[Literal["disk", "replica"], BeforeValidator(_lower)]
+ReceiptPlace = Annotated[Literal["off", "s3"], BeforeValidator(_lower)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 
 
@@ -232,6 +233,12 @@ class LedgerSettings(Section):
     safe_replicas: int = Field(1, ge=1, le=10, description="the replicas that have to acknowledge a record, 1 to 10")
     safe_seconds: float = Field(
         1.0, gt=0, le=5, description="the longest that replicas may take to acknowledge, 5 at most [seconds]"
+    )
+    receipts: ReceiptPlace = Field(
+        "off", description="off, or s3: nothing is bought before the bucket has a receipt of the intent"
+    )
+    receipts_seconds: float = Field(
+        5.0, gt=0, le=8, description="the longest that the bucket may take for a receipt, 8 at most [seconds]"
     )
 
 

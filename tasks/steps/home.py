@@ -16,6 +16,7 @@ from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
 from bide.ledger.records import encode_media
 from bide.providers.base import Account, FetchNow, Media, PollOutcome, Provider, Succeeded, Ticket
+from bide.purchases import ACCOUNT, FINGERPRINT, IDEMPOTENCY
 from bide.storage_tags import put_tagged
 from tasks.steps.ask import MOST_HOPS
 from workers.io.destination import confined
@@ -136,6 +137,12 @@ def metadata_of(record: Record) -> dict[str, str]:
         own["bide-tenant"] = tenant
     callers = {name: str(value) for name, value in record.request.metadata.items() if name and name not in own}
     return own | callers  # ours first: what S3 has no room for is left out from the end
+
+
+def document_metadata_of(record: Record) -> dict[str, str]:
+    """The metadata of `job.json`: also what makes the record again, should the ledger be lost."""
+    more = {ACCOUNT: record.account.account, FINGERPRINT: record.text("fp"), IDEMPOTENCY: record.text("idem")}
+    return {name: value for name, value in more.items() if value} | metadata_of(record)
 
 
 def _made(tools: Toolbox, record: Record) -> Succeeded:

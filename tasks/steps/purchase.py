@@ -17,6 +17,7 @@ from bide.errors import (
     BadMediaError,
     ConfigurationError,
     LedgerAwayError,
+    NoReceiptError,
     NotReplicatedError,
     NotSentError,
     OverBudgetError,
@@ -35,6 +36,7 @@ from bide.providers.base import (
     Answer,
     Call,
     Cancels,
+    Charged,
     Finished,
     KeyTaken,
     Provider,
@@ -112,6 +114,10 @@ class Purchase:
         if attempt <= 0:
             return self._not_begun(attempt)
         reached("intent_written")
+        try:
+            self.tools.receipts.begin(self.record, attempt)
+        except NoReceiptError as error:
+            return take_back(self.tools, self.record, self.token, str(error), attempt=attempt)
         if time.monotonic() - begun > ledger.timing.lease_seconds:  # others may count on it that nothing is sent now
             return self._not_accepted(attempt, "not sent: the process stood still", after_seconds=None)
         return self._buy(attempt)
@@ -182,6 +188,11 @@ class Purchase:
     def _record_accepted(self, attempt: int, accepted: Submitted | Finished, **facts: Any) -> Suspend:
         """Record the acceptance."""
         bought_with = self._bought_with(handle_text(accepted.handle), cost_text(accepted.cost))
+        outputs, partial_ = facts.get("outputs"), facts.get("partial", "")
+        done = "" if outputs is None else outputs or "ask"
+        self.tools.receipts.accepted(
+            self.record, attempt, accepted.provider_job_id, bought_with, outputs=done, partial=partial_
+        )
         submitted = partial(
             self.tools.ledger.submits.submitted,
             self.record,
@@ -252,6 +263,7 @@ class Purchase:
     def _not_accepted(self, attempt: int, reason: str, *, after_seconds: float | None) -> Suspend:
         """The provider did not take the request this time: the ledger says when it is sent again."""
         self._note_outcome("not_accepted", reason=redacted(self.record, reason))
+        self.tools.receipts.not_accepted(self.record, attempt)
         messages = self.tools.ledger.submits.refused(
             self.record,
             self.token,
@@ -271,6 +283,8 @@ class Purchase:
         return self._fail(refused.code, refused.message, attempt, cause=refused.cause, charged=refused.charged)
 
     def _fail(self, code: FailureCode, message: str, attempt: int, **why: Any) -> Outcome:
+        if why.get("charged") in (None, Charged.NO):
+            self.tools.receipts.not_accepted(self.record, attempt)
         return fail(self.tools, self.record, self.token, code, message, attempt=attempt, **why)
 
     def _unknown(

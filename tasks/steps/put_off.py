@@ -48,13 +48,16 @@ def wait_in_line(tools: Toolbox, record: Record, token: str, refusal: str) -> Su
     return Suspend(tools.ledger.submits.hold_back(record, token, seconds=HOLD_SECONDS, reason=reason))
 
 
-def take_back(tools: Toolbox, record: Record, token: str, reason: str) -> Suspend:
+def take_back(tools: Toolbox, record: Record, token: str, reason: str, *, attempt: int = 0) -> Suspend:
     """The intent to buy is not safe, and nothing was sent: the job waits in line, and with it the account's others.
+
+    `attempt`: its number, where a receipt of it may be on its way.
 
     The intent may be all that a failover leaves of the job. So for a while its undoing is made safe as well.
     """
     tally.count(record.account, SUBMITS, "not_accepted")
     note("warning", outcome="not_sent", reason=reason)
+    tools.receipts.not_accepted(record, attempt)
     sent, until = Messages(), monotonic() + TAKE_BACK_SECONDS
     while True:
         try:

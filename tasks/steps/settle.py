@@ -141,6 +141,8 @@ def settle_by_list(tools: Toolbox, record: Record, token: str, *, now: float) ->
         return unsettled(tools, record, token, f"looked for on the provider's list: {error}", Doubt(0.0))
     if not attached:
         return lease_lost()
+    bought_with, attempt = BoughtWith(record.text("base_url"), record.text("adapter")), int(record.number("submits"))
+    tools.receipts.accepted(record, attempt, match.provider_job_id, bought_with, outputs="", partial="")
     note(outcome="found", provider_job_id=match.provider_job_id)
     return Suspend(messages)
 
@@ -164,6 +166,7 @@ def _attach(tools: Toolbox, record: Record, token: str, found: Found) -> Suspend
     note(outcome="found", provider_job_id=pid)
     ledger, attempt = tools.ledger.submits, int(record.number("submits"))
     bought_with = BoughtWith(record.text("base_url"), record.text("adapter"), handle_text(found.handle))
+    tools.receipts.accepted(record, attempt, pid, bought_with, outputs="", partial="")
     settled = Settled(
         f"looked up by its key: the provider has it as {pid}",
         others=found.others,

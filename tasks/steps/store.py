@@ -28,7 +28,7 @@ from bide.providers import find
 from bide.retention import UNTAGGED
 from bide.storage_tags import put_tagged
 from tasks.steps.fail import fail, lease_lost, redacted
-from tasks.steps.home import MAX_OUTPUTS, Home, bring_home, key_of, metadata_of, retention_days
+from tasks.steps.home import MAX_OUTPUTS, Home, bring_home, document_metadata_of, key_of, retention_days
 from tasks.steps.outcome import Answer, Caller, Outcome, Suspend
 from workers.metrics.counted import JOB_SECONDS, STORED_BYTES, STORED_OBJECTS, STORES
 from workers.metrics.tally import tally
@@ -132,7 +132,7 @@ def _stored(tools: Toolbox, record: Record, lease: Lease, home: Home) -> JobResu
         result.model_dump_json(indent=2).encode(),
         days=retention_days(tools, record),
         content_type="application/json",
-        metadata=metadata_of(record),
+        metadata=document_metadata_of(record),
     )
     return result
 

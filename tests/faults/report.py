@@ -17,7 +17,9 @@ from tests.faults.report_tables import (
     comparison,
     crash_matrix,
     failovers,
+    lost_ledgers,
     power_cuts,
+    receipt_costs,
     safe_submits,
 )
 from tests.integration.processes import ROOT
@@ -53,6 +55,7 @@ def tables(folder: Path) -> dict[str, str]:
     others = [run for run in runs if run not in cut and run not in mild and run not in spread]
     full = [run for run in others if run["options"]["contender"] not in PLAIN]
     safe = folder / "safe-submits.json"
+    receipts = folder / "receipts.json"
     made = {
         "crash matrix": crash_matrix(_cells(folder / "crash-matrix.json")),
         "crash matrix over a replica": crash_matrix(_cells(folder / "crash-matrix-replica.json")),
@@ -61,6 +64,8 @@ def tables(folder: Path) -> dict[str, str]:
         "comparison": comparison(mild),
         "power cuts": power_cuts(cut),
         "failovers": failovers([json.loads(path.read_text()) for path in folder.glob("failover-*.json")]),
+        "lost ledgers": lost_ledgers([json.loads(path.read_text()) for path in sorted(folder.glob("lost-*.json"))]),
+        "receipts": receipt_costs(json.loads(receipts.read_text())) if receipts.exists() else "",
         "safe submits": safe_submits(json.loads(safe.read_text())) if safe.exists() else "",
     }
     return {name: text for name, text in made.items() if text}

@@ -10,6 +10,7 @@ from typing import Any
 from tests.faults.chaos.verdict import ALL, REDIS_AWAY, spread
 from tests.faults.failover.scenes import SCENES
 from tests.faults.failover.setup import PLAIN as PLAIN_CELERY
+from tests.faults.lost.run import WAYS
 
 Result = dict[str, Any]
 
@@ -114,6 +115,41 @@ def failovers(runs: Sequence[Result]) -> str:
     busy = [run["busy"] for run in runs]
     load = f"Load of the machine (15 minutes): {min(busy)} to {max(busy)}."
     return f"{_where(runs)} {load} One figure for each seed.\n\n{_table(head, rows)}"
+
+
+def lost_ledgers(runs: Sequence[Result]) -> str:
+    """A row for each way to lose a ledger, with receipts and without."""
+    rows = [
+        [
+            WAYS[run["way"]],
+            f"`{run['receipts']}`",
+            *(f"{run[name]:,}" for name in ("jobs", "bought", "stored", "home", "listed")),
+            _bold(run["lost"]),
+            _bold(run["bought_twice"]),
+        ]
+        for run in runs
+    ]
+    head = [
+        *("what happened", "`BIDE_LEDGER__RECEIPTS`", "jobs", "bought by then", "stored by then"),
+        *("of these stored afterwards", "on the list", "lost", "bought twice"),
+    ]
+    return f"{_where(runs)}\n\n{_table(head, rows)}" if rows else ""
+
+
+def receipt_costs(result: Result) -> str:
+    """A row for each number of submits at once: how long a receipt takes, and how many puts it needs."""
+    rows = [
+        [
+            at_once,
+            " / ".join(f"{value:.1f}" for value in each["intent"]),
+            " / ".join(f"{value:.1f}" for value in each["receipt"]),
+            f"{each['puts_per_job']:.2f}",
+        ]
+        for at_once, each in result["at_once"].items()
+    ]
+    head = ["submits at once", "the intent alone [ms]", "its receipt besides [ms]", "puts per job"]
+    what = f"{result['jobs']:,} submits each, p50 / p95; load of the machine {result['busy']}."
+    return f"{_where([result])} {what}\n\n{_table(head, rows)}"
 
 
 def safe_submits(result: Result) -> str:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from bide.cli.main import main
 from bide.client import Client
 from bide.ledger.processes import running
+from tests.faults.lost.run import run
 from tests.integration.caller import image, marker
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
@@ -46,6 +47,17 @@ def test_nothing_is_bought_on_a_lost_ledger(tmp_path: Path, monkeypatch: pytest.
             assert len(rig.purchases(marked)) == 2
             assert CliRunner().invoke(main, ["ledger", "show"]).exit_code == 0
             assert "nothing to confirm" in CliRunner().invoke(main, ["ledger", "confirm"]).output
+
+
+@pytest.mark.parametrize("way", ["flushall", "disk"])
+def test_a_lost_ledger_is_not_a_lost_purchase(way: str) -> None:
+    """The short form of `python -m tests.faults.lost`."""
+    count = run(way, jobs=60)
+
+    assert count.bought >= 20
+    assert (count.lost, count.bought_twice) == (0, 0), count
+    assert count.home + count.listed == count.bought
+    assert count.ends.get("succeeded", 0) + count.ends.get("submission_unknown", 0) == count.jobs
 
 
 def _refused(rig: Rig) -> bool:

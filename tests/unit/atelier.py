@@ -59,6 +59,7 @@ from workers.services.cancel import Canceler
 from workers.services.event_loop import EventLoop
 from workers.services.learner import Learner
 from workers.services.poll_timings import PollTimings
+from workers.services.receipt_writer import NoReceipts
 from workers.telemetry.step_log import StepLog
 
 ACCOUNT = AccountName("atelier", "default")
@@ -160,6 +161,7 @@ class Atelier:
         self.meanwhile: Callable[[], object] | None = None
         self.leases = self.dispatcher = self.http = self
         self.event_loop = EventLoop()
+        self.receipts = NoReceipts()
         self.store_check = SimpleNamespace(wait=lambda: "")
         self.configure(**settings)
         self.canceler = Canceler(self.ledger, self.dispatcher)  # type: ignore[arg-type]  # a double, as all of this

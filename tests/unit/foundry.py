@@ -29,6 +29,7 @@ from tasks.steps.store import store
 from tests.unit.atelier import ACCOUNT, BASE, Atelier, AtelierAdapter, PaintParams
 from tests.unit.memory_store import MemoryStorage
 from workers.services.fetcher import Fetcher
+from workers.services.receipt_writer import NoReceipts
 from workers.telemetry.step_log import StepLog
 
 WORK = f"{BASE}/works/7"
@@ -79,6 +80,7 @@ class FoundryWorld(Atelier):
         http: Any = self
         storage: Any = self.storage
         self.fetcher = Fetcher(http, storage, self.event_loop, max_bytes=1_000_000)
+        self.receipts = NoReceipts()
         self.store_check = SimpleNamespace(wait=lambda: "", doubt=lambda: None)
 
     def made(self, *files: bytes, **more: Any) -> dict[str, Any]:

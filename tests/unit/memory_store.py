@@ -14,6 +14,7 @@ class MemoryClient:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        #: The metadata of objects.
         self.metadata: dict[str, Any] = {}
 
     def get_object(self, *, Bucket: str, Key: str, Range: str = "") -> dict[str, Any]:  # noqa: N803 - boto3's names
@@ -24,6 +25,9 @@ class MemoryClient:
             first, _, last = Range.removeprefix("bytes=").partition("-")
             content = content[int(first) : int(last) + 1 if last else None]
         return {"Body": Body(content), "ContentLength": len(content)}
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:  # noqa: N803 - boto3's names
+        del self.objects[Key]
 
     def get_paginator(self, _: str) -> Any:
         return self

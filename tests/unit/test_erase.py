@@ -326,6 +326,7 @@ def test_what_a_job_left_at_another_account_loses_its_content(scene: Scene) -> N
 
 
 def test_a_record_that_waits_to_be_packed_stays_erased(scene: Scene) -> None:
+    """What a script found before the erasure is not written after it."""
     packer = scene.stage.ledger.packer
     packer.waits = True
     scene.job("a")

@@ -35,6 +35,7 @@ def test_key_of_an_object(prefix: str | None, key: str) -> None:
         "bide-doctor",
         "bide-doctor/a",
         "bide-ledger",
+        "bide-receipts/a",
         "statements/2026",
         "2026/11/30/other-job/0.png",
         "2026/11/30/other-job/job.json/a",
@@ -46,7 +47,7 @@ def test_what_bide_keeps_for_itself_is_no_prefix(prefix: str) -> None:
     """A prefix may not lead among the files of runs, or to where another job's object may lie."""
     with pytest.raises(
         InvalidRequestError,
-        match=r"^output_prefix: can't begin with bide-doctor, bide-ledger, runs, statements, uploads, ",
+        match=r"^output_prefix: can't begin with bide-doctor, bide-ledger, bide-receipts, runs, statements, uploads, ",
     ):
         GenerateRequest.parse({**LEAST, "output_prefix": prefix})
 

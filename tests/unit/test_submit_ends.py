@@ -20,6 +20,7 @@ from workers.accounts import Accounts
 from workers.services.budgets import Budgets
 from workers.services.learner import Learner
 from workers.services.poll_timings import PollTimings
+from workers.services.receipt_writer import NoReceipts
 from workers.telemetry.step_log import StepLog
 
 
@@ -32,6 +33,7 @@ class Tools:
         self.poll_timings = PollTimings(self.accounts, Learner(stage.ledger))
         self.budgets = Budgets(self.settings)
         self.http, self.event_loop, self.leases, self.dispatcher = self, self, self, self
+        self.receipts = NoReceipts()
         self.store_check = SimpleNamespace(wait=lambda: "")
         self.meanwhile = meanwhile
         self.sent: list[Messages] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from bide.contract import POLL_QUEUE, QUEUES, SUBMIT_QUEUE
 from bide.ledger.identity import REMEDY, mismatch, read_state
 from bide.ledger.keys import prefix
 from bide.ledger.processes import running
+from bide.receipts import any_since
 from bide.settings.model import Settings
 from workers.doctor.findings import Finding, ok, problem, warning
 from workers.services.sweeper import LOCK_KEY
@@ -90,11 +92,18 @@ def check_ledger(tools: Toolbox) -> Iterator[Finding]:
     """Whether the ledger is the one that it was: workers buy nothing on another one."""
     found, known = read_state(tools.ledger.server), tools.known_ledger().read()
     if known.id and (why := mismatch(found, known)):
-        yield problem("ledger", f"nothing is submitted: {why}", REMEDY)
+        yield problem("ledger", f"nothing is submitted: {why}{_receipts(tools)}", REMEDY)
     elif known.id:
         yield ok("ledger", f"it is the one that it was: {found.id}")
     else:
         yield ok("ledger", "it is new: the first worker gives it an id, and keeps that in the bucket, too")
+
+
+def _receipts(tools: Toolbox) -> str:
+    """Whether the bucket knows what the lost ledger had bought."""
+    since = datetime.now(UTC) - timedelta(seconds=tools.ledger.timing.retention_seconds)
+    there = any_since(tools.storage, tools.receipt_folder(), since=since)
+    return "; the bucket has receipts of what was bought: `bide recover`" if there else ""
 
 
 def check_sweep(settings: Settings, tools: Toolbox) -> Iterator[Finding]:

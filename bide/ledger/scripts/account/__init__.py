@@ -135,6 +135,7 @@ class Restore(Script):
     statements: Key
     day: str
     account_name: str
+    reaches: str
     rows: Sequence[BookedAmount]
 
 

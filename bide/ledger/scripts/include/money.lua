@@ -17,6 +17,7 @@ do
     s = { spent = true, purchases = 1 }, -- accepted
     z = { purchases = 1, refunded = true }, -- accepted, and not charged
     u = { purchases = 1, unpriced = 1 }, -- accepted, and what it costs is not known
+    a = { spent = true }, -- of a lost ledger: a statement had it as reserved, and counts it as spent (job/recover)
     d = { spent = true, purchases = 1 }, -- the job is over, and whether this submit was accepted is not known
   }
   local KNOWN = { s = true, z = true, u = true }

@@ -236,3 +236,28 @@ class PollNow(Script):
     id: str
     gap_seconds: float
     most: int
+
+
+class Recover(Script):
+    idempotency_key: Key
+    accounts: Key
+    id: str
+    account_name: str
+    ending: str
+    attempt: str
+    accepted: bool
+    refused: bool = False
+    provider_job_id: str = ""
+    others: str = ""
+    handle: str = ""
+    base_url: str = ""
+    adapter: str = ""
+    cost: str = ""
+    outputs: str = ""
+    partial: str = ""
+    value: str = ""
+    request: str
+    signature: str = ""
+    note: str
+    retention_seconds: float = BOUND
+    fields: Mapping[str, str]

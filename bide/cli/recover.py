@@ -1,0 +1,112 @@
+"""`bide recover`: makes the records of a lost ledger again, by a program of the deployment that reads its settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import click
+
+from bide.cli.connection import broker_option, program_environment
+from bide.cli.deployment import become
+from bide.cli.output import echo, echo_json
+
+#: The most jobs that are named one by one, of each kind.
+MOST_NAMED = 20
+
+#: What became of jobs, in words.
+WORDS = {
+    "taken": "taken up",
+    "known": "there already",
+    "not_bought": "not bought, and not taken up",
+    "conflict": "not taken up: the id is another request's",
+    "held": "not taken up: another job has the provider's id",
+    "run": "left to its run",
+    "unreadable": "not taken up: the receipt can't be read",
+    "unsettled": "looked for on the provider's list, and not sure",
+}
+
+#: What is named job by job: a person has to look.
+NAMED = ("not_bought", "conflict", "held", "unreadable")
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """One job that is known from elsewhere than the ledger, and what became of it."""
+
+    job_id: str
+    account: str
+    #: `receipt`, `result` (its `job.json`) or `list` (of its provider).
+    source: str
+    #: A key of `WORDS`.
+    what: str
+    #: Where it stands now; '' where that is not known.
+    state: str
+    why: str = ""
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be taken up, and write nothing.")
+@click.option(
+    "--since", metavar="DATE", help="Look at what was bought since [default: BIDE_TIMING__RETENTION_DAYS ago]."
+)
+@click.option("--prefix", "prefixes", multiple=True, metavar="PREFIX", help="Also look for results below this prefix.")
+@click.option("--receipts-only", is_flag=True, help="Do not look for results of jobs without a receipt.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@broker_option
+def recover(
+    dry_run: bool,
+    since: str | None,
+    prefixes: tuple[str, ...],
+    receipts_only: bool,
+    as_json: bool,
+    broker: str | None,
+) -> None:
+    """Make the records of a lost ledger again, from receipts, results and the lists of providers; it buys nothing.
+
+    What was bought goes on to be polled and stored, and what is in doubt stands on the list of `bide unconfirmed`.
+    Callers find the results that are stored. It may be run again at any time.
+    """
+    given = {"--dry-run": dry_run, "--receipts-only": receipts_only, "--json": as_json}
+    arguments = [name for name, wanted in given.items() if wanted]
+    arguments += ["--since", since] if since else []
+    arguments += [word for prefix in prefixes for word in ("--prefix", prefix)]
+    become("workers.recover", *arguments, environment=program_environment(broker))
+
+
+def show(found: Sequence[Recovered], unreadable: Sequence[str], *, since: datetime, dry: bool, as_json: bool) -> None:
+    """Print what was found, by source and state, and what could not be taken up."""
+    counts = Counter((each.source, each.what, each.state) for each in found)
+    if as_json:
+        echo_json(
+            {
+                "since": since.isoformat(timespec="seconds"),
+                "dry_run": dry,
+                "counts": [
+                    {"source": source, "what": what, "state": state or None, "jobs": jobs}
+                    for (source, what, state), jobs in sorted(counts.items())
+                ],
+                "jobs": list(map(asdict, found)),
+                "unreadable": list(unreadable),
+            }
+        )
+        return
+    if not found and not unreadable:
+        echo(f"nothing was found since {since:%Y-%m-%d}: neither receipts nor results")
+    for (source, what, state), jobs in sorted(counts.items()):
+        would = " (would be)" if dry and what == "taken" else ""
+        echo(f"{jobs} by {source}: {WORDS[what]}{would}{f', {state}' if state else ''}")
+    for what in NAMED:
+        named = [each for each in found if each.what == what]
+        for each in named[:MOST_NAMED]:
+            echo(f"  {each.job_id} ({each.account}): {each.why}")
+        if len(named) > MOST_NAMED:
+            echo(f"  and {len(named) - MOST_NAMED} more, see --json")
+    for uri in unreadable:
+        echo(f"{uri} can't be read: nothing is taken up from it")
+    if any(each.state == "unconfirmed" for each in found):
+        echo("to do: `bide unconfirmed list`")
+    if not dry and any(each.what == "taken" for each in found):
+        echo("then: `bide ledger confirm`, and workers buy again")

@@ -1,0 +1,123 @@
+"""Takes up jobs that a lost ledger knew, or that no ledger knew: each record is written in one script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bide.contract import GenerateRequest, JobState
+from bide.ledger import scripts
+from bide.ledger.executor import Executor
+from bide.ledger.keys import ACCOUNTS_KEY, STATEMENTS_KEY, idempotency_key
+from bide.ledger.records import RECORD_VERSION, AccountName, BoughtWith
+from bide.ledger.script import Key
+
+#: Fields of a record that the ledger writes itself when it takes a job up.
+_OWN = frozenset({"idem", "pid", "outputs", "partial"})
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job as it is known from elsewhere."""
+
+    job_id: str
+    account: AccountName
+    #: Where it stands; `UNCONFIRMED` where its submit may have been accepted.
+    state: JobState
+    #: What its record had, by the names of the ledger.
+    fields: Mapping[str, str] = field(repr=False)
+    request: GenerateRequest = field(repr=False)
+    #: Its last submit.
+    attempt: int
+    #: The provider accepted that submit, or surely did not.
+    accepted: bool = False
+    refused: bool = False
+    provider_job_id: str = ""
+    #: The ids of further purchases of it.
+    others: tuple[str, ...] = ()
+    bought_with: BoughtWith = field(default_factory=BoughtWith)
+    #: Of a result that is to be stored: its addresses as the ledger has them, or `ask`; and what is missing of it.
+    outputs: str = field(default="", repr=False)
+    partial: str = ""
+    #: The result, or the error of a failure or of an unconfirmed job, as JSON.
+    value: str = field(default="", repr=False)
+    signature: str = field(default="", repr=False)
+    #: The key in Redis of its idempotency key, where the request does not say that.
+    idem: str = ""
+    #: For people: how it came to be taken up.
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TakenUp:
+    """What became of it: `taken` (`other` is its state), or why nothing was done.
+
+    `known`: this ledger has it (`other` is its state). `conflict`: its id is another request's. `run`: the run `other`
+    looks after it. `held`: the job `other` has the provider's id.
+    """
+
+    what: str
+    other: str
+
+
+class Recovery:
+    """Writes records; each method raises `LedgerAwayError` when Redis stays away."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def take_up(self, lost: Lost) -> TakenUp:
+        """Write the record of a job that this ledger does not know; nothing is bought by that.
+
+        What is polled or stored goes on within a sweep. A job that has ended, or is unconfirmed, is answered anew.
+        """
+        key = lost.request.idempotency_key
+        known = lost.bought_with
+        script = scripts.job.Recover(
+            idempotency_key=Key(idempotency_key(key) if key else lost.idem),
+            accounts=Key(ACCOUNTS_KEY),
+            id=lost.job_id,
+            account_name=str(lost.account),
+            ending=lost.state.value,
+            attempt=str(lost.attempt),
+            accepted=lost.accepted,
+            refused=lost.refused,
+            provider_job_id=lost.provider_job_id,
+            others=" ".join(lost.others),
+            handle=known.handle,
+            base_url=known.base_url,
+            adapter=known.adapter,
+            cost=known.cost,
+            outputs=lost.outputs,
+            partial=lost.partial,
+            value=lost.value,
+            request=lost.request.to_json(),
+            signature=lost.signature,
+            note=lost.note,
+            fields={name: value for name, value in lost.fields.items() if name not in _OWN},
+        )
+        return TakenUp(*self._executor.run_safely(lost.account, script))
+
+    def statements_reach(self) -> dict[tuple[str, str], str]:
+        """Until when the books of this ledger hold what a statement had: by day (ISO) and account, the moment (ISO)."""
+        marks = self._executor.reach(lambda server: server.hgetall(STATEMENTS_KEY))
+        taken_up = (name.split(" ") for name in marks if name.startswith("taken up "))
+        return {(day, account): marks[f"taken up {day} {account}"] for _, _, day, account in taken_up}
+
+
+def new_fields(request: GenerateRequest, *, lane: str, created: float, deadline_seconds: float) -> dict[str, str]:
+    """The record of a job that was bought by one submit, as far as its request says it [seconds since the epoch]."""
+    given = {
+        "v": RECORD_VERSION,
+        "op": request.operation,
+        "fp": request.fingerprint(),
+        "created": f"{created:.3f}",
+        "intended": f"{created:.3f}",
+        "allowed": f"{deadline_seconds:g}",
+        "deadline": f"{created + deadline_seconds:.3f}",
+        "submits": "1",
+        "lane": lane,
+        "tenant": request.tenant or "",
+        "callback": "0" if request.callback_url else "",
+    }
+    return {name: value for name, value in given.items() if value}

@@ -1,0 +1,161 @@
+"""Receipts: what was bought, as objects of the bucket, so that a lost ledger is not a lost purchase.
+
+A receipt of an intent goes to the bucket before its request leaves; what became of the submit follows. One object holds
+the receipts that a process wrote together. Receipts of one job are found again by job, account, ledger and attempt.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from bide.bulk.objects import keys, remove
+from bide.storage import Storage
+from bide.wire import Wire
+
+#: What the objects begin with that hold receipts.
+PREFIX = "bide-receipts/"
+
+#: The largest of these objects that is read [bytes]; a writer ends one at a fraction of that.
+MAX_BYTES = 64 * 1024 * 1024
+
+#: The fields of a record that no receipt has. They belong to the processes that had the job, or to its bulk run: a
+#: row is a job of its own once the run is lost.
+LEFT_OUT = frozenset(
+    (
+        *("state", "token", "queue", "hints", "crashes", "tries", "parked", "over_budget", "place", "note"),
+        *("settling", "settle_tries", "callback_owed", "callback_tries", "callback_host", "callback_note"),
+        *("run", "collected", "by_client"),
+    )
+)
+
+
+class Attempt(Wire):
+    """What names one submit: a job's attempt at an account, as one ledger counts them."""
+
+    #: The id of the ledger.
+    ledger: str
+    job_id: str
+    #: `provider/account`.
+    account: str
+    attempt: int
+    #: When the receipt was made [seconds since the epoch].
+    at: float
+
+
+class Intent(Attempt):
+    """A submit is about to be sent."""
+
+    kind: Literal["intent"] = "intent"
+    #: The job's record as it stood then: its fields, by the names of the ledger.
+    record: dict[str, str] = Field(repr=False)
+    #: The request as JSON, and what the ledger keeps of the caller's message.
+    request: str = Field(repr=False)
+    signature: str = Field("", repr=False)
+
+
+class Accepted(Attempt):
+    """The provider accepted a submit."""
+
+    kind: Literal["accepted"] = "accepted"
+    #: '' where the provider gave none, since its answer held the result.
+    provider_job_id: str
+    handle: str = Field("", repr=False)
+    base_url: str = ""
+    adapter: str = ""
+    cost: str = ""
+    #: Of a job that was done at once: the addresses of its result, as the ledger has them, or `ask`.
+    outputs: str = Field("", repr=False)
+    partial: str = ""
+
+
+class NotAccepted(Attempt):
+    """A submit was surely not accepted, or was never sent."""
+
+    kind: Literal["not_accepted"] = "not_accepted"
+
+
+class Ended(Wire):
+    """A job has failed, or was canceled, and its caller knows it. What succeeded has its `job.json`."""
+
+    kind: Literal["ended"] = "ended"
+    job_id: str
+    account: str
+    at: float
+    state: Literal["failed", "canceled"]
+    #: `contract.Failure` as JSON.
+    error: str = Field(repr=False)
+
+
+Receipt = Annotated[Intent | Accepted | NotAccepted | Ended, Field(discriminator="kind")]
+
+
+class Receipts(Wire):
+    """One object of the bucket: the receipts that a process wrote together."""
+
+    version: Literal[1] = 1
+    receipts: tuple[Receipt, ...] = Field(strict=False)
+
+
+def folder(ledger_key: str) -> str:
+    """Where the receipts of the ledger of an address lie; `ledger_key` is that of its id (`KnownLedger.key`)."""
+    return f"{PREFIX}{ledger_key.rpartition('/')[2].removesuffix('.json')}/"
+
+
+def object_key(where: str, moment: datetime) -> str:
+    """A key that no other object has: by day (UTC), so that a rule of the store may remove old ones."""
+    return f"{where}{moment:%Y/%m/%d/%H%M%S}-{uuid.uuid4().hex}.json"
+
+
+def to_json(receipts: Iterable[Receipt]) -> bytes:
+    """The content of an object."""
+    return Receipts(receipts=tuple(receipts)).model_dump_json().encode()
+
+
+def days(since: datetime, until: datetime) -> Iterator[date]:
+    """The days (UTC) of a time; a clock that is a little ahead counts."""
+    for number in range((until.date() - since.date()).days + 2):
+        yield since.date() + timedelta(days=number)
+
+
+def read(storage: Storage, where: str, *, since: datetime) -> Iterator[Receipt | str]:
+    """All receipts since a moment, object by object; the address of one that can't be read stands in its place.
+
+    Raises `StorageError`.
+    """
+    for day in days(since, datetime.now(UTC)):
+        for key in keys(storage, f"{where}{day:%Y/%m/%d}/"):
+            content = storage.get(storage.uri(key), max_bytes=MAX_BYTES)
+            try:
+                yield from Receipts.model_validate_json(content).receipts
+            except ValidationError:
+                yield storage.uri(key)
+
+
+def any_since(storage: Storage, where: str, *, since: datetime) -> bool:
+    """Whether there are receipts since a moment; raises `StorageError`."""
+    return any(keys(storage, f"{where}{day:%Y/%m/%d}/") for day in days(since, datetime.now(UTC)))
+
+
+def remove_jobs(storage: Storage, job_ids: Collection[str]) -> int:
+    """Take the receipts of some jobs out of the objects of all ledgers; returns how many. Raises `StorageError`.
+
+    A ledger that is lost later knows nothing of these jobs. An object that can't be read stays as it is.
+    """
+    removed = 0
+    for key in keys(storage, PREFIX):
+        try:
+            found = Receipts.model_validate_json(storage.get(storage.uri(key), max_bytes=MAX_BYTES)).receipts
+        except ValidationError:
+            continue
+        kept = [each for each in found if each.job_id not in job_ids]
+        if kept and len(kept) < len(found):
+            storage.put(key, to_json(kept), content_type="application/json")
+        elif not kept:
+            remove(storage, key)
+        removed += len(found) - len(kept)
+    return removed

@@ -1,0 +1,1 @@
+"""The ledger is lost in mid-flight, and made again from receipts."""

@@ -1,0 +1,181 @@
+"""Makes the records of a lost ledger again, from receipts, results and providers' lists. `python -m workers.recover`.
+
+Nothing is bought by it, and a second run finds everything there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+
+import click
+from pydantic import ValidationError
+
+from bide.bulk.objects import keys, metadata
+from bide.cli.output import PrintableErrors, ProblemsError
+from bide.cli.recover import Recovered, show
+from bide.contract import JobResult
+from bide.errors import BideError
+from bide.ledger import AccountName
+from bide.ledger.identity import deployment_of
+from bide.ledger.recovery import Lost, TakenUp
+from bide.purchases import ACCOUNT, Receipted, by_job, lost_job, lost_result, result_key
+from bide.receipts import Intent, Receipt, days, read
+from bide.settings.problems import ConfigurationProblems
+from bide.statements import Statements
+from config.settings import settings
+from workers.toolbox import Toolbox, command_toolbox
+from workers.unconfirmed import settle
+
+#: The largest `job.json` that is read [bytes], and how many are read at once.
+MAX_RESULT_BYTES, READERS = 16 * 1024 * 1024, 16
+
+
+#: The fields of a record without which a receipt says too little.
+NEEDED = {"v", "op", "fp", "created", "intended", "allowed"}
+
+
+class Recoverer:
+    """One recovery. `place` is where the receipts lie; `dry`: nothing is written, what would be is said."""
+
+    def __init__(self, tools: Toolbox, *, since: datetime, place: str = "", dry: bool = False) -> None:
+        self._tools, self._since, self._dry = tools, since, dry
+        self._place = place or tools.receipt_folder()
+        #: Objects that could not be read.
+        self.unreadable: list[str] = []
+
+    def run(self, *, prefixes: Sequence[str] = (), results: bool = True) -> Iterator[Recovered]:
+        """Every job that is known from elsewhere, and what became of it; raises `LedgerAwayError`, `StorageError`."""
+        jobs = by_job(self._receipts())
+        if not self._dry:
+            self._take_up_books(jobs)
+        reaches = self._tools.ledger.recovery.statements_reach()
+        with ThreadPoolExecutor(READERS) as readers:
+            found = readers.map(lambda each: self._result(result_key(each.last)), jobs.values())
+            for receipted, result in zip(jobs.values(), found, strict=True):
+                yield self._of_receipts(receipted, result, reaches)
+            if results:
+                folders = {*prefixes, "", *map(_prefix_of, jobs.values())}
+                for result in readers.map(self._result, self._result_keys(folders, set(jobs))):
+                    if result is not None and result[0].job_id not in jobs:
+                        yield self._of_result(result)
+        if not self._dry:
+            for listed in settle(self._tools):
+                what = "taken" if listed["provider_job_id"] else "unsettled"
+                state = "running" if listed["provider_job_id"] else "unconfirmed"
+                yield Recovered(listed["job_id"], listed["account"], "list", what, state, listed["reason"])
+
+    def _receipts(self) -> Iterator[Receipt]:
+        for each in read(self._tools.storage, self._place, since=self._since):
+            if isinstance(each, str):
+                self.unreadable.append(each)
+            elif isinstance(each, Intent) and not each.record.keys() >= NEEDED:
+                self.unreadable.append(f"the receipt of job {each.job_id}")
+            else:
+                yield each
+
+    def _take_up_books(self, jobs: dict[str, Receipted]) -> None:
+        """The books of those days as statements have them come first: what they hold is not booked again."""
+        settings = self._tools.settings
+        deployment = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
+        statements = Statements(self._tools.ledger, self._tools.storage, deployment=deployment)
+        for day in sorted({_day_of(intent.record) for found in jobs.values() for intent in found.intents}):
+            statements.rebuild(day, of_any=True)
+
+    def _of_receipts(
+        self, found: Receipted, result: tuple[JobResult, str] | None, reaches: dict[tuple[str, str], str]
+    ) -> Recovered:
+        last = found.last
+        if result is None and not found.bought and found.ended is None:
+            why = "its last submit was not accepted, and the job was in line again: its caller submits it again"
+            return Recovered(last.job_id, last.account, "receipt", "not_bought", "", why)
+        try:
+            lost = lost_job(found, result and result[0], reaches=reaches)
+        except (ValidationError, ValueError, KeyError) as error:
+            why = f"its receipt can't be read here: {type(error).__name__}"
+            return Recovered(last.job_id, last.account, "receipt", "unreadable", "", why)
+        return self._take_up(lost, "result" if result else "receipt")
+
+    def _of_result(self, found: tuple[JobResult, str]) -> Recovered:
+        result, key = found
+        about = metadata(self._tools.storage, key)
+        account = about.get(ACCOUNT) or (result.made_by.account if result.made_by else "")
+        if not account:  # of an earlier release
+            accounts = self._tools.settings.accounts_of(result.provider)
+            account = accounts[0] if len(accounts) == 1 else "default"
+        return self._take_up(lost_result(result, about, AccountName(result.provider, account)), "result")
+
+    def _take_up(self, lost: Lost, source: str) -> Recovered:
+        if self._dry:
+            known = self._tools.ledger.jobs.find(lost.job_id)
+            taken = TakenUp("known", known.text("state")) if known else TakenUp("taken", lost.state.value)
+        else:
+            taken = self._tools.ledger.recovery.take_up(lost)
+        state = taken.other if taken.what in ("taken", "known") else ""
+        return Recovered(lost.job_id, str(lost.account), source, taken.what, state, _why(taken))
+
+    def _result(self, key: str) -> tuple[JobResult, str] | None:
+        """The result at a key; None where there is none."""
+        storage = self._tools.storage
+        if not storage.exists(key):
+            return None
+        try:
+            return JobResult.model_validate_json(storage.get(storage.uri(key), max_bytes=MAX_RESULT_BYTES)), key
+        except ValidationError:
+            self.unreadable.append(storage.uri(key))
+            return None
+
+    def _result_keys(self, folders: set[str], known: set[str]) -> Iterator[str]:
+        """The keys of the `job.json`s of these days, but for those of known jobs."""
+        for folder in sorted(folders):
+            for day in days(self._since, datetime.now(UTC)):
+                dated = f"{folder}/{day:%Y/%m/%d}/" if folder else f"{day:%Y/%m/%d}/"
+                for key in keys(self._tools.storage, dated):
+                    if key.endswith("/job.json") and key.split("/")[-2] not in known:
+                        yield key
+
+
+def _why(taken: TakenUp) -> str:
+    match taken.what:
+        case "conflict":
+            return "the ledger has another request under its id"
+        case "held":
+            return f"its provider's id is that of job {taken.other}"
+        case "run":
+            return f"the run {taken.other} looks after it"
+    return ""
+
+
+def _prefix_of(found: Receipted) -> str:
+    """The `output_prefix` of a job's request, '' for none."""
+    folder = result_key(found.last).rsplit("/", 5)
+    return folder[0] if len(folder) == 6 else ""
+
+
+def _day_of(record: dict[str, str]) -> date:
+    return datetime.fromtimestamp(float(record["intended"]), UTC).date()
+
+
+@click.command(cls=PrintableErrors)
+@click.option("--json", "as_json", is_flag=True)
+@click.option("--dry-run", "dry", is_flag=True)
+@click.option("--since", type=click.DateTime())
+@click.option("--prefix", "prefixes", multiple=True)
+@click.option("--receipts-only", is_flag=True)
+def main(as_json: bool, dry: bool, since: datetime | None, prefixes: tuple[str, ...], receipts_only: bool) -> None:
+    """Make the records of a lost ledger again."""
+    try:
+        with command_toolbox(settings()) as tools:
+            kept = timedelta(seconds=tools.ledger.timing.retention_seconds)
+            begins = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - kept
+            recoverer = Recoverer(tools, since=begins, dry=dry)
+            found = list(recoverer.run(prefixes=prefixes, results=not receipts_only))
+            show(found, recoverer.unreadable, since=begins, dry=dry, as_json=as_json)
+    except (BideError, ConfigurationProblems) as error:
+        raise ProblemsError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(prog_name="bide recover"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.ledger.book import KEPT_SECONDS
 from bide.ledger.executor import Executor
 from bide.ledger.keys import PRICES_KEY
 
@@ -13,9 +14,8 @@ class PublishedPrices:
         self._executor = executor
 
     def publish(self, prices: str) -> None:
-        """Note what the settings say; a sweeping worker does that."""
-        if self.published() != prices:
-            self._executor.reach(lambda server: server.set(PRICES_KEY, prices))
+        """Note what the settings say; a sweeping worker does that again and again."""
+        self._executor.reach(lambda server: server.set(PRICES_KEY, prices, ex=KEPT_SECONDS))
 
     def published(self) -> str | None:
         """What workers have noted last; None where none has."""

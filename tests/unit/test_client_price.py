@@ -126,6 +126,10 @@ def test_prices_that_were_never_published_are_not_known(ledger: Ledger) -> None:
         price_by_ledger(ledger, REQUEST, {})
 
 
+def test_published_prices_do_not_stay_for_ever(swept: Ledger) -> None:
+    assert all(swept.server.ttl(key) > 0 for key in swept.server.scan_iter("bide:*", _type="string"))
+
+
 def test_prices_of_a_later_release_are_not_known(ledger: Ledger) -> None:
     """No price is passed over for the next one that fits."""
     later = {"photogpt": {"prices": {"images.generation": 1, "images.generation m1": "per_pixel(3)"}, "currency": ""}}

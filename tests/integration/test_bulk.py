@@ -261,6 +261,7 @@ def test_a_budget_holds_for_all_workers(rig: Rig, bulk: Bulk) -> None:
     assert bulk.over(f"{marked}-budget", within_seconds=LONGEST_SECONDS)["succeeded"] == 7
 
 
+@pytest.mark.whole
 def test_a_small_run_is_not_starved_by_a_large_one(rig: Rig, bulk: Bulk) -> None:
     """They share their account by turns: four rows do not wait for the forty that came before them."""
     marked = marker()

@@ -230,6 +230,7 @@ def test_the_whole_command_under_sentinel(rig: Rig, led: Replicated) -> None:
     assert PASSWORD not in done.stdout + done.stderr
 
 
+@pytest.mark.whole
 def test_the_whole_command_on_a_replica(rig: Rig, led: Replicated) -> None:
     """The exit code is 1, and nothing is asked that would have to write there."""
     done = doctor(rig, BIDE_BROKER_URL=led.replicas[0].url)

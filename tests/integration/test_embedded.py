@@ -254,6 +254,7 @@ def _is_there(address: str) -> bool:
     return True
 
 
+@pytest.mark.whole
 def test_a_client_finds_the_stack_and_a_second_one_is_refused(bide: Callable[..., Run], deployment: Path) -> None:
     """The commands need no setting while `bide up` runs beside them, and Flower links to its pages; Ctrl-C ends it."""
     run = bide("up")

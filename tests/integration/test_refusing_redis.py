@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,12 @@ from tests.integration.servers import RedisServer
 from tests.integration.waiting import eventually
 
 pytestmark = pytest.mark.integration
+
+
+def _some(*usual: str, of: Sequence[str]) -> list[Any]:
+    """All kinds of refusals; each boots a deployment, so only the usual ones are in `make test`."""
+    return [kind if kind in usual else pytest.param(kind, marks=pytest.mark.whole) for kind in of]
+
 
 #: What each process writes once Redis refuses it, and once it works.
 WAITS = {"worker": "broker.refuses", "poller": "broker.refuses", "beat": "schedules.away"}
@@ -113,7 +119,7 @@ def works(process: Process) -> bool:
     return bool(re.search(WORKS[process.name], process.output()))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", _some("NOREPLICAS", "READONLY", of=KINDS))
 def test_processes_that_start_wait_for_writes(kind: str, alone: Deployment) -> None:
     """Each says why on one line, is not healthy, and works as soon as Redis takes writes."""
     with alone.processes(WAITS) as processes:
@@ -133,7 +139,7 @@ def test_processes_that_start_wait_for_writes(kind: str, alone: Deployment) -> N
             assert "Traceback" not in process.output()
 
 
-@pytest.mark.parametrize("kind", ["NOREPLICAS", "OOM"])
+@pytest.mark.parametrize("kind", _some("OOM", of=["NOREPLICAS", "OOM"]))
 def test_jobs_in_flight_outlive_a_refusal(kind: str, rig: Rig, caller: Caller) -> None:
     """Whatever step they were at, each ends well and was bought once, and no process has ended."""
     word = marker()
@@ -152,7 +158,7 @@ def test_jobs_in_flight_outlive_a_refusal(kind: str, rig: Rig, caller: Caller) -
     assert rig.poller.alive
 
 
-@pytest.mark.parametrize("kind", ["NOREPLICAS", "READONLY", "BUSY"])
+@pytest.mark.parametrize("kind", _some("NOREPLICAS", "BUSY", of=["NOREPLICAS", "READONLY", "BUSY"]))
 def test_processes_at_work_go_on(kind: str, alone: Deployment) -> None:
     """Also one that is asked something meanwhile and can't write its answer; all are healthy again afterwards."""
     app = Celery("operator", broker=alone.redis.url, set_as_current=False)

@@ -183,6 +183,7 @@ def test_jobs_of_before_are_looked_for_by_a_command(caller: Caller, rig: Rig) ->
     assert rig.state(job_id) == "unconfirmed"
 
 
+@pytest.mark.whole
 def test_what_can_not_be_listed_says_so(caller: Caller, rig: Rig) -> None:
     """Of a provider without a list of jobs: the list names the support to ask instead of candidates."""
     marked = marker()

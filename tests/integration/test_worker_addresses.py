@@ -65,6 +65,7 @@ def test_worker_over_tls(tmp_path: Path) -> None:
         check_quiet(rig)
 
 
+@pytest.mark.whole
 def test_worker_through_a_sentinel(tmp_path: Path) -> None:
     """A job is done by processes that ask a sentinel for Redis, and another one after the leader was killed."""
     with led_redis(tmp_path, MASTER) as (url, leader), deployed(tmp_path, url) as (rig, client):

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bide.bulk.runs import Runs
 from bide.contract import GenerateRequest
 from bide.errors import UnreadableAnswerError
 from bide.ledger import AccountName, Ledger, Messages, Record, Step, Verb
@@ -162,6 +163,7 @@ class Atelier:
         self.leases = self.dispatcher = self.http = self
         self.event_loop = EventLoop()
         self.receipts = NoReceipts()
+        self.runs = Runs(self.server)
         self.store_check = SimpleNamespace(wait=lambda: "")
         self.configure(**settings)
         self.canceler = Canceler(self.ledger, self.dispatcher)  # type: ignore[arg-type]  # a double, as all of this

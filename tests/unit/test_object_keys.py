@@ -47,7 +47,7 @@ def test_what_bide_keeps_for_itself_is_no_prefix(prefix: str) -> None:
     """A prefix may not lead among the files of runs, or to where another job's object may lie."""
     with pytest.raises(
         InvalidRequestError,
-        match=r"^output_prefix: can't begin with bide-doctor, bide-ledger, bide-receipts, runs, statements, uploads, ",
+        match=rf"^output_prefix: can't begin with {', '.join(contract.RESERVED_PREFIXES)}, ",
     ):
         GenerateRequest.parse({**LEAST, "output_prefix": prefix})
 

@@ -36,8 +36,9 @@ def events(snapshot: JobSnapshot) -> list[Event]:
     """What happened, in order; of submits only the last has its time, and polls are remembered to the tenth."""
     created = snapshot.record.number("created")
     found = [
-        *_beginning(snapshot.record),
+        _opened(snapshot.record),
         *_moved(snapshot.record),
+        *_submitted(snapshot.record),
         *_settled(snapshot.record),
         *_polled(snapshot),
         *_end(snapshot),
@@ -45,10 +46,13 @@ def events(snapshot: JobSnapshot) -> list[Event]:
     return sorted(found, key=lambda event: round(event.at - created, 1))
 
 
-def _beginning(record: Record) -> Iterator[Event]:
+def _opened(record: Record) -> Event:
     kind = "bulk" if record.text("bulk") else "interactive"
     run = f", a row of run {record.text('run')}" if record.text("run") else ""
-    yield Event(record.number("created"), "opened", f"{kind}{run}, may take {record.number('allowed'):g} s")
+    return Event(record.number("created"), "opened", f"{kind}{run}, may take {record.number('allowed'):g} s")
+
+
+def _submitted(record: Record) -> Iterator[Event]:
     if record.text("intended"):
         yield Event(record.number("intended"), "submit", f"attempt {record.text('submits')}")
     if record.text("submitted"):

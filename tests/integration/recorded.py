@@ -40,6 +40,9 @@ _SIGNED = re.compile(rf"http://127\.0\.0\.1:\d+/{BUCKET}(/\S+?)\?X-Amz-\S+")
 _DAY = re.compile(r"\b20\d\d/\d\d/\d\d\b")
 _PERIOD = re.compile(r"\b20\d\d-\d\d(-\d\d)?\b(?![-T ]\d)")  # of a budget: a day or a month
 
+#: When a budget of a month begins anew.
+_NEXT_MONTH = re.compile(r"\b\d{4}-\d\d-01 (?=00:00 UTC)")
+
 #: What may differ between two runs of the same program: times, ports, sizes, counts, and what a poll heard meanwhile.
 _CHANGING = (
     (re.compile(rf"{_MOMENT.pattern}(?:Z|[+-]\d\d:\d\d)?"), "MOMENT"),
@@ -97,6 +100,7 @@ class Session:
         text = _SIGNED.sub(r"https://media.example.com/bide\1?X-Amz-...", text)
         text = _ID.sub(lambda found: self._made_up(found[0]), text)
         text = _DAY.sub(f"{NIGHT:%Y/%m/%d}", text)
+        text = _NEXT_MONTH.sub("2026-12-01 ", text)
         text = _PERIOD.sub(lambda found: f"{NIGHT:%Y-%m-%d}"[: len(found[0])], text)
         return _MOMENT.sub(lambda found: self._at_night(found[0]), text)
 

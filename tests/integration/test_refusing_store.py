@@ -64,7 +64,7 @@ def refusal(rig: Rig) -> str:
 
 
 def healthy(rig: Rig) -> str:
-    """What the health check prints of a healthy worker; '' of one that is not, such as one that has only just started."""
+    """What the health check prints of a healthy worker; '' of another, such as one that has only just started."""
     command = [sys.executable, "-m", "workers.health", "worker"]
     done = subprocess.run(command, cwd=ROOT, env=rig.environment(), capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else ""

@@ -213,12 +213,17 @@ def parse_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def plain_name(name: str) -> str:
+    """The name of metadata as S3 headers can carry it."""
+    return re.sub(r"[^a-z0-9-]", "-", name.lower())
+
+
 def header_safe(metadata: Mapping[str, str]) -> dict[str, str]:
     """Metadata as S3 headers can carry it: plain names, percent-encoded values, within S3's limit of size."""
     safe: dict[str, str] = {}
     room = MAX_METADATA_BYTES
     for name, value in metadata.items():
-        plain = re.sub(r"[^a-z0-9-]", "-", name.lower())
+        plain = plain_name(name)
         encoded = quote(value.encode(errors="replace"), safe=_HEADER_SAFE)
         if len(plain) + len(encoded) <= room:
             safe[plain] = encoded

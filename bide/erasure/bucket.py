@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from bide.contract import JOB_ID, RESERVED_PREFIXES
 from bide.errors import StorageError
-from bide.storage import Storage
+from bide.storage import Storage, plain_name
 from bide.storage_errors import as_storage_error
 
 #: The key of a job's object: what comes before its date, the date, the job, and the object's own name.
@@ -91,7 +91,7 @@ def asked_of(storage: Storage, folder: Folder, names: Sequence[str]) -> tuple[st
     """Tenant and metadata of a job by its objects: those of `job.json`, else what its objects say of these `names`."""
     document = f"{folder.prefix}{DOCUMENT}"
     named = _headers(storage, document if document in folder.keys else folder.keys[0])
-    plain = {name: re.sub(r"[^a-z0-9-]", "-", name.lower()) for name in (*names, "tenant")}
+    plain = {name: plain_name(name) for name in (*names, "tenant")}
     metadata: dict[str, Any] = {name: unquote(named[it]) for name, it in plain.items() if it in named}
     if document in folder.keys:
         try:

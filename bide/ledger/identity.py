@@ -11,6 +11,7 @@ import hashlib
 import json
 import threading
 import uuid
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -23,8 +24,11 @@ from bide.ledger.safety import KEPT_SECONDS, LEDGER_KEY
 #: What the objects begin with that name the ledger of an address, in the bucket of the results.
 PREFIX = "bide-ledger/"
 
-#: The most that such an object takes [bytes].
-MAX_BYTES = 4096
+#: The most that such an object takes [bytes], and how many earlier ids of its ledger it names.
+MAX_BYTES, MOST_EARLIER = 4096, 50
+
+#: Metadata of a job's objects: the id of the ledger that had the job when they were written.
+LEDGER = "bide-ledger"
 
 #: The longest that a submit waits for the first look [seconds].
 WAIT_SECONDS = 5.0
@@ -128,10 +132,16 @@ class KnownLedger:
         found = self._document()
         return LedgerState(str(found.get("id", "")), float(found.get("looked_at", 0)))
 
-    def write(self, state: LedgerState) -> None:
-        """Remember a ledger from now on."""
+    def ids(self) -> tuple[str, ...]:
+        """The ids that this deployment's ledger has and had, the present one first; none where none is known."""
+        return ids_in(self._document())
+
+    def write(self, state: LedgerState, *, earlier: Iterable[str] = ()) -> None:
+        """Remember a ledger from now on; what it was before is kept, and so are `earlier` ids that were its own."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        self._put({"id": state.id, "since": since, "looked_at": state.looked_at})
+        before = [each for each in dict.fromkeys((*self.ids(), *earlier)) if each != state.id]
+        named = {"earlier": before[:MOST_EARLIER]} if before else {}
+        self._put({"id": state.id, "since": since, "looked_at": state.looked_at, **named})
 
     def keep_look(self, ledger_id: str, looked_at: float) -> None:
         """Remember a look; not where another ledger or a later look is known."""
@@ -146,6 +156,13 @@ class KnownLedger:
 
     def _put(self, document: dict[str, Any]) -> None:
         self._storage.put(self.key, json.dumps(document).encode(), content_type="application/json")
+
+
+def ids_in(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """The ids in the object of a known ledger, the present one first."""
+    earlier = document.get("earlier")
+    named = (document.get("id"), *(earlier if isinstance(earlier, list) else ()))
+    return tuple(each for each in named if isinstance(each, str) and each)
 
 
 def read_state(server: redis.Redis) -> LedgerState:

@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 from bide.contract import Output, object_key
 from bide.errors import BadMediaError, BideError, TryLaterError
 from bide.ledger import Record
+from bide.ledger.identity import LEDGER
 from bide.ledger.records import encode_media
 from bide.providers.base import Account, FetchNow, Media, PollOutcome, Provider, Succeeded, Ticket
 from bide.purchases import ACCOUNT, FINGERPRINT, IDEMPOTENCY
+from bide.storage import plain_name
 from bide.storage_tags import put_tagged
 from tasks.steps.ask import MOST_HOPS
 from workers.io.destination import confined
@@ -130,19 +132,33 @@ def retention_days(tools: Toolbox, record: Record) -> int | None:
     return tools.accounts.retention.days_of(record.request)
 
 
-def metadata_of(record: Record) -> dict[str, str]:
-    """The metadata of the job's objects."""
-    own = {"bide-job": record.job_id, "bide-provider": record.account.provider, "bide-operation": record.text("op")}
-    if tenant := record.request.tenant:
-        own["bide-tenant"] = tenant
-    callers = {name: str(value) for name, value in record.request.metadata.items() if name and name not in own}
-    return own | callers  # ours first: what S3 has no room for is left out from the end
+def metadata_of(tools: Toolbox, record: Record) -> dict[str, str]:
+    """The metadata of the job's objects; a caller's that looks like ours is in the result alone."""
+    own = {
+        "bide-job": record.job_id,
+        "bide-provider": record.account.provider,
+        "bide-operation": record.text("op"),
+        "bide-tenant": record.request.tenant or "",
+        LEDGER: tools.ledger.identity.expected,
+    }
+    callers = {name: str(value) for name, value in record.request.metadata.items() if name and not is_own(name)}
+    return _given(own) | callers  # ours first: what S3 has no room for is left out from the end
 
 
-def document_metadata_of(record: Record) -> dict[str, str]:
+def document_metadata_of(tools: Toolbox, record: Record) -> dict[str, str]:
     """The metadata of `job.json`: also what makes the record again, should the ledger be lost."""
     more = {ACCOUNT: record.account.account, FINGERPRINT: record.text("fp"), IDEMPOTENCY: record.text("idem")}
-    return {name: value for name, value in more.items() if value} | metadata_of(record)
+    return _given(more) | metadata_of(tools, record)
+
+
+def is_own(name: str) -> bool:
+    """Whether a header of this name would look like one of ours."""
+    plain = plain_name(name)
+    return plain.startswith("bide-") or plain == "sha256"
+
+
+def _given(metadata: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in metadata.items() if value}
 
 
 def _made(tools: Toolbox, record: Record) -> Succeeded:
@@ -187,7 +203,7 @@ def _bring_one(tools: Toolbox, record: Record, number: int, media: Media, home: 
             days=retention_days(tools, record),
             content_type=fetched.content_type,
             sha256=fetched.sha256,
-            metadata={"sha256": fetched.sha256, **metadata_of(record)},
+            metadata={"sha256": fetched.sha256, **metadata_of(tools, record)},
         )
         home.untagged = home.untagged or not tagged
         output = Output(

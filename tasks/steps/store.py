@@ -132,7 +132,7 @@ def _stored(tools: Toolbox, record: Record, lease: Lease, home: Home) -> JobResu
         result.model_dump_json(indent=2).encode(),
         days=retention_days(tools, record),
         content_type="application/json",
-        metadata=document_metadata_of(record),
+        metadata=document_metadata_of(tools, record),
     )
     return result
 

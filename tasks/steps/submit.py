@@ -20,6 +20,7 @@ from bide.money.budgets import Budget, check_quote
 from bide.money.quote import Quote
 from bide.providers.base import Submission, Upload
 from tasks.steps.fail import fail, too_late
+from tasks.steps.home import metadata_of
 from tasks.steps.outcome import Outcome
 from tasks.steps.purchase import Purchase
 from tasks.steps.put_off import put_off, wait_in_line
@@ -68,7 +69,10 @@ def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: 
         check_quote(quote, budgets)
     inputs: Mapping[str, Upload] = {}
     if request.inputs:
-        inputs = tools.fetcher.inputs(request, operation, record, account, signed_at=promise.signed_moment)
+        about = metadata_of(tools, record)
+        inputs = tools.fetcher.inputs(
+            request, operation, record, account, signed_at=promise.signed_moment, metadata=about
+        )
     submission = Submission(record.job_id, request.operation, request.params, inputs, promise.key)
     call = confined(account.adapter.submit_call(submission, credentials), account.adapter, credentials)
     return Purchase(

@@ -163,5 +163,6 @@ def check_output(rig: Rig, document: dict[str, Any], number: int, case: Case, fo
     assert hashlib.sha256(content).hexdigest() == output["sha256"]
     assert answer["ContentType"] == output["content_type"]
     metadata = {"bide-job": document["job_id"], "bide-provider": case.provider, "bide-operation": case.operation}
+    assert answer["Metadata"].pop("bide-ledger")
     assert answer["Metadata"] == {**metadata, "order": "1042", "sha256": output["sha256"]}
     return str(output["key"])

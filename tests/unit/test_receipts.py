@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -369,5 +369,5 @@ def store_result(world: World, *, job_id: str = "a", receipts: bool = True) -> A
     )
     key = key_of(record, "job.json")
     world.bucket.client.objects[key] = result.model_dump_json().encode()
-    world.bucket.client.metadata[key] = document_metadata_of(record)
+    world.bucket.client.metadata[key] = document_metadata_of(cast("Any", world), record)
     return record

@@ -7,7 +7,7 @@ import binascii
 import re
 from base64 import b64decode
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import unquote_to_bytes
 
@@ -41,6 +41,8 @@ class InputFetcher:
     signed_at: datetime | None = None
     #: For how long what is stored here stays [days]; None: for ever.
     retention_days: int | None = None
+    #: The metadata of what is stored here.
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     async def prepare(
         self, inputs: Mapping[str, str], form: InputForm, *, key_for: Callable[[str], str]
@@ -83,6 +85,7 @@ class InputFetcher:
                 days=self.retention_days,
                 content_type=picture.content_type,
                 sha256=picture.sha256,
+                metadata=self.metadata,
             )
         return self.storage.uri(key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from bide.contract import GenerateRequest, object_key
@@ -54,10 +55,12 @@ class Fetcher:
         account: AccountContext,
         *,
         signed_at: datetime | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> dict[str, Upload]:
         """The pictures of a request in the form its operation wants; raises `InvalidRequestError`, `TryLaterError`.
 
         `signed_at`: the moment as of which addresses of our objects are signed, so that they are the same again.
+        `metadata`: that of what is stored.
         """
         assert operation.inputs is not None  # noqa: S101 - `Provider.check` refuses inputs where there is no form
         created = record.moment("created") or datetime.now(UTC)
@@ -69,6 +72,7 @@ class Fetcher:
             allowed_hosts=account.media_hosts,
             signed_at=signed_at,
             retention_days=account.retention.days_of(request),
+            metadata=metadata or {},
         )
 
         def key_for(name: str) -> str:

@@ -8,14 +8,14 @@ import time
 from typing import Any
 
 from bide.polling.backoff import PollPlan
-from bide.settings.sections import WorkerSettings
 from bide.storage import Storage, StorageOptions
 
 #: When a job is polled: after 2, 5, 9.5, 16 seconds and so on.
 PLAN = PollPlan(first_seconds=2.0, factor=1.5, cap_seconds=10.0)
 
-#: Submits and stores that a contender has under way at once: bide's default concurrency.
-STEPS_AT_ONCE = WorkerSettings().concurrency
+#: Submits and stores that a contender has under way at once: bide's default concurrency. It is not read from its
+#: settings, which take libraries that the environments of other contenders lack.
+STEPS_AT_ONCE = 32
 
 #: The state in the result of a job that went well.
 SUCCEEDED = "succeeded"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
 
 from bench import workload
 from bench.contenders import CONTENDERS, Contender, read_dues
+from bench.servers import ROOT
+from bide.settings.sections import WorkerSettings
 
 
 def test_the_table_begins_with_the_limit_and_then_shows_bide() -> None:
@@ -31,6 +38,38 @@ def test_a_contender_without_its_library_says_how_to_install_it(monkeypatch: pyt
 
     assert CONTENDERS["huey"].missing() == "make peers"
     assert CONTENDERS["plain"].missing() is None
+
+
+def test_arqs_environment_has_what_its_worker_imports() -> None:
+    """It is not bide's own; a worker that can't start leaves arq out of the bench."""
+    script = "import sys; before = {*sys.modules}; import bench.async_steps; print(*{*sys.modules} - before)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    imported = {name.partition(".")[0] for name in done.stdout.split()}
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["bench-arq"]
+    there, left = set[str](), [_name(each) for each in group]
+    while left:
+        name = left.pop()
+        if name not in there:
+            there.add(name)
+            left += [_name(each) for each in _required(name)]
+    owners = packages_distributions()
+    needed = {_name(owner) for name in imported for owner in owners.get(name, ())} - {"bide"}
+
+    assert needed <= there
+    assert WorkerSettings().concurrency == workload.STEPS_AT_ONCE
+
+
+def _name(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    assert found
+    return re.sub(r"[._]", "-", found[0].lower())
+
+
+def _required(name: str) -> list[str]:
+    try:
+        return [each for each in requires(name) or () if "extra ==" not in each]
+    except ModuleNotFoundError:
+        return []
 
 
 def test_due_times_are_read_as_several_processes_noted_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from bide.client.follow import JobEnded, JobEvent, ProgressChanged, StateChanged
 from bide.client.outputs import PresignedOutput, PresignedResult, Uploads, object_store
 from bide.client.requests import UPLOAD_ABOVE_BYTES, Options, Request
 from bide.client.several import LedgersClient
+from bide.client.several_aio import AsyncLedgersClient
 from bide.client.status import Status
 from bide.client.sync import Client
 from bide.pricing import RequestPrice
@@ -13,6 +14,7 @@ from bide.providers.progress import Progress
 __all__ = [
     "UPLOAD_ABOVE_BYTES",
     "AsyncClient",
+    "AsyncLedgersClient",
     "Client",
     "JobEnded",
     "JobEvent",

@@ -99,6 +99,10 @@ class AsyncClient:
         """Read a job's status, like `Client.status`."""
         return await asyncio.to_thread(self._client.status, job_id)
 
+    async def knows(self, job_id: str) -> bool:
+        """Whether there is a record of a job, like `Client.knows`."""
+        return await asyncio.to_thread(self._client.knows, job_id)
+
     async def follow(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
     ) -> AsyncIterator[JobEvent]:

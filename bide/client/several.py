@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from types import TracebackType
-from typing import Self, Unpack, overload
+from typing import Self, TypedDict, Unpack, overload
 
 import redis
 
@@ -19,8 +19,18 @@ from bide.client.status import Status
 from bide.client.sync import WAIT_MOST_SECONDS, Client
 from bide.contract import GenerateRequest, JobResult
 from bide.errors import ConfigurationError, InvalidRequestError, LedgerAwayError, UnknownJobError
+from bide.pricing import RequestPrice
 from bide.redis_client import SENTINEL_MASTER
 from bide.settings.ledgers import Ledgers, read_ledgers
+
+
+class Addresses(TypedDict):
+    """Where one deployment is: arguments of `Client` and `AsyncClient`."""
+
+    broker_url: str
+    result_url: str | None
+    ledger_url: str | None
+    sentinel_master: str
 
 
 class LedgersClient:
@@ -32,16 +42,14 @@ class LedgersClient:
 
     def __init__(self, ledgers: Ledgers, *, uploads: Uploads | None = None) -> None:
         self._ledgers, self._uploads = ledgers, uploads
+        self._closed = False
         self._pool = ThreadPoolExecutor(4 * len(ledgers.names), thread_name_prefix="ledgers")
-        self._clients = {name: _client(ledgers.environment(name), uploads) for name in ledgers.names}
+        self._clients = {name: Client(**addresses(ledgers, name), uploads=uploads) for name in ledgers.names}
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, *, uploads: Uploads | None = None) -> Self:
         """The client of the deployments that an environment names; raises `ConfigurationError`."""
-        ledgers = read_ledgers(os.environ if environ is None else environ)
-        if ledgers is None:
-            raise ConfigurationError("no ledger is named: set BIDE_LEDGERS__<NAME>__BROKER_URL and __ACCOUNTS of each")
-        return cls(ledgers, uploads=uploads)
+        return cls(named_ledgers(environ), uploads=uploads)
 
     def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
         """Enqueue a job where its account stands; returns its id. Raises the errors of `Client.submit`.
@@ -75,6 +83,11 @@ class LedgersClient:
                 error.add_note(f"ledger {name}; in other ledgers {len(known)} jobs were enqueued: {[*known.values()]}")
                 raise
         return [known[place] for place in range(len(ready))]
+
+    def price(self, request: Request, **options: Unpack[Options]) -> RequestPrice:
+        """Say what a request will cost where its account stands, like `Client.price`."""
+        parsed, _ = checked(request, options, self._uploads)
+        return self._clients[self._ledgers.of_request(parsed)].price(parsed)
 
     def ledger_of(self, job_id: str, *, unknown_seconds: float = 0.0) -> str:
         """The name of the ledger that has a job; raises `UnknownJobError` where none has it for `unknown_seconds`.
@@ -118,6 +131,10 @@ class LedgersClient:
         client = self._known(job_id)
         return client.status(job_id) if client else None
 
+    def knows(self, job_id: str) -> bool:
+        """Whether any ledger has a record of a job; raises `LedgerAwayError` where one that is away may have it."""
+        return self._known(job_id) is not None
+
     def follow(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
     ) -> Iterator[JobEvent]:
@@ -130,7 +147,8 @@ class LedgersClient:
         self._clients[self.ledger_of(job_id)].cancel(job_id)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back. A look at a ledger that is away goes on for a while, and then gives back its own."""
+        self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():
             client.close()
@@ -158,7 +176,7 @@ class LedgersClient:
     def _holder(self, job_id: str) -> tuple[str, LedgerAwayError | None]:
         """The ledger that has a job, '' where none that answers has it; then with the error of one that is away."""
         away: LedgerAwayError | None = None
-        asked = {self._pool.submit(client.knows, job_id): name for name, client in self._clients.items()}
+        asked = {self._pool.submit(self._look, client, job_id): name for name, client in self._clients.items()}
         for answer in as_completed(asked):  # all at once: one that is away takes its time
             try:
                 if answer.result():
@@ -167,12 +185,29 @@ class LedgersClient:
                 away = LedgerAwayError(f"ledger {asked[answer]}: {error}")
         return "", away
 
+    def _look(self, client: Client, job_id: str) -> bool:
+        """Whether one ledger has a job."""
+        try:
+            return client.knows(job_id)
+        finally:
+            if self._closed:
+                client.close()
 
-def _client(environment: Mapping[str, str], uploads: Uploads | None) -> Client:
-    return Client(
-        environment["BIDE_BROKER_URL"],
-        result_url=environment.get("BIDE_RESULT_URL"),
-        ledger_url=environment.get("BIDE_LEDGER_URL"),
-        uploads=uploads,
-        sentinel_master=environment.get("BIDE_SENTINEL_MASTER", SENTINEL_MASTER),
-    )
+
+def named_ledgers(environ: Mapping[str, str] | None) -> Ledgers:
+    """The deployments that an environment names, that of the process for None; raises `ConfigurationError`."""
+    ledgers = read_ledgers(os.environ if environ is None else environ)
+    if ledgers is None:
+        raise ConfigurationError("no ledger is named: set BIDE_LEDGERS__<NAME>__BROKER_URL and __ACCOUNTS of each")
+    return ledgers
+
+
+def addresses(ledgers: Ledgers, name: str) -> Addresses:
+    """The arguments of a client of one of them."""
+    environment = ledgers.environment(name)
+    return {
+        "broker_url": environment["BIDE_BROKER_URL"],
+        "result_url": environment.get("BIDE_RESULT_URL"),
+        "ledger_url": environment.get("BIDE_LEDGER_URL"),
+        "sentinel_master": environment.get("BIDE_SENTINEL_MASTER", SENTINEL_MASTER),
+    }

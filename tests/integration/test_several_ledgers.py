@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bide.cli.main import main
-from bide.client import LedgersClient
+from bide.client import AsyncLedgersClient, LedgersClient
 from bide.contract import JobState
 from bide.errors import ConfigurationError, InvalidRequestError, UnknownJobError
 from bide.ledger import AccountName
@@ -221,6 +222,32 @@ def test_the_client_sends_and_finds_by_itself(two: Two) -> None:
             client.wait("nowhere", unknown_seconds=0.1)
         with pytest.raises(TimeoutError):
             client.wait("us-waits", timeout_seconds=0.1)
+
+
+def test_the_client_for_asyncio_does_the_same(two: Two) -> None:
+    """Two hundred waits for jobs of both ledgers go on at once; a job that nobody knows ends its wait."""
+
+    async def all_of_it() -> None:
+        async with AsyncLedgersClient.from_environment(two.environment) as client:
+            eu, us = await client.submit_many([request_of(EU), request_of(US)])
+            assert [await client.ledger_of(job_id) for job_id in (eu, us, "us-waits")] == ["eu", "us", "us"]
+            status = await client.status("us-waits")
+            assert status
+            assert status.account == "west"
+            assert [await client.knows(job_id) for job_id in ("nowhere", "eu-waits")] == [False, True]
+            assert [await client.result(job_id) for job_id in ("nowhere", "eu-waits")] == [None, None]
+            waits = [client.wait(job_id, timeout_seconds=1) for job_id in ("us-waits", "eu-waits") * 100]
+            ends = await asyncio.gather(*waits, return_exceptions=True)
+            assert {type(end) for end in ends} == {TimeoutError}
+            with pytest.raises(UnknownJobError):
+                await client.wait("nowhere", unknown_seconds=0.1)
+            first = await anext(aiter(client.follow("eu-waits")))
+            assert first.job_id == "eu-waits"
+            await client.cancel("eu-waits")
+            with pytest.raises(UnknownJobError):
+                await client.cancel("nowhere")
+
+    asyncio.run(all_of_it())
 
 
 def test_a_fallback_stays_in_its_ledger(two: Two) -> None:

@@ -47,6 +47,7 @@ class Post:
             redis_socket_connect_timeout=CONNECT_SECONDS,
             task_publish_retry_policy=PUBLISH,
         )
+        self._backend: Any = self._app.backend  # made now: threads that reach for it together would make one each
 
     def submit_many(self, jobs: Sequence[tuple[str, GenerateRequest]]) -> None:
         """Send the first message of jobs; where that fails the sweeper sends one, since their records are written."""
@@ -87,22 +88,20 @@ class Post:
 
     def result(self, job_id: str) -> JobResult | None:
         """A job's result; None before its end. Raises `JobFailed` for a bad end."""
-        return _outcome(self._app.backend.get_task_meta(job_id))
+        return _outcome(self._backend.get_task_meta(job_id))
 
     def has_state(self, job_id: str) -> bool:
         """Whether Celery has a state of a job: its end, or RETRY after its first step."""
-        return bool(self._app.backend.get_task_meta(job_id)["status"] != PENDING)
+        return bool(self._backend.get_task_meta(job_id)["status"] != PENDING)
 
     def key(self, job_id: str) -> str:
         """The key under which Celery keeps the result of a job."""
-        backend: Any = self._app.backend
-        key = backend.get_key_for_task(job_id)
+        key = self._backend.get_key_for_task(job_id)
         return key.decode() if isinstance(key, bytes) else str(key)
 
     def read(self, content: bytes | str) -> JobResult | None:
         """A job's result out of the content of its `key`; None before its end. Raises `JobFailed` for a bad end."""
-        backend: Any = self._app.backend
-        return _outcome(backend.decode_result(content))
+        return _outcome(self._backend.decode_result(content))
 
     def close(self) -> None:
         """Give the connections back."""

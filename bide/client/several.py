@@ -147,7 +147,7 @@ class LedgersClient:
         self._clients[self.ledger_of(job_id)].cancel(job_id)
 
     def close(self) -> None:
-        """Give the connections back. A look at a ledger that is away goes on for a while, and then gives back its own."""
+        """Give the connections back; a look that goes on, at a ledger that is away, gives back its own later."""
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():

@@ -141,21 +141,31 @@ def any_since(storage: Storage, where: str, *, since: datetime) -> bool:
     return any(keys(storage, f"{where}{day:%Y/%m/%d}/") for day in days(since, datetime.now(UTC)))
 
 
-def remove_jobs(storage: Storage, job_ids: Collection[str]) -> int:
-    """Take the receipts of some jobs out of the objects of all ledgers; returns how many. Raises `StorageError`.
+def remove_jobs(storage: Storage, job_ids: Collection[str], *, found: Iterable[str] | None = None) -> int:
+    """Take the receipts of some jobs out of objects, by default out of all; returns how many. Raises `StorageError`.
 
-    A ledger that is lost later knows nothing of these jobs. An object that can't be read stays as it is.
+    A ledger that is lost later knows nothing of these jobs. An object that can't be read stays as it is. Two processes
+    must not do this at once: see `bide.bulk.lease.rewriting`.
     """
     removed = 0
-    for key in keys(storage, PREFIX):
-        try:
-            found = Receipts.model_validate_json(storage.get(storage.uri(key), max_bytes=MAX_BYTES)).receipts
-        except ValidationError:
+    for key in keys(storage, PREFIX) if found is None else found:
+        content = read_object(storage, key)
+        if content is None:
             continue
-        kept = [each for each in found if each.job_id not in job_ids]
-        if kept and len(kept) < len(found):
+        kept = [each for each in content if each.job_id not in job_ids]
+        if kept and len(kept) < len(content):
             storage.put(key, to_json(kept), content_type="application/json")
         elif not kept:
             remove(storage, key)
-        removed += len(found) - len(kept)
+        removed += len(content) - len(kept)
     return removed
+
+
+def read_object(storage: Storage, key: str, version: str = "") -> tuple[Receipt, ...] | None:
+    """The receipts of one object, or of a version of it; None where it can't be read. Raises `StorageError`."""
+    named = {"version": version} if version else {}
+    content = storage.get(storage.uri(key), max_bytes=MAX_BYTES, **named)
+    try:
+        return Receipts.model_validate_json(content).receipts
+    except ValidationError:
+        return None

@@ -88,11 +88,12 @@ class Storage:
                 return self._put_in_parts(key, file, size, about)
             return self._put_whole(key, file, sha256, about, tags or {})
 
-    def get(self, uri: str, *, max_bytes: int) -> bytes:
-        """The content of `s3://bucket/key`, in any bucket that the access keys may read."""
+    def get(self, uri: str, *, max_bytes: int, version: str = "") -> bytes:
+        """The content of `s3://bucket/key`, or of a version of it, in any bucket that the access keys may read."""
         bucket, key = parse_uri(uri)
+        named: dict[str, Any] = {"VersionId": version} if version else {}
         with as_storage_error(bucket, key):
-            found = self.client.get_object(Bucket=bucket, Key=key)
+            found = self.client.get_object(Bucket=bucket, Key=key, **named)
             with closing(found["Body"]) as body:  # used as a context it gives the raw stream, and with it its errors
                 content = body.read(max_bytes + 1)
         if len(content) > max_bytes:

@@ -1,14 +1,20 @@
-"""A lease that is renewed while a block of code runs, for minutes if need be."""
+"""Leases that are renewed while a block of code runs, for minutes if need be."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import redis
+from redis.exceptions import LockError
 
-from bide.errors import LedgerAwayError
+from bide.errors import LedgerAwayError, TryLaterError
+
+#: The key of the lease on what is written anew in the bucket, and how long it lasts after its process died [seconds].
+REWRITING_KEY, REWRITING_SECONDS = "bide:rewriting", 10.0
+
+_UNDER_WAY = "another `bide erase` or `bide bulk refresh` is under way: try again once it is through"
 
 
 @contextmanager
@@ -30,3 +36,26 @@ def keep_lease(renew: Callable[[], object], *, seconds: float) -> Iterator[None]
     finally:
         done.set()
         thread.join()
+
+
+@contextmanager
+def rewriting(server: redis.Redis) -> Iterator[Callable[[], None]]:
+    """Have what lies in the bucket written anew by one process at a time, since a write of two would lose one's change.
+
+    Waits as long as the lease of a process that died may last; raises `TryLaterError` where another one goes on. The
+    block gets a function that raises it where the lease was lost meanwhile: to be called before each write.
+    """
+    lock = server.lock(REWRITING_KEY, timeout=REWRITING_SECONDS, thread_local=False)
+    if not lock.acquire(blocking_timeout=REWRITING_SECONDS + 2):
+        raise TryLaterError(_UNDER_WAY)
+
+    def check() -> None:
+        if not lock.owned():
+            raise TryLaterError(f"the lease was lost, and what is left is left: {_UNDER_WAY}")
+
+    with keep_lease(lock.reacquire, seconds=REWRITING_SECONDS):
+        try:
+            yield check
+        finally:
+            with suppress(redis.RedisError, LockError):  # it runs out by itself
+                lock.release()

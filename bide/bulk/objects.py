@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 from bide.errors import StorageError
 from bide.storage import Storage, parse_uri
@@ -20,10 +21,11 @@ def keys(storage: Storage, prefix: str) -> list[str]:
         return sorted(entry["Key"] for page in pages for entry in page.get("Contents", ()))
 
 
-def lines(storage: Storage, key: str) -> Iterator[bytes]:
-    """The lines of an object that are not empty; they are read as the caller takes them."""
+def lines(storage: Storage, key: str, *, version: str = "") -> Iterator[bytes]:
+    """The lines of an object that are not empty, or of one of its versions; they are read as the caller takes them."""
+    named: dict[str, Any] = {"VersionId": version} if version else {}
     with as_storage_error(storage.options.bucket, key):
-        found = storage.client.get_object(Bucket=storage.options.bucket, Key=key)
+        found = storage.client.get_object(Bucket=storage.options.bucket, Key=key, **named)
         with closing(found["Body"]) as body:
             begun = b""
             for block in body.iter_chunks(256 * 1024):

@@ -19,8 +19,9 @@ from bide.storage import Storage
 def refresh(runs: Runs, ledger: Ledger, storage: Storage, run_id: str) -> Counter[str]:
     """Bring the ends of a run's unconfirmed rows into its results and summary. Returns the number of rows by new state.
 
-    Each row keeps exactly one line, and doing it twice is harmless. The contact sheet is left to the caller. Raises
-    `InvalidRequestError` for a run that is not over, `StorageError`, `LedgerAwayError`.
+    Each row keeps exactly one line, and doing it twice is harmless. The contact sheet is left to the caller, who has
+    the lease (`bide.bulk.lease.rewriting`). Raises `InvalidRequestError` for a run that is not over, `StorageError`,
+    `LedgerAwayError`.
     """
     check_run_id(run_id)
     run = runs.read(run_id)

@@ -17,6 +17,7 @@ from bide.bulk.record import RUN_VERSION, LiveRow, Options, Run
 from bide.bulk.scripts import OpenedRow
 from bide.errors import IdempotencyConflictError, LedgerAwayError
 from bide.ledger import AccountName
+from bide.ledger.identity import read_state
 from bide.ledger.keys import ACCOUNTS_KEY, prefix
 from bide.ledger.safety import ANNOUNCED, LEDGER_KEY, announced_safety
 from bide.ledger.script import Key, Script
@@ -109,6 +110,10 @@ class Runs:
         """A run; None where no run of that name is known, or where it was forgotten."""
         fields: dict[Any, Any] = reach(lambda: self.server.hgetall(f"{run_prefix(run_id)}record"))
         return Run(run_id, fields) if fields else None
+
+    def ledger_id(self) -> str:
+        """The id of the ledger that has the runs; '' where no worker has given it one yet."""
+        return reach(lambda: read_state(self.server)).id
 
     def all(self) -> list[Run]:
         """All runs that are remembered, the oldest first."""

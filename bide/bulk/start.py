@@ -19,6 +19,7 @@ from bide.bulk.runs import Runs
 from bide.bulk.sources import opened, template_text
 from bide.bulk.template import Template
 from bide.errors import IdempotencyConflictError, InvalidRequestError
+from bide.ledger.identity import LEDGER
 from bide.storage import Storage
 
 
@@ -70,9 +71,10 @@ def start(runs: Runs, storage: Storage, intake: Intake, *, run_id: str, source: 
     run = runs.read(run_id)
     if run is None or run.state != "starting":
         return False
+    about = {LEDGER: ledger_id} if (ledger_id := runs.ledger_id()) else {}
     if intake.copies.first_of:
-        storage.put(copies_key(run_id), intake.copies.to_json(), content_type="application/json")
-    storage.put(input_key(run_id), intake.rows_file, content_type="application/x-ndjson")
+        storage.put(copies_key(run_id), intake.copies.to_json(), content_type="application/json", metadata=about)
+    storage.put(input_key(run_id), intake.rows_file, content_type="application/x-ndjson", metadata=about)
     return runs.begin(run_id) or _begun_by_another(runs, run_id)
 
 

@@ -54,12 +54,13 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
 @broker_option
 def refresh(run_id: str, broker: str | None) -> None:
     """Bring into the results what became of unconfirmed rows after the end (see `bide unconfirmed`)."""
+    from bide.bulk.lease import rewriting  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.refresh import refresh as bring_in  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.retention import tag_run  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - slow to import, and --help does not need it
 
     choose_run(broker, run_id)
-    with deployed(broker) as deployment:
+    with deployed(broker) as deployment, rewriting(deployment.runs.server):
         new_states = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
         write_sheet(deployment.storage, run_id)
         tag_run(deployment.storage, run_id, retention())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from bide.client import Client
     from bide.ledger import Ledger
+    from bide.ledger.identity import KnownLedger
     from bide.storage import Storage
 
 #: The files of stacks that run in this folder; a real one goes before a demo.
@@ -156,6 +157,20 @@ def known_store() -> Storage:
     if store is None:
         raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
     return store
+
+
+def known_ledger(storage: Storage, broker: str | None) -> KnownLedger:
+    """What an object store knows of the ledger beside the broker, by its address."""
+    from bide.ledger.identity import KnownLedger  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    environment = client_environment(broker)
+    url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
+    return KnownLedger(storage, url, sentinel_master=sentinel_master(environment))
+
+
+def has_address() -> bool:
+    """Whether commands find the ledger by its address, and not by what a caller of the command has given."""
+    return _given_connections() is None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.completion import complete_job
-from bide.cli.connection import broker_option, known_store, ledger_at, results_beside
+from bide.cli.connection import broker_option, has_address, known_ledger, known_store, ledger_at, results_beside
 from bide.cli.jobs import Pair
 from bide.cli.output import echo, echo_json
 from bide.cli.storage import retention
@@ -46,10 +46,20 @@ def erase(job_ids: Sequence[str], dry_run: bool, yes: bool, as_json: bool, broke
 
     versions = how.pop("versions")
     wanted, store = _wanted(job_ids, **how), known_store()
+    known = known_ledger(store, broker) if has_address() else None
     with ledger_at(broker) as ledger, results_beside(ledger, broker) as results:
 
         def eraser(*, dry_run: bool) -> Eraser:
-            return Eraser(ledger, store, results, wanted, versions=versions, dry_run=dry_run, retention=retention())
+            return Eraser(
+                ledger,
+                store,
+                results,
+                wanted,
+                versions=versions,
+                dry_run=dry_run,
+                retention=retention(),
+                known=known,
+            )
 
         if not (yes or dry_run):
             found = eraser(dry_run=True).run()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, client_environment, ledger_at, object_store, sentinel_master
+from bide.cli.connection import broker_option, client_environment, known_ledger, ledger_at, object_store
 from bide.cli.ledgers import column, field, from_each
 from bide.cli.output import echo, echo_json
 
@@ -97,11 +97,7 @@ def confirm(broker: str | None, yes: bool) -> None:
 
 def _known(broker: str | None) -> KnownLedger:
     """What the object store knows of the ledger; raises `ClickException` where no store is known."""
-    from bide.ledger.identity import KnownLedger  # noqa: PLC0415 - slow to import, and --help does not need it
-
-    environment = client_environment(broker)
-    storage = object_store(environment)
+    storage = object_store(client_environment(broker))
     if storage is None:
         raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
-    url = environment.get("BIDE_LEDGER_URL") or environment["BIDE_BROKER_URL"]
-    return KnownLedger(storage, url, sentinel_master=sentinel_master(environment))
+    return known_ledger(storage, broker)

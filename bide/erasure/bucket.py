@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
@@ -13,14 +13,21 @@ from urllib.parse import unquote
 
 from bide.contract import JOB_ID, RESERVED_PREFIXES
 from bide.errors import StorageError
+from bide.ledger.identity import LEDGER
 from bide.storage import Storage, plain_name
-from bide.storage_errors import as_storage_error
+from bide.storage_errors import as_storage_error, boto_errors, http_status
 
 #: The key of a job's object: what comes before its date, the date, the job, and the object's own name.
 _OBJECT = re.compile(rf"(?P<folder>(?:.+/)?(?P<date>\d{{4}}/\d\d/\d\d)/(?P<job>{JOB_ID.pattern}))/(?P<name>.+)")
 
 #: The object that is written last, and removed last: it says whose objects the others are.
 DOCUMENT = "job.json"
+
+#: Metadata of each of a job's objects: its id.
+OWN_JOB = "bide-job"
+
+#: The names that objects of a job have behind its folder. Stored inputs of earlier releases have no metadata.
+_OWN_NAME = re.compile(r"job\.json|\d+\.[A-Za-z0-9]+|inputs/[^/]+")
 
 #: The largest `job.json` that is read [bytes].
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
@@ -39,6 +46,12 @@ class Folder:
     #: The day on which the job was opened.
     day: datetime
     keys: tuple[str, ...]
+
+    @property
+    def speaker(self) -> str:
+        """The key of the object that says most of the job: `job.json`, else the first."""
+        document = f"{self.prefix}{DOCUMENT}"
+        return document if document in self.keys else self.keys[0]
 
 
 @dataclass
@@ -87,17 +100,35 @@ def version_keys(storage: Storage, prefix: str) -> Iterator[str]:
         yield from sorted({each["Key"] for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))})
 
 
-def asked_of(storage: Storage, folder: Folder, names: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """Tenant and metadata of a job by its objects: those of `job.json`, else what its objects say of these `names`."""
-    document = f"{folder.prefix}{DOCUMENT}"
-    named = _headers(storage, document if document in folder.keys else folder.keys[0])
+def about(storage: Storage, key: str, *, versions: bool = False) -> dict[str, str]:
+    """The metadata of an object; with `versions` that of its latest old version, where it is gone. Empty for none."""
+    if found := _at(storage, key, versions=versions):
+        return dict(found["Metadata"])
+    return {}
+
+
+def is_jobs(folder: Folder, named: Mapping[str, str]) -> bool:
+    """Whether a folder is a job's, by the metadata `named` of an object (`about`), else by the names of its objects."""
+    if OWN_JOB in named or LEDGER in named:
+        return unquote(named.get(OWN_JOB, folder.job_id)) == folder.job_id
+    return all(_OWN_NAME.fullmatch(key.removeprefix(folder.prefix)) for key in folder.keys)
+
+
+def asked_of(
+    storage: Storage, folder: Folder, names: Sequence[str], *, versions: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """Tenant and metadata of a job by its objects: those of `job.json`, else what its objects say of these `names`.
+
+    With `versions` old versions say it, where the object itself is gone.
+    """
+    named = about(storage, folder.speaker, versions=versions)
     plain = {name: plain_name(name) for name in (*names, "tenant")}
     metadata: dict[str, Any] = {name: unquote(named[it]) for name, it in plain.items() if it in named}
-    if document in folder.keys:
+    if folder.speaker.endswith(f"/{DOCUMENT}"):
         try:
-            found = json.loads(storage.get(storage.uri(document), max_bytes=MAX_DOCUMENT_BYTES))
+            found = json.loads(_content(storage, folder.speaker, versions=versions))
             metadata = dict(found.get("metadata") or {})
-        except (ValueError, AttributeError):  # another program's
+        except (ValueError, AttributeError):  # another program's, or gone
             pass
     return unquote(named.get("bide-tenant", "")), metadata
 
@@ -114,9 +145,26 @@ def remove(storage: Storage, found: Sequence[str], *, versions: bool = False) ->
         failed = _remove(storage, [{"Key": key} for key in some])
         removed += Removed(objects=len(some) - len(failed), failed=failed)
     if versions:
-        for key in found:
+        for key in in_order:
             removed += _remove_versions(storage, key)
     return removed
+
+
+def remove_old(storage: Storage, key: str) -> Removed:
+    """Remove what the bucket keeps of an object besides the object itself. Raises `StorageError`."""
+    return _remove_versions(storage, key, current=False)
+
+
+def old_versions(storage: Storage, prefix: str) -> Iterator[tuple[str, str]]:
+    """Keys and versions of all that objects below a prefix were before; raises `StorageError`."""
+    for page in _version_pages(storage, prefix):
+        yield from ((each["Key"], each["VersionId"]) for each in page.get("Versions", ()) if not each["IsLatest"])
+
+
+def remove_version(storage: Storage, key: str, version: str) -> Removed:
+    """Remove one version of an object. Raises `StorageError`."""
+    failed = _remove(storage, [{"Key": key, "VersionId": version}])
+    return Removed(versions=1 - len(failed), failed=failed)
 
 
 def has_versions(storage: Storage) -> bool | None:
@@ -154,14 +202,21 @@ def _remove(storage: Storage, objects: list[dict[str, str]]) -> list[str]:
     return failed
 
 
-def _remove_versions(storage: Storage, key: str) -> Removed:
-    """Remove all versions and delete markers of one object."""
-    removed = Removed()
+def _remove_versions(storage: Storage, key: str, *, current: bool = True) -> Removed:
+    """Remove all versions and delete markers of one object, without `current` those alone that are not the object."""
+    versions, markers = [], []
     for page in _version_pages(storage, key):
-        listed = (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
-        some = [{"Key": it["Key"], "VersionId": it["VersionId"]} for it in listed if it["Key"] == key]
-        failed = _remove(storage, some) if some else []
-        removed += Removed(versions=len(some) - len(failed), failed=failed)
+        own = [it for it in page.get("Versions", ()) if it["Key"] == key]
+        versions += [it["VersionId"] for it in own if current or not it["IsLatest"]]
+        markers += [it["VersionId"] for it in page.get("DeleteMarkers", ()) if it["Key"] == key]
+    removed = Removed()
+    for some in (versions, markers):  # a marker last: without it an old version would be the object
+        for first in range(0, len(some), AT_ONCE):
+            named = [{"Key": key, "VersionId": each} for each in some[first : first + AT_ONCE]]
+            failed = _remove(storage, named)
+            removed += Removed(versions=len(named) - len(failed), failed=failed)
+        if removed.failed:
+            break
     return removed
 
 
@@ -171,9 +226,26 @@ def _version_pages(storage: Storage, prefix: str) -> Iterator[Any]:
         yield from pages.paginate(Bucket=storage.options.bucket, Prefix=prefix)
 
 
-def _headers(storage: Storage, key: str) -> dict[str, str]:
-    with as_storage_error(storage.options.bucket, key):
-        return dict(storage.client.head_object(Bucket=storage.options.bucket, Key=key)["Metadata"])
+def _at(storage: Storage, key: str, *, versions: bool) -> Any:
+    """What the store says of an object, else of its latest old version where `versions` asks for it; None for none."""
+    bucket = storage.options.bucket
+    with as_storage_error(bucket, key):
+        try:
+            return storage.client.head_object(Bucket=bucket, Key=key)
+        except boto_errors() as error:
+            if http_status(error) != 404:
+                raise
+        old = next((version for named, version in old_versions(storage, key) if named == key), "") if versions else ""
+        return storage.client.head_object(Bucket=bucket, Key=key, VersionId=old) if old else None
+
+
+def _content(storage: Storage, key: str, *, versions: bool) -> bytes:
+    """The content of an object, or of its latest old version; empty where there is none."""
+    found = _at(storage, key, versions=versions)
+    if not found or found.get("ContentLength", 0) > MAX_DOCUMENT_BYTES:
+        return b""
+    version = {"version": found["VersionId"]} if versions and found.get("VersionId") else {}
+    return storage.get(storage.uri(key), max_bytes=MAX_DOCUMENT_BYTES, **version)
 
 
 def _reserved(key: str) -> bool:

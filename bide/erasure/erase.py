@@ -1,48 +1,44 @@
 """The erasure of many jobs: found page by page, each erased as a whole, and a report of it in the bucket.
 
-A killed erasure is taken up by the same call: the record of a job goes last, and its `job.json` last of its objects.
+A killed erasure is taken up by the same call: the record of a job goes after its objects, and its `job.json` last of
+these. Receipts go last of all, in one pass; they, too, say of which job they are.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import cached_property
 
 import redis
 
-from bide import receipts
+from bide.bulk.lease import rewriting
+from bide.bulk.names import input_key
 from bide.bulk.retention import tag_run
 from bide.bulk.runs import Runs
 from bide.contract import object_key
 from bide.erasure import bucket, records, rows
-from bide.erasure.bucket import Folder, Removed
+from bide.erasure.finding import NOT_OURS, RUNS_NOT_OURS, Finder, Target
+from bide.erasure.ownership import Ownership
+from bide.erasure.receipted import Receipted
 from bide.erasure.report import Report
 from bide.erasure.uploads import Uploads
 from bide.erasure.wanted import Wanted
 from bide.errors import StorageError
 from bide.ledger import Ledger, Record
+from bide.ledger.identity import LEDGER, KnownLedger
 from bide.retention import Retention
 from bide.storage import Storage
 
 __all__ = ["KINDS", "Eraser", "Target"]
 
+#: What the report names uploads by of which another ledger's jobs may have need.
+SHARED_UPLOADS = "uploads that a job of another deployment may name; remove them by hand, or ask for retention_days"
+
 #: Jobs that are erased together.
 PAGE = 200
-
-#: The last moment of a day, from its first.
-DAY = timedelta(days=1, microseconds=-1)
-
-
-@dataclass(frozen=True)
-class Target:
-    """A job that is to be erased; `record` None: it is gone, and `folders` of objects alone are left."""
-
-    job_id: str
-    record: Record | None = None
-    folders: tuple[Folder, ...] = ()
 
 
 @dataclass
@@ -59,112 +55,49 @@ class Eraser:
     dry_run: bool = False
     #: For how long objects stay that are written anew.
     retention: Retention = field(default_factory=Retention)
+    #: What the bucket knows of the ledger's address; None where that is not known.
+    known: KnownLedger | None = None
     report: Report = field(init=False)
 
     def __post_init__(self) -> None:
         self.report = Report(self.wanted, dry_run=self.dry_run)
+        self._ownership = Ownership(self.storage, self.ledger.server, self.known)
         self._runs = Runs(self.ledger.server)
         self._uploads = Uploads(self.ledger, self.storage, self.wanted)
-        self._seen: set[str] = set()
+        self._receipts = Receipted(self.storage, self._ownership, self.report, self.versions)
+        self._finder = Finder(
+            ledger=self.ledger,
+            storage=self.storage,
+            wanted=self.wanted,
+            report=self.report,
+            ownership=self._ownership,
+            receipts=self._receipts,
+            runs=self._runs,
+            versions=self.versions,
+        )
+        self._check: Callable[[], None] = lambda: None
 
     def run(self) -> Report:
-        """Erase all wanted jobs, and write the report, first as one that was begun."""
-        self.report.versions_stay = False if self.versions else bucket.has_versions(self.storage)
-        if not self.dry_run:
-            self.report.write(self.storage)
-        for some in _paged(self._targets()):
-            self._erase(some)
-        if not self.dry_run:
-            self.report.finish()
-            self.report.write(self.storage)
+        """Erase all wanted jobs, and write the report, first as one that was begun.
+
+        Raises `ConfigurationError` where the ledger is not the one that it was, and `TryLaterError` where another
+        erasure goes on; nothing is removed then.
+        """
+        self._ownership.check()
+        with nullcontext(self._check) if self.dry_run else rewriting(self.ledger.server) as self._check:
+            self.report.versions_stay = False if self.versions else bucket.has_versions(self.storage)
+            if not self.dry_run:
+                self.report.write(self.storage)
+            for some in _paged(self._targets()):
+                self._erase(some)
+            if not self.dry_run:
+                self._receipts.remove({*self.report.erased, *self.report.erased_before}, self._check)
+                self.report.finish()
+                self.report.write(self.storage)
         return self.report
 
-    # Finding
-
     def _targets(self) -> Iterator[Target]:
-        """Each wanted job once: first those with records, then what is left of others."""
-        yield from self._named_records() if self.wanted.ids else self._recorded()
-        yield from self._left_in_bucket()
-        if not self.wanted.ids:
-            yield from self._left_in_runs()
-            return
-        for job_id in sorted(self.wanted.ids - self._seen):
-            row = rows.row_of(job_id)
-            if row and self._names_row(row.run_id, job_id):
-                yield self._seeing(Target(job_id))
-            else:
-                self.report.unknown.append(job_id)
-
-    def _named_records(self) -> Iterator[Target]:
-        for job_id in sorted(self.wanted.ids):
-            record = self.ledger.jobs.find(job_id)
-            if record is None or (record.text("erased") and self.versions):
-                continue  # its objects may be left
-            target = self._seeing(Target(job_id, record))
-            if record.text("erased"):
-                self.report.erased_before.append(job_id)
-            elif self._fits(record):
-                yield target
-            else:
-                self.report.unknown.append(job_id)
-
-    def _recorded(self) -> Iterator[Target]:
-        for page in records.pages(self.ledger):
-            for record in page:
-                if records.has_content(record) and self._fits(record):
-                    yield self._seeing(Target(record.job_id, record))
-
-    def _left_in_bucket(self) -> Iterator[Target]:
-        if self.wanted.ids and self.wanted.ids <= self._seen:
-            return
-        for folder in bucket.folders(self.storage, versions=self.versions):
-            if folder.job_id in self._seen or not self._may_be(folder):
-                continue
-            record = self.ledger.jobs.find(folder.job_id)
-            if record is not None and records.has_content(record):
-                continue  # its record has said that it is none of them
-            yield self._seeing(Target(folder.job_id, record, (folder,)))
-
-    def _left_in_runs(self) -> Iterator[Target]:
-        for run_id in rows.run_ids(self.storage):
-            run = self._runs.read(run_id)
-            if run is not None and not run.over:
-                self.report.note_unreached("runs that go on", run_id)
-                continue
-            ended = (run.moment("finished") if run else None) or rows.ended(self.storage, run_id)
-            if self.wanted.before and (ended is None or not self.wanted.opened_in_time(ended)):
-                continue  # some of its rows may have been opened later
-            for job_id in rows.matching(self.storage, run_id, self.wanted):
-                if job_id not in self._seen:
-                    yield self._seeing(Target(job_id, self.ledger.jobs.find(job_id)))
-
-    def _names_row(self, run_id: str, job_id: str) -> bool:
-        return job_id in rows.matching(self.storage, run_id, self.wanted)
-
-    def _seeing(self, target: Target) -> Target:
-        self._seen.add(target.job_id)
-        return target
-
-    def _fits(self, record: Record) -> bool:
-        if not records.has_content(record):
-            return not self.wanted.by_content and self.wanted.before is None  # named by its id alone
-        created = record.moment("created")
-        if created is None or not self.wanted.opened_in_time(created):
-            return False
-        asked = records.asked(record)
-        return self.wanted.takes(record.job_id, tenant=record.text("tenant"), metadata=asked)
-
-    def _may_be(self, folder: Folder) -> bool:
-        if self.wanted.ids and folder.job_id not in self.wanted.ids:
-            return False
-        if not self.wanted.opened_in_time(folder.day + DAY):
-            return False
-        if not self.wanted.by_content:
-            return True
-        tenant, metadata = bucket.asked_of(self.storage, folder, [name for name, _ in self.wanted.metadata])
-        return self.wanted.takes(folder.job_id, tenant=tenant, metadata=metadata)
-
-    # Erasing
+        return self._finder.targets()
 
     def _erase(self, targets: list[Target]) -> None:
         """Erase some jobs: each kind of content in the order of `KINDS`, the record last."""
@@ -204,23 +137,35 @@ class Eraser:
         if record and (created := record.moment("created")) and records.has_content(record):
             prefixes.add(object_key(target.job_id, "", created_at=created, prefix=records.output_prefix(record)))
         listed = bucket.version_keys if self.versions else bucket.keys
-        return [key for prefix in sorted(prefixes) for key in dict.fromkeys(listed(self.storage, prefix))]
+        found = [key for prefix in sorted(prefixes) for key in dict.fromkeys(listed(self.storage, prefix))]
+        if found and (why := self._of_another(found)):
+            self.report.note_unreached(NOT_OURS, f"{target.job_id}: {why}")
+            return []
+        return found
+
+    def _of_another(self, found: list[str]) -> str:
+        """Why objects below a job's keys are not its own: two deployments may have had a job of one id on one day."""
+        if not self._ownership.shared:
+            return ""
+        speaker = next((key for key in found if key.endswith(f"/{bucket.DOCUMENT}")), found[0])
+        ledger_id = bucket.about(self.storage, speaker, versions=self.versions).get(LEDGER, "")
+        return self._ownership.why_not(ledger_id) if ledger_id else ""
 
     def remove_objects(self, targets: list[Target]) -> None:
         """Results, `job.json`, and the inputs that bide has stored for a job."""
         for target in targets:
-            self._count(bucket.remove(self.storage, self._keys_of(target), versions=self.versions))
+            self.report.count(bucket.remove(self.storage, self._keys_of(target), versions=self.versions))
 
     def remove_uploads(self, targets: list[Target]) -> None:
         """Inputs that clients have uploaded, and that no other job names."""
         named = {key for target in targets if target.record for key in records.uploads_of(target.record)}
+        if self._ownership.shared:  # the same picture is the same object for all of them
+            for key in filter(self.storage.exists, sorted(named)):
+                self.report.note_unreached(SHARED_UPLOADS, key)
+            return
         alone = self._uploads.alone(named)
         self.report.shared_uploads += len(named) - len(alone)
-        self._count(bucket.remove(self.storage, sorted(alone), versions=self.versions))
-
-    def remove_receipts(self, targets: list[Target]) -> None:
-        """What the bucket knows of their submits, by which a lost ledger would be made again."""
-        self.report.receipts += receipts.remove_jobs(self.storage, {target.job_id for target in targets})
+        self.report.count(bucket.remove(self.storage, sorted(alone), versions=self.versions))
 
     def redact_rows(self, targets: list[Target]) -> None:
         """What a run's input, results and contact sheet hold of its rows."""
@@ -229,12 +174,20 @@ class Eraser:
             if row := rows.row_of(target.job_id):
                 by_run[row.run_id].add(row.row)
         for run_id, some in by_run.items():
-            self._count(rows.redact(self.storage, run_id, some))
+            if not rows.exists(self.storage, run_id, versions=self.versions):
+                continue  # its objects are gone, or the job's id only looks like a row's
+            if self._runs.read(run_id) is None and (why := self._finder.why_not_run(run_id)):
+                self.report.note_unreached(RUNS_NOT_OURS, f"{run_id}: {why}")
+                continue
+            removed = rows.redact(self.storage, run_id, some, check=self._check, versions=self.versions)
+            self.report.count(removed)
             self._tag_run(run_id)
             self.report.runs.add(run_id)
 
     def _tag_run(self, run_id: str) -> None:
         """Objects that were written anew have lost their tags."""
+        if not self.storage.exists(input_key(run_id)):
+            return  # nothing was
         try:
             tag_run(self.storage, run_id, self.retention)
         except StorageError as error:
@@ -258,19 +211,12 @@ class Eraser:
         records.forbid(self.ledger, target.job_id)
         return ""
 
-    def _count(self, removed: Removed) -> None:
-        self.report.objects += removed.objects
-        self.report.versions += removed.versions
-        for each in removed.failed:
-            self.report.note_unreached("objects that the store did not remove", each)
-
 
 #: What is removed of jobs, in this order, before their records. Another kind of object gets its function
 #: here. An object that keeps amounts and ids alone, such as a statement, stays.
 KINDS: tuple[Callable[[Eraser, list[Target]], None], ...] = (
     Eraser.remove_objects,
     Eraser.remove_uploads,
-    Eraser.remove_receipts,
     Eraser.redact_rows,
     Eraser.forget_results,
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from bide.erasure.bucket import Removed
 from bide.erasure.wanted import Wanted
 from bide.storage import Storage
 
@@ -77,6 +78,13 @@ class Report:
         named = self.unreached.setdefault(kind, [])
         if len(named) < MOST_NAMED and what not in named:
             named.append(what)
+
+    def count(self, removed: Removed) -> None:
+        """Objects were removed, or could not be."""
+        self.objects += removed.objects
+        self.versions += removed.versions
+        for each in removed.failed:
+            self.note_unreached("objects that the store did not remove", each)
 
     def finish(self) -> None:
         """All pages are through."""

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import Any
+from urllib.parse import unquote
 
 from bide.bulk import objects
 from bide.bulk.copies import MOST_BYTES, Copies
 from bide.bulk.names import RUN_ID, copies_key, input_key, job_id, results_prefix, summary_key
 from bide.bulk.runs import Runs
 from bide.bulk.summary import MAX_SUMMARY_BYTES
-from bide.erasure.bucket import Removed, keys, remove
+from bide.erasure.bucket import Removed, about, keys, old_versions, remove, remove_old, version_keys
 from bide.erasure.wanted import Wanted
+from bide.ledger.identity import LEDGER
 from bide.storage import Storage
 
 #: How much of a file of rows is kept in memory while it is written anew [bytes].
@@ -45,14 +47,24 @@ def row_of(job: str) -> RunRow | None:
     return RunRow(run_id, int(number)) if RUN_ID.fullmatch(run_id) and number.isdecimal() else None
 
 
-def run_ids(storage: Storage) -> Iterator[str]:
-    """The runs that have objects; raises `StorageError`."""
+def run_ids(storage: Storage, *, versions: bool = False) -> Iterator[str]:
+    """The runs that have objects, with `versions` also those that had some; raises `StorageError`."""
     last = ""
-    for key in keys(storage, RUNS):
+    for key in (version_keys if versions else keys)(storage, RUNS):
         run_id = key.removeprefix(RUNS).partition("/")[0]
         if run_id != last and RUN_ID.fullmatch(run_id):
             last = run_id
             yield run_id
+
+
+def exists(storage: Storage, run_id: str, *, versions: bool = False) -> bool:
+    """Whether a run has objects, with `versions` whether it had some; raises `StorageError`."""
+    return any((version_keys if versions else keys)(storage, f"{RUNS}{run_id}/"))
+
+
+def ledger_of(storage: Storage, run_id: str, *, versions: bool = False) -> str:
+    """The id of the ledger on which a run began; '' where its input does not say. Raises `StorageError`."""
+    return about(storage, input_key(run_id), versions=versions).get(LEDGER, "")
 
 
 def goes_on(runs: Runs, run_id: str) -> bool:
@@ -61,30 +73,43 @@ def goes_on(runs: Runs, run_id: str) -> bool:
     return run is not None and not run.over
 
 
-def matching(storage: Storage, run_id: str, wanted: Wanted) -> Iterator[str]:
-    """The jobs of a run's rows whose input fits; the age of a row is its job's to say."""
-    if not storage.exists(input_key(run_id)):
-        return
-    for row, line in enumerate(objects.lines(storage, input_key(run_id)), start=1):
-        request = _request(line)
-        asked = request.get("metadata")
-        metadata = asked if isinstance(asked, Mapping) else {}
-        job = job_id(run_id, row)
-        if "params" in request and wanted.takes(job, tenant=str(request.get("tenant") or ""), metadata=metadata):
-            yield job
+def matching(storage: Storage, run_id: str, wanted: Wanted, *, versions: bool = False) -> Iterator[str]:
+    """The jobs of a run's rows whose input fits; the age of a row is its job's to say.
+
+    With `versions` also those whose input fitted before it was written anew, each repeatedly if need be.
+    """
+    key = input_key(run_id)
+    of_old = [version for named, version in old_versions(storage, key) if named == key] if versions else []
+    for version in ([""] if storage.exists(key) else []) + of_old:
+        for row, line in enumerate(objects.lines(storage, key, version=version), start=1):
+            request = _request(line)
+            asked = request.get("metadata")
+            metadata = asked if isinstance(asked, Mapping) else {}
+            job = job_id(run_id, row)
+            if "params" in request and wanted.takes(job, tenant=str(request.get("tenant") or ""), metadata=metadata):
+                yield job
 
 
-def redact(storage: Storage, run_id: str, rows: set[int]) -> Removed:
-    """Take the content out of rows of a run that is over, and of rows that repeat them; returns what was removed."""
+def redact(
+    storage: Storage, run_id: str, rows: set[int], *, check: Callable[[], None], versions: bool = False
+) -> Removed:
+    """Take the content out of rows of a run that is over, and of rows that repeat them; returns what was removed.
+
+    `check` raises where another process may write the same objects; it is called before each of them is written. With
+    `versions` all goes that the run's objects were before, those of its input last.
+    """
     copies = _copies(storage, run_id)
     rows = {*rows, *(copy for row in rows for copy in copies.of.get(row, ()))}
     removed = Removed()
     for key in objects.keys(storage, results_prefix(run_id)):
-        _rewrite(storage, key, lambda _, line: _result(line, rows))
+        _rewrite(storage, key, lambda _, line: _result(line, rows), check)
     sheets = [key for key in keys(storage, f"{RUNS}{run_id}/") if key.endswith(".html")]
     removed += remove(storage, sheets)
     if storage.exists(input_key(run_id)):  # last: by it rows are found again after a kill
-        _rewrite(storage, input_key(run_id), lambda number, line: _input(number, line, rows))
+        _rewrite(storage, input_key(run_id), lambda number, line: _input(number, line, rows), check)
+    if versions:
+        for key in sorted({*version_keys(storage, f"{RUNS}{run_id}/")}, key=lambda key: key == input_key(run_id)):
+            removed += remove_old(storage, key)
     return removed
 
 
@@ -95,8 +120,11 @@ def _copies(storage: Storage, run_id: str) -> Copies:
     return Copies.from_json(storage.get(storage.uri(key), max_bytes=MOST_BYTES))
 
 
-def _rewrite(storage: Storage, key: str, change: Any) -> None:
-    """Write a file of lines anew, where `change` changes one; it gets number and line, and gives the line to write."""
+def _rewrite(storage: Storage, key: str, change: Any, check: Callable[[], None]) -> None:
+    """Write a file of lines anew, where `change` changes one; it gets number and line, and gives the line to write.
+
+    What the object says of itself stays, but for its tags.
+    """
     changed = False
     with SpooledTemporaryFile[bytes](max_size=IN_MEMORY_BYTES) as file:
         for number, line in enumerate(objects.lines(storage, key), start=1):
@@ -104,7 +132,9 @@ def _rewrite(storage: Storage, key: str, change: Any) -> None:
             changed = changed or new != line
             file.write(new + b"\n")
         if changed:
-            storage.put(key, file, content_type="application/x-ndjson")
+            check()
+            named = {name: unquote(value) for name, value in about(storage, key).items()}
+            storage.put(key, file, content_type="application/x-ndjson", metadata=named)
 
 
 def _result(line: bytes, rows: set[int]) -> bytes:

@@ -1,4 +1,4 @@
-"""The lifecycle rules of the bucket: one for each number of days of retention. Rules of others stay as they are.
+"""The lifecycle rules of the bucket: one for each number of days of retention, one for receipts; others' rules stay.
 
 S3 replaces all rules of a bucket at once. So they are read, bide's own are put among them, and all are written. They
 are read back then.
@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bide.errors import StorageError
+from bide.receipts import PREFIX
 from bide.retention import TAG
 from bide.storage import Storage
 from bide.storage_errors import as_storage_error, boto_errors, error_code, http_status
 
 #: How the id of each of bide's rules begins.
 OWN = "bide-retention-"
+
+#: The id of the rule that removes old receipts.
+OF_RECEIPTS = "bide-receipts"
 
 #: The most rules of a bucket, set by S3.
 MOST_RULES = 1000
@@ -35,11 +39,13 @@ class Lifecycle:
     different: tuple[int, ...]
     #: Ids of own rules for days that are asked for no more: objects may still have their tags, so that they stay.
     kept: tuple[str, ...]
+    #: What is wrong with the rule of receipts; '' for nothing.
+    receipts: str = ""
 
     @property
     def in_place(self) -> bool:
-        """Whether each number of days has its rule."""
-        return not (self.missing or self.different)
+        """Whether each number of days has its rule, and receipts have theirs."""
+        return not (self.missing or self.different or self.receipts)
 
 
 def rule_of(days: int) -> Rule:
@@ -53,19 +59,33 @@ def rule_of(days: int) -> Rule:
     }
 
 
-def read(storage: Storage, days: Iterable[int]) -> Lifecycle:
-    """The bucket's rules beside those that `days` need; raises `StorageError`."""
-    return _compared(_found(storage)[0], sorted(set(days)))
+def receipts_rule(days: int) -> Rule:
+    """The rule that removes receipts of all deployments of the bucket: a receipt of `days` is needed no more."""
+    return {
+        "ID": OF_RECEIPTS,
+        "Status": "Enabled",
+        "Filter": {"Prefix": PREFIX},
+        "Expiration": {"Days": days},
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+    }
 
 
-def apply(storage: Storage, days: Iterable[int]) -> Lifecycle:
+def read(storage: Storage, days: Iterable[int], *, receipts_days: int | None = None) -> Lifecycle:
+    """The bucket's rules beside those that `days` need; raises `StorageError`.
+
+    `receipts_days`: for how long receipts are needed; None: there are none.
+    """
+    return _compared(_found(storage)[0], sorted(set(days)), receipts_days)
+
+
+def apply(storage: Storage, days: Iterable[int], *, receipts_days: int | None = None) -> Lifecycle:
     """Write the rules that are missing or different; returns what the bucket has afterwards.
 
     Raises `StorageError` where the store refuses them, or has others afterwards than were written.
     """
     wanted_days = sorted(set(days))
     found, settings = _found(storage)
-    lifecycle = _compared(found, wanted_days)
+    lifecycle = _compared(found, wanted_days, receipts_days)
     if lifecycle.in_place:
         return lifecycle
     bucket = storage.options.bucket
@@ -80,8 +100,10 @@ def apply(storage: Storage, days: Iterable[int]) -> Lifecycle:
         storage.client.put_bucket_lifecycle_configuration(
             Bucket=bucket, LifecycleConfiguration=configuration, **settings
         )
-    after = read(storage, wanted_days)
-    if not after.in_place or _others(after.found) != _others(lifecycle.wanted):
+    after = read(storage, wanted_days, receipts_days=receipts_days)
+    expected = _compared(lifecycle.wanted, wanted_days, receipts_days)
+    left = (after.missing, after.different, after.receipts) != (expected.missing, expected.different, expected.receipts)
+    if left or _others(after.found) != _others(lifecycle.wanted):
         raise StorageError(
             f"bucket {bucket}: the store took the lifecycle rules, and has others now; "
             "it does not know rules by tag, or another program changed them: look at `bide storage lifecycle`",
@@ -128,24 +150,58 @@ def _found(storage: Storage) -> tuple[list[Rule], dict[str, Any]]:
     return list(answer.get("Rules", ())), {name: answer[name] for name in kept if name in answer}
 
 
-def _compared(found: Sequence[Rule], days: Sequence[int]) -> Lifecycle:
+def _compared(found: Sequence[Rule], days: Sequence[int], receipts_days: int | None) -> Lifecycle:
     own = {rule["ID"]: rule for rule in found if str(rule.get("ID", "")).startswith(OWN)}
     rules = {each: rule_of(each) for each in days}
     ids = {rule["ID"] for rule in rules.values()}
     kept = [rule for name, rule in own.items() if name not in ids]
+    of_receipts = [rule for rule in found if rule.get("ID") == OF_RECEIPTS]
+    wrong = "" if receipts_days is None else _wrong_with_receipts(found, receipts_days)
+    if wrong and receipts_days is not None:
+        of_receipts = [receipts_rule(receipts_days)]
     return Lifecycle(
         found=tuple(found),
-        wanted=(*_others(found), *kept, *rules.values()),
+        wanted=(*_others(found), *kept, *rules.values(), *of_receipts),
+        receipts=wrong,
         missing=tuple(each for each, rule in rules.items() if rule["ID"] not in own),
         different=tuple(each for each, rule in rules.items() if rule["ID"] in own and not _same(own[rule["ID"]], rule)),
         kept=tuple(rule["ID"] for rule in kept),
     )
 
 
+def _wrong_with_receipts(found: Sequence[Rule], days: int) -> str:
+    """What is wrong with the rules that remove receipts: none does it, or one does it too early for `days`.
+
+    One that does it later is well: another deployment of the bucket may need receipts for longer.
+    """
+    enabled = (rule for rule in map(_with_filter, found) if rule.get("Status") == "Enabled" and _of_receipts(rule))
+    by_days = [
+        (days_of, str(rule.get("ID"))) for rule in enabled if (days_of := rule.get("Expiration", {}).get("Days"))
+    ]
+    if not by_days:
+        return f"missing: the rule that removes receipts after {days} days"
+    earliest, rule_id = min(by_days)
+    if earliest >= days:
+        return ""
+    remedy = "" if rule_id == OF_RECEIPTS else "; it is none of bide's: change it by hand"
+    return (
+        f"different: the rule {rule_id} removes receipts after {earliest} days, and they are needed for {days}{remedy}"
+    )
+
+
+def _of_receipts(rule: Rule) -> bool:
+    """Whether a rule is of all receipts, and by nothing but their prefix."""
+    conditions = rule.get("Filter", {})
+    return set(conditions) == {"Prefix"} and conditions["Prefix"] in (PREFIX, PREFIX.rstrip("/"))
+
+
 def _others(rules: Iterable[Rule]) -> list[Rule]:
     """Rules that are not bide's. A prefix in the old form stands in a filter, as S3 wants it beside rules by tag."""
-    others = (dict(rule) for rule in rules if not str(rule.get("ID", "")).startswith(OWN))
-    return [_with_filter(rule) for rule in others]
+    return [_with_filter(dict(rule)) for rule in rules if not _is_own(str(rule.get("ID", "")))]
+
+
+def _is_own(rule_id: str) -> bool:
+    return rule_id.startswith(OWN) or rule_id == OF_RECEIPTS
 
 
 def _with_filter(rule: Rule) -> Rule:

@@ -20,6 +20,9 @@ from bide.wire import Wire
 #: What the objects begin with that hold receipts.
 PREFIX = "bide-receipts/"
 
+#: How many days longer than records receipts are needed: the longest deadline, and a week for somebody to look.
+MARGIN_DAYS = 14
+
 #: The largest of these objects that is read [bytes]; a writer ends one at a fraction of that.
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -99,6 +102,11 @@ class Receipts(Wire):
 
     version: Literal[1] = 1
     receipts: tuple[Receipt, ...] = Field(strict=False)
+
+
+def needed_days(retention_days: int) -> int:
+    """For how long a receipt is needed of a ledger that keeps finished records for `retention_days`."""
+    return retention_days + MARGIN_DAYS
 
 
 def folder(ledger_key: str) -> str:

@@ -33,7 +33,7 @@ def lifecycle(applies: bool, as_json: bool) -> None:
     from bide import lifecycle as rules  # noqa: PLC0415 - slow to import, and --help does not need it
 
     store, wanted = known_store(), retention()
-    found = (rules.apply if applies else rules.read)(store, wanted.all_days)
+    found = (rules.apply if applies else rules.read)(store, wanted.all_days, receipts_days=receipts_days())
     if as_json:
         echo_json(_described(found, store))
     else:
@@ -57,12 +57,28 @@ def retention() -> Retention:
         raise click.ClickException(f"{VARIABLES[str(wrong['loc'][0])]}: {wrong['msg']}") from None
 
 
+def receipts_days() -> int | None:
+    """For how long receipts are needed as the environment has it; None where there are none."""
+    from bide.receipts import needed_days  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.settings.sections import TimingSettings  # noqa: PLC0415 - as above
+
+    environment = {**stack_environment(), **read_environment()}
+    if environment.get("BIDE_LEDGER__RECEIPTS", "off").lower() == "off":
+        return None
+    days = environment.get("BIDE_TIMING__RETENTION_DAYS") or TimingSettings().retention_days
+    try:
+        return needed_days(int(days))
+    except ValueError:
+        raise click.ClickException(f"BIDE_TIMING__RETENTION_DAYS: {days} is no number of days") from None
+
+
 def _described(found: Lifecycle, store: Storage) -> dict[str, object]:
     return {
         "bucket": store.options.bucket,
         "in_place": found.in_place,
         "missing_days": found.missing,
         "different_days": found.different,
+        "receipts": found.receipts,
         "kept_rules": found.kept,
         "found": {"Rules": found.found},
         "wanted": {"Rules": found.wanted},
@@ -78,6 +94,8 @@ def _print(found: Lifecycle, store: Storage) -> None:
         echo(f"missing: the rule for retention_days {days}")
     for days in found.different:
         echo(f"different: the rule for retention_days {days} does not do what it is for")
+    if found.receipts:
+        echo(found.receipts)
     for name in found.kept:
         echo(f"kept: {name} is asked for no more; objects may still have its tag")
     if not found.in_place:

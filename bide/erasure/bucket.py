@@ -103,14 +103,14 @@ def version_keys(storage: Storage, prefix: str) -> Iterator[str]:
 def about(storage: Storage, key: str, *, versions: bool = False) -> dict[str, str]:
     """The metadata of an object; with `versions` that of its latest old version, where it is gone. Empty for none."""
     if found := _at(storage, key, versions=versions):
-        return dict(found["Metadata"])
+        return {name: unquote(value) for name, value in found["Metadata"].items()}
     return {}
 
 
 def is_jobs(folder: Folder, named: Mapping[str, str]) -> bool:
     """Whether a folder is a job's, by the metadata `named` of an object (`about`), else by the names of its objects."""
     if OWN_JOB in named or LEDGER in named:
-        return unquote(named.get(OWN_JOB, folder.job_id)) == folder.job_id
+        return named.get(OWN_JOB, folder.job_id) == folder.job_id
     return all(_OWN_NAME.fullmatch(key.removeprefix(folder.prefix)) for key in folder.keys)
 
 
@@ -123,14 +123,14 @@ def asked_of(
     """
     named = about(storage, folder.speaker, versions=versions)
     plain = {name: plain_name(name) for name in (*names, "tenant")}
-    metadata: dict[str, Any] = {name: unquote(named[it]) for name, it in plain.items() if it in named}
+    metadata: dict[str, Any] = {name: named[it] for name, it in plain.items() if it in named}
     if folder.speaker.endswith(f"/{DOCUMENT}"):
         try:
             found = json.loads(_content(storage, folder.speaker, versions=versions))
             metadata = dict(found.get("metadata") or {})
         except (ValueError, AttributeError):  # another program's, or gone
             pass
-    return unquote(named.get("bide-tenant", "")), metadata
+    return named.get("bide-tenant", ""), metadata
 
 
 def remove(storage: Storage, found: Sequence[str], *, versions: bool = False) -> Removed:

@@ -71,7 +71,7 @@ class Receipted:
             return None
 
     def _objects(self) -> Iterator[tuple[str, str]]:
-        """The keys of all objects, with `versions` after what they were before."""
+        """The keys of all objects, with `versions` after what they were before; a probe of `bide doctor` is none."""
         if self.versions:
-            yield from old_versions(self.storage, PREFIX)
-        yield from ((key, "") for key in keys(self.storage, PREFIX))
+            yield from (each for each in old_versions(self.storage, PREFIX) if each[0].endswith(".json"))
+        yield from ((key, "") for key in keys(self.storage, PREFIX) if key.endswith(".json"))

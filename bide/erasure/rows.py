@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from tempfile import SpooledTemporaryFile
 from typing import Any
-from urllib.parse import unquote
 
 from bide.bulk import objects
 from bide.bulk.copies import MOST_BYTES, Copies
@@ -133,8 +132,7 @@ def _rewrite(storage: Storage, key: str, change: Any, check: Callable[[], None])
             file.write(new + b"\n")
         if changed:
             check()
-            named = {name: unquote(value) for name, value in about(storage, key).items()}
-            storage.put(key, file, content_type="application/x-ndjson", metadata=named)
+            storage.put(key, file, content_type="application/x-ndjson", metadata=about(storage, key))
 
 
 def _result(line: bytes, rows: set[int]) -> bytes:

@@ -21,7 +21,7 @@ from workers.accounts import check_providers as check_names
 from workers.doctor.findings import Finding, Level, ok, problem, run
 from workers.doctor.outside import check_providers
 from workers.doctor.processes import check_flower, check_ledger, check_sweep, check_worker_stores, check_workers
-from workers.doctor.receipts import check_receipts
+from workers.doctor.receipts import check_receipts, check_receipts_rule
 from workers.doctor.servers import can_be_written, check_servers
 from workers.doctor.stores import check_retention, check_store
 from workers.doctor.work import check_budgets, check_queues, check_work
@@ -86,6 +86,7 @@ def _examine(settings: Settings, flower: str | None) -> Iterator[Finding]:
     yield from run("object store", lambda: check_store(tools.storage))
     yield from run("retention", lambda: check_retention(tools.storage, settings.retention))
     yield from run("receipts", partial(check_receipts, settings, tools.storage, tools.receipt_folder))
+    yield from run("receipts' rule", partial(check_receipts_rule, settings, tools.storage))
     yield from run("providers", partial(check_providers, settings, tools))
     if can_be_written(servers):
         yield from _examine_running(settings, tools, app)

@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from bide import lifecycle
 from bide.errors import StorageError
+from bide.receipts import needed_days
 from bide.settings.model import Settings
 from bide.storage import Storage
 from workers.doctor.findings import Finding, ok, problem, warning
@@ -35,3 +37,19 @@ def check_receipts(settings: Settings, storage: Storage, folder: Callable[[], st
         yield warning("receipts", f"{words}, more than half of the time that it has", remedy)
         return
     yield ok("receipts", f"{words}: nothing is bought before it has")
+
+
+def check_receipts_rule(settings: Settings, storage: Storage) -> Iterator[Finding]:
+    """Whether a rule of the bucket removes old receipts, and none that is needed."""
+    if settings.ledger.receipts == "off":
+        return
+    try:
+        found = lifecycle.read(storage, (), receipts_days=needed_days(settings.timing.retention_days))
+    except StorageError as error:
+        remedy = "give the access keys s3:GetLifecycleConfiguration, or look at `bide storage lifecycle` with others"
+        yield warning("receipts' rule", f"the bucket's lifecycle rules can't be read: {error}", remedy)
+        return
+    if found.receipts:
+        yield warning("receipts' rule", found.receipts, "run `bide storage lifecycle --apply`")
+    else:
+        yield ok("receipts' rule", "the bucket removes receipts, and none that is needed")

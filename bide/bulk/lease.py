@@ -14,6 +14,9 @@ from bide.errors import LedgerAwayError, TryLaterError
 #: The key of the lease on what is written anew in the bucket, and how long it lasts after its process died [seconds].
 REWRITING_KEY, REWRITING_SECONDS = "bide:rewriting", 10.0
 
+#: How long a process waits for it [seconds]: until that of a dead one has run out for sure.
+WAIT_SECONDS = 12.0
+
 _UNDER_WAY = "another `bide erase` or `bide bulk refresh` is under way: try again once it is through"
 
 
@@ -46,7 +49,7 @@ def rewriting(server: redis.Redis) -> Iterator[Callable[[], None]]:
     block gets a function that raises it where the lease was lost meanwhile: to be called before each write.
     """
     lock = server.lock(REWRITING_KEY, timeout=REWRITING_SECONDS, thread_local=False)
-    if not lock.acquire(blocking_timeout=REWRITING_SECONDS + 2):
+    if not lock.acquire(blocking_timeout=WAIT_SECONDS):
         raise TryLaterError(_UNDER_WAY)
 
     def check() -> None:

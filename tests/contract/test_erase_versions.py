@@ -83,9 +83,8 @@ RECEIPTS_THAT_STAY = to_json(receipts_of("r.2", tenant="other"))
     [
         ({"ids": frozenset({"r.1", "x"})}, 0),
         ({"tenant": "acme"}, 1),
-        pytest.param({"ids": frozenset({"r.1", "x"})}, 2, marks=pytest.mark.whole),
     ],
-    ids=["by id", "by tenant, later", "by id, later"],
+    ids=["by id", "by tenant, later"],
 )
 def test_no_old_version_has_what_was_erased(world: World, storage: Storage, how: Any, before: int) -> None:
     """Of objects, of rewritten files of the run, of its contact sheet and of receipts; also in a second call."""

@@ -16,10 +16,12 @@ from bide.settings.retention import RetentionSettings
 from bide.storage import Storage
 from bide.storage_options import Puts
 from bide.storage_tags import put_tagged
+from config.settings import load
 from tests.contract.odd_stores import Server
 from tests.contract.stores import BUCKET, bucket_at, moto, nanio, set_keys
 from tests.web_server import Request
 from workers.doctor.findings import Level
+from workers.doctor.receipts import check_receipts_rule
 from workers.doctor.stores import check_retention
 
 STORED = (200, {"ETag": '"1"'}, b"")
@@ -160,6 +162,66 @@ def test_the_command_shows_what_differs_and_applies_it(
     code, shown = run()
     assert code == 1
     assert "BIDE_RETENTION__CHOICES" in shown
+
+
+def test_receipts_have_a_rule_where_they_are_on(
+    bucket: Storage, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They go once no recovery looks back to them. A later end is well: another deployment may need it."""
+    monkeypatch.chdir(tmp_path)
+    environment = {
+        "BIDE_S3__BUCKET": BUCKET,
+        "BIDE_S3__ENDPOINT_URL": url,
+        "BIDE_S3__REGION": "us-east-1",
+        "BIDE_RETENTION__CHOICES": "7",
+        "BIDE_LEDGER__RECEIPTS": "s3",
+        "BIDE_TIMING__RETENTION_DAYS": "10",
+    }
+
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["storage", "lifecycle", *arguments], env=environment)
+        return result.exit_code, result.output
+
+    def of_receipts() -> dict[str, object]:
+        [found] = [rule for rule in rules_of(bucket) if rule["ID"] == "bide-receipts"]
+        return found
+
+    lifecycle.apply(bucket, [7])
+    assert "missing: the rule that removes receipts after 24 days" in run()[1]
+    assert run("--apply")[0] == 0
+    assert (of_receipts()["Filter"], of_receipts()["Expiration"]) == ({"Prefix": "bide-receipts/"}, {"Days": 24})
+    environment["BIDE_TIMING__RETENTION_DAYS"] = "30"
+    code, shown = run()
+    assert (code, "different: bide-receipts removes receipts after 24 days" in shown) == (1, True)
+    assert run("--apply")[0] == 0
+    environment["BIDE_TIMING__RETENTION_DAYS"] = "10"
+    assert run()[0] == 0
+    environment["BIDE_LEDGER__RECEIPTS"] = "off"
+    assert run("--apply")[0] == 0
+    assert of_receipts()["Expiration"] == {"Days": 44}
+    lifecycle.apply(bucket, [7, 8])
+    assert of_receipts()["Expiration"] == {"Days": 44}
+
+
+@pytest.mark.parametrize(("days", "words"), [(5, "change it by hand"), (90, "")])
+def test_a_rule_of_anothers_that_removes_receipts(days: int, words: str) -> None:
+    """One that keeps them long enough is taken for bide's; one that does not is named, and stays."""
+    rule = {"ID": "mine", "Status": "Enabled", "Filter": {"Prefix": "bide-receipts/"}, "Expiration": {"Days": days}}
+    found = lifecycle._compared([rule, {**rule, "ID": "off", "Status": "Disabled"}], [], 21)
+    assert found.in_place is not bool(words)
+    assert words in found.receipts
+    assert rule in found.wanted
+
+
+def test_doctor_warns_of_missing_receipt_rules(bucket: Storage) -> None:
+    """And says nothing where no receipts are written."""
+    of = {"BIDE_BROKER_URL": "redis://h", "BIDE_S3__BUCKET": "b", "BIDE_LEDGER__RECEIPTS": "s3"}
+    on, off = load(of, env_file=None), load({**of, "BIDE_LEDGER__RECEIPTS": "off"}, env_file=None)
+    assert list(check_receipts_rule(off, bucket)) == []
+    [found] = check_receipts_rule(on, bucket)
+    assert (found.level, "--apply" in found.remedy) == (Level.WARNING, True)
+    lifecycle.apply(bucket, [], receipts_days=21)
+    assert [each.level for each in check_receipts_rule(on, bucket)] == [Level.OK]
 
 
 def test_doctor_warns_of_missing_rules(bucket: Storage) -> None:

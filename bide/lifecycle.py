@@ -175,18 +175,14 @@ def _wrong_with_receipts(found: Sequence[Rule], days: int) -> str:
     One that does it later is well: another deployment of the bucket may need receipts for longer.
     """
     enabled = (rule for rule in map(_with_filter, found) if rule.get("Status") == "Enabled" and _of_receipts(rule))
-    by_days = [
-        (days_of, str(rule.get("ID"))) for rule in enabled if (days_of := rule.get("Expiration", {}).get("Days"))
-    ]
+    by_days = [(each, str(rule.get("ID"))) for rule in enabled if (each := rule.get("Expiration", {}).get("Days"))]
     if not by_days:
         return f"missing: the rule that removes receipts after {days} days"
     earliest, rule_id = min(by_days)
     if earliest >= days:
         return ""
     remedy = "" if rule_id == OF_RECEIPTS else "; it is none of bide's: change it by hand"
-    return (
-        f"different: the rule {rule_id} removes receipts after {earliest} days, and they are needed for {days}{remedy}"
-    )
+    return f"different: {rule_id} removes receipts after {earliest} days, and they are needed for {days}{remedy}"
 
 
 def _of_receipts(rule: Rule) -> bool:

@@ -215,7 +215,7 @@ def test_a_rule_of_anothers_that_removes_receipts(days: int, words: str) -> None
 
 def test_doctor_warns_of_missing_receipt_rules(bucket: Storage) -> None:
     """And says nothing where no receipts are written."""
-    of = {"BIDE_BROKER_URL": "redis://h", "BIDE_S3__BUCKET": "b", "BIDE_LEDGER__RECEIPTS": "s3"}
+    of = {"BIDE_BROKER_URL": "redis://h", "BIDE_S3__BUCKET": BUCKET, "BIDE_LEDGER__RECEIPTS": "s3"}
     on, off = load(of, env_file=None), load({**of, "BIDE_LEDGER__RECEIPTS": "off"}, env_file=None)
     assert list(check_receipts_rule(off, bucket)) == []
     [found] = check_receipts_rule(on, bucket)

@@ -35,7 +35,7 @@ class Ownership:
             raise ConfigurationError(
                 f"nothing is erased: the bucket knows ledgers ({', '.join(others[:3])}), and not this one, so that it "
                 "is unknown whose its objects are; check BIDE_LEDGER_URL and BIDE_S3__BUCKET; a new ledger is "
-                "known as soon as its first worker runs"
+                f"known as soon as its first worker runs; where it was lost, {REMEDY}"
             )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import scripts
@@ -14,6 +14,9 @@ from bide.ledger.script import Key
 
 #: Fields of a record that the ledger writes itself when it takes a job up.
 _OWN = frozenset({"idem", "pid", "outputs", "partial"})
+
+#: How often a record at another account is asked to give way, before a caller that sends it anew is left alone.
+_MOST_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,28 @@ class Lost:
     idem: str = ""
     #: For people: how it came to be taken up.
     note: str = ""
+    #: When its story's last submit was begun [seconds since the epoch], and at which fallback; the job may have been
+    #: bought at an account that it had left by then.
+    intended: float = 0.0
+    reached: int = 0
+    #: Whether a purchase that the ledger does not know is named in a record that stays.
+    names: bool = True
+    #: Whether its callers know the end: they hear it only where they ask again.
+    answered: bool = False
+
+    @property
+    def certain(self) -> bool:
+        """Whether the provider has surely accepted it."""
+        return self.accepted or self.state is JobState.SUCCEEDED
 
 
 @dataclass(frozen=True)
 class TakenUp:
     """What became of it: `taken` (`other` is its state), or why nothing was done.
 
-    `known`: this ledger has it (`other` is its state). `conflict`: its id is another request's. `run`: the run `other`
-    looks after it. `held`: the job `other` has the provider's id.
+    `known`: this ledger has it (`other` is its state). `twice`: so it has, and it was bought besides; the record names
+    that purchase now. `conflict`: its id is another request's. `run`: the run `other` has counted it. `held`: the job
+    `other` has the provider's id. `elsewhere`: it is sent to the account `other` again and again.
     """
 
     what: str
@@ -66,13 +83,31 @@ class Recovery:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    def take_up(self, lost: Lost) -> TakenUp:
-        """Write the record of a job that this ledger does not know; nothing is bought by that.
+    def take_up(self, lost: Lost, *, dry: bool = False) -> TakenUp:
+        """Write the record of a job of which this ledger knows less, or nothing; nothing is bought by that.
 
-        What is polled or stored goes on within a sweep. A job that has ended, or is unconfirmed, is answered anew.
+        What is polled or stored goes on within a sweep. A job that has ended, or is unconfirmed, is answered anew. What
+        another account has in line of it gives way first. `dry`: nothing is written, and what would be is returned.
         """
-        key = lost.request.idempotency_key
-        known = lost.bought_with
+        leader_stays = False
+        for _ in range(_MOST_TRIES):
+            what, other, *rest = self._recover(lost, leader_stays=leader_stays, dry=dry)
+            if what != "elsewhere":
+                return TakenUp(what, other)
+            at, [job_id] = AccountName.parse(other), rest
+            what, kept = self._displace(lost, at, job_id, dry=dry)
+            if job_id != lost.job_id:
+                leader_stays = dry or what not in ("moved", "gone")
+            elif what not in ("moved", "gone"):
+                return TakenUp(what, kept)
+            elif dry:
+                return TakenUp("taken", lost.state.value)
+            elif kept and not lost.signature:
+                lost = replace(lost, signature=kept)
+        return TakenUp("elsewhere", other)
+
+    def _recover(self, lost: Lost, *, leader_stays: bool, dry: bool) -> list[str]:
+        key, known = lost.request.idempotency_key, lost.bought_with
         script = scripts.job.Recover(
             idempotency_key=Key(idempotency_key(key) if key else lost.idem),
             accounts=Key(ACCOUNTS_KEY),
@@ -94,9 +129,33 @@ class Recovery:
             request=lost.request.to_json(),
             signature=lost.signature,
             note=lost.note,
+            intended=lost.intended,
+            reached=lost.reached,
+            names=lost.names,
+            answered=lost.answered,
+            leader_stays=leader_stays,
+            dry=dry,
             fields={name: value for name, value in lost.fields.items() if name not in _OWN},
         )
-        return TakenUp(*self._executor.run_safely(lost.account, script))
+        return list(self._executor.run_safely(lost.account, script))
+
+    def _displace(self, lost: Lost, account: AccountName, job_id: str, *, dry: bool) -> list[str]:
+        """Have the record of an account give way; the reply of the script."""
+        script = scripts.job.Displace(
+            id=job_id,
+            fp=lost.fields.get("fp", ""),
+            leader="" if job_id == lost.job_id else lost.job_id,
+            to=str(lost.account),
+            created=lost.fields.get("created", ""),
+            intended=lost.intended,
+            reached=lost.reached,
+            ending=lost.state.value,
+            certain=lost.certain,
+            provider_job_id=lost.provider_job_id,
+            names=lost.names,
+            dry=dry,
+        )
+        return list(self._executor.run_safely(account, script))
 
     def statements_reach(self) -> dict[tuple[str, str], str]:
         """Until when the books of this ledger hold what a statement had: by day (ISO) and account, the moment (ISO)."""

@@ -108,7 +108,10 @@ FIELDS = (
     Field("tried", "json", "the accounts that the job has left: when, why, what each made of it", _FALLING_BACK),
     Field("paid_before", "flag", "one of these accounts has charged, or may have", _FALLING_BACK),
     Field(
-        "elsewhere", "text", "accounts that accepted the job after it had left them, and their ids of it", "submitted"
+        "elsewhere",
+        "text",
+        "accounts that accepted the job after it had left them, or on a lost ledger, and their ids of it",
+        "submitted displace",
     ),
     # Its place in line, and the lease on its next step
     Field("place", "count", "place in line", _LINING_UP),
@@ -273,12 +276,12 @@ FIELDS = (
     Field("collected", "flag", "a row whose record goes once its callback is delivered", "bulk/drop", _ENDED),
 )
 
-TRANSITIONS = (
+_TRANSITIONS = (
     Transition("", "queued", "bulk/open" + _FALLING_BACK, "a request is recorded, or a job goes on at its fallback"),
     Transition("", "canceled", "step recover", "the cancel came before the request, or before the ledger was lost"),
     *(Transition("", state, "recover", "what a lost ledger knew is taken up") for state in _RECOVERED),
     Transition("queued", "succeeded", "recover", "its result is there already, and the ledger was lost meanwhile"),
-    Transition("queued", "following", "recover", "what it asks for was bought before the ledger was lost"),
+    Transition("queued", "following", "recover displace", "what it asks for was bought before the ledger was lost"),
     Transition("queued", "submitting", "intend recover", "the intent to buy is written"),
     Transition(
         "queued", "running", "submitted conclude refused sweep recover", "an earlier submit turns out to be accepted"
@@ -362,13 +365,39 @@ TRANSITIONS = (
     Transition("canceled", "", "bulk/drop callbacks/tried", "a row's record is dropped once its run has the result"),
 )
 
+#: What gives way to the record of a lost ledger, and what comes in its place at the same account, or at another.
+_GIVING_WAY = ("queued", "submitting", "running", "storing", "unconfirmed", "failed", "following")
+_IN_ITS_PLACE = {**dict.fromkeys((*_RECOVERED, "canceled"), "recover"), "": "displace"}
+
+
+def _with_recovery(table: tuple[Transition, ...]) -> tuple[Transition, ...]:
+    """The table with the transitions by which a record gives way."""
+    pairs = {
+        (before, after): script
+        for before in _GIVING_WAY
+        for after, script in _IN_ITS_PLACE.items()
+        if before != after
+    }
+    known = {(one.before, one.after) for one in table}
+    why = "it was bought, and this ledger had lost that"
+    return (
+        *(
+            one._replace(scripts=" ".join(dict.fromkeys(f"{one.scripts} {pairs.get(one[:2], '')}".split())))
+            for one in table
+        ),
+        *(Transition(*pair, script, why) for pair, script in pairs.items() if pair not in known),
+    )
+
+
+TRANSITIONS = _with_recovery(_TRANSITIONS)
+
 
 def diagram() -> str:
     """The states and transitions in Mermaid, without those to `canceled`: any live job may be canceled.
 
     Those by which a lost ledger is made again are left out, too.
     """
-    shown = [one for one in TRANSITIONS if one.after not in ("", "canceled") and one.scripts != "recover"]
+    shown = [one for one in TRANSITIONS if one.after not in ("", "canceled") and _drawn(one)]
     drawn = [f"    [*] --> {one.after}" for one in shown if not one.before]
     drawn += [f"    {one.before} --> {one.after}: {', '.join(_drawn(one))}" for one in shown if one.before]
     drawn += [f"    {state} --> [*]" for state in ("succeeded", "failed", "canceled")]
@@ -377,4 +406,4 @@ def diagram() -> str:
 
 def _drawn(transition: Transition) -> list[str]:
     """The scripts that the diagram names at an arrow."""
-    return [script for script in transition.scripts.split() if script != "recover"]
+    return [script for script in transition.scripts.split() if script not in ("recover", "displace")]

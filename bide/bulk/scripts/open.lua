@@ -1,6 +1,7 @@
 --- include: base constants record clocks lanes
 -- Rows of a run become jobs in line. A job's record and the run's note that it was opened are written together: a row whose
--- record is missing was never opened, or its record is gone for good, and which of the two is known. `PREFIX` is the account's.
+-- record is missing was never opened, or its record is gone for good, and which of the two is known. A row that was bought before
+-- the ledger went back has its job already, maybe at a fallback. `PREFIX` is the account's.
 -- Keys: `live_rows` (the run's), `accounts` (the set of all accounts).
 -- Arguments: `account_name`, `run`, and `rows`, each with `row`, `live` (what the run notes of it), `id` of the job ('' where it
 --   can't be opened), `request`, `signature`, `operation`, `allowed_seconds`, `resubmit` (in doubt), `fingerprint`, `callback`
@@ -9,10 +10,20 @@
 local names = redis.call('SMEMBERS', accounts)
 redis.call('SADD', accounts, account_name)
 local opened = 0
+
+-- Whether the job at an account is the row, with its request.
+local function is_row(each, at)
+  local whose, fp = unpack(redis.call('HMGET', string.format('bide:{%s}:job:%s', at, each.id), 'run', 'fp'))
+  return whose == run and fp == each.fingerprint
+end
+
 for _, each in ipairs(rows) do
   if redis.call('HGET', live_rows, each.row) == each.live then
-    local id, kind = each.id, 'x' -- it has no request any more, or another job has its id
-    if id ~= '' and not get(id, 'state') and not in_another_account(id, names, account_name) then
+    local id, kind, noted = each.id, 'x', string.sub(each.live, 2) -- it has no request any more, or another job has its id
+    local has = id ~= '' and (get(id, 'state') and account_name or in_another_account(id, names, account_name))
+    if has and is_row(each, has) then
+      kind, noted = 'o', string.gsub(noted, '^( %S+ %S+ %S+ )%S+', function(first) return first .. has end)
+    elseif id ~= '' and not has then
       kind = 'o'
       set(id, 'v', VERSION, 'op', each.operation, 'created', stamp(now), 'deadline', stamp(now + FAR),
         'allowed', each.allowed_seconds, 'fp', each.fingerprint, 'bulk', 1, 'run', run)
@@ -26,7 +37,7 @@ for _, each in ipairs(rows) do
       line_up(id)
       opened = opened + 1
     end
-    redis.call('HSET', live_rows, each.row, kind .. string.sub(each.live, 2))
+    redis.call('HSET', live_rows, each.row, kind .. noted)
   end
 end
 return opened

@@ -167,6 +167,24 @@ do
     for attempt in string.gmatch(last and last.attempts or '', '%d+') do money.not_accepted(id, attempt) end
   end
 
+  -- The record makes room for another of the same job, whose `booked` is given. A purchase that both have stays booked as it is here.
+  -- One that may have been accepted here, as far as this record knows, is none. Returns the other's `booked`.
+  function money.take_over(id, booked)
+    local mine, theirs = purchases_in(get(id, 'booked')), purchases_in(booked)
+    local currency, tenant, operation, lane = unpack(redis.call('HMGET', job_key(id), 'currency', 'tenant', 'op', 'lane'))
+    for _, it in ipairs(mine) do
+      local same
+      for _, other in ipairs(theirs) do same = other.at == it.at and other or same end
+      if same then
+        same.kind, same.amount, same.row = it.kind, it.amount, it.row
+      elseif currency and not KNOWN[it.kind] then
+        book(it, row_of(currency, tenant, operation, it.row == 'l' and lane), entries_of(it), { refunded = price_of(it) })
+      end
+    end
+    plain_clear(id, 'booked')
+    return booked and text_of(theirs)
+  end
+
   -- The attempt that gave the id which this script records.
   function money.accepted(id, attempt) accepted_attempts[id] = attempt end
 

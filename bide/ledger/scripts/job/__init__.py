@@ -259,5 +259,27 @@ class Recover(Script):
     request: str
     signature: str = ""
     note: str
+    intended: float = 0.0
+    reached: int = 0
+    names: bool = True
+    answered: bool = False
+    leader_stays: bool = False
+    dry: bool = False
     retention_seconds: float = BOUND
     fields: Mapping[str, str]
+
+
+class Displace(Script):
+    id: str
+    fp: str
+    leader: str = ""
+    to: str
+    created: str
+    intended: float
+    reached: int
+    ending: str
+    certain: bool
+    provider_job_id: str
+    names: bool
+    dry: bool
+    retention_seconds: float = BOUND

@@ -1,60 +1,75 @@
---- include: base constants record clocks tenants unconfirmed settling provider_ids followers ending money
+--- include: base constants record clocks tenants unconfirmed settling provider_ids followers ending money giving_way rows
 -- A job that was bought, and that this ledger does not know: its record is written anew, from a receipt, from its `job.json`, or
--- by an operator who names the provider's id. A record that is in line counts as unknown where the submit came later: an older
--- backup has it, or its caller's message came again. Nothing is bought by this.
+-- by an operator who names the provider's id. A record that knows less gives way: an older backup has it, or its caller's message
+-- came again. Nothing is bought by this. A row of a run that this ledger has, and that the run has not counted yet, stays its row.
 -- Keys: `idempotency_key` (or ''), `accounts` (the set of all accounts).
 -- Arguments: `id`, `account_name`, `ending`: where the job stands (running, storing, succeeded, failed, canceled; unconfirmed
 --   where its submit may have been accepted), `attempt`: its last submit, `accepted`: the provider accepted it, `refused`: it
 --   surely did not, `provider_job_id` ('' for none), `others` (ids of further purchases, joined by blanks), `handle` of the job for its adapter, `base_url` and `adapter` with which it was bought
 --   ('' each), `cost` as the provider says it (''), `outputs` and `partial` of a result that is to be stored, `value`: the result,
 --   or the error of a failure or of an unconfirmed job; `request` as JSON, `signature` of the caller's task, `note` for people,
---   `retention_seconds`; and the `fields` of the record.
--- Reply: `taken`; or why nothing was done, and by whom: `known` (with its state), `conflict` (its id is another request's), `run` (a
---   run looks after it), `held` (with the job that has the provider's id).
+--   `intended` and `reached`: when the story's last submit was begun, and at which fallback; `names`: a second purchase is named in
+--   a record that stays; `answered`: its callers know the end, and hear it only where they ask again; `leader_stays`: the job that
+--   has its idempotency key was looked at; `dry`: nothing is written, `retention_seconds`; and the `fields` of the record.
+-- Reply: `taken`; or why nothing was done, and by whom: `known` (with its state), `twice` (the same, and it has bought it, too),
+--   `conflict` (its id is another request's), `run` (a run has counted it), `held` (with the job that has the provider's id);
+--   `elsewhere`: with the account and the job that has to give way before (`displace`).
 local wanted = {}
 for i = 1, #fields, 2 do wanted[fields[i]] = fields[i + 1] end
-local state, submits, fp = unpack(redis.call('HMGET', job_key(id), 'state', 'submits', 'fp'))
+local state, fp, erased, own_run = unpack(redis.call('HMGET', job_key(id), 'state', 'fp', 'erased', 'run'))
+local lost = { ending = ending, certain = accepted or ending == 'succeeded', pid = provider_job_id, account = account_name,
+  created = wanted.created, intended = number(intended), reached = number(reached), names = names, dry = dry }
+if erased then return { 'known', state } end
 if state and fp ~= wanted.fp then return { 'conflict', id } end
-if state and not (state == 'queued' and number(submits) < number(attempt)) then return { 'known', state } end
+if state and not knows_less(id, lost) then return known_as(id, lost) end
+local row = own_run and { run = own_run }
 if not state then
   local elsewhere = in_another_account(id, redis.call('SMEMBERS', accounts), account_name)
-  if elsewhere then return { 'known', redis.call('HGET', string.format('bide:{%s}:job:%s', elsewhere, id), 'state') or '' } end
-  local run = string.match(id, '^(.+)%.%d+$')
-  if run and redis.call('EXISTS', 'bide:run:' .. run .. ':record') == 1 then return { 'run', run } end
+  if elsewhere then return { 'elsewhere', elsewhere, id } end
+  row = row_in_hand(id)
+  if row and not row.in_hand and FINAL[ending] then return { 'run', row.run } end
+  if row and not row.in_hand then row = nil end
 end
-redis.call('SADD', accounts, account_name)
+if idempotency_key ~= '' and not leader_stays then
+  local other, key_fp, leads_at = unpack(redis.call('HMGET', idempotency_key, 'job', 'fp', 'account'))
+  local apart = other and other ~= id and key_fp == wanted.fp and leads_at and leads_at ~= account_name
+  if apart and redis.call('EXISTS', string.format('bide:{%s}:job:%s', leads_at, other)) == 1 then return { 'elsewhere', leads_at, other } end
+end
 for each in string.gmatch(provider_job_id .. ' ' .. others, '%S+') do
-  local holder = holder_of(each, redis.call('SMEMBERS', accounts))
+  local holder = holder_of(each, { account_name, unpack(redis.call('SMEMBERS', accounts)) })
   if holder and holder ~= id then return { 'held', holder } end
 end
+if dry then return { 'taken', ending } end
 
+redis.call('SADD', accounts, account_name)
+if not row and wanted.booked then wanted.booked = without_run_budget(wanted.booked) end
 if state then
-  if signature == '' then signature = redis.call('HGET', body_key(id), 'signature') or '' end
-  off_clocks(id)
-  release(id)
+  local kept
+  kept, wanted.booked = give_way(id, wanted.booked)
+  if signature == '' then signature = kept end
   redis.call('DEL', job_key(id), body_key(id))
 end
-redis.call('HSET', job_key(id), unpack(fields))
+redis.call('DEL', PREFIX .. 'left:' .. id)
+wanted.run = row and row.run or nil
+local record = {}
+for name, value in pairs(wanted) do
+  record[#record + 1] = name
+  record[#record + 1] = value
+end
+redis.call('HSET', job_key(id), unpack(record))
 redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
 redis.call('ZADD', RECENT, get(id, 'created'), id)
 set(id, 'state', 'submitting', 'token', '', 'queue', SUBMIT_QUEUE, 'note', note)
+if row then open_in_run(id, row.run, account_name) end
 
 -- The caller may have come again under its idempotency key, with another id: nothing is bought for that job, it follows this one.
-local function lead(other)
-  if get(other, 'state') ~= 'queued' or get(other, 'submits') or get(other, 'fp') ~= wanted.fp then return end
-  local waiting = redis.call('HGET', body_key(other), 'signature') or ''
-  off_clocks(other)
-  release(other)
-  redis.call('ZREM', RECENT, other)
-  redis.call('DEL', job_key(other), body_key(other))
-  redis.call('HSET', job_key(other), 'v', VERSION, 'state', 'following', 'leader', id, 'fp', wanted.fp)
-  redis.call('HSET', followers_key(id), other, waiting)
-  redis.call('EXPIRE', job_key(other), math.ceil(math.max(number(get(id, 'deadline')) - now, 0) + retention_seconds))
-end
 if idempotency_key ~= '' then
   local other, key_fp, leads_at = unpack(redis.call('HMGET', idempotency_key, 'job', 'fp', 'account'))
-  if other and other ~= id and key_fp == wanted.fp and leads_at == account_name then lead(other) end
-  if not other or other == id or get(other, 'state') == 'following' then
+  local there = other and redis.call('EXISTS', string.format('bide:{%s}:job:%s', leads_at or account_name, other)) == 1
+  local same = there and other ~= id and key_fp == wanted.fp and leads_at == account_name and get(other, 'fp') == wanted.fp
+  local gives_way = same and knows_less(other, lost)
+  if gives_way and get(other, 'state') == 'queued' then follow_instead(other, id, PREFIX, retention_seconds) end
+  if not there or other == id or gives_way then
     redis.call('HSET', idempotency_key, 'job', id, 'fp', wanted.fp, 'account', account_name)
     set(id, 'idem', idempotency_key)
   end
@@ -90,6 +105,10 @@ elseif ending == 'unconfirmed' then
     conclude(id, 'unconfirmed', 'error', value)
     hinted(id, STORE_QUEUE, 0)
   end
+elseif answered then
+  end_here(id, ending, 'result', value)
+  set(id, 'answered', 1)
+  retire(id, retention_seconds)
 else
   if refused then money.not_accepted(id, attempt) end
   conclude(id, ending, ending == 'succeeded' and 'result' or 'error', value)

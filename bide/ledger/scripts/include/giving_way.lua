@@ -1,0 +1,97 @@
+--- include: base constants record clocks unconfirmed provider_ids followers callbacks money
+-- What this ledger has of a job gives way to what is known of it from elsewhere: an older backup has the job as it stood before,
+-- or its caller's message came again. `lost` is what is known from elsewhere: `ending`, `certain` (the provider has surely accepted
+-- it), its `pid` there, `account`, when its record was `created`, and the story's last submit: `intended`, at the fallback `reached`.
+-- Records that were created at the same moment tell the same story; one of another moment knows nothing of the other's purchases.
+local knows_less, known_as, give_way, hand_over
+do
+  -- Whether the record has an id of the provider, as its own, as another one, or as that of an account that it has left.
+  local function has_id(id, pid)
+    if pid == '' then return false end
+    local own, others, tried, elsewhere = unpack(redis.call('HMGET', job_key(id), 'pid', 'other_pid', 'tried', 'elsewhere'))
+    return own == pid or string.find(' ' .. (others or '') .. ' ', ' ' .. pid .. ' ', 1, true)
+      or string.find(tried or '', '"' .. pid .. '"', 1, true) or string.find((elsewhere or '') .. ';', ' as ' .. pid .. ';', 1, true)
+  end
+
+  -- The record is in line, or has failed, and no submit of it was or may have been accepted.
+  local function bought_nothing(id)
+    local fields = redis.call('HMGET', job_key(id), 'pid', 'other_pid', 'paid_before', 'charge_unknown')
+    return not (fields[1] or fields[2] or fields[3] or fields[4] or maybe_bought_before(id))
+  end
+
+  -- Whether the record lacks what is known from elsewhere. A failure counts only where it came of a purchase.
+  function knows_less(id, lost)
+    local state, version, created, fallback, intended = unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'created', 'fallback', 'intended'))
+    if state == 'following' then
+      local leader = get(id, 'leader')
+      local leading = get(leader, 'state')
+      return not leading or (leading ~= 'following' and knows_less(leader, lost))
+    end
+    if foreign(version) or has_id(id, lost.pid) then return false end
+    local ends_badly = lost.ending == 'failed' or lost.ending == 'canceled'
+    if state == 'failed' then return bought_nothing(id) and not ends_badly end
+    if FINAL[state] then return false end
+    if created ~= lost.created then return state == 'queued' and (lost.certain or bought_nothing(id)) end
+    if number(fallback) ~= lost.reached then return number(fallback) < lost.reached end
+    if number(intended) < lost.intended then return true end
+    local open = state == 'queued' or state == 'submitting' or (state == 'unconfirmed' and not get(id, 'attached'))
+    return open and (lost.certain or ends_badly)
+  end
+
+  -- The reply for a job that stays as it is. A purchase of another story is named in the record that stays.
+  function known_as(id, lost)
+    local state = get(id, 'state')
+    local one = state == 'following' and get(id, 'leader') or id
+    local created, erased, elsewhere = unpack(redis.call('HMGET', job_key(one), 'created', 'erased', 'elsewhere'))
+    local another = created and (created ~= lost.created or state == 'canceled')
+    if not (another and lost.certain and lost.pid ~= '' and lost.names) or erased or has_id(one, lost.pid) then return { 'known', state } end
+    local purchase = lost.account .. ' as ' .. lost.pid
+    if not lost.dry then redis.call('HSET', job_key(one), 'elsewhere', elsewhere and elsewhere .. '; ' .. purchase or purchase) end
+    return { 'twice', state }
+  end
+
+  -- The record leaves clocks and lists, its place, and its leader; returns what is kept of its caller's message, and `booked` of the
+  -- record that takes its place.
+  function give_way(id, booked)
+    local signature, leader = redis.call('HGET', body_key(id), 'signature') or '', get(id, 'leader')
+    if leader then
+      for _, key in ipairs({ followers_key(leader), unconfirmed_followers_key(leader) }) do
+        signature = redis.call('HGET', key, id) or signature
+        redis.call('HDEL', key, id)
+      end
+    end
+    off_clocks(id)
+    release(id)
+    for _, list in ipairs({ RECENT, UNCONFIRMED, CALLBACKS, UNDELIVERED }) do redis.call('ZREM', list, id) end
+    return signature, money.take_over(id, booked)
+  end
+
+  -- The callers that wait for the result of `id` wait for that of `leader` from now on, at the account with the prefix `there`.
+  function hand_over(id, leader, there)
+    for _, kind in ipairs({ 'followers:', 'doubters:' }) do
+      local callers = redis.call('HGETALL', PREFIX .. kind .. id)
+      redis.call('DEL', PREFIX .. kind .. id)
+      for i = 1, #callers, 2 do
+        local each = callers[i]
+        if redis.call('EXISTS', job_key(each)) == 1 then
+          for _, key in ipairs({ 'job:' .. each, 'body:' .. each }) do
+            if there ~= PREFIX and redis.call('EXISTS', PREFIX .. key) == 1 then redis.call('RENAME', PREFIX .. key, there .. key) end
+          end
+          redis.call('HSET', there .. 'job:' .. each, 'leader', leader)
+          redis.call('HSET', there .. kind .. leader, each, callers[i + 1])
+        end
+      end
+    end
+  end
+end
+
+-- The job `id` was never bought, and its caller waits for the result of `leader` from now on.
+local function follow_instead(id, leader, there, retention_seconds)
+  local fp, deadline = unpack(redis.call('HMGET', job_key(id), 'fp', 'deadline'))
+  local signature = give_way(id, '')
+  hand_over(id, leader, there)
+  redis.call('DEL', job_key(id), body_key(id))
+  redis.call('HSET', there .. 'job:' .. id, 'v', VERSION, 'state', 'following', 'leader', leader, 'fp', fp)
+  redis.call('HSET', there .. 'followers:' .. leader, id, signature)
+  redis.call('EXPIRE', there .. 'job:' .. id, math.ceil(math.max(number(deadline) - now, 0) + retention_seconds))
+end

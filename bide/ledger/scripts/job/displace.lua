@@ -1,0 +1,37 @@
+--- include: base constants record clocks tenants unconfirmed provider_ids followers callbacks money giving_way
+-- A job was bought, and its ledger was lost: what another account has of it gives way, before its record is written there (see
+-- `recover`). Or so does the job that has its idempotency key by now, and was never bought: its caller follows. A kill between
+-- the two scripts leaves no record in line; `bide recover` writes it when it runs again.
+-- Arguments: `id` of the record here, `fp`, `leader` (the job that was bought, '' where it is this one), and of what is known
+--   from elsewhere: its account `to`, `created`, `intended`, `reached`, `ending`, `certain`, `provider_job_id`, as `recover` has
+--   them; `names` (a second purchase is named in the record), `dry` (nothing is written), `retention_seconds`.
+-- Reply: `moved`, and what is kept of the caller's message; `gone`; or that it stays: `known` or `twice` with its state, `conflict`.
+local state, known_fp, erased = unpack(redis.call('HMGET', job_key(id), 'state', 'fp', 'erased'))
+if not state then return { 'gone', '' } end
+if erased then return { 'known', state } end
+if known_fp ~= fp then return { 'conflict', id } end
+local lost = { ending = ending, certain = certain, pid = provider_job_id, account = to, created = created,
+  intended = number(intended), reached = number(reached), names = names and leader == '', dry = dry }
+if leader ~= '' and state ~= 'queued' then return { 'known', state } end
+if not knows_less(id, lost) then return known_as(id, lost) end
+if dry then return { 'moved', '' } end
+
+local there = string.format('bide:{%s}:', to)
+if leader ~= '' then
+  follow_instead(id, leader, there, retention_seconds)
+  return { 'moved', '' }
+end
+local key = get(id, 'idem')
+local signature = give_way(id, '')
+hand_over(id, id, there)
+redis.call('DEL', body_key(id))
+if state == 'following' then
+  redis.call('DEL', job_key(id))
+  return { 'moved', signature }
+end
+if key and redis.call('HGET', key, 'job') == id then redis.call('HSET', key, 'account', to) end
+redis.call('EXPIRE', job_key(id), math.ceil(retention_seconds))
+index_ids(id)
+redis.call('RENAME', job_key(id), PREFIX .. 'left:' .. id) -- an answer that is under way is noted where the job is
+redis.call('HSET', PREFIX .. 'left:' .. id, 'moved_to', to)
+return { 'moved', signature }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bide.contract import FailureCode, GenerateRequest, JobResult, JobState, object_key
@@ -13,7 +13,8 @@ from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.records import BoughtWith
 from bide.ledger.recovery import Lost, new_fields
 from bide.money.amounts import millionths
-from bide.receipts import Accepted, Attempt, Ended, Intent, NotAccepted, Receipt
+from bide.receipted import Receipted, fallback, intended, key_of
+from bide.receipts import LEFT_OUT, Accepted, Ended, Intent
 
 #: What the caller of a job hears whose submit was under way when the ledger was lost.
 IN_DOUBT = "the ledger was lost while it was submitted; the provider may have accepted"
@@ -22,55 +23,15 @@ IN_DOUBT = "the ledger was lost while it was submitted; the provider may have ac
 BY_RECEIPT = "taken up from its receipt, after the ledger was lost"
 BY_RESULT = "taken up from its job.json, after the ledger was lost"
 
+#: A warning of a result whose objects are gone: their days have passed, or they were removed.
+GONE = "it has succeeded, and its objects are gone since; its ledger was lost, so nothing names them any more"
+
+#: What the keys of idempotency keys begin with, in Redis.
+IDEMPOTENCY_KEYS = "bide:idem:"
+
 #: Metadata of a `job.json` by which its record is made again: the account, the fingerprint of the request, and the key
 #: in Redis of its idempotency key.
 ACCOUNT, FINGERPRINT, IDEMPOTENCY = "bide-account", "bide-fingerprint", "bide-idempotency"
-
-Key = tuple[str, str, int]
-
-
-@dataclass
-class Receipted:
-    """All receipts of one job."""
-
-    intents: list[Intent] = field(default_factory=list)
-    accepted: dict[Key, Accepted] = field(default_factory=dict)
-    not_accepted: dict[Key, NotAccepted] = field(default_factory=dict)
-    ended: Ended | None = None
-
-    def add(self, receipt: Receipt) -> None:
-        """Take one in, in any order."""
-        match receipt:
-            case Intent():
-                self.intents.append(receipt)
-            case Accepted():
-                self.accepted[_key(receipt)] = receipt
-            case NotAccepted():
-                self.not_accepted[_key(receipt)] = receipt
-            case Ended() if self.ended is None or self.ended.at < receipt.at:
-                self.ended = receipt
-
-    @property
-    def last(self) -> Intent:
-        """The intent of its last submit."""
-        return max(self.intents, key=lambda intent: (float(intent.record.get("intended") or intent.at), intent.at))
-
-    @property
-    def bought(self) -> bool:
-        """Whether a submit of it was accepted, or may have been."""
-        last = self.last
-        if any(each.account == last.account for each in self.accepted.values()):
-            return True
-        doubtful = any(last.record.get(name) for name in ("again", "resubmitted", "doubted"))
-        return doubtful or _key(last) not in self.not_accepted
-
-
-def by_job(receipts: Iterable[Receipt]) -> dict[str, Receipted]:
-    """The receipts of each job of which there is an intent."""
-    jobs: dict[str, Receipted] = {}
-    for receipt in receipts:
-        jobs.setdefault(receipt.job_id, Receipted()).add(receipt)
-    return {job_id: found for job_id, found in jobs.items() if found.intents}
 
 
 def result_key(intent: Intent) -> str:
@@ -85,35 +46,12 @@ def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tup
 
     `reaches`: until when the ledger's books hold what a statement had (`Recovery.statements_reach`).
     """
-    last = found.last
-    account, request = AccountName.parse(last.account), GenerateRequest.model_validate_json(last.request)
-    known = [each for each in found.accepted.values() if each.account == last.account]
-    own = found.accepted.get(_key(last)) or max(known, key=lambda each: each.at, default=None)
-    others = {each.provider_job_id for each in known} | set(last.record.get("other_pid", "").split())
-    lost = Lost(
-        last.job_id,
-        account,
-        JobState.UNCONFIRMED,
-        _booked(last, found, result, reaches),
-        request,
-        last.attempt,
-        signature=last.signature,
-        note=BY_RECEIPT,
-        value=error_of(account, FailureCode.SUBMISSION_UNKNOWN, IN_DOUBT, job_id=last.job_id),
-    )
-    if own is not None:
-        bought_with = BoughtWith(own.base_url, own.adapter, own.handle, own.cost)
-        lost = replace(
-            lost,
-            state=JobState.STORING if own.outputs else JobState.RUNNING,
-            accepted=True,
-            provider_job_id=own.provider_job_id,
-            others=tuple(sorted(others - {own.provider_job_id, ""})),
-            bought_with=bought_with,
-            outputs=own.outputs,
-            partial=own.partial,
-            value="",
-        )
+    story, ended = found.story, found.ended
+    intent, own = story.intent, story.accepted
+    if result is None and ended is not None and intent is not story.newest:
+        intent, own = story.newest, None
+    lost = _as_bought(found, intent, own, _booked(intent, found, result, reaches))
+    lost = replace(lost, intended=intended(story.newest), reached=fallback(story.newest))
     if result is not None:
         given = result.provider_job_id or lost.provider_job_id
         return replace(
@@ -121,15 +59,69 @@ def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tup
             state=JobState.SUCCEEDED,
             accepted=True,
             provider_job_id=given,
-            others=tuple(sorted(others - {given, ""})),
+            others=tuple(sorted({*lost.others, lost.provider_job_id} - {given, ""})),
             bought_with=replace(lost.bought_with, cost=_cost_text(result) or lost.bought_with.cost),
             value=result.model_dump_json(),
             note=BY_RESULT,
         )
-    if found.ended is not None and found.ended.at >= last.at:
-        refused = own is None and _key(last) in found.not_accepted
-        return replace(lost, state=JobState(found.ended.state), refused=refused, value=found.ended.error)
+    if ended is not None and ended.state == "succeeded":
+        gone = _without_outputs(lost, ended)
+        return replace(lost, state=JobState.SUCCEEDED, value=gone.model_dump_json(), answered=True)
+    if ended is not None:
+        refused = own is None and key_of(intent) in found.not_accepted
+        return replace(lost, state=JobState(ended.state), refused=refused, value=ended.error)
     return lost
+
+
+def _as_bought(found: Receipted, intent: Intent, own: Accepted | None, fields: Mapping[str, str]) -> Lost:
+    """The job as a submit says it, and how that was accepted, if it was; further purchases of it are named."""
+    account, request = AccountName.parse(intent.account), GenerateRequest.model_validate_json(intent.request)
+    others, elsewhere = set(intent.record.get("other_pid", "").split()), [*filter(None, [fields.get("elsewhere")])]
+    for each in found.further():
+        if each.account == intent.account:
+            others.add(each.provider_job_id)
+        elif each.provider_job_id:
+            elsewhere.append(f"{each.account} as {each.provider_job_id}")
+    lost = Lost(
+        intent.job_id,
+        account,
+        JobState.UNCONFIRMED,
+        {**fields, **({"elsewhere": "; ".join(dict.fromkeys(elsewhere))} if elsewhere else {})},
+        request,
+        intent.attempt,
+        others=tuple(sorted(others - {""})),
+        signature=intent.signature,
+        note=BY_RECEIPT,
+        value=error_of(account, FailureCode.SUBMISSION_UNKNOWN, IN_DOUBT, job_id=intent.job_id),
+    )
+    if own is None:
+        return lost
+    return replace(
+        lost,
+        state=JobState.STORING if own.outputs else JobState.RUNNING,
+        accepted=True,
+        provider_job_id=own.provider_job_id,
+        others=tuple(each for each in lost.others if each != own.provider_job_id),
+        bought_with=BoughtWith(own.base_url, own.adapter, own.handle, own.cost),
+        outputs=own.outputs,
+        partial=own.partial,
+        value="",
+    )
+
+
+def _without_outputs(lost: Lost, ended: Ended) -> JobResult:
+    """The result of a job that has succeeded, and whose objects are gone."""
+    return JobResult(
+        job_id=lost.job_id,
+        provider=lost.account.provider,
+        operation=lost.fields.get("op", ""),
+        provider_job_id=lost.provider_job_id or None,
+        polls=0,
+        finished_at=datetime.fromtimestamp(ended.at, UTC),
+        outputs=(),
+        warnings=(GONE,),
+        metadata=lost.request.metadata,
+    )
 
 
 def lost_result(result: JobResult, about: Mapping[str, str], account: AccountName) -> Lost:
@@ -149,13 +141,9 @@ def lost_result(result: JobResult, about: Mapping[str, str], account: AccountNam
         accepted=True,
         provider_job_id=result.provider_job_id or "",
         value=result.model_dump_json(),
-        idem=about.get(IDEMPOTENCY, ""),
+        idem=key if (key := about.get(IDEMPOTENCY, "")).startswith(IDEMPOTENCY_KEYS) else "",
         note=BY_RESULT,
     )
-
-
-def _key(attempt: Attempt) -> Key:
-    return attempt.ledger, attempt.account, attempt.attempt
 
 
 def _booked(
@@ -166,7 +154,7 @@ def _booked(
     A statement had a purchase that was begun before it was written. What it had as reserved counts as spent since its
     book was made again.
     """
-    fields = dict(last.record)
+    fields = {name: value for name, value in last.record.items() if name not in LEFT_OUT}
     lines = []
     for line in filter(None, fields.get("booked", "").split(";")):
         attempts, at, price, kind, amount, row, budgets = line.split(" ")
@@ -175,7 +163,7 @@ def _booked(
         if float(at) > reached:
             kind, amount = "n", "0"
         elif str(last.attempt) in attempts.split(","):
-            refused = found.not_accepted.get(_key(last))
+            refused = found.not_accepted.get(key_of(last))
             if refused is not None and refused.at <= reached:
                 continue
             kind, amount = _in_statement(last, found, result, reached, price)
@@ -189,7 +177,7 @@ def _in_statement(
     last: Intent, found: Receipted, result: JobResult | None, reached: float, price: str
 ) -> tuple[str, str]:
     """How a statement that was written at a moment had the last purchase: its kind, and the amount in millionths."""
-    ended, accepted = found.ended, found.accepted.get(_key(last))
+    ended, accepted = found.ended, found.accepted.get(key_of(last))
     if accepted is None or accepted.at > reached:
         return ("n", "0") if price == "?" else ("a", price)
     if ended and ended.at <= reached and '"charged":"no"' in ended.error:

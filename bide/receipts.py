@@ -6,14 +6,17 @@ the receipts that a process wrote together. Receipts of one job are found again 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bide.bulk.objects import keys, remove
+from bide.errors import StorageError
 from bide.storage import Storage
 from bide.wire import Wire
 
@@ -83,18 +86,23 @@ class NotAccepted(Attempt):
 
 
 class Ended(Wire):
-    """A job has failed, or was canceled, and its caller knows it. What succeeded has its `job.json`."""
+    """A job has ended, and its caller knows it. What succeeded has its `job.json`, for as long as that is kept."""
 
     kind: Literal["ended"] = "ended"
     job_id: str
     account: str
     at: float
-    state: Literal["failed", "canceled"]
-    #: `contract.Failure` as JSON.
-    error: str = Field(repr=False)
+    state: Literal["succeeded", "failed", "canceled"]
+    #: `contract.Failure` as JSON, '' of a job that succeeded.
+    error: str = Field("", repr=False)
+    #: When its record was created, as the record says it; '' where it is not known.
+    created: str = ""
 
 
 Receipt = Annotated[Intent | Accepted | NotAccepted | Ended, Field(discriminator="kind")]
+
+
+_RECEIPT: TypeAdapter[Receipt] = TypeAdapter(Receipt)
 
 
 class Receipts(Wire):
@@ -130,18 +138,66 @@ def days(since: datetime, until: datetime) -> Iterator[date]:
         yield since.date() + timedelta(days=number)
 
 
-def read(storage: Storage, where: str, *, since: datetime) -> Iterator[Receipt | str]:
-    """All receipts since a moment, object by object; the address of one that can't be read stands in its place.
+@dataclass(frozen=True)
+class Unreadable:
+    """A receipt, or a whole object, that can't be read; the job is '' where that is not known."""
 
-    Raises `StorageError`.
+    where: str
+    why: str
+    job_id: str = ""
+    account: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: the receipt of job {self.job_id}" if self.job_id else self.where
+
+
+def read(storage: Storage, where: str, *, since: datetime) -> Iterator[Receipt | Unreadable]:
+    """All receipts since a moment, object by object; what can't be read stands in its place.
+
+    Raises `StorageError`, but for an object that the store refuses while it gives others.
     """
     for day in days(since, datetime.now(UTC)):
         for key in keys(storage, f"{where}{day:%Y/%m/%d}/"):
-            content = storage.get(storage.uri(key), max_bytes=MAX_BYTES)
-            try:
-                yield from Receipts.model_validate_json(content).receipts
-            except ValidationError:
-                yield storage.uri(key)
+            yield from _read_object(storage, storage.uri(key))
+
+
+def _read_object(storage: Storage, uri: str) -> Iterator[Receipt | Unreadable]:
+    try:
+        content = storage.get(uri, max_bytes=MAX_BYTES)
+        yield from Receipts.model_validate_json(content).receipts
+    except StorageError as error:
+        if not error.permanent:
+            raise
+        yield Unreadable(uri, str(error))
+    except ValidationError:
+        yield from _one_by_one(content, uri)
+
+
+def _one_by_one(content: bytes, uri: str) -> Iterator[Receipt | Unreadable]:
+    """The receipts of an object of which some can't be read: a later release may know more kinds."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        yield Unreadable(uri, "it is no JSON")
+        return
+    items = found.get("receipts") if isinstance(found, dict) else None
+    if not isinstance(items, list):
+        yield Unreadable(uri, "it holds no receipts")
+        return
+    known = found.get("version") == 1
+    if not known:
+        yield Unreadable(uri, "it is of another release of bide")
+    for item in items:
+        try:
+            yield _RECEIPT.validate_python(item if known else None)
+        except (ValidationError, RecursionError):
+            yield _unreadable(item, uri)
+
+
+def _unreadable(item: Any, uri: str) -> Unreadable:
+    given = item if isinstance(item, dict) else {}
+    names = {name: given[name] for name in ("job_id", "account") if isinstance(given.get(name), str)}
+    return Unreadable(uri, f"a receipt of the kind {str(given.get('kind'))[:32]!r} has another form", **names)
 
 
 def any_since(storage: Storage, where: str, *, since: datetime) -> bool:

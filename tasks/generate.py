@@ -50,13 +50,17 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         outcome = _outcome.get()
         if isinstance(outcome, Answer):
-            _note_answer(process.toolbox, outcome.caller)
+            caller = outcome.caller
+            if not caller.leader:
+                process.toolbox.receipts.succeeded(caller.account, caller.job_id, created=caller.created)
+            _note_answer(process.toolbox, caller)
 
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         outcome = _outcome.get()
         if isinstance(outcome, Fail) and outcome.caller is not None:  # else it is no answer of a job
-            if not outcome.caller.leader:
-                process.toolbox.receipts.ended(outcome.caller.account, outcome.failure)
+            caller = outcome.caller
+            if not caller.leader:
+                process.toolbox.receipts.ended(caller.account, outcome.failure, created=caller.created)
             _note_answer(process.toolbox, outcome.caller)
 
 

@@ -6,23 +6,26 @@ Nothing is bought by it, and a second run finds everything there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import click
+import redis
 from pydantic import ValidationError
 
 from bide.bulk.objects import keys, metadata
 from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.recover import Recovered, show
 from bide.contract import JobResult
-from bide.errors import BideError
+from bide.errors import BideError, InvalidRequestError, StorageError
 from bide.ledger import AccountName
 from bide.ledger.identity import deployment_of
 from bide.ledger.recovery import Lost, TakenUp
-from bide.purchases import ACCOUNT, Receipted, by_job, lost_job, lost_result, result_key
-from bide.receipts import Intent, Receipt, days, read
+from bide.purchases import ACCOUNT, lost_job, lost_result, result_key
+from bide.receipt_checks import why_no_result, why_unfit
+from bide.receipted import Receipted, by_job
+from bide.receipts import Receipt, Unreadable, days, read
 from bide.settings.problems import ConfigurationProblems
 from bide.statements import Statements
 from config.settings import settings
@@ -32,9 +35,11 @@ from workers.unconfirmed import settle
 #: The largest `job.json` that is read [bytes], and how many are read at once.
 MAX_RESULT_BYTES, READERS = 16 * 1024 * 1024, 16
 
+#: Why a job is named whose purchase is known by its acceptance alone.
+NO_INTENT = "it was accepted{as_}, and the receipt of its intent is not there: look further back (--since), or `bide adopt`"
 
-#: The fields of a record without which a receipt says too little.
-NEEDED = {"v", "op", "fp", "created", "intended", "allowed"}
+#: What the command ends with where it could not read all.
+UNREAD = "{left} of the receipts, results and jobs above can't be read, and may have been bought: look at each"
 
 
 class Recoverer:
@@ -43,18 +48,20 @@ class Recoverer:
     def __init__(self, tools: Toolbox, *, since: datetime, place: str = "", dry: bool = False) -> None:
         self._tools, self._since, self._dry = tools, since, dry
         self._place = place or tools.receipt_folder()
-        #: Objects that could not be read.
-        self.unreadable: list[str] = []
+        #: Receipts and objects that could not be read, and why.
+        self.unreadable: list[Unreadable] = []
 
     def run(self, *, prefixes: Sequence[str] = (), results: bool = True) -> Iterator[Recovered]:
         """Every job that is known from elsewhere, and what became of it; raises `LedgerAwayError`, `StorageError`."""
-        jobs = by_job(self._receipts())
+        found = by_job(self._receipts())
+        jobs = {job_id: each for job_id, each in found.items() if each.intents}
+        yield from self._without_intent(found)
         if not self._dry:
             self._take_up_books(jobs)
         reaches = self._tools.ledger.recovery.statements_reach()
         with ThreadPoolExecutor(READERS) as readers:
-            found = readers.map(lambda each: self._result(result_key(each.last)), jobs.values())
-            for receipted, result in zip(jobs.values(), found, strict=True):
+            stored = readers.map(lambda each: self._result(result_key(each.story.newest)), jobs.values())
+            for receipted, result in zip(jobs.values(), stored, strict=True):
                 yield self._of_receipts(receipted, result, reaches)
             if results:
                 folders = {*prefixes, "", *map(_prefix_of, jobs.values())}
@@ -69,12 +76,25 @@ class Recoverer:
 
     def _receipts(self) -> Iterator[Receipt]:
         for each in read(self._tools.storage, self._place, since=self._since):
-            if isinstance(each, str):
+            if isinstance(each, Unreadable):
                 self.unreadable.append(each)
-            elif isinstance(each, Intent) and not each.record.keys() >= NEEDED:
-                self.unreadable.append(f"the receipt of job {each.job_id}")
+            elif why := why_unfit(each):
+                self.unreadable.append(Unreadable(self._place, why, each.job_id, each.account))
             else:
                 yield each
+
+    def _without_intent(self, found: Mapping[str, Receipted]) -> Iterator[Recovered]:
+        """Jobs that may have been bought, and of which no record can be made."""
+        named = {each.job_id: each for each in self.unreadable if each.job_id}
+        for job_id, each in found.items():
+            if each.acceptances and not each.intents:
+                last = max(each.acceptances, key=lambda accepted: accepted.at)
+                why = NO_INTENT.format(as_=f" as {last.provider_job_id}" if last.provider_job_id else "")
+                yield Recovered(job_id, last.account, "receipt", "unreadable", "", why)
+                named.pop(job_id, None)
+        for job_id, unreadable in named.items():
+            if job_id not in found or not found[job_id].intents:
+                yield Recovered(job_id, unreadable.account, "receipt", "unreadable", "", unreadable.why)
 
     def _take_up_books(self, jobs: dict[str, Receipted]) -> None:
         """The books of those days as statements have them come first: what they hold is not booked again."""
@@ -87,16 +107,14 @@ class Recoverer:
     def _of_receipts(
         self, found: Receipted, result: tuple[JobResult, str] | None, reaches: dict[tuple[str, str], str]
     ) -> Recovered:
-        last = found.last
-        if result is None and not found.bought and found.ended is None:
+        newest = found.story.newest
+        if result is None and not found.story.bought and found.ended is None:
             why = "its last submit was not accepted, and the job was in line again: its caller submits it again"
-            return Recovered(last.job_id, last.account, "receipt", "not_bought", "", why)
-        try:
-            lost = lost_job(found, result and result[0], reaches=reaches)
-        except (ValidationError, ValueError, KeyError) as error:
-            why = f"its receipt can't be read here: {type(error).__name__}"
-            return Recovered(last.job_id, last.account, "receipt", "unreadable", "", why)
-        return self._take_up(lost, "result" if result else "receipt")
+            return Recovered(newest.job_id, newest.account, "receipt", "not_bought", "", why)
+        source = "result" if result else "receipt"
+        return self._made(
+            newest.job_id, newest.account, source, lambda: lost_job(found, result and result[0], reaches=reaches)
+        )
 
     def _of_result(self, found: tuple[JobResult, str]) -> Recovered:
         result, key = found
@@ -105,27 +123,38 @@ class Recoverer:
         if not account:  # of an earlier release
             accounts = self._tools.settings.accounts_of(result.provider)
             account = accounts[0] if len(accounts) == 1 else "default"
-        return self._take_up(lost_result(result, about, AccountName(result.provider, account)), "result")
+        name = AccountName(result.provider, account)
+        return self._made(result.job_id, str(name), "result", lambda: lost_result(result, about, name))
 
-    def _take_up(self, lost: Lost, source: str) -> Recovered:
-        if self._dry:
-            known = self._tools.ledger.jobs.find(lost.job_id)
-            taken = TakenUp("known", known.text("state")) if known else TakenUp("taken", lost.state.value)
-        else:
-            taken = self._tools.ledger.recovery.take_up(lost)
-        state = taken.other if taken.what in ("taken", "known") else ""
-        return Recovered(lost.job_id, str(lost.account), source, taken.what, state, _why(taken))
+    def _made(self, job_id: str, account: str, source: str, make: Callable[[], Lost]) -> Recovered:
+        """Take a job up that is made of what the bucket holds, whatever that is."""
+        try:
+            lost = make()
+            taken = self._tools.ledger.recovery.take_up(lost, dry=self._dry)
+        except (ValueError, LookupError, ArithmeticError, InvalidRequestError, redis.ResponseError) as error:
+            why = f"nothing can be made of what the bucket has of it: {type(error).__name__}"
+            return Recovered(job_id, account, source, "unreadable", "", why)
+        state = taken.other if taken.what in ("taken", "known", "twice") else ""
+        return Recovered(lost.job_id, str(lost.account), source, taken.what, state, _why(taken, lost))
 
     def _result(self, key: str) -> tuple[JobResult, str] | None:
-        """The result at a key; None where there is none."""
-        storage = self._tools.storage
-        if not storage.exists(key):
-            return None
+        """The result at a key; None where there is none, or it can't be read."""
+        storage, job_id = self._tools.storage, key.split("/")[-2]
         try:
-            return JobResult.model_validate_json(storage.get(storage.uri(key), max_bytes=MAX_RESULT_BYTES)), key
+            if not storage.exists(key):
+                return None
+            result = JobResult.model_validate_json(storage.get(storage.uri(key), max_bytes=MAX_RESULT_BYTES))
+            why = why_no_result(result, job_id)
         except ValidationError:
-            self.unreadable.append(storage.uri(key))
-            return None
+            why = "it is no result"
+        except StorageError as error:
+            if not error.permanent:
+                raise
+            why = str(error)
+        if not why:
+            return result, key
+        self.unreadable.append(Unreadable(storage.uri(key), why))
+        return None
 
     def _result_keys(self, folders: set[str], known: set[str]) -> Iterator[str]:
         """The keys of the `job.json`s of these days, but for those of known jobs."""
@@ -137,20 +166,24 @@ class Recoverer:
                         yield key
 
 
-def _why(taken: TakenUp) -> str:
+def _why(taken: TakenUp, lost: Lost) -> str:
     match taken.what:
+        case "twice":
+            return f"it was bought twice, also as {lost.provider_job_id} of {lost.account}: the provider may charge for each"
+        case "elsewhere":
+            return f"it comes to {taken.other} again and again: stop its callers, and run this again"
         case "conflict":
             return "the ledger has another request under its id"
         case "held":
             return f"its provider's id is that of job {taken.other}"
         case "run":
-            return f"the run {taken.other} looks after it"
+            return f"the run {taken.other} has its end"
     return ""
 
 
 def _prefix_of(found: Receipted) -> str:
     """The `output_prefix` of a job's request, '' for none."""
-    folder = result_key(found.last).rsplit("/", 5)
+    folder = result_key(found.story.newest).rsplit("/", 5)
     return folder[0] if len(folder) == 6 else ""
 
 
@@ -172,7 +205,10 @@ def main(as_json: bool, dry: bool, since: datetime | None, prefixes: tuple[str, 
             begins = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - kept
             recoverer = Recoverer(tools, since=begins, dry=dry)
             found = list(recoverer.run(prefixes=prefixes, results=not receipts_only))
-            show(found, recoverer.unreadable, since=begins, dry=dry, as_json=as_json)
+            unreadable = [f"{each} ({each.why})" for each in recoverer.unreadable]
+            show(found, unreadable, since=begins, dry=dry, as_json=as_json)
+            if left := len(unreadable) + sum(each.what == "unreadable" for each in found):
+                raise ProblemsError(UNREAD.format(left=left))
     except (BideError, ConfigurationProblems) as error:
         raise ProblemsError(str(error)) from None
 

@@ -20,16 +20,18 @@ MOST_NAMED = 20
 WORDS = {
     "taken": "taken up",
     "known": "there already",
+    "twice": "there already, and bought besides",
     "not_bought": "not bought, and not taken up",
     "conflict": "not taken up: the id is another request's",
     "held": "not taken up: another job has the provider's id",
-    "run": "left to its run",
-    "unreadable": "not taken up: the receipt can't be read",
+    "run": "left to its run, which has its end",
+    "elsewhere": "not taken up: it is sent anew all the time",
+    "unreadable": "not taken up: it can't be read",
     "unsettled": "looked for on the provider's list, and not sure",
 }
 
 #: What is named job by job: a person has to look.
-NAMED = ("not_bought", "conflict", "held", "unreadable")
+NAMED = ("not_bought", "twice", "conflict", "held", "elsewhere", "unreadable")
 
 
 @dataclass(frozen=True)

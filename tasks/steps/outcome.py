@@ -18,11 +18,13 @@ class Caller:
     #: For a follower: the job whose answer it gets, and the state of that job.
     leader: str = ""
     leader_state: str = ""
+    #: When the record of its own job was created, as that says it.
+    created: str = ""
 
     @classmethod
     def of(cls, record: Record) -> Caller:
         """The caller whose own job the record is."""
-        return cls(record.account, record.job_id)
+        return cls(record.account, record.job_id, created=record.text("created"))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ MOST_RECEIPTS, FULL_BYTES = 1000, 4 * 1024 * 1024
 #: Between two puts after one has failed, and between two log lines about it [seconds].
 AGAIN_SECONDS, LOG_AGAIN_SECONDS = 1.0, 60.0
 
+#: How long a receipt that nothing depends on yet waits for others to share their object [seconds].
+LINGER_SECONDS = 60.0
+
 #: How long a process that ends tries to write what nobody waits for [seconds].
 LAST_SECONDS = 10.0
 
@@ -49,8 +52,11 @@ class NoReceipts:
     def not_accepted(self, record: Record, attempt: int) -> None:
         """A submit was surely not accepted, or not sent."""
 
-    def ended(self, account: AccountName, failure: Failure) -> None:
-        """A job has ended badly, and its caller knows it."""
+    def ended(self, account: AccountName, failure: Failure, *, created: str = "") -> None:
+        """A job has ended badly, and its caller knows it. `created`: when its record was, as that says it."""
+
+    def succeeded(self, account: AccountName, job_id: str, *, created: str) -> None:
+        """A job has succeeded, and its caller knows it."""
 
     def stop(self) -> None:
         """The process is stopping."""
@@ -64,6 +70,7 @@ class _Pending:
     waits: bool
     done: threading.Event = field(default_factory=threading.Event)
     failure: str = ""
+    since: float = field(default_factory=lambda: time.monotonic())
 
 
 class ReceiptWriter(NoReceipts):
@@ -77,6 +84,7 @@ class ReceiptWriter(NoReceipts):
     ) -> None:
         self._ledger, self._open, self._where, self._seconds = ledger, storage, where, seconds
         self._pending: deque[_Pending] = deque()
+        self._in_no_hurry: deque[_Pending] = deque()
         self._changed = threading.Condition()
         self._stopping = False
         self._last_at = self._logged_at = 0.0
@@ -118,7 +126,7 @@ class ReceiptWriter(NoReceipts):
         if attempt > 0:
             self._add(NotAccepted(**self._attempt(record, attempt)))
 
-    def ended(self, account: AccountName, failure: Failure) -> None:
+    def ended(self, account: AccountName, failure: Failure, *, created: str = "") -> None:
         if failure.code is FailureCode.SUBMISSION_UNKNOWN:
             return
         self._add(
@@ -128,8 +136,14 @@ class ReceiptWriter(NoReceipts):
                 at=time.time(),
                 state="canceled" if failure.code is FailureCode.CANCELED else "failed",
                 error=failure.model_dump_json(),
+                created=created,
             )
         )
+
+    def succeeded(self, account: AccountName, job_id: str, *, created: str) -> None:
+        """Written with what comes next: its `job.json` says the same, for as long as that is kept."""
+        receipt = Ended(job_id=job_id, account=str(account), at=time.time(), state="succeeded", created=created)
+        self._add(receipt, hurries=False)
 
     def stop(self) -> None:
         with self._changed:
@@ -147,10 +161,10 @@ class ReceiptWriter(NoReceipts):
             "at": time.time(),
         }
 
-    def _add(self, receipt: Receipt, *, waits: bool = False) -> _Pending:
+    def _add(self, receipt: Receipt, *, waits: bool = False, hurries: bool = True) -> _Pending:
         pending = _Pending(receipt, waits)
         with self._changed:
-            self._pending.append(pending)
+            (self._pending if hurries else self._in_no_hurry).append(pending)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="receipts", daemon=True)
                 self._thread.start()
@@ -169,15 +183,25 @@ class ReceiptWriter(NoReceipts):
     def _next_batch(self) -> list[_Pending]:
         """What waits now, as far as one object takes it; [] where the process ends, and nothing waits."""
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._stopping)
+            while not (self._pending or self._stopping or self._seconds_left() == 0):
+                self._changed.wait(self._seconds_left())
             if self._stopping and time.monotonic() >= self._last_at:
                 return []
             batch: list[_Pending] = []
             size_bytes = 0
-            while self._pending and len(batch) < MOST_RECEIPTS and size_bytes < FULL_BYTES:
-                batch.append(self._pending.popleft())
-                size_bytes += len(getattr(batch[-1].receipt, "request", "")) + 1000
+            for waiting in (self._pending, self._in_no_hurry):
+                while waiting and len(batch) < MOST_RECEIPTS and size_bytes < FULL_BYTES:
+                    batch.append(waiting.popleft())
+                    size_bytes += len(getattr(batch[-1].receipt, "request", "")) + 1000
             return batch
+
+    def _seconds_left(self) -> float | None:
+        """How long what is in no hurry may wait for others; None where there is nothing of that kind."""
+        if not self._in_no_hurry:
+            return None
+        if len(self._in_no_hurry) >= MOST_RECEIPTS:
+            return 0
+        return max(0.0, self._in_no_hurry[0].since + LINGER_SECONDS - time.monotonic())
 
     def _put(self, receipts: list[Receipt]) -> str:
         """Why the bucket did not take them; '' where it did."""

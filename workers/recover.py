@@ -135,7 +135,7 @@ class Recoverer:
             why = f"nothing can be made of what the bucket has of it: {type(error).__name__}"
             return Recovered(job_id, account, source, "unreadable", "", why)
         state = taken.other if taken.what in ("taken", "known", "twice") else ""
-        return Recovered(lost.job_id, str(lost.account), source, taken.what, state, _why(taken, lost))
+        return Recovered(lost.job_id, str(lost.account), source, taken.what, state, _why(taken))
 
     def _result(self, key: str) -> tuple[JobResult, str] | None:
         """The result at a key; None where there is none, or it can't be read."""
@@ -166,10 +166,10 @@ class Recoverer:
                         yield key
 
 
-def _why(taken: TakenUp, lost: Lost) -> str:
+def _why(taken: TakenUp) -> str:
     match taken.what:
         case "twice":
-            return f"it was bought twice, also as {lost.provider_job_id} of {lost.account}: the provider may charge for each"
+            return f"bought more than once, by {taken.named}: each may be charged for"
         case "elsewhere":
             return f"it comes to {taken.other} again and again: stop its callers, and run this again"
         case "conflict":

@@ -63,6 +63,12 @@ class Lost:
         """Whether the provider has surely accepted it."""
         return self.accepted or self.state is JobState.SUCCEEDED
 
+    @property
+    def further(self) -> str:
+        """The purchases besides the one by which it goes on, as the field `elsewhere` of a record names them."""
+        named = [f"{self.account} as {each}" for each in self.others]
+        return "; ".join([*named, *filter(None, [self.fields.get("elsewhere", "")])])
+
 
 @dataclass(frozen=True)
 class TakenUp:
@@ -75,6 +81,8 @@ class TakenUp:
 
     what: str
     other: str
+    #: Of `twice`: the purchases that the record did not know, each as `ACCOUNT as ID`.
+    named: str = ""
 
 
 class Recovery:
@@ -91,15 +99,15 @@ class Recovery:
         """
         leader_stays = False
         for _ in range(_MOST_TRIES):
-            what, other, *rest = self._recover(lost, leader_stays=leader_stays, dry=dry)
+            what, other, *more = self._recover(lost, leader_stays=leader_stays, dry=dry)
             if what != "elsewhere":
-                return TakenUp(what, other)
-            at, [job_id] = AccountName.parse(other), rest
-            what, kept = self._displace(lost, at, job_id, dry=dry)
+                return TakenUp(what, other, *more)
+            at, [job_id] = AccountName.parse(other), more
+            what, kept, *more = self._displace(lost, at, job_id, dry=dry)
             if job_id != lost.job_id:
                 leader_stays = dry or what not in ("moved", "gone")
             elif what not in ("moved", "gone"):
-                return TakenUp(what, kept)
+                return TakenUp(what, kept, *more)
             elif dry:
                 return TakenUp("taken", lost.state.value)
             elif kept and not lost.signature:
@@ -132,6 +140,7 @@ class Recovery:
             intended=lost.intended,
             reached=lost.reached,
             names=lost.names,
+            further=lost.further,
             answered=lost.answered,
             leader_stays=leader_stays,
             dry=dry,
@@ -153,6 +162,7 @@ class Recovery:
             certain=lost.certain,
             provider_job_id=lost.provider_job_id,
             names=lost.names,
+            further=lost.further,
             dry=dry,
         )
         return list(self._executor.run_safely(account, script))

@@ -73,14 +73,14 @@ _GOING_ON = "conclude refused sweep polled"
 
 FIELDS = (
     # What the job is
-    Field("v", "text", "version of the record's layout", "bulk/open" + _FALLING_BACK, EVERY),
+    Field("v", "text", "version of the record's layout", "bulk/open displace" + _FALLING_BACK, EVERY),
     Field(
-        "state", "text", "one of the states", "step bulk/open intend submitted attach " + _ENDING + " resubmit", EVERY
+        "state", "text", "one of the states", "displace step bulk/open intend submitted attach " + _ENDING + " resubmit", EVERY
     ),
     Field("op", "text", "operation of the request", "bulk/open" + _FALLING_BACK),
     Field("lane", "text", "what durations and breaker depend on within the operation", "step bulk/open intend"),
     Field("tenant", "text", "for whom the job is; absent for a job of no tenant", "bulk/open" + _FALLING_BACK),
-    Field("fp", "text", "fingerprint of the request", "bulk/open" + _FALLING_BACK, EVERY),
+    Field("fp", "text", "fingerprint of the request", "bulk/open displace" + _FALLING_BACK, EVERY),
     Field("created", "moment", "the record was written, at its first account", "bulk/open" + _FALLING_BACK),
     Field("allowed", "seconds", "how long the job may take", "bulk/open" + _FALLING_BACK),
     Field(
@@ -100,7 +100,7 @@ FIELDS = (
     Field("idem", "text", "the key in Redis of the request's idempotency key", _FALLING_BACK),
     Field("by_client", "flag", "written by a client, who does not know the deadline of the settings", _FALLING_BACK),
     Field("run", "text", "the bulk run whose row the job is", "bulk/open" + _FALLING_BACK),
-    Field("leader", "text", "the job whose result this caller waits for", _FALLING_BACK, ("following", "canceled")),
+    Field("leader", "text", "the job whose result this caller waits for", "displace" + _FALLING_BACK, ("following", "canceled")),
     # The accounts of a job with fallbacks
     Field("fallbacks", "count", "fallbacks that its request names", "bulk/open" + _FALLING_BACK),
     Field("fallback", "count", "the fallback at which the job is, from 1", _FALLING_BACK),
@@ -308,7 +308,7 @@ _TRANSITIONS = (
     Transition(
         "",
         "following",
-        "conclude polled refused sweep step",
+        "conclude polled refused sweep step displace",
         "the request's idempotency key belongs to a job that is under way",
     ),
     Transition(

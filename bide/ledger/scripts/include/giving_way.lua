@@ -38,16 +38,24 @@ do
     return open and (lost.certain or ends_badly)
   end
 
-  -- The reply for a job that stays as it is. A purchase of another story is named in the record that stays.
+  -- The reply for a job that stays as it is. Purchases that its record does not know are named in it: `lost.further` has those besides
+  -- the one by which the job would go on, each as `ACCOUNT as ID`, joined by '; '.
   function known_as(id, lost)
     local state = get(id, 'state')
     local one = state == 'following' and get(id, 'leader') or id
     local created, erased, elsewhere = unpack(redis.call('HMGET', job_key(one), 'created', 'erased', 'elsewhere'))
-    local another = created and (created ~= lost.created or state == 'canceled')
-    if not (another and lost.certain and lost.pid ~= '' and lost.names) or erased or has_id(one, lost.pid) then return { 'known', state } end
-    local purchase = lost.account .. ' as ' .. lost.pid
-    if not lost.dry then redis.call('HSET', job_key(one), 'elsewhere', elsewhere and elsewhere .. '; ' .. purchase or purchase) end
-    return { 'twice', state }
+    if not created or erased or not lost.names then return { 'known', state } end
+    local purchases, unknown = lost.further, {}
+    if lost.certain and lost.pid ~= '' and (created ~= lost.created or state == 'canceled') then
+      purchases = purchases .. '; ' .. lost.account .. ' as ' .. lost.pid
+    end
+    for purchase, pid in string.gmatch(purchases, '(%S+ as ([^%s;]+))') do
+      if not has_id(one, pid) then unknown[#unknown + 1] = purchase end
+    end
+    if #unknown == 0 then return { 'known', state } end
+    local named = table.concat(unknown, '; ')
+    if not lost.dry then redis.call('HSET', job_key(one), 'elsewhere', elsewhere and elsewhere .. '; ' .. named or named) end
+    return { 'twice', state, named }
   end
 
   -- The record leaves clocks and lists, its place, and its leader; returns what is kept of its caller's message, and `booked` of the

@@ -262,6 +262,7 @@ class Recover(Script):
     intended: float = 0.0
     reached: int = 0
     names: bool = True
+    further: str = ""
     answered: bool = False
     leader_stays: bool = False
     dry: bool = False
@@ -281,5 +282,6 @@ class Displace(Script):
     certain: bool
     provider_job_id: str
     names: bool
+    further: str
     dry: bool
     retention_seconds: float = BOUND

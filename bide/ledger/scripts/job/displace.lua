@@ -4,14 +4,14 @@
 -- the two scripts leaves no record in line; `bide recover` writes it when it runs again.
 -- Arguments: `id` of the record here, `fp`, `leader` (the job that was bought, '' where it is this one), and of what is known
 --   from elsewhere: its account `to`, `created`, `intended`, `reached`, `ending`, `certain`, `provider_job_id`, as `recover` has
---   them; `names` (a second purchase is named in the record), `dry` (nothing is written), `retention_seconds`.
--- Reply: `moved`, and what is kept of the caller's message; `gone`; or that it stays: `known` or `twice` with its state, `conflict`.
+--   them; `names` (other purchases are named in a record that stays), `further` of these, `dry` (nothing is written), `retention_seconds`.
+-- Reply: `moved`, and what is kept of the caller's message; `gone`; or that it stays: `known` or `twice` with its state (and what is named), `conflict`.
 local state, known_fp, erased = unpack(redis.call('HMGET', job_key(id), 'state', 'fp', 'erased'))
 if not state then return { 'gone', '' } end
 if erased then return { 'known', state } end
 if known_fp ~= fp then return { 'conflict', id } end
 local lost = { ending = ending, certain = certain, pid = provider_job_id, account = to, created = created,
-  intended = number(intended), reached = number(reached), names = names and leader == '', dry = dry }
+  intended = number(intended), reached = number(reached), names = names and leader == '', further = further, dry = dry }
 if leader ~= '' and state ~= 'queued' then return { 'known', state } end
 if not knows_less(id, lost) then return known_as(id, lost) end
 if dry then return { 'moved', '' } end

@@ -8,17 +8,17 @@
 --   surely did not, `provider_job_id` ('' for none), `others` (ids of further purchases, joined by blanks), `handle` of the job for its adapter, `base_url` and `adapter` with which it was bought
 --   ('' each), `cost` as the provider says it (''), `outputs` and `partial` of a result that is to be stored, `value`: the result,
 --   or the error of a failure or of an unconfirmed job; `request` as JSON, `signature` of the caller's task, `note` for people,
---   `intended` and `reached`: when the story's last submit was begun, and at which fallback; `names`: a second purchase is named in
---   a record that stays; `answered`: its callers know the end, and hear it only where they ask again; `leader_stays`: the job that
+--   `intended` and `reached`: when the story's last submit was begun, and at which fallback; `names`: purchases that
+--   a record does not know are named in it where it stays, `further` are those besides this one; `answered`: its callers know the end, and hear it only where they ask again; `leader_stays`: the job that
 --   has its idempotency key was looked at; `dry`: nothing is written, `retention_seconds`; and the `fields` of the record.
--- Reply: `taken`; or why nothing was done, and by whom: `known` (with its state), `twice` (the same, and it has bought it, too),
+-- Reply: `taken`; or why nothing was done, and by whom: `known` (with its state), `twice` (the same, and it was bought besides, as is named),
 --   `conflict` (its id is another request's), `run` (a run has counted it), `held` (with the job that has the provider's id);
 --   `elsewhere`: with the account and the job that has to give way before (`displace`).
 local wanted = {}
 for i = 1, #fields, 2 do wanted[fields[i]] = fields[i + 1] end
 local state, fp, erased, own_run = unpack(redis.call('HMGET', job_key(id), 'state', 'fp', 'erased', 'run'))
 local lost = { ending = ending, certain = accepted or ending == 'succeeded', pid = provider_job_id, account = account_name,
-  created = wanted.created, intended = number(intended), reached = number(reached), names = names, dry = dry }
+  created = wanted.created, intended = number(intended), reached = number(reached), names = names, further = further, dry = dry }
 if erased then return { 'known', state } end
 if state and fp ~= wanted.fp then return { 'conflict', id } end
 if state and not knows_less(id, lost) then return known_as(id, lost) end

@@ -1,0 +1,359 @@
+"""A job was bought, and the ledger has it elsewhere, or otherwise: it is taken up, and not bought again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bide.errors import SubmissionUnknownError
+from bide.ledger import Verb
+from bide.ledger.keys import prefix
+from bide.receipts import Accepted
+from tests.unit.atelier import ACCOUNT, BASE, Killed
+from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
+from workers.recover import Recoverer
+
+TAKEN = {"a": ("receipt", "taken", "running")}
+
+
+@pytest.fixture
+def world() -> Iterator[TwoAccounts]:
+    """A deployment in memory with two accounts; it is whole afterwards."""
+    with two_accounts() as world:
+        yield world
+        world.check()
+
+
+def test_the_caller_came_again_before_the_recovery(world: TwoAccounts) -> None:
+    """It stands in line at its first account: it leaves that, and is polled where it was bought."""
+    world.buy_at_fallback(tenant="ada", idempotency_key="k")
+    world.lose()
+    world.places = 0
+    world.ask(tenant="ada", idempotency_key="k")
+    assert (world.at(ACCOUNT), world.in_line()) == ("queued", ["a"])
+    bought = world.purchases()
+    assert world.recover() == TAKEN
+    assert (world.at(ACCOUNT), world.in_line(), world.at(SECOND)) == ("", [], "running")
+    world.places = 100
+    assert world.ask(tenant="ada", idempotency_key="k").verb is Verb.STALE
+    assert world.ask("b", tenant="ada", idempotency_key="k").verb is Verb.FOLLOW
+    world.sweep()
+    assert world.purchases() == bought
+    assert world.booked(SECOND) == {"spent": 40_000, "purchases": 1}
+
+
+def test_the_caller_comes_again_after_the_recovery(world: TwoAccounts) -> None:
+    """Its message finds the job at the account that has it."""
+    world.buy_at_fallback()
+    world.lose()
+    bought = world.purchases()
+    assert world.recover() == TAKEN
+    assert world.ask().verb is Verb.STALE
+    assert (world.purchases(), world.at(ACCOUNT)) == (bought, "")
+
+
+def kill_a_submit(world: TwoAccounts) -> None:
+    world.replies["POST", f"{BASE}/works"].clear()
+    world.fail("POST", f"{BASE}/works", Killed())
+    with pytest.raises(Killed):
+        world.ask()
+
+
+def lose_an_answer(world: TwoAccounts) -> None:
+    world.replies["POST", f"{BASE}/works"].clear()
+    world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
+    world.ask()
+
+
+def wait_in_line(world: TwoAccounts) -> None:
+    world.places = 0
+    world.ask()
+
+
+def be_accepted(world: TwoAccounts) -> None:
+    world.answer({"id": "7"})
+    world.ask()
+
+
+def be_put_off(world: TwoAccounts) -> None:
+    world.answer({}, status=503)
+    world.ask()
+
+
+def settle(world: TwoAccounts) -> None:
+    """Whatever became of the submit, an operator or the provider says that it was none; the job goes on."""
+    record = world.ledger.jobs.read(ACCOUNT, "a")
+    assert record
+    state = record.text("state")
+    if state in ("submitting", "unconfirmed"):
+        world.sweep()
+        world.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+    world.places = 100
+    if state == "running":
+        for url in (f"{BASE}/works/7",):
+            world.reply("GET", url, {"state": "failed", "why": "no", "charged": "no"})
+        world.poll()
+    elif state in ("submitting", "unconfirmed"):
+        world.server.hdel(f"{prefix(ACCOUNT)}job:a", "resubmitted", "doubt")  # the provider says that it had none
+        world.refuse()
+        world.go_on(ACCOUNT)
+    else:
+        world.clock.advance(60)
+        world.refuse()
+        world.go_on(ACCOUNT)
+
+
+@pytest.mark.parametrize("begin", [kill_a_submit, lose_an_answer, wait_in_line, be_accepted, be_put_off])
+def test_an_old_backup(world: TwoAccounts, begin: Any) -> None:
+    """The backup has the job at its first account, as it stood; since then it went on at its fallback, and was bought."""
+    begin(world)
+    backup = world.back_up()
+    settle(world)
+    assert world.at(SECOND) == "queued", world.at(ACCOUNT)
+    world.answer({"id": "9"})
+    world.go_on()
+    world.go_back(backup)
+    bought = world.purchases()
+    assert world.at(ACCOUNT)
+    assert world.recover() == TAKEN
+    assert (world.at(ACCOUNT), world.at(SECOND)) == ("", "running")
+    world.sweep()
+    world.ledger.accounts.sweep(SECOND)
+    assert world.purchases() == bought
+    assert world.booked(SECOND) == {"spent": 40_000, "purchases": 1}
+    assert not world.booked(ACCOUNT).get("reserved")
+
+
+@pytest.mark.parametrize("begin", [kill_a_submit, lose_an_answer])
+def test_a_submit_that_was_under_way_at_the_backup(world: TwoAccounts, begin: Any) -> None:
+    """The receipt says which id it got: nobody has to look for it."""
+    begin(world)
+    backup = world.back_up()
+    intent = world.bucket.receipts[0]
+    known = Accepted(
+        ledger=intent.ledger, job_id="a", account=str(ACCOUNT), attempt=1, at=intent.at + 1, provider_job_id="7"
+    )
+    writer: Any = world.receipts
+    writer._add(known)
+    world.go_back(backup)
+    world.sweep()
+    assert world.at(ACCOUNT) == "unconfirmed"
+    assert world.recover() == TAKEN
+    assert world.booked(ACCOUNT) == {"spent": 40_000, "purchases": 1}
+    assert world.ledger.unconfirmed.doubtful(ACCOUNT) == []
+
+
+def test_the_deadline_passed_before_the_recovery(world: TwoAccounts) -> None:
+    """An old backup had the job in line, and its sweeper has failed it since: it was bought all the same."""
+    wait_in_line(world)
+    backup = world.back_up()
+    world.places = 100
+    world.clock.advance(60)
+    world.answer({"id": "7"})
+    world.go_on(ACCOUNT)
+    world.go_back(backup)
+    world.server.hdel(f"{prefix(ACCOUNT)}job:a", "fallbacks")
+    world.sweep(seconds=1200)
+    assert world.at(ACCOUNT) == "failed"
+    assert world.recover() == TAKEN
+
+
+def test_another_caller_has_the_key_elsewhere(world: TwoAccounts) -> None:
+    """It stands in line at the first account, and another one follows it: both follow what was bought."""
+    world.buy_at_fallback(idempotency_key="k")
+    world.lose()
+    world.places = 0
+    world.ask("z", idempotency_key="k")
+    world.ask("y", idempotency_key="k")
+    assert (world.at(ACCOUNT, "z"), world.at(ACCOUNT, "y")) == ("queued", "following")
+    assert world.recover() == TAKEN
+    world.places = 100
+    assert (world.at(SECOND, "z"), world.at(SECOND, "y"), world.in_line()) == ("following", "following", [])
+    for caller in "zy":
+        step = world.ask(caller, idempotency_key="k")
+        assert (step.verb, step.other) == (Verb.FOLLOW, "a")
+    assert set(world.ledger.jobs.followers(SECOND, "a")) == {"y", "z"}
+
+
+def test_the_job_follows_another_caller(world: TwoAccounts) -> None:
+    """Both came again, the other one first: the job that was bought leads."""
+    world.answer({"id": "7"})
+    world.ask(idempotency_key="k")
+    world.lose()
+    world.places = 0
+    for caller in "zya":
+        world.ask(caller, idempotency_key="k")
+    assert world.at(ACCOUNT) == "following"
+    assert world.recover() == TAKEN
+    assert [world.at(ACCOUNT, caller) for caller in "zy"] == ["following", "following"]
+    assert set(world.ledger.jobs.followers(ACCOUNT, "a")) == {"y", "z"}
+    assert world.in_line() == []
+
+
+def test_it_was_bought_again_meanwhile(world: TwoAccounts) -> None:
+    """The ledger was confirmed too early: both purchases are named, and the second one goes on."""
+    world.buy_at_fallback()
+    world.lose()
+    world.answer({"id": "7"})
+    world.ask()
+    assert world.at(ACCOUNT) == "running"
+    known = world.recover()
+    assert known == {"a": ("receipt", "twice", "running")}
+    record = world.ledger.jobs.read(ACCOUNT, "a")
+    assert record
+    assert (record.text("pid"), record.text("elsewhere")) == ("7", "atelier/second as 9")
+
+
+def test_it_is_in_line_again_after_a_refusal(world: TwoAccounts) -> None:
+    """The ledger was confirmed too early, and the provider was busy: what was bought before counts."""
+    world.answer({"id": "7"})
+    world.ask()
+    world.lose()
+    be_put_off(world)
+    assert world.at(ACCOUNT) == "queued"
+    assert world.recover() == TAKEN
+    record = world.ledger.jobs.read(ACCOUNT, "a")
+    assert record
+    assert record.text("pid") == "7"
+
+
+def test_an_account_that_was_left_accepts_late(world: TwoAccounts) -> None:
+    """The fallback refused it, so it was in line there: it goes on where it turned out to be bought."""
+    world.refuse()
+    world.ask()
+    world.answer({}, status=503)
+    world.go_on()
+    backup = world.back_up()
+    late(world, ACCOUNT, "7")
+    world.go_back(backup)
+    assert world.at(SECOND) == "queued"
+    assert world.recover() == TAKEN
+    assert (world.at(ACCOUNT), world.at(SECOND)) == ("running", "")
+
+
+def test_two_accounts_have_accepted_it(world: TwoAccounts) -> None:
+    """A provider that accepts what it had refused: the other purchase is named."""
+    world.buy_at_fallback()
+    late(world, ACCOUNT, "7")
+    world.lose()
+    assert world.recover() == TAKEN
+    record = world.ledger.jobs.read(SECOND, "a")
+    assert record
+    assert (record.text("pid"), record.text("elsewhere")) == ("9", "atelier/default as 7")
+
+
+def test_a_fallback_in_doubt_and_a_late_acceptance(world: TwoAccounts) -> None:
+    """It stays in doubt where it was sent last, and names the other purchase."""
+    world.refuse()
+    world.ask()
+    world.replies["POST", f"{BASE}/works"].clear()
+    world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
+    world.go_on()
+    late(world, ACCOUNT, "7")
+    world.lose()
+    assert world.recover() == {"a": ("receipt", "taken", "unconfirmed")}
+    record = world.ledger.jobs.read(SECOND, "a")
+    assert record
+    assert record.text("elsewhere") == "atelier/default as 7"
+
+
+def test_a_job_that_failed_where_it_was_bought_is_named_no_further(world: TwoAccounts) -> None:
+    """It has left that purchase behind."""
+    be_accepted(world)
+    settle(world)
+    world.answer({"id": "9"})
+    world.go_on()
+    world.lose()
+    assert world.recover() == TAKEN
+    record = world.ledger.jobs.read(SECOND, "a")
+    assert record
+    assert record.text("elsewhere") == ""
+
+
+def test_a_ledger_that_is_well_stays_as_it_is(world: TwoAccounts) -> None:
+    """At its fallback, in line after a refusal, and in line there after a purchase that came to nothing."""
+    world.buy_at_fallback("a")
+    world.answer({}, status=503)
+    world.ask("b")
+    world.clock.advance(120)
+    world.answer({"id": "7"})
+    world.ask("c")
+    world.reply("GET", f"{BASE}/works/7", {"state": "failed", "why": "no", "charged": "no"})
+    world.reply("GET", f"{BASE}/works/9", {"state": "at work"})
+    world.poll()
+    assert world.at(SECOND, "c") == "queued"
+    writer: Any = world.receipts
+    writer.stop()
+    world.start_writer()
+    found = world.recover()
+    assert found["a"] == ("receipt", "known", "running")
+    assert found["b"][1] in ("not_bought", "known")
+    assert found["c"] == ("receipt", "known", "queued")
+
+
+def test_a_dry_run_says_what_would_be(world: TwoAccounts) -> None:
+    """Also of a job that stands in line elsewhere; nothing is written."""
+    world.buy_at_fallback()
+    world.lose()
+    world.places = 0
+    world.ask()
+    before = world.content()
+    assert world.recover(dry=True) == TAKEN
+    assert world.content() == before
+    world.recover()
+
+
+def test_a_recovery_that_dies_in_between(world: TwoAccounts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job has left its line, and has no record yet: the next run writes it."""
+    world.buy_at_fallback()
+    world.lose()
+    world.places = 0
+    world.ask()
+    recovery: Any = type(world.ledger.recovery)
+    displace = recovery._displace
+
+    def die(*given: Any, **how: Any) -> None:
+        displace(*given, **how)
+        raise Killed
+
+    monkeypatch.setattr(recovery, "_displace", die)
+    with pytest.raises(Killed):
+        world.recover()
+    monkeypatch.undo()
+    assert (world.in_line(), world.at(SECOND)) == ([], "")
+    assert world.recover() == TAKEN
+
+
+def test_an_acceptance_without_its_intent(world: TwoAccounts) -> None:
+    """It was bought, and no record can be made of it: it is named."""
+    tools: Any = world
+    writer: Any = world.receipts
+    writer._add(
+        Accepted(ledger="", job_id="q", account=str(ACCOUNT), attempt=1, at=world.clock.now, provider_job_id="7")
+    )
+    writer.stop()
+    since = datetime.fromtimestamp(world.clock.now, UTC) - timedelta(days=1)
+    [found] = Recoverer(tools, since=since).run()
+    assert (found.job_id, found.what) == ("q", "unreadable")
+    assert "accepted as 7" in found.why
+    world.bucket.client.objects.clear()
+
+
+def late(world: TwoAccounts, account: Any, pid: str) -> None:
+    """The provider accepts the first submit at an account, long after it had refused it."""
+    world.clock.advance(5)
+    intent = next(each for each in world.bucket.receipts if each.kind == "intent" and each.account == str(account))
+    writer: Any = world.receipts
+    writer._add(
+        Accepted(
+            ledger=intent.ledger,
+            job_id="a",
+            account=str(account),
+            attempt=intent.attempt,
+            at=world.clock.now + 60,
+            provider_job_id=pid,
+        )
+    )

@@ -5,7 +5,7 @@ do
   local function run_key(run, name) return 'bide:run:' .. run .. ':' .. name end
 
   -- The run of a row, and whether the run has it in hand: it is live there and may have a job, or the run has not come to it yet.
-  -- Nothing where there is no such run.
+  -- Else the run has counted its end; one that is canceled has counted rows that it never bought. Nothing where there is no such run.
   function row_in_hand(id)
     local run, row = string.match(id, '^([^.]+)%.([1-9]%d*)$')
     if not run then return end
@@ -14,7 +14,8 @@ do
     local live = redis.call('HGET', run_key(run, 'live'), row)
     local kind, over = live and string.sub(live, 1, 1), state == 'finished' or state == 'canceled'
     local to_come = not live and number(row) >= number(cursor) and number(row) <= number(rows)
-    return { run = run, in_hand = not over and (kind == 'c' or kind == 'o' or to_come) }
+    local in_hand = not over and (kind == 'c' or kind == 'o' or to_come)
+    return { run = run, in_hand = in_hand, maybe_unbought = state == 'canceled' or state == 'canceling' or live }
   end
 
   -- The run notes that a live row has its job, at this account. A row that is not live yet finds the job when its turn comes.

@@ -27,7 +27,7 @@ if not state then
   local elsewhere = in_another_account(id, redis.call('SMEMBERS', accounts), account_name)
   if elsewhere then return { 'elsewhere', elsewhere, id } end
   row = row_in_hand(id)
-  if row and not row.in_hand and FINAL[ending] then return { 'run', row.run } end
+  if row and not row.in_hand and (FINAL[ending] or not row.maybe_unbought) then return { 'run', row.run } end
   if row and not row.in_hand then row = nil end
 end
 if idempotency_key ~= '' and not leader_stays then

@@ -48,7 +48,7 @@ def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tup
     """
     story, ended = found.story, found.ended
     intent, own = story.intent, story.accepted
-    if result is None and ended is not None and intent is not story.newest:
+    if result is None and ended is not None and ended.account != intent.account:
         intent, own = story.newest, None
     lost = _as_bought(found, intent, own, _booked(intent, found, result, reaches))
     lost = replace(lost, intended=intended(story.newest), reached=fallback(story.newest))
@@ -66,7 +66,7 @@ def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tup
         )
     if ended is not None and ended.state == "succeeded":
         gone = _without_outputs(lost, ended)
-        return replace(lost, state=JobState.SUCCEEDED, value=gone.model_dump_json(), answered=True)
+        return replace(lost, state=JobState.SUCCEEDED, accepted=True, value=gone.model_dump_json(), called_back=True)
     if ended is not None:
         refused = own is None and key_of(intent) in found.not_accepted
         return replace(lost, state=JobState(ended.state), refused=refused, value=ended.error)

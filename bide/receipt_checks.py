@@ -11,7 +11,7 @@ from bide.contract import JOB_ID, Failure, GenerateRequest, JobResult
 from bide.ledger import AccountName
 from bide.ledger.records import RECORD_VERSION
 from bide.ledger.schema import FIELDS
-from bide.receipts import Accepted, Ended, Receipt
+from bide.receipts import Accepted, Ended, Intent, Receipt
 from bide.validation import NAME_PATTERN
 
 #: The fields of a record without which a receipt says too little.
@@ -56,22 +56,29 @@ def _problems(receipt: Receipt) -> Iterator[str]:
         yield "its account has another form"
     if not 0 <= receipt.at <= LATEST:
         yield "it has no real date"
+    if not isinstance(receipt, Ended) and not 0 < receipt.attempt < MOST:
+        yield "it has no number"
     match receipt:
         case Ended():
-            if receipt.error:
-                Failure.model_validate_json(receipt.error)
-            elif receipt.state != "succeeded":
-                yield "it does not say why the job ended"
-            return
+            yield from _problems_of_end(receipt)
         case Accepted():
             yield from _problems_of_acceptance(receipt)
-    if not 0 < receipt.attempt < MOST:
-        yield "it has no number"
-    if receipt.kind == "intent":
-        yield from _problems_of_record(receipt.record)
-        request = GenerateRequest.model_validate_json(receipt.request)
-        if receipt.account not in {str(AccountName.of(each)) for each in request.in_turn()}:
-            yield "its request names another account"
+        case Intent():
+            yield from _problems_of_intent(receipt)
+
+
+def _problems_of_end(ended: Ended) -> Iterator[str]:
+    if ended.error:
+        Failure.model_validate_json(ended.error)
+    elif ended.state != "succeeded":
+        yield "it does not say why the job ended"
+
+
+def _problems_of_intent(intent: Intent) -> Iterator[str]:
+    yield from _problems_of_record(intent.record)
+    request = GenerateRequest.model_validate_json(intent.request)
+    if intent.account not in {str(AccountName.of(each)) for each in request.in_turn()}:
+        yield "its request names another account"
 
 
 def _problems_of_acceptance(accepted: Accepted) -> Iterator[str]:

@@ -14,7 +14,7 @@ from bide.crashpoints import reached
 from bide.errors import JobFailed, LeaseLostError, LedgerAwayError
 from bide.ledger import Messages, Record, Verb
 from config.queues import GENERATE
-from tasks.steps.answer import answer, follow
+from tasks.steps.answer import answer, follow, write_receipt
 from tasks.steps.enter import Entered, Message, enter
 from tasks.steps.fail import lease_lost
 from tasks.steps.no_step import no_step
@@ -50,17 +50,13 @@ class JobTask(Task):  # type: ignore[type-arg]  # generic in the stubs only
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         outcome = _outcome.get()
         if isinstance(outcome, Answer):
-            caller = outcome.caller
-            if not caller.leader:
-                process.toolbox.receipts.succeeded(caller.account, caller.job_id, created=caller.created)
-            _note_answer(process.toolbox, caller)
+            write_receipt(process.toolbox, outcome)
+            _note_answer(process.toolbox, outcome.caller)
 
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         outcome = _outcome.get()
         if isinstance(outcome, Fail) and outcome.caller is not None:  # else it is no answer of a job
-            caller = outcome.caller
-            if not caller.leader:
-                process.toolbox.receipts.ended(caller.account, outcome.failure, created=caller.created)
+            write_receipt(process.toolbox, outcome)
             _note_answer(process.toolbox, outcome.caller)
 
 

@@ -36,7 +36,9 @@ from workers.unconfirmed import settle
 MAX_RESULT_BYTES, READERS = 16 * 1024 * 1024, 16
 
 #: Why a job is named whose purchase is known by its acceptance alone.
-NO_INTENT = "it was accepted{as_}, and the receipt of its intent is not there: look further back (--since), or `bide adopt`"
+NO_INTENT = (
+    "it was accepted{as_}, and the receipt of its intent is not there: look further back (--since), or `bide adopt`"
+)
 
 #: What the command ends with where it could not read all.
 UNREAD = "{left} of the receipts, results and jobs above can't be read, and may have been bought: look at each"

@@ -55,8 +55,8 @@ class Lost:
     reached: int = 0
     #: Whether a purchase that the ledger does not know is named in a record that stays.
     names: bool = True
-    #: Whether its callers know the end: they hear it only where they ask again.
-    answered: bool = False
+    #: Whether the receiver of its callback has had that: none is owed any more.
+    called_back: bool = False
 
     @property
     def certain(self) -> bool:
@@ -141,7 +141,7 @@ class Recovery:
             reached=lost.reached,
             names=lost.names,
             further=lost.further,
-            answered=lost.answered,
+            called_back=lost.called_back,
             leader_stays=leader_stays,
             dry=dry,
             fields={name: value for name, value in lost.fields.items() if name not in _OWN},

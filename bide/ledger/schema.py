@@ -75,7 +75,11 @@ FIELDS = (
     # What the job is
     Field("v", "text", "version of the record's layout", "bulk/open displace" + _FALLING_BACK, EVERY),
     Field(
-        "state", "text", "one of the states", "displace step bulk/open intend submitted attach " + _ENDING + " resubmit", EVERY
+        "state",
+        "text",
+        "one of the states",
+        "displace step bulk/open intend submitted attach " + _ENDING + " resubmit",
+        EVERY,
     ),
     Field("op", "text", "operation of the request", "bulk/open" + _FALLING_BACK),
     Field("lane", "text", "what durations and breaker depend on within the operation", "step bulk/open intend"),
@@ -100,7 +104,13 @@ FIELDS = (
     Field("idem", "text", "the key in Redis of the request's idempotency key", _FALLING_BACK),
     Field("by_client", "flag", "written by a client, who does not know the deadline of the settings", _FALLING_BACK),
     Field("run", "text", "the bulk run whose row the job is", "bulk/open" + _FALLING_BACK),
-    Field("leader", "text", "the job whose result this caller waits for", "displace" + _FALLING_BACK, ("following", "canceled")),
+    Field(
+        "leader",
+        "text",
+        "the job whose result this caller waits for",
+        "displace" + _FALLING_BACK,
+        ("following", "canceled"),
+    ),
     # The accounts of a job with fallbacks
     Field("fallbacks", "count", "fallbacks that its request names", "bulk/open" + _FALLING_BACK),
     Field("fallback", "count", "the fallback at which the job is, from 1", _FALLING_BACK),
@@ -373,10 +383,7 @@ _IN_ITS_PLACE = {**dict.fromkeys((*_RECOVERED, "canceled"), "recover"), "": "dis
 def _with_recovery(table: tuple[Transition, ...]) -> tuple[Transition, ...]:
     """The table with the transitions by which a record gives way."""
     pairs = {
-        (before, after): script
-        for before in _GIVING_WAY
-        for after, script in _IN_ITS_PLACE.items()
-        if before != after
+        (before, after): script for before in _GIVING_WAY for after, script in _IN_ITS_PLACE.items() if before != after
     }
     known = {(one.before, one.after) for one in table}
     why = "it was bought, and this ledger had lost that"

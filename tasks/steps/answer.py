@@ -35,6 +35,17 @@ def follow(tools: Toolbox, message: Message, account: AccountName, leader: str) 
     return answer(record, Caller(record.account, message.job_id, leader, record.state.value))
 
 
+def write_receipt(tools: Toolbox, outcome: Answer | Fail) -> None:
+    """Have the bucket know how a job has ended, now that its own caller knows it."""
+    caller = outcome.caller
+    if caller is None or caller.leader:
+        return
+    if isinstance(outcome, Fail):
+        tools.receipts.ended(caller.account, outcome.failure, created=caller.created)
+    else:
+        tools.receipts.succeeded(caller.account, caller.job_id, created=caller.created)
+
+
 def _ended(record: Record) -> bool:
     """Whether the record holds an end that a caller can hear of."""
     return record.following is None and (record.state.final or record.state is JobState.UNCONFIRMED)

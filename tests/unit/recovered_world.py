@@ -76,7 +76,7 @@ class TwoAccounts(World):
 
     def back_up(self) -> dict[str, tuple[int, Any]]:
         """All that the ledger has: for how long [milliseconds], and what."""
-        return {str(key): (max(self.server.pttl(key), 0), self.server.dump(key)) for key in self.server.keys()}
+        return {str(key): (max(self.server.pttl(key), 0), self.server.dump(key)) for key in self.server.scan_iter()}
 
     def go_back(self, backup: dict[str, tuple[int, Any]]) -> None:
         """The ledger is lost, and has what a backup had."""
@@ -129,5 +129,3 @@ def two_accounts() -> Iterator[TwoAccounts]:
         world.receipts.stop()
         world.event_loop.stop()
         del installed()["atelier"]
-
-

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import fakeredis
 import pytest
 
 from bide.contract import Failure, FailureCode, GenerateRequest, JobResult, JobState
+from bide.erasure.erase import Eraser
+from bide.erasure.wanted import Wanted
 from bide.errors import StorageError, SubmissionUnknownError
 from bide.ledger import Verb
 from bide.receipts import Accepted, Intent, NotAccepted, any_since, remove_jobs
+from config.settings import load
+from tasks.steps.answer import write_receipt
 from tasks.steps.home import document_metadata_of, key_of
-from tasks.steps.outcome import Suspend
-from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, STATUS, Killed
+from tasks.steps.outcome import Answer, Caller, Suspend
+from tests.contract.observed_redis import ObservedRedis
+from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, KEY, STATUS, Killed
 from tests.unit.receipts_world import WHERE, World, opened
 from workers.recover import Recoverer
 
@@ -264,6 +271,71 @@ def test_a_stored_job_without_a_receipt_is_found(world: World) -> None:
     assert world.recover() == {"b": ("result", "taken", "succeeded")}
     again = world.ledger.jobs.open("c", record.asked, deadline_seconds=60)
     assert (again.verb, again.other) == (Verb.FOLLOW, "b")
+
+
+def test_a_result_that_has_expired(world: World) -> None:
+    """A rule of the store has removed its objects: it is not polled, nor bought, nor called back again."""
+    own = {"BIDE_S3__BUCKET": "results", "BIDE_PROVIDERS__ATELIER__API_KEY": KEY, "BIDE_CALLBACKS__SECRET": "s" * 32}
+    world.settings = load(own, env_file=None)
+    world.submit(idempotency_key="k", callback_url="https://caller.example/done")
+    answer_both(world)
+    world.lose()
+    assert world.recover() == {"a": ("receipt", "taken", "succeeded")}
+    assert world.server.keys(f"bide:{{{ACCOUNT}}}:due") == world.server.keys("bide:*callbacks*") == []
+    bought_no_more(world)
+    result = JobResult.model_validate_json(world.record().text("result"))
+    assert (result.provider_job_id, result.outputs) == ("7", ())
+    assert "its objects are gone" in result.warnings[0]
+    assert world.recover() == {"a": ("receipt", "known", "succeeded")}
+
+
+def answer_both(world: World) -> None:
+    """The task has answered the job's own caller, and another one that follows it."""
+    tools: Any = world
+    caller = Caller.of(world.record())
+    write_receipt(tools, Answer({}, caller))
+    write_receipt(tools, Answer({}, replace(caller, job_id="b", leader="a")))
+
+
+def test_what_has_succeeded_costs_no_put(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its receipt goes along with the next ones, or with others of its kind after a while."""
+    for name in "abc":
+        world.replies["POST", f"{BASE}/works"].clear()
+        world.reply("POST", f"{BASE}/works", {"id": name})
+        world.submit(name)
+        world.receipts.succeeded(ACCOUNT, name, created=world.record(name).text("created"))
+    world.receipts.stop()
+    assert len(world.bucket.client.objects) <= 7
+    assert [each.job_id for each in world.bucket.receipts if each.kind == "ended"] == ["a", "b", "c"]
+    monkeypatch.setattr("workers.services.receipt_writer.LINGER_SECONDS", 0.01)
+    world.start_writer()
+    world.bucket.begun.clear()
+    world.receipts.succeeded(ACCOUNT, "d", created="1")
+    assert world.bucket.begun.wait(5)
+
+
+def test_an_erased_job_does_not_come_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither from its receipts, nor from its result; on a ledger that still has its small record it is known."""
+    monkeypatch.setattr(ObservedRedis, "_compare", lambda *_: None)  # an erasure writes a record of its own
+    world.submit(idempotency_key="k")
+    store_result(world)
+    writer: Any = world.receipts
+    writer.succeeded(ACCOUNT, "a", created=world.record().text("created"))
+    writer.stop()
+    kept = list(world.bucket.client.objects.items())
+    world.server.hset(f"bide:{{{ACCOUNT}}}:job:a", mapping={"state": "succeeded", "answered": "1", "result": "{}"})
+    world.server.zrem(f"bide:{{{ACCOUNT}}}:due", "a")
+    results: Any = fakeredis.FakeRedis(decode_responses=True)
+    Eraser(world.ledger, world.storage, results, Wanted(frozenset({"a"}))).run()
+    assert world.bucket.receipts == []
+    left = dict(world.bucket.client.objects)
+    world.bucket.client.objects.update(kept)
+    assert {what for _, what, _ in world.recover().values()} == {"known"}
+    assert world.record().text("elsewhere") == ""
+    world.bucket.client.objects = left
+    world.start_writer()
+    world.lose()
+    assert world.recover() == {}
 
 
 def test_it_may_run_again(world: World) -> None:

@@ -56,6 +56,7 @@ def test_the_caller_comes_again_after_the_recovery(world: TwoAccounts) -> None:
 
 
 def kill_a_submit(world: TwoAccounts) -> None:
+    """Its worker dies while the request is under way."""
     world.replies["POST", f"{BASE}/works"].clear()
     world.fail("POST", f"{BASE}/works", Killed())
     with pytest.raises(Killed):
@@ -63,22 +64,26 @@ def kill_a_submit(world: TwoAccounts) -> None:
 
 
 def lose_an_answer(world: TwoAccounts) -> None:
+    """Nothing says what became of its submit."""
     world.replies["POST", f"{BASE}/works"].clear()
     world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
     world.ask()
 
 
 def wait_in_line(world: TwoAccounts) -> None:
+    """No place is free at its first account."""
     world.places = 0
     world.ask()
 
 
 def be_accepted(world: TwoAccounts) -> None:
+    """The first account takes it."""
     world.answer({"id": "7"})
     world.ask()
 
 
 def be_put_off(world: TwoAccounts) -> None:
+    """The first account is busy."""
     world.answer({}, status=503)
     world.ask()
 
@@ -108,7 +113,7 @@ def settle(world: TwoAccounts) -> None:
 
 @pytest.mark.parametrize("begin", [kill_a_submit, lose_an_answer, wait_in_line, be_accepted, be_put_off])
 def test_an_old_backup(world: TwoAccounts, begin: Any) -> None:
-    """The backup has the job at its first account, as it stood; since then it went on at its fallback, and was bought."""
+    """The backup has the job at its first account, as it stood; since then its fallback has made it."""
     begin(world)
     backup = world.back_up()
     settle(world)

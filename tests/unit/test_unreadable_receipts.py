@@ -26,9 +26,27 @@ from tests.unit.test_receipts import store_result
 from workers.recover import Recoverer
 
 JUNK: tuple[Any, ...] = (
-    *(None, True, False, -1, 0, 1.5, 1e300, float("nan"), float("inf"), -float("inf"), 10**30, "", " ", "x", "nan", "inf"),
-    *("1e300", "-5", "99999999999999", "0x10", "1_0", "{", "[]", "{}", "null", "a b", "\x00", "p/a/b", "a/b}:job", "ask"),
-    *([], {}, ["x"], {"x": 1}, "1 2 3 n 0 l ;", "1 99999999999999999999 4 n 0 l ", "x" * 2000),
+    *(None, True, False, -1, 0, 1.5, 1e300, float("nan"), float("inf"), -float("inf"), 10**30),
+    *(
+        "",
+        " ",
+        "x",
+        "nan",
+        "inf",
+        "1e300",
+        "-5",
+        "99999999999999",
+        "0x10",
+        "1_0",
+        "{",
+        "[]",
+        "{}",
+        "null",
+        "a b",
+        "\x00",
+    ),
+    *("p/a/b", "a/b}:job", "ask", "1 2 3 n 0 l ;", "1 99999999999999999999 4 n 0 l ", "x" * 2000),
+    *([], {}, ["x"], {"x": 1}),
 )
 
 
@@ -63,11 +81,12 @@ def good() -> str:
         intent, accepted = world.bucket.receipts
         failure = Failure(code=FailureCode.LOST, message="no", job_id="m").model_dump_json()
         ended = Ended(job_id="m", account=str(ACCOUNT), at=accepted.at + 1, state="failed", error=failure)
-        refused = NotAccepted(**{name: getattr(intent, name) for name in ("ledger", "job_id", "account", "attempt", "at")})
+        refused = NotAccepted(**intent.model_dump(include={"ledger", "job_id", "account", "attempt", "at"}))
         return json.dumps([each.model_dump(mode="json") for each in (intent, accepted, ended, refused)])
 
 
 def renamed(items: str, job_id: str) -> list[dict[str, Any]]:
+    """These receipts of another job, and purchase."""
     return list(json.loads(items.replace('"job_id": "m"', f'"job_id": "{job_id}"').replace('"7"', f'"p-{job_id}"')))
 
 
@@ -137,7 +156,15 @@ def test_an_object_of_another_version(world: World) -> None:
     assert "another release" in unreadable[0]
 
 
-@pytest.mark.parametrize("change", [{"finished_at": "0001-01-01T00:00:00Z"}, {"job_id": "z"}, {"provider": "No {such}"}, {"provider_job_id": "a b"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"finished_at": "0001-01-01T00:00:00Z"},
+        {"job_id": "z"},
+        {"provider": "No {such}"},
+        {"provider_job_id": "a b"},
+    ],
+)
 def test_a_result_that_is_none(world: World, change: dict[str, Any]) -> None:
     """One with a receipt is polled again, one without is named; neither ends the command."""
     world.submit("a")

@@ -70,7 +70,7 @@ class _Pending:
     waits: bool
     done: threading.Event = field(default_factory=threading.Event)
     failure: str = ""
-    since: float = field(default_factory=lambda: time.monotonic())
+    since: float = field(default_factory=time.monotonic)
 
 
 class ReceiptWriter(NoReceipts):

@@ -263,7 +263,7 @@ class Recover(Script):
     reached: int = 0
     names: bool = True
     further: str = ""
-    answered: bool = False
+    called_back: bool = False
     leader_stays: bool = False
     dry: bool = False
     retention_seconds: float = BOUND

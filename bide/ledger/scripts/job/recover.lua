@@ -9,7 +9,7 @@
 --   ('' each), `cost` as the provider says it (''), `outputs` and `partial` of a result that is to be stored, `value`: the result,
 --   or the error of a failure or of an unconfirmed job; `request` as JSON, `signature` of the caller's task, `note` for people,
 --   `intended` and `reached`: when the story's last submit was begun, and at which fallback; `names`: purchases that
---   a record does not know are named in it where it stays, `further` are those besides this one; `answered`: its callers know the end, and hear it only where they ask again; `leader_stays`: the job that
+--   a record does not know are named in it where it stays, `further` are those besides this one; `called_back`: no callback is owed; `leader_stays`: the job that
 --   has its idempotency key was looked at; `dry`: nothing is written, `retention_seconds`; and the `fields` of the record.
 -- Reply: `taken`; or why nothing was done, and by whom: `known` (with its state), `twice` (the same, and it was bought besides, as is named),
 --   `conflict` (its id is another request's), `run` (a run has counted it), `held` (with the job that has the provider's id);
@@ -105,10 +105,9 @@ elseif ending == 'unconfirmed' then
     conclude(id, 'unconfirmed', 'error', value)
     hinted(id, STORE_QUEUE, 0)
   end
-elseif answered then
+elseif called_back then
   end_here(id, ending, 'result', value)
-  set(id, 'answered', 1)
-  retire(id, retention_seconds)
+  hinted(id, STORE_QUEUE, 0)
 else
   if refused then money.not_accepted(id, attempt) end
   conclude(id, ending, ending == 'succeeded' and 'result' or 'error', value)

@@ -69,7 +69,8 @@ def recover(
     """Make the records of a lost ledger again, from receipts, results and the lists of providers; it buys nothing.
 
     What was bought goes on to be polled and stored, and what is in doubt stands on the list of `bide unconfirmed`.
-    Callers find the results that are stored. It may be run again at any time.
+    Callers find the results that are stored. It may be run again at any time. It ends with code 1 where a receipt or
+    a result can't be read.
     """
     given = {"--dry-run": dry_run, "--receipts-only": receipts_only, "--json": as_json}
     arguments = [name for name, wanted in given.items() if wanted]

@@ -22,6 +22,9 @@ FOUND = [
     Recovered("b", "photogpt/default", "receipt", "taken", "unconfirmed"),
     Recovered("c", "photogpt/default", "result", "known", "succeeded"),
     Recovered("d", "photogpt/default", "receipt", "held", "", "its provider's id is that of job a"),
+    Recovered("e", "photogpt/default", "receipt", "twice", "running", "bought more than once, by photogpt/b as 9"),
+    Recovered("f", "photogpt/default", "receipt", "elsewhere", "", "it comes to photogpt/b again and again"),
+    Recovered("g", "photogpt/default", "receipt", "unreadable", "", "a receipt of the kind 'x' has another form"),
 ]
 
 
@@ -34,6 +37,11 @@ def test_it_says_what_it_found_and_what_not(capsys: pytest.CaptureFixture[str]) 
         "1 by receipt: taken up, unconfirmed",
         "1 by result: there already, succeeded",
         "d (photogpt/default): its provider's id is that of job a",
+        "1 by receipt: there already, and bought besides, running",
+        "e (photogpt/default): bought more than once, by photogpt/b as 9",
+        "1 by receipt: not taken up: it is sent anew all the time",
+        "f (photogpt/default): it comes to photogpt/b again and again",
+        "g (photogpt/default): a receipt of the kind 'x' has another form",
         "s3://results/bide-receipts/x.json can't be read",
         "bide unconfirmed list",
         "bide ledger confirm",
@@ -45,7 +53,7 @@ def test_it_says_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """For programs: counts, each job, and what could not be read."""
     show(FOUND, ["x"], since=SINCE, dry=True, as_json=True)
     printed = json.loads(capsys.readouterr().out)
-    assert (printed["dry_run"], printed["unreadable"], len(printed["jobs"])) == (True, ["x"], 4)
+    assert (printed["dry_run"], printed["unreadable"], len(printed["jobs"])) == (True, ["x"], len(FOUND))
     assert {"source": "receipt", "what": "taken", "state": "running", "jobs": 1} in printed["counts"]
 
 

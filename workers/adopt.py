@@ -98,6 +98,7 @@ def _lost(context: AccountContext, job_id: str, provider_job_id: str, request: G
         provider_job_id=provider_job_id,
         bought_with=BoughtWith(context.anywhere.base_url, f"{adapter.name} {adapter.version}"),
         note=ADOPTED,
+        names=False,
     )
 
 

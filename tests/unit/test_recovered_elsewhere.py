@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from bide.contract import GenerateRequest
 from bide.errors import SubmissionUnknownError
 from bide.ledger import Verb
 from bide.ledger.keys import prefix
@@ -297,6 +299,34 @@ def test_a_ledger_that_is_well_stays_as_it_is(world: TwoAccounts) -> None:
     assert found["a"] == ("receipt", "known", "running")
     assert found["b"][1] in ("not_bought", "known")
     assert found["c"] == ("receipt", "known", "queued")
+
+
+def test_a_failure_that_knows_the_submit_stays(world: TwoAccounts) -> None:
+    """The provider refused it for good, and its end has no receipt yet: on a ledger that is well nothing changes."""
+    world.refuse()
+    world.ask(fallbacks=[])
+    assert world.at(ACCOUNT) == "failed"
+    world.receipts.stop()
+    for key, content in world.bucket.client.objects.items():
+        receipts = [each for each in json.loads(content)["receipts"] if each["kind"] == "intent"]
+        world.bucket.client.objects[key] = json.dumps({"version": 1, "receipts": receipts}).encode()
+    world.start_writer()
+    assert world.recover() == {"a": ("receipt", "known", "failed")}
+
+
+def test_the_id_belongs_to_another_job(world: TwoAccounts) -> None:
+    """It was adopted under another id: the job stays in line where it is, and is named."""
+    world.buy_at_fallback()
+    world.lose()
+    world.places = 0
+    world.ask()
+    world.answer({"id": "9"})
+    world.places = 100
+    request = GenerateRequest(**SECOND._asdict(), operation="paint", params={"motif": "a red fox"})
+    world._step(SECOND, "adopted", request=request, deadline_seconds=900.0)
+    found = world.recover()
+    assert found["a"] == ("receipt", "held", "")
+    world.bucket.client.objects.clear()
 
 
 def test_a_dry_run_says_what_would_be(world: TwoAccounts) -> None:

@@ -84,11 +84,13 @@ class LostRun(PaidRun):
             if not key.endswith(":feeder"):
                 self.server.restore(key, kept, value)
 
-    def recover(self) -> dict[str, TakenUp]:
-        """What becomes of each job that a receipt names."""
+    def recover(self, *, reaches: float = 0.0) -> dict[str, TakenUp]:
+        """What becomes of each job that a receipt names. `reaches`: when the last statement was written."""
         jobs = by_job(self.receipts)
+        day = datetime.now(UTC).date().isoformat()
+        written = {(day, str(each)): str(reaches) for each in (ACCOUNT, SECOND)}
         return {
-            job_id: self.ledger.recovery.take_up(lost_job(found, self.stored.get(job_id), reaches={}))
+            job_id: self.ledger.recovery.take_up(lost_job(found, self.stored.get(job_id), reaches=written))
             for job_id, found in jobs.items()
         }
 
@@ -162,6 +164,20 @@ def test_the_ledger_went_back(world: LostRun, first: str) -> None:
     world.go_back(backup)
     taken = {job_id for job_id, one in world.recover().items() if one.what == "taken"}
     assert taken
+    ends_well(world)
+
+
+def test_a_statement_had_the_purchases(world: LostRun) -> None:
+    """The book has them by that; the budget of the run that went back has them as well, each once."""
+    world.feed()
+    world.begin_purchases()
+    backup = world.back_up()
+    world.come_home()
+    world.feed()
+    world.begin_purchases()
+    world.go_back(backup)
+    world.recover(reaches=time.time() + 60)
+    assert (world.run.number("spent"), world.run.number("reserved")) == (len(world.submits) * ROW, 0)
     ends_well(world)
 
 

@@ -19,7 +19,13 @@ do
     return not (fields[1] or fields[2] or fields[3] or fields[4] or maybe_bought_before(id))
   end
 
-  -- Whether the record lacks what is known from elsewhere. A failure counts only where it came of a purchase.
+  -- Whether the last submit of the record comes before the one that is known from elsewhere; records of one story alone.
+  local function stands_before(fallback, intended, lost)
+    if number(fallback) ~= lost.reached then return number(fallback) < lost.reached end
+    return number(intended) < lost.intended
+  end
+
+  -- Whether the record lacks what is known from elsewhere. A failure counts where it came of a purchase, or knows of the submit.
   function knows_less(id, lost)
     local state, version, created, fallback, intended = unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'created', 'fallback', 'intended'))
     if state == 'following' then
@@ -29,11 +35,15 @@ do
     end
     if foreign(version) or has_id(id, lost.pid) then return false end
     local ends_badly = lost.ending == 'failed' or lost.ending == 'canceled'
-    if state == 'failed' then return bought_nothing(id) and not ends_badly end
+    local same, before = created == lost.created, stands_before(fallback, intended, lost)
+    if state == 'failed' then
+      local unaware = lost.certain or (created and (before or not same)) -- a packed record does not show when it was created
+      return unaware and not ends_badly and bought_nothing(id)
+    end
     if FINAL[state] then return false end
-    if created ~= lost.created then return state == 'queued' and (lost.certain or bought_nothing(id)) end
-    if number(fallback) ~= lost.reached then return number(fallback) < lost.reached end
-    if number(intended) < lost.intended then return true end
+    if not same then return state == 'queued' and (lost.certain or bought_nothing(id)) end
+    if before then return true end
+    if number(fallback) > lost.reached then return false end
     local open = state == 'queued' or state == 'submitting' or (state == 'unconfirmed' and not get(id, 'attached'))
     return open and (lost.certain or ends_badly)
   end

@@ -168,17 +168,24 @@ do
   end
 
   -- The record makes room for another of the same job, whose `booked` is given. A purchase that both have stays booked as it is here.
-  -- One that may have been accepted here, as far as this record knows, is none. Returns the other's `booked`.
+  -- One that may have been accepted here, as far as this record knows, is none. What statements had of the others, the book has
+  -- already, and the budget of a run has not. Returns the other's `booked`.
   function money.take_over(id, booked)
     local mine, theirs = purchases_in(get(id, 'booked')), purchases_in(booked)
     local currency, tenant, operation, lane = unpack(redis.call('HMGET', job_key(id), 'currency', 'tenant', 'op', 'lane'))
+    local both = {}
     for _, it in ipairs(mine) do
       local same
       for _, other in ipairs(theirs) do same = other.at == it.at and other or same end
       if same then
-        same.kind, same.amount, same.row = it.kind, it.amount, it.row
+        same.kind, same.amount, same.row, both[same] = it.kind, it.amount, it.row, true
       elseif currency and not KNOWN[it.kind] then
         book(it, row_of(currency, tenant, operation, it.row == 'l' and lane), entries_of(it), { refunded = price_of(it) })
+      end
+    end
+    for _, it in ipairs(theirs) do
+      for budget, period in string.gmatch(both[it] and '' or it.budgets, '(run:[^@,]+)@([^,]+)') do
+        for name, value in pairs(entries_of(it)) do count_in_budget(budget, period, name, value) end
       end
     end
     plain_clear(id, 'booked')

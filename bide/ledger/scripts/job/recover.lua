@@ -22,6 +22,10 @@ local lost = { ending = ending, certain = accepted or ending == 'succeeded', pid
 if erased then return { 'known', state } end
 if state and fp ~= wanted.fp then return { 'conflict', id } end
 if state and not knows_less(id, lost) then return known_as(id, lost) end
+for each in string.gmatch(provider_job_id .. ' ' .. others, '%S+') do
+  local holder = holder_of(each, { account_name, unpack(redis.call('SMEMBERS', accounts)) })
+  if holder and holder ~= id then return { 'held', holder } end
+end
 local row = own_run and { run = own_run }
 if not state then
   local elsewhere = in_another_account(id, redis.call('SMEMBERS', accounts), account_name)
@@ -35,10 +39,6 @@ if idempotency_key ~= '' and not leader_stays then
   local apart = other and other ~= id and key_fp == wanted.fp and leads_at and leads_at ~= account_name
   if apart and redis.call('EXISTS', string.format('bide:{%s}:job:%s', leads_at, other)) == 1 then return { 'elsewhere', leads_at, other } end
 end
-for each in string.gmatch(provider_job_id .. ' ' .. others, '%S+') do
-  local holder = holder_of(each, { account_name, unpack(redis.call('SMEMBERS', accounts)) })
-  if holder and holder ~= id then return { 'held', holder } end
-end
 if dry then return { 'taken', ending } end
 
 redis.call('SADD', accounts, account_name)
@@ -48,6 +48,8 @@ if state then
   kept, wanted.booked = give_way(id, wanted.booked)
   if signature == '' then signature = kept end
   redis.call('DEL', job_key(id), body_key(id))
+else
+  wanted.booked = money.take_over(id, wanted.booked)
 end
 redis.call('DEL', PREFIX .. 'left:' .. id)
 wanted.run = row and row.run or nil

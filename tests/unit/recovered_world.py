@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from bide.contract import GenerateRequest
 from bide.ledger import AccountName, Limits, Step, Verb
 from bide.ledger.keys import prefix
 from bide.providers import installed
+from tasks.steps.ask import ask
+from tasks.steps.decision import judge
 from tasks.steps.submit import submit
 from tests.contract.ledger_invariants import check_account, check_keys, snapshot
 from tests.unit.atelier import ACCOUNT, BASE, AtelierAdapter
@@ -55,6 +58,20 @@ class TwoAccounts(World):
                 submit(tools, step.record, token, now=step.now)
         self.clock.advance(1)
         return step
+
+    def poll_at(self, account: AccountName) -> None:
+        """All jobs of an account that are due are polled."""
+        tools: Any = self
+        self.clock.advance(40)
+        self.ledger.accounts.sweep(account)
+        self.clock.advance(1)
+        seq = int(self.server.hget(f"{prefix(account)}account", "seq") or 0)
+        claim, context = self.ledger.polls.claim(account, seq, batch=100), self.accounts.get(account)
+        about = partial(ask, tools, context.adapter, context.anywhere, claim.now)
+        answers = [pair for some in self.event_loop.gather(claim.jobs, about, every_seconds=0.01) for pair in some]
+        timing = self.poll_timings.get(account, "paint")
+        polled = [judge(*pair, adapter=context.adapter, poll_timing=timing, now=claim.now) for pair in answers]
+        self.ledger.polls.record(account, polled)
 
     def answer(self, *bodies: dict[str, Any], status: int = 200) -> None:
         """How the provider answers the next submits; the last one stays."""

@@ -16,13 +16,27 @@ from tests.unit.recovered_world import BOTH, TwoAccounts, two_accounts
 pytestmark = pytest.mark.whole
 
 ANSWERS = ("accepted", "accepted", "refused", "refused", "busy", "lost")
+STEPS = ("ask", "go on", "go on there", "poll", "fail", "sweep", "caller")
+MORE = st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(ANSWERS)), max_size=2)
 
-#: What may happen to a job, also while its ledger is lost, and then without a submit.
-STEPS = ("ask", "go on", "go on there", "go on there", "poll", "fail", "sweep", "caller")
-LIFE = st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(ANSWERS)), max_size=4)
+#: How it begins: at its first account, and at its fallback, with the answer to each submit.
+BEGINNINGS = (
+    *([("ask", answer)] for answer in ("accepted", "busy", "lost")),
+    *([("ask", "refused"), ("go on there", answer)] for answer in ("accepted", "busy", "lost")),
+    *([("ask", "accepted"), ("fail", ""), ("go on there", answer)] for answer in ("accepted", "busy", "lost")),
+    [("ask", "busy"), ("sweep", ""), ("go on", "refused"), ("go on there", "accepted")],
+)
 
-#: How it begins, what follows until its ledger is lost (or goes back to the moment between), and what happens after that.
-ORDER = st.tuples(st.sampled_from(ANSWERS), LIFE, LIFE, st.booleans(), LIFE, LIFE)
+#: What happens while the ledger is lost, and nothing is submitted.
+MEANWHILE = ("", "ask", "caller", "ask caller", "caller ask", "ask sweep sweep", "sweep poll", "poll ask")
+
+#: Whoever may buy tries to.
+TRIES = [("ask", "accepted"), ("caller", "accepted"), ("go on", "accepted"), ("go on there", "accepted")]
+
+#: Its life, the moment of the backup that its ledger goes back to (none where it is lost), and what follows.
+ORDER = st.tuples(
+    st.tuples(st.sampled_from(BEGINNINGS), MORE), st.none() | st.integers(0, 5), st.sampled_from(MEANWHILE), MORE
+)
 
 
 Steps = list[tuple[str, str]]
@@ -118,21 +132,21 @@ class Life:
 
 @given(steps=ORDER)
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-def test_in_any_order(steps: tuple[str, Steps, Steps, bool, Steps, Steps]) -> None:
+def test_in_any_order(steps: tuple[tuple[Steps, Steps], int | None, str, Steps]) -> None:
     """A job lives, its ledger is lost or goes back, and it is taken up: nothing is bought twice, and nothing is lost."""
-    first, before, since, goes_back, meanwhile, afterwards = steps
+    (beginning, more), at, meanwhile, afterwards = steps
     with two_accounts() as world:
-        life = Life(world)
-        life.go_on([("ask", first), *before])
-        backup = world.back_up()
-        life.go_on(since)
-        if goes_back:
+        life, backup = Life(world), None
+        for number, step in enumerate([*beginning, *more]):
+            life.go_on([step])
+            backup = world.back_up() if number == at else backup
+        if backup is not None:
             world.go_back(backup)
         else:
             world.lose()
-        life.go_on(meanwhile, lost=True)
+        life.go_on([(step, "") for step in meanwhile.split()], lost=True)
         world.recover()
-        life.go_on(afterwards)
+        life.go_on([*TRIES, *afterwards, *TRIES])
         world.places = 0
         world.recover()
         world.check()

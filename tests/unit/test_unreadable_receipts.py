@@ -99,7 +99,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 @given(data=st.data())
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_junk_in_any_place(data: st.DataObject) -> None:
     """The job is taken up, or is named; one beside it in the same object is taken up."""
     bad, fine = renamed(good(), "bad"), renamed(good(), "fine")[:2]

@@ -22,7 +22,7 @@ for _, each in ipairs(rows) do
     local id, kind, noted = each.id, 'x', string.sub(each.live, 2) -- it has no request any more, or another job has its id
     local has = id ~= '' and (get(id, 'state') and account_name or in_another_account(id, names, account_name))
     if has and is_row(each, has) then
-      kind, noted = 'o', string.gsub(noted, '^( %S+ %S+ %S+ )%S+', function(first) return first .. has end)
+      kind, noted = 'o', string.gsub(noted, '^( %S+ %S+ %S+ )%S+', '%1' .. has)
     elseif id ~= '' and not has then
       kind = 'o'
       set(id, 'v', VERSION, 'op', each.operation, 'created', stamp(now), 'deadline', stamp(now + FAR),

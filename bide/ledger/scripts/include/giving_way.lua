@@ -1,4 +1,4 @@
---- include: base constants record clocks unconfirmed provider_ids followers callbacks money
+--- include: base constants record clocks unconfirmed followers callbacks money
 -- What this ledger has of a job gives way to what is known of it from elsewhere: an older backup has the job as it stood before,
 -- or its caller's message came again. `lost` is what is known from elsewhere: `ending`, `certain` (the provider has surely accepted
 -- it), its `pid` there, `account`, when its record was `created`, and the story's last submit: `intended`, at the fallback `reached`.

@@ -1,4 +1,4 @@
---- include: base record
+--- include: base
 -- A job that is taken up may be the row of a bulk run, `RUN.ROW`, that this ledger has.
 local row_in_hand, open_in_run, without_run_budget
 do
@@ -23,7 +23,7 @@ do
     local key, row = run_key(run, 'live'), string.match(id, '%d+$')
     local live = redis.call('HGET', key, row)
     if live and string.find(live, '^[co] ') then
-      local noted = string.gsub(live, '^. (%S+ %S+ %S+ )%S+', function(first) return 'o ' .. first .. account_name end)
+      local noted = string.gsub(live, '^. (%S+ %S+ %S+ )%S+', 'o %1' .. account_name)
       redis.call('HSET', key, row, noted)
     end
   end

@@ -1,10 +1,10 @@
---- include: base constants record clocks tenants unconfirmed provider_ids followers callbacks money giving_way
+--- include: base record provider_ids giving_way
 -- A job was bought, and its ledger was lost: what another account has of it gives way, before its record is written there (see
 -- `recover`). Or so does the job that has its idempotency key by now, and was never bought: its caller follows. A kill between
 -- the two scripts leaves no record in line; `bide recover` writes it when it runs again.
 -- Arguments: `id` of the record here, `fp`, `leader` (the job that was bought, '' where it is this one), and of what is known
---   from elsewhere: its account `to`, `created`, `intended`, `reached`, `ending`, `certain`, `provider_job_id`, as `recover` has
---   them; `names` (other purchases are named in a record that stays), `further` of these, `dry` (nothing is written), `retention_seconds`.
+--   from elsewhere: `to` (its account), `created`, `intended`, `reached`, `ending`, `certain`, `provider_job_id`; `names`: other
+--   purchases are named in a record that stays, `further` of these; `dry`: nothing is written; `retention_seconds`.
 -- Reply: `moved`, and what is kept of the caller's message; `gone`; or that it stays: `known` or `twice` with its state (and what is named), `conflict`.
 local state, known_fp, erased = unpack(redis.call('HMGET', job_key(id), 'state', 'fp', 'erased'))
 if not state then return { 'gone', '' } end

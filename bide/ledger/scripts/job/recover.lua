@@ -1,4 +1,4 @@
---- include: base constants record clocks tenants unconfirmed settling provider_ids followers ending money giving_way rows
+--- include: base constants record clocks tenants unconfirmed settling provider_ids ending money giving_way rows
 -- A job that was bought, and that this ledger does not know: its record is written anew, from a receipt, from its `job.json`, or
 -- by an operator who names the provider's id. A record that knows less gives way: an older backup has it, or its caller's message
 -- came again. Nothing is bought by this. A row of a run that this ledger has, and that the run has not counted yet, stays its row.
@@ -54,9 +54,9 @@ end
 redis.call('DEL', PREFIX .. 'left:' .. id)
 wanted.run = row and row.run or nil
 local record = {}
-for name, value in pairs(wanted) do
+for name, text in pairs(wanted) do
   record[#record + 1] = name
-  record[#record + 1] = value
+  record[#record + 1] = text
 end
 redis.call('HSET', job_key(id), unpack(record))
 redis.call('HSET', body_key(id), 'request', request, 'signature', signature)

@@ -129,20 +129,25 @@ class Statements:
 
         A writer that dies in between leaves lines that the next one writes again: of a purchase the last line counts.
         """
-        while lines := self._ledger.books.purchase_lines(account, most=PAGE_LINES):
+        while True:
+            read_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC)
+            lines = self._ledger.books.purchase_lines(account, most=PAGE_LINES)
+            if not lines:
+                return
+            name = f"{read_at:%Y%m%dT%H%M%SZ}-{lines[0].number:012.0f}"
             pages: dict[date, list[str]] = {}
-            for each in map(json.loads, lines):
+            for each in (json.loads(line.text) for line in lines):
                 begun = datetime.fromtimestamp(int(each["begun"]), UTC)
                 stated = {**each, "begun": begun.isoformat(), "account": str(account), "amount": int(each["amount"])}
                 pages.setdefault(begun.date(), []).append(json.dumps(stated))
             for day, page in pages.items():
-                self._put_purchases(day, "".join(f"{line}\n" for line in page).encode())
-            self._ledger.books.forget_purchase_lines(account, lines)
+                self._put_purchases(day, name, "".join(f"{line}\n" for line in page).encode())
+            self._ledger.books.forget_purchase_lines(account, lines[-1].number)
 
-    def _put_purchases(self, day: date, content: bytes) -> None:
-        written_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC)
-        name = f"{written_at:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:8]}.ndjson"
-        key = f"{purchases_prefix(day, self._deployment)}{name}"
+    def _put_purchases(self, day: date, name: str, content: bytes) -> None:
+        """`name`: pages sort as their lines do, by the second in which they were read, then by number."""
+        digest = hashlib.sha256(content).hexdigest()[:8]
+        key = f"{purchases_prefix(day, self._deployment)}{name}-{digest}.ndjson"
         self._storage.put(key, content, content_type="application/x-ndjson")
 
     def _document(self, day: date, books: Mapping[AccountName, Mapping[Row, Sums]]) -> dict[str, Any]:

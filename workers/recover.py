@@ -21,6 +21,7 @@ from bide.errors import BideError
 from bide.ledger import AccountName
 from bide.ledger.identity import deployment_of
 from bide.ledger.recovery import Lost, TakenUp
+from bide.money.book import purchases_in
 from bide.purchases import ACCOUNT, Receipted, by_job, lost_job, lost_result, result_key
 from bide.receipts import Intent, Receipt, days, read
 from bide.settings.problems import ConfigurationProblems
@@ -81,7 +82,8 @@ class Recoverer:
         settings = self._tools.settings
         deployment = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
         statements = Statements(self._tools.ledger, self._tools.storage, deployment=deployment)
-        for day in sorted({_day_of(intent.record) for found in jobs.values() for intent in found.intents}):
+        statements.rebuild_budgets(datetime.fromtimestamp(self._tools.ledger.executor.now(), UTC).date())
+        for day in sorted({day for found in jobs.values() for intent in found.intents for day in _days_of(intent)}):
             statements.rebuild(day, of_any=True)
 
     def _of_receipts(
@@ -154,8 +156,11 @@ def _prefix_of(found: Receipted) -> str:
     return folder[0] if len(folder) == 6 else ""
 
 
-def _day_of(record: dict[str, str]) -> date:
-    return datetime.fromtimestamp(float(record["intended"]), UTC).date()
+def _days_of(intent: Intent) -> Iterator[date]:
+    """The days (UTC) in whose books a job's purchases stand: also those of earlier submits."""
+    booked = [purchase.begun for purchase in purchases_in(intent.record.get("booked", ""))]
+    for moment in (float(intent.record["intended"]), *booked):
+        yield datetime.fromtimestamp(moment, UTC).date()
 
 
 @click.command(cls=PrintableErrors)

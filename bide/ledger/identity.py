@@ -181,8 +181,12 @@ def give_id(server: redis.Redis) -> str:
 
 
 def accept(server: redis.Redis, known: LedgerState) -> LedgerState:
-    """The ledger as it counts from now on: one that went back gets a new id, so that no worker takes it for `known`."""
-    if read_state(server).id == known.id:
+    """The ledger as it counts from now on, under an id that no ledger had before.
+
+    So no worker takes it for `known`, and its attempts are not those of another life of it: an old backup counts its
+    submits from where it was. A ledger keeps its id where none is known: workers may know it by another address.
+    """
+    if known.id:
         with server.pipeline() as together:
             together.hset(LEDGER_KEY, "id", str(uuid.uuid4()))
             together.hdel(LEDGER_KEY, "went_back_from")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any, cast
 
 import pytest
@@ -83,12 +84,12 @@ def test_a_writer_that_stood_still_is_behind_nobody(world: World) -> None:
     world.note("a", "spent")
     put = world.statements._put_purchases
 
-    def put_late(*given: Any) -> None:
+    def put_late(day: date, name: str, content: bytes) -> None:
         world.statements._put_purchases = put  # type: ignore[method-assign]  # once
         world.clock.advance(700)
         world.note("a", "refunded")
         world.statements.write()
-        put(*given)
+        put(day, name, content)
 
     world.statements._put_purchases = put_late  # type: ignore[method-assign]  # the process stands still with its page
     world.statements.write()

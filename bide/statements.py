@@ -91,16 +91,20 @@ class Statements:
             self._write_purchases(account)
         return rebuilt
 
-    def rebuild(self, day: date, *, of_any: bool = False) -> Rebuilt | None:
+    def rebuild(self, day: date, *, of_any: bool = False, moved: bool = False) -> Rebuilt | None:
         """Take up the books of a day from its statement; None where there is none, or this ledger has written it.
 
-        `of_any`: also from a statement of an earlier release, which does not say whose it is.
+        `of_any`: also from a statement of an earlier release, which does not say whose it is. `moved`: the statements
+        are those of another address, so that what this ledger has written of the day stands elsewhere.
         """
-        keys = [statement_key(day, self._deployment), *([statement_key(day)] if of_any else [])]
-        key = next(filter(self._storage.exists, keys), "") if day not in self._ledger.books.statements() else ""
+        places = [statement_key(day, self._deployment), *([statement_key(day)] if of_any else [])]
+        written = not moved and day in self._ledger.books.statements()
+        key = "" if written else next(filter(self._storage.exists, places), "")
         if not key:
             return None
         statement = self._read(key)
+        if moved and statement["ledger"] == read_state(self._ledger.server).id:
+            return None
         accounts, assumed = [], dict[str, int]()
         for account, rows in _accounts_in(statement):
             reserved = self._ledger.books.reserved_now(account, day)

@@ -6,8 +6,9 @@ Nothing is bought by it, and a second run finds everything there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import click
@@ -17,12 +18,14 @@ from bide.bulk.objects import keys, metadata
 from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.recover import Recovered, show
 from bide.contract import JobResult
+from bide.deployments import owners
 from bide.errors import BideError
 from bide.ledger import AccountName
-from bide.ledger.identity import deployment_of
+from bide.ledger.identity import LEDGER, deployment_of, read_state
 from bide.ledger.recovery import Lost, TakenUp
 from bide.money.book import purchases_in
 from bide.purchases import ACCOUNT, Receipted, by_job, lost_job, lost_result, result_key
+from bide.receipt_places import deployment_at, known_at, other_places, place_of
 from bide.receipts import Intent, Receipt, days, read
 from bide.settings.problems import ConfigurationProblems
 from bide.statements import Statements
@@ -38,12 +41,35 @@ MAX_RESULT_BYTES, READERS = 16 * 1024 * 1024, 16
 NEEDED = {"v", "op", "fp", "created", "intended", "allowed"}
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A `job.json`, and the metadata of its object."""
+
+    result: JobResult
+    about: Mapping[str, str]
+
+    @property
+    def ledger(self) -> str:
+        """The id of the ledger that had the job; '' of an earlier release."""
+        return self.about.get(LEDGER, "")
+
+    @property
+    def account(self) -> AccountName | None:
+        """The account that made it, where that is known."""
+        name = self.about.get(ACCOUNT) or (self.result.made_by.account if self.result.made_by else "")
+        return AccountName(self.result.provider, name) if name else None
+
+
 class Recoverer:
-    """One recovery. `place` is where the receipts lie; `dry`: nothing is written, what would be is said."""
+    """One recovery. `dry`: nothing is written, what would be is said.
+
+    `place`: the folder of the receipts, where it is not that of the ledger's address. Statements and the ids of the
+    ledger are those of that place, too.
+    """
 
     def __init__(self, tools: Toolbox, *, since: datetime, place: str = "", dry: bool = False) -> None:
         self._tools, self._since, self._dry = tools, since, dry
-        self._place = place or tools.receipt_folder()
+        self._place, self._moved = place or tools.receipt_folder(), place not in ("", tools.receipt_folder())
         #: Objects that could not be read.
         self.unreadable: list[str] = []
 
@@ -51,6 +77,7 @@ class Recoverer:
         """Every job that is known from elsewhere, and what became of it; raises `LedgerAwayError`, `StorageError`."""
         jobs = by_job(self._receipts())
         if not self._dry:
+            self._take_up_place()
             self._take_up_books(jobs)
         reaches = self._tools.ledger.recovery.statements_reach()
         with ThreadPoolExecutor(READERS) as readers:
@@ -59,9 +86,8 @@ class Recoverer:
                 yield self._of_receipts(receipted, result, reaches)
             if results:
                 folders = {*prefixes, "", *map(_prefix_of, jobs.values())}
-                for result in readers.map(self._result, self._result_keys(folders, set(jobs))):
-                    if result is not None and result[0].job_id not in jobs:
-                        yield self._of_result(result)
+                stored = readers.map(self._stored, self._result_keys(folders, set(jobs)))
+                yield from self._of_results([each for each in stored if each and each.result.job_id not in jobs])
         if not self._dry:
             for listed in settle(self._tools):
                 what = "taken" if listed["provider_job_id"] else "unsettled"
@@ -77,14 +103,30 @@ class Recoverer:
             else:
                 yield each
 
+    def other_places(self) -> list[str]:
+        """Where receipts of other addresses lie, in words; none where there are some at this one."""
+        return list(other_places(self._tools.storage, self._place))
+
+    def _ids(self) -> tuple[str, ...]:
+        """The ids of the ledger that is to be made again, as the bucket knows them."""
+        there = known_at(self._tools.storage, self._place).ids() if self._moved else ()
+        return (*self._tools.known_ledger().ids(), *there)
+
+    def _take_up_place(self) -> None:
+        """The ids of a ledger that has moved are its own at the new address, too: its jobs' objects name them."""
+        known = self._tools.known_ledger()
+        if self._moved and set(self._ids()) - set(known.ids()):
+            known.write(known.read(), earlier=self._ids())
+
     def _take_up_books(self, jobs: dict[str, Receipted]) -> None:
         """The books of those days as statements have them come first: what they hold is not booked again."""
         settings = self._tools.settings
-        deployment = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
+        own = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
+        deployment = deployment_at(self._place) if self._moved else own
         statements = Statements(self._tools.ledger, self._tools.storage, deployment=deployment)
         statements.rebuild_budgets(datetime.fromtimestamp(self._tools.ledger.executor.now(), UTC).date())
         for day in sorted({day for found in jobs.values() for intent in found.intents for day in _days_of(intent)}):
-            statements.rebuild(day, of_any=True)
+            statements.rebuild(day, of_any=True, moved=self._moved)
 
     def _of_receipts(
         self, found: Receipted, result: tuple[JobResult, str] | None, reaches: dict[tuple[str, str], str]
@@ -100,14 +142,32 @@ class Recoverer:
             return Recovered(last.job_id, last.account, "receipt", "unreadable", "", why)
         return self._take_up(lost, "result" if result else "receipt")
 
-    def _of_result(self, found: tuple[JobResult, str]) -> Recovered:
-        result, key = found
-        about = metadata(self._tools.storage, key)
-        account = about.get(ACCOUNT) or (result.made_by.account if result.made_by else "")
-        if not account:  # of an earlier release
-            accounts = self._tools.settings.accounts_of(result.provider)
-            account = accounts[0] if len(accounts) == 1 else "default"
-        return self._take_up(lost_result(result, about, AccountName(result.provider, account)), "result")
+    def _of_results(self, stored: Sequence[Stored]) -> Iterator[Recovered]:
+        """Finished jobs without a receipt, but for those of other deployments that share the bucket."""
+        known = owners(self._tools.storage, (*self._ids(), read_state(self._tools.ledger.server).id))
+        theirs = {each.account for each in stored if each.ledger and not known.owns(each.ledger)}
+        for each in stored:
+            if known.owns(each.ledger) or (
+                not each.ledger and self._is_configured(each) and each.account not in theirs
+            ):
+                account = each.account or self._likely_account(each.result.provider)
+                yield self._take_up(lost_result(each.result, each.about, account), "result")
+            else:
+                whose = (
+                    f"the ledger {each.ledger} had it"
+                    if each.ledger
+                    else "it names no ledger, and others share the bucket"
+                )
+                yield Recovered(each.result.job_id, str(each.account or ""), "result", "foreign", "", whose)
+
+    def _is_configured(self, stored: Stored) -> bool:
+        account = stored.account
+        return account is not None and account.account in self._tools.settings.accounts_of(account.provider)
+
+    def _likely_account(self, provider: str) -> AccountName:
+        """That of a job of an earlier release, which does not name it."""
+        accounts = self._tools.settings.accounts_of(provider)
+        return AccountName(provider, accounts[0] if len(accounts) == 1 else "default")
 
     def _take_up(self, lost: Lost, source: str) -> Recovered:
         if self._dry:
@@ -128,6 +188,11 @@ class Recoverer:
         except ValidationError:
             self.unreadable.append(storage.uri(key))
             return None
+
+    def _stored(self, key: str) -> Stored | None:
+        """The result at a key, with what its object says of it; None where there is none."""
+        found = self._result(key)
+        return Stored(found[0], metadata(self._tools.storage, key)) if found else None
 
     def _result_keys(self, folders: set[str], known: set[str]) -> Iterator[str]:
         """The keys of the `job.json`s of these days, but for those of known jobs."""
@@ -169,15 +234,20 @@ def _days_of(intent: Intent) -> Iterator[date]:
 @click.option("--since", type=click.DateTime())
 @click.option("--prefix", "prefixes", multiple=True)
 @click.option("--receipts-only", is_flag=True)
-def main(as_json: bool, dry: bool, since: datetime | None, prefixes: tuple[str, ...], receipts_only: bool) -> None:
+@click.option("--from", "place", default="")
+def main(
+    as_json: bool, dry: bool, since: datetime | None, prefixes: tuple[str, ...], receipts_only: bool, place: str
+) -> None:
     """Make the records of a lost ledger again."""
     try:
         with command_toolbox(settings()) as tools:
             kept = timedelta(seconds=tools.ledger.timing.retention_seconds)
             begins = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - kept
-            recoverer = Recoverer(tools, since=begins, dry=dry)
+            where = place_of(tools.storage, place) if place else ""
+            recoverer = Recoverer(tools, since=begins, place=where, dry=dry)
+            others = recoverer.other_places()
             found = list(recoverer.run(prefixes=prefixes, results=not receipts_only))
-            show(found, recoverer.unreadable, since=begins, dry=dry, as_json=as_json)
+            show(found, recoverer.unreadable, others, since=begins, dry=dry, as_json=as_json)
     except (BideError, ConfigurationProblems) as error:
         raise ProblemsError(str(error)) from None
 

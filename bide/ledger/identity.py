@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import redis
@@ -126,6 +126,13 @@ class KnownLedger:
 
     def __init__(self, storage: Objects, url: str, *, sentinel_master: str) -> None:
         self._storage, self.key = storage, _object_key(url, sentinel_master)
+
+    @classmethod
+    def at(cls, storage: Objects, key: str) -> Self:
+        """By the key of its object instead of its address."""
+        known = cls.__new__(cls)
+        known._storage, known.key = storage, key
+        return known
 
     def read(self) -> LedgerState:
         """Its id, and the latest look that was kept; those of no ledger where there are none yet."""

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from bide.errors import SubmissionUnknownError
+from bide.ledger.identity import deployment_of
 from bide.ledger.safety import LEDGER_KEY
 from bide.statements import Statements
 from tests.unit.atelier import ACCOUNT, BASE
@@ -71,13 +72,21 @@ def doubt(world: World, job_id: str) -> None:
 def write(world: World) -> None:
     """One turn of the writer of statements, well apart from what is bought."""
     world.clock.advance(10)
-    Statements(world.ledger, world.storage).write()
+    settings = world.settings
+    deployment = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
+    Statements(world.ledger, world.storage, deployment=deployment).write()
     world.clock.advance(10)
 
 
 def stood(world: World) -> dict[str, int]:
     """What is reserved and spent in each budget of today."""
     return {it.budget.name: it.reserved + it.spent for it in world.ledger.budgets.stands(world.budgets.current())}
+
+
+def forget_receipts(world: World, *, most: int | None = None) -> None:
+    """A rule of the store has removed the oldest."""
+    for key in [each for each in world.bucket.client.objects if each.startswith("bide-receipts/")][:most]:
+        del world.bucket.client.objects[key]
 
 
 def lose(world: World) -> None:
@@ -144,6 +153,9 @@ def test_what_was_bought_long_ago_counts_in_a_budget_of_all_time(world: World) -
     """No receipt names a day of it, and the writer does not look at it any more."""
     buy(world, "old")
     write(world)
+    world.receipts.stop()
+    forget_receipts(world)
+    world.start_writer()
     world.clock.advance(40 * DAY_SECONDS)
     write(world)
     buy(world, "now")
@@ -220,8 +232,7 @@ def test_a_purchase_of_a_day_before_the_last_submit_is_booked_once(world: World)
     before, day = stood(world), datetime.fromtimestamp(NOON, UTC).date()
     book = world.ledger.books.day(ACCOUNT, day)
     lose(world)
-    for key in [each for each in world.bucket.client.objects if each.startswith("bide-receipts/")][:1]:
-        del world.bucket.client.objects[key]  # the receipt of the first submit is older than what is looked at
+    forget_receipts(world, most=1)  # that of the first submit is older than what is looked at
     world.recover()
     write(world)
     found = world.ledger.books.day(ACCOUNT, day)

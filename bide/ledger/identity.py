@@ -125,7 +125,7 @@ class KnownLedger:
     """
 
     def __init__(self, storage: Objects, url: str, *, sentinel_master: str) -> None:
-        self._storage, self.key = storage, _object_key(url, sentinel_master)
+        self._storage, self.key = storage, ledger_object_key(url, sentinel_master)
 
     @classmethod
     def at(cls, storage: Objects, key: str) -> Self:
@@ -221,10 +221,10 @@ def _stamp(seconds: float) -> str:
 
 def deployment_of(url: str, *, sentinel_master: str) -> str:
     """What tells the deployments apart that share a bucket: a digest of the ledger's address, the same after a loss."""
-    return _object_key(url, sentinel_master).removeprefix(PREFIX)[:16]
+    return ledger_object_key(url, sentinel_master).removeprefix(PREFIX)[:16]
 
 
-def _object_key(url: str, sentinel_master: str) -> str:
+def ledger_object_key(url: str, sentinel_master: str) -> str:
     """By the servers and the number of the database; neither user nor password tells one ledger from another."""
     parts = [urlsplit(part) for part in url.split(";")]
     places = sorted(part.netloc.rpartition("@")[2] + part.path * (part.scheme == "unix") for part in parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +20,8 @@ from workers.services.budgets import Budgets
 
 PRICE, DAY_SECONDS = 40_000, 24 * 3600.0
 
-#: Noon of a day in the middle of a month.
-NOON = datetime(2024, 5, 10, 12, tzinfo=UTC).timestamp()
+#: Noon of a day in the middle of the month before this one.
+NOON = (datetime.now(UTC).replace(day=1, hour=12, minute=0) - timedelta(days=15)).timestamp()
 
 FILE = "".join(
     f'[budgets.{name}]\namount = 100\ncurrency = "USD"\n{more}\n'

@@ -20,8 +20,8 @@ from workers.services.budgets import Budgets
 
 PRICE, DAY_SECONDS = 40_000, 24 * 3600.0
 
-#: Noon of a day in the middle of the month before this one.
-NOON = (datetime.now(UTC).replace(day=1, hour=12, minute=0) - timedelta(days=15)).timestamp()
+#: Noon of a day in the middle of a month; what follows it in a test is over by now.
+NOON = (datetime.now(UTC).replace(day=1, hour=12, minute=0) - timedelta(days=46)).replace(day=15).timestamp()
 
 FILE = "".join(
     f'[budgets.{name}]\namount = 100\ncurrency = "USD"\n{more}\n'

@@ -53,14 +53,11 @@ def run(way: str, *, jobs: int, receipts: str = "s3", scene: str = "plain") -> C
         SCENES[scene](Setting(Path(folder), jobs, way, receipts)) as stage,
     ):
         stage.begin()
-        eventually(
-            lambda: len(_own(stage)) >= jobs // 3,
-            what="a third of the jobs are bought",
-            within_seconds=HOME_SECONDS,
-        )
+        eventually(stage.enough, what="a third of the jobs are bought", within_seconds=HOME_SECONDS)
         stage.rig.lose(way)
-        settled(lambda: len(_own(stage)))
-        bought = set(_own(stage))
+        settled(lambda: len(stage.own()))
+        bought = set(stage.own())
+        stage.lost()
         count.bought, count.stored = len(bought), len(stage.rig.stored(stage.marked))
         if receipts == "s3":
             _recover(stage, count)
@@ -82,8 +79,3 @@ def _recover(stage: Scene, count: Count) -> None:
     assert {each["what"] for each in again["jobs"]} <= NOTHING_LEFT, again["counts"]
     count.touched = max(stage.touched(first), stage.touched(again))
     eventually(lambda: not rig.under_way(), what="all come home", within_seconds=HOME_SECONDS)
-
-
-def _own(stage: Scene) -> list[str]:
-    """The jobs of the purchases of the deployment that loses its ledger."""
-    return [each for each in stage.bought() if stage.marked in each]

@@ -89,6 +89,17 @@ class Scene:
         with Client(self.rig.redis.url) as client:
             client.submit_many(requests.values(), job_ids=list(requests))
 
+    def enough(self) -> bool:
+        """Whether so much is bought that the ledger may be lost."""
+        return len(self.own()) >= self.setting.jobs // 3
+
+    def own(self) -> list[str]:
+        """The job of each purchase of the deployment that loses its ledger."""
+        return [each for each in self.bought() if self.marked in each]
+
+    def lost(self) -> None:
+        """The ledger was lost, and nobody has recovered anything yet."""
+
     def recover_options(self) -> tuple[str, ...]:
         """Those of `bide recover`."""
         return ("--receipts-only",)
@@ -103,7 +114,10 @@ class Scene:
 
 
 class Fallbacks(Scene):
-    """The first account refuses every second job for sure: it goes on at its fallback."""
+    """The first account refuses every second job for sure: it goes on at its fallback.
+
+    Callers are impatient: they repeat at once. So their jobs stand in line at the first account before the recovery.
+    """
 
     says = "jobs, half of them with a fallback"
     jobs = 150
@@ -119,6 +133,13 @@ class Fallbacks(Scene):
                     {"provider": "photogpt", "operation": request["operation"], "account": "metered", "params": other}
                 ]
         return found
+
+    def enough(self) -> bool:
+        bought = sum(int(self.number_of(each)) % 2 for each in self.rig.purchases(self.marked))
+        return bought >= self.setting.jobs // 6
+
+    def lost(self) -> None:
+        self.begin()
 
 
 class Runs(Scene):
@@ -179,6 +200,17 @@ class Two(Scene):
         with Client(self.other.redis.url) as client:
             client.submit_many(requests.values(), job_ids=list(requests))
         super().begin()
+
+    def enough(self) -> bool:
+        """Whether so much is bought that the ledger may be lost."""
+        return len(self.own()) >= self.setting.jobs // 3
+
+    def own(self) -> list[str]:
+        """The job of each purchase of the deployment that loses its ledger."""
+        return [each for each in self.bought() if self.marked in each]
+
+    def lost(self) -> None:
+        """The ledger was lost, and nobody has recovered anything yet."""
 
     def recover_options(self) -> tuple[str, ...]:
         return ()

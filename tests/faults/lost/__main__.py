@@ -41,6 +41,7 @@ def main(scenes: tuple[str, ...], ways: tuple[str, ...], *, receipts: str, jobs:
 def _words(count: Count) -> str:
     ends = ", ".join(f"{number} {end}" for end, number in sorted(count.ends.items()))
     touched = f", {count.touched} of another deployment taken up" if count.touched else ""
+    touched += f", {count.taken_again} taken up by a second recovery" if count.taken_again else ""
     return (
         f"{count.bought} bought, {count.stored} stored when it was lost; then {count.home} stored, "
         f"{count.listed} on the list, {count.lost} lost; in the end {ends}, {count.bought_twice} bought twice{touched}"

@@ -12,9 +12,6 @@ from tests.faults.lost.scenes import SCENES, Scene, Setting
 from tests.faults.lost.stage import HOME_SECONDS, settled
 from tests.integration.waiting import eventually
 
-#: What a second recovery may find of each job: nothing is left to do.
-NOTHING_LEFT = {"known", "not_bought", "foreign", "run"}
-
 
 @dataclass
 class Count:
@@ -35,6 +32,8 @@ class Count:
     bought_twice: int = 0
     #: Jobs of another deployment that the recovery took up.
     touched: int = 0
+    #: Jobs that a second recovery took up, though the first one had.
+    taken_again: int = 0
     #: How the callers' jobs ended in the end.
     ends: dict[str, int] = field(default_factory=dict)
     recover_seconds: float = 0.0
@@ -42,7 +41,7 @@ class Count:
     @property
     def broken(self) -> bool:
         """Whether something is not zero that must be, with receipts."""
-        return bool(self.lost or self.bought_twice or self.touched)
+        return bool(self.lost or self.bought_twice or self.touched or self.taken_again)
 
 
 def run(way: str, *, jobs: int, receipts: str = "s3", scene: str = "plain") -> Count:
@@ -76,6 +75,6 @@ def _recover(stage: Scene, count: Count) -> None:
     first = rig.recover(*stage.recover_options())
     count.recover_seconds = round(time.monotonic() - began, 1)
     again = rig.recover(*stage.recover_options())
-    assert {each["what"] for each in again["jobs"]} <= NOTHING_LEFT, again["counts"]
+    count.taken_again = sum(each["what"] == "taken" for each in again["jobs"])
     count.touched = max(stage.touched(first), stage.touched(again))
     eventually(lambda: not rig.under_way(), what="all come home", within_seconds=HOME_SECONDS)

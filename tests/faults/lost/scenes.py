@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Self
 from bide.bulk.record import Options
 from bide.client import Client
 from bide.contract import JobState
-from bide.errors import JobFailed
+from bide.errors import IdempotencyConflictError, JobFailed
 from tests.faults.lost.stage import HOME_SECONDS, NeighbourRig, ReceiptRig
-from tests.integration.bulk import Bulk
+from tests.integration.bulk import ENDS, Bulk
 from tests.integration.caller import image, marker
 from tests.integration.rig import Rig
 from tests.integration.waiting import eventually
@@ -160,20 +160,39 @@ class Runs(Scene):
 
     def begin(self) -> None:
         _ = self.rig.storage  # its keys stand in the environment from now on
-        rows = list(self.requests().values())
-        size = self.setting.jobs // self.runs
         for run in range(self.runs):
-            self.bulk.begin(self._name(run), rows[run * size : (run + 1) * size], Options(window=40))
+            self.bulk.begin(self._name(run), self._rows(run).values(), self._options())
 
     def repeat(self) -> Counter[str]:
-        self.begin()
         ends: Counter[str] = Counter()
-        for name in map(self._name, range(self.runs)):
-            eventually(lambda name=name: self.bulk.run(name).over, what="it is over", within_seconds=HOME_SECONDS)  # type: ignore[misc]  # mypy does not see the default
-            summary = self.bulk.summary(name)
-            ends.update({end: summary[end] for end in ("succeeded", "failed", "unconfirmed") if summary[end]})
+        for run in range(self.runs):
+            name, rows = self._name(run), self._rows(run)
+            try:
+                self.bulk.begin(name, rows.values(), self._options())
+            except IdempotencyConflictError:  # it is lost: what was bought is jobs, and the rest is a new run
+                stored, listed = self.rig.stored(name) & rows.keys(), self.rig.listed() & rows.keys()
+                ends.update(succeeded=len(stored), unconfirmed=len(listed - stored))
+                rows = {job_id: rows[job_id] for job_id in rows if job_id not in stored | listed}
+                name = f"{name}-again"
+                self.bulk.begin(name, rows.values(), self._options())
+            ends.update(self._ends_of(name))
         ends["submission_unknown"] = ends.pop("unconfirmed", 0)
         return +ends
+
+    def _ends_of(self, name: str) -> dict[str, int]:
+        eventually(lambda: self.bulk.run(name).over, what=f"run {name} is over", within_seconds=HOME_SECONDS)
+        summary = self.bulk.summary(name)
+        return {end: summary[end] for end in ENDS}
+
+    def _options(self) -> Options:
+        """Few rows at once: an old backup lacks those that were opened since."""
+        return Options(window=8)
+
+    def _rows(self, run: int) -> dict[str, dict[str, Any]]:
+        """The rows of a run, by their jobs."""
+        size = self.setting.jobs // self.runs
+        rows = list(self.requests().values())[run * size : (run + 1) * size]
+        return {f"{self._name(run)}.{number}": row for number, row in enumerate(rows, start=1)}
 
     def _name(self, run: int) -> str:
         return f"{self.marked}-run{run}"

@@ -65,6 +65,7 @@ def run(way: str, *, jobs: int, receipts: str = "s3", scene: str = "plain") -> C
         count.lost = len(bought - stored - listed)
         stage.rig.confirm()
         count.ends = dict(stage.repeat())
+        count.lost += stage.missing()
         count.bought_twice = sum(number > 1 for number in Counter(stage.bought()).values())
     return count
 

@@ -108,6 +108,10 @@ class Scene:
         """How many jobs of others a recovery took up."""
         return 0
 
+    def missing(self) -> int:
+        """How many jobs of others are neither stored nor on a list, when all have ended."""
+        return 0
+
     def repeat(self) -> Counter[str]:
         """Every caller repeats its request under its id; how all of them end."""
         return _repeated(self.rig, self.requests())
@@ -220,19 +224,19 @@ class Two(Scene):
             client.submit_many(requests.values(), job_ids=list(requests))
         super().begin()
 
-    def enough(self) -> bool:
-        """Whether so much is bought that the ledger may be lost."""
-        return len(self.own()) >= self.setting.jobs // 3
-
-    def own(self) -> list[str]:
-        """The job of each purchase of the deployment that loses its ledger."""
-        return [each for each in self.bought() if self.marked in each]
-
-    def lost(self) -> None:
-        """The ledger was lost, and nobody has recovered anything yet."""
-
     def recover_options(self) -> tuple[str, ...]:
         return ()
+
+    def lost(self) -> None:
+        eventually(
+            lambda: len(self.other.stored(self.others_mark)) >= self.setting.jobs // 3,
+            what="a third of the other's jobs are finished",
+            within_seconds=HOME_SECONDS,
+        )
+
+    def missing(self) -> int:
+        there = self.other.stored(self.others_mark) | self.other.listed()
+        return len(self._others_requests().keys() - there)
 
     def touched(self, recovered: Mapping[str, Any]) -> int:
         return sum(self.others_mark in each["job_id"] and each["what"] != "foreign" for each in recovered["jobs"])
@@ -242,10 +246,7 @@ class Two(Scene):
         return [*super().bought(), *(str(each["reference"]) for each in others)]
 
     def repeat(self) -> Counter[str]:
-        ends = super().repeat() + _repeated(self.other, self._others_requests())
-        with self.other.server() as server:
-            assert server.exists("bide:ledger")
-        return ends
+        return super().repeat() + _repeated(self.other, self._others_requests())
 
     def _others_requests(self) -> dict[str, dict[str, Any]]:
         names = [f"{self.others_mark}-{number}" for number in range(self.setting.jobs)]

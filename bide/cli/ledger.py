@@ -108,7 +108,7 @@ def _warn_of_others(broker: str | None, here: KnownLedger, known: LedgerState) -
     if others:
         echo(
             f"warning: the bucket knows no ledger at this address, and {len(others)} at others: {', '.join(others)}",
-            "where workers reach Redis by another name than this host, use their BIDE_LEDGER_URL: they look there alone",
+            "where workers reach Redis by another name than this host, use their BIDE_LEDGER_URL: they look there",
             err=True,
         )
 

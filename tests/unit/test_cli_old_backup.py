@@ -97,7 +97,7 @@ def test_a_job_in_line_is_put_on_the_list(stage: Stage, run: Command) -> None:
 
 @pytest.mark.parametrize("words", [("show",), ("confirm", "--yes")])
 def test_a_bucket_that_knows_other_addresses_alone_is_named(
-    stage: Stage, run: Command, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+    run: Command, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     """This host may reach Redis by another name than the workers, who look for what is known at theirs."""
     storage = memory_storage()

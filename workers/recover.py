@@ -6,9 +6,8 @@ Nothing is bought by it, and a second run finds everything there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import click
@@ -20,16 +19,16 @@ from bide.cli.recover import Recovered, show
 from bide.contract import JobResult
 from bide.deployments import owners
 from bide.errors import BideError
-from bide.ledger import AccountName
-from bide.ledger.identity import LEDGER, deployment_of, read_state
+from bide.ledger.identity import deployment_of, read_state
 from bide.ledger.recovery import Lost, TakenUp
 from bide.money.book import purchases_in
-from bide.purchases import ACCOUNT, Receipted, by_job, lost_job, lost_result, result_key
+from bide.purchases import Receipted, by_job, lost_job, lost_result, result_key
 from bide.receipt_places import deployment_at, known_at, other_places, place_of
 from bide.receipts import Intent, Receipt, days, read
 from bide.settings.problems import ConfigurationProblems
 from bide.statements import Statements
 from config.settings import settings
+from workers.finished import Finished, Whose
 from workers.toolbox import Toolbox, command_toolbox
 from workers.unconfirmed import settle
 
@@ -39,25 +38,6 @@ MAX_RESULT_BYTES, READERS = 16 * 1024 * 1024, 16
 
 #: The fields of a record without which a receipt says too little.
 NEEDED = {"v", "op", "fp", "created", "intended", "allowed"}
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A `job.json`, and the metadata of its object."""
-
-    result: JobResult
-    about: Mapping[str, str]
-
-    @property
-    def ledger(self) -> str:
-        """The id of the ledger that had the job; '' of an earlier release."""
-        return self.about.get(LEDGER, "")
-
-    @property
-    def account(self) -> AccountName | None:
-        """The account that made it, where that is known."""
-        name = self.about.get(ACCOUNT) or (self.result.made_by.account if self.result.made_by else "")
-        return AccountName(self.result.provider, name) if name else None
 
 
 class Recoverer:
@@ -86,8 +66,8 @@ class Recoverer:
                 yield self._of_receipts(receipted, result, reaches)
             if results:
                 folders = {*prefixes, "", *map(_prefix_of, jobs.values())}
-                stored = readers.map(self._stored, self._result_keys(folders, set(jobs)))
-                yield from self._of_results([each for each in stored if each and each.result.job_id not in jobs])
+                finished = readers.map(self._finished, self._result_keys(folders, set(jobs)))
+                yield from self._of_results([each for each in finished if each and each.result.job_id not in jobs])
         if not self._dry:
             for listed in settle(self._tools):
                 what = "taken" if listed["provider_job_id"] else "unsettled"
@@ -142,32 +122,19 @@ class Recoverer:
             return Recovered(last.job_id, last.account, "receipt", "unreadable", "", why)
         return self._take_up(lost, "result" if result else "receipt")
 
-    def _of_results(self, stored: Sequence[Stored]) -> Iterator[Recovered]:
+    def _of_results(self, finished: Sequence[Finished]) -> Iterator[Recovered]:
         """Finished jobs without a receipt, but for those of other deployments that share the bucket."""
-        known = owners(self._tools.storage, (*self._ids(), read_state(self._tools.ledger.server).id))
-        theirs = {each.account for each in stored if each.ledger and not known.owns(each.ledger)}
-        for each in stored:
-            if known.owns(each.ledger) or (
-                not each.ledger and self._is_configured(each) and each.account not in theirs
-            ):
-                account = each.account or self._likely_account(each.result.provider)
-                yield self._take_up(lost_result(each.result, each.about, account), "result")
+        ids = (*self._ids(), read_state(self._tools.ledger.server).id)
+        whose = Whose(owners(self._tools.storage, ids), self._tools.settings, finished)
+        for each in finished:
+            if why := whose.foreign(each):
+                yield Recovered(each.result.job_id, str(each.account or ""), "result", "foreign", "", why)
             else:
-                whose = (
-                    f"the ledger {each.ledger} had it"
-                    if each.ledger
-                    else "it names no ledger, and others share the bucket"
-                )
-                yield Recovered(each.result.job_id, str(each.account or ""), "result", "foreign", "", whose)
+                yield self._of_result(each)
 
-    def _is_configured(self, stored: Stored) -> bool:
-        account = stored.account
-        return account is not None and account.account in self._tools.settings.accounts_of(account.provider)
-
-    def _likely_account(self, provider: str) -> AccountName:
-        """That of a job of an earlier release, which does not name it."""
-        accounts = self._tools.settings.accounts_of(provider)
-        return AccountName(provider, accounts[0] if len(accounts) == 1 else "default")
+    def _of_result(self, finished: Finished) -> Recovered:
+        account = finished.likely_account(self._tools.settings)
+        return self._take_up(lost_result(finished.result, finished.about, account), "result")
 
     def _take_up(self, lost: Lost, source: str) -> Recovered:
         if self._dry:
@@ -189,10 +156,10 @@ class Recoverer:
             self.unreadable.append(storage.uri(key))
             return None
 
-    def _stored(self, key: str) -> Stored | None:
+    def _finished(self, key: str) -> Finished | None:
         """The result at a key, with what its object says of it; None where there is none."""
         found = self._result(key)
-        return Stored(found[0], metadata(self._tools.storage, key)) if found else None
+        return Finished(found[0], metadata(self._tools.storage, key)) if found else None
 
     def _result_keys(self, folders: set[str], known: set[str]) -> Iterator[str]:
         """The keys of the `job.json`s of these days, but for those of known jobs."""

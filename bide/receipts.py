@@ -7,6 +7,7 @@ the receipts that a process wrote together. Receipts of one job are found again 
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from bide.bulk.objects import keys, remove
 from bide.errors import StorageError
+from bide.ledger import Record
 from bide.storage import Storage
 from bide.wire import Wire
 
@@ -130,6 +132,21 @@ def object_key(where: str, moment: datetime) -> str:
 def to_json(receipts: Iterable[Receipt]) -> bytes:
     """The content of an object."""
     return Receipts(receipts=tuple(receipts)).model_dump_json().encode()
+
+
+def write_attached(storage: Storage, where: str, record: Record, provider_job_id: str, *, ledger_id: str) -> None:
+    """Have the bucket know the id by which an operator has attached the last submit of a job; raises `StorageError`."""
+    receipt = Accepted(
+        ledger=ledger_id,
+        job_id=record.job_id,
+        account=str(record.account),
+        attempt=int(record.number("submits")),
+        at=time.time(),
+        provider_job_id=provider_job_id,
+        base_url=record.text("base_url"),
+        adapter=record.text("adapter"),
+    )
+    storage.put(object_key(where, datetime.now(UTC)), to_json([receipt]), content_type="application/json")
 
 
 def days(since: datetime, until: datetime) -> Iterator[date]:

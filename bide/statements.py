@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from bide.bulk.objects import keys
 from bide.ledger import AccountName, Ledger
 from bide.ledger.identity import read_state
 from bide.money.book import Row, Sums
@@ -20,6 +22,9 @@ from bide.storage import Storage
 
 #: So many days are looked at each time; besides those of which something was open when they were last written.
 RECENT_DAYS = 8
+
+#: How far back the latest statement is looked for [months]: as long as a book is kept.
+MOST_MONTHS = 14
 
 #: The largest statement that is read [bytes].
 MAX_BYTES = 64 * 1024 * 1024
@@ -43,7 +48,11 @@ def purchases_prefix(day: date, deployment: str = "") -> str:
 
 
 def _place(day: date, deployment: str) -> str:
-    return f"statements/{day:%Y/%m/%d}" + (f"-{deployment}" if deployment else "")
+    return f"statements/{day:%Y/%m/%d}{_suffix(deployment)}"
+
+
+def _suffix(deployment: str) -> str:
+    return f"-{deployment}" if deployment else ""
 
 
 @dataclass(frozen=True)
@@ -72,28 +81,30 @@ class Statements:
         today = datetime.fromtimestamp(self._ledger.executor.now(), UTC).date()
         written = self._ledger.books.statements()
         recent = {today - timedelta(days=each) for each in range(RECENT_DAYS)}
-        rebuilt = []
-        for day in sorted(recent | {day for day, mark in written.items() if mark.endswith(" open")}):
-            if day not in written and (again := self.rebuild(day)):
-                rebuilt.append(again)
-            books = self._books(day)
-            if not books and day in written:
-                continue
-            self._write(day, books, written.get(day, ""))
+        days = sorted(recent | {day for day, mark in written.items() if mark.endswith(" open")})
+        if not written:  # the ledger is new, or was lost
+            self.rebuild_budgets(today)
+        rebuilt = [again for day in days if day not in written and (again := self.rebuild(day))]
+        for day in days:
+            self._write(day, written.get(day, ""))
         for account in self._ledger.accounts.names():
             self._write_purchases(account)
         return rebuilt
 
-    def rebuild(self, day: date, *, of_any: bool = False) -> Rebuilt | None:
+    def rebuild(self, day: date, *, of_any: bool = False, moved: bool = False) -> Rebuilt | None:
         """Take up the books of a day from its statement; None where there is none, or this ledger has written it.
 
-        `of_any`: also from a statement of an earlier release, which does not say whose it is.
+        `of_any`: also from a statement of an earlier release, which does not say whose it is. `moved`: the statements
+        are those of another address, so that what this ledger has written of the day stands elsewhere.
         """
-        keys = [statement_key(day, self._deployment), *([statement_key(day)] if of_any else [])]
-        key = next(filter(self._storage.exists, keys), "") if day not in self._ledger.books.statements() else ""
+        places = [statement_key(day, self._deployment), *([statement_key(day)] if of_any else [])]
+        written = not moved and day in self._ledger.books.statements()
+        key = "" if written else next(filter(self._storage.exists, places), "")
         if not key:
             return None
-        statement = json.loads(self._storage.get(self._storage.uri(key), max_bytes=MAX_BYTES))
+        statement = self._read(key)
+        if moved and statement["ledger"] == read_state(self._ledger.server).id:
+            return None
         accounts, assumed = [], dict[str, int]()
         for account, rows in _accounts_in(statement):
             reserved = self._ledger.books.reserved_now(account, day)
@@ -103,14 +114,40 @@ class Statements:
                 for row, sums in rows.items():
                     guessed = max(sums.reserved - reserved.get(row, 0), 0)
                     assumed[row.currency] = assumed.get(row.currency, 0) + guessed
-        self._ledger.budgets.restore(statement.get("budgets", []))
+        self._restore_budgets(statement)
         return Rebuilt(day, statement["written_at"], tuple(accounts), assumed) if accounts else None
+
+    def rebuild_budgets(self, today: date) -> None:
+        """Take up how budgets stood by the latest statement, which may be old: some budgets are for all time."""
+        if key := self._latest(today):
+            self._restore_budgets(self._read(key))
+
+    def _restore_budgets(self, statement: Mapping[str, Any]) -> None:
+        stood, ledger = statement.get("budgets", []), statement.get("ledger", "")
+        self._ledger.budgets.restore(stood, ledger=ledger, written_at=statement["written_at"])
+
+    def _latest(self, today: date) -> str:
+        """The key of the latest statement of the last months; '' for none."""
+        month, name = today, re.compile(rf".*/\d\d{re.escape(_suffix(self._deployment))}\.json")
+        for _ in range(MOST_MONTHS):
+            if found := list(filter(name.fullmatch, keys(self._storage, f"statements/{month:%Y/%m}/"))):
+                return found[-1]
+            month = month.replace(day=1) - timedelta(days=1)
+        return ""
+
+    def _read(self, key: str) -> dict[str, Any]:
+        return dict(json.loads(self._storage.get(self._storage.uri(key), max_bytes=MAX_BYTES)))
 
     def _books(self, day: date) -> dict[AccountName, dict[Row, Sums]]:
         found = {account: self._ledger.books.day(account, day) for account in self._ledger.accounts.names()}
         return {account: rows for account, rows in found.items() if rows}
 
-    def _write(self, day: date, books: Mapping[AccountName, Mapping[Row, Sums]], before: str) -> None:
+    def _write(self, day: date, before: str) -> None:
+        """Write the statement of a day; `before`: the note of the one that was written last, '' for none."""
+        began_at = self._ledger.executor.now()  # what is bought while the books are read may not be in them
+        books = self._books(day)
+        if not books and before:
+            return
         document = self._document(day, books)
         digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
         mark = f"{digest} {'open' if document['open'] else 'closed'}"
@@ -119,30 +156,36 @@ class Statements:
         if not books:  # nothing was bought on that day, and no statement is there: that is not asked again
             self._ledger.books.note_statement(day, mark)
             return
-        written_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC).isoformat(timespec="seconds")
+        written_at = datetime.fromtimestamp(began_at, UTC).isoformat(timespec="seconds")
         text = json.dumps({**document, "written_at": written_at}, indent=1)
         self._storage.put(statement_key(day, self._deployment), text.encode(), content_type="application/json")
         self._ledger.books.note_statement(day, mark)
+        self._ledger.budgets.note_stated(document["budgets"], ledger=document["ledger"], written_at=written_at)
 
     def _write_purchases(self, account: AccountName) -> None:
         """Write what became of an account's purchases, a page at a time, and forget each page once it is written.
 
         A writer that dies in between leaves lines that the next one writes again: of a purchase the last line counts.
         """
-        while lines := self._ledger.books.purchase_lines(account, most=PAGE_LINES):
+        while True:
+            read_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC)
+            lines = self._ledger.books.purchase_lines(account, most=PAGE_LINES)
+            if not lines:
+                return
+            name = f"{read_at:%Y%m%dT%H%M%SZ}-{lines[0].number:012.0f}"
             pages: dict[date, list[str]] = {}
-            for each in map(json.loads, lines):
+            for each in (json.loads(line.text) for line in lines):
                 begun = datetime.fromtimestamp(int(each["begun"]), UTC)
                 stated = {**each, "begun": begun.isoformat(), "account": str(account), "amount": int(each["amount"])}
                 pages.setdefault(begun.date(), []).append(json.dumps(stated))
             for day, page in pages.items():
-                self._put_purchases(day, "".join(f"{line}\n" for line in page).encode())
-            self._ledger.books.forget_purchase_lines(account, lines)
+                self._put_purchases(day, name, "".join(f"{line}\n" for line in page).encode())
+            self._ledger.books.forget_purchase_lines(account, lines[-1].number)
 
-    def _put_purchases(self, day: date, content: bytes) -> None:
-        written_at = datetime.fromtimestamp(self._ledger.executor.now(), UTC)
-        name = f"{written_at:%Y%m%dT%H%M%SZ}-{hashlib.sha256(content).hexdigest()[:8]}.ndjson"
-        key = f"{purchases_prefix(day, self._deployment)}{name}"
+    def _put_purchases(self, day: date, name: str, content: bytes) -> None:
+        """`name`: pages sort as their lines do, by the second in which they were read, then by number."""
+        digest = hashlib.sha256(content).hexdigest()[:8]
+        key = f"{purchases_prefix(day, self._deployment)}{name}-{digest}.ndjson"
         self._storage.put(key, content, content_type="application/x-ndjson")
 
     def _document(self, day: date, books: Mapping[AccountName, Mapping[Row, Sums]]) -> dict[str, Any]:

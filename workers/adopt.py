@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-import time
-from typing import TextIO
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self, TextIO
 
 import click
 
@@ -16,6 +18,9 @@ from bide.errors import BideError, InvalidRequestError, NoReceiptError
 from bide.ledger import AccountName
 from bide.ledger.records import BoughtWith
 from bide.ledger.recovery import Lost, TakenUp, new_fields
+from bide.money.amounts import exact
+from bide.money.budgets import Budget
+from bide.money.quote import Quote
 from bide.providers import find
 from bide.settings.problems import ConfigurationProblems
 from config.settings import settings
@@ -32,6 +37,8 @@ ADOPTED = "adopted: it was bought outside of this ledger, an operator named its 
 def adopt(tools: Toolbox, account: AccountName, job_id: str, provider_job_id: str, request: GenerateRequest) -> None:
     """Write the record of a job that the provider has under an id; the job is polled within a sweep.
 
+    Its purchase stands in the book and in the budgets that cover it, also where one has no room: a warning says so.
+
     Raises `InvalidRequestError` where the account is unknown, an id has a wrong form, or one of them is known already.
     """
     if not JOB_ID.fullmatch(job_id):
@@ -39,8 +46,9 @@ def adopt(tools: Toolbox, account: AccountName, job_id: str, provider_job_id: st
     if not PROVIDER_ID.fullmatch(provider_job_id):
         raise InvalidRequestError("PROVIDER_ID: the provider's id is one word of visible ASCII, 512 at most")
     context = context_of(tools, account)
+    money = _Money.of(tools, context, request)
     holder = tools.ledger.unconfirmed.holders(account, [provider_job_id]).get(provider_job_id)
-    lost = _lost(context, job_id, provider_job_id, request)
+    lost = _lost(context, job_id, provider_job_id, request, money, now=tools.ledger.executor.now())
     taken = TakenUp("held", holder) if holder else tools.ledger.recovery.take_up(lost)
     if taken.what == "held":
         held = f"{provider_job_id} is the provider's id of job {taken.other} already"
@@ -49,6 +57,8 @@ def adopt(tools: Toolbox, account: AccountName, job_id: str, provider_job_id: st
         state = f", it is {taken.other}" if taken.what == "known" else ""
         raise InvalidRequestError(f"there is a job {job_id} already{state}: take another id")
     _write_receipt(tools, account, job_id)
+    for warning in money.warnings(tools):
+        echo(f"warning: {warning}", err=True)
 
 
 def context_of(tools: Toolbox, account: AccountName) -> AccountContext:
@@ -75,23 +85,72 @@ def request_of(context: AccountContext, file: TextIO | None, operation: str | No
     return GenerateRequest(provider=name.provider, account=name.account, operation=operation or known[0])
 
 
-def _lost(context: AccountContext, job_id: str, provider_job_id: str, request: GenerateRequest) -> Lost:
-    quote, now, adapter = context.quote(request), time.time(), context.adapter
+@dataclass(frozen=True)
+class _Money:
+    """What the purchase costs, and the budgets that cover it."""
+
+    quote: Quote
+    lane: str
+    covering: tuple[Budget, ...]
+
+    @classmethod
+    def of(cls, tools: Toolbox, context: AccountContext, request: GenerateRequest) -> Self:
+        """By the settings and budgets of now; raises `ConfigurationProblems`."""
+        lane = context.lane(request) if request.params else ""
+        about = {"tenant": request.tenant or "", "account": str(context.name), "lane": lane}
+        tools.budgets.load()
+        covering = tuple(each for each in tools.budgets.current() if each.covers(**about))
+        return cls(context.quote(request), lane, covering)
+
+    @property
+    def budgets(self) -> list[Budget]:
+        """Those that can count it."""
+        known = self.quote.amount is not None
+        return [each for each in self.covering if known and each.currency == self.quote.currency]
+
+    def fields(self, now: float) -> dict[str, str]:
+        """The fields of the record that have the purchase booked."""
+        price, day = (
+            "" if self.quote.amount is None else str(self.quote.amount),
+            datetime.fromtimestamp(now, UTC).date(),
+        )
+        names = ",".join(f"{each.name}@{each.period(day)}" for each in self.budgets)
+        return {
+            "price": price,
+            "currency": self.quote.currency,
+            "priced_by": self.quote.source,
+            "booked": f"1 {now:.0f} {price or '?'} n 0 l {names}",
+        }
+
+    def warnings(self, tools: Toolbox) -> Iterator[str]:
+        """The money is spent, whatever the budgets say: which are exceeded now, and which can't count it."""
+        for it in tools.ledger.budgets.stands(self.budgets):
+            if it.reserved + it.spent > it.budget.amount:
+                amounts = f"{exact(it.reserved + it.spent)} of {exact(it.budget.amount)} {it.budget.currency}"
+                yield f"budget {it.budget.name} is exceeded: {amounts} are reserved or spent"
+        why = "its price is not known" if self.quote.amount is None else f"its price is in {self.quote.currency}"
+        for each in self.covering:
+            if each not in self.budgets:
+                yield f"budget {each.name} does not count it: {why}"
+
+
+def _lost(
+    context: AccountContext,
+    job_id: str,
+    provider_job_id: str,
+    request: GenerateRequest,
+    money: _Money,
+    *,
+    now: float,
+) -> Lost:
+    adapter = context.adapter
     deadline_seconds = request.deadline_seconds or context.deadline_seconds(request.operation)
-    lane = context.lane(request) if request.params else ""
-    fields = new_fields(request, lane=lane, created=now, deadline_seconds=deadline_seconds)
-    price = "" if quote.amount is None else str(quote.amount)
-    money = {
-        "price": price,
-        "currency": quote.currency,
-        "priced_by": quote.source,
-        "booked": f"1 {now:.0f} {price or '?'} n 0 l ",
-    }
+    fields = new_fields(request, lane=money.lane, created=now, deadline_seconds=deadline_seconds)
     return Lost(
         job_id,
         context.name,
         JobState.RUNNING,
-        fields | money,
+        fields | money.fields(now),
         request,
         1,
         accepted=True,

@@ -18,17 +18,20 @@ from bide.bulk.objects import keys, metadata
 from bide.cli.output import PrintableErrors, ProblemsError
 from bide.cli.recover import Recovered, show
 from bide.contract import JobResult
+from bide.deployments import owners
 from bide.errors import BideError, InvalidRequestError, StorageError
-from bide.ledger import AccountName
-from bide.ledger.identity import deployment_of
+from bide.ledger.identity import deployment_of, read_state
 from bide.ledger.recovery import Lost, TakenUp
-from bide.purchases import ACCOUNT, lost_job, lost_result, result_key
+from bide.money.book import purchases_in
+from bide.purchases import lost_job, lost_result, result_key
 from bide.receipt_checks import why_no_result, why_unfit
+from bide.receipt_places import deployment_at, known_at, other_places, place_of
 from bide.receipted import Receipted, by_job
-from bide.receipts import Receipt, Unreadable, days, read
+from bide.receipts import Intent, Receipt, Unreadable, days, read
 from bide.settings.problems import ConfigurationProblems
 from bide.statements import Statements
 from config.settings import settings
+from workers.finished import Finished, Whose
 from workers.toolbox import Toolbox, command_toolbox
 from workers.unconfirmed import settle
 
@@ -45,11 +48,15 @@ UNREAD = "{left} of the receipts, results and jobs above can't be read, and may 
 
 
 class Recoverer:
-    """One recovery. `place` is where the receipts lie; `dry`: nothing is written, what would be is said."""
+    """One recovery. `dry`: nothing is written, what would be is said.
+
+    `place`: the folder of the receipts, where it is not that of the ledger's address. Statements and the ids of the
+    ledger are those of that place, too.
+    """
 
     def __init__(self, tools: Toolbox, *, since: datetime, place: str = "", dry: bool = False) -> None:
         self._tools, self._since, self._dry = tools, since, dry
-        self._place = place or tools.receipt_folder()
+        self._place, self._moved = place or tools.receipt_folder(), place not in ("", tools.receipt_folder())
         #: Receipts and objects that could not be read, and why.
         self.unreadable: list[Unreadable] = []
 
@@ -59,6 +66,7 @@ class Recoverer:
         jobs = {job_id: each for job_id, each in found.items() if each.intents}
         yield from self._without_intent(found)
         if not self._dry:
+            self._take_up_place()
             self._take_up_books(jobs)
         reaches = self._tools.ledger.recovery.statements_reach()
         with ThreadPoolExecutor(READERS) as readers:
@@ -67,9 +75,8 @@ class Recoverer:
                 yield self._of_receipts(receipted, result, reaches)
             if results:
                 folders = {*prefixes, "", *map(_prefix_of, jobs.values())}
-                for result in readers.map(self._result, self._result_keys(folders, set(jobs))):
-                    if result is not None and result[0].job_id not in jobs:
-                        yield self._of_result(result)
+                finished = readers.map(self._finished, self._result_keys(folders, set(jobs)))
+                yield from self._of_results([each for each in finished if each and each.result.job_id not in jobs])
         if not self._dry:
             for listed in settle(self._tools):
                 what = "taken" if listed["provider_job_id"] else "unsettled"
@@ -84,6 +91,21 @@ class Recoverer:
                 self.unreadable.append(Unreadable(self._place, why, each.job_id, each.account))
             else:
                 yield each
+
+    def other_places(self) -> list[str]:
+        """Where receipts of other addresses lie, in words; none where there are some at this one."""
+        return list(other_places(self._tools.storage, self._place))
+
+    def _ids(self) -> tuple[str, ...]:
+        """The ids of the ledger that is to be made again, as the bucket knows them."""
+        there = known_at(self._tools.storage, self._place).ids() if self._moved else ()
+        return (*self._tools.known_ledger().ids(), *there)
+
+    def _take_up_place(self) -> None:
+        """The ids of a ledger that has moved are its own at the new address, too: its jobs' objects name them."""
+        known = self._tools.known_ledger()
+        if self._moved and set(self._ids()) - set(known.ids()):
+            known.write(known.read(), earlier=self._ids())
 
     def _without_intent(self, found: Mapping[str, Receipted]) -> Iterator[Recovered]:
         """Jobs that may have been bought, and of which no record can be made."""
@@ -101,10 +123,12 @@ class Recoverer:
     def _take_up_books(self, jobs: dict[str, Receipted]) -> None:
         """The books of those days as statements have them come first: what they hold is not booked again."""
         settings = self._tools.settings
-        deployment = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
+        own = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
+        deployment = deployment_at(self._place) if self._moved else own
         statements = Statements(self._tools.ledger, self._tools.storage, deployment=deployment)
-        for day in sorted({_day_of(intent.record) for found in jobs.values() for intent in found.intents}):
-            statements.rebuild(day, of_any=True)
+        statements.rebuild_budgets(datetime.fromtimestamp(self._tools.ledger.executor.now(), UTC).date())
+        for day in sorted({day for found in jobs.values() for intent in found.intents for day in _days_of(intent)}):
+            statements.rebuild(day, of_any=True, moved=self._moved)
 
     def _of_receipts(
         self, found: Receipted, result: tuple[JobResult, str] | None, reaches: dict[tuple[str, str], str]
@@ -118,15 +142,19 @@ class Recoverer:
             newest.job_id, newest.account, source, lambda: lost_job(found, result and result[0], reaches=reaches)
         )
 
-    def _of_result(self, found: tuple[JobResult, str]) -> Recovered:
-        result, key = found
-        about = metadata(self._tools.storage, key)
-        account = about.get(ACCOUNT) or (result.made_by.account if result.made_by else "")
-        if not account:  # of an earlier release
-            accounts = self._tools.settings.accounts_of(result.provider)
-            account = accounts[0] if len(accounts) == 1 else "default"
-        name = AccountName(result.provider, account)
-        return self._made(result.job_id, str(name), "result", lambda: lost_result(result, about, name))
+    def _of_results(self, finished: Sequence[Finished]) -> Iterator[Recovered]:
+        """Finished jobs without a receipt, but for those of other deployments that share the bucket."""
+        ids = (*self._ids(), read_state(self._tools.ledger.server).id)
+        whose = Whose(owners(self._tools.storage, ids), self._tools.settings, finished)
+        for each in finished:
+            if why := whose.foreign(each):
+                yield Recovered(each.result.job_id, str(each.account or ""), "result", "foreign", "", why)
+            else:
+                yield self._of_result(each)
+
+    def _of_result(self, finished: Finished) -> Recovered:
+        result, account = finished.result, finished.likely_account(self._tools.settings)
+        return self._made(result.job_id, str(account), "result", lambda: lost_result(result, finished.about, account))
 
     def _made(self, job_id: str, account: str, source: str, make: Callable[[], Lost]) -> Recovered:
         """Take a job up that is made of what the bucket holds, whatever that is."""
@@ -157,6 +185,11 @@ class Recoverer:
             return result, key
         self.unreadable.append(Unreadable(storage.uri(key), why))
         return None
+
+    def _finished(self, key: str) -> Finished | None:
+        """The result at a key, with what its object says of it; None where there is none."""
+        found = self._result(key)
+        return Finished(found[0], metadata(self._tools.storage, key)) if found else None
 
     def _result_keys(self, folders: set[str], known: set[str]) -> Iterator[str]:
         """The keys of the `job.json`s of these days, but for those of known jobs."""
@@ -189,8 +222,11 @@ def _prefix_of(found: Receipted) -> str:
     return folder[0] if len(folder) == 6 else ""
 
 
-def _day_of(record: dict[str, str]) -> date:
-    return datetime.fromtimestamp(float(record["intended"]), UTC).date()
+def _days_of(intent: Intent) -> Iterator[date]:
+    """The days (UTC) in whose books a job's purchases stand: also those of earlier submits."""
+    booked = [purchase.begun for purchase in purchases_in(intent.record.get("booked", ""))]
+    for moment in (float(intent.record["intended"]), *booked):
+        yield datetime.fromtimestamp(moment, UTC).date()
 
 
 @click.command(cls=PrintableErrors)
@@ -199,16 +235,21 @@ def _day_of(record: dict[str, str]) -> date:
 @click.option("--since", type=click.DateTime())
 @click.option("--prefix", "prefixes", multiple=True)
 @click.option("--receipts-only", is_flag=True)
-def main(as_json: bool, dry: bool, since: datetime | None, prefixes: tuple[str, ...], receipts_only: bool) -> None:
+@click.option("--from", "place", default="")
+def main(
+    as_json: bool, dry: bool, since: datetime | None, prefixes: tuple[str, ...], receipts_only: bool, place: str
+) -> None:
     """Make the records of a lost ledger again."""
     try:
         with command_toolbox(settings()) as tools:
             kept = timedelta(seconds=tools.ledger.timing.retention_seconds)
             begins = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - kept
-            recoverer = Recoverer(tools, since=begins, dry=dry)
+            where = place_of(tools.storage, place) if place else ""
+            recoverer = Recoverer(tools, since=begins, place=where, dry=dry)
+            others = recoverer.other_places()
             found = list(recoverer.run(prefixes=prefixes, results=not receipts_only))
             unreadable = [f"{each} ({each.why})" for each in recoverer.unreadable]
-            show(found, unreadable, since=begins, dry=dry, as_json=as_json)
+            show(found, unreadable, others, since=begins, dry=dry, as_json=as_json)
             if left := len(unreadable) + sum(each.what == "unreadable" for each in found):
                 raise ProblemsError(UNREAD.format(left=left))
     except (BideError, ConfigurationProblems) as error:

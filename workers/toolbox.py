@@ -12,7 +12,7 @@ from celery import Celery
 from bide.bulk.runs import Runs
 from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
-from bide.ledger.identity import KnownLedger, deployment_of
+from bide.ledger.identity import KnownLedger, deployment_of, ledger_object_key
 from bide.ledger.safety import DISK, Safety
 from bide.receipts import folder
 from bide.settings.model import Settings
@@ -91,7 +91,8 @@ class Toolbox:
 
     @cached_property
     def ledger_check(self) -> LedgerCheck:
-        return LedgerCheck(self.ledger, self.known_ledger)
+        receipts = "" if self.settings.ledger.receipts == "off" else self.receipt_folder()
+        return LedgerCheck(self.ledger, self.known_ledger, receipts=receipts)
 
     def known_ledger(self) -> KnownLedger:
         """What the object store knows of the ledger."""
@@ -108,7 +109,7 @@ class Toolbox:
 
     def receipt_folder(self) -> str:
         """Where the receipts of this ledger lie in the bucket."""
-        return folder(self.known_ledger().key)
+        return folder(ledger_object_key(self.settings.ledger_url, self.settings.sentinel_master))
 
     @cached_property
     def fetcher(self) -> Fetcher:

@@ -18,6 +18,7 @@ from bide.cli.unconfirmed import described, show, show_settled
 from bide.describe import prompt_of
 from bide.errors import BideError
 from bide.ledger import Record
+from bide.ledger.records import BoughtWith
 from bide.providers import find
 from bide.providers.base import Listed
 from bide.settings.problems import ConfigurationProblems
@@ -118,7 +119,12 @@ def _matched(tools: Toolbox, context: AccountContext, record: Record) -> Match:
         match = match_listed(tools, record)
         if match.provider_job_id:
             attached, _ = tools.ledger.unconfirmed.attach_listed(record, match.provider_job_id, evidence=match.reason)
-            return match if attached else Match("", "it was settled just now")
+            if not attached:
+                return Match("", "it was settled just now")
+            bought_with = BoughtWith(record.text("base_url"), record.text("adapter"))
+            attempt = int(record.number("submits"))
+            tools.receipts.accepted(record, attempt, match.provider_job_id, bought_with, outputs="", partial="")
+            return match
     except BideError as error:
         return Match("", str(error))
     return match

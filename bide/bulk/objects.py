@@ -21,6 +21,15 @@ def keys(storage: Storage, prefix: str) -> list[str]:
         return sorted(entry["Key"] for page in pages for entry in page.get("Contents", ()))
 
 
+def folders(storage: Storage, prefix: str) -> list[str]:
+    """What keys begin with up to the next slash behind `prefix`, in order."""
+    pages = storage.client.get_paginator("list_objects_v2").paginate(
+        Bucket=storage.options.bucket, Prefix=prefix, Delimiter="/"
+    )
+    with as_storage_error(storage.options.bucket, prefix):
+        return sorted(entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", ()))
+
+
 def lines(storage: Storage, key: str, *, version: str = "") -> Iterator[bytes]:
     """The lines of an object that are not empty, or of one of its versions; they are read as the caller takes them."""
     named: dict[str, Any] = {"VersionId": version} if version else {}

@@ -13,7 +13,7 @@ from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
     from bide.ledger import Ledger
-    from bide.ledger.identity import KnownLedger
+    from bide.ledger.identity import KnownLedger, LedgerState
 
 
 @click.group()
@@ -56,7 +56,9 @@ def show(broker: str | None, as_json: bool) -> None:
     from bide.ledger.identity import REMEDY, mismatch, read_state  # noqa: PLC0415 - slow to import, --help needs it not
 
     with ledger_at(broker) as records:
-        found, known = read_state(records.server), _known(broker).read()
+        here = _known(broker)
+        found, known = read_state(records.server), here.read()
+    _warn_of_others(broker, here, known)
     why = mismatch(found, known) if known.id else ""
     if as_json:
         echo_json({"id": found.id, "known_id": known.id, "problem": why})
@@ -83,6 +85,7 @@ def confirm(broker: str | None, yes: bool) -> None:
         known = _known(broker)
         before = known.read()
         found = read_state(records.server)
+        _warn_of_others(broker, known, before)
         if before.id and not mismatch(found, before):
             echo(f"nothing to confirm: it is the one that it was, {found.id}")
             return
@@ -93,6 +96,21 @@ def confirm(broker: str | None, yes: bool) -> None:
         found = accept(records.server, before)
         known.write(found)
     echo(f"the ledger {found.id} counts from now on; workers submit again within seconds")
+
+
+def _warn_of_others(broker: str | None, here: KnownLedger, known: LedgerState) -> None:
+    """Warn where the bucket knows no ledger at this address, and some at others: one may be this deployment's."""
+    from bide.bulk.objects import keys  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger.identity import PREFIX  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    storage = None if known.id else object_store(client_environment(broker))
+    others = [key for key in keys(storage, PREFIX) if key != here.key] if storage else []
+    if others:
+        echo(
+            f"warning: the bucket knows no ledger at this address, and {len(others)} at others: {', '.join(others)}",
+            "where workers reach Redis by another name than this host, use their BIDE_LEDGER_URL: they look there",
+            err=True,
+        )
 
 
 def _known(broker: str | None) -> KnownLedger:

@@ -25,10 +25,17 @@ WORDS = {
     "conflict": "not taken up: the id is another request's",
     "held": "not taken up: another job has the provider's id",
     "run": "left to its run, which has its end",
+    "foreign": "left alone, of another deployment",
     "elsewhere": "not taken up: it is sent anew all the time",
     "unreadable": "not taken up: it can't be read",
     "unsettled": "looked for on the provider's list, and not sure",
 }
+
+#: What to do about receipts of other addresses.
+OTHER_PLACES = (
+    "where Redis has moved, or this host reaches it by another name than the workers, `bide recover --from FOLDER` "
+    "with the folder that was this deployment's; leave those of other deployments alone"
+)
 
 #: What is named job by job: a person has to look.
 NAMED = ("not_bought", "twice", "conflict", "held", "elsewhere", "unreadable")
@@ -56,6 +63,9 @@ class Recovered:
 )
 @click.option("--prefix", "prefixes", multiple=True, metavar="PREFIX", help="Also look for results below this prefix.")
 @click.option("--receipts-only", is_flag=True, help="Do not look for results of jobs without a receipt.")
+@click.option(
+    "--from", "place", metavar="FOLDER", help="The folder of the receipts, of a ledger that had another address."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
 def recover(
@@ -63,6 +73,7 @@ def recover(
     since: str | None,
     prefixes: tuple[str, ...],
     receipts_only: bool,
+    place: str | None,
     as_json: bool,
     broker: str | None,
 ) -> None:
@@ -75,13 +86,24 @@ def recover(
     given = {"--dry-run": dry_run, "--receipts-only": receipts_only, "--json": as_json}
     arguments = [name for name, wanted in given.items() if wanted]
     arguments += ["--since", since] if since else []
+    arguments += ["--from", place] if place else []
     arguments += [word for prefix in prefixes for word in ("--prefix", prefix)]
     become("workers.recover", *arguments, environment=program_environment(broker))
 
 
-def show(found: Sequence[Recovered], unreadable: Sequence[str], *, since: datetime, dry: bool, as_json: bool) -> None:
-    """Print what was found, by source and state, and what could not be taken up."""
-    counts = Counter((each.source, each.what, each.state) for each in found)
+def show(
+    found: Sequence[Recovered],
+    unreadable: Sequence[str],
+    other_places: Sequence[str] = (),
+    *,
+    since: datetime,
+    dry: bool,
+    as_json: bool,
+) -> None:
+    """Print what was found, by source and state, and what could not be taken up.
+
+    `other_places`: where receipts of other addresses lie, in words, where this one has none.
+    """
     if as_json:
         echo_json(
             {
@@ -89,16 +111,31 @@ def show(found: Sequence[Recovered], unreadable: Sequence[str], *, since: dateti
                 "dry_run": dry,
                 "counts": [
                     {"source": source, "what": what, "state": state or None, "jobs": jobs}
-                    for (source, what, state), jobs in sorted(counts.items())
+                    for (source, what, state), jobs in sorted(_counted(found).items())
                 ],
                 "jobs": list(map(asdict, found)),
                 "unreadable": list(unreadable),
+                "other_places": list(other_places),
             }
         )
         return
+    if other_places:
+        echo("there are no receipts of this address of the ledger, and some of others:")
+        echo(*(f"  {each}" for each in other_places), f"to do: {OTHER_PLACES}")
     if not found and not unreadable:
         echo(f"nothing was found since {since:%Y-%m-%d}: neither receipts nor results")
-    for (source, what, state), jobs in sorted(counts.items()):
+    _show_counts(found, dry=dry)
+    for uri in unreadable:
+        echo(f"{uri} can't be read: nothing is taken up from it")
+    if any(each.state == "unconfirmed" for each in found):
+        echo("to do: `bide unconfirmed list`")
+    if not dry and any(each.what == "taken" for each in found):
+        echo("then: `bide ledger confirm`, and workers buy again")
+
+
+def _show_counts(found: Sequence[Recovered], *, dry: bool) -> None:
+    """How many jobs became what, and each one that a person has to look at."""
+    for (source, what, state), jobs in sorted(_counted(found).items()):
         would = " (would be)" if dry and what == "taken" else ""
         echo(f"{jobs} by {source}: {WORDS[what]}{would}{f', {state}' if state else ''}")
     for what in NAMED:
@@ -107,9 +144,7 @@ def show(found: Sequence[Recovered], unreadable: Sequence[str], *, since: dateti
             echo(f"  {each.job_id} ({each.account}): {each.why}")
         if len(named) > MOST_NAMED:
             echo(f"  and {len(named) - MOST_NAMED} more, see --json")
-    for uri in unreadable:
-        echo(f"{uri} can't be read: nothing is taken up from it")
-    if any(each.state == "unconfirmed" for each in found):
-        echo("to do: `bide unconfirmed list`")
-    if not dry and any(each.what == "taken" for each in found):
-        echo("then: `bide ledger confirm`, and workers buy again")
+
+
+def _counted(found: Sequence[Recovered]) -> Counter[tuple[str, str, str]]:
+    return Counter((each.source, each.what, each.state) for each in found)

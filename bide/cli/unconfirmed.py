@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.completion import complete_job
-from bide.cli.connection import broker_option, ledger_at, program_environment
+from bide.cli.connection import broker_option, known_store, ledger_at, program_environment
 from bide.cli.deployment import become
 from bide.cli.ledgers import choose_job, field, flat, from_each
 from bide.cli.output import echo, echo_json, echo_paragraphs
@@ -92,7 +92,26 @@ def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool)
     with ledger_at(broker) as ledger:
         record = _unconfirmed(ledger, job_id)
         done, _ = ledger.unconfirmed.attach(record.account, job_id, provider_job_id)
+        if done:
+            _write_receipt(ledger, record, provider_job_id)
         _print(done, ledger, job_id, f"goes on as {provider_job_id} at the provider; {SOON}", as_json=as_json)
+
+
+def _write_receipt(ledger: Ledger, record: Record, provider_job_id: str) -> None:
+    """Have the bucket know the id, too, where the workers write receipts; a warning says where that fails."""
+    from bide.errors import StorageError  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger.identity import read_state  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.ledger.safety import announced_receipts  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.receipts import write_attached  # noqa: PLC0415 - slow to import, and --help does not need it
+
+    if not (where := announced_receipts(ledger.server)):
+        return
+    try:
+        ledger_id = read_state(ledger.server).id
+        write_attached(known_store(), where, record, provider_job_id, ledger_id=ledger_id)
+    except (StorageError, click.ClickException) as error:
+        why = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        echo(f"warning: no receipt has the id, so attach it again should the ledger be lost: {why}", err=True)
 
 
 @unconfirmed.command()

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
@@ -23,6 +24,13 @@ KEPT_SECONDS = 400 * 24 * 3600
 
 #: The days whose books say which names there are.
 NAMED_DAYS = 30
+
+
+class PurchaseLine(NamedTuple):
+    """A line about a purchase: a JSON object, and its number in the order in which the account's lines were noted."""
+
+    text: str
+    number: float
 
 
 class Books:
@@ -80,13 +88,15 @@ class Books:
         pipeline.expire(STATEMENTS_KEY, KEPT_SECONDS)
         self._executor.reach(lambda _: pipeline.execute())
 
-    def purchase_lines(self, account: AccountName, *, most: int) -> list[str]:
-        """The oldest lines about purchases that no statement has yet, each a JSON object."""
-        return list(self._executor.reach(lambda server: server.zrange(purchases_key(account), 0, most - 1)))
+    def purchase_lines(self, account: AccountName, *, most: int) -> list[PurchaseLine]:
+        """The oldest lines about purchases that no statement has yet."""
+        key = purchases_key(account)
+        found = self._executor.reach(lambda server: server.zrange(key, 0, most - 1, withscores=True))
+        return [PurchaseLine(text, number) for text, number in found]
 
-    def forget_purchase_lines(self, account: AccountName, lines: Sequence[str]) -> None:
-        """Take lines away: a statement has them."""
-        self._executor.reach(lambda server: server.zrem(purchases_key(account), *lines))
+    def forget_purchase_lines(self, account: AccountName, through: float) -> None:
+        """Take lines away up to a number: a statement has them. One that was noted again has a later number."""
+        self._executor.reach(lambda server: server.zremrangebyscore(purchases_key(account), "-inf", through))
 
     def restore(self, account: AccountName, day: date, rows: Mapping[Row, Sums], *, reaches: str) -> bool:
         """Add to a day's book what a statement says of it; False where that was done already.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, Self
+
+import redis
 
 from bide.ledger import scripts
 from bide.ledger.book import KEPT_SECONDS
@@ -72,23 +75,73 @@ class BudgetScripts:
         hints, round_, woken = self._executor.run(account, script)
         return messages_of(account, (hints, round_)), int(woken)
 
-    def restore(self, stood: Sequence[Mapping[str, Any]]) -> None:
-        """Take up what a statement says of budgets that the ledger has lost: all of it counts as spent."""
-        for each in stood:
-            self._take_up(
-                each["period"], budget_key(each["name"], each["period"]), int(each["reserved"]) + int(each["spent"])
-            )
+    def restore(self, stood: Sequence[Mapping[str, Any]], *, ledger: str, written_at: str) -> None:
+        """Take up what a statement says of budgets that the ledger has lost: all of it counts as spent.
 
-    def _take_up(self, period: str, key: str, spent: int) -> None:
-        if self._executor.reach(lambda server: server.hsetnx(key, "taken_up", 1)):
-            self._executor.reach(lambda server: server.hincrby(key, "spent", spent))
-            if period != ALL:
-                self._executor.reach(lambda server: server.expire(key, KEPT_SECONDS))
+        `ledger`: the id of the one that wrote the statement. Of several statements the latest counts, in whatever order
+        they come. What this ledger has of an earlier one of its own, as on an old backup, counts once.
+        """
+        for each in stood:
+            stated = Stated(int(each["reserved"]) + int(each["spent"]), written_at, ledger)
+            key = budget_key(each["name"], each["period"])
+            self._executor.reach(partial(_take_up, key=key, stated=stated, ends=each["period"] != ALL))
+
+    def note_stated(self, stood: Sequence[Mapping[str, Any]], *, ledger: str, written_at: str) -> None:
+        """Note what this ledger's own statement says of budgets: a later one of its own says more by the difference."""
+        pipeline = self._executor.server.pipeline()
+        for each in stood:
+            if total := int(each["reserved"]) + int(each["spent"]):
+                key = budget_key(each["name"], each["period"])
+                pipeline.hset(key, "stated", Stated(total, written_at, ledger).text)
+        self._executor.reach(lambda _: pipeline.execute())
 
     def first_alarm(self, stand: BudgetStand) -> bool:
         """Note the alarm of a budget's period; False where it was noted before."""
         key = budget_key(stand.budget.name, stand.period)
         return bool(self._executor.reach(lambda server: server.hsetnx(key, "alarm", 1)))
+
+
+class Stated(NamedTuple):
+    """What a statement says of a budget's period, and which one."""
+
+    #: Reserved and spent together [millionths].
+    amount: int
+    written_at: str
+    #: The id of the ledger that wrote it.
+    ledger: str
+
+    @property
+    def text(self) -> str:
+        """As a field of the budget has it."""
+        return f"{self.amount} {self.written_at} {self.ledger}".rstrip()
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """The reverse of `text`; nothing where there is none."""
+        amount, written_at, ledger = [*(text or "").split(" "), "", ""][:3]
+        return cls(int(amount or 0), written_at, ledger)
+
+
+#: `taken_up` of a budget that an earlier release took up: it does not say how much, or of when.
+_TAKEN_UP_BEFORE = "1"
+
+
+def _take_up(server: redis.Redis, *, key: str, stated: Stated, ends: bool) -> None:
+    """Add to a budget what a statement has more than the one before, in one transaction."""
+
+    def add(pipeline: Any) -> None:
+        own, taken_up = pipeline.hmget(key, "stated", "taken_up")
+        of_own = bool(stated.ledger) and Stated.parse(own).ledger == stated.ledger
+        before = Stated.parse(own if of_own else taken_up)
+        pipeline.multi()
+        if taken_up == _TAKEN_UP_BEFORE or before.written_at > stated.written_at:
+            return
+        pipeline.hset(key, "stated" if of_own else "taken_up", stated.text)
+        pipeline.hincrby(key, "spent", stated.amount - before.amount)
+        if ends:
+            pipeline.expire(key, KEPT_SECONDS)
+
+    server.transaction(add, key)
 
 
 def limit_of(budget: Budget) -> BudgetLimit:

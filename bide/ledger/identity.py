@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import redis
@@ -125,7 +125,14 @@ class KnownLedger:
     """
 
     def __init__(self, storage: Objects, url: str, *, sentinel_master: str) -> None:
-        self._storage, self.key = storage, _object_key(url, sentinel_master)
+        self._storage, self.key = storage, ledger_object_key(url, sentinel_master)
+
+    @classmethod
+    def at(cls, storage: Objects, key: str) -> Self:
+        """By the key of its object instead of its address."""
+        known = cls.__new__(cls)
+        known._storage, known.key = storage, key
+        return known
 
     def read(self) -> LedgerState:
         """Its id, and the latest look that was kept; those of no ledger where there are none yet."""
@@ -181,8 +188,12 @@ def give_id(server: redis.Redis) -> str:
 
 
 def accept(server: redis.Redis, known: LedgerState) -> LedgerState:
-    """The ledger as it counts from now on: one that went back gets a new id, so that no worker takes it for `known`."""
-    if read_state(server).id == known.id:
+    """The ledger as it counts from now on, under an id that no ledger had before.
+
+    So no worker takes it for `known`, and its attempts are not those of another life of it: an old backup counts its
+    submits from where it was. A ledger keeps its id where none is known: workers may know it by another address.
+    """
+    if known.id:
         with server.pipeline() as together:
             together.hset(LEDGER_KEY, "id", str(uuid.uuid4()))
             together.hdel(LEDGER_KEY, "went_back_from")
@@ -210,10 +221,10 @@ def _stamp(seconds: float) -> str:
 
 def deployment_of(url: str, *, sentinel_master: str) -> str:
     """What tells the deployments apart that share a bucket: a digest of the ledger's address, the same after a loss."""
-    return _object_key(url, sentinel_master).removeprefix(PREFIX)[:16]
+    return ledger_object_key(url, sentinel_master).removeprefix(PREFIX)[:16]
 
 
-def _object_key(url: str, sentinel_master: str) -> str:
+def ledger_object_key(url: str, sentinel_master: str) -> str:
     """By the servers and the number of the database; neither user nor password tells one ledger from another."""
     parts = [urlsplit(part) for part in url.split(";")]
     places = sorted(part.netloc.rpartition("@")[2] + part.path * (part.scheme == "unix") for part in parts)

@@ -39,13 +39,25 @@ KEPT_SECONDS = 10 * 365 * 24 * 3600
 #: The fields of that key which say so.
 ANNOUNCED = ("safe_replicas", "safe_seconds")
 
+#: And the one that says where the workers' receipts lie, '' where they write none.
+RECEIPTS = "receipts"
 
-def announce(server: redis.Redis, safety: Safety) -> None:
-    """Have clients wait for replicas as the workers do."""
+
+def announce(server: redis.Redis, safety: Safety, *, receipts: str | None = None) -> None:
+    """Have clients wait for replicas as the workers do, and know the folder of the receipts (None: it stays)."""
+    words: dict[Any, Any] = dict(zip(ANNOUNCED, (safety.replicas, safety.seconds), strict=True))
+    if receipts is not None:
+        words[RECEIPTS] = receipts
     with server.pipeline() as together:
-        together.hset(LEDGER_KEY, mapping=dict(zip(ANNOUNCED, (safety.replicas, safety.seconds), strict=True)))
+        together.hset(LEDGER_KEY, mapping=words)
         together.expire(LEDGER_KEY, KEPT_SECONDS)
         together.execute()
+
+
+def announced_receipts(server: redis.Redis) -> str:
+    """Where the workers' receipts lie, by the bucket's keys; '' where they write none, or are of an earlier release."""
+    found: Any = server.hget(LEDGER_KEY, RECEIPTS)
+    return found or ""
 
 
 def add_announced(pipeline: Any) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 from tests.faults.chaos.verdict import ALL, REDIS_AWAY, spread
 from tests.faults.failover.scenes import SCENES
 from tests.faults.failover.setup import PLAIN as PLAIN_CELERY
-from tests.faults.lost.run import WAYS
+from tests.faults.lost.scenes import SCENES as LOST_SCENES
+from tests.faults.lost.stage import WAYS
 
 Result = dict[str, Any]
 
@@ -118,19 +119,23 @@ def failovers(runs: Sequence[Result]) -> str:
 
 
 def lost_ledgers(runs: Sequence[Result]) -> str:
-    """A row for each way to lose a ledger, with receipts and without."""
+    """A row for each scene and way to lose a ledger, with receipts and without."""
+    scenes, ways = list(LOST_SCENES), list(WAYS)
     rows = [
         [
+            LOST_SCENES[run.get("scene", "plain")].says,
             WAYS[run["way"]],
             f"`{run['receipts']}`",
             *(f"{run[name]:,}" for name in ("jobs", "bought", "stored", "home", "listed")),
             _bold(run["lost"]),
             _bold(run["bought_twice"]),
         ]
-        for run in runs
+        for run in sorted(
+            runs, key=lambda run: (scenes.index(run.get("scene", "plain")), ways.index(run["way"]), run["receipts"])
+        )
     ]
     head = [
-        *("what happened", "`BIDE_LEDGER__RECEIPTS`", "jobs", "bought by then", "stored by then"),
+        *("under way", "what happened", "`BIDE_LEDGER__RECEIPTS`", "jobs", "bought by then", "stored by then"),
         *("of these stored afterwards", "on the list", "lost", "bought twice"),
     ]
     return f"{_where(runs)}\n\n{_table(head, rows)}" if rows else ""

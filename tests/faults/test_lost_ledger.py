@@ -60,6 +60,22 @@ def test_a_lost_ledger_is_not_a_lost_purchase(way: str) -> None:
     assert count.ends.get("succeeded", 0) + count.ends.get("submission_unknown", 0) == count.jobs
 
 
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("scene", "way", "jobs"),
+    [("fallbacks", "flushall", 40), ("runs", "flushall", 40), ("runs", "backup", 80), ("two", "flushall", 30)],
+)
+def test_nor_is_one_of_other_kinds(scene: str, way: str, jobs: int) -> None:
+    """With fallbacks, of bulk runs, on an old backup, and beside another deployment."""
+    count = run(way, jobs=jobs, scene=scene)
+
+    assert not count.broken, count
+    assert count.bought >= jobs // 6
+    assert count.home + count.listed == count.bought
+    callers = 2 * jobs if scene == "two" else jobs
+    assert count.ends.get("succeeded", 0) + count.ends.get("submission_unknown", 0) == callers, count
+
+
 def _refused(rig: Rig) -> bool:
     with rig.server() as server:
         return any("has lost its id" in process.ledger_refusal for process in running(server))

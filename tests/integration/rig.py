@@ -117,12 +117,15 @@ class Rig:
 
     def __enter__(self) -> Self:
         with self._stack:
-            start_servers(self._stack, self.redis, self.sandbox, self.store)
+            self._start_servers()
             for process in (self.worker, self.poller):
                 self._stack.callback(process.kill)
                 process.start()
             self._stack = self._stack.pop_all()
         return self
+
+    def _start_servers(self) -> None:
+        start_servers(self._stack, self.redis, self.sandbox, self.store)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -32,8 +32,14 @@ class MemoryClient:
     def get_paginator(self, _: str) -> Any:
         return self
 
-    def paginate(self, *, Bucket: str, Prefix: str) -> list[Any]:  # noqa: N803 - boto3's names
-        return [{"Contents": [{"Key": key} for key in sorted(self.objects) if key.startswith(Prefix)]}]
+    def paginate(self, *, Bucket: str, Prefix: str, Delimiter: str = "") -> list[Any]:  # noqa: N803 - boto3's names
+        found = sorted(key for key in self.objects if key.startswith(Prefix))
+        if not Delimiter:
+            return [{"Contents": [{"Key": key} for key in found]}]
+        ends = {key: key.find(Delimiter, len(Prefix)) + 1 for key in found}
+        folders = sorted({key[:end] for key, end in ends.items() if end})
+        whole = [{"Key": key} for key, end in ends.items() if not end]
+        return [{"Contents": whole, "CommonPrefixes": [{"Prefix": each} for each in folders]}]
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
         return {"Metadata": header_safe(self.metadata.get(Key) or {})}

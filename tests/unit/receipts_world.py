@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bide.ledger import Ledger
+from bide.ledger.identity import KnownLedger
 from bide.providers import installed
 from bide.receipts import Receipts
 from bide.storage import Storage
@@ -53,7 +54,7 @@ class World(Atelier):
         self.clock.now = datetime.now(UTC).timestamp()
         self.bucket = Bucket()
         self.storage: Storage = self.bucket  # type: ignore[assignment]  # a double, as all of it
-        self.writer_seconds = 5.0
+        self.writer_seconds, self.address = 5.0, "redis://here:6379/0"
         self.start_writer()
         self.reply("POST", f"{BASE}/works", ACCEPTED)
 
@@ -63,6 +64,10 @@ class World(Atelier):
 
     def receipt_folder(self) -> str:
         return WHERE
+
+    def known_ledger(self) -> KnownLedger:
+        """What the bucket knows of the ledger at `address`."""
+        return KnownLedger(self.storage, self.address, sentinel_master="mymaster")
 
     def lose(self) -> None:
         """Redis has nothing any more; what the process had to write is written."""
@@ -86,10 +91,10 @@ class World(Atelier):
 
 
 @contextmanager
-def opened(**settings: str) -> Iterator[World]:
+def opened(kind: type[World] = World, /, **settings: str) -> Iterator[World]:
     """A deployment in memory, with receipts."""
     installed()["atelier"] = AtelierAdapter()
-    world = World(**settings)
+    world = kind(**settings)
     try:
         yield world
     finally:

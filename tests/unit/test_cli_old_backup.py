@@ -12,6 +12,7 @@ from bide.ledger.identity import KnownLedger, LedgerState, read_state
 from bide.ledger.safety import LEDGER_KEY
 from tests.contract.ledger_stage import Stage
 from tests.unit.command import Command
+from tests.unit.memory_store import memory_storage
 from tests.unit.test_ledger_identity import Bucket, check_of, known
 
 
@@ -92,3 +93,24 @@ def test_a_job_in_line_is_put_on_the_list(stage: Stage, run: Command) -> None:
     assert "nothing is known of a job" in run("unconfirmed", "add", "c").output
     assert "goes on as p-9" in run("unconfirmed", "attach", "a", "p-9").output
     assert stage.state("a") == "running"
+
+
+@pytest.mark.parametrize("words", [("show",), ("confirm", "--yes")])
+def test_a_bucket_that_knows_other_addresses_alone_is_named(
+    run: Command, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """This host may reach Redis by another name than the workers, who look for what is known at theirs."""
+    storage = memory_storage()
+    theirs, ours = (
+        KnownLedger(storage, f"redis://{name}:6379/0", sentinel_master="mymaster") for name in ("redis", "127.0.0.1")
+    )
+    theirs.write(LedgerState("one"))
+    monkeypatch.setenv("BIDE_BROKER_URL", "redis://127.0.0.1:6379/0")
+    monkeypatch.setattr(command, "_known", lambda _: ours)
+    monkeypatch.setattr(command, "object_store", lambda _: storage)
+    warned = run("ledger", *words).stderr
+    assert "the bucket knows no ledger at this address" in warned
+    assert theirs.key in warned
+    assert "BIDE_LEDGER_URL" in warned
+    ours.write(LedgerState("two"))
+    assert "warning" not in run("ledger", *words).stderr

@@ -243,3 +243,25 @@ def test_a_ledger_and_a_bucket_of_an_earlier_release_are_taken_as_they_are(world
 
     assert world.worker().refusal == ""
     assert store.read().looked_at == world.clock.now
+
+
+@pytest.mark.parametrize(
+    "found", [{"id": "an older one"}, {"id": "an older one", "went_back_from": "7"}, {"safe_replicas": "0"}], ids=str
+)
+def test_a_confirmed_ledger_has_an_id_that_none_had_before(world: World, found: dict[str, str]) -> None:
+    """Attempts are named by it: those of another life of an old backup are not this one's."""
+    worker = world.worker()
+    before = worker._identity.expected
+    world.restore(found)
+    world.confirm()
+    state = read_state(world.server)
+    assert state.id not in ("", before, "an older one")
+    assert state.went_back_from == 0
+    assert not mismatch(state, known(world.bucket).read())
+
+
+def test_a_ledger_that_nobody_knows_keeps_its_id(world: World) -> None:
+    """Its workers may know it at another address of the same server."""
+    world.restore({"id": "theirs"})
+    world.confirm()
+    assert read_state(world.server).id == "theirs"

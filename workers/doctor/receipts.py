@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from bide import lifecycle
+from bide.cli.recover import OTHER_PLACES
 from bide.errors import StorageError
+from bide.receipt_places import other_places
 from bide.receipts import needed_days
 from bide.settings.model import Settings
 from bide.storage import Storage
@@ -37,6 +39,10 @@ def check_receipts(settings: Settings, storage: Storage, folder: Callable[[], st
         yield warning("receipts", f"{words}, more than half of the time that it has", remedy)
         return
     yield ok("receipts", f"{words}: nothing is bought before it has")
+    if others := list(other_places(storage, folder())):
+        yield warning(
+            "receipts", f"there are none of this address, and some of others: {'; '.join(others)}", OTHER_PLACES
+        )
 
 
 def check_receipts_rule(settings: Settings, storage: Storage) -> Iterator[Finding]:

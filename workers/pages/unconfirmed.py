@@ -12,8 +12,11 @@ from aiohttp import web
 
 from bide.cli.unconfirmed import described
 from bide.contract import JOB_ID, JobState
-from bide.errors import InvalidRequestError
+from bide.errors import InvalidRequestError, StorageError
 from bide.ledger import Ledger, Record
+from bide.ledger.identity import read_state
+from bide.ledger.safety import announced_receipts
+from bide.receipts import write_attached
 from workers.pages.candidates import NoEvidenceError, candidates
 from workers.pages.site import USER, Site, form_of, redirect
 
@@ -165,7 +168,19 @@ class UnconfirmedPages:
             raise RefusedError(str(error)) from None
         if not done:
             raise RefusedError("another operator settled it just now")
+        if action.name == "attach":
+            self._write_receipt(record, provider_job_id)
         log.info("pages.settled", job_id=record.job_id, account=str(record.account), action=action.name, by=user)
+
+    def _write_receipt(self, record: Record, provider_job_id: str) -> None:
+        """Have the bucket know the id, too, where the workers write receipts; the job goes on all the same."""
+        server = self._site.ledger.server
+        if where := announced_receipts(server):
+            try:
+                ledger_id = read_state(server).id
+                write_attached(self._site.storage, where, record, provider_job_id, ledger_id=ledger_id)
+            except StorageError as error:
+                log.warning("receipts.not_written", reason=str(error)[:300], job_id=record.job_id)
 
 
 def _is_open(record: Record | None) -> bool:

@@ -29,10 +29,11 @@ LOOK_SECONDS, LOG_AGAIN_SECONDS = 5.0, 60.0
 class LedgerCheck:
     """A thread of its own. What it finds stands in `ledger.identity`; a Redis that is away says nothing new.
 
-    `known` opens what the object store knows, once it is needed.
+    `known` opens what the object store knows, once it is needed. `receipts`: where they are written, '' for nowhere.
     """
 
-    def __init__(self, ledger: Ledger, known: Callable[[], KnownLedger]) -> None:
+    def __init__(self, ledger: Ledger, known: Callable[[], KnownLedger], *, receipts: str = "") -> None:
+        self._receipts = receipts
         self._ledger, self._identity, self._open = ledger, ledger.identity, known
         self._known: KnownLedger | None = None
         self._logged_at, self._kept_at = 0.0, 0.0
@@ -68,9 +69,12 @@ class LedgerCheck:
             look = self._look_for(known)
         self._note(known, look)
         if not self._identity.refusal:
-            announce(self._ledger.server, self._ledger.executor.safety or DISK)
+            self._announce()
         if look.keeps:
             self._keep()
+
+    def _announce(self) -> None:
+        announce(self._ledger.server, self._ledger.executor.safety or DISK, receipts=self._receipts)
 
     def _look_for(self, known: LedgerState) -> Look:
         return self._ledger.executor.look(known.id, known.looked_at)
@@ -123,7 +127,7 @@ class LedgerCheck:
             if self._buys:
                 self.look()
             else:
-                announce(self._ledger.server, self._ledger.executor.safety or DISK)
+                self._announce()
         except (redis.RedisError, LedgerAwayError) as error:
             log.warning("ledger.not_looked_at", reason=words_of(error))
             if self._kept_at < self._identity.seen_at and not self._identity.refusal:

@@ -19,6 +19,7 @@ import structlog
 from bide.contract import Failure, FailureCode
 from bide.errors import NoReceiptError, StorageError
 from bide.ledger import AccountName, Ledger, Record
+from bide.ledger.identity import read_state
 from bide.ledger.records import BoughtWith
 from bide.receipts import LEFT_OUT, Accepted, Ended, Intent, NotAccepted, Receipt, object_key, to_json
 from bide.storage import Storage
@@ -154,7 +155,7 @@ class ReceiptWriter(NoReceipts):
 
     def _attempt(self, record: Record, attempt: int) -> dict[str, Any]:
         return {
-            "ledger": self._ledger.identity.expected,
+            "ledger": self._ledger.identity.expected or read_state(self._ledger.server).id,  # a command never looks
             "job_id": record.job_id,
             "account": str(record.account),
             "attempt": attempt,

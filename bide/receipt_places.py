@@ -1,0 +1,59 @@
+"""Where receipts lie in a bucket: a folder for each address of a ledger, as its workers name that address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from bide.bulk.objects import folders
+from bide.errors import InvalidRequestError
+from bide.ledger.identity import PREFIX as LEDGERS
+from bide.ledger.identity import KnownLedger, LedgerState
+from bide.receipts import PREFIX
+from bide.storage import Storage
+
+
+def place_of(storage: Storage, given: str) -> str:
+    """The folder that is meant, by its name with or without `bide-receipts/`.
+
+    Raises `InvalidRequestError` where it holds no receipts, which names those that do; and `StorageError`.
+    """
+    wanted, there = f"{PREFIX}{given.removeprefix(PREFIX).strip('/')}/", folders(storage, PREFIX)
+    if wanted not in there:
+        raise InvalidRequestError(
+            f"--from: there are no receipts at {given}; there are at: {', '.join(there) or 'none'}"
+        )
+    return wanted
+
+
+def other_places(storage: Storage, ours: str) -> Iterator[str]:
+    """The folders of other addresses, with what is known of their ledgers; none where ours has receipts.
+
+    Raises `StorageError`.
+    """
+    if folders(storage, ours):  # by day; an object beside them is none
+        return
+    for each in folders(storage, PREFIX):
+        if each != ours:
+            yield f"{each}{_of_ledger(known_at(storage, each))}"
+
+
+def known_at(storage: Storage, place: str) -> KnownLedger:
+    """What the bucket knows of the ledger whose receipts lie there."""
+    return KnownLedger.at(storage, f"{LEDGERS}{place.removeprefix(PREFIX).strip('/')}.json")
+
+
+def deployment_at(place: str) -> str:
+    """The deployment whose receipts lie there, as statements name it (`bide.ledger.identity.deployment_of`)."""
+    return place.removeprefix(PREFIX)[:16]
+
+
+def _of_ledger(known: KnownLedger) -> str:
+    try:
+        state = known.read()
+    except ValueError:  # the object can't be read
+        state = LedgerState()
+    if not state.id:
+        return ""
+    looked_at = f", last looked at {datetime.fromtimestamp(state.looked_at, UTC):%Y-%m-%d %H:%M} UTC"
+    return f" (of the ledger {state.id}{looked_at if state.looked_at else ''})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.filled import FILLED
 from bide.cli.ledgers import choose_account
 from bide.cli.output import echo, echo_json
 
@@ -23,7 +24,7 @@ def _account(command: Callable[..., Any]) -> Callable[..., Any]:
     for add in (
         broker_option,
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.argument("account", required=False),
+        click.argument("account", type=FILLED, required=False),
         click.argument("provider"),
     ):
         command = add(command)

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import click
 
-from bide.cli.bulk_deployment import local_environment
 from bide.cli.completion import complete_provider
+from bide.cli.connection import deployment_environment
 from bide.cli.jobs import request_of, submit
 from bide.cli.output import echo, echo_json
 from bide.money.quote import SAID_BY
@@ -36,7 +36,7 @@ def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> No
     inputs = {name: str(value) for name, value in (given.get("inputs") or {}).items()}
     request = GenerateRequest.parse({**given, **({"inputs": inputs} if inputs else {})})
     find(request.provider).check(request.operation, request.params, set(request.inputs))
-    found = price_of(request, environment_quotes(local_environment())).to_json()
+    found = price_of(request, environment_quotes(deployment_environment())).to_json()
     if as_json:
         echo_json(found)
     else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bide.cli.connection import known_store, read_environment, stack_environment
+from bide.cli.connection import deployment_environment, known_store
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ def lifecycle(applies: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def retention() -> Retention:
+def retention(broker: str | None = None) -> Retention:
     """What the environment says of retention; raises `ClickException` for what can't be read."""
     from pydantic import ValidationError  # noqa: PLC0415 - takes a while, and --help does not need it
 
     from bide.settings.retention import RetentionSettings  # noqa: PLC0415 - as above
 
-    environment = {**stack_environment(), **read_environment()}
+    environment = deployment_environment(broker)
     given = {name: environment[variable] for name, variable in VARIABLES.items() if environment.get(variable)}
     try:
         return RetentionSettings.model_validate(given).resolved
@@ -62,7 +62,7 @@ def receipts_days() -> int | None:
     from bide.receipts import needed_days  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.settings.sections import TimingSettings  # noqa: PLC0415 - as above
 
-    environment = {**stack_environment(), **read_environment()}
+    environment = deployment_environment()
     if environment.get("BIDE_LEDGER__RECEIPTS", "off").lower() == "off":
         return None
     days = environment.get("BIDE_TIMING__RETENTION_DAYS") or TimingSettings().retention_days

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bide.bulk.objects import keys
-from bide.cli.connection import object_store
+from bide.cli.stores import object_store
 from bide.client import Client
 from bide.contract import JobState
 from bide.errors import JobFailed

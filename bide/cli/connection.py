@@ -14,6 +14,7 @@ import click
 
 from bide.cli.filled import FILLED
 from bide.cli.stores import object_store
+from bide.errors import ConfigurationError
 from bide.settings.ledgers import OWN, Ledgers, read_ledgers
 from bide.settings.reader import (
     FILE_SUFFIX,
@@ -247,6 +248,7 @@ def check_answers(url: str, master: str) -> None:
     """Raise `ClickException` where the Redis at `url` does not answer, with its host, the reason and a remedy."""
     import redis  # noqa: PLC0415 - slow to import, and --help does not need it
 
+    from bide.redis_address import place_of  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.redis_client import connect  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.redis_errors import refusal, words_of  # noqa: PLC0415 - slow to import, and --help does not need it
 
@@ -259,15 +261,15 @@ def check_answers(url: str, master: str) -> None:
             retry=None,
         ) as server:
             server.ping()
+    except ConfigurationError as error:
+        raise AwayError(str(error)) from None
     except (redis.RedisError, ValueError) as error:
         if refusal(error) == "MISCONF":
             return  # it refuses PING and writes, and serves what a command reads
-        address = url.rpartition("@")[2].partition("?")[0]  # either may hold a password
-        host = address.partition("://")[2] or address
         if isinstance(error, redis.RedisError):
-            reason = f"the broker at {host} does not answer: {words_of(error)}"
+            reason = f"the broker at {place_of(url)} does not answer: {words_of(error)}"
         else:
-            reason = f"the broker's address, {host}, can't be read: it looks like redis://127.0.0.1:6379/0"
+            reason = f"the broker's address, {place_of(url)}, can't be read: it looks like redis://127.0.0.1:6379/0"
         raise AwayError(reason) from None
 
 

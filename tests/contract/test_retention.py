@@ -142,7 +142,7 @@ def test_the_command_shows_what_differs_and_applies_it(
         "BIDE_S3__ENDPOINT_URL": url,
         "BIDE_S3__REGION": "us-east-1",
         "BIDE_RETENTION__CHOICES": "7,30",
-        "BIDE_RETENTION__OPERATIONS": '{"photogpt/train": 21}',
+        "BIDE_RETENTION__OPERATIONS": '{"photogpt/models.train": 21}',
     }
 
     def run(*arguments: str) -> tuple[int, str]:

@@ -25,17 +25,14 @@ _NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker", "led
 def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> None:
     """Say what a request will cost: amount, currency, by whom it is said, and what it is worked out from."""
     from bide.bulk.rates import environment_quotes  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.contract import GenerateRequest  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.client.requests import STAND_IN, checked  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.pricing import price_of  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
     named, document = _named(what)
     if document and file:
         raise click.UsageError("--request: the request is given already; leave one of the two out")
     given = request_of(document or file, {**named, **options})
-    inputs = {name: str(value) for name, value in (given.get("inputs") or {}).items()}
-    request = GenerateRequest.parse({**given, **({"inputs": inputs} if inputs else {})})
-    find(request.provider).check(request.operation, request.params, set(request.inputs))
+    request, _ = checked(given, {}, None, stand_in=STAND_IN)
     found = price_of(request, environment_quotes(deployment_environment())).to_json()
     if as_json:
         echo_json(found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.completion import complete_provider
 from bide.cli.connection import broker_option, ledger_at
 from bide.cli.filled import FILLED
 from bide.cli.ledgers import choose_account
@@ -25,7 +26,7 @@ def _account(command: Callable[..., Any]) -> Callable[..., Any]:
         broker_option,
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.argument("account", type=FILLED, required=False),
-        click.argument("provider"),
+        click.argument("provider", shell_complete=complete_provider),
     ):
         command = add(command)
     return command

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bide.cli.filled import FILLED
 from bide.cli.stores import object_store
@@ -62,8 +63,25 @@ class AwayError(click.ClickException):
 def broker_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options `--broker` and `--ledger`; the latter is kept in click's context."""
     where = "The ledger to go to, of those in BIDE_LEDGERS__<NAME>__..."
-    ledger = click.option("--ledger", type=FILLED, metavar="NAME", expose_value=False, callback=_keep, help=where)
+    ledger = click.option(
+        "--ledger",
+        type=FILLED,
+        metavar="NAME",
+        expose_value=False,
+        callback=_keep,
+        shell_complete=complete_ledger,
+        help=where,
+    )
     return click.option("--broker", metavar="URL", help="Broker address; default: see `bide --help`.")(ledger(command))
+
+
+def complete_ledger(_context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ledgers that the environment names; nothing where that can't be read."""
+    try:
+        known = read_ledgers(read_environment())
+    except (click.ClickException, ConfigurationError):
+        return []
+    return [CompletionItem(name) for name in (known.names if known else ()) if name.startswith(incomplete)]
 
 
 def _keep(context: click.Context, _param: click.Parameter, name: str | None) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from bide.cli.completion import complete_provider
 from bide.cli.connection import broker_option
 from bide.cli.filled import FILLED
 from bide.cli.ledgers import column, field, flat, from_each
@@ -55,7 +56,7 @@ codes_option = click.option("--code", "codes", multiple=True, help="Only those t
 
 @click.command()
 @click.option("--state", "states", type=click.Choice((*STATES, "all")), multiple=True, help="Repeatable.")
-@click.option("--provider", type=FILLED, help="Only this provider's.")
+@click.option("--provider", type=FILLED, shell_complete=complete_provider, help="Only this provider's.")
 @click.option("--account", type=FILLED, help="Only accounts of this name.")
 @click.option("--tenant", type=FILLED, help="Only this tenant's.")
 @click.option(

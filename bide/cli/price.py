@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from bide.cli.completion import complete_provider
+from bide.cli.completion import complete_operation, complete_provider
 from bide.cli.connection import deployment_environment
 from bide.cli.jobs import request_of, submit
 from bide.cli.output import echo, echo_json
@@ -19,8 +20,17 @@ from bide.money.quote import SAID_BY
 _NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker", "ledger"}
 
 
+def _complete(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Providers, and the operations of one that stands before."""
+    before = context.params.get("what") or ()
+    if not before:
+        return complete_provider(context, param, incomplete)
+    context.params["provider"] = before[0]
+    return complete_operation(context, param, incomplete)
+
+
 @click.command()
-@click.argument("what", metavar="REQUEST.json|-|PROVIDER OPERATION", nargs=-1, shell_complete=complete_provider)
+@click.argument("what", metavar="REQUEST.json|-|PROVIDER OPERATION", nargs=-1, shell_complete=_complete)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> None:
     """Say what a request will cost: amount, currency, by whom it is said, and what it is worked out from."""

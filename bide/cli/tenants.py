@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.completion import complete_provider
 from bide.cli.connection import broker_option
 from bide.cli.filled import FILLED
 from bide.cli.ledgers import column, field, flat, from_each
@@ -21,7 +22,7 @@ _HEADINGS = ("account", "tenant", "in line", "in flight", *(kind.replace("_", " 
 
 
 @click.command()
-@click.argument("provider", type=FILLED, required=False)
+@click.argument("provider", type=FILLED, required=False, shell_complete=complete_provider)
 @click.argument("account", type=FILLED, required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option

@@ -85,7 +85,7 @@ def replay(
     from bide.bulk.intake import take_in  # noqa: PLC0415 - slow to import, and --help does not need it
 
     replays.check_codes(codes)
-    choose_run(broker, old)
+    choose_run(broker, old, aloud=True)
     with deployed(broker) as deployment:
         _is_over(deployment, old)
         storage = deployment.storage
@@ -137,7 +137,7 @@ def status(run_id: str, broker: str | None, as_json: bool) -> None:
 @broker_option
 def watch_run(run_id: str, broker: str | None) -> None:
     """Watch a run until it is over; leaving it (Ctrl-C) does not end it."""
-    choose_run(broker, run_id)
+    choose_run(broker, run_id, aloud=True)
     with deployed(broker) as deployment:
         _watch(deployment, run_id)
 
@@ -263,7 +263,7 @@ def _advice(run: Run) -> str:
 @contextmanager
 def _steering(broker: str | None, run_id: str) -> Iterator[Deployment]:
     """The deployment, for a change to a known run; the feeder takes the run up afterwards."""
-    choose_run(broker, run_id)
+    choose_run(broker, run_id, aloud=True)
     with deployed(broker) as deployment:
         deployment.run(run_id)
         yield deployment

@@ -60,7 +60,7 @@ def refresh(run_id: str, broker: str | None) -> None:
     from bide.bulk.retention import tag_run  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    choose_run(broker, run_id)
+    choose_run(broker, run_id, aloud=True)
     with deployed(broker) as deployment, rewriting(deployment.runs.server):
         new_states = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
         write_sheet(deployment.storage, run_id)

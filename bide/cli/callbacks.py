@@ -48,7 +48,7 @@ def replay(job_ids: Sequence[str], all_: bool, broker: str | None) -> None:
     """Have the callbacks of jobs sent anew, under their old webhook ids, whether they were delivered or not."""
     if all_ == bool(job_ids):
         raise click.UsageError("name jobs, or say --all")
-    choose_job(broker, *job_ids)
+    choose_job(broker, *job_ids, aloud=True)
     with ledger_at(broker) as ledger:
         if all_:
             done = [

@@ -69,7 +69,7 @@ def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str 
         raise click.UsageError("name jobs, or say --code")
     if as_json and not yes:
         raise click.UsageError("--json asks nothing: it needs --yes, since each replay buys again")
-    choose_job(broker, *job_ids)
+    choose_job(broker, *job_ids, aloud=True)
     with ledger_at(broker) as ledger:
         records = [_failed(ledger, job_id) for job_id in job_ids] if job_ids else _coded(ledger, codes)
     if not records:

@@ -103,7 +103,7 @@ def apply(storage: Storage, days: Iterable[int], *, receipts_days: int | None = 
             )
     except StorageError as error:
         raise StorageError(
-            f"the store took no lifecycle rules: {error}; it has none, or these keys may not write them: docs/stores.md",
+            f"the store took no lifecycle rules: {error}; it has none, or keys may not write them (docs/stores.md)",
             permanent=error.permanent,
         ) from None
     after = read(storage, wanted_days, receipts_days=receipts_days)

@@ -66,7 +66,10 @@ def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountNa
     if not known and provider not in (there := installed()):
         raise click.ClickException(f"there is no provider {provider!r}; there are {', '.join(sorted(there))}")
     if account:
-        return [AccountName(provider, account)]
+        named = AccountName(provider, account)
+        if known and named not in known:
+            echo(f"no job of {named} was ever here; there are {', '.join(map(str, sorted(known)))}", err=True)
+        return [named]
     return sorted({*known, AccountName(provider, DEFAULT)})
 
 

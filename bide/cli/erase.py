@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, has_address, known_ledger, known_store, ledger_at, results_beside
-from bide.cli.filled import FILLED
+from bide.cli.filled import FILLED, Moment
 from bide.cli.jobs import Pair
 from bide.cli.output import echo, echo_json
 from bide.cli.storage import retention
@@ -29,7 +29,7 @@ MOST_SHOWN = 20
 @click.option("--metadata", type=Pair(plain=True), multiple=True, help="Only jobs with this metadata. Repeatable.")
 @click.option(
     "--before",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    type=Moment(),
     metavar="DATE",
     help="Only jobs that were opened before this date (UTC).",
 )
@@ -84,7 +84,7 @@ def _wanted(
     if not (job_ids or tenant or metadata or before):
         raise click.UsageError("say which jobs: JOB, --tenant, --metadata or --before")
     ids = frozenset(map(check_job_id, job_ids))
-    return Wanted(ids, tenant or "", tuple(metadata), before.replace(tzinfo=UTC) if before else None)
+    return Wanted(ids, tenant or "", tuple(metadata), before)
 
 
 def _show(report: Report, *, as_json: bool) -> None:

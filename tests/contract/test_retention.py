@@ -108,7 +108,7 @@ def test_an_outage_is_no_refusal_of_tags() -> None:
 
 
 def test_a_store_without_rules_is_named_as_one() -> None:
-    """nanio takes the call for one that makes the bucket."""
+    """One of the small ones takes the call for one that makes the bucket."""
 
     def answer(request: Request) -> tuple[int, dict[str, str], bytes]:
         if request.method == "GET":

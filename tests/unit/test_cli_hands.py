@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bide.cli import connection
+from bide.cli.filled import Moment
 from bide.cli.main import main
 from tests.unit.command import Command, attended_stage
 from tests.unit.test_cli import running_stack
@@ -120,3 +121,36 @@ def test_the_bucket_of_a_stack_is_for_its_own_ledger(
     result = run("erase", "a", "--yes", *way)
     assert result.exit_code == 1
     assert result.stderr == "Error: no object store is known: set BIDE_S3__BUCKET (environment or .env)\n"
+
+
+@pytest.mark.parametrize("value", ["", "yesterday", "7d", "2026-13-01", "0001-01-01T00:00:00+12:00", "30.11.2026"])
+def test_what_is_no_date_is_refused(value: str) -> None:
+    """With one that is right, instead of the pattern of a function of C."""
+    result = Command(attended_stage())("erase", "--before", value, "--yes")
+    assert result.exit_code == 2
+    assert "is no date such as 2026-11-30 or 2026-11-30T12:00:00Z" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        ("2026-11-30", "2026-11-30T00:00:00+00:00"),
+        ("2026-11-30T12:00:00", "2026-11-30T12:00:00+00:00"),
+        ("2026-11-30 12:00", "2026-11-30T12:00:00+00:00"),
+        ("2026-11-30T12:00:00Z", "2026-11-30T12:00:00+00:00"),
+        ("2026-11-30T12:00:00+02:00", "2026-11-30T10:00:00+00:00"),
+    ],
+)
+def test_moments_are_of_utc(value: str, moment: str) -> None:
+    """As a report or a log of bide writes them, too."""
+    assert Moment().convert(value, None, None).isoformat() == moment
+
+
+def test_a_pause_of_an_account_that_never_was_is_a_word_worth() -> None:
+    """It is done, since jobs may come; one that mistyped the name would believe that nothing is bought any more."""
+    stage = attended_stage()
+    stage.open("a")
+    mistyped = Command(stage)("pause", "photogpt", "defualt")
+    assert mistyped.stdout == "photogpt/defualt is paused: jobs wait in line\n"
+    assert mistyped.stderr == "no job of photogpt/defualt was ever here; there are photogpt/default\n"
+    assert Command(stage)("pause", "photogpt", "default").stderr == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import redis
 
@@ -27,12 +27,6 @@ def is_address(url: str) -> bool:
     return "cluster" in scheme.lower() or any(
         name.lower() in _PARAMETERS and value.lower() not in _NO for name, value in asked
     )
-
-
-def check_address(url: str) -> None:
-    """Raise `ClusterError` for the address of a cluster."""
-    if is_address(url):
-        raise ClusterError(f"{_place(url)} is the address of a cluster, and bide needs a single Redis: {REMEDY}")
 
 
 def connect_func(connection: Any) -> None:
@@ -79,9 +73,3 @@ def _in_cluster_mode(connection: Any) -> bool:
 def _refusal(connection: Any) -> ClusterError:
     place = getattr(connection, "path", None) or f"{connection.host}:{connection.port}"
     return ClusterError(f"the Redis at {place} is in cluster mode, and bide needs a single server: {REMEDY}")
-
-
-def _place(url: str) -> str:
-    """An address without user, password and parameters."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -96,10 +96,16 @@ def apply(storage: Storage, days: Iterable[int], *, receipts_days: int | None = 
             permanent=True,
         )
     configuration: Any = {"Rules": list(lifecycle.wanted)}
-    with as_storage_error(bucket, ""):
-        storage.client.put_bucket_lifecycle_configuration(
-            Bucket=bucket, LifecycleConfiguration=configuration, **settings
-        )
+    try:
+        with as_storage_error(bucket, ""):
+            storage.client.put_bucket_lifecycle_configuration(
+                Bucket=bucket, LifecycleConfiguration=configuration, **settings
+            )
+    except StorageError as error:
+        raise StorageError(
+            f"the store took no lifecycle rules: {error}; it has none, or keys may not write them (docs/stores.md)",
+            permanent=error.permanent,
+        ) from None
     after = read(storage, wanted_days, receipts_days=receipts_days)
     expected = _compared(lifecycle.wanted, wanted_days, receipts_days)
     left = (after.missing, after.different, after.receipts) != (expected.missing, expected.different, expected.receipts)

@@ -9,7 +9,8 @@ import redis
 import redis.asyncio.sentinel
 import redis.sentinel
 
-from bide.cluster import check_address, connect_func, connect_func_async
+from bide.cluster import connect_func, connect_func_async
+from bide.redis_address import check_address
 
 #: The name by which sentinels know a Redis, unless the settings give another one.
 SENTINEL_MASTER = "mymaster"
@@ -20,7 +21,8 @@ SENTINEL_PORT = 26379
 def connect(url: str, *, sentinel_master: str = SENTINEL_MASTER, **options: Any) -> redis.Redis:
     """A client; `options` are those of `redis.Redis`. A list of sentinels is one address, joined by `;`.
 
-    Raises `ClusterError` for the address of a cluster; its first connection does where the server is in cluster mode.
+    Raises `ConfigurationError` for an address that can't be used, `ClusterError` for that of a cluster. Its first
+    connection raises `ClusterError` where the server is in cluster mode.
     """
     check_address(url)
     options = {"redis_connect_func": connect_func, **options}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import redis
+from redis.sentinel import MasterNotFoundError
 
 from bide.errors import LedgerAwayError
 
@@ -75,6 +76,9 @@ def why_away(error: BaseException) -> str:
 
 def words_of(error: Exception) -> str:
     """The whole message of Redis or its client, as the rest of a sentence; addresses have dots, too."""
+    if isinstance(error, MasterNotFoundError):  # its own message shows each sentinel's client as Python has it
+        name = re.search(r"for ('[^']*')", str(error))
+        return f"none of its sentinels names a leader {name[1] if name else ''}".rstrip()
     return " ".join(str(error).split()).rstrip(".")
 
 

@@ -208,6 +208,8 @@ def _wrong(place: str, details: Any, places: Places) -> Problem:
         remedy = f"did you mean {meant}?" if meant else f"there are {', '.join(BudgetTable.model_fields)}"
         return places.problem(place, key, "is not known", remedy)
     wrong = "is missing" if details["type"] == "missing" else _words(details["msg"])
+    if key == "amount" and details["type"] == "int_type":  # the first of its types
+        wrong = "must be a number"
     return places.problem(place, key, wrong, f"set it to {BudgetTable.model_fields[key].description}")
 
 

@@ -136,6 +136,14 @@ class Accounts:
             found = self._resolved[name] = _resolve(self._settings, name)
         return found
 
+    def usable(self, request: GenerateRequest) -> AccountContext:
+        """The account of a request, or of its fallback; raises `InvalidRequestError` where it can't make the job."""
+        find(request.provider).check(request.operation, request.params, set(request.inputs))
+        account = self.get(AccountName.of(request))
+        account.check(request)
+        _ = account.credentials  # raises where the account has no address
+        return account
+
     def find(self, name: AccountName) -> AccountContext | None:
         """One account; None where this process has no settings for it: its jobs are still mended."""
         try:

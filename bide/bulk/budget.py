@@ -30,7 +30,10 @@ def as_budget(text: str, *, what: str) -> tuple[int, str]:
         unit = as_currency(currency.strip()) if currency else ""
     except ValueError as error:
         raise InvalidRequestError(f'{what}: the currency {error}; write 5, or "5 USD"') from None
-    return millionths(number, what=what), unit
+    try:
+        return millionths(number, what=what), unit
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f'{error}; write 5, or "5 USD"') from None
 
 
 def with_budget(options: Options, intake: Intake) -> Options:

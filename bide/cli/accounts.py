@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.completion import complete_provider
 from bide.cli.connection import broker_option, ledger_at
+from bide.cli.filled import FILLED
 from bide.cli.ledgers import choose_account
 from bide.cli.output import echo, echo_json
 
@@ -23,8 +25,8 @@ def _account(command: Callable[..., Any]) -> Callable[..., Any]:
     for add in (
         broker_option,
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        click.argument("account", required=False),
-        click.argument("provider"),
+        click.argument("account", type=FILLED, required=False),
+        click.argument("provider", shell_complete=complete_provider),
     ):
         command = add(command)
     return command
@@ -64,7 +66,10 @@ def _named(ledger: Ledger, provider: str, account: str | None) -> list[AccountNa
     if not known and provider not in (there := installed()):
         raise click.ClickException(f"there is no provider {provider!r}; there are {', '.join(sorted(there))}")
     if account:
-        return [AccountName(provider, account)]
+        named = AccountName(provider, account)
+        if known and named not in known:
+            echo(f"no job of {named} was ever here; there are {', '.join(map(str, sorted(known)))}", err=True)
+        return [named]
     return sorted({*known, AccountName(provider, DEFAULT)})
 
 

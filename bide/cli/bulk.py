@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.bulk_deployment import Deployment, deployed, local_environment
+from bide.cli.bulk_deployment import Deployment, deployed
 from bide.cli.bulk_options import limits, run_options, sheet_metadata_option
 from bide.cli.bulk_results import refresh, results
 from bide.cli.bulk_show import line, sheet_lines, table, watch
 from bide.cli.completion import complete_run
-from bide.cli.connection import broker_option, object_store
+from bide.cli.connection import broker_option, deployment_environment
 from bide.cli.ledgers import choose_run, column, field, flat, from_each
 from bide.cli.output import echo, echo_json
+from bide.cli.stores import object_store
 from bide.printable import counted
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def run(
     from bide.bulk.start import new_run_id, open_intake  # noqa: PLC0415 - takes a while, and --help does not need it
 
     if dry_run:
-        environment = local_environment()
+        environment = deployment_environment()
         checks = _checks(environment, options)
         with open_intake(file, template=template, storage=object_store(environment), **checks) as intake:
             _print_estimate(intake, environment, options)
@@ -84,7 +85,7 @@ def replay(
     from bide.bulk.intake import take_in  # noqa: PLC0415 - slow to import, and --help does not need it
 
     replays.check_codes(codes)
-    choose_run(broker, old)
+    choose_run(broker, old, aloud=True)
     with deployed(broker) as deployment:
         _is_over(deployment, old)
         storage = deployment.storage
@@ -136,7 +137,7 @@ def status(run_id: str, broker: str | None, as_json: bool) -> None:
 @broker_option
 def watch_run(run_id: str, broker: str | None) -> None:
     """Watch a run until it is over; leaving it (Ctrl-C) does not end it."""
-    choose_run(broker, run_id)
+    choose_run(broker, run_id, aloud=True)
     with deployed(broker) as deployment:
         _watch(deployment, run_id)
 
@@ -262,7 +263,7 @@ def _advice(run: Run) -> str:
 @contextmanager
 def _steering(broker: str | None, run_id: str) -> Iterator[Deployment]:
     """The deployment, for a change to a known run; the feeder takes the run up afterwards."""
-    choose_run(broker, run_id)
+    choose_run(broker, run_id, aloud=True)
     with deployed(broker) as deployment:
         deployment.run(run_id)
         yield deployment

@@ -12,11 +12,9 @@ import click
 from bide.cli.connection import (
     client_environment,
     ledger_at,
-    object_store,
-    read_environment,
     sentinel_master,
-    stack_environment,
 )
+from bide.cli.stores import object_store
 
 if TYPE_CHECKING:
     from bide.bulk.record import Run
@@ -71,8 +69,3 @@ def deployed(broker: str | None) -> Iterator[Deployment]:
             yield Deployment(Runs(ledger.server), ledger, post, environment)
         finally:
             post.close()
-
-
-def local_environment() -> dict[str, str]:
-    """The environment of a command that needs no broker, over that of a stack that runs in this folder."""
-    return {**stack_environment(), **read_environment()}

@@ -6,13 +6,14 @@ import json
 
 import click
 
-from bide.cli.bulk_deployment import deployed, local_environment
+from bide.cli.bulk_deployment import deployed
 from bide.cli.bulk_show import sheet_lines
 from bide.cli.completion import complete_run
-from bide.cli.connection import broker_option, object_store
+from bide.cli.connection import broker_option, deployment_environment
 from bide.cli.ledgers import choose_run
 from bide.cli.output import echo, echo_json, echo_json_text
 from bide.cli.storage import retention
+from bide.cli.stores import object_store
 from bide.printable import counted
 
 
@@ -26,7 +27,7 @@ def results(run_id: str, jsonl: bool, states: tuple[str, ...]) -> None:
     from bide.bulk.names import check_run_id, summary_key  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.summary import MAX_SUMMARY_BYTES  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    environment = local_environment()
+    environment = deployment_environment()
     storage = object_store(environment)
     if storage is None:
         raise click.ClickException("no object store is known: set BIDE_S3__BUCKET")
@@ -59,10 +60,10 @@ def refresh(run_id: str, broker: str | None) -> None:
     from bide.bulk.retention import tag_run  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.bulk.sheet.writer import write_sheet  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    choose_run(broker, run_id)
+    choose_run(broker, run_id, aloud=True)
     with deployed(broker) as deployment, rewriting(deployment.runs.server):
         new_states = bring_in(deployment.runs, deployment.ledger, deployment.storage, run_id)
         write_sheet(deployment.storage, run_id)
-        tag_run(deployment.storage, run_id, retention())
+        tag_run(deployment.storage, run_id, retention(broker))
     counts = ", ".join(f"{count} {state}" for state, count in sorted(new_states.items()))
     echo(f"no longer unconfirmed: {counts}" if counts else "nothing was settled since")

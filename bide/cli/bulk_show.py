@@ -55,6 +55,7 @@ def table(progress: Mapping[str, Any]) -> list[str]:
     seconds, unit, waiting = progress["seconds_left"], _unit(progress), progress["waiting_for_budget"]
     rows = {
         "run": progress["run"],
+        "ledger": progress.get("ledger"),
         "state": progress["state"],
         "why": progress["note"],
         "rows": f"{progress['done']:,} of {progress['rows']:,} done",

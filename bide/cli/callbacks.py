@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, ledger_at
 from bide.cli.ledgers import choose_job, column, field, flat, from_each
 from bide.cli.output import echo, echo_json
@@ -40,14 +41,14 @@ def list_(broker: str | None, failed_only: bool, as_json: bool) -> None:
 
 
 @callbacks.command()
-@click.argument("job_ids", metavar="[JOB]...", nargs=-1)
+@click.argument("job_ids", metavar="[JOB]...", nargs=-1, shell_complete=complete_job)
 @click.option("--all", "all_", is_flag=True, help="All that were given up.")
 @broker_option
 def replay(job_ids: Sequence[str], all_: bool, broker: str | None) -> None:
     """Have the callbacks of jobs sent anew, under their old webhook ids, whether they were delivered or not."""
     if all_ == bool(job_ids):
         raise click.UsageError("name jobs, or say --all")
-    choose_job(broker, *job_ids)
+    choose_job(broker, *job_ids, aloud=True)
     with ledger_at(broker) as ledger:
         if all_:
             done = [

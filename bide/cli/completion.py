@@ -6,6 +6,8 @@ A completion never fails and never waits long: where the deployment does not ans
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import click
@@ -36,12 +38,12 @@ def complete_operation(context: click.Context, _param: click.Parameter, incomple
 
 def complete_job(context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The latest jobs, with state and operation beside each."""
-    return _unless_it_fails(lambda: _jobs(context, incomplete))
+    return _unless_it_fails(context, lambda: _jobs(context, incomplete))
 
 
 def complete_run(context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The runs that are remembered."""
-    return _unless_it_fails(lambda: _runs(context, incomplete))
+    return _unless_it_fails(context, lambda: _runs(context, incomplete))
 
 
 def _jobs(context: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -73,8 +75,10 @@ def _matching(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-def _unless_it_fails(read: Callable[[], list[CompletionItem]]) -> list[CompletionItem]:
+def _unless_it_fails(context: click.Context, read: Callable[[], list[CompletionItem]]) -> list[CompletionItem]:
+    """What `read` gives, in the context that commands run in; whatever it says of ledgers that are away is left out."""
     try:
-        return read()
+        with context.scope(cleanup=False), redirect_stderr(StringIO()):
+            return read()
     except Exception:  # whatever is wrong, the command says it once it runs
         return []

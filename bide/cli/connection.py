@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from bide.cli.filled import FILLED
+from bide.cli.stores import object_store
+from bide.errors import ConfigurationError
 from bide.settings.ledgers import OWN, Ledgers, read_ledgers
 from bide.settings.reader import (
     FILE_SUFFIX,
     PREFIX,
     env_file,
-    export_store_variables,
     merge,
     read_env_file,
     read_secret,
@@ -33,11 +36,6 @@ if TYPE_CHECKING:
 
 #: The files of stacks that run in this folder; a real one goes before a demo.
 STACK_FILES = (Path(".bide/up/stack.json"), Path(".bide/demo/stack.json"))
-
-#: The values of BIDE_S3__ADDRESSING_STYLE.
-ADDRESSING_STYLES: tuple[Literal["auto", "path", "virtual"], ...] = ("auto", "path", "virtual")
-
-Value = TypeVar("Value", bound=str)
 
 #: The longest a broker may take to answer at first [seconds].
 HELLO_SECONDS = 3.0
@@ -65,8 +63,25 @@ class AwayError(click.ClickException):
 def broker_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options `--broker` and `--ledger`; the latter is kept in click's context."""
     where = "The ledger to go to, of those in BIDE_LEDGERS__<NAME>__..."
-    ledger = click.option("--ledger", metavar="NAME", expose_value=False, callback=_keep, help=where)
+    ledger = click.option(
+        "--ledger",
+        type=FILLED,
+        metavar="NAME",
+        expose_value=False,
+        callback=_keep,
+        shell_complete=complete_ledger,
+        help=where,
+    )
     return click.option("--broker", metavar="URL", help="Broker address; default: see `bide --help`.")(ledger(command))
+
+
+def complete_ledger(_context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ledgers that the environment names; nothing where that can't be read."""
+    try:
+        known = read_ledgers(read_environment())
+    except (click.ClickException, ConfigurationError):
+        return []
+    return [CompletionItem(name) for name in (known.names if known else ()) if name.startswith(incomplete)]
 
 
 def _keep(context: click.Context, _param: click.Parameter, name: str | None) -> None:
@@ -95,10 +110,7 @@ def read_environment() -> dict[str, str]:
 def client_environment(broker: str | None) -> dict[str, str]:
     """The environment of a client; a running stack's, where no broker is named. Raises `ClickException`."""
     environment = read_environment()
-    context = click.get_current_context(silent=True)
-    chosen: str | None = context.meta.get(CHOSEN) if context else None
-    if broker and chosen:
-        raise click.UsageError("there is --broker or --ledger, not both")
+    chosen = _chosen(broker)
     if broker:
         return {**environment, "BIDE_BROKER_URL": broker}
     if known := read_ledgers(environment):
@@ -119,12 +131,31 @@ def client_environment(broker: str | None) -> dict[str, str]:
 
 def program_environment(broker: str | None) -> dict[str, str]:
     """The variables for a program of the deployment's folder, besides its own: where its broker and ledger are."""
-    if broker:
+    if broker and not _chosen(broker):
         return {"BIDE_BROKER_URL": broker}
-    if named_ledgers() is None:
+    if _stacks_own(broker):
         return stack_environment()
-    environment = client_environment(None)
+    environment = client_environment(broker)
     return {name: environment.get(name, "") for name in OWN}  # an empty variable is none
+
+
+def deployment_environment(broker: str | None = None) -> dict[str, str]:
+    """The settings of the deployment that a command goes to: a running stack's, but for another broker or ledger."""
+    return {**(stack_environment() if _stacks_own(broker) else {}), **read_environment()}
+
+
+def _stacks_own(broker: str | None) -> bool:
+    """Whether the command goes to the stack that runs in this folder, where one does."""
+    return not (broker or _chosen(broker)) and named_ledgers() is None
+
+
+def _chosen(broker: str | None) -> str | None:
+    """The name that `--ledger` or the choice of a command gave; raises `UsageError` beside `--broker`."""
+    context = click.get_current_context(silent=True)
+    chosen: str | None = context.meta.get(CHOSEN) if context else None
+    if broker and chosen:
+        raise click.UsageError("there is --broker or --ledger, not both")
+    return chosen
 
 
 def stack_environment() -> dict[str, str]:
@@ -150,10 +181,10 @@ def ledger_at(broker: str | None) -> AbstractContextManager[Ledger]:
     return given.ledger(broker) if given else _ledger(broker)
 
 
-def known_store() -> Storage:
-    """The object store of the deployment; raises `ClickException` where none is known."""
+def known_store(broker: str | None = None) -> Storage:
+    """The object store of the deployment that a command goes to; raises `ClickException` where none is known."""
     given = _given_connections()
-    store = given.store if given else object_store({**stack_environment(), **read_environment()})
+    store = given.store if given else object_store(deployment_environment(broker))
     if store is None:
         raise click.ClickException("no object store is known: set BIDE_S3__BUCKET (environment or .env)")
     return store
@@ -235,6 +266,7 @@ def check_answers(url: str, master: str) -> None:
     """Raise `ClickException` where the Redis at `url` does not answer, with its host, the reason and a remedy."""
     import redis  # noqa: PLC0415 - slow to import, and --help does not need it
 
+    from bide.redis_address import place_of  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.redis_client import connect  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.redis_errors import refusal, words_of  # noqa: PLC0415 - slow to import, and --help does not need it
 
@@ -247,48 +279,16 @@ def check_answers(url: str, master: str) -> None:
             retry=None,
         ) as server:
             server.ping()
+    except ConfigurationError as error:
+        raise AwayError(str(error)) from None
     except (redis.RedisError, ValueError) as error:
         if refusal(error) == "MISCONF":
             return  # it refuses PING and writes, and serves what a command reads
-        address = url.rpartition("@")[2].partition("?")[0]  # either may hold a password
-        host = address.partition("://")[2] or address
         if isinstance(error, redis.RedisError):
-            reason = f"the broker at {host} does not answer: {words_of(error)}"
+            reason = f"the broker at {place_of(url)} does not answer: {words_of(error)}"
         else:
-            reason = f"the broker's address, {host}, can't be read: it looks like redis://127.0.0.1:6379/0"
+            reason = f"the broker's address, {place_of(url)}, can't be read: it looks like redis://127.0.0.1:6379/0"
         raise AwayError(reason) from None
-
-
-def object_store(environment: Mapping[str, str]) -> Storage | None:
-    """The deployment's object store, for inputs that are too large for a message; None where none is known."""
-    bucket = environment.get("BIDE_S3__BUCKET")
-    if not bucket:
-        return None
-    from bide.storage import Storage, StorageOptions  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.storage_digests import CHECKSUMS  # noqa: PLC0415 - slow to import, and --help does not need it
-
-    export_store_variables(environment)
-    endpoint = environment.get("BIDE_S3__ENDPOINT_URL")
-    options = StorageOptions(
-        bucket,
-        endpoint_url=endpoint,
-        public_endpoint_url=environment.get("BIDE_S3__PUBLIC_ENDPOINT_URL"),
-        region=environment.get("BIDE_S3__REGION"),
-        addressing_style=_one_of("BIDE_S3__ADDRESSING_STYLE", ADDRESSING_STYLES, environment),
-        checksum=_one_of("BIDE_S3__CHECKSUM", CHECKSUMS, environment) or "sha256",
-    )
-    return Storage(options)
-
-
-def _one_of(name: str, values: tuple[Value, ...], environment: Mapping[str, str]) -> Value | None:
-    """The value of a variable, None where it is not set; raises `ClickException` for one that there is not."""
-    given = environment.get(name)
-    if given is None:
-        return None
-    for value in values:
-        if value == given.lower():
-            return value
-    raise click.ClickException(f"{name}: {given} is none of {', '.join(values)}")
 
 
 def _secrets(values: Mapping[str, str]) -> dict[str, str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.bulk_deployment import local_environment
 from bide.cli.completion import complete_operation, complete_provider
+from bide.cli.connection import deployment_environment
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def describe(provider: str, operation: str | None, as_json: bool) -> None:
     if operation is not None and operation not in adapter.operations:
         raise click.UsageError(f"{provider} has no operation {operation!r}; there are {', '.join(adapter.operations)}")
     try:
-        quotes = environment_quotes(local_environment())
+        quotes = environment_quotes(deployment_environment())
     except InvalidRequestError as error:  # what this shows helps to correct them
         echo("the prices of the settings are not shown:", str(error), "", err=True)
         quotes = Quotes()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import named_ledgers, running_stack
+from bide.cli.connection import complete_ledger, named_ledgers, running_stack
 from bide.cli.deployment import become, check_program
+from bide.cli.filled import FILLED
 from bide.cli.ledgers import field
 from bide.cli.output import echo, echo_json
 from bide.settings.ledgers import OWN
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--flower", metavar="URL", help="Where Flower stands; default: BIDE_FLOWER__URL, or where it listens.")
-@click.option("--ledger", metavar="NAME", help="The ledger to examine, of those in BIDE_LEDGERS__<NAME>__...")
+@click.option(
+    "--ledger",
+    type=FILLED,
+    metavar="NAME",
+    shell_complete=complete_ledger,
+    help="The ledger to examine, of those in BIDE_LEDGERS__<NAME>__...",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(flower: str | None, ledger: str | None, as_json: bool) -> None:
     """Say what is wrong with this set-up, and how to mend it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, has_address, known_ledger, known_store, ledger_at, results_beside
+from bide.cli.filled import FILLED, Moment
 from bide.cli.jobs import Pair
 from bide.cli.output import echo, echo_json
 from bide.cli.storage import retention
@@ -24,11 +25,11 @@ MOST_SHOWN = 20
 
 @click.command()
 @click.argument("job_ids", metavar="[JOB]...", nargs=-1, shell_complete=complete_job)
-@click.option("--tenant", default="", metavar="NAME", help="Only this tenant's jobs.")
+@click.option("--tenant", type=FILLED, metavar="NAME", help="Only this tenant's jobs.")
 @click.option("--metadata", type=Pair(plain=True), multiple=True, help="Only jobs with this metadata. Repeatable.")
 @click.option(
     "--before",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    type=Moment(),
     metavar="DATE",
     help="Only jobs that were opened before this date (UTC).",
 )
@@ -45,7 +46,7 @@ def erase(job_ids: Sequence[str], dry_run: bool, yes: bool, as_json: bool, broke
     from bide.erasure.erase import Eraser  # noqa: PLC0415 - slow to import, and --help does not need it
 
     versions = how.pop("versions")
-    wanted, store = _wanted(job_ids, **how), known_store()
+    wanted, store, days = _wanted(job_ids, **how), known_store(broker), retention(broker)
     known = known_ledger(store, broker) if has_address() else None
     with ledger_at(broker) as ledger, results_beside(ledger, broker) as results:
 
@@ -57,7 +58,7 @@ def erase(job_ids: Sequence[str], dry_run: bool, yes: bool, as_json: bool, broke
                 wanted,
                 versions=versions,
                 dry_run=dry_run,
-                retention=retention(),
+                retention=days,
                 known=known,
             )
 
@@ -75,7 +76,7 @@ def erase(job_ids: Sequence[str], dry_run: bool, yes: bool, as_json: bool, broke
 
 
 def _wanted(
-    job_ids: Sequence[str], tenant: str, metadata: Sequence[tuple[str, str]], before: datetime | None
+    job_ids: Sequence[str], tenant: str | None, metadata: Sequence[tuple[str, str]], before: datetime | None
 ) -> Wanted:
     from bide.client.requests import check_job_id  # noqa: PLC0415 - takes a while, and --help does not need it
     from bide.erasure.wanted import Wanted  # noqa: PLC0415 - as above
@@ -83,7 +84,7 @@ def _wanted(
     if not (job_ids or tenant or metadata or before):
         raise click.UsageError("say which jobs: JOB, --tenant, --metadata or --before")
     ids = frozenset(map(check_job_id, job_ids))
-    return Wanted(ids, tenant, tuple(metadata), before.replace(tzinfo=UTC) if before else None)
+    return Wanted(ids, tenant or "", tuple(metadata), before)
 
 
 def _show(report: Report, *, as_json: bool) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.bulk_deployment import local_environment
-from bide.cli.connection import object_store
+from bide.cli.connection import deployment_environment
+from bide.cli.stores import object_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def row_story(ledger: Ledger, job_id: str) -> dict[str, Any] | None:
 def _line(run_id: str, row: int) -> dict[str, Any] | None:
     from bide.bulk import results  # noqa: PLC0415 - slow to import, and --help does not need it
 
-    storage = object_store(local_environment())
+    storage = object_store(deployment_environment())
     if storage is None:
         return None
     return next((line for line in results.read(storage, run_id) if line["row"] == row), None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.completion import complete_job
 from bide.cli.connection import broker_option, connected, ledger_at
 from bide.cli.ledgers import choose_job, field, from_each
 from bide.cli.listing import codes_option, job_json, limit_option, merged, search, table, wanted_of
@@ -54,7 +55,7 @@ def _with_replays(ledger: Ledger, found: Found) -> tuple[Found, dict[str, str]]:
 
 
 @failed.command()
-@click.argument("job_ids", metavar="[JOB]...", nargs=-1)
+@click.argument("job_ids", metavar="[JOB]...", nargs=-1, shell_complete=complete_job)
 @codes_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; asks nothing, so it needs --yes.")
@@ -68,7 +69,7 @@ def replay(job_ids: Sequence[str], codes: Sequence[str], yes: bool, broker: str 
         raise click.UsageError("name jobs, or say --code")
     if as_json and not yes:
         raise click.UsageError("--json asks nothing: it needs --yes, since each replay buys again")
-    choose_job(broker, *job_ids)
+    choose_job(broker, *job_ids, aloud=True)
     with ledger_at(broker) as ledger:
         records = [_failed(ledger, job_id) for job_id in job_ids] if job_ids else _coded(ledger, codes)
     if not records:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, client_environment, known_ledger, ledger_at, object_store
+from bide.cli.connection import broker_option, client_environment, known_ledger, ledger_at
 from bide.cli.ledgers import column, field, from_each
 from bide.cli.output import echo, echo_json
+from bide.cli.stores import object_store
 
 if TYPE_CHECKING:
     from bide.ledger import Ledger

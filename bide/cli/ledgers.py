@@ -72,15 +72,15 @@ def choose_job(broker: str | None, *job_ids: str, aloud: bool = False) -> str:
     if len(set(names.values())) > 1:
         where = ", ".join(f"{job_id} in {name}" for job_id, name in names.items())
         raise click.ClickException(f"the jobs are in several ledgers ({where}): name those of each apart")
-    name = next(iter(names.values()), "")
-    if name and aloud:
-        echo(f"ledger {name}", err=True)
-    return _go_to(name)
+    return _go_to(next(iter(names.values()), ""), aloud=aloud)
 
 
-def choose_run(broker: str | None, run_id: str) -> str:
-    """Have the command go to the ledger that has a run; returns its name. Raises `ClickException` as `choose_job`."""
-    return _go_to(_choose(broker, f"run {run_id!r}", partial(_has_run, run_id)))
+def choose_run(broker: str | None, run_id: str, *, aloud: bool = False) -> str:
+    """Have the command go to the ledger that has a run; returns its name, which `aloud` also prints.
+
+    Raises `ClickException` as `choose_job`.
+    """
+    return _go_to(_choose(broker, f"run {run_id!r}", partial(_has_run, run_id)), aloud=aloud)
 
 
 def choose_account(broker: str | None, provider: str, account: str | None) -> str:
@@ -161,7 +161,9 @@ def _settled(broker: str | None) -> str | None:
     return chosen
 
 
-def _go_to(name: str) -> str:
+def _go_to(name: str, *, aloud: bool = False) -> str:
+    if name and aloud:
+        echo(f"ledger {name}", err=True)
     if name:
         _meta()[CHOSEN] = name
     return name

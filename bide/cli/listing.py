@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from bide.cli.completion import complete_provider
 from bide.cli.connection import broker_option
+from bide.cli.filled import FILLED
 from bide.cli.ledgers import column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 
@@ -54,9 +56,9 @@ codes_option = click.option("--code", "codes", multiple=True, help="Only those t
 
 @click.command()
 @click.option("--state", "states", type=click.Choice((*STATES, "all")), multiple=True, help="Repeatable.")
-@click.option("--provider", default="", help="Only this provider's.")
-@click.option("--account", default="", help="Only accounts of this name.")
-@click.option("--tenant", default="", help="Only this tenant's.")
+@click.option("--provider", type=FILLED, shell_complete=complete_provider, help="Only this provider's.")
+@click.option("--account", type=FILLED, help="Only accounts of this name.")
+@click.option("--tenant", type=FILLED, help="Only this tenant's.")
 @click.option(
     "--older-than",
     "older_than_seconds",
@@ -83,7 +85,7 @@ def jobs(
         raise click.UsageError("--watch is for people; read --json as often as you like")
     chosen = any((states, codes, *filters.values()))
     while True:
-        wanted = wanted_of(states, codes, **filters)
+        wanted = wanted_of(states, codes, **{name: value for name, value in filters.items() if value is not None})
         asked = from_each(broker, lambda ledger: (search(ledger, wanted, most=limit), _troubles(ledger, wanted)))  # noqa: B023 - called at once
         found = merged([(name, it) for name, (it, _) in asked], wanted, most=limit)
         troubles = {account: trouble for _, (_, each) in asked for account, trouble in each.items()}

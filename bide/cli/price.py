@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from bide.cli.bulk_deployment import local_environment
-from bide.cli.completion import complete_provider
+from bide.cli.completion import complete_operation, complete_provider
+from bide.cli.connection import deployment_environment
 from bide.cli.jobs import request_of, submit
 from bide.cli.output import echo, echo_json
 from bide.money.quote import SAID_BY
@@ -19,24 +20,30 @@ from bide.money.quote import SAID_BY
 _NOT_OF_REQUEST = {"provider", "operation", "waiting", "as_json", "broker", "ledger"}
 
 
+def _complete(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Providers, and the operations of one that stands before."""
+    before = context.params.get("what") or ()
+    if not before:
+        return complete_provider(context, param, incomplete)
+    context.params["provider"] = before[0]
+    return complete_operation(context, param, incomplete)
+
+
 @click.command()
-@click.argument("what", metavar="REQUEST.json|-|PROVIDER OPERATION", nargs=-1, shell_complete=complete_provider)
+@click.argument("what", metavar="REQUEST.json|-|PROVIDER OPERATION", nargs=-1, shell_complete=_complete)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def price(what: tuple[str, ...], as_json: bool, file: Any, **options: Any) -> None:
     """Say what a request will cost: amount, currency, by whom it is said, and what it is worked out from."""
     from bide.bulk.rates import environment_quotes  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.contract import GenerateRequest  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.client.requests import STAND_IN, checked  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.pricing import price_of  # noqa: PLC0415 - slow to import, and --help does not need it
-    from bide.providers import find  # noqa: PLC0415 - slow to import, and --help does not need it
 
     named, document = _named(what)
     if document and file:
         raise click.UsageError("--request: the request is given already; leave one of the two out")
     given = request_of(document or file, {**named, **options})
-    inputs = {name: str(value) for name, value in (given.get("inputs") or {}).items()}
-    request = GenerateRequest.parse({**given, **({"inputs": inputs} if inputs else {})})
-    find(request.provider).check(request.operation, request.params, set(request.inputs))
-    found = price_of(request, environment_quotes(local_environment())).to_json()
+    request, _ = checked(given, {}, None, stand_in=STAND_IN)
+    found = price_of(request, environment_quotes(deployment_environment())).to_json()
     if as_json:
         echo_json(found)
     else:

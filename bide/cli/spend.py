@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import broker_option, client_environment, object_store, sentinel_master
+from bide.cli.connection import broker_option, client_environment, sentinel_master
 from bide.cli.ledgers import field, flat, from_each
 from bide.cli.output import echo, echo_json
+from bide.cli.stores import object_store
 from bide.money.amounts import exact
 
 if TYPE_CHECKING:

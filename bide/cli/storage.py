@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bide.cli.connection import known_store, read_environment, stack_environment
+from bide.cli.connection import deployment_environment, known_store
 from bide.cli.output import echo, echo_json
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from bide.retention import Retention
     from bide.storage import Storage
 
-#: The variables that say which rules there are to be.
-VARIABLES = {name: f"BIDE_RETENTION__{name.upper()}" for name in ("days", "operations", "choices")}
+#: What the variables begin with that say which rules there are to be.
+PREFIX = "BIDE_RETENTION__"
 
 
 @click.group()
@@ -42,19 +42,37 @@ def lifecycle(applies: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def retention() -> Retention:
+def retention(broker: str | None = None) -> Retention:
     """What the environment says of retention; raises `ClickException` for what can't be read."""
     from pydantic import ValidationError  # noqa: PLC0415 - takes a while, and --help does not need it
 
     from bide.settings.retention import RetentionSettings  # noqa: PLC0415 - as above
 
-    environment = {**stack_environment(), **read_environment()}
-    given = {name: environment[variable] for name, variable in VARIABLES.items() if environment.get(variable)}
+    environment = deployment_environment(broker)
+    given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
     try:
-        return RetentionSettings.model_validate(given).resolved
+        found = RetentionSettings.model_validate(
+            {name.removeprefix(PREFIX).lower(): value for name, value in given.items()}
+        )
+        problems = list(map(str, found.problems()))
     except ValidationError as error:
-        wrong = error.errors(include_url=False, include_input=False)[0]
-        raise click.ClickException(f"{VARIABLES[str(wrong['loc'][0])]}: {wrong['msg']}") from None
+        problems = list(map(_problem, error.errors(include_url=False, include_input=False)))
+    if problems:
+        raise click.ClickException("; ".join(problems))
+    return found.resolved
+
+
+def _problem(details: Any) -> str:
+    """A value that is wrong, or a variable that there is not, with what to do."""
+    from bide.settings.problems import must  # noqa: PLC0415 - slow to import, and --help does not need it
+    from bide.settings.retention import RetentionSettings  # noqa: PLC0415 - as above
+
+    name = str(details["loc"][0])
+    known = RetentionSettings.model_fields.get(name)
+    if known is None:
+        names = ", ".join(f"{PREFIX}{each.upper()}" for each in RetentionSettings.model_fields)
+        return f"{PREFIX}{name.upper()}: there is no such variable; there are {names}"
+    return f"{PREFIX}{name.upper()}: {must(details['msg'])}; set it to {known.description}"
 
 
 def receipts_days() -> int | None:
@@ -62,7 +80,7 @@ def receipts_days() -> int | None:
     from bide.receipts import needed_days  # noqa: PLC0415 - slow to import, and --help does not need it
     from bide.settings.sections import TimingSettings  # noqa: PLC0415 - as above
 
-    environment = {**stack_environment(), **read_environment()}
+    environment = deployment_environment()
     if environment.get("BIDE_LEDGER__RECEIPTS", "off").lower() == "off":
         return None
     days = environment.get("BIDE_TIMING__RETENTION_DAYS") or TimingSettings().retention_days

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bide.cli.completion import complete_provider
 from bide.cli.connection import broker_option
+from bide.cli.filled import FILLED
 from bide.cli.ledgers import column, field, flat, from_each
 from bide.cli.output import echo, echo_json
 from bide.ledger.tenants import KINDS
@@ -20,13 +22,13 @@ _HEADINGS = ("account", "tenant", "in line", "in flight", *(kind.replace("_", " 
 
 
 @click.command()
-@click.argument("provider", required=False, default="")
-@click.argument("account", required=False, default="")
+@click.argument("provider", type=FILLED, required=False, shell_complete=complete_provider)
+@click.argument("account", type=FILLED, required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @broker_option
-def tenants(provider: str, account: str, broker: str | None, as_json: bool) -> None:
+def tenants(provider: str | None, account: str | None, broker: str | None, as_json: bool) -> None:
     """Show what the tenants of each account, or of one, have under way and may take."""
-    found = flat(from_each(broker, lambda ledger: _counted(ledger, provider, account)))
+    found = flat(from_each(broker, lambda ledger: _counted(ledger, provider or "", account or "")))
     if as_json:
         echo_json([{**field(ledger), **_json(name, each)} for ledger, (name, each) in found])
     elif found:

@@ -72,6 +72,7 @@ def settle(broker: str | None, as_json: bool) -> None:
 @broker_option
 def add(job_id: str, broker: str | None, as_json: bool) -> None:
     """It is in line, and may have been bought: an old backup of the ledger lacks what was bought since."""
+    choose_job(broker, job_id, aloud=True)
     with ledger_at(broker) as ledger:
         record = _known(ledger, job_id)
         if record.fields["state"] != "queued":
@@ -88,7 +89,7 @@ def add(job_id: str, broker: str | None, as_json: bool) -> None:
 @broker_option
 def attach(job_id: str, provider_job_id: str, broker: str | None, as_json: bool) -> None:
     """It was accepted: say under which id, and it goes on to its result."""
-    choose_job(broker, job_id)
+    choose_job(broker, job_id, aloud=True)
     with ledger_at(broker) as ledger:
         record = _unconfirmed(ledger, job_id)
         done, _ = ledger.unconfirmed.attach(record.account, job_id, provider_job_id)
@@ -120,7 +121,7 @@ def _write_receipt(ledger: Ledger, record: Record, provider_job_id: str) -> None
 @broker_option
 def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
     """It was not accepted, or it may be bought twice: submit it again."""
-    choose_job(broker, job_id)
+    choose_job(broker, job_id, aloud=True)
     with ledger_at(broker) as ledger:
         done, _ = ledger.unconfirmed.resubmit(_unconfirmed(ledger, job_id).account, job_id)
         _print(done, ledger, job_id, f"is in line to be submitted again; {SOON}", as_json=as_json)
@@ -132,7 +133,7 @@ def resubmit(job_id: str, broker: str | None, as_json: bool) -> None:
 @broker_option
 def give_up(job_id: str, broker: str | None, as_json: bool) -> None:
     """Look no further: it has failed, whether it was bought or not."""
-    choose_job(broker, job_id)
+    choose_job(broker, job_id, aloud=True)
     with ledger_at(broker) as ledger:
         done, _ = ledger.unconfirmed.give_up(_unconfirmed(ledger, job_id).account, job_id)
         _print(done, ledger, job_id, "has failed; if the provider made it, it is paid for and lost", as_json=as_json)

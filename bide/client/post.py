@@ -13,9 +13,9 @@ from celery import Celery
 from celery.states import PENDING, READY_STATES, SUCCESS
 from kombu.exceptions import OperationalError
 
-from bide.cluster import check_address
 from bide.contract import BULK_TASK, CANCEL_TASK, CONTROL_QUEUE, GENERATE_TASK, SUBMIT_QUEUE, GenerateRequest, JobResult
 from bide.describe import describe
+from bide.redis_address import check_address
 from bide.redis_client import for_kombu
 
 #: How a client publishes: it fails within a second where the broker is away, instead of blocking.

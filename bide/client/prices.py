@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from bide.client.requests import Options, Request, checked
+from bide.client.requests import STAND_IN, Options, Request, checked
 from bide.errors import PriceUnknownError
 from bide.ledger import Ledger
 from bide.pricing import Quotes, RequestPrice, price_of
 
-#: Stands for each input: no price reads one, so none is read from a disk or uploaded.
-_INPUT = "AA=="
-
 
 def price_by_ledger(ledger: Ledger, request: Request, options: Options) -> RequestPrice:
     """The price of a request that passes the checks of `submit`."""
-    parsed, _ = checked(request, options, None, stand_in=_INPUT)
+    parsed, _ = checked(request, options, None, stand_in=STAND_IN)
     published = ledger.prices.published()
     if published is None:
         raise PriceUnknownError(

@@ -24,6 +24,9 @@ from bide.retention import tags_of
 #: Inputs above this size are uploaded first where the client has a store [bytes].
 UPLOAD_ABOVE_BYTES = 32 * 1024
 
+#: Stands for each input of a request whose price is asked for: no price reads one, so none is read or uploaded.
+STAND_IN = "AA=="
+
 #: A request: the contract's own, a JSON object, or the params of one operation (`bide.params`).
 Request = GenerateRequest | Params | Mapping[str, Any]
 
@@ -96,8 +99,10 @@ def check_job_id(job_id: object) -> str:
 def _fields(request: Request) -> dict[str, Any]:
     if isinstance(request, GenerateRequest):
         return request.model_dump(mode="json", exclude_defaults=True)
-    if not isinstance(request, Params):
+    if isinstance(request, Mapping):
         return dict(request)
+    if not isinstance(request, Params):
+        raise InvalidRequestError(f"request: must be a JSON object, not {type(request).__name__}")
     if not request.provider:
         name = type(request).__name__
         raise InvalidRequestError(f"params: {name} does not say its provider and operation; submit a whole request")

@@ -131,6 +131,7 @@ class JobScripts:
         attempt: int = 0,
         note: str = "",
         outputs: str = "",
+        final: bool = False,
         doubt: Doubt | None = None,
     ) -> Concluded:
         """End the job under our lease, as far as it was ours and no other submit of it says otherwise.
@@ -139,6 +140,7 @@ class JobScripts:
         leaves the job unconfirmed (`UNCONFIRMED`) where an earlier submit of it may have been accepted, and ends it as
         canceled (`CANCELED`) where it was canceled during this one. `note`: what
         people need to know of this end. `outputs`: the addresses of a result that was refused, so that it can be found.
+        `final`: a failure after which no fallback is tried.
 
         `doubt`: what a submit that may have been accepted (`JobState.UNCONFIRMED`) needs to be settled by its promise.
         """
@@ -155,6 +157,7 @@ class JobScripts:
             canceled_error="" if state is JobState.SUCCEEDED else canceled_meanwhile(error),
             note=note,
             outputs=outputs,
+            final=final,
             settle_seconds=known.settle_seconds,
             received=known.received,
             evidence=in_one_line(known.evidence),

@@ -12,12 +12,11 @@ from pydantic_core import core_schema
 
 from bide import cluster
 from bide.addresses import web_address
+from bide.redis_address import NEXT_ADDRESS, mistake
 
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "sentinel"})
 AMQP_SCHEMES = frozenset({"amqp", "amqps"})
 
-#: A list of sentinels is one value, `sentinel://a:26379;sentinel://b:26379`.
-_NEXT_ADDRESS = re.compile(r";(?=[a-z]+://)")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&][^=&]*(?:password|secret|token)[^=&]*=)[^&]+")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?)(:(?P<port>[0-9]{1,5}))?")
 
@@ -36,7 +35,7 @@ class ServerUrl(str):
 
     @property
     def passwords(self) -> tuple[str, ...]:
-        return tuple(filter(None, (urlsplit(part).password for part in _NEXT_ADDRESS.split(self))))
+        return tuple(filter(None, (urlsplit(part).password for part in NEXT_ADDRESS.split(self))))
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -53,7 +52,7 @@ def is_loopback(host: str) -> bool:
 
 def masked(address: str) -> str:
     """The address with passwords starred out, also where they were not escaped as they should be."""
-    return ";".join(_masked_part(part) for part in _NEXT_ADDRESS.split(address))
+    return ";".join(_masked_part(part) for part in NEXT_ADDRESS.split(address))
 
 
 def _masked_part(part: str) -> str:
@@ -80,12 +79,14 @@ def _server(address: ServerUrl, *, schemes: frozenset[str]) -> ServerUrl:
         address = ServerUrl(address.replace("redis+socket", "unix", 1).replace("virtual_host=", "db="))
     if cluster.is_address(address):
         raise ValueError(f"is the address of a cluster, and bide needs a single Redis: {cluster.REMEDY}")
-    for part in _NEXT_ADDRESS.split(address):
+    for part in NEXT_ADDRESS.split(address):
         parts = _split(part)
         if parts.scheme not in schemes:
             raise ValueError(f"must begin with one of {', '.join(f'{scheme}://' for scheme in sorted(schemes))}")
         if not (parts.path if parts.scheme == "unix" else parts.hostname):
             raise ValueError(f"names no {'socket' if parts.scheme == 'unix' else 'host'}")
+    if wrong := mistake(address):
+        raise ValueError(wrong)
     return address
 
 

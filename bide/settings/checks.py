@@ -26,6 +26,7 @@ def cross_checks(settings: Settings) -> Iterator[Problem]:
     yield from _check_steps(settings)
     yield from _check_flower(settings)
     yield from _check_hooks(settings)
+    yield from settings.retention.problems()
     for each in problems_of(settings.ledgers):
         yield _problem(("ledgers", each.ledger, each.variable), each.wrong, each.remedy)
     for provider, shared in settings.providers.items():

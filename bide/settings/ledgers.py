@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from bide.errors import ConfigurationError, InvalidRequestError
 from bide.settings.reader import FILE_SUFFIX, read_secret
@@ -23,6 +24,9 @@ PREFIX = "BIDE_LEDGERS__"
 
 #: The variables of a deployment that another one's replace as a whole.
 OWN = ("BIDE_BROKER_URL", "BIDE_LEDGER_URL", "BIDE_RESULT_URL", "BIDE_SENTINEL_MASTER")
+
+#: The ports of addresses that name none.
+_PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379, "amqp": 5672, "amqps": 5671}
 
 #: The entry for all accounts that no ledger names.
 OTHERS = "*"
@@ -38,7 +42,8 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{PREFIX}{self.ledger.upper()}__{self.variable.upper()}: {self.wrong}; {self.remedy}"
+        name = f"{self.ledger}__{self.variable}" if self.variable else self.ledger
+        return f"{PREFIX}{name.upper()}: {self.wrong}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,10 @@ def _same_server(sections: Mapping[str, NamedLedger]) -> Iterator[Problem]:
     seen: dict[tuple[str, str], str] = {}
     for name, section in sorted(sections.items()):
         for use, url in (("broker", _broker(section)), ("ledger", section.ledger_url or _broker(section))):
-            place, variable = _place(url), f"{use}_url" if getattr(section, f"{use}_url") else "broker_url"
+            place, variable = (
+                _place(url, section.sentinel_master),
+                f"{use}_url" if getattr(section, f"{use}_url") else "broker_url",
+            )
             if place and (other := seen.setdefault((use, place), name)) != name:
                 yield Problem(name, variable, f"leads to the {use} of {other}", "give each a server of its own")
                 break
@@ -174,6 +182,27 @@ def _broker(section: NamedLedger) -> str:
     return section.broker_url or section.ledger_url or section.result_url
 
 
-def _place(address: str) -> str:
-    """A server and its database, without scheme, user and parameters."""
-    return ";".join(part.partition("://")[2].rpartition("@")[2].partition("?")[0] for part in address.split(";"))
+def _place(address: str, sentinel_master: str) -> str:
+    """A server and its database in one spelling, whatever the scheme and the user; '' for no address."""
+    from bide.redis_address import NEXT_ADDRESS  # noqa: PLC0415 - takes a while, and most have one ledger
+    from bide.redis_client import SENTINEL_MASTER  # noqa: PLC0415 - as above
+
+    parts = sorted(_server(part) for part in NEXT_ADDRESS.split(address) if part)
+    led = sentinel_master or SENTINEL_MASTER
+    return ";".join([*parts, led] if address.startswith("sentinel:") else parts)
+
+
+def _server(part: str) -> str:
+    address = urlsplit(part)
+    if address.scheme.startswith("amqp"):
+        return f"{_host(address)}:{address.port or _PORTS[address.scheme]} {address.path[1:] or '/'}"
+    databases = parse_qs(address.query).get("db", [])
+    if address.scheme == "unix":
+        return " ".join([address.path, *(databases or ["0"])])
+    [database, *_] = [*databases, address.path.strip("/") or "0"]
+    return f"{_host(address)}:{address.port or _PORTS[address.scheme]} {database}"
+
+
+def _host(address: SplitResult) -> str:
+    host = address.hostname or ""
+    return "localhost" if host in ("127.0.0.1", "::1") else host

@@ -37,10 +37,9 @@ def problems_of(error: ValidationError, known: tuple[Leaf, ...]) -> Iterator[Pro
         path: Path = tuple(part for part in details["loc"] if isinstance(part, str))
         # Errors of the other type are about a default that builds on a value with a problem of its own.
         if leaf := details["type"] != "default_factory_not_called" and find(known, path):
-            wrong = (
-                details["msg"]
-                .removeprefix("Value error, ")
-                .replace("Input should", "must")
-                .replace("String should", "must")
-            )
-            yield Problem(variable_name(path), wrong, f"set it to {leaf.field.description}")
+            yield Problem(variable_name(path), must(details["msg"]), f"set it to {leaf.field.description}")
+
+
+def must(message: str) -> str:
+    """A message of pydantic as the rest of a sentence about a variable or field."""
+    return message.removeprefix("Value error, ").replace("Input should", "must").replace("String should", "must")

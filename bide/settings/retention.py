@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from bide import strict_json
 from bide.contract import MAX_RETENTION_DAYS
+from bide.providers import installed
 from bide.retention import CHOICES, Retention
+from bide.settings.problems import Problem
 from bide.settings.sections import Section
+from bide.settings.variables import variable_name
+from bide.spelling import nearest
 
 #: `provider/operation`, or `provider/*`.
 _OPERATION = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}/(\*|[a-z0-9][a-z0-9_.-]{0,63})")
@@ -67,7 +71,7 @@ class RetentionSettings(Section):
         description="the time objects stay where neither request nor operation says [days]",
     )
     operations: Annotated[tuple[tuple[str, int], ...], BeforeValidator(_operations)] = Field(
-        (), description='a JSON object of days by operation, such as {"photogpt/train": 30, "fal/*": 7}'
+        (), description='a JSON object of days by operation, such as {"photogpt/models.train": 30, "fal/*": 7}'
     )
     choices: Annotated[tuple[int, ...], BeforeValidator(_choices)] = Field(
         CHOICES, description="the days that requests may ask for, such as 7,30,90"
@@ -78,7 +82,24 @@ class RetentionSettings(Section):
         """The values in force."""
         return Retention(self.days, dict(self.operations), self.choices)
 
+    def problems(self) -> Iterator[Problem]:
+        """Providers and operations that there are not: the objects of the meant ones would stay for ever."""
+        adapters = installed() if self.operations else {}
+        for name, _ in self.operations:
+            provider, _, operation = name.partition("/")
+            if provider not in adapters:
+                yield _unknown(f"{name}: {provider} is no provider that there is here", provider, adapters)
+            elif operation not in ("*", *adapters[provider].operations):
+                wrong = f"{name}: {provider} has no such operation"
+                yield _unknown(wrong, operation, adapters[provider].operations)
+
     @property
     def asked_for(self) -> bool:
         """Whether the deployment asks for any of it."""
         return bool(self.model_fields_set)
+
+
+def _unknown(wrong: str, name: str, known: Collection[str]) -> Problem:
+    meant = nearest(name, known)
+    remedy = f"did you mean {meant}?" if meant else f"there are {', '.join(sorted(known))}"
+    return Problem(variable_name(("retention", "operations")), wrong, remedy)

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from celery.states import PENDING, RETRY
@@ -17,7 +16,6 @@ from bide.crashpoints import reached
 from bide.describe import describe
 from bide.errors import InvalidRequestError, LedgerAwayError, NotReplicatedError
 from bide.ledger import AccountName, Record, Step, Verb
-from bide.providers import find
 from bide.providers.fallbacks import check_in_turn
 from tasks.steps.outcome import Fail, Ignore
 from tasks.steps.put_off import REPLICAS_HOLD_SECONDS
@@ -156,17 +154,8 @@ def _check_names(message: Message) -> None:
 
 def _checked_account(tools: Toolbox, request: GenerateRequest) -> AccountContext:
     """The account of a request that can be done here; raises `InvalidRequestError`."""
-    account = check_in_turn(request, partial(_usable_account, tools))
+    account = check_in_turn(request, tools.accounts.usable)
     check_callback(request, tools.settings.callbacks)
-    return account
-
-
-def _usable_account(tools: Toolbox, request: GenerateRequest) -> AccountContext:
-    """The account of a request, or of its fallback; raises `InvalidRequestError` where it can't make the job."""
-    find(request.provider).check(request.operation, request.params, set(request.inputs))
-    account = tools.accounts.get(AccountName.of(request))
-    account.check(request)
-    _ = account.credentials  # raises where the account has no address
     return account
 
 

@@ -35,16 +35,18 @@ def fail(
     *,
     attempt: int = 0,
     outputs: str = "",
+    final: bool = False,
     **why: Any,
 ) -> Fail | Ignore | Suspend:
     """Record the job's failure, or have it go on at its fallback. `attempt`: the submit that was refused, if one was.
 
     `outputs`: the addresses of a result that is not stored; the record keeps them, so that a paid one can be found.
+    `final`: the job ends here, whatever fallbacks it has.
     `why`: `cause` and `charged` of the failure, where the provider says them, and whether it is `retryable`.
     """
     failure = failure_of(record, code, message, **why)
     concluded = tools.ledger.jobs.conclude(
-        record, token, JobState.FAILED, error=failure.model_dump_json(), attempt=attempt, outputs=outputs
+        record, token, JobState.FAILED, error=failure.model_dump_json(), attempt=attempt, outputs=outputs, final=final
     )
     if concluded is Concluded.NOT_OURS:
         return lease_lost()

@@ -19,6 +19,7 @@ from bide.ledger import Record
 from bide.money.budgets import Budget, check_quote
 from bide.money.quote import Quote
 from bide.providers.base import Submission, Upload
+from bide.providers.fallbacks import check_in_turn
 from tasks.steps.fail import fail, too_late
 from tasks.steps.home import metadata_of
 from tasks.steps.outcome import Outcome
@@ -39,6 +40,8 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
     note(attempt=int(record.number("submits")) + 1, waited_seconds=round(now - record.number("created"), 3))
     if now >= record.number("deadline"):
         return too_late(tools, record, token)
+    if why := _bad_fallback(tools, record):
+        return fail(tools, record, token, FailureCode.INVALID_REQUEST, why, final=True)
     with tools.leases.renewing(record, token) as lease:
         absent = settle(tools, record, token, now=now) if record.settling else ""
         if not isinstance(absent, str):
@@ -51,6 +54,20 @@ def submit(tools: Toolbox, record: Record, token: str, *, now: float) -> Outcome
             return _unprepared(tools, record, token, error)
         lease.check()
         return purchase.make()
+
+
+def _bad_fallback(tools: Toolbox, record: Record) -> str:
+    """Why a fallback can't make the job, '' where each can: a client that opens a job does not know the accounts.
+
+    Of a job that was submitted, or went on, nothing is asked any more: it goes on as it was begun.
+    """
+    if record.next_account is None or record.fell_back or record.number("submits"):
+        return ""
+    try:
+        check_in_turn(record.asked, tools.accounts.usable)
+    except InvalidRequestError as error:
+        return str(error)
+    return ""
 
 
 def _prepare(tools: Toolbox, record: Record, token: str, *, now: float, absent: str) -> Purchase:

@@ -107,6 +107,20 @@ def test_an_outage_is_no_refusal_of_tags() -> None:
     assert all("x-amz-tagging" in put.headers for put in server.seen)
 
 
+def test_a_store_without_rules_is_named_as_one() -> None:
+    """One of the small ones takes the call for one that makes the bucket."""
+
+    def answer(request: Request) -> tuple[int, dict[str, str], bytes]:
+        if request.method == "GET":
+            return 404, {}, b"<Error><Code>NoSuchLifecycleConfiguration</Code></Error>"
+        return 409, {}, b"<Error><Code>BucketAlreadyOwnedByYou</Code></Error>"
+
+    with Server(answer) as server, pytest.raises(StorageError) as refused:
+        lifecycle.apply(server.storage(), [7])
+    assert str(refused.value).startswith("the store took no lifecycle rules: bucket ")
+    assert "docs/stores.md" in str(refused.value)
+
+
 def test_rules_are_written_beside_those_of_others(bucket: Storage) -> None:
     """They are read, merged, written and read back; the second time nothing is to do."""
     bucket.client.put_bucket_lifecycle_configuration(
@@ -142,7 +156,7 @@ def test_the_command_shows_what_differs_and_applies_it(
         "BIDE_S3__ENDPOINT_URL": url,
         "BIDE_S3__REGION": "us-east-1",
         "BIDE_RETENTION__CHOICES": "7,30",
-        "BIDE_RETENTION__OPERATIONS": '{"photogpt/train": 21}',
+        "BIDE_RETENTION__OPERATIONS": '{"photogpt/models.train": 21}',
     }
 
     def run(*arguments: str) -> tuple[int, str]:

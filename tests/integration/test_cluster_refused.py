@@ -25,11 +25,15 @@ pytestmark = pytest.mark.integration
 PROCFILE = {
     "worker": ("-m", "celery", "-A", "workers.app", "worker", "-Q", "bide.submit,bide.store,bide.control"),
     "beat": ("-m", "celery", "-A", "workers.app", "beat"),
+    "flower": ("-m", "celery", "-A", "workers.app", "flower", "--conf=config/flowerconfig.py"),
+    "metrics": ("-m", "workers.metrics"),
+    "pages": ("-m", "workers.pages"),
+    "hooks": ("-m", "workers.hooks"),
     "command": ("-c", "from bide.cli import main; main()", "jobs"),
 }
 
 #: They take seconds each to start.
-WHOLE = [pytest.param(name, marks=pytest.mark.whole) for name in ("worker", "beat")]
+WHOLE = [pytest.param(name, marks=pytest.mark.whole) for name in PROCFILE if name != "command"]
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +49,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         server.kill()
 
 
-@pytest.mark.parametrize(
-    "name", [*(pytest.param(each, marks=pytest.mark.whole) for each in ("worker", "beat")), "command"]
-)
+@pytest.mark.parametrize("name", [*WHOLE, "command"])
 def test_a_process_ends_with_what_to_take_instead(cluster: RedisServer, name: str) -> None:
     """One line, no traceback, no password, within seconds."""
     url = cluster.url.replace("redis://", "redis://default:hunter2@", 1)

@@ -142,6 +142,8 @@ def test_a_change_goes_to_the_ledger_of_its_job_or_account() -> None:
     """Settling, cancels and pauses change one ledger; what names neither job nor account needs `--ledger`."""
     assert shown("unconfirmed", "attach", "us-doubt", "their-id")["state"] == "running"
     assert bide("cancel", "eu-waits").stderr == "ledger eu\n"
+    for command in (("unconfirmed", "add"), ("unconfirmed", "give-up"), ("failed", "replay"), ("callbacks", "replay")):
+        assert bide(*command, "us-waits").stderr.startswith("ledger us\n")
     assert [each["account"] for each in shown("pause", "photogpt", "west")] == ["west"]
     assert [each["troubles"] != [] for each in shown("ledger", "list")] == [False, True]
     several = bide("resume", "photogpt")

@@ -103,7 +103,7 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
     )
     for part in (
         "line 2: budgets.one.amount: must be from 0",
-        "line 6: budgets.two.amount: must be a valid",
+        "line 6: budgets.two.amount: must be a number; set it to the money",
         "line 7: budgets.two.curency: is not known; did you mean currency?",
         "budgets.two.currency: is missing",
         "line 8: budgets.two.per: must be 'day' or 'month'",
@@ -124,7 +124,7 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
         ("amount = -3", "line 2: budgets.one.amount: must be from 0"),
         ("amount = 1e10", "line 2: budgets.one.amount: must be from 0"),
         ("amount = nan", "line 2: budgets.one.amount: must be from 0"),
-        ("amount = true", "line 2: budgets.one.amount: must be a valid"),
+        ("amount = true", "line 2: budgets.one.amount: must be a number; set it to"),
     ],
 )
 def test_a_mistake_hides_no_other_of_the_same_budget(file: Path, line: str, part: str) -> None:

@@ -242,7 +242,7 @@ def test_how_a_budget_is_written(text: str, read: tuple[int, str]) -> None:
 @pytest.mark.parametrize("text", ["", "USD 5", "5 €", "-1", "5 USD more", "nan USD"])
 def test_what_is_no_budget_is_refused(text: str) -> None:
     """With the name of the option."""
-    with pytest.raises(InvalidRequestError, match=r"^--budget: "):
+    with pytest.raises(InvalidRequestError, match=r"^--budget: .*; write 5, or \"5 USD\"$"):
         as_budget(text, what="--budget")
 
 

@@ -281,7 +281,7 @@ def test_only_failed_jobs_are_replayed(stage: Stage, buyer: Buyer, run: Command)
 def test_pause_and_resume(stage: Stage, run: Command) -> None:
     """One account, or all of a provider; a second time changes nothing, and the command says so."""
     stage.arrive("a")
-    assert run("pause", "photogpt", "second", "--reason", "lunch").output == (
+    assert run("pause", "photogpt", "second", "--reason", "lunch").stdout == (
         "photogpt/second is paused: jobs wait in line\n"
     )
     assert run("pause", "photogpt").output.splitlines() == [

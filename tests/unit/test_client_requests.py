@@ -179,3 +179,10 @@ def test_a_store_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "boto3", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'bide\[s3\]'"):
         object_store("bucket")
+
+
+@pytest.mark.parametrize("request_", [None, "x", 3, ["a"], [("provider", "photogpt")]])
+def test_what_is_no_object_is_refused(request_: Any) -> None:
+    """With the error that callers of `submit` know."""
+    with pytest.raises(InvalidRequestError, match=r"^request: must be a JSON object, not "):
+        checked(request_, {}, None)

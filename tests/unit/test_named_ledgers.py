@@ -68,6 +68,20 @@ def test_a_secret_may_lie_in_a_file(tmp_path: Path) -> None:
             {"BIDE_LEDGERS__US__LEDGER_URL": "redis://x:y@eu:6379/0"},
             "BIDE_LEDGERS__US__LEDGER_URL: leads to the ledger",
         ),
+        *(
+            (
+                {"BIDE_LEDGERS__EU__BROKER_URL": one, "BIDE_LEDGERS__ASIA__BROKER_URL": other},
+                "BIDE_LEDGERS__EU__BROKER_URL: leads to the broker of asia",
+            )
+            for one, other in [
+                ("redis://:hunter2@a", "redis://a:6379/0"),
+                ("redis://a:6379", "rediss://A:6379/"),
+                ("redis://localhost:6379/1", "redis://127.0.0.1:6379?db=1"),
+                ("unix:///run/redis.sock", "unix://:hunter2@/run/redis.sock?db=0"),
+                ("sentinel://a:26379;sentinel://b", "sentinel://b:26379/0;sentinel://a"),
+            ]
+        ),
+        ({"BIDE_LEDGERS__ASIA": "redis://:hunter2@a"}, "BIDE_LEDGERS__ASIA: there is no such variable"),
         ({"BIDE_LEDGERS__ASIA__ACCOUNTS": "bfl"}, "BIDE_LEDGERS__ASIA__BROKER_URL: is not set"),
         ({"BIDE_LEDGERS__EU__BROKER_URL": "redis://eu?cluster=true"}, "BROKER_URL: is the address of a cluster"),
         ({"BIDE_LEDGERS__EU__ACCOUNTS": "a b"}, "BIDE_LEDGERS__EU__ACCOUNTS: "),
@@ -89,3 +103,26 @@ def test_workers_show_them_without_passwords() -> None:
     environment = {"BIDE_S3__BUCKET": "bide", **NAMES}
     assert "hunter2" not in "\n".join(show(environment, None))
     assert "hunter2" in load(environment, None).secrets()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("redis://a/0", "redis://a/1"),
+        ("redis://a:6379", "redis://a:6380"),
+        ("unix:///run/a.sock", "unix:///run/b.sock"),
+        ("redis://a", "sentinel://a"),
+    ],
+)
+def test_neighbours_are_others(one: str, other: str) -> None:
+    """Another database, port or socket is another ledger."""
+    changes = {"BIDE_LEDGERS__EU__BROKER_URL": one, "BIDE_LEDGERS__ASIA__BROKER_URL": other}
+    assert named(**changes).names == ["asia", "eu", "us"]
+
+
+def test_sentinels_may_know_several_leaders() -> None:
+    """Each by a name of its own."""
+    sentinels = {f"BIDE_LEDGERS__{name}__BROKER_URL": "sentinel://a;sentinel://b" for name in ("EU", "ASIA")}
+    with pytest.raises(ConfigurationError, match="leads to the broker of asia"):
+        named(**sentinels, BIDE_LEDGERS__ASIA__SENTINEL_MASTER="mymaster")
+    assert named(**sentinels, BIDE_LEDGERS__ASIA__SENTINEL_MASTER="asia").names == ["asia", "eu", "us"]

@@ -108,6 +108,16 @@ def test_an_account_has_its_own_price(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"params": {**REQUEST["params"], "numImages": 10**12}}, 1, "comes to more than 1000000000"),
         ({"params": {**REQUEST["params"], "numImages": -1}}, 1, "comes to less than 0"),
         ({"no_field": 1}, 1, "no_field"),
+        (
+            {"fallbacks": [{"provider": "fal", "operation": "nope", "params": {}}]},
+            1,
+            "fallbacks.0: operation: fal has no",
+        ),
+        (
+            {"fallbacks": [{"provider": "fal", "operation": "run", "params": {}}]},
+            1,
+            "fallbacks.0: params.model: is req",
+        ),
     ],
 )
 def test_what_has_no_price_is_an_error(change: dict[str, Any], code: int, says: str) -> None:

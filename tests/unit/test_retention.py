@@ -6,10 +6,13 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from click.testing import CliRunner
 
+from bide.cli.main import main
 from bide.client.requests import checked
 from bide.contract import GenerateRequest
 from bide.errors import InvalidRequestError, StorageError
@@ -113,6 +116,8 @@ def test_a_request_without_it_is_written_as_before() -> None:
         ({"OPERATIONS": '{"photogpt": 7}'}, "OPERATIONS"),
         ({"OPERATIONS": '{"photogpt/*": true}'}, "OPERATIONS"),
         ({"OPERATIONS": '{"photogpt/*": 7, "photogpt/*": 8}'}, "OPERATIONS"),
+        ({"OPERATIONS": '{"photogpt/train": 7}'}, "OPERATIONS"),
+        ({"OPERATIONS": '{"fotogpt/*": 7}'}, "OPERATIONS"),
     ],
 )
 def test_wrong_settings_name_their_variable(settings: dict[str, str], wrong: str) -> None:
@@ -121,6 +126,39 @@ def test_wrong_settings_name_their_variable(settings: dict[str, str], wrong: str
     with pytest.raises(ConfigurationProblems) as problems:
         load({**SETTINGS, **named}, env_file=None)
     assert [each.variable for each in problems.value.problems] == [f"BIDE_RETENTION__{wrong}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("OPERATIONS", '{"photogpt/models.tarin": 7}', "photogpt has no such operation; did you mean models.train?"),
+        ("OPERATIONS", '{"photogpt/x": 7}', "photogpt has no such operation; there are images.generation, "),
+        ("OPERATIONS", '{"fotogpt/*": 7}', "fotogpt is no provider that there is here; did you mean photogpt?"),
+        ("DAYS", "0", "must be greater than or equal to 1; set it to the time objects stay"),
+        ("DAYS", "soon", "must be a valid integer"),
+        ("CHOICES", "7,x", "is no list of numbers; set it to the days that requests may ask for"),
+    ],
+)
+def test_start_and_command_name_the_mistake_alike(
+    name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Days of an operation that there is not would hold for no job: what was to go stayed for ever."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationProblems) as problems:
+        load({**SETTINGS, f"BIDE_RETENTION__{name}": value}, env_file=None)
+    assert says in str(problems.value)
+    environment = {"BIDE_S3__BUCKET": "bide", f"BIDE_RETENTION__{name}": value}
+    result = CliRunner().invoke(main, ["storage", "lifecycle", "--apply"], env=environment)
+    assert (result.exit_code, says in result.stderr) == (1, True), result.stderr
+
+
+def test_a_misspelt_variable_is_refused_by_the_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The rules that it asks for would be missing."""
+    monkeypatch.chdir(tmp_path)
+    environment = {"BIDE_S3__BUCKET": "bide", "BIDE_RETENTION__CHOICE": "7"}
+    result = CliRunner().invoke(main, ["storage", "lifecycle"], env=environment)
+    assert result.exit_code == 1
+    assert "BIDE_RETENTION__CHOICE: there is no such variable; there are BIDE_RETENTION__DAYS" in result.stderr
 
 
 def test_each_object_of_a_job_has_the_tag() -> None:

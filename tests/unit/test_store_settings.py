@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from bide.cli.connection import object_store
+from bide.cli.stores import object_store
 from bide.settings.problems import ConfigurationProblems
 from bide.settings.reader import export_store_variables
 from bide.storage_digests import CHECKSUMS

@@ -19,6 +19,7 @@ from bide.settings.model import Settings
 from workers.flower.jobs import open_jobs
 from workers.flower.search import ReasonSearch
 from workers.flower.views import JobsTable, JobView, QueueLengths, QueuesView, RevokeQuestion
+from workers.server_check import end_on_a_cluster
 
 TEMPLATES, STATIC = Path(__file__).parent / "templates", Path(__file__).parent / "static"
 
@@ -34,6 +35,7 @@ REPLACED: dict[Any, Any] = {
 def install(settings: Settings) -> None:
     """Change what Flower's command makes its application of; to be called from Flower's configuration file."""
     handlers[:] = [*_own(), *map(_replaced, handlers)]
+    end_on_a_cluster(settings)
     application_settings.update(
         template_loader=templates(Path(application_settings["template_path"])),
         bide_jobs=open_jobs(settings.ledger_url, sentinel_master=settings.sentinel_master),

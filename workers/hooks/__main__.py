@@ -28,6 +28,7 @@ from workers.hooks.door import Door, listen
 from workers.hooks.endpoint import LIMITS, Endpoint, keep_to_ourselves
 from workers.hooks.handler import Handler
 from workers.metrics.tally import tally
+from workers.server_check import end_on_a_cluster
 
 #: The longest a call waits for Redis [seconds]: well below the half minute after which a provider gives it up.
 ANSWER_SECONDS = 4.0
@@ -44,6 +45,7 @@ def main() -> int:
     except (ConfigurationProblems, ConfigurationError) as problems:
         sys.stderr.write(f"{problems}\n")
         return 1
+    end_on_a_cluster(settings)
     if settings.hooks.url is None or settings.hooks.secret is None:
         sys.stderr.write(
             "no provider knows an address to call: set BIDE_HOOKS__URL and BIDE_HOOKS__SECRET, here and for workers "

@@ -20,6 +20,7 @@ from config import logging as bide_logging
 from config.settings import settings as read_settings
 from workers.metrics.exporter import ANSWER_SECONDS, BideCollector, Server, application
 from workers.metrics.reading import depths, read
+from workers.server_check import end_on_a_cluster
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigurationProblems as problems:
         sys.stderr.write(f"{problems}\n")
         return 1
+    end_on_a_cluster(settings)
     bide_logging.register_secrets(settings.secrets())
     bide_logging.configure(settings.log.level, settings.log.format, stream=sys.stderr if asked.once else None)
     collector = BideCollector(lambda: read(server, depths))

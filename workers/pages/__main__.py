@@ -30,6 +30,7 @@ from workers.pages.application import LIMITS, Application, keep_quiet
 from workers.pages.reads import Reads
 from workers.pages.site import Site, environment
 from workers.pages.thumbnails import Thumbnails
+from workers.server_check import end_on_a_cluster
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ def main() -> int:
     except ConfigurationProblems as problems:
         sys.stderr.write(f"{problems}\n")
         return 1
+    end_on_a_cluster(settings)
     users, where = users_of(settings.flower, os.environ), settings.pages
     if not users and not is_loopback(where.address):
         sys.stderr.write(

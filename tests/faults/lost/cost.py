@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from bide.cli.connection import object_store
+from bide.cli.stores import object_store
 from bide.ledger import AccountName, Ledger, Limits, Verb
 from bide.ledger.connection import connect
 from bide.ledger.records import BoughtWith

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bide.bulk.objects import keys
-from bide.cli.connection import object_store
+from bide.cli.stores import object_store
 from bide.ledger import Ledger
 from bide.ledger.identity import TOLERATED_SECONDS, read_state
 from bide.storage import Storage

@@ -141,6 +141,7 @@ class Conclude(Script):
     unconfirmed_error: str
     note: str
     outputs: str
+    final: bool = False
     canceled_error: str = ""
     settle_seconds: float | None = None
     received: bool = False

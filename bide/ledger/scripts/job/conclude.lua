@@ -4,10 +4,10 @@
 -- Arguments: `id`, `token` of the lease, `ending` (the new state), `field` (result or error) and its `value`,
 --   `lease_seconds`, `longest_block_seconds` of the breaker, `attempt` that was refused ('' for none), `unconfirmed_error`
 --   (what a failure means where an earlier submit may have been accepted), `note` ('' for none), `outputs` (the addresses of
---   a result that was not stored, '' for none), `canceled_error` (what a failure means where the job was canceled during its
---   submit, and was surely not bought), `settle_seconds` (an unconfirmed submit is settled by its promise, tried after so long
---   at least, 0 by the number of tries; '' where its key is of no use), `received` (the provider has had the request),
---   `evidence` ('' for none), `hint_seconds`, `retention_seconds`.
+--   a result that was not stored, '' for none), `final` (no fallback is tried), `canceled_error` (what a failure means where
+--   the job was canceled during its submit, and was surely not bought), `settle_seconds` (an unconfirmed submit is settled by
+--   its promise, tried after so long at least, 0 by the number of tries; '' where its key is of no use), `received` (the
+--   provider has had the request), `evidence` ('' for none), `hint_seconds`, `retention_seconds`.
 -- Reply: a number of `Concluded`.
 local MOST_UNCONFIRMED = 5
 local NOT_OURS, ENDED, AGAIN, UNCONFIRMED_AFTER_ALL, BOUGHT, CANCELED, SETTLING, MOVED = 0, 1, 2, 3, 4, 5, 6, 7
@@ -62,7 +62,7 @@ if canceled then
   ending, value = 'canceled', canceled_error
 end
 if outputs ~= '' then set(id, 'outputs', outputs) end
-if ending == 'failed' and fall_back(id, value, hint_seconds, retention_seconds) then return MOVED end
+if ending == 'failed' and not final and fall_back(id, value, hint_seconds, retention_seconds) then return MOVED end
 conclude(id, ending, field, value)
 if note ~= '' then set(id, 'note', note) end
 leased(id, token, lease_seconds)

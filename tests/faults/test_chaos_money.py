@@ -209,8 +209,7 @@ def test_a_job_that_two_accounts_charge_is_found() -> None:
 def test_a_result_that_names_another_maker_than_the_bill_is_found() -> None:
     """By the account, and by the provider's id."""
     bought = {JOB.name: [AT_PHOTOGPT]}
-    tried = [{"code": "rejected"}]
-    right = replace(succeeded(AT_PHOTOGPT), tried=tried)
+    right = replace(succeeded(AT_PHOTOGPT), left=[{"code": "rejected"}])
     found, broken = moves([JOB], {JOB.name: right}, bought)
     assert (found.jobs, found.moved, found.succeeded_elsewhere, found.left_because) == (1, 1, 1, {"rejected": 1})
     assert broken == []

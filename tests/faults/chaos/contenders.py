@@ -36,8 +36,8 @@ class CallerAnswer:
     end: str
     result: dict[str, Any]
     at: float
-    #: The accounts that a job with fallbacks was tried at before, or all that it was tried at in vain.
-    tried: list[dict[str, Any]] = field(default_factory=list)
+    #: The accounts that a job with fallbacks has left; not the one that it came to at last.
+    left: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def message(self) -> str:
@@ -174,7 +174,7 @@ def _answer(meta: dict[str, Any]) -> CallerAnswer | None:
     if meta["status"] == "SUCCESS":
         return CallerAnswer("succeeded", result, at, result.get("tried", []))
     failure = _failure(result)
-    return CallerAnswer(str(failure.get("code", result["exc_type"])), result, at, failure.get("tried", []))
+    return CallerAnswer(str(failure.get("code", result["exc_type"])), result, at, failure.get("tried", [])[:-1])
 
 
 def _failure(result: dict[str, Any]) -> dict[str, Any]:

@@ -38,11 +38,11 @@ def moves(
         if answer and answer.end == "succeeded" and not _is_billed(job, answer.result, bought.get(job.name, ())):
             found.made_by_wrong += 1
             broken.append(f"{job.name}: says that {_maker(job, answer.result)} made it, the bill has {charged_at}")
-        tried = answer.tried if answer else []
+        left = answer.left if answer else []
         found.jobs += len(job.in_turn) > 1
-        found.moved += bool(tried)
-        found.succeeded_elsewhere += bool(tried) and answer is not None and answer.end == "succeeded"
-        codes.update(each["code"] for each in tried)
+        found.moved += bool(left)
+        found.succeeded_elsewhere += bool(left) and answer is not None and answer.end == "succeeded"
+        codes.update(each["code"] for each in left)
     found.left_because = dict(codes.most_common())
     return found, broken
 

@@ -93,6 +93,7 @@ faults: setup ## Kills, restarts and lies with three seeds; writes the tables of
 	$(BIN)/python -m tests.faults.failover.cost
 	for receipts in s3 off; do $(BIN)/python -m tests.faults.lost --receipts $$receipts || exit 1; done
 	$(BIN)/python -m tests.faults.lost.cost
+	$(BIN)/python -m tests.faults.first_gone
 	$(BIN)/python -m tests.faults.report --write
 
 faults-short: setup ## The crash matrix and a chaos run in under four minutes

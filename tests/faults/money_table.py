@@ -55,6 +55,27 @@ def fallbacks(runs: Sequence[Result]) -> str:
     )
 
 
+def first_gone(result: Result) -> str:
+    """A row for each half: from request to result with the first provider up, and gone."""
+    rows = [
+        [
+            words,
+            str(result[half]["succeeded"]),
+            str(result[half]["moved"]),
+            " / ".join(f"{each:.1f}" for each in result[half]["seconds"]),
+            f"{result[half]['seconds'][0] / result['up']['seconds'][0]:.2f}",
+        ]
+        for half, words in (("up", "is up"), ("gone", "is gone"))
+    ]
+    head = ["the first provider", "succeeded", "at the fallback", "p50 / p95 / max [s]", "p50, of the usual one"]
+    where = ". ".join(result[name] for name in ("machine", "versions", "date"))
+    what = (
+        f"{result['jobs']} jobs in each half, one every {result['gap_seconds']:g} s, "
+        f"bought {result['bought']} times in all; load of the machine (15 minutes) {result['busy']}."
+    )
+    return f"{where}. {what}\n\n{table(head, rows)}"
+
+
 def _budgets(runs: Sequence[Result]) -> str:
     """A row for each budget of each seed."""
     rows = [

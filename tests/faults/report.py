@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tests.faults.contract_table import contracts
-from tests.faults.money_table import money
+from tests.faults.money_table import first_gone, money
 from tests.faults.report_tables import (
     PLAIN,
     chaos,
@@ -27,7 +27,7 @@ from tests.integration.processes import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
 #: The pages of the other tables, by their names.
-PAGES = {"budgets": ROOT / "docs" / "money.md"}
+PAGES = {"budgets": ROOT / "docs" / "money.md", "first gone": ROOT / "docs" / "fallback.md"}
 RESULTS = ROOT / "build" / "reliability"
 
 Result = dict[str, Any]
@@ -58,13 +58,14 @@ def tables(folder: Path) -> dict[str, str]:
     others = [run for run in runs if run not in cut and run not in mild and run not in spread]
     full = [run for run in others if run["options"]["contender"] not in PLAIN]
     safe = folder / "safe-submits.json"
-    receipts = folder / "receipts.json"
+    receipts, gone = folder / "receipts.json", folder / "first-gone.json"
     made = {
         "crash matrix": crash_matrix(_cells(folder / "crash-matrix.json")),
         "crash matrix over a replica": crash_matrix(_cells(folder / "crash-matrix-replica.json")),
         "chaos": chaos(full),
         "contracts": contracts(paid),
         "budgets": money(paid),
+        "first gone": first_gone(json.loads(gone.read_text())) if gone.exists() else "",
         "comparison": comparison(mild),
         "power cuts": power_cuts(cut),
         "failovers": failovers([json.loads(path.read_text()) for path in folder.glob("failover-*.json")]),

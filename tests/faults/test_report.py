@@ -94,6 +94,15 @@ SAFE: dict[str, Any] = {
     "milliseconds": {"disk": {"record": [0.5, 1.0], "intent": [0.25, 0.75], "id": [0.3, 0.8]}},
 }
 
+GONE: dict[str, Any] = {
+    **{name: RUN[name] for name in ("machine", "versions", "date", "busy")},
+    "jobs": 100,
+    "gap_seconds": 0.5,
+    "bought": 200,
+    "up": {"seconds": [3.0, 4.0, 5.0], "succeeded": 100, "moved": 0},
+    "gone": {"seconds": [4.5, 6.0, 9.0], "succeeded": 100, "moved": 99},
+}
+
 CELL = {"point": "intent_written", "provider": "nextry", "end": "succeeded", "purchases": 1, "clocks": "production"}
 
 
@@ -118,6 +127,7 @@ def results(tmp_path: Path) -> Path:
         played = {**FAILOVER, "seed": seed, "safe": safe, "lost": lost}
         (tmp_path / f"failover-line-{safe}-{seed}.json").write_text(json.dumps(played))
     (tmp_path / "safe-submits.json").write_text(json.dumps(SAFE))
+    (tmp_path / "first-gone.json").write_text(json.dumps(GONE))
     return tmp_path
 
 
@@ -145,6 +155,11 @@ def test_budgets_and_tenants_have_a_table(results: Path) -> None:
     assert made.count(f"| globex | globex, all time, refuses | 7 | {figures}") == 2
     assert "| nextry | nextry/default, all time, waits | 7 |" in made
     assert "Jobs with a fallback: 40." in made
+
+
+def test_a_provider_that_is_gone_has_a_table(results: Path) -> None:
+    """With how much longer the jobs took."""
+    assert "| is gone | 100 | 99 | 4.5 / 6.0 / 9.0 | 1.50 |" in tables(results)["first gone"]
 
 
 def test_every_run_stands_in_its_table(results: Path) -> None:

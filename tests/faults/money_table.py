@@ -88,6 +88,7 @@ def _budgets(runs: Sequence[Result]) -> str:
             f"{seen['looks']:,}",
             f"**{len(seen['breaches'])}**",
             str(run["money"]["refused"].get(share.budget.name, 0)),
+            str(seen["most_waiting"]),
             *(_money(run["money"]["budgets"][share.budget.name][column]) for column in ("billed", "spent", "reserved")),
         ]
         for share in SHARES
@@ -96,7 +97,8 @@ def _budgets(runs: Sequence[Result]) -> str:
     ]
     head = [
         *("budget", "for", "seed", "limit at the end [USD]", "most reserved and spent at any look [USD]"),
-        *("of the limit of that moment [%]", "looks", "**looks above the limit**", "jobs refused"),
+        *("of the limit of that moment [%]", "looks", "**looks above the limit**"),
+        *("jobs refused", "most jobs waiting"),
         *("bill [USD]", "book: spent [USD]", "book: still open [USD]"),
     ]
     return table(head, rows)

@@ -108,10 +108,12 @@ def test_a_budget_that_is_passed_once_is_seen() -> None:
     assert (seen.highest, seen.highest_percent, seen.breaches) == (1000, 100.0, [])
 
     seen.look(401, 600, 1000, when="after 7.0 s")
-    seen.look(0, 1001, 2000)
+    seen.look(0, 1001, 2000, waiting=2)
+    seen.look(0, 1001, 2000, waiting=1)
 
     assert seen.breaches == ["reserved 0.000401 and spent 0.0006 of 0.001 after 7.0 s"]
-    assert (seen.looks, seen.highest, seen.highest_percent, seen.limit) == (3, 1001, 100.1, 2000)
+    assert (seen.looks, seen.highest, seen.highest_percent, seen.limit) == (4, 1001, 100.1, 2000)
+    assert seen.most_waiting == 2
 
 
 def test_jobs_that_no_budget_covers_may_not_be_refused() -> None:

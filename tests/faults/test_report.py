@@ -59,6 +59,7 @@ SPREAD = {
                 "looks": 1500,
                 "highest": 9,
                 "highest_percent": 90.0,
+                "most_waiting": 4,
                 "breaches": ["reserved 0 and spent 0.000011 of 0.00001"],
             }
             for share in SHARES
@@ -151,7 +152,7 @@ def test_budgets_and_tenants_have_a_table(results: Path) -> None:
     made = tables(results)["budgets"]
 
     assert "| acme | 0.000014 | 0.000000 | 0.000000 | 0.000014 | 0.000000 |" in made
-    figures = "0.000010 | 0.000009 | 90.0 | 1,500 | **1** | 3 | 0.000007 | 0.000007 | 0.000000 |"
+    figures = "0.000010 | 0.000009 | 90.0 | 1,500 | **1** | 3 | 4 | 0.000007 | 0.000007 | 0.000000 |"
     assert made.count(f"| globex | globex, all time, refuses | 7 | {figures}") == 2
     assert "| nextry | nextry/default, all time, waits | 7 |" in made
     assert "Jobs with a fallback: 40." in made

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from bide.ledger.keys import budget_key
+from bide.ledger.keys import budget_key, prefix
 from bide.money.amounts import exact
 from tests.faults.chaos.budgets import BudgetFile
 from tests.faults.chaos.reader import Reader
@@ -30,13 +29,15 @@ class Seen:
     #: The most that was reserved and spent at any look, and the largest share of the limit of that moment [%].
     highest: int = 0
     highest_percent: float = 0.0
+    #: The most jobs that waited for it at any look.
+    most_waiting: int = 0
     breaches: list[str] = field(default_factory=list)
 
-    def look(self, reserved: int, spent: int, limit: int, *, when: str = "") -> None:
+    def look(self, reserved: int, spent: int, limit: int, *, waiting: int = 0, when: str = "") -> None:
         """Take one look into account; `limit` is the one of this moment, or a later, higher one."""
         taken = reserved + spent
         self.limit, self.looks = limit, self.looks + 1
-        self.highest = max(self.highest, taken)
+        self.highest, self.most_waiting = max(self.highest, taken), max(self.most_waiting, waiting)
         self.highest_percent = max(self.highest_percent, round(100 * taken / limit, 2) if limit else 0.0)
         if taken > limit:
             said = f"reserved {exact(reserved)} and spent {exact(spent)} of {exact(limit)}"
@@ -64,14 +65,15 @@ class BudgetWatch:
         ]
 
     def _read(self) -> None:
-        today = datetime.now(UTC).date()
+        today, accounts = datetime.now(UTC).date(), self._stage.accounts
         with self._stage.server() as server, server.pipeline(transaction=True) as pipeline:
             for budget in self._budgets.budgets:
                 pipeline.hmget(budget_key(budget.name, budget.period(today)), "reserved", "spent")
+                for account in accounts:
+                    pipeline.zcard(f"{prefix(account)}over_budget:{budget.name}")
             found: list[Any] = pipeline.execute()
-        self._note(dict(zip(self._budgets.limits, found, strict=True)), f"after {time.monotonic() - self._began:.1f} s")
-
-    def _note(self, found: Mapping[str, Any], when: str) -> None:
-        limits = dict(self._budgets.limits)  # only now: a limit that was raised meanwhile counts
-        for name, (reserved, spent) in found.items():
-            self.seen[name].look(int(reserved or 0), int(spent or 0), limits[name], when=when)
+        each, limits = 1 + len(accounts), dict(self._budgets.limits)  # only now: one that was raised meanwhile counts
+        when = f"after {time.monotonic() - self._began:.1f} s"
+        for at, (name, limit) in enumerate(limits.items()):
+            (reserved, spent), *waiting = found[at * each : (at + 1) * each]
+            self.seen[name].look(int(reserved or 0), int(spent or 0), limit, waiting=sum(waiting), when=when)

@@ -80,15 +80,15 @@ class Driver:
             for event in self._plan:
                 time.sleep(max(0.0, began + event.at_seconds - time.monotonic()))
                 under_way.append(pool.submit(self._happen, event))
+            if self._stage.budgets:  # no job waits for a budget any more
+                self._stage.budgets.raise_all(by=AT_LAST)
         for each in under_way:
             each.result()
         self.mend()
 
     def mend(self) -> None:
-        """Everything serves again, and no job waits for a budget any more."""
+        """Everything serves again."""
         self._stage.sandbox.clear_faults()
-        if self._stage.budgets:
-            self._stage.budgets.raise_all(by=AT_LAST)
         for process in self._stage.processes.values():
             if not process.alive:
                 process.start()

@@ -113,8 +113,8 @@ end
 -- again at once, and count as a try. The sweeper's messages (`hints`) are never early.
 local EARLY_SECONDS = 1
 local function is_put_off()
-  local comes_again = number(redis.call('ZSCORE', LEASE, id)) - hint_seconds
-  return state == 'storing' and not get(id, 'hints') and comes_again > now + EARLY_SECONDS
+  if state ~= 'storing' or number(get(id, 'tries')) == 0 or get(id, 'hints') then return false end
+  return number(redis.call('ZSCORE', LEASE, id)) - hint_seconds > now + EARLY_SECONDS
 end
 
 local owner, settling = get(id, 'token'), state == 'submitting' and get(id, 'settling')

@@ -14,7 +14,7 @@ Result = dict[str, Any]
 BALANCE = {
     "billed": "the providers charge",
     "open": "of it for jobs in doubt",
-    "lied": "of it bought again by a lie",
+    "lied": "of it that a lie may hide",
     "spent": "the book: spent",
     "reserved": "the book: of submits still open",
 }

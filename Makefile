@@ -94,6 +94,7 @@ faults: setup ## Kills, restarts and lies with three seeds; writes the tables of
 	$(BIN)/python -m tests.faults.lost
 	$(BIN)/python -m tests.faults.lost --scene plain --receipts off
 	$(BIN)/python -m tests.faults.lost.cost
+	$(BIN)/python -m tests.faults.first_gone
 	$(BIN)/python -m tests.faults.report --write
 
 faults-short: setup ## The crash matrix and a chaos run in under four minutes

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
+from bide.contract import Charged
 from bide.errors import UnreadableAnswerError
 from bide.polling.backoff import PollPlan
 from bide.providers import reading
@@ -41,6 +42,9 @@ from bide.providers.base import (
 
 #: How long the guild remembers a key [seconds].
 LIVE_SECONDS = 3600.0
+
+#: What its answers say of a charge.
+_CHARGED = {"True": Charged.YES, "False": Charged.NO}
 
 
 class WorkParams(Params):
@@ -102,7 +106,7 @@ class GuildAdapter(LooksUp, Provider):
             return Unknown()
         body = answer.object()
         if body.get("state", "done") == "failed":
-            return Failed(reading.as_text(body.get("why")))
+            return Failed(reading.as_text(body.get("why")), charged=_CHARGED.get(str(body.get("charged"))))
         if body.get("state", "done") != "done":
             return Running(reading.as_text(body["state"]))
         return Succeeded(reading.all_media(body.get("pictures"), role="image"))

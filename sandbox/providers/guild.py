@@ -72,7 +72,8 @@ class Guild(Provider):
             if job is None or phase is Phase.MISSING:
                 return self.refusal(404, "no such work")
             made = [f"{origin(request)}{ROOT}/pictures/{job.id}.png"] if phase is Phase.DONE else []
-            return reply({"state": _STATES.get(phase, "working"), "pictures": made, "why": job.failure or None})
+            failed = {"why": job.failure, "charged": "failed" in job.price.get("charged", ())}
+            return reply({"state": _STATES.get(phase, "working"), "pictures": made, **(failed if job.failure else {})})
 
         return await self.poll(request, self.job(request.match_info["id"]), answer)
 

@@ -137,6 +137,18 @@ class BreakerContract:
 
     # One job ahead
 
+    def test_a_lost_message_of_the_one_ahead_keeps_nobody_back(self, stage: Stage) -> None:
+        """All others wait for it, so it comes again despite a backlog, and as soon each time."""
+        refuse(stage, "a")
+        stage.arrive("b")
+        stage.ledger.accounts.sweep(ACCOUNT)
+        stage.clock.advance(2)
+        (ahead,) = stage.ledger.accounts.admit(ACCOUNT).hints
+        for _ in range(4):
+            stage.clock.advance(15)
+            [again] = stage.ledger.accounts.sweep(ACCOUNT, backlog=["bide.submit"])[0].hints
+            assert again.job_id == ahead.job_id
+
     def test_one_job_at_a_time_finds_out(self, stage: Stage) -> None:
         """Half-open, the breaker lets one job go ahead; no other follows until its submit has come to something."""
         refuse(stage, "a")

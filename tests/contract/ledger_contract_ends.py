@@ -35,6 +35,25 @@ class EndsContract:
             "S3 away",
         )
         assert stage.ledger.jobs.postpone(record, "t", seconds=4, note="").hints == ()
+        stage.clock.advance(4)
+        assert stage.resume("a").verb is Verb.STORE
+
+    def test_a_result_that_was_put_off_is_not_fetched_before_its_time(self, stage: Stage) -> None:
+        """A message that came twice, or by a clock that jumped, counts no further try; the sweeper's message does."""
+        record, token = stage.storing("a")
+        stage.ledger.jobs.postpone(record, token, seconds=8, note="no picture")
+        for seconds in (0, 3, 3):
+            stage.clock.advance(seconds)
+            assert stage.resume("a").verb is Verb.STALE
+        assert (stage.state("a"), stage.field("a", "tries"), stage.field("a", "token")) == ("storing", "1", "")
+        stage.clock.advance(2)
+        step = stage.resume("a", token="t")
+        assert step.verb is Verb.STORE
+
+        stage.ledger.jobs.postpone(taken(step, Verb.STORE), "t", seconds=8, note="no picture")
+        stage.clock.advance(8 + stage.ledger.executor.timing.hint_seconds + 1)  # its message is lost
+        messages, *_ = stage.ledger.accounts.sweep(ACCOUNT)
+        assert [hint.job_id for hint in messages.hints] == ["a"]
         assert stage.resume("a").verb is Verb.STORE
 
     def test_an_end_makes_room(self, stage: Stage) -> None:

@@ -10,8 +10,9 @@ import redis
 
 from bide.contract import FINAL_STATES
 from bide.ledger import AccountName
-from bide.ledger.keys import ACCOUNTS_KEY, prefix
+from bide.ledger.keys import ACCOUNTS_KEY, BUDGETS_KEY, budget_key, prefix
 from bide.ledger.packed import unpack
+from bide.money.budgets import ALL
 
 CLOCKS = ("queued", "lease", "due")
 LISTS = ("unconfirmed", "inflight", "told", "callbacks", "recent")
@@ -148,9 +149,14 @@ def _owes_a_callback(job: dict[str, str]) -> bool:
     return "callback" in job and job["state"] in (*FINAL_STATES, "unconfirmed")
 
 
+def _budget_in(key: str) -> str:
+    """The name of the budget in a key, '' in any other."""
+    return key.split(":")[2] if key.startswith("bide:budget:") else ""
+
+
 def check_keys(whole: Snapshot, names: Iterable[AccountName]) -> None:
-    """Each key without a TTL is a live job's, a listed job's, or one of the registries."""
-    kept = {ACCOUNTS_KEY}
+    """Each key without a TTL is a live job's, a listed job's, a budget's of all time, or one of the registries."""
+    kept = {ACCOUNTS_KEY, BUDGETS_KEY} | {key for key in whole.for_ever if key == budget_key(_budget_in(key), ALL)}
     for name in names:
         account = Account(prefix(name), whole)
         kept |= {

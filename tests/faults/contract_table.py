@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from tests.faults.money_table import books, fallbacks, table
+
 Result = dict[str, Any]
 
 _COUNTS = {
@@ -28,29 +30,14 @@ def contracts(runs: Sequence[Result]) -> str:
         for contract, counts in run["contracts"].items():
             sums[contract].update(counts)
     rows = [[contract, *(str(counts[name]) for name in _COUNTS)] for contract, counts in sorted(sums.items())]
-    return "\n\n".join([_summary(runs), _table(["contract", *_COUNTS.values()], rows), _books(runs)])
-
-
-def _books(runs: Sequence[Result]) -> str:
-    """A row for each account: what its provider charges, and what its book says of it."""
-    sums: dict[str, Counter[str]] = defaultdict(Counter)
-    for run in runs:
-        for account, balance in run["balances"].items():
-            sums[account].update(balance)
-    sums["all"] = sum(sums.values(), Counter())
-    names = {
-        "billed": "the providers charge",
-        "lied": "of it bought again by a lie",
-        "spent": "the book: spent",
-        "reserved": "the book: of submits still open",
-    }
-    rows = [[account, *(f"{each[name] / 1_000_000:,.6f}" for name in names)] for account, each in sums.items()]
-    return _table(["account", *(f"{name} [USD]" for name in names.values())], rows)
-
-
-def _table(head: list[str], rows: Sequence[list[str]]) -> str:
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n\n".join(
+        [
+            _summary(runs),
+            table(["contract", *_COUNTS.values()], rows),
+            books("account", (run["money"]["accounts"] for run in runs)),
+            fallbacks(runs),
+        ]
+    )
 
 
 def _summary(runs: Sequence[Result]) -> str:

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.report`: the tables of docs/reliability.md, of what the runs left in build/reliability."""
+"""`python -m tests.faults.report`: tables of docs/reliability.md and docs/money.md, of what runs left behind."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from tests.faults.contract_table import contracts
+from tests.faults.money_table import first_gone, money
 from tests.faults.report_tables import (
     PLAIN,
     chaos,
@@ -25,23 +26,24 @@ from tests.faults.report_tables import (
 from tests.integration.processes import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
+#: The pages of the other tables, by their names.
+PAGES = {"budgets": ROOT / "docs" / "money.md", "first gone": ROOT / "docs" / "fallback.md"}
 RESULTS = ROOT / "build" / "reliability"
 
 Result = dict[str, Any]
 
 
 @click.command()
-@click.option("--write", is_flag=True, help="Put the tables into docs/reliability.md instead of showing them.")
+@click.option("--write", is_flag=True, help="Put the tables into their pages instead of showing them.")
 def main(*, write: bool) -> None:
     """Make the tables; one that no result is there for stays as it is in the page."""
     made = tables(RESULTS)
     if not made:
         sys.exit(f"no results in {RESULTS}; make some with `make faults`")
     if write:
-        page = PAGE.read_text()
         for name, text in made.items():
-            page = written(page, name, text)
-        PAGE.write_text(page)
+            page = PAGES.get(name, PAGE)
+            page.write_text(written(page.read_text(), name, text))
     else:
         click.echo("\n\n".join(made.values()))
 
@@ -52,15 +54,18 @@ def tables(folder: Path) -> dict[str, str]:
     cut = [run for run in runs if "power_cut" in run["options"]["kinds"]]
     mild = [run for run in runs if run["options"]["common_only"]]
     spread = [run for run in runs if run["options"].get("contracts")]
+    paid = [run for run in spread if "money" in run]  # those of earlier releases have none
     others = [run for run in runs if run not in cut and run not in mild and run not in spread]
     full = [run for run in others if run["options"]["contender"] not in PLAIN]
     safe = folder / "safe-submits.json"
-    receipts = folder / "receipts.json"
+    receipts, gone = folder / "receipts.json", folder / "first-gone.json"
     made = {
         "crash matrix": crash_matrix(_cells(folder / "crash-matrix.json")),
         "crash matrix over a replica": crash_matrix(_cells(folder / "crash-matrix-replica.json")),
         "chaos": chaos(full),
-        "contracts": contracts(spread),
+        "contracts": contracts(paid),
+        "budgets": money(paid),
+        "first gone": first_gone(json.loads(gone.read_text())) if gone.exists() else "",
         "comparison": comparison(mild),
         "power cuts": power_cuts(cut),
         "failovers": failovers([json.loads(path.read_text()) for path in folder.glob("failover-*.json")]),

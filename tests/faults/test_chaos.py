@@ -21,8 +21,9 @@ def test_a_short_chaos() -> None:
     """No job lost, none bought twice, none stored wrong, every key with a clock or a TTL.
 
     Over all idempotency contracts: the doubts of each that is kept settle themselves, and what a lie buys is seen.
+    Book and bill are the same, no budget is passed, and no job is charged by two accounts.
     """
-    came = run(Options(seed=17, jobs=60, seconds=18, contracts=True))
+    came = run(Options(seed=17, jobs=60, seconds=14, contracts=True))
 
     assert came.verdict.broken == []
     assert came.verdict.ends["succeeded"] > 0
@@ -30,6 +31,11 @@ def test_a_short_chaos() -> None:
     assert {name for name, counts in kept.items() if counts.settled} >= {*PROMISED, LISTING}
     lies = [counts for name, counts in kept.items() if name in LIES]
     assert sum(counts.bought_twice_seen + counts.held for counts in lies) > 0
+    money = came.verdict.money
+    assert all(seen.looks > 20 and not seen.breaches for seen in money.seen.values())
+    assert sum(money.refused.values()) > 0
+    assert max(seen.most_waiting for seen in money.seen.values()) > 0
+    assert (money.moves.moved > 0, money.moves.charged_twice) == (True, 0)
 
 
 @pytest.mark.faults

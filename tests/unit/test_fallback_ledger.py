@@ -409,6 +409,48 @@ def test_a_refused_repeat_under_the_key_settles_nothing(world: World) -> None:
     assert world.where() == FIRST
 
 
+LISTED = Promise(contract="listing", digest="d", live_seconds=3600, sending_seconds=60)
+
+
+def doubtful(world: World, promise: Promise) -> Record:
+    """A job whose one submit may have been accepted, and is being settled by a worker."""
+    record, token, _ = world.submit(world.ask(), promise=promise)
+    error = error_of(record, "submission_unknown")
+    world.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=error, doubt=Doubt(5.0))
+    world.sweep(10)
+    return taken(world.resume_at(FIRST), Verb.SUBMIT)
+
+
+@pytest.mark.parametrize("by", ["the list", "an operator"])
+@pytest.mark.parametrize(("charged", "goes_on"), [(Charged.NO, True), (Charged.YES, False), (None, False)])
+@pytest.mark.parametrize("promise", [LISTED, PROMISE], ids=["listing", "client_id"])
+def test_a_failure_under_an_id_that_was_found(
+    world: World, promise: Promise, by: str, charged: Charged | None, goes_on: bool
+) -> None:
+    """The provider knows the one submit that was in doubt: what it says of the charge counts as that of any job."""
+    record = doubtful(world, promise)
+    if by == "the list":
+        token = record.text("token")
+        world.ledger.unconfirmed.attach_listed(record, "p-1", evidence="the only one that fits", token=token)
+    else:
+        world.ledger.unconfirmed.attach(FIRST, "a", "p-1")
+    world.fail_there(FIRST, charged=charged)
+    assert world.where() == (SECOND if goes_on else FIRST)
+
+
+def test_an_id_that_was_found_says_nothing_of_a_second_submit(world: World) -> None:
+    """Two submits under the key may have been accepted, where its provider breaks its word."""
+    promise = Promise(contract="replay", key="k", digest="d", live_seconds=3600, sending_seconds=60)
+    record = doubtful(world, promise)
+    token = record.text("token")
+    world.ledger.submits.intend(record, token, promise=promise, quote=Quote(40_000, "USD"))
+    error = error_of(record, "submission_unknown")
+    world.ledger.jobs.conclude(record, token, JobState.UNCONFIRMED, error=error, doubt=Doubt(5.0))
+    world.ledger.unconfirmed.attach(FIRST, "a", "p-1")
+    world.fail_there(FIRST, charged=Charged.NO)
+    assert (world.where(), world.record().text("state")) == (FIRST, "failed")
+
+
 # Cancels
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,13 @@ class CallerAnswer:
     end: str
     result: dict[str, Any]
     at: float
+    #: The accounts that a job with fallbacks has left; not the one that it came to at last.
+    left: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def message(self) -> str:
+        """The message of a failure; '' where it has none of bide's form."""
+        return str(_failure(self.result).get("message", ""))
 
 
 class Contender(ABC):
@@ -165,9 +172,15 @@ def _answer(meta: dict[str, Any]) -> CallerAnswer | None:
     at = datetime.fromisoformat(meta["date_done"]).timestamp()
     result = meta["result"]
     if meta["status"] == "SUCCESS":
-        return CallerAnswer("succeeded", result, at)
-    message = result["exc_message"][0] if result.get("exc_message") else ""
+        return CallerAnswer("succeeded", result, at, result.get("tried", []))
+    failure = _failure(result)
+    return CallerAnswer(str(failure.get("code", result["exc_type"])), result, at, failure.get("tried", [])[:-1])
+
+
+def _failure(result: dict[str, Any]) -> dict[str, Any]:
+    """What the message of a failure says, where it is bide's; {} else."""
     try:
-        return CallerAnswer(str(json.loads(message)["code"]), result, at)
-    except (ValueError, TypeError, KeyError):
-        return CallerAnswer(str(result["exc_type"]), result, at)
+        found = json.loads(result["exc_message"][0])
+    except (ValueError, TypeError, LookupError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from bide.errors import LedgerAwayError
+from bide.ledger import Ledger
+from tests.faults.chaos.budgets import AT_LAST
 from tests.faults.chaos.contenders import Bide, Contender
 from tests.faults.chaos.hosts import Host
 from tests.faults.chaos.plan import Event
@@ -51,6 +54,9 @@ DROPPED_SHARE = 0.05
 #: What `appendfsync everysec` may lose when a host crashes [seconds].
 UNSAVED_SECONDS = 1.0
 
+#: When a person tries again what Redis has refused [seconds].
+AGAIN_SECONDS = 0.5
+
 #: A mutex as a worker with kombu's own settings leaves it behind [seconds].
 MUTEX_SECONDS = 300
 
@@ -74,6 +80,8 @@ class Driver:
             for event in self._plan:
                 time.sleep(max(0.0, began + event.at_seconds - time.monotonic()))
                 under_way.append(pool.submit(self._happen, event))
+            if self._stage.budgets:  # no job waits for a budget any more
+                self._stage.budgets.raise_all(by=AT_LAST)
         for each in under_way:
             each.result()
         self.mend()
@@ -182,6 +190,30 @@ class Driver:
         self._stage.wire.drop_share = DROPPED_SHARE
         time.sleep(event.for_seconds)
         self._stage.wire.drop_share = 0.0
+
+    # Money
+
+    def _hold(self, event: Event) -> None:
+        """An operator pauses an account, and resumes it."""
+        account = self._stage.accounts[int(event.choice * len(self._stage.accounts))]
+        self._ask(lambda ledger: ledger.accounts.pause(account, reason="a test of it", by="operator"))
+        time.sleep(event.for_seconds)
+        self._ask(lambda ledger: ledger.accounts.resume(account))
+
+    def _ask(self, do: Callable[[Ledger], object]) -> None:
+        """As a person does it: again, where Redis is away at that moment."""
+        while True:
+            try:
+                with self._stage.server() as server:
+                    do(Ledger(server))
+            except LedgerAwayError:
+                time.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+    def _raise(self, event: Event) -> None:
+        if self._stage.budgets:
+            self._stage.budgets.raise_all()
 
     # Outside
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from bide.ledger import AccountName
 from tests.integration.caller import PIXEL
 
 #: How often each kind comes, per hundred; what the simulated providers draw slowly comes seldom.
@@ -42,8 +43,25 @@ class Job:
 
     name: str
     request: dict[str, Any]
-    #: `none`, or one of the guild's.
+    #: `none`, or one of the guild's: that of its first account.
     contract: str = "none"
+
+    @property
+    def tenant(self) -> str:
+        return str(self.request.get("tenant", ""))
+
+    @property
+    def in_turn(self) -> dict[AccountName, dict[str, Any]]:
+        """What each of its accounts is asked, by account: the first one, then its fallbacks."""
+        asked = [self.request, *self.request.get("fallbacks", ())]
+        return {AccountName(each["provider"], each["account"]): each for each in asked}
+
+    def contract_at(self, account: AccountName) -> str:
+        """The contract of the account where it is."""
+        asked = self.in_turn[account]
+        if asked is self.request:
+            return self.contract
+        return str(asked["operation"]) if account.provider == "guild" else "none"
 
 
 def jobs_of(seed: int, number: int, *, contracts: bool = False) -> list[Job]:
@@ -53,6 +71,11 @@ def jobs_of(seed: int, number: int, *, contracts: bool = False) -> list[Job]:
     names = [f"chaos-{seed}-{count:05d}" for count in range(number)]
     lost = [random.choice(LOST) if kind in LIES or random.random() < LOST_SHARE else "" for kind in kinds]
     return [_job(kind, name, fault) for name, kind, fault in zip(names, kinds, lost, strict=True)]
+
+
+def request_of(kind: str, name: str) -> dict[str, Any]:
+    """What a job of one kind asks for."""
+    return _job(kind, name, "").request
 
 
 def _job(kind: str, name: str, lost: str) -> Job:

@@ -49,10 +49,16 @@ KINDS: dict[str, Kind] = {
     # what lies outside
     "store_away": Kind("store", 1, 2, 8, common=True),
     "provider": Kind("provider", 3, 3, 8),
+    # money, in runs that have budgets and fallbacks: an account is paused, the budgets that jobs wait for are raised
+    "hold": Kind("an account", 0, 2, 6),
+    "raise": Kind("budgets", 0),
     # hosts, where workers have network namespaces of their own
     "partition": Kind(ANY_HOST, 3, 5, 20),
 }
 
+
+#: What else happens where a run has budgets and fallbacks.
+OF_MONEY = ("hold", "raise")
 
 #: What goes wrong in a run that names no kinds.
 USUAL = tuple(name for name, kind in KINDS.items() if kind.weight)

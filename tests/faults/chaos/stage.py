@@ -18,6 +18,7 @@ from bide.ledger import AccountName
 from sandbox.running import Sandbox
 from sandbox.server import BASE_PATHS
 from tests import plugins
+from tests.faults.chaos.budgets import BudgetFile
 from tests.faults.chaos.hosts import Host
 from tests.faults.chaos.proxy import Wire
 from tests.integration.object_store import ObjectStore
@@ -78,8 +79,8 @@ class Ports:
 class Stage:
     """`with Stage(folder, ...) as stage:`: the servers run, and everything ends with the block."""
 
-    def __init__(self, folder: Path, *, seed: int, fsync: str, contracts: bool = False) -> None:
-        self.folder, self.contracts = folder, contracts
+    def __init__(self, folder: Path, *, seed: int, fsync: str, budgets: BudgetFile | None = None) -> None:
+        self.folder, self.budgets = folder, budgets
         self._stack = ExitStack()
         self._seed, self.fsync = seed, fsync
         (folder / "redis").mkdir(parents=True)
@@ -89,11 +90,17 @@ class Stage:
         self.processes: dict[str, Process] = {}
         self._plugins = folder / "plugins"
 
+    @property
+    def contracts(self) -> bool:
+        """Whether the jobs spread over all contracts: then there are budgets, too."""
+        return self.budgets is not None
+
     def __enter__(self) -> Self:
         with self._stack:
             start_servers(self._stack, self.redis, self.sandbox, self.store)
             self.sandbox.price(PRICES)
-            if self.contracts:
+            if self.budgets:
+                self.budgets.write()
                 plugins.install(self._plugins, "guild", "tests.guild_adapter:QuickGuildAdapter")
             self.wire = self._stack.enter_context(Wire(self.redis_port, reads=True, seed=self._seed))
             self.here = Ports("127.0.0.1", self.wire.port, self.redis_port, self.store_port, self.sandbox.port)
@@ -173,6 +180,7 @@ class Stage:
         own |= {"ACCOUNTS__LISTING__API_KEY": KEYS[listing], "ACCOUNTS__LISTING__SETTLE": "listing"}
         return {
             **{f"BIDE_PROVIDERS__GUILD__{name}": value for name, value in own.items()},
+            "BIDE_BUDGETS": str(self.budgets.file) if self.budgets else "",
             "BIDE_TIMING__SUBMIT_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
             "BIDE_TIMING__READ_TIMEOUT_SECONDS": SUBMIT_TIMEOUT_SECONDS,
             "PYTHONPATH": f"{self._plugins}:{ROOT}",

@@ -8,8 +8,8 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
+from tests.faults.chaos.bill import Purchase
 from tests.faults.chaos.stage import Stage
 from tests.integration.object_store import BUCKET
 
@@ -32,7 +32,7 @@ _FILES = {
 class Truth:
     """The bucket and the providers' own files of one run."""
 
-    def __init__(self, stage: Stage, purchases: Mapping[str, list[dict[str, Any]]]) -> None:
+    def __init__(self, stage: Stage, purchases: Mapping[str, list[Purchase]]) -> None:
         self._stage, self._purchases = stage, purchases
         self._client = stage.store.client()
         self._objects = self._list()
@@ -55,7 +55,7 @@ class Truth:
         keys = sorted(self._objects[name])
         bought = self._purchases.get(name, [])
         files = [key for key in keys if not key.endswith("/job.json")]
-        if not bought or len(files) != len(_FILES[bought[0]["provider"]]) or len(keys) != len(files) + 1:
+        if not bought or len(files) != len(_FILES[bought[0].account.provider]) or len(keys) != len(files) + 1:
             yield f"{name}: succeeded, was bought {len(bought)} times and has {keys}"
             return
         contents = [self._read(key) for key in files]
@@ -68,11 +68,11 @@ class Truth:
         if written and written != list(zip(files, digests, strict=True)):
             yield f"{name}: job.json says {outputs}"
 
-    def _made(self, bought: list[dict[str, Any]], number: int, like: bytes) -> Iterator[bytes]:
+    def _made(self, bought: list[Purchase], number: int, like: bytes) -> Iterator[bytes]:
         """One file of each purchase of a job, in the format of a stored one."""
         extension = next((end for magic, end in _FORMATS.items() if like.startswith(magic)), "png")
         for one in bought:
-            path = _FILES[one["provider"]][number].format(id=one["id"], format=extension)
+            path = _FILES[one.account.provider][number].format(id=one.id, format=extension)
             with urllib.request.urlopen(self._stage.sandbox.base_url + path, timeout=30) as answer:
                 yield answer.read()
 

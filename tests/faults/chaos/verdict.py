@@ -13,9 +13,11 @@ from bide.ledger import Ledger
 from bide.percentiles import percentiles
 from tests.contract.ledger_invariants import check_account, check_keys
 from tests.faults.chaos.answers import Answers
-from tests.faults.chaos.books import Balance, balances
+from tests.faults.chaos.bill import Purchase, by_job, purchases_of
+from tests.faults.chaos.budget_watch import BudgetWatch
 from tests.faults.chaos.contenders import Bide, Contender
-from tests.faults.chaos.jobs import LIES, Job
+from tests.faults.chaos.jobs import Job
+from tests.faults.chaos.money import OVER_BUDGET, Money, judge_money
 from tests.faults.chaos.promises import Kept, kept, purchases_to_count
 from tests.faults.chaos.recovery import Recovery
 from tests.faults.chaos.submitter import Submitter
@@ -56,22 +58,26 @@ class Verdict:
     answer_seconds: list[float]
     recovery_seconds: dict[str, list[float]]
     not_recovered: int
-    #: By idempotency contract, and by account.
+    #: By idempotency contract.
     contracts: dict[str, Kept] = field(default_factory=dict)
-    balances: dict[str, Balance] = field(default_factory=dict)
+    money: Money = field(default_factory=Money)
     broken: list[str] = field(default_factory=list)
     #: What took longer than it is to take; a busy machine may be the reason.
     slow: list[str] = field(default_factory=list)
 
 
 def judge(
-    contender: Contender, jobs: Sequence[Job], submitter: Submitter, answers: Answers, recovery: Recovery
+    contender: Contender,
+    jobs: Sequence[Job],
+    submitter: Submitter,
+    answers: Answers,
+    recovery: Recovery,
+    watch: BudgetWatch | None = None,
 ) -> Verdict:
     """Count a run that has come to its end."""
     stage = contender.stage
-    purchases: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for bought in stage.sandbox.purchases():
-        purchases[bought["reference"]].append(bought)
+    paid = purchases_of(stage)
+    purchases = by_job(paid)
     once = purchases_to_count(jobs, purchases)
     ended = answers.by_name
     succeeded = [name for name, one in ended.items() if one.end == "succeeded"]
@@ -92,12 +98,13 @@ def judge(
         recovery_seconds=_recoveries(recovery),
         not_recovered=len(recovery.waiting),
     )
-    verdict.broken = [*wrongs[:20], *_broken(verdict, unanswered, once)]
+    fair_ends = FAIR_ENDS | ({OVER_BUDGET} if watch else set())  # which jobs may: see `judge_money`
+    verdict.broken = [*wrongs[:20], *_broken(verdict, unanswered, once, fair_ends)]
     if isinstance(contender, Bide):
         verdict.contracts, unkept = kept(stage, jobs, answers, purchases)
         verdict.broken += unkept[:20]
-        verdict.balances = balances(stage, {job.name for job in jobs if job.contract in LIES})
-        verdict.broken += [f"{name}: {each}" for name, each in verdict.balances.items() if not each.right]
+        verdict.money, wrong = judge_money(stage, jobs, ended, paid, purchases, watch)
+        verdict.broken += wrong[:40]
         verdict.broken += [*_states(contender, unanswered), *_ledger_trouble(contender)]
     slowest = verdict.recovery_seconds.get(ALL, [0.0])[-1]
     if slowest > RECOVERY_SECONDS:
@@ -120,11 +127,13 @@ def _recoveries(recovery: Recovery) -> dict[str, list[float]]:
     return {what: [len(seconds), *spread(seconds)] for what, seconds in by_kind.items()}
 
 
-def _broken(verdict: Verdict, unanswered: list[str], purchases: dict[str, list[dict[str, Any]]]) -> list[str]:
+def _broken(
+    verdict: Verdict, unanswered: list[str], purchases: dict[str, list[Purchase]], fair_ends: set[str]
+) -> list[str]:
     broken = [f"{name}: its caller has no answer" for name in unanswered[:20]]
     broken += [f"{name}: bought {len(each)} times" for name, each in purchases.items() if len(each) > 1][:20]
-    broken += [f"{number} jobs ended as {end}" for end, number in verdict.ends.items() if end not in FAIR_ENDS]
-    if verdict.ends.get("succeeded", 0) < FAIR_SHARE * verdict.jobs:
+    broken += [f"{number} jobs ended as {end}" for end, number in verdict.ends.items() if end not in fair_ends]
+    if verdict.ends.get("succeeded", 0) < FAIR_SHARE * (verdict.jobs - verdict.ends.get(OVER_BUDGET, 0)):
         broken.append(f"only {verdict.ends.get('succeeded', 0)} of {verdict.jobs} jobs succeeded")
     if verdict.not_recovered:
         broken.append(f"after a kill nobody went on with {verdict.not_recovered} jobs")

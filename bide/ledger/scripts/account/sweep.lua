@@ -1,4 +1,4 @@
---- include: base constants record clocks caps admission unconfirmed settling followers ending fallback
+--- include: base constants record clocks caps breaker admission unconfirmed settling followers ending fallback
 -- The sweeper mends one page of what stands on a clock that ran out. That is safe at any time, in any process.
 -- Arguments: `page` (how many jobs of each clock), `hint_seconds`, `lease_seconds`, `most_crashes`, `retention_seconds`,
 --   `max_in_flight`, `submits_per_second`, `tenant_caps` (what each tenant may take, '' for no caps), the errors of jobs that
@@ -24,15 +24,15 @@ local function hint_followers(id)
 end
 
 -- A message that its queue's backlog may still hold is sent again after 16 leases: sent earlier it would only make the
--- backlog longer.
+-- backlog longer. That of the one job that finds out whether its provider is well is sent each time: all others wait for it.
 local PATIENT_TIMES = 5
 
 -- `taken`: the worker that had the message is dead, so it is not among those that wait in its queue.
 local function send_again(id, taken)
-  local times = redis.call('HINCRBY', job_key(id), 'hints', 1)
+  local times, ahead = redis.call('HINCRBY', job_key(id), 'hints', 1), is_probe(id)
   local queue = get(id, 'queue')
-  hinted(id, queue, hint_seconds * 2 ^ math.min(times - 1, 4))
-  if not taken and times < PATIENT_TIMES and has_backlog(queue) then return end -- still in the queue, most likely
+  hinted(id, queue, ahead and hint_seconds or hint_seconds * 2 ^ math.min(times - 1, 4))
+  if not taken and not ahead and times < PATIENT_TIMES and has_backlog(queue) then return end -- still in the queue, most likely
   if get(id, 'answered') == '1' then hint_followers(id) else hints[#hints + 1] = hint(id) end
   note(id, 'told again')
 end

@@ -37,6 +37,13 @@ local function probe_under_way(lane)
   return not foreign(version) and (state == 'queued' or state == 'submitting')
 end
 
+-- Whether a job is the one ahead that finds out, for its account or its lane: all others wait for it.
+local function is_probe(id)
+  if get(id, 'state') ~= 'queued' then return false end
+  local function of(lane) return half_open(lane) and breaker(lane, 'probe') == id end
+  return of('') or (lane_trouble() and of(lane_of(id)))
+end
+
 -- Whether a breaker keeps a job back.
 local function kept_back(lane, id)
   if breaker_open(lane) then return true end

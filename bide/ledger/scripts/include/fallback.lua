@@ -22,6 +22,12 @@ do
     return failure.charged == 'unknown' or (get(id, 'submitted') and failure.charged ~= 'no')
   end
 
+  -- The provider knows the id that was attached: the one submit that was in doubt is that purchase.
+  local function end_doubt_of_attached(id)
+    local state = get(id, 'state')
+    if get(id, 'attached') and get(id, 'doubted') == '1' and (state == 'running' or state == 'storing') then no_doubt(id) end
+  end
+
   -- The fallback that the job goes on at, and whether it has maybe been paid for by then; nothing where it ends here.
   local function next_fallback(id, failure)
     if fallbacks_left(id) <= 0 or FINAL_CODES[failure.code] or is_canceled(id) then return end
@@ -83,6 +89,7 @@ do
   function fall_back(id, error, hint_seconds, retention_seconds)
     if not get(id, 'fallbacks') then return end
     local failure = cjson.decode(error)
+    end_doubt_of_attached(id)
     local fallback, paid = next_fallback(id, failure)
     if not fallback then return end
     local name = fallback.provider .. '/' .. (fallback.account or 'default')

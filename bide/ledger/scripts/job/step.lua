@@ -109,9 +109,18 @@ local function waits_to_settle()
   return seconds > 0
 end
 
+-- A step that was put off comes at its time. A message that came twice, or by a clock that is ahead, would fetch the result
+-- again at once, and count as a try. The sweeper's messages (`hints`) are never early.
+local EARLY_SECONDS = 1
+local function is_put_off()
+  if state ~= 'storing' or number(get(id, 'tries')) == 0 or get(id, 'hints') then return false end
+  return number(redis.call('ZSCORE', LEASE, id)) - hint_seconds > now + EARLY_SECONDS
+end
+
 local owner, settling = get(id, 'token'), state == 'submitting' and get(id, 'settling')
 if owner ~= token then
   if settling and owner == '' and waits_to_settle() then return { 'stale', state } end
+  if owner == '' and is_put_off() then return { 'stale', state } end
   if state == 'queued' and get(id, 'parked') then line_up(id) end
   if state == 'queued' and owner == '' and submits_blocked(id) then
     return_to_line(id)

@@ -21,11 +21,16 @@ SIGNATURE = '{"root_id":"r"}'
 ERROR = '{"code":"rejected","message":"no","job_id":""}'
 
 
+#: When the first jobs of a stage are opened [seconds since the epoch], and how their records have it.
+BEGINS = 1_700_000_000.0
+CREATED = f"{BEGINS:.3f}"
+
+
 class Clock:
     """The ledger's time, turned by hand [seconds since the epoch]."""
 
     def __init__(self) -> None:
-        self.now = 1_700_000_000.0
+        self.now = BEGINS
 
     def __call__(self) -> float:
         return self.now

@@ -122,7 +122,7 @@ class Guild(Atelier):
     def fetcher(self) -> Any:
         return self
 
-    def inputs(self, request: GenerateRequest, *_: Any, signed_at: datetime | None) -> dict[str, Upload]:
+    def inputs(self, request: GenerateRequest, *_: Any, signed_at: datetime | None, **__: Any) -> dict[str, Upload]:
         """As the fetcher does where an input is an object of ours: the address has the moment of its signature."""
         self.signed.append(signed_at)
         return {name: Upload(name, url=f"{value}?{signed_at}") for name, value in request.inputs.items()}

@@ -37,12 +37,14 @@ class Result:
         self.stage.ledger.submits.submitted(record, token, attempt=attempt, provider_job_id="p", outputs=outputs)
 
     def step(self) -> Outcome:
-        """One store step."""
+        """One store step; what it puts off is due at once."""
         token = self.stage.token()
         record = self.stage.resume("a", token=token).record
         assert record is not None
         tools: Any = self.hands
-        return store(tools, record, token, now=self.clock.now)
+        outcome = store(tools, record, token, now=self.clock.now)
+        self.clock.now += pause(outcome) if isinstance(outcome, Suspend) else 0
+        return outcome
 
     @property
     def record(self) -> Record:

@@ -12,7 +12,7 @@ from bide.providers.base import MAX_FALLBACKS, Media
 from tasks.steps.home import MAX_OUTPUTS
 from tasks.steps.outcome import Answer, Caller
 from tasks.steps.store import store
-from tests.contract.ledger_stage import ACCOUNT, Stage
+from tests.contract.ledger_stage import ACCOUNT, CREATED, Stage
 from tests.unit.store_hands import Hands
 from workers.telemetry.step_log import StepLog
 
@@ -69,7 +69,7 @@ def stored(outputs: str, again: list[str] = []) -> tuple[dict[str, Any], Record,
     with StepLog("job.step") as line:
         outcome = store(tools, step.record or record, "s", now=stage.clock.now)
     assert isinstance(outcome, Answer)
-    assert outcome.caller == Caller(ACCOUNT, "a")
+    assert outcome.caller == Caller(ACCOUNT, "a", created=CREATED)
     after = stage.ledger.jobs.read(ACCOUNT, "a")
     assert after is not None
     return outcome.result, after, line

@@ -13,7 +13,7 @@ from tasks.steps.answer import answer, follow
 from tasks.steps.enter import Message
 from tasks.steps.no_step import no_step
 from tasks.steps.outcome import Answer, Caller, Fail, Ignore, Suspend
-from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage
+from tests.contract.ledger_stage import ACCOUNT, CREATED, ERROR, Stage
 from workers.services.dispatcher import ACCOUNT_HEADER
 from workers.telemetry.step_log import StepLog
 
@@ -35,7 +35,7 @@ def read(stage: Stage, job_id: str) -> Record:
 def test_a_job_that_succeeded_is_answered_with_its_result(stage: Stage) -> None:
     """As it stands in the record, to the job's own caller."""
     stage.finished("a")
-    assert answer(read(stage, "a")) == Answer({}, Caller(ACCOUNT, "a"))
+    assert answer(read(stage, "a")) == Answer({}, Caller(ACCOUNT, "a", created=CREATED))
 
 
 def test_a_job_that_failed_fails_its_caller(stage: Stage) -> None:
@@ -45,7 +45,7 @@ def test_a_job_that_failed_fails_its_caller(stage: Stage) -> None:
     with StepLog("job.step") as line:
         outcome = answer(read(stage, "a"))
     assert isinstance(outcome, Fail)
-    assert (outcome.failure.code, outcome.caller) == (FailureCode.REJECTED, Caller(ACCOUNT, "a"))
+    assert (outcome.failure.code, outcome.caller) == (FailureCode.REJECTED, Caller(ACCOUNT, "a", created=CREATED))
     assert (line.facts["outcome"], line.facts["code"]) == ("answered", "rejected")
 
 

@@ -15,7 +15,7 @@ from tasks.steps.fail import OTHERWISE, fail
 from tasks.steps.outcome import Caller, Fail, Ignore, Outcome, Suspend
 from tasks.steps.submit import submit
 from tests.contract.ledger_contract_submits import intended_again
-from tests.contract.ledger_stage import ACCOUNT, ERROR, Stage, taken
+from tests.contract.ledger_stage import ACCOUNT, CREATED, ERROR, Stage, taken
 from workers.accounts import Accounts
 from workers.services.budgets import Budgets
 from workers.services.learner import Learner
@@ -82,7 +82,7 @@ def test_an_unconfirmed_job_is_answered(stage: Stage) -> None:
     outcome, _ = unanswered(stage)
     assert isinstance(outcome, Fail)
     assert outcome.failure.code is FailureCode.SUBMISSION_UNKNOWN
-    assert outcome.caller == Caller(ACCOUNT, "a")
+    assert outcome.caller == Caller(ACCOUNT, "a", created=CREATED)
 
 
 def test_a_failure_after_an_unconfirmed_submit_is_unconfirmed(stage: Stage) -> None:

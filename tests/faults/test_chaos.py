@@ -23,7 +23,7 @@ def test_a_short_chaos() -> None:
     Over all idempotency contracts: the doubts of each that is kept settle themselves, and what a lie buys is seen.
     Book and bill are the same, no budget is passed, and no job is charged by two accounts.
     """
-    came = run(Options(seed=17, jobs=60, seconds=14, contracts=True))
+    came = run(Options(seed=17, jobs=60, seconds=11, contracts=True))
 
     assert came.verdict.broken == []
     assert came.verdict.ends["succeeded"] > 0

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,9 @@ class ReceiptRig(Rig):
 class NeighbourRig(ReceiptRig):
     """A deployment with a Redis and processes of its own, beside another one's bucket and providers."""
 
-    def __init__(self, folder: Path, other: Rig) -> None:
+    def __init__(self, folder: Path, other: Rig, *, settings: Mapping[str, str] | None = None) -> None:
         folder.mkdir()
-        super().__init__(folder)
+        super().__init__(folder, settings=settings)
         self.store, self.sandbox = other.store, other.sandbox
 
     def _start_servers(self) -> None:

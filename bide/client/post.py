@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from bide.contract import BULK_TASK, CANCEL_TASK, CONTROL_QUEUE, GENERATE_TASK, SUBMIT_QUEUE, GenerateRequest, JobResult
 from bide.describe import describe
 from bide.redis_address import check_address
-from bide.redis_client import for_kombu
+from bide.redis_client import close, for_kombu
 
 #: How a client publishes: it fails within a second where the broker is away, instead of blocking.
 PUBLISH = {"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
@@ -104,8 +104,12 @@ class Post:
         return _outcome(self._backend.decode_result(content))
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back, those of the result backend too: Celery leaves them to the garbage collector."""
         self._app.close()
+        client = vars(self._backend).get("client")
+        if client is not None:
+            close(client)
+            client.connection_pool.disconnect()
 
 
 def trace_headers() -> dict[str, str]:

@@ -19,6 +19,12 @@ NEXT_ADDRESS = re.compile(r";(?=[a-z]+://)")
 
 _SENTINEL = "sentinel"
 
+#: In place of what may be a part of a password.
+HIDDEN = "***"
+
+#: What ends the part of an address that may hold a password.
+_UNESCAPED = "has a password with a character that must be escaped (? is written %3F, # %23, / %2F, @ %40)"
+
 #: A word that may be shown: anything else may be a part of a password that was not escaped.
 _PARAMETER = re.compile(r"[a-z][a-z_]{0,40}")
 
@@ -35,13 +41,16 @@ def check_address(url: str) -> None:
 
 def place_of(url: str) -> str:
     """Host, port and database of an address, of each of several ones; never a part of a password, escaped or not."""
-    return ", ".join(map(_place, NEXT_ADDRESS.split(url)))
+    parts = NEXT_ADDRESS.split(url)
+    sentinels = all(part.startswith(f"{_SENTINEL}:") for part in parts)
+    secret = "@" in url and not sentinels  # then a part without it may be the beginning of a password
+    return ", ".join(HIDDEN if secret and "@" not in part else _place(part) for part in parts)
 
 
 def _place(part: str) -> str:
     rest = part.partition("://")[2] or part
-    before, _, parameters = rest.partition("?")
-    return before.rpartition("@")[2] if "@" in before or "@" not in parameters else "***"
+    before, *behind = re.split("[?#]", rest, maxsplit=1)
+    return HIDDEN if "@" in "".join(behind) else before.rpartition("@")[2]
 
 
 def mistake(url: str) -> str:
@@ -58,6 +67,8 @@ def mistake(url: str) -> str:
 
 def _mistake(part: str) -> str:
     address = urlsplit(part)
+    if "@" in address.query or "@" in address.fragment:
+        return _UNESCAPED
     if address.scheme in ("redis", "rediss", _SENTINEL):
         database = address.path.strip("/")
         if database and not (database.isascii() and database.isdigit()):

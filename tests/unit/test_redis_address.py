@@ -33,6 +33,15 @@ WRONG = {
     "redis://:hunter2@a;redis://:hunter2@b": "several servers, which sentinels alone can be",
 }
 
+#: Settings refuse these in other words; a part of a password may stand where a host or a parameter does.
+UNESCAPED = {
+    "redis://:hunter2;redis://x@b:6379/0": "several servers, which sentinels alone can be",
+    "redis://:x@hunter2?y@b:6379/0": "a password with a character that must be escaped",
+    "redis://:123?hunter2=x@b:6379/0": "a password with a character that must be escaped",
+    "redis://:x#hunter2@b:6379/0": "a password with a character that must be escaped",
+    "sentinel://:x?hunter2@a:26379;sentinel://b:26379": "a password with a character that must be escaped",
+}
+
 RIGHT = (
     "redis://:p%2Fw@a:6379/0",
     "redis://a",
@@ -71,7 +80,15 @@ def test_settings_name_the_mistake(url: str, wrong: str) -> None:
     assert "hunter2" not in str(misnamed.value)
 
 
-@pytest.mark.parametrize(("url", "wrong"), WRONG.items())
+@pytest.mark.parametrize("url", UNESCAPED)
+def test_settings_show_no_part_of_a_password(url: str) -> None:
+    """Also where it reads as a host, or as a parameter."""
+    with pytest.raises(ConfigurationProblems) as refused:
+        load({"BIDE_S3__BUCKET": "bide", "BIDE_BROKER_URL": url}, None)
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("url", "wrong"), {**WRONG, **UNESCAPED}.items())
 def test_clients_refuse_it(url: str, wrong: str) -> None:
     """Whatever client: nothing is connected to."""
     for refused in (
@@ -86,7 +103,7 @@ def test_clients_refuse_it(url: str, wrong: str) -> None:
         assert "hunter2" not in str(error.value)
 
 
-@pytest.mark.parametrize(("url", "wrong"), WRONG.items())
+@pytest.mark.parametrize(("url", "wrong"), {**WRONG, **UNESCAPED}.items())
 @pytest.mark.parametrize("arguments", [("ledger", "list"), ("submit", "--request", "-"), ("status", "a")])
 def test_commands_say_it_in_a_line(
     arguments: tuple[str, ...], url: str, wrong: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
@@ -105,7 +122,7 @@ def test_commands_say_it_in_a_line(
     [
         ("redis://u:hunter2@a:6379/0?client_name=x", "a:6379/0"),
         ("redis://:hun/ter2@a:6379/0", "a:6379/0"),
-        ("redis://:hun#ter2@a:6379", "a:6379"),
+        ("redis://:hun#ter2@a:6379", "***"),
         ("redis://:hun@ter2@a:6379", "a:6379"),
         ("redis://:hunter?2@a:6379/0", "***"),
         ("redis://a?password=hun@ter2", "***"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self, TypedDict, Unpack, overload
 
@@ -43,7 +44,8 @@ class LedgersClient:
     def __init__(self, ledgers: Ledgers, *, uploads: Uploads | None = None) -> None:
         self._ledgers, self._uploads = ledgers, uploads
         self._closed = False
-        self._pool = ThreadPoolExecutor(4 * len(ledgers.names), thread_name_prefix="ledgers")
+        # one for each ledger: looks at one that does not answer take no thread from the others
+        self._pools = {name: ThreadPoolExecutor(4, thread_name_prefix=f"ledger-{name}") for name in ledgers.names}
         self._clients = {name: Client(**addresses(ledgers, name), uploads=uploads) for name in ledgers.names}
 
     @classmethod
@@ -94,14 +96,7 @@ class LedgersClient:
 
         Raises `LedgerAwayError` where none that answers has it, and one does not answer.
         """
-        until = time.monotonic() + unknown_seconds
-        while True:
-            name, away = self._holder(job_id)
-            if name:
-                return name
-            if time.monotonic() >= until:
-                raise away or UnknownJobError(unknown(job_id))
-            time.sleep(WAIT_MOST_SECONDS)
+        return self._ledger_within(job_id, unknown_seconds=unknown_seconds)
 
     def wait(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
@@ -109,7 +104,8 @@ class LedgersClient:
         """Wait for a job's result, as `Client.wait` does."""
         begun = time.monotonic()
         bound = unknown_seconds if timeout_seconds is None else min(unknown_seconds, timeout_seconds)
-        client = self._clients[self.ledger_of(job_id, unknown_seconds=bound)]
+        name = self._ledger_within(job_id, unknown_seconds=bound, timeout_seconds=timeout_seconds)
+        client = self._clients[name]
         left = None if timeout_seconds is None else max(timeout_seconds - (time.monotonic() - begun), 0.0)
         return client.wait(job_id, timeout_seconds=left, unknown_seconds=unknown_seconds)
 
@@ -149,7 +145,8 @@ class LedgersClient:
     def close(self) -> None:
         """Give the connections back; a look that goes on, at a ledger that is away, gives back its own later."""
         self._closed = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():
             client.close()
 
@@ -173,16 +170,45 @@ class LedgersClient:
             raise away
         return self._clients[name] if name else None
 
-    def _holder(self, job_id: str) -> tuple[str, LedgerAwayError | None]:
+    def _ledger_within(self, job_id: str, *, unknown_seconds: float, timeout_seconds: float | None = None) -> str:
+        """As `ledger_of`; raises `TimeoutError` where a ledger that may have the job does not answer in time."""
+        begun = time.monotonic()
+        while True:
+            left = None if timeout_seconds is None else begun + timeout_seconds - time.monotonic()
+            name, away = self._holder(job_id, within_seconds=left)
+            if name:
+                return name
+            if time.monotonic() - begun >= unknown_seconds:
+                raise away or UnknownJobError(unknown(job_id))
+            time.sleep(WAIT_MOST_SECONDS)
+
+    def _holder(self, job_id: str, *, within_seconds: float | None = None) -> tuple[str, LedgerAwayError | None]:
         """The ledger that has a job, '' where none that answers has it; then with the error of one that is away."""
         away: LedgerAwayError | None = None
-        asked = {self._pool.submit(self._look, client, job_id): name for name, client in self._clients.items()}
-        for answer in as_completed(asked):  # all at once: one that is away takes its time
-            try:
-                if answer.result():
-                    return asked[answer], None
-            except (LedgerAwayError, redis.RedisError) as error:
-                away = LedgerAwayError(f"ledger {asked[answer]}: {error}")
+        asked: dict[Future[bool], str] = {}
+        answers: SimpleQueue[Future[bool]] = SimpleQueue()  # `as_completed` never hears of what a shutdown cancels
+        until = None if within_seconds is None else time.monotonic() + max(within_seconds, 0.0)
+        try:
+            for name, client in self._clients.items():  # all at once: one that is away takes its time
+                asked[look := self._pools[name].submit(self._look, client, job_id)] = name
+                look.add_done_callback(answers.put)
+            for _ in range(len(asked)):
+                answer = answers.get(timeout=None if until is None else max(until - time.monotonic(), 0.0))
+                try:
+                    if answer.result():
+                        return asked[answer], None
+                except (LedgerAwayError, redis.RedisError) as error:
+                    away = LedgerAwayError(f"ledger {asked[answer]}: {error}")
+        except (CancelledError, RuntimeError):
+            if self._closed:
+                raise RuntimeError("this client is closed") from None
+            raise
+        except Empty:
+            silent = ", ".join(sorted(name for look, name in asked.items() if not look.done()))
+            raise TimeoutError(f"ledger {silent} may have job {job_id!r}, and does not answer in time") from None
+        finally:
+            for look in asked:
+                look.cancel()  # what still waits behind looks at a ledger that is away
         return "", away
 
     def _look(self, client: Client, job_id: str) -> bool:

@@ -66,7 +66,11 @@ class AsyncLedgersClient:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         bound = unknown_seconds if timeout_seconds is None else min(unknown_seconds, timeout_seconds)
-        client = self._clients[await self.ledger_of(job_id, unknown_seconds=bound)]
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                client = self._clients[await self.ledger_of(job_id, unknown_seconds=bound)]
+        except TimeoutError:
+            raise TimeoutError(f"no ledger said within {timeout_seconds:g} s that it has job {job_id!r}") from None
         left = None if timeout_seconds is None else max(timeout_seconds - (loop.time() - begun), 0.0)
         return await client.wait(job_id, timeout_seconds=left, unknown_seconds=unknown_seconds)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -269,6 +270,41 @@ def test_the_client_works_on_while_a_ledger_is_away(without_us: Two) -> None:
         begun = time.monotonic()
         assert client.ledger_of(client.submit(request_of(EU))) == "eu"
         assert time.monotonic() - begun < 3
+
+
+@pytest.fixture
+def silent_us(two: Two) -> Iterator[dict[str, str]]:
+    """The ledger `us` takes connections and never answers; the variables that name both."""
+    with socket.create_server(("127.0.0.1", 0), backlog=500) as server:
+        yield {**two.environment, "BIDE_LEDGERS__US__LEDGER_URL": f"redis://127.0.0.1:{server.getsockname()[1]}/0"}
+
+
+@pytest.mark.whole
+def test_a_ledger_that_never_answers_keeps_nobody_from_the_others(silent_us: dict[str, str]) -> None:
+    """Its looks take no thread from theirs, and a wait ends when its caller says."""
+    with LedgersClient.from_environment(silent_us) as client:
+        begun = time.monotonic()
+        assert all(client.status("eu-waits") for _ in range(20))
+        with pytest.raises(TimeoutError, match="ledger us may have job 'nowhere'"):
+            client.wait("nowhere", timeout_seconds=0.5)
+        assert time.monotonic() - begun < 5
+    with pytest.raises(RuntimeError, match="this client is closed"):
+        client.status("eu-waits")
+
+
+@pytest.mark.whole
+def test_nor_the_waits_of_asyncio(silent_us: dict[str, str]) -> None:
+    """A hundred waits end when their callers say, and so does one for a job that nobody has."""
+
+    async def waits() -> float:
+        async with AsyncLedgersClient.from_environment(silent_us) as client:
+            begun = time.monotonic()
+            jobs = ["eu-waits"] * 100 + ["nowhere"]
+            ends = await asyncio.gather(*(client.wait(job, timeout_seconds=1) for job in jobs), return_exceptions=True)
+            assert {type(end) for end in ends} == {TimeoutError}
+            return time.monotonic() - begun
+
+    assert asyncio.run(waits()) < 5
 
 
 def test_one_page_shows_all(two: Two) -> None:

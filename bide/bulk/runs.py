@@ -14,7 +14,7 @@ from bide.bulk.budget import RunBudget
 from bide.bulk.lease import keep_lease
 from bide.bulk.names import ENDED_KEY, RUNS_KEY, check_run_id, run_prefix
 from bide.bulk.record import RUN_VERSION, LiveRow, Options, Run
-from bide.bulk.scripts import OpenedRow
+from bide.bulk.scripts import BoughtRow, OpenedRow
 from bide.errors import IdempotencyConflictError, LedgerAwayError
 from bide.ledger import AccountName
 from bide.ledger.identity import read_state
@@ -207,6 +207,15 @@ class Runs:
         script = scripts.Feed(token=token, first_row=row, buys=buys, window=window, rows=fed)
         taken, stopped = self._run(run_prefix(run_id), script)
         return int(taken), stopped
+
+    def bought(self, run_id: str) -> dict[int, str]:
+        """The rows that were taken up as bought and are not compared yet, each with what is noted of it."""
+        noted: dict[Any, Any] = reach(lambda: self.server.hgetall(f"{run_prefix(run_id)}bought"))
+        return {int(row): text for row, text in noted.items()}
+
+    def settle_bought(self, run_id: str, token: str, rows: Sequence[BoughtRow]) -> None:
+        """Have rows that were taken up as bought be the run's, where they are; each of them is compared by then."""
+        self._run(run_prefix(run_id), scripts.Bought(token=token, rows=rows))
 
     def open(self, run_id: str, account: AccountName, rows: Sequence[OpenedRow]) -> int:
         """Open the jobs of rows. Returns the number of jobs."""

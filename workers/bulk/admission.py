@@ -10,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from bide.bulk.copies import CopiesOfRuns
 from bide.bulk.names import job_id
 from bide.bulk.rates import run_quotes
@@ -23,10 +21,7 @@ from bide.describe import describe
 from bide.ledger import AccountName, Ledger, Messages
 from bide.money.amounts import most_purchases
 from bide.storage import Storage
-from workers.bulk.inputs import Input, InputRow
-
-#: Rows that are read, and made live, together.
-PAGE_ROWS = 500
+from workers.bulk.inputs import PAGE_ROWS, Input, InputRow, parsed
 
 #: Jobs that are opened in one script.
 OPENED_ROWS = 100
@@ -165,11 +160,3 @@ class Admitter:
             fallbacks=len(request.fallbacks),
             tenant=request.tenant or "",
         )
-
-
-def parsed(text: bytes) -> GenerateRequest | None:
-    """The request of a line of the input; None for a line that is no request."""
-    try:
-        return GenerateRequest.model_validate_json(text)
-    except ValidationError:
-        return None

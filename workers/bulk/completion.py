@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 
+from bide.bulk import objects
 from bide.bulk.copies import CopiesOfRuns
-from bide.bulk.names import job_id, results_key
+from bide.bulk.names import job_id, results_key, results_prefix
 from bide.bulk.record import LiveRow, Run
 from bide.bulk.results import EndedRow
 from bide.bulk.runs import Runs, reach
@@ -45,6 +46,13 @@ class Collector:
             return True
         self._write(run, part, [(live, ends[live.row]) for live in rows])
         return True
+
+    def end_with(self, run: Run) -> None:
+        """Empty each part behind the last one. A ledger that went back since has written it: its rows lie in these parts."""
+        written = {results_key(run.run_id, part) for part in range(1, run.number("part"))}
+        for key in objects.keys(self._storage, results_prefix(run.run_id)):
+            if key not in written:
+                self._storage.put(key, b"", content_type="application/x-ndjson")
 
     def _is_time(self, snapshot: RunSnapshot, ready: int) -> bool:
         """Whether the part is full, or no live row is left to share it, or its rows have waited long enough."""

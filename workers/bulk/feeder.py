@@ -23,6 +23,7 @@ from bide.money.amounts import exact
 from bide.printable import counted
 from bide.storage import Storage
 from workers.bulk.admission import Admission, Admitter
+from workers.bulk.bought import BoughtRows
 from workers.bulk.completion import Collector
 from workers.bulk.finish import finish
 from workers.bulk.snapshot import RunSnapshot, take_snapshot
@@ -61,6 +62,7 @@ class Feeder:
         copies = CopiesOfRuns(storage)
         self._finish, self._stop_jobs = finish, stop
         self._runs, self._ledger, self._storage, self._send = runs, ledger, storage, send
+        self._bought = BoughtRows(runs, storage, copies)
         self._collector = Collector(runs, storage, copies)
         self._admitter = Admitter(
             runs, ledger, storage, copies, deadline_seconds=deadline_seconds, lane=lane, send=send
@@ -88,6 +90,7 @@ class Feeder:
         run = self._runs.read(run_id)
         if run is None or run.over or run.state == "starting":
             return IDLE_SECONDS
+        compared = self._bought.settle(run, token)
         snapshot = self._snapshot(run)
         recalled = self._recall(snapshot) if run.state != "running" else 0
         if recalled:
@@ -112,7 +115,7 @@ class Feeder:
         if self._is_over(run_id):
             return self._end(run_id)
         return self._seconds_until_next(
-            run, admission, busy=bool(recalled or opened or woken or wrote or admission.rows), live=live
+            run, admission, busy=bool(compared or recalled or opened or woken or wrote or admission.rows), live=live
         )
 
     def _snapshot(self, run: Run) -> RunSnapshot:
@@ -186,7 +189,9 @@ class Feeder:
         return all_fed and not run.text("pending") and not self._runs.live(run_id)
 
     def _end(self, run_id: str) -> float:
-        return self._over(run_id, self._finish(self._runs, self._storage, self._known(run_id)))
+        run = self._known(run_id)
+        self._collector.end_with(run)
+        return self._over(run_id, self._finish(self._runs, self._storage, run))
 
     def _over(self, run_id: str, note: str) -> float:
         self._runs.finish(run_id, note=note[:1000])

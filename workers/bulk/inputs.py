@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from bide.bulk import objects
 from bide.bulk.names import input_key
 from bide.bulk.record import LiveRow
-from bide.contract import MAX_REQUEST_BYTES
+from bide.contract import MAX_REQUEST_BYTES, GenerateRequest
 from bide.errors import StorageError
 from bide.storage import Storage
 
 #: How much of the input is read at once [bytes]; the longest row fits in.
 PAGE_BYTES = 2 * MAX_REQUEST_BYTES
+
+#: Rows that are read, and made live, together.
+PAGE_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -71,3 +76,11 @@ def _neighbours(rows: list[LiveRow]) -> Iterator[list[LiveRow]]:
         group.append(live)
     if group:
         yield group
+
+
+def parsed(text: bytes) -> GenerateRequest | None:
+    """The request of a line of the input; None for a line that is no request."""
+    try:
+        return GenerateRequest.model_validate_json(text)
+    except ValidationError:
+        return None

@@ -64,6 +64,18 @@ class Feed(Script):
     rows: Sequence[FedRow]
 
 
+class BoughtRow(NamedTuple):
+    row: str
+    noted: str
+    live: str
+    price: int = 0
+
+
+class Bought(Script):
+    token: str
+    rows: Sequence[BoughtRow]
+
+
 class OpenedRow(NamedTuple):
     row: str
     live: str

@@ -1,12 +1,12 @@
 --- include: base
 -- The next rows of the input become live, as far as the run's limits allow. A budget that is in a currency reserves each purchase
 -- with its intent: here no more rows become live than it has room for by now. A run without a currency, as of earlier releases,
--- has the price of each row reserved here.
+-- has the price of each row reserved here. A row that was bought before the run came to it (`bought.lua`) is passed over.
 -- Arguments: `token` of the feeder's lease, `first_row`, `buys` (else the rows are only ended), `window`, and `rows`, each
 --   with `live` (what to note of it; '' where it repeats an earlier row), its `price`, and `next_offset`, where the input goes
 --   on after it.
--- Reply: how many rows were taken, and what stopped it ('' for nothing).
-local RECORD, LIVE = PREFIX .. 'record', PREFIX .. 'live'
+-- Reply: how many rows were taken, and what stopped it ('' for nothing; `bought` before a row that is to be compared first).
+local RECORD, LIVE, BOUGHT, AHEAD = PREFIX .. 'record', PREFIX .. 'live', PREFIX .. 'bought', PREFIX .. 'ahead'
 local function field(name) return number(redis.call('HGET', RECORD, name)) end
 if redis.call('GET', PREFIX .. 'feeder') ~= token or field('row') ~= first_row then return { 0, 'lost' } end
 if buys and redis.call('HGET', RECORD, 'state') ~= 'running' then return { 0, 'state' } end
@@ -23,10 +23,12 @@ end
 
 local taken, stopped, offset = 0, nil, nil
 for _, each in ipairs(rows) do
-  if each.live ~= '' then
+  local row = first_row + taken
+  if redis.call('HEXISTS', BOUGHT, row) == 1 then stopped = 'bought' break end
+  if redis.call('SREM', AHEAD, row) == 0 and each.live ~= '' then
     stopped = stopped_by(each.price)
     if stopped then break end
-    redis.call('HSET', LIVE, first_row + taken, each.live)
+    redis.call('HSET', LIVE, row, each.live)
     alive = alive + 1
     if buys then jobs, reserved = jobs + 1, reserved + each.price end
   end

@@ -32,6 +32,7 @@ end
 redis.call('HSET', RECORD, 'finished', stamp(now))
 redis.call('HDEL', RECORD, 'ready', 'in_line', 'in_flight')
 for _, key in ipairs({ RECORD, PREFIX .. 'live' }) do redis.call('EXPIRE', key, retention_seconds) end
+redis.call('DEL', PREFIX .. 'bought', PREFIX .. 'ahead')
 redis.call('ZREM', live_runs, run)
 redis.call('ZREMRANGEBYSCORE', ended_runs, '-inf', now - retention_seconds)
 redis.call('ZADD', ended_runs, now, run)

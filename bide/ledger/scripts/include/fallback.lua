@@ -61,6 +61,9 @@ do
     local live = 'bide:run:' .. run .. ':live'
     local entry = redis.call('HGET', live, row)
     if entry then redis.call('HSET', live, row, (string.gsub(entry, '^(%S+ %S+ %S+ %S+ )%S+', '%1' .. name))) end
+    local bought = 'bide:run:' .. run .. ':bought' -- taken up, and its feeder has not seen that yet
+    local noted = redis.call('HGET', bought, row)
+    if noted then redis.call('HSET', bought, row, (string.gsub(noted, '^%S+', name))) end
   end
 
   -- The record of the job at its next account: there its message finds it put off, and lines it up.

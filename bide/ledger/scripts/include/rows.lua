@@ -4,27 +4,37 @@ local row_in_hand, open_in_run, without_run_budget
 do
   local function run_key(run, name) return 'bide:run:' .. run .. ':' .. name end
 
-  -- The run of a row, and whether the run has it in hand: it is live there and may have a job, or the run has not come to it yet.
-  -- Else the run has counted its end; one that is canceled has counted rows that it never bought. Nothing where there is no such run.
-  function row_in_hand(id)
-    local run, row = string.match(id, '^([^.]+)%.([1-9]%d*)$')
-    if not run then return end
-    local rows, cursor, state = unpack(redis.call('HMGET', run_key(run, 'record'), 'rows', 'row', 'state'))
-    if not state then return end
+  -- What the run notes of a live row; and whether it has not come to the row yet. A row that was bought before the run came to it
+  -- (`ahead`) is live, or counted.
+  local function live_or_to_come(run, row)
+    local rows, cursor = unpack(redis.call('HMGET', run_key(run, 'record'), 'rows', 'row'))
     local live = redis.call('HGET', run_key(run, 'live'), row)
-    local kind, over = live and string.sub(live, 1, 1), state == 'finished' or state == 'canceled'
-    local to_come = not live and number(row) >= number(cursor) and number(row) <= number(rows)
-    local in_hand = not over and (kind == 'c' or kind == 'o' or to_come)
-    return { run = run, in_hand = in_hand, maybe_unbought = state == 'canceled' or state == 'canceling' or live }
+    local in_input = number(row) >= number(cursor) and number(row) <= number(rows)
+    return live, not live and in_input and redis.call('SISMEMBER', run_key(run, 'ahead'), row) == 0
   end
 
-  -- The run notes that a live row has its job, at this account. A row that is not live yet finds the job when its turn comes.
-  function open_in_run(id, run, account_name)
-    local key, row = run_key(run, 'live'), string.match(id, '%d+$')
-    local live = redis.call('HGET', key, row)
-    if live and string.find(live, '^[co] ') then
+  -- The run of a row, and whether the run has it in hand: it is live there and may have a job, or the run has not come to it yet.
+  -- Else the run has counted its end, maybe of a row that had failed, or was canceled, before it was bought. Nothing where there
+  -- is no such run.
+  function row_in_hand(id)
+    local run, row = string.match(id, '^([^.]+)%.([1-9]%d*)$')
+    local state = run and redis.call('HGET', run_key(run, 'record'), 'state')
+    if not state then return end
+    local live, to_come = live_or_to_come(run, row)
+    local over = state == 'finished' or state == 'canceled'
+    return { run = run, in_hand = not over and (to_come or (live and string.find(live, '^[co] ') ~= nil)) }
+  end
+
+  -- The run notes that a row was bought, and at which account. Its feeder compares the row with the `fp` of the job, and makes a
+  -- row live that the run has not come to yet.
+  function open_in_run(id, run, account_name, fp)
+    local row = string.match(id, '%d+$')
+    local live, to_come = live_or_to_come(run, row)
+    local may_have = live and string.find(live, '^[co] ')
+    if to_come or may_have then redis.call('HSET', run_key(run, 'bought'), row, account_name .. ' ' .. fp) end
+    if may_have then
       local noted = string.gsub(live, '^. (%S+ %S+ %S+ )%S+', 'o %1' .. account_name)
-      redis.call('HSET', key, row, noted)
+      redis.call('HSET', run_key(run, 'live'), row, noted)
     end
   end
 

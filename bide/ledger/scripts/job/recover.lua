@@ -31,7 +31,7 @@ if not state then
   local elsewhere = in_another_account(id, redis.call('SMEMBERS', accounts), account_name)
   if elsewhere then return { 'elsewhere', elsewhere, id } end
   row = row_in_hand(id)
-  if row and not row.in_hand and (FINAL[ending] or not row.maybe_unbought) then return { 'run', row.run } end
+  if row and not row.in_hand and FINAL[ending] then return { 'run', row.run } end
   if row and not row.in_hand then row = nil end
 end
 if idempotency_key ~= '' and not leader_stays then
@@ -62,7 +62,7 @@ redis.call('HSET', job_key(id), unpack(record))
 redis.call('HSET', body_key(id), 'request', request, 'signature', signature)
 redis.call('ZADD', RECENT, get(id, 'created'), id)
 set(id, 'state', 'submitting', 'token', '', 'queue', SUBMIT_QUEUE, 'note', note)
-if row then open_in_run(id, row.run, account_name) end
+if row then open_in_run(id, row.run, account_name, wanted.fp) end
 
 -- The caller may have come again under its idempotency key, with another id: nothing is bought for that job, it follows this one.
 if idempotency_key ~= '' then

@@ -12,6 +12,8 @@ from typing import Self, TextIO
 import click
 
 from bide import strict_json
+from bide.bulk.names import RUN_ID
+from bide.bulk.runs import Runs
 from bide.cli.output import PrintableErrors, ProblemsError, echo, echo_json
 from bide.contract import JOB_ID, GenerateRequest, JobState
 from bide.errors import BideError, InvalidRequestError, NoReceiptError
@@ -39,12 +41,14 @@ def adopt(tools: Toolbox, account: AccountName, job_id: str, provider_job_id: st
 
     Its purchase stands in the book and in the budgets that cover it, also where one has no room: a warning says so.
 
-    Raises `InvalidRequestError` where the account is unknown, an id has a wrong form, or one of them is known already.
+    Raises `InvalidRequestError` where the account is unknown, an id has a wrong form, one of them is known already, or
+    the job would be the row of a bulk run that there is.
     """
     if not JOB_ID.fullmatch(job_id):
         raise InvalidRequestError("JOB: a job id is letters, digits and _.:- only, 128 at most")
     if not PROVIDER_ID.fullmatch(provider_job_id):
         raise InvalidRequestError("PROVIDER_ID: the provider's id is one word of visible ASCII, 512 at most")
+    _check_no_row(tools, job_id)
     context = context_of(tools, account)
     money = _Money.of(tools, context, request)
     holder = tools.ledger.unconfirmed.holders(account, [provider_job_id]).get(provider_job_id)
@@ -59,6 +63,13 @@ def adopt(tools: Toolbox, account: AccountName, job_id: str, provider_job_id: st
     _write_receipt(tools, account, job_id)
     for warning in money.warnings(tools):
         echo(f"warning: {warning}", err=True)
+
+
+def _check_no_row(tools: Toolbox, job_id: str) -> None:
+    run_id, _, row = job_id.rpartition(".")
+    if RUN_ID.fullmatch(run_id) and row.isdecimal() and Runs(tools.ledger.server).read(run_id):
+        named = f"{job_id} is the id of a row of the bulk run {run_id}"
+        raise InvalidRequestError(f"JOB: {named}, and the run has its own request for it: take another id")
 
 
 def context_of(tools: Toolbox, account: AccountName) -> AccountContext:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from bide.bulk.record import Options
+from bide.bulk.runs import Runs
 from bide.contract import JobState
 from bide.errors import InvalidRequestError
 from bide.ledger import AccountName
@@ -81,6 +83,16 @@ def test_what_is_refused(world: World, job_id: str, provider_job_id: str, accoun
     with pytest.raises(InvalidRequestError, match=words):
         take(world, job_id, provider_job_id, account)
     assert {key: world.server.hgetall(key) for key in world.server.keys("bide:{*}:job:*")} == before
+
+
+def test_the_row_of_a_run_is_refused(world: World) -> None:
+    """The run has another request under that id; where no run has the name, the id is free."""
+    Runs(world.ledger.server).create("r", rows=2, digest="d", source="test", options=Options())
+    with pytest.raises(InvalidRequestError, match=r"r\.2 is the id of a row of the bulk run r, .*: take another id"):
+        take(world, "r.2", "9")
+    assert world.server.keys("bide:{*}:job:*") == []
+    take(world, "gone.2", "9")
+    assert world.state("gone.2") == JobState.RUNNING
 
 
 def test_another_accounts_request_is_refused(world: World) -> None:

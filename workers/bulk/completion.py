@@ -48,7 +48,7 @@ class Collector:
         return True
 
     def end_with(self, run: Run) -> None:
-        """Empty each part behind the last one. A ledger that went back since has written it: its rows lie in these parts."""
+        """Empty parts behind the last one: a ledger that went back since wrote them, and their rows lie in others."""
         written = {results_key(run.run_id, part) for part in range(1, run.number("part"))}
         for key in objects.keys(self._storage, results_prefix(run.run_id)):
             if key not in written:

@@ -223,3 +223,17 @@ def test_a_budget_of_an_earlier_release_counts_them() -> None:
     assert run
     assert (run.number("reserved"), run.number("spent"), run.number("succeeded")) == (0, 6_000_000, 6)
     assert set(world.bought.values()) == {1}
+
+
+def test_a_feeder_of_an_earlier_release_was_first() -> None:
+    """It passes the notes by, and finds the jobs when it comes to their rows: none of them is counted again."""
+    world = went_back()
+    noted: dict[Any, Any] = world.runs.bought("r")
+    world.server.delete("bide:run:r:bought")
+    for _ in range(3):
+        world.come_home()
+        world.feed()
+    assert world.run.number("row") > 5
+    world.server.hset("bide:run:r:bought", mapping=noted)
+    ends_well(world, rows=12)
+    assert nothing_stays(world)

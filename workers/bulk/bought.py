@@ -45,23 +45,25 @@ class BoughtRows:
 
     def _compared(self, run: Run, noted: Mapping[int, str]) -> Iterator[BoughtRow]:
         copies, quotes = self._copies.of(run).first_of, run_quotes(run.text("prices"), run.text("currencies"))
-        for line in self._lines(run, noted):
-            account, fingerprint = noted[line.row].split(" ")
-            request = parsed(line.text) if line.row not in copies else None
-            if request is None or request.fingerprint() != fingerprint:
-                yield BoughtRow(str(line.row), noted[line.row], "")
+        lines = {line.row: line for line in self._lines(run, noted)}
+        for row, text in noted.items():
+            account, fingerprint = text.split(" ")
+            line = lines.get(row)  # None where a feeder of an earlier release has counted it
+            request = parsed(line.text) if line and row not in copies else None
+            if line is None or request is None or request.fingerprint() != fingerprint:
+                yield BoughtRow(str(row), text, "")
                 continue
             price = (quotes.quote(request).amount or 0) * most_purchases(request)
             entry = LiveRow.entry_of("o", line.offset, len(line.text), price, AccountName.parse(account))
-            yield BoughtRow(str(line.row), noted[line.row], entry, price)
+            yield BoughtRow(str(row), text, entry, price)
 
     def _lines(self, run: Run, noted: Mapping[int, str]) -> Iterator[InputRow]:
         """The rows as they stand in the input: live ones by their places, the others from where the run stands."""
         source, live = Input(self._storage, run.run_id), self._live(run, noted)
         texts = source.texts(live)
         yield from (InputRow(each.row, each.place[0], texts[each.row]) for each in live)
-        to_come = noted.keys() - texts.keys()
         row, offset = run.number("row"), run.number("offset")
+        to_come = {each for each in noted if each >= row} - texts.keys()
         while to_come and row <= max(to_come):
             page = source.page(row=row, offset=offset, most=PAGE_ROWS)
             yield from (line for line in page if line.row in to_come)

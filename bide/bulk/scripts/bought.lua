@@ -1,9 +1,8 @@
---- include: base
 -- Rows were taken up as bought, after the ledger had gone back or was lost (`bide recover`), and the feeder has compared each with
 -- the request of its job. A row that the run has not come to yet is live from now on, and is passed over when the run comes to it:
 -- it is paid. A live row that is another request has lost its job id to that job.
 -- Arguments: `token` of the feeder's lease, and `rows`, each with `row`, `noted` (what recovery noted of it), `live` (what to note
---   of it; '' where it is another request) and its `price`.
+--   of it; '' where it is another request, or was counted) and its `price`.
 -- Reply: how many became live.
 local RECORD, LIVE, BOUGHT = PREFIX .. 'record', PREFIX .. 'live', PREFIX .. 'bought'
 if redis.call('GET', PREFIX .. 'feeder') ~= token then return 0 end

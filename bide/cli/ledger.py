@@ -13,6 +13,7 @@ from bide.cli.output import echo, echo_json
 from bide.cli.stores import object_store
 
 if TYPE_CHECKING:
+    from bide.deployments import Elsewhere
     from bide.ledger import Ledger
     from bide.ledger.identity import KnownLedger, LedgerState
 
@@ -60,9 +61,12 @@ def show(broker: str | None, as_json: bool) -> None:
         here = _known(broker)
         found, known = read_state(records.server), here.read()
     _warn_of_others(broker, here, known)
-    why = mismatch(found, known) if known.id else ""
+    elsewhere = _elsewhere(broker, here, known, found)
+    why = elsewhere.why if elsewhere else mismatch(found, known) if known.id else ""
     if as_json:
         echo_json({"id": found.id, "known_id": known.id, "problem": why})
+    elif elsewhere:
+        echo(why)
     elif why:
         echo(f"{why}; nothing is submitted", f"to do: {REMEDY}")
     else:
@@ -90,13 +94,28 @@ def confirm(broker: str | None, yes: bool) -> None:
         if before.id and not mismatch(found, before):
             echo(f"nothing to confirm: it is the one that it was, {found.id}")
             return
+        elsewhere = _elsewhere(broker, known, before, found)
+        if elsewhere and elsewhere.foreign:
+            raise click.ClickException(elsewhere.why)
+        if elsewhere and not mismatch(found, known.another(elsewhere.key).read()):
+            known.write(found, earlier=elsewhere.ids)  # without a new id: workers of the other address go on
+            echo(f"the ledger {found.id} is known at this address, too")
+            return
         if not yes:
             click.confirm(
                 "Nothing of the lost ledger may still be bought again. Count this one from now on?", abort=True
             )
         found = accept(records.server, before)
-        known.write(found)
+        known.write(found, earlier=elsewhere.ids if elsewhere else ())
     echo(f"the ledger {found.id} counts from now on; workers submit again within seconds")
+
+
+def _elsewhere(broker: str | None, here: KnownLedger, known: LedgerState, found: LedgerState) -> Elsewhere | None:
+    """How the bucket knows the ledger at another address, where another one is known at this address."""
+    from bide.deployments import known_elsewhere, known_ledgers  # noqa: PLC0415 - slow to import, --help needs it not
+
+    storage = object_store(client_environment(broker)) if found.id not in ("", known.id) else None
+    return known_elsewhere(known_ledgers(storage), here.key, found.id) if storage else None
 
 
 def _warn_of_others(broker: str | None, here: KnownLedger, known: LedgerState) -> None:

@@ -8,10 +8,9 @@ from functools import cached_property
 import redis
 
 from bide import receipts
-from bide.bulk.objects import keys
-from bide.deployments import Owners, owners
+from bide.deployments import Elsewhere, Owners, known_elsewhere, known_ledgers, owners
 from bide.errors import ConfigurationError
-from bide.ledger.identity import MAX_BYTES, PREFIX, REMEDY, KnownLedger, LedgerState, mismatch, read_state
+from bide.ledger.identity import MAX_BYTES, REMEDY, KnownLedger, LedgerState, mismatch, read_state
 from bide.storage import Storage
 
 
@@ -26,6 +25,8 @@ class Ownership:
 
     def check(self) -> None:
         """Raise `ConfigurationError` where a job may stand in a ledger that was lost: nothing counts as gone then."""
+        if self._elsewhere and self._elsewhere.foreign:
+            raise ConfigurationError(f"nothing is erased: {self._elsewhere.why}")
         here, others = self._state, self._owners.others
         stands = [state for key in self._judges if (state := self._state_at(key)).id]
         wrong = [why for known in stands if (why := mismatch(here, known))]
@@ -72,19 +73,36 @@ class Ownership:
 
     @cached_property
     def _owners(self) -> Owners:
-        known = self._known.ids() if self._known else ()
+        foreign = self._elsewhere is not None and self._elsewhere.foreign
+        known = self._known.ids() if self._known and not foreign else ()
         return owners(self._storage, [self._state.id, *known])
+
+    @cached_property
+    def _found(self) -> dict[str, tuple[str, ...]]:
+        return known_ledgers(self._storage)
+
+    @property
+    def _at_address(self) -> str:
+        return self._known.key if self._known else ""
+
+    @cached_property
+    def _elsewhere(self) -> Elsewhere | None:
+        return known_elsewhere(self._found, self._at_address, self._state.id)
 
     @cached_property
     def _own_keys(self) -> list[str]:
         """The objects that name the deployment's own ledger: one for each address by which it was reached."""
-        return [key for key in keys(self._storage, PREFIX) if key not in self._owners.others]
+        return [key for key in self._found if key not in self._owners.others]
 
     @property
     def _judges(self) -> list[str]:
-        """Those of which one must agree with the ledger; that of its address alone, where there is one."""
-        at_address = self._known.key if self._known else ""
-        return [at_address] if at_address in self._own_keys else self._own_keys
+        """Those of which one must agree with the ledger; that of its address alone, where there is one.
+
+        One whose ledger became another one's earlier life never judges: it would let an old backup pass.
+        """
+        earlier = {each for key in self._own_keys for each in self._found[key][1:]}
+        valid = [key for key in self._own_keys if not earlier & {*self._found[key][:1]}]
+        return [self._at_address] if self._at_address in valid else valid
 
     def _state_at(self, key: str) -> LedgerState:
         try:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import redis
 
+from bide.errors import StorageError
 from bide.ledger.safety import KEPT_SECONDS, LEDGER_KEY
 
 #: What the objects begin with that name the ledger of an address, in the bucket of the results.
@@ -118,6 +119,10 @@ class Identity:
         return self.refusal
 
 
+class UnreadableLedgerError(StorageError, ValueError):
+    """The object that names a ledger is damaged: it is no sign of a new ledger."""
+
+
 class KnownLedger:
     """What the object store knows of the ledger at an address; raises `StorageError`.
 
@@ -134,10 +139,14 @@ class KnownLedger:
         known._storage, known.key = storage, key
         return known
 
+    def another(self, key: str) -> Self:
+        """What the same store knows by another object."""
+        return self.at(self._storage, key)
+
     def read(self) -> LedgerState:
         """Its id, and the latest look that was kept; those of no ledger where there are none yet."""
         found = self._document()
-        return LedgerState(str(found.get("id", "")), float(found.get("looked_at", 0)))
+        return LedgerState(found.get("id", ""), float(found.get("looked_at", 0)))
 
     def ids(self) -> tuple[str, ...]:
         """The ids that this deployment's ledger has and had, the present one first; none where none is known."""
@@ -159,10 +168,27 @@ class KnownLedger:
     def _document(self) -> dict[str, Any]:
         if not self._storage.exists(self.key):
             return {}
-        return dict(json.loads(self._storage.get(self._storage.uri(self.key), max_bytes=MAX_BYTES)))
+        try:
+            found = json.loads(self._storage.get(self._storage.uri(self.key), max_bytes=MAX_BYTES))
+        except ValueError:
+            found = None
+        if not (isinstance(found, dict) and _names_ledger(found)):
+            raise UnreadableLedgerError(
+                f"{self._storage.uri(self.key)} is damaged, by which the ledger is known: bring an old version of the "
+                "object back, or one from a backup; where the ledger (Redis) is surely the one that it was, remove the "
+                "object, and the next worker that starts writes it anew",
+                permanent=True,
+            )
+        return found
 
     def _put(self, document: dict[str, Any]) -> None:
         self._storage.put(self.key, json.dumps(document).encode(), content_type="application/json")
+
+
+def _names_ledger(document: Mapping[str, Any]) -> bool:
+    """Whether such an object has its fields in their form."""
+    ledger_id, looked_at = document.get("id"), document.get("looked_at", 0)
+    return isinstance(ledger_id, str) and type(looked_at) in (int, float)
 
 
 def ids_in(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ DOCUMENT = "job.json"
 #: Metadata of each of a job's objects: its id.
 OWN_JOB = "bide-job"
 
-#: The names that objects of a job have behind its folder. Stored inputs of earlier releases have no metadata.
-_OWN_NAME = re.compile(r"job\.json|\d+\.[A-Za-z0-9]+|inputs/[^/]+")
+#: The names that stored inputs have behind their job's folder; those of earlier releases have no metadata.
+_INPUT = re.compile(r"inputs/[0-9a-f]{32}\.[A-Za-z0-9]+")
 
 #: The largest `job.json` that is read [bytes].
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
@@ -107,11 +107,16 @@ def about(storage: Storage, key: str, *, versions: bool = False) -> dict[str, st
     return {}
 
 
-def is_jobs(folder: Folder, named: Mapping[str, str]) -> bool:
-    """Whether a folder is a job's, by the metadata `named` of an object (`about`), else by the names of its objects."""
+def is_jobs(storage: Storage, folder: Folder, named: Mapping[str, str], *, versions: bool = False) -> bool:
+    """Whether a folder is a job's, by the metadata `named` of its speaker, else by that of any other object.
+
+    Keys alone tell nothing, since another program's may look the same; but for stored inputs of earlier releases.
+    """
     if OWN_JOB in named or LEDGER in named:
         return named.get(OWN_JOB, folder.job_id) == folder.job_id
-    return all(_OWN_NAME.fullmatch(key.removeprefix(folder.prefix)) for key in folder.keys)
+    others = [key for key in folder.keys if not _INPUT.fullmatch(key.removeprefix(folder.prefix))]
+    of_job = (about(storage, key, versions=versions).get(OWN_JOB) == folder.job_id for key in folder.keys)
+    return not others or any(of_job)
 
 
 def asked_of(

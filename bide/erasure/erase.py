@@ -18,7 +18,6 @@ from bide.bulk.lease import rewriting
 from bide.bulk.names import input_key
 from bide.bulk.retention import tag_run
 from bide.bulk.runs import Runs
-from bide.contract import object_key
 from bide.erasure import bucket, records, rows
 from bide.erasure.finding import NOT_OURS, RUNS_NOT_OURS, Finder, Target
 from bide.erasure.ownership import Ownership
@@ -104,7 +103,7 @@ class Eraser:
         free = [target for target in targets if self._may_go(target)]
         if self.dry_run:
             for target in free:
-                self.report.erased.append(target.job_id)
+                self.report.note_erased(target.job_id)
                 self.report.objects += len(self._keys_of(target))
             return
         for kind in KINDS:
@@ -113,43 +112,46 @@ class Eraser:
             if why := self._forget(target):
                 self.report.refused[target.job_id] = why
             else:
-                self.report.erased.append(target.job_id)
+                self.report.note_erased(target.job_id)
 
     def _may_go(self, target: Target) -> bool:
         row = rows.row_of(target.job_id)
         if row and rows.goes_on(self._runs, row.run_id):
             why = f"its run {row.run_id} goes on: cancel it (`bide bulk cancel {row.run_id}`), or wait for its end"
         else:
-            why = self._why_not(target.record) if target.record else ""
+            why = self._why_not(target, target.record) if target.record else ""
         if why:
             self.report.refused[target.job_id] = why
         return not why
 
-    def _why_not(self, record: Record) -> str:
+    def _why_not(self, target: Target, record: Record) -> str:
         leader = self.ledger.jobs.read(record.account, record.following) if record.following else None
         if leader is not None and leader.following is None and not leader.state.final:
             return f"it waits for the result of job {leader.job_id}, which goes on"
+        alone = not target.folders and leader is not None and leader.job_id not in self.wanted.ids
+        if leader is not None and alone and records.has_content(leader):
+            return f"its result is that of job {leader.job_id}: erase that"
         return records.why_not(record)
 
     def _keys_of(self, target: Target) -> list[str]:
         prefixes = {folder.prefix for folder in target.folders}
         record = target.record
-        if record and (created := record.moment("created")) and records.has_content(record):
-            prefixes.add(object_key(target.job_id, "", created_at=created, prefix=records.output_prefix(record)))
+        if record and not prefixes and (created := record.moment("created")) and records.has_content(record):
+            prefixes.add(records.begin_of(record, created))
         listed = bucket.version_keys if self.versions else bucket.keys
         found = [key for prefix in sorted(prefixes) for key in dict.fromkeys(listed(self.storage, prefix))]
-        if found and (why := self._of_another(found)):
-            self.report.note_unreached(NOT_OURS, f"{target.job_id}: {why}")
-            return []
-        return found
+        return self._own(target, found) if self._ownership.shared else found
 
-    def _of_another(self, found: list[str]) -> str:
-        """Why objects below a job's keys are not its own: two deployments may have had a job of one id on one day."""
-        if not self._ownership.shared:
-            return ""
-        speaker = next((key for key in found if key.endswith(f"/{bucket.DOCUMENT}")), found[0])
-        ledger_id = bucket.about(self.storage, speaker, versions=self.versions).get(LEDGER, "")
-        return self._ownership.why_not(ledger_id) if ledger_id else ""
+    def _own(self, target: Target, found: list[str]) -> list[str]:
+        """Those objects below a job's keys that name no other ledger: two deployments may have had a job of one id."""
+        own = []
+        for key in found:
+            ledger_id = bucket.about(self.storage, key, versions=self.versions).get(LEDGER, "")
+            if ledger_id and (why := self._ownership.why_not(ledger_id)):
+                self.report.note_unreached(NOT_OURS, f"{target.job_id}: {why}")
+            else:
+                own.append(key)
+        return own
 
     def remove_objects(self, targets: list[Target]) -> None:
         """Results, `job.json`, and the inputs that bide has stored for a job."""
@@ -158,7 +160,8 @@ class Eraser:
 
     def remove_uploads(self, targets: list[Target]) -> None:
         """Inputs that clients have uploaded, and that no other job names."""
-        named = {key for target in targets if target.record for key in records.uploads_of(target.record)}
+        with_request = [target.record for target in targets if target.record and not target.folders]
+        named = {key for record in with_request for key in records.uploads_of(record)}
         if self._ownership.shared:  # the same picture is the same object for all of them
             for key in filter(self.storage.exists, sorted(named)):
                 self.report.note_unreached(SHARED_UPLOADS, key)
@@ -176,7 +179,7 @@ class Eraser:
         for run_id, some in by_run.items():
             if not rows.exists(self.storage, run_id, versions=self.versions):
                 continue  # its objects are gone, or the job's id only looks like a row's
-            if self._runs.read(run_id) is None and (why := self._finder.why_not_run(run_id)):
+            if why := self._finder.why_not_run(run_id):
                 self.report.note_unreached(RUNS_NOT_OURS, f"{run_id}: {why}")
                 continue
             removed = rows.redact(self.storage, run_id, some, check=self._check, versions=self.versions)
@@ -206,6 +209,8 @@ class Eraser:
         return records.followers(self.ledger)
 
     def _forget(self, target: Target) -> str:
+        if self.report.has_erased(target.job_id):
+            return ""  # by another of its folders
         if target.record is not None:
             return records.erase(self.ledger, target.record)
         records.forbid(self.ledger, target.job_id)

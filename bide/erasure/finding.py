@@ -31,10 +31,13 @@ DAY = timedelta(days=1, microseconds=-1)
 NOT_OURS = "jobs that are not known to be this deployment's"
 RUNS_NOT_OURS = "runs that are not known to be this deployment's"
 
+#: What the report names objects by that lie beside a job which stays, and has their id.
+USED_AGAIN = "objects of an earlier job whose id a job has that stays; remove them by hand"
+
 
 @dataclass(frozen=True)
 class Target:
-    """A job that is to be erased; `record` None: it is gone, and `folders` of objects alone are left."""
+    """A job that is to be erased. `folders`: what is left of it beside what its record knows, or without a record."""
 
     job_id: str
     record: Record | None = None
@@ -55,16 +58,20 @@ class Finder:
     #: Whether what the bucket keeps of earlier versions counts, too.
     versions: bool
     _seen: set[str] = field(default_factory=set)
+    #: The jobs that were found by their records, with what the keys of their objects begin with.
+    _begins: dict[str, str] = field(default_factory=dict)
+    #: Named jobs that were erased before.
+    _erased_before: set[str] = field(default_factory=set)
 
     def targets(self) -> Iterator[Target]:
-        """Each wanted job once: first those with records, then what is left of others."""
+        """Each wanted job: first those with records, then what is left of others, or lies elsewhere in the bucket."""
         yield from self._named_records() if self.wanted.ids else self._recorded()
-        if not self._all_seen:
-            yield from self._left_in_bucket()
+        yield from self._left_in_bucket()
         if not self._all_seen:
             yield from self._left_in_runs()
         if not self._all_seen:
             yield from self._left_in_receipts()
+        self.report.erased_before += sorted(self._erased_before)
         for job_id in sorted(self.wanted.ids - self._seen):
             record = self.ledger.jobs.find(job_id)
             erased = record is not None and record.text("erased")
@@ -79,11 +86,11 @@ class Finder:
             record = self.ledger.jobs.find(job_id)
             if record is None or (record.text("erased") and self.versions):
                 continue  # its objects may be left
-            target = self._seeing(Target(job_id, record))
+            self._seen.add(job_id)
             if record.text("erased"):
-                self.report.erased_before.append(job_id)
+                self._erased_before.add(job_id)
             elif self._fits(record):
-                yield target
+                yield self._by_record(Target(job_id, record), record)
             else:
                 self.report.unknown.append(job_id)
 
@@ -91,23 +98,34 @@ class Finder:
         for page in records.pages(self.ledger):
             for record in page:
                 if records.has_content(record) and self._fits(record):
-                    yield self._seeing(Target(record.job_id, record))
+                    yield self._by_record(Target(record.job_id, record), record)
 
     def _left_in_bucket(self) -> Iterator[Target]:
         for folder in bucket.folders(self.storage, versions=self.versions):
-            if folder.job_id in self._seen or not self._may_be(folder):
+            if not self._may_be(folder):
                 continue
-            record = self.ledger.jobs.find(folder.job_id)
-            if record is not None and records.has_content(record):
+            begin = self._begins.get(folder.job_id)
+            if folder.prefix == begin:
+                continue  # it went with its record
+            record, known = self.ledger.jobs.find(folder.job_id), begin is not None
+            own = record is not None and records.puts_at(record, folder)
+            stays = record is not None and records.has_content(record) and not known
+            if own and stays:
                 continue  # its record has said that it is none of them
             named = bucket.about(self.storage, folder.speaker, versions=self.versions)
-            if not bucket.is_jobs(folder, named) or not self._asks(folder):
+            if not bucket.is_jobs(self.storage, folder, named, versions=self.versions):
                 continue
-            if record is None and (why := self.ownership.why_not(named.get(LEDGER, ""))):
-                self._seeing(Target(folder.job_id))
+            if not (known or self._asks(folder)):
+                continue
+            self._seen.add(folder.job_id)
+            ledger_id = named.get(LEDGER, "")
+            if (ledger_id or not own) and (why := self.ownership.why_not(ledger_id)):
                 self.report.note_unreached(NOT_OURS, f"{folder.job_id}: {why}")
-                continue
-            yield self._seeing(Target(folder.job_id, record, (folder,)))
+            elif stays:
+                self.report.note_unreached(USED_AGAIN, folder.prefix)
+            else:
+                self._erased_before.discard(folder.job_id)
+                yield Target(folder.job_id, record, (folder,))
 
     def _left_in_runs(self) -> Iterator[Target]:
         for run_id in self._run_ids():
@@ -119,8 +137,7 @@ class Finder:
             if self.wanted.before and (ended is None or not self.wanted.opened_in_time(ended)):
                 continue  # some of its rows may have been opened later
             found = (each for each in self._rows(run_id) if each not in self._seen)
-            why = "" if run else self.why_not_run(run_id)
-            if why:
+            if why := self.why_not_run(run_id):
                 if row := next(found, ""):
                     self._seen |= self.wanted.ids & {row, *found}
                     self.report.note_unreached(RUNS_NOT_OURS, f"{run_id}: {why}")
@@ -140,8 +157,13 @@ class Finder:
         return rows.matching(self.storage, run_id, self.wanted, versions=self.versions)
 
     def why_not_run(self, run_id: str) -> str:
-        """Why a run of which the ledger knows nothing is not known to be the deployment's own, '' where it is."""
-        return self.ownership.why_not(rows.ledger_of(self.storage, run_id, versions=self.versions))
+        """Why a run's objects are not known to be the deployment's own, '' where they are.
+
+        What names no ledger is its own where the ledger knows the run.
+        """
+        ledger_id = rows.ledger_of(self.storage, run_id, versions=self.versions)
+        known = not ledger_id and self.runs.read(run_id) is not None
+        return "" if known else self.ownership.why_not(ledger_id)
 
     def _left_in_receipts(self) -> Iterator[Target]:
         """Jobs whose records are gone or erased, and of which a receipt has the request."""
@@ -162,6 +184,11 @@ class Finder:
         metadata = asked if isinstance(asked, Mapping) else {}
         return self.wanted.takes(intent.job_id, tenant=str(tenant or ""), metadata=metadata)
 
+    def _by_record(self, target: Target, record: Record) -> Target:
+        created = record.moment("created") if records.has_content(record) else None
+        self._begins[target.job_id] = records.begin_of(record, created) if created else ""
+        return self._seeing(target)
+
     def _seeing(self, target: Target) -> Target:
         self._seen.add(target.job_id)
         return target
@@ -176,7 +203,9 @@ class Finder:
         return self.wanted.takes(record.job_id, tenant=record.text("tenant"), metadata=asked)
 
     def _may_be(self, folder: Folder) -> bool:
-        """Whether a folder may be a wanted job's, by what its keys say."""
+        """Whether a folder may be a wanted job's, by what its keys say, or its record has said."""
+        if folder.job_id in self._begins:
+            return True
         if self.wanted.ids and folder.job_id not in self.wanted.ids:
             return False
         return self.wanted.opened_in_time(folder.day + DAY)

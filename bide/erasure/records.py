@@ -12,7 +12,8 @@ from typing import Any
 
 import redis
 
-from bide.contract import Failure, FailureCode, JobState
+from bide.contract import Failure, FailureCode, JobState, object_key
+from bide.erasure.bucket import Folder
 from bide.ledger import AccountName, Ledger, Record, scripts
 from bide.ledger.keys import canceled_key, prefix
 from bide.ledger.listing import PAGE, recorded
@@ -81,6 +82,24 @@ def uploads_of(record: Record) -> set[str]:
 def has_content(record: Record) -> bool:
     """Whether a record says what was asked or made: not that of a follower, nor one that is erased already."""
     return not record.text("erased") and record.text("state") != "following"
+
+
+def puts_at(record: Record, folder: Folder) -> bool:
+    """Whether a folder is where a record's job puts its objects; a caller that waits for another job puts none.
+
+    That of an erased job says the day alone.
+    """
+    created = record.moment("created")
+    if created is None or record.text("state") == "following":
+        return False
+    if record.text("erased"):
+        return created.date() == folder.day.date()
+    return folder.prefix == begin_of(record, created)
+
+
+def begin_of(record: Record, created: datetime) -> str:
+    """What the keys of all objects of a job begin with."""
+    return object_key(record.job_id, "", created_at=created, prefix=output_prefix(record))
 
 
 def why_not(record: Record) -> str:

@@ -60,6 +60,7 @@ class Report:
     versions_stay: bool | None = False
     unreached: dict[str, list[str]] = field(default_factory=dict)
     _unreached: Counter[str] = field(default_factory=Counter)
+    _erased: set[str] = field(default_factory=set)
     _word: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property
@@ -71,6 +72,16 @@ class Report:
     def whole(self) -> bool:
         """Whether all that was asked is erased."""
         return not (self.refused or self.unreached)
+
+    def note_erased(self, job_id: str) -> None:
+        """A job is erased, or some of what was left of it; it is named once."""
+        if job_id not in self._erased:
+            self._erased.add(job_id)
+            self.erased.append(job_id)
+
+    def has_erased(self, job_id: str) -> bool:
+        """Whether the job was named as one that is erased."""
+        return job_id in self._erased
 
     def note_unreached(self, kind: str, what: str) -> None:
         """Something was there and could not be removed."""

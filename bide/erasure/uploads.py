@@ -12,19 +12,16 @@ from bide.storage import Storage
 
 
 class Uploads:
-    """Knows the uploads of all jobs that stay; they are read when the first upload is to be removed."""
+    """Knows the uploads of all jobs that stay, as they are at the moment: jobs are opened during an erasure."""
 
     def __init__(self, ledger: Ledger, storage: Storage, wanted: Wanted) -> None:
         self._ledger, self._storage, self._wanted = ledger, storage, wanted
-        self._used: set[str] | None = None
 
     def alone(self, named: set[str]) -> set[str]:
         """Those of `named` that no other job uses: neither a record that stays, nor a run that goes on."""
         if not named:
             return set()
-        if self._used is None:
-            self._used = {*self._of_records(), *self._of_runs()}
-        return named - self._used
+        return named - self._of_runs() - self._of_records()
 
     def _of_records(self) -> set[str]:
         found: set[str] = set()

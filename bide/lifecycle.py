@@ -6,7 +6,7 @@ are read back then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,7 +163,7 @@ def _compared(found: Sequence[Rule], days: Sequence[int], receipts_days: int | N
     kept = [rule for name, rule in own.items() if name not in ids]
     of_receipts = [rule for rule in found if rule.get("ID") == OF_RECEIPTS]
     wrong = "" if receipts_days is None else _wrong_with_receipts(found, receipts_days)
-    if wrong and receipts_days is not None:
+    if wrong and receipts_days is not None and not _keeps_receipts(of_receipts or found, receipts_days):
         of_receipts = [receipts_rule(receipts_days)]
     return Lifecycle(
         found=tuple(found),
@@ -176,19 +176,45 @@ def _compared(found: Sequence[Rule], days: Sequence[int], receipts_days: int | N
 
 
 def _wrong_with_receipts(found: Sequence[Rule], days: int) -> str:
-    """What is wrong with the rules that remove receipts: none does it, or one does it too early for `days`.
+    """What is wrong with the rules that remove receipts: none removes all, or one removes some too early for `days`.
 
     One that does it later is well: another deployment of the bucket may need receipts for longer.
     """
-    enabled = (rule for rule in map(_with_filter, found) if rule.get("Status") == "Enabled" and _of_receipts(rule))
-    by_days = [(each, str(rule.get("ID"))) for rule in enabled if (each := rule.get("Expiration", {}).get("Days"))]
-    if not by_days:
-        return f"missing: the rule that removes receipts after {days} days"
-    earliest, rule_id = min(by_days)
-    if earliest >= days:
-        return ""
-    remedy = "" if rule_id == OF_RECEIPTS else "; it is none of bide's: change it by hand"
-    return f"different: {rule_id} removes receipts after {earliest} days, and they are needed for {days}{remedy}"
+    wrong = []
+    if not _keeps_receipts(found, 1):
+        wrong.append(f"missing: the rule that removes receipts after {days} days")
+    ends = [(end, rule) for rule in _enabled(found) if _reaches_receipts(rule) and (end := _end(rule)) is not None]
+    end, rule = min(ends, key=lambda each: each[0], default=(days, {}))
+    if end < days:
+        rule_id = str(rule.get("ID"))
+        when = f"after {end} days" if end else f"on {rule['Expiration']['Date']}, however new they are"
+        remedy = "" if rule_id == OF_RECEIPTS else "; it is none of bide's: change it by hand"
+        wrong.append(f"different: {rule_id} removes receipts {when}, and they are needed for {days}{remedy}")
+    return "; ".join(wrong)
+
+
+def _keeps_receipts(rules: Sequence[Rule], days: int) -> bool:
+    """Whether one of these rules removes all receipts, and not before `days`."""
+    return any(_of_receipts(rule) and (_end(rule) or 0) >= days for rule in _enabled(rules))
+
+
+def _enabled(rules: Iterable[Rule]) -> Iterator[Rule]:
+    return (rule for rule in map(_with_filter, rules) if rule.get("Status") == "Enabled")
+
+
+def _end(rule: Rule) -> int | None:
+    """After how many days a rule removes objects; 0 for one that does it on a date, None for one that never does."""
+    expiration = rule.get("Expiration", {})
+    return 0 if "Date" in expiration else expiration.get("Days")
+
+
+def _reaches_receipts(rule: Rule) -> bool:
+    """Whether a rule can be of a receipt, which may have any size and has no tag."""
+    conditions = rule.get("Filter") or {}
+    conditions = {**conditions, **conditions.get("And", {})}
+    prefix = conditions.get("Prefix") or ""
+    tagged = "Tag" in conditions or conditions.get("Tags")
+    return not tagged and (PREFIX.startswith(prefix) or prefix.startswith(PREFIX))
 
 
 def _of_receipts(rule: Rule) -> bool:

@@ -217,16 +217,6 @@ def test_receipts_have_a_rule_where_they_are_on(
     assert of_receipts()["Expiration"] == {"Days": 44}
 
 
-@pytest.mark.parametrize(("days", "words"), [(5, "change it by hand"), (90, "")])
-def test_a_rule_of_anothers_that_removes_receipts(days: int, words: str) -> None:
-    """One that keeps them long enough is taken for bide's; one that does not is named, and stays."""
-    rule = {"ID": "mine", "Status": "Enabled", "Filter": {"Prefix": "bide-receipts/"}, "Expiration": {"Days": days}}
-    found = lifecycle._compared([rule, {**rule, "ID": "off", "Status": "Disabled"}], [], 21)
-    assert found.in_place is not bool(words)
-    assert words in found.receipts
-    assert rule in found.wanted
-
-
 def test_doctor_warns_of_missing_receipt_rules(bucket: Storage) -> None:
     """And says nothing where no receipts are written."""
     of = {"BIDE_BROKER_URL": "redis://h", "BIDE_S3__BUCKET": BUCKET, "BIDE_LEDGER__RECEIPTS": "s3"}

@@ -56,6 +56,7 @@ def check_receipts_rule(settings: Settings, storage: Storage) -> Iterator[Findin
         yield warning("receipts' rule", f"the bucket's lifecycle rules can't be read: {error}", remedy)
         return
     if found.receipts:
-        yield warning("receipts' rule", found.receipts, "run `bide storage lifecycle --apply`")
+        remedy = "run `bide storage lifecycle --apply`, which leaves the rules of others as they are"
+        yield warning("receipts' rule", found.receipts, remedy)
     else:
         yield ok("receipts' rule", "the bucket removes receipts, and none that is needed")

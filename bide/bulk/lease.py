@@ -46,9 +46,9 @@ def rewriting(server: redis.Redis) -> Iterator[Callable[[], None]]:
     """Have what lies in the bucket written anew by one process at a time, since a write of two would lose one's change.
 
     Waits as long as the lease of a process that died may last; raises `TryLaterError` where another one goes on. The
-    block gets a function that raises it where the lease was lost meanwhile: to be called before each write. A lease that
-    is lost during a write is not noticed before the next one. New objects need no lease: a worker may put receipts of a
-    job's end while an erasure of that job goes on, and up to a minute later.
+    block gets a function that raises it where the lease was lost meanwhile: to be called before each write. A lease
+    that is lost during a write is not noticed before the next one. New objects need no lease: a worker may put the
+    receipt of a job's end while an erasure of that job goes on, and up to a minute later.
     """
     lock = server.lock(REWRITING_KEY, timeout=REWRITING_SECONDS, thread_local=False)
     if not lock.acquire(blocking_timeout=WAIT_SECONDS):

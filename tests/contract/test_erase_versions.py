@@ -13,6 +13,7 @@ from bide.erasure.bucket import remove, version_keys
 from bide.erasure.erase import Eraser
 from bide.erasure.report import Report
 from bide.erasure.wanted import Wanted
+from bide.ledger.safety import LEDGER_KEY
 from bide.receipts import to_json
 from bide.storage import Storage
 from tests.contract.stores import BUCKET, bucket_at, moto, set_keys
@@ -39,6 +40,7 @@ def _storage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storage]:
 def _world(storage: Storage) -> World:
     """A run that is over with its contact sheet, receipts, and a job that left an output."""
     world = World(fakeredis.FakeRedis(decode_responses=True))
+    world.server.hset(LEDGER_KEY, "id", "l")
     world.begin([row("fox 1", tenant="acme"), row("fox 2", tenant="other")], Options(window=9))
     world.run_to_its_end()
     memory: Any = world.storage

@@ -16,6 +16,7 @@ from typing import Any
 
 from bide.bulk.objects import keys
 from bide.ledger import AccountName, Ledger
+from bide.ledger.budgets import BudgetPeriod, Stated
 from bide.ledger.identity import read_state
 from bide.money.book import Row, Sums
 from bide.storage import Storage
@@ -71,40 +72,48 @@ class Statements:
     """Writes and reads statements; raises `LedgerAwayError` and `StorageError`.
 
     `deployment` keeps those of deployments apart that share a bucket: see `bide.ledger.identity.deployment_of`.
+    `foreign`: they are those of a ledger at another address, which this one takes up besides what it has.
     """
 
-    def __init__(self, ledger: Ledger, storage: Storage, *, deployment: str = "") -> None:
+    def __init__(self, ledger: Ledger, storage: Storage, *, deployment: str = "", foreign: bool = False) -> None:
         self._ledger, self._storage, self._deployment = ledger, storage, deployment
+        self._foreign = foreign
+        #: What the statements that were read say of budgets, and this ledger does not know yet.
+        self._stated: dict[BudgetPeriod, Stated] = {}
 
     def write(self) -> list[Rebuilt]:
-        """Write the statements of days whose books have changed; returns what had to be made again before."""
+        """Write the statements of days whose books have changed; returns what had to be made again before.
+
+        A ledger that went back writes none before an operator confirms it.
+        """
+        if read_state(self._ledger.server).went_back_from:  # what it has lost stands in the statements that there are
+            return []
         today = datetime.fromtimestamp(self._ledger.executor.now(), UTC).date()
         written = self._ledger.books.statements()
         recent = {today - timedelta(days=each) for each in range(RECENT_DAYS)}
         days = sorted(recent | {day for day, mark in written.items() if mark.endswith(" open")})
         if not written:  # the ledger is new, or was lost
-            self.rebuild_budgets(today)
+            self.read_latest(today)
         rebuilt = [again for day in days if day not in written and (again := self.rebuild(day))]
+        self.rebuild_budgets()
         for day in days:
             self._write(day, written.get(day, ""))
         for account in self._ledger.accounts.names():
             self._write_purchases(account)
         return rebuilt
 
-    def rebuild(self, day: date, *, of_any: bool = False, moved: bool = False) -> Rebuilt | None:
+    def rebuild(self, day: date, *, of_any: bool = False) -> Rebuilt | None:
         """Take up the books of a day from its statement; None where there is none, or this ledger has written it.
 
-        `of_any`: also from a statement of an earlier release, which does not say whose it is. `moved`: the statements
-        are those of another address, so that what this ledger has written of the day stands elsewhere.
+        What the statement says of budgets is taken up by `rebuild_budgets`. `of_any`: also from a statement of an
+        earlier release, which does not say whose it is.
         """
         places = [statement_key(day, self._deployment), *([statement_key(day)] if of_any else [])]
-        written = not moved and day in self._ledger.books.statements()
+        written = not self._foreign and day in self._ledger.books.statements()
         key = "" if written else next(filter(self._storage.exists, places), "")
         if not key:
             return None
         statement = self._read(key)
-        if moved and statement["ledger"] == read_state(self._ledger.server).id:
-            return None
         accounts, assumed = [], dict[str, int]()
         for account, rows in _accounts_in(statement):
             reserved = self._ledger.books.reserved_now(account, day)
@@ -114,17 +123,32 @@ class Statements:
                 for row, sums in rows.items():
                     guessed = max(sums.reserved - reserved.get(row, 0), 0)
                     assumed[row.currency] = assumed.get(row.currency, 0) + guessed
-        self._restore_budgets(statement)
+        self._note_budgets(statement)
         return Rebuilt(day, statement["written_at"], tuple(accounts), assumed) if accounts else None
 
-    def rebuild_budgets(self, today: date) -> None:
-        """Take up how budgets stood by the latest statement, which may be old: some budgets are for all time."""
+    def read_latest(self, today: date) -> None:
+        """Read the latest statement, which may be old, for `rebuild_budgets`: some budgets are for all time."""
         if key := self._latest(today):
-            self._restore_budgets(self._read(key))
+            self._note_budgets(self._read(key))
 
-    def _restore_budgets(self, statement: Mapping[str, Any]) -> None:
-        stood, ledger = statement.get("budgets", []), statement.get("ledger", "")
-        self._ledger.budgets.restore(stood, ledger=ledger, written_at=statement["written_at"])
+    def rebuild_budgets(self) -> None:
+        """Take up how budgets stood by the latest of the statements that were read, once all their purchases are."""
+        if not self._stated:
+            return
+        if self._foreign:
+            self._ledger.budgets.add(self._stated)
+        else:
+            earliest = min(stated.moment for stated in self._stated.values())
+            self._ledger.budgets.raise_to(self._stated, lambda: self._ledger.books.purchases_since(earliest))
+        self._stated = {}
+
+    def _note_budgets(self, statement: Mapping[str, Any]) -> None:
+        for each in statement.get("budgets", []):
+            period = BudgetPeriod(each["name"], each["period"])
+            stated = Stated.of(each, statement["written_at"], statement.get("ledger", ""))
+            noted = self._ledger.budgets.noted(period, foreign=self._foreign)
+            if stated.written_at > max(noted, self._stated.get(period, Stated.parse("")).written_at):
+                self._stated[period] = stated
 
     def _latest(self, today: date) -> str:
         """The key of the latest statement of the last months; '' for none."""
@@ -158,9 +182,10 @@ class Statements:
             return
         written_at = datetime.fromtimestamp(began_at, UTC).isoformat(timespec="seconds")
         text = json.dumps({**document, "written_at": written_at}, indent=1)
+        # Noted first: a writer that dies in between leaves no statement which says more than the ledger knows of.
+        self._ledger.budgets.note_stated(document["budgets"], ledger=document["ledger"], written_at=written_at)
         self._storage.put(statement_key(day, self._deployment), text.encode(), content_type="application/json")
         self._ledger.books.note_statement(day, mark)
-        self._ledger.budgets.note_stated(document["budgets"], ledger=document["ledger"], written_at=written_at)
 
     def _write_purchases(self, account: AccountName) -> None:
         """Write what became of an account's purchases, a page at a time, and forget each page once it is written.

@@ -65,9 +65,10 @@ class Recoverer:
         found = by_job(self._receipts())
         jobs = {job_id: each for job_id, each in found.items() if each.intents}
         yield from self._without_intent(found)
+        statements = self._statements()
         if not self._dry:
             self._take_up_place()
-            self._take_up_books(jobs)
+            self._take_up_books(statements, jobs)
         reaches = self._tools.ledger.recovery.statements_reach()
         with ThreadPoolExecutor(READERS) as readers:
             stored = readers.map(lambda each: self._result(result_key(each.story.newest)), jobs.values())
@@ -78,6 +79,7 @@ class Recoverer:
                 finished = readers.map(self._finished, self._result_keys(folders, set(jobs)))
                 yield from self._of_results([each for each in finished if each and each.result.job_id not in jobs])
         if not self._dry:
+            statements.rebuild_budgets()
             for listed in settle(self._tools):
                 what = "taken" if listed["provider_job_id"] else "unsettled"
                 state = "running" if listed["provider_job_id"] else "unconfirmed"
@@ -120,15 +122,23 @@ class Recoverer:
             if job_id not in found or not found[job_id].intents:
                 yield Recovered(job_id, unreadable.account, "receipt", "unreadable", "", unreadable.why)
 
-    def _take_up_books(self, jobs: dict[str, Receipted]) -> None:
-        """The books of those days as statements have them come first: what they hold is not booked again."""
-        settings = self._tools.settings
+    def _statements(self) -> Statements:
+        """The statements of the ledger that is to be made again."""
+        settings, ledger, storage = self._tools.settings, self._tools.ledger, self._tools.storage
+        if self._moved:
+            foreign = read_state(ledger.server).id not in known_at(storage, self._place).ids()
+            return Statements(ledger, storage, deployment=deployment_at(self._place), foreign=foreign)
         own = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
-        deployment = deployment_at(self._place) if self._moved else own
-        statements = Statements(self._tools.ledger, self._tools.storage, deployment=deployment)
-        statements.rebuild_budgets(datetime.fromtimestamp(self._tools.ledger.executor.now(), UTC).date())
+        return Statements(ledger, storage, deployment=own)
+
+    def _take_up_books(self, statements: Statements, jobs: dict[str, Receipted]) -> None:
+        """The books of those days as statements have them come first: what they hold is not booked again.
+
+        Budgets come last, when it is known which of their purchases receipts have.
+        """
+        statements.read_latest(datetime.fromtimestamp(self._tools.ledger.executor.now(), UTC).date())
         for day in sorted({day for found in jobs.values() for intent in found.intents for day in _days_of(intent)}):
-            statements.rebuild(day, of_any=True, moved=self._moved)
+            statements.rebuild(day, of_any=True)
 
     def _of_receipts(
         self, found: Receipted, result: tuple[JobResult, str] | None, reaches: dict[tuple[str, str], str]

@@ -94,6 +94,7 @@ def _rebuild(ledger: Ledger, days: list[date], broker: str | None) -> Iterator[s
                 f"what was bought after that and before the loss is not in them"
                 + (f"; {assumed} was reserved then, and counts as spent" if assumed else "")
             )
+    statements.rebuild_budgets()
     if not number:
         yield f"no book from {days[0]} to {days[-1]} is lost, as far as statements tell"
 

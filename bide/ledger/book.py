@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
@@ -11,16 +11,23 @@ from typing import NamedTuple
 from bide.ledger import scripts
 from bide.ledger.executor import Executor
 from bide.ledger.keys import STATEMENTS_KEY, book_key, prefix, purchases_key
+from bide.ledger.packed import unpack
 from bide.ledger.records import AccountName
 from bide.ledger.script import Key
 from bide.ledger.scripts.account import BookedAmount
-from bide.money.book import Row, Sums, purchases_in, rows_of
+from bide.money.book import Purchase, Row, Sums, purchases_in, rows_of
 from bide.money.budget_names import Names
 from bide.money.budgets import Budget
 
 #: How long it is remembered which statements were written [seconds]: as long as a book is kept.
 KEPT_SECONDS = 400 * 24 * 3600
 
+
+#: The longest from when a job is opened to its last submit [seconds]: the longest deadline.
+LONGEST_JOB_SECONDS = 7 * 24 * 3600
+
+#: The clocks and lists of jobs that are open, and how many records are read at once.
+OPEN, RECORDS_AT_ONCE = ("queued", "lease", "due", "unconfirmed"), 500
 
 #: The days whose books say which names there are.
 NAMED_DAYS = 30
@@ -120,7 +127,7 @@ class Books:
         """What the records of an account have reserved for a day, by row. Reads all of them: for a rebuild alone."""
         found: defaultdict[Row, int] = defaultdict(int)
         pipeline = self._executor.pipeline()
-        for name in ("queued", "lease", "due", "unconfirmed"):
+        for name in OPEN:
             pipeline.zrange(f"{prefix(account)}{name}", 0, -1)
         job_ids = {each for ids in self._executor.execute(pipeline) for each in ids}
         pipeline = self._executor.pipeline()
@@ -132,3 +139,37 @@ class Books:
                     row = Row(currency or "", tenant or "", operation or "", (lane or "") if purchase.in_lane else "")
                     found[row] += purchase.sums.reserved
         return found
+
+    def purchases_since(self, moment: float) -> list[Purchase]:
+        """The purchases in records that were begun after a moment [seconds since the epoch].
+
+        Reads the records of all jobs that may have one: for a rebuild alone.
+        """
+        names = self._executor.accounts()
+        jobs = [(name, job_id) for name in names for job_id in self._jobs_since(name, moment - LONGEST_JOB_SECONDS)]
+        records, moved = [], []
+        for _, job_id, fields in self._records(jobs, "job:"):
+            records.append(fields)
+            moved += [(name, job_id) for name in names] if int(fields.get("fallback") or 0) else []
+        records += [fields for _, _, fields in self._records(moved, "left:")]
+        found = (each for fields in records for each in purchases_in(fields.get("booked", "")))
+        return [each for each in found if each.begun > moment]
+
+    def _jobs_since(self, name: AccountName, moment: float) -> set[str]:
+        """The jobs of an account that were opened after a moment, or are open."""
+        pipeline = self._executor.pipeline()
+        pipeline.zrangebyscore(f"{prefix(name)}recent", moment, "+inf")
+        for clock in OPEN:
+            pipeline.zrange(f"{prefix(name)}{clock}", 0, -1)
+        return {job_id for ids in self._executor.execute(pipeline) for job_id in ids}
+
+    def _records(
+        self, jobs: Sequence[tuple[AccountName, str]], kind: str
+    ) -> Iterator[tuple[AccountName, str, dict[str, str]]]:
+        """The fields of records, packed or not; `kind` is how their keys begin behind the account's."""
+        for first in range(0, len(jobs), RECORDS_AT_ONCE):
+            some, pipeline = jobs[first : first + RECORDS_AT_ONCE], self._executor.pipeline()
+            for name, job_id in some:
+                pipeline.hgetall(f"{prefix(name)}{kind}{job_id}")
+            for (name, job_id), fields in zip(some, self._executor.execute(pipeline), strict=True):
+                yield name, job_id, unpack(job_id, name, fields)

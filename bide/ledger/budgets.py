@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import Any, NamedTuple, Self
-
-import redis
 
 from bide.ledger import scripts
 from bide.ledger.book import KEPT_SECONDS
@@ -16,6 +13,7 @@ from bide.ledger.keys import BUDGETS_KEY, budget_key, prefix
 from bide.ledger.records import AccountName, Messages
 from bide.ledger.replies import messages_of
 from bide.ledger.scripts.job import BudgetLimit
+from bide.money.book import Purchase
 from bide.money.budgets import ALL, Budget, BudgetStand, run_budget_name
 
 #: How many jobs that wait for one budget go back to the line at once.
@@ -75,24 +73,69 @@ class BudgetScripts:
         hints, round_, woken = self._executor.run(account, script)
         return messages_of(account, (hints, round_)), int(woken)
 
-    def restore(self, stood: Sequence[Mapping[str, Any]], *, ledger: str, written_at: str) -> None:
-        """Take up what a statement says of budgets that the ledger has lost: all of it counts as spent.
+    def noted(self, period: BudgetPeriod, *, foreign: bool) -> str:
+        """When the latest statement was written of which this ledger has all that the budget had (ISO); '' for none.
 
-        `ledger`: the id of the one that wrote the statement. Of several statements the latest counts, in whatever order
-        they come. What this ledger has of an earlier one of its own, as on an old backup, counts once.
+        `foreign`: statements of another ledger are meant, and not those that this one has written.
         """
-        for each in stood:
-            stated = Stated(int(each["reserved"]) + int(each["spent"]), written_at, ledger)
-            key = budget_key(each["name"], each["period"])
-            self._executor.reach(partial(_take_up, key=key, stated=stated, ends=each["period"] != ALL))
+        fields = ["taken_up"] if foreign else ["taken_up", "stated"]
+        found = self._executor.reach(lambda server: server.hmget(period.key, fields))
+        return max(Stated.parse(text).written_at for text in found)
+
+    def raise_to(self, stood: Mapping[BudgetPeriod, Stated], purchases: Callable[[], Sequence[Purchase]]) -> None:
+        """Have budgets hold what statements of this ledger's own past say, and besides what was bought since these.
+
+        What is missing is added as spent. `purchases`: those of all records, as far back as the earliest statement.
+        """
+        pipeline = self._executor.pipeline()
+        for period in stood:
+            pipeline.hmget(period.key, "reserved", "spent")
+        stands = self._executor.execute(pipeline)
+        begun = purchases()  # read last: what is bought meanwhile is rather counted too often than left out
+        for (period, stated), amounts in zip(stood.items(), stands, strict=True):
+            later = sum(
+                each.sums.reserved + each.sums.spent
+                for each in begun
+                if each.begun > stated.moment and str(period) in each.budgets
+            )
+            missing = max(stated.amount - (sum(int(each or 0) for each in amounts) - later), 0)
+            self._take_up(period, stated, missing)
+
+    def add(self, stood: Mapping[BudgetPeriod, Stated]) -> None:
+        """Add to budgets what statements of another ledger say, less what was added of its earlier ones."""
+        for period, stated in stood.items():
+            self._take_up(period, stated, None)
+
+    def _take_up(self, period: BudgetPeriod, stated: Stated, missing: int | None) -> None:
+        """Add what a statement has more, once; `missing` is None where it is all but what was taken up before."""
+
+        def add(pipeline: Any) -> None:
+            taken_up = pipeline.hget(period.key, "taken_up")
+            before = Stated.parse(taken_up)
+            pipeline.multi()
+            if before.written_at >= stated.written_at or (missing is None and taken_up == _TAKEN_UP_BEFORE):
+                return
+            pipeline.hset(period.key, "taken_up", stated.text)
+            pipeline.hincrby(period.key, "spent", stated.amount - before.amount if missing is None else missing)
+            if period.period != ALL:
+                pipeline.expire(period.key, KEPT_SECONDS)
+
+        self._executor.reach(lambda server: server.transaction(add, period.key))
 
     def note_stated(self, stood: Sequence[Mapping[str, Any]], *, ledger: str, written_at: str) -> None:
-        """Note what this ledger's own statement says of budgets: a later one of its own says more by the difference."""
+        """Note that a statement of this ledger's own says how budgets stand: all of it is in them.
+
+        Also where nothing stands in one any more; one in which nothing ever stood is no key.
+        """
+        stated = {BudgetPeriod(each["name"], each["period"]): Stated.of(each, written_at, ledger) for each in stood}
+        pipeline = self._executor.pipeline()
+        for period in stated:
+            pipeline.exists(period.key)
+        there = self._executor.execute(pipeline) if stated else []
         pipeline = self._executor.server.pipeline()
-        for each in stood:
-            if total := int(each["reserved"]) + int(each["spent"]):
-                key = budget_key(each["name"], each["period"])
-                pipeline.hset(key, "stated", Stated(total, written_at, ledger).text)
+        for (period, each), exists in zip(stated.items(), there, strict=True):
+            if exists:
+                pipeline.hset(period.key, "stated", each.text)
         self._executor.reach(lambda _: pipeline.execute())
 
     def first_alarm(self, stand: BudgetStand) -> bool:
@@ -101,11 +144,28 @@ class BudgetScripts:
         return bool(self._executor.reach(lambda server: server.hsetnx(key, "alarm", 1)))
 
 
+class BudgetPeriod(NamedTuple):
+    """One period of a budget."""
+
+    name: str
+    period: str
+
+    def __str__(self) -> str:
+        """As a record has it."""
+        return f"{self.name}@{self.period}"
+
+    @property
+    def key(self) -> str:
+        """The key of what stands in it."""
+        return budget_key(self.name, self.period)
+
+
 class Stated(NamedTuple):
     """What a statement says of a budget's period, and which one."""
 
     #: Reserved and spent together [millionths].
     amount: int
+    #: ISO 8601, to the second; '' for no statement.
     written_at: str
     #: The id of the ledger that wrote it.
     ledger: str
@@ -114,6 +174,16 @@ class Stated(NamedTuple):
     def text(self) -> str:
         """As a field of the budget has it."""
         return f"{self.amount} {self.written_at} {self.ledger}".rstrip()
+
+    @property
+    def moment(self) -> float:
+        """When it was written [seconds since the epoch]."""
+        return datetime.fromisoformat(self.written_at).timestamp()
+
+    @classmethod
+    def of(cls, stood: Mapping[str, Any], written_at: str, ledger: str) -> Self:
+        """What a statement has in its list of budgets."""
+        return cls(int(stood["reserved"]) + int(stood["spent"]), written_at, ledger)
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
@@ -124,24 +194,6 @@ class Stated(NamedTuple):
 
 #: `taken_up` of a budget that an earlier release took up: it does not say how much, or of when.
 _TAKEN_UP_BEFORE = "1"
-
-
-def _take_up(server: redis.Redis, *, key: str, stated: Stated, ends: bool) -> None:
-    """Add to a budget what a statement has more than the one before, in one transaction."""
-
-    def add(pipeline: Any) -> None:
-        own, taken_up = pipeline.hmget(key, "stated", "taken_up")
-        of_own = bool(stated.ledger) and Stated.parse(own).ledger == stated.ledger
-        before = Stated.parse(own if of_own else taken_up)
-        pipeline.multi()
-        if taken_up == _TAKEN_UP_BEFORE or before.written_at > stated.written_at:
-            return
-        pipeline.hset(key, "stated" if of_own else "taken_up", stated.text)
-        pipeline.hincrby(key, "spent", stated.amount - before.amount)
-        if ends:
-            pipeline.expire(key, KEPT_SECONDS)
-
-    server.transaction(add, key)
 
 
 def limit_of(budget: Budget) -> BudgetLimit:

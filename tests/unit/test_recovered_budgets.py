@@ -2,97 +2,34 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from bide.errors import SubmissionUnknownError
-from bide.ledger.identity import deployment_of
-from bide.ledger.safety import LEDGER_KEY
-from bide.statements import Statements
 from tests.unit.atelier import ACCOUNT, BASE
-from tests.unit.receipts_world import World, opened
-from workers.services.budgets import Budgets
-
-PRICE, DAY_SECONDS = 40_000, 24 * 3600.0
-
-#: Noon of a day in the middle of a month; what follows it in a test is over by now.
-NOON = (datetime.now(UTC).replace(day=1, hour=12, minute=0) - timedelta(days=46)).replace(day=15).timestamp()
-
-FILE = "".join(
-    f'[budgets.{name}]\namount = 100\ncurrency = "USD"\n{more}\n'
-    for name, more in {
-        "of_day": 'per = "day"',
-        "of_month": 'per = "month"',
-        "of_all": "",
-        "of_ada": 'per = "month"\ntenant = "ada"',
-        "of_account": 'per = "month"\nprovider = "atelier"\naccount = "default"',
-    }.items()
+from tests.unit.budgets_world import (
+    DAY_SECONDS,
+    NOON,
+    PRICE,
+    buy,
+    doubt,
+    forget_receipts,
+    identify,
+    lose,
+    stood,
+    with_budgets,
+    write,
 )
+from tests.unit.receipts_world import World
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A picture costs 0.04, and stands in five budgets."""
-    with opened(PRICES='{"paint": 0.04}') as world:
-        world.clock.now = NOON
-        (tmp_path / "budgets.toml").write_text(FILE)
-        world.budgets = Budgets(world.settings, file=tmp_path / "budgets.toml")
-        world.budgets.load()
-        clock = SimpleNamespace(time=world.clock, monotonic=time.monotonic)
-        monkeypatch.setattr("workers.services.receipt_writer.time", clock)
-        identify(world, "first")
+def world(tmp_path: Path) -> Iterator[World]:
+    """A deployment with five budgets."""
+    with with_budgets(tmp_path) as world:
         yield world
-
-
-def identify(world: World, ledger_id: str) -> None:
-    """What a worker does with a ledger that it knows, and the sweeper."""
-    world.server.hset(LEDGER_KEY, "id", ledger_id)
-    world.ledger.budgets.publish(world.budgets.current())
-
-
-def buy(world: World, job_id: str, tenant: str = "ada") -> None:
-    """A submit that is accepted."""
-    world.replies["POST", f"{BASE}/works"].clear()
-    world.reply("POST", f"{BASE}/works", {"id": f"p-{job_id}"})
-    world.submit(job_id, tenant=tenant)
-
-
-def doubt(world: World, job_id: str) -> None:
-    """A submit whose answer is lost."""
-    world.replies["POST", f"{BASE}/works"].clear()
-    world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
-    world.submit(job_id)
-
-
-def write(world: World) -> None:
-    """One turn of the writer of statements, well apart from what is bought."""
-    world.clock.advance(10)
-    settings = world.settings
-    deployment = deployment_of(settings.ledger_url, sentinel_master=settings.sentinel_master)
-    Statements(world.ledger, world.storage, deployment=deployment).write()
-    world.clock.advance(10)
-
-
-def stood(world: World) -> dict[str, int]:
-    """What is reserved and spent in each budget of today."""
-    return {it.budget.name: it.reserved + it.spent for it in world.ledger.budgets.stands(world.budgets.current())}
-
-
-def forget_receipts(world: World, *, most: int | None = None) -> None:
-    """A rule of the store has removed the oldest."""
-    for key in [each for each in world.bucket.client.objects if each.startswith("bide-receipts/")][:most]:
-        del world.bucket.client.objects[key]
-
-
-def lose(world: World) -> None:
-    """Redis has nothing any more; workers have published their budgets."""
-    world.lose()
-    identify(world, "second")
 
 
 def several_days(world: World) -> None:

@@ -25,7 +25,7 @@ from bide.ledger.recovery import Lost, TakenUp
 from bide.money.book import purchases_in
 from bide.purchases import lost_job, lost_result, result_key
 from bide.receipt_checks import why_no_result, why_unfit
-from bide.receipt_places import deployment_at, known_at, other_places, place_of
+from bide.receipt_places import check_left, deployment_at, known_at, other_places, place_of
 from bide.receipted import Receipted, by_job
 from bide.receipts import Intent, Receipt, Unreadable, days, read
 from bide.settings.problems import ConfigurationProblems
@@ -61,7 +61,11 @@ class Recoverer:
         self.unreadable: list[Unreadable] = []
 
     def run(self, *, prefixes: Sequence[str] = (), results: bool = True) -> Iterator[Recovered]:
-        """Every job that is known from elsewhere, and what became of it; raises `LedgerAwayError`, `StorageError`."""
+        """Every job that is known from elsewhere, and what became of it; raises `LedgerAwayError`, `StorageError`.
+
+        Raises `InvalidRequestError` where the place is that of a deployment that lives.
+        """
+        self._check_place()
         found = by_job(self._receipts())
         jobs = {job_id: each for job_id, each in found.items() if each.intents}
         yield from self._without_intent(found)
@@ -102,6 +106,11 @@ class Recoverer:
         """The ids of the ledger that is to be made again, as the bucket knows them."""
         there = known_at(self._tools.storage, self._place).ids() if self._moved else ()
         return (*self._tools.known_ledger().ids(), *there)
+
+    def _check_place(self) -> None:
+        if self._moved:
+            ours, now = read_state(self._tools.ledger.server).id, self._tools.ledger.executor.now()
+            check_left(self._tools.storage, self._place, ours=ours, now=now)
 
     def _take_up_place(self) -> None:
         """The ids of a ledger that has moved are its own at the new address, too: its jobs' objects name them."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bide.contract import JobResult, MadeBy
+from bide.deployments import owners
 from bide.errors import InvalidRequestError
 from bide.ledger.identity import LEDGER, KnownLedger, LedgerState, deployment_of
 from bide.ledger.safety import LEDGER_KEY
@@ -205,3 +206,39 @@ def test_the_doctor_names_other_places(world: MovingWorld) -> None:
         assert old in found[1].says
         assert "--from" in found[1].remedy
     json.dumps([each.says for each in found])
+
+
+def living(world: MovingWorld, *, seconds: float) -> str:
+    """Redis has moved, and a worker has looked at the ledger of the old address some seconds ago."""
+    old = moved(world)
+    world.known_ledger().write(LedgerState("two", looked_at=world.clock.now))
+    there = KnownLedger(world.storage, OLD, sentinel_master="mymaster")
+    there.write(LedgerState("one", looked_at=world.clock.now - seconds))
+    return old
+
+
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize("seconds", [-5, 1, 119])
+def test_a_deployment_that_lives_keeps_its_jobs(world: MovingWorld, seconds: float, dry: bool) -> None:
+    """Nothing is taken up, and each deployment owns what it owned."""
+    old = living(world, seconds=seconds)
+    recoverer = world.recoverer(old)
+    recoverer._dry = dry
+    with pytest.raises(InvalidRequestError, match=r"--from: .*bide-receipts/.*\(one\).*stop the workers"):
+        list(recoverer.run())
+    assert world.state("a") == ""
+    assert not owners(world.storage, ["one"]).owns("two")
+    assert not owners(world.storage, ["two"]).owns("one")
+
+
+def test_one_that_was_left_two_minutes_ago_is_taken_up(world: MovingWorld) -> None:
+    """Its workers have stopped."""
+    old = living(world, seconds=121)
+    assert {each.what for each in world.recoverer(old).run()} == {"taken"}
+
+
+def test_the_same_ledger_by_another_name_lives(world: MovingWorld) -> None:
+    """This host reaches it by another address than its workers, which look at it."""
+    old = living(world, seconds=1)
+    world.server.hset(LEDGER_KEY, "id", "one")
+    assert {each.what for each in world.recoverer(old).run()} == {"taken"}

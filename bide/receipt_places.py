@@ -57,8 +57,8 @@ def check_left(storage: Storage, place: str, *, ours: str, now: float) -> None:
         return
     raise InvalidRequestError(
         f"--from: nothing is taken up from {place}: a worker of another deployment has looked at its ledger "
-        f"({state.id}) {max(now - state.looked_at, 0):.0f} s ago. Name the folder that was this deployment's; where it is this one, "
-        f"stop the workers that still go to the old address, and run this again {LIVING_SECONDS:.0f} s after that"
+        f"({state.id}) {max(now - state.looked_at, 0):.0f} s ago. Name the folder of this deployment. Where it is "
+        f"this one, stop the workers that still go to the old address, and run this again {LIVING_SECONDS:.0f} s later"
     )
 
 

@@ -99,7 +99,7 @@ def main(provider: str, name: str | None, arguments: tuple[str, ...], account: s
 
 def _entries(provider: str, name: str, arguments: Mapping[str, str], account: str) -> Entries:
     """Ask once, with connections that are closed afterwards."""
-    with command_toolbox(settings()) as tools:
+    with command_toolbox(settings(), asks_ledger=False) as tools:
         catalogs = Catalogs(tools.accounts, tools.http, tools.event_loop)
         return catalogs.get(provider, name, arguments=arguments, account=account)
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bide.bulk.objects import keys, metadata
 from bide.cli.output import PrintableErrors, ProblemsError
-from bide.cli.recover import Recovered, show
+from bide.cli.recover import Recovered, Since, show
 from bide.contract import JobResult
 from bide.deployments import owners
 from bide.errors import BideError, InvalidRequestError, StorageError
@@ -251,7 +251,7 @@ def _days_of(intent: Intent) -> Iterator[date]:
 @click.command(cls=PrintableErrors)
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--dry-run", "dry", is_flag=True)
-@click.option("--since", type=click.DateTime())
+@click.option("--since", type=Since())
 @click.option("--prefix", "prefixes", multiple=True)
 @click.option("--receipts-only", is_flag=True)
 @click.option("--from", "place", default="")
@@ -262,7 +262,7 @@ def main(
     try:
         with command_toolbox(settings()) as tools:
             kept = timedelta(seconds=tools.ledger.timing.retention_seconds)
-            begins = since.replace(tzinfo=UTC) if since else datetime.now(UTC) - kept
+            begins = since or datetime.now(UTC) - kept
             where = place_of(tools.storage, place) if place else ""
             recoverer = Recoverer(tools, since=begins, place=where, dry=dry)
             others = recoverer.other_places()

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from celery import Celery
 
 from bide.bulk.runs import Runs
+from bide.cli.connection import check_answers
 from bide.ledger import Ledger, Timing
 from bide.ledger.connection import connect, end_soon
 from bide.ledger.identity import KnownLedger, deployment_of, ledger_object_key
@@ -205,8 +206,13 @@ class Toolbox:
 
 
 @contextmanager
-def command_toolbox(settings: Settings) -> Iterator[Toolbox]:
-    """The toolbox of a command, closed at its end. Its app has no broker: a command sends no message by it."""
+def command_toolbox(settings: Settings, *, asks_ledger: bool = True) -> Iterator[Toolbox]:
+    """The toolbox of a command, closed at its end. Its app has no broker: a command sends no message by it.
+
+    Raises `ClickException` where the command `asks_ledger` and that does not answer, with its host and the reason.
+    """
+    if asks_ledger:
+        check_answers(settings.ledger_url, settings.sentinel_master)
     tools = Toolbox(settings, Celery("bide", set_as_current=False))
     try:
         yield tools

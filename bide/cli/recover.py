@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
 from bide.cli.connection import broker_option, program_environment
 from bide.cli.deployment import become
+from bide.cli.filled import Moment
 from bide.cli.output import echo, echo_json
+
+#: How far back receipts and results are looked for [days]: each day is a listing of its own.
+MOST_DAYS = 3 * 366
 
 #: The most jobs that are named one by one, of each kind.
 MOST_NAMED = 20
@@ -56,10 +61,25 @@ class Recovered:
     why: str = ""
 
 
+class Since(Moment):
+    """A moment from which on each day is looked at; one that no deployment has seen is a slip."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        moment, today = super().convert(value, param, ctx), datetime.now(UTC)
+        if moment > today + timedelta(days=1):
+            self.fail(f"{value} is yet to come: name a day since which jobs were bought", param, ctx)
+        if moment < (earliest := today - timedelta(days=MOST_DAYS)):
+            self.fail(f"{value} is too long ago: name {earliest:%Y-%m-%d}, or a later day", param, ctx)
+        return moment
+
+
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be taken up, and write nothing.")
 @click.option(
-    "--since", metavar="DATE", help="Look at what was bought since [default: BIDE_TIMING__RETENTION_DAYS ago]."
+    "--since",
+    type=Since(),
+    metavar="DATE",
+    help="Look at what was bought since [default: BIDE_TIMING__RETENTION_DAYS ago].",
 )
 @click.option("--prefix", "prefixes", multiple=True, metavar="PREFIX", help="Also look for results below this prefix.")
 @click.option("--receipts-only", is_flag=True, help="Do not look for results of jobs without a receipt.")
@@ -70,7 +90,7 @@ class Recovered:
 @broker_option
 def recover(
     dry_run: bool,
-    since: str | None,
+    since: datetime | None,
     prefixes: tuple[str, ...],
     receipts_only: bool,
     place: str | None,
@@ -85,7 +105,7 @@ def recover(
     """
     given = {"--dry-run": dry_run, "--receipts-only": receipts_only, "--json": as_json}
     arguments = [name for name, wanted in given.items() if wanted]
-    arguments += ["--since", since] if since else []
+    arguments += ["--since", since.isoformat()] if since else []
     arguments += ["--from", place] if place else []
     arguments += [word for prefix in prefixes for word in ("--prefix", prefix)]
     become("workers.recover", *arguments, environment=program_environment(broker))

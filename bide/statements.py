@@ -133,13 +133,10 @@ class Statements:
 
     def rebuild_budgets(self) -> None:
         """Take up how budgets stood by the latest of the statements that were read, once all their purchases are."""
-        if not self._stated:
-            return
         if self._foreign:
             self._ledger.budgets.add(self._stated)
         else:
-            earliest = min(stated.moment for stated in self._stated.values())
-            self._ledger.budgets.raise_to(self._stated, lambda: self._ledger.books.purchases_since(earliest))
+            self._ledger.budgets.raise_to(self._stated, self._ledger.books.purchases_since)
         self._stated = {}
 
     def _note_budgets(self, statement: Mapping[str, Any]) -> None:

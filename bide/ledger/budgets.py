@@ -82,24 +82,26 @@ class BudgetScripts:
         found = self._executor.reach(lambda server: server.hmget(period.key, fields))
         return max(Stated.parse(text).written_at for text in found)
 
-    def raise_to(self, stood: Mapping[BudgetPeriod, Stated], purchases: Callable[[], Sequence[Purchase]]) -> None:
+    def raise_to(
+        self, stood: Mapping[BudgetPeriod, Stated], purchases_since: Callable[[float], Sequence[Purchase]]
+    ) -> None:
         """Have budgets hold what statements of this ledger's own past say, and besides what was bought since these.
 
-        What is missing is added as spent. `purchases`: those of all records, as far back as the earliest statement.
+        What is missing is added as spent. `purchases_since`: those of all records [seconds since the epoch].
         """
+        wanted = {period: stated for period, stated in stood.items() if stated.amount}
+        if not wanted:
+            return
         pipeline = self._executor.pipeline()
-        for period in stood:
+        for period in wanted:
             pipeline.hmget(period.key, "reserved", "spent")
         stands = self._executor.execute(pipeline)
-        begun = purchases()  # read last: what is bought meanwhile is rather counted too often than left out
-        for (period, stated), amounts in zip(stood.items(), stands, strict=True):
-            later = sum(
-                each.sums.reserved + each.sums.spent
-                for each in begun
-                if each.begun > stated.moment and str(period) in each.budgets
-            )
-            missing = max(stated.amount - (sum(int(each or 0) for each in amounts) - later), 0)
-            self._take_up(period, stated, missing)
+        # Read last: what is bought meanwhile is rather counted too often than left out.
+        begun = purchases_since(min(stated.moment for stated in wanted.values()))
+        for (period, stated), amounts in zip(wanted.items(), stands, strict=True):
+            later = [each.sums for each in begun if each.begun > stated.moment and str(period) in each.budgets]
+            known = sum(int(each or 0) for each in amounts) - sum(sums.reserved + sums.spent for sums in later)
+            self._take_up(period, stated, max(stated.amount - known, 0))
 
     def add(self, stood: Mapping[BudgetPeriod, Stated]) -> None:
         """Add to budgets what statements of another ledger say, less what was added of its earlier ones."""

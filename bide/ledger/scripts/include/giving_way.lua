@@ -5,12 +5,19 @@
 -- Records that were created at the same moment tell the same story; one of another moment knows nothing of the other's purchases.
 local knows_less, known_as, give_way, hand_over
 do
+  -- Whether an account that the job has left had an id. The text is not searched for it: `cjson` writes `/` as `\/`.
+  local function has_tried(tried, pid)
+    for _, each in ipairs(cjson.decode(tried or '[]')) do
+      if each.provider_job_id == pid then return true end
+    end
+  end
+
   -- Whether the record has an id of the provider, as its own, as another one, or as that of an account that it has left.
   local function has_id(id, pid)
     if pid == '' then return false end
     local own, others, tried, elsewhere = unpack(redis.call('HMGET', job_key(id), 'pid', 'other_pid', 'tried', 'elsewhere'))
     return own == pid or string.find(' ' .. (others or '') .. ' ', ' ' .. pid .. ' ', 1, true)
-      or string.find(tried or '', '"' .. pid .. '"', 1, true) or string.find((elsewhere or '') .. ';', ' as ' .. pid .. ';', 1, true)
+      or has_tried(tried, pid) or string.find((elsewhere or '') .. ';', ' as ' .. pid .. ';', 1, true)
   end
 
   -- The record is in line, or has failed, and no submit of it was or may have been accepted.

@@ -11,7 +11,7 @@ from bide.ledger import AccountName
 from bide.ledger.failures import error_of
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.records import BoughtWith
-from bide.ledger.recovery import Lost, new_fields
+from bide.ledger.recovery import Lost, new_fields, unknown_id
 from bide.money.amounts import millionths
 from bide.receipted import Receipted, fallback, intended, key_of
 from bide.receipts import LEFT_OUT, Accepted, Ended, Intent
@@ -82,6 +82,7 @@ def _as_bought(found: Receipted, intent: Intent, own: Accepted | None, fields: M
             others.add(each.provider_job_id)
         elif each.provider_job_id:
             elsewhere.append(f"{each.account} as {each.provider_job_id}")
+    elsewhere += [f"{each.account} as {unknown_id(intended(each))}" for each in found.further_doubts()]
     lost = Lost(
         intent.job_id,
         account,

@@ -134,6 +134,8 @@ class Recoverer:
         self, found: Receipted, result: tuple[JobResult, str] | None, reaches: dict[tuple[str, str], str]
     ) -> Recovered:
         newest = found.story.newest
+        if result and found.is_of_another(result[0]):
+            result = None
         if result is None and not found.story.bought and found.ended is None:
             why = "its last submit was not accepted, and the job was in line again: its caller submits it again"
             return Recovered(newest.job_id, newest.account, "receipt", "not_bought", "", why)

@@ -43,6 +43,9 @@ KEY_NEW = (
 #: What the script of `resubmit` says where a worker has the job in hand.
 IN_HAND = 2
 
+#: What stands in `elsewhere` for the id of a submit that may have been accepted: this, and the moment at which it was begun.
+UNKNOWN_ID = "unknown@"
+
 #: The most of an operator's name that a record keeps [characters].
 LONGEST_NAME = 64
 
@@ -265,7 +268,10 @@ def went_on(record: Record) -> str:
 
 def bought_after_leaving(record: Record) -> str:
     """The purchases of a job by accounts that it had left, against what their providers had said before."""
-    return f"bought more than once: accepted after it had gone on at its fallback, by {record.text('elsewhere')}"
+    elsewhere = record.text("elsewhere")
+    if f" as {UNKNOWN_ID}" in elsewhere:
+        return f"maybe bought more than once, by {elsewhere}: look at the provider for what it began at that moment"
+    return f"bought more than once: accepted after it had gone on at its fallback, by {elsewhere}"
 
 
 def _named(by: str) -> str:

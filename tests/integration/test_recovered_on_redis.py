@@ -30,7 +30,7 @@ def world(server: RedisServer) -> Iterator[TwoAccounts]:
     with two_accounts() as world, connect(server.url) as client:
         client.flushall()
         world.receipts.stop()
-        world.server = client  # type: ignore[assignment]  # the real thing in place of its double
+        world.server = client
         world.ledger = Ledger(client, clock=world.clock)
         world.start_writer()
         world.configure()

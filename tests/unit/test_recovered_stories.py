@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
 
+from bide.contract import Failure, FailureCode, JobResult
+from bide.errors import SubmissionUnknownError
 from bide.ledger.keys import prefix
+from bide.ledger.unconfirmed import purchase_warnings
+from bide.purchases import result_key
 from tests.unit.atelier import ACCOUNT, BASE
 from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
+
+TAKEN = {"a": ("receipt", "taken", "running")}
 
 
 @pytest.fixture
@@ -40,3 +47,86 @@ def test_an_id_in_the_words_of_redis(world: TwoAccounts, pid: str) -> None:
     written = str(world.server.hget(key, "tried"))
     world.server.hset(key, "tried", written.replace("/", "\\/"))  # as Redis's cjson has it
     assert world.recover() == {"a": ("receipt", "known", "failed")}
+
+
+def end(world: TwoAccounts, state: str = "succeeded") -> None:
+    """The caller knows how the job has ended."""
+    record = world.record()
+    result = JobResult(
+        job_id="a",
+        provider="atelier",
+        operation="paint",
+        provider_job_id=record.text("pid"),
+        polls=1,
+        finished_at=datetime.fromtimestamp(world.clock.now, UTC),
+        outputs=(),
+        metadata={},
+    )
+    failure = Failure(job_id="a", code=FailureCode.GENERATION_FAILED, message="no")
+    if state == "failed":
+        world.receipts.ended(ACCOUNT, failure, created=record.text("created"))
+    else:
+        world.receipts.succeeded(ACCOUNT, "a", created=record.text("created"))
+    world.receipts.stop()
+    world.start_writer()
+    if state == "stored":
+        world.storage.put(
+            result_key(world.bucket.receipts[0]), result.model_dump_json().encode(), content_type="application/json"
+        )
+
+
+def come_again(world: TwoAccounts, answer: str) -> None:
+    """The ledger was lost, and confirmed; the caller sends the job anew."""
+    world.lose()
+    world.clock.advance(5)
+    world.answer({"id": "99"})
+    if answer == "lost":
+        world.replies["POST", f"{BASE}/works"].clear()
+        world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
+    world.ask()
+
+
+@pytest.mark.parametrize("ending", ["succeeded", "failed", "stored"])
+@pytest.mark.parametrize("answer", ["lost", "accepted"])
+def test_a_story_after_one_that_is_over(world: TwoAccounts, ending: str, answer: str) -> None:
+    """It goes on, be it bought or in doubt; the first one is over."""
+    world.ask()
+    end(world, ending)
+    come_again(world, answer)
+    before = world.at(ACCOUNT)
+    world.lose()
+    assert world.recover() == {"a": ("receipt", "taken", before)}
+    record = world.record()
+    assert (record.text("pid"), record.text("elsewhere")) == ("99" if answer == "accepted" else "", "")
+
+
+def test_a_doubt_behind_a_purchase(world: TwoAccounts) -> None:
+    """What was surely bought goes on; that the job may have been bought again is named, with the moment."""
+    world.ask()
+    come_again(world, "lost")
+    begun = datetime.fromtimestamp(world.record().number("intended"), UTC)
+    world.lose()
+    assert world.recover() == TAKEN
+    record = world.record()
+    named = f"atelier/default as unknown@{begun:%Y-%m-%dT%H:%M:%SZ}"
+    assert (record.text("pid"), record.text("elsewhere")) == ("7", named)
+    [warning] = purchase_warnings(record)
+    assert warning == f"maybe bought more than once, by {named}: look at the provider for what it began at that moment"
+
+
+def test_a_doubt_that_the_ledger_has(world: TwoAccounts) -> None:
+    """The record of the doubt names what was surely bought before, and not its own submit."""
+    world.ask()
+    come_again(world, "lost")
+    assert world.recover() == {"a": ("receipt", "twice", "unconfirmed")}
+    assert world.record().text("elsewhere") == "atelier/default as 7"
+
+
+def test_a_doubt_that_a_backup_knows_not(world: TwoAccounts) -> None:
+    """The ledger goes back to the first story: it names the second one."""
+    world.ask()
+    backup = world.back_up()
+    come_again(world, "lost")
+    world.go_back(backup)
+    assert world.recover() == {"a": ("receipt", "twice", "running")}
+    assert "atelier/default as unknown@" in world.record().text("elsewhere")

@@ -56,7 +56,8 @@ do
   end
 
   -- The reply for a job that stays as it is. Purchases that its record does not know are named in it: `lost.further` has those besides
-  -- the one by which the job would go on, each as `ACCOUNT as ID`, joined by '; '.
+  -- the one by which the job would go on, each as `ACCOUNT as ID`, joined by '; '. Of a submit that is in doubt the id is `unknown@MOMENT`; it may be that of this record
+  -- where that tells another story.
   function known_as(id, lost)
     local state = get(id, 'state')
     local one = state == 'following' and get(id, 'leader') or id
@@ -67,7 +68,8 @@ do
       purchases = purchases .. '; ' .. lost.account .. ' as ' .. lost.pid
     end
     for purchase, pid in string.gmatch(purchases, '(%S+ as ([^%s;]+))') do
-      if not has_id(one, pid) then unknown[#unknown + 1] = purchase end
+      local maybe_its_own = string.find(pid, '^unknown@') and created ~= lost.created
+      if not has_id(one, pid) and not maybe_its_own then unknown[#unknown + 1] = purchase end
     end
     if #unknown == 0 then return { 'known', state } end
     local named = table.concat(unknown, '; ')

@@ -10,10 +10,12 @@ import pytest
 
 from bide.contract import Failure, FailureCode, JobResult
 from bide.errors import SubmissionUnknownError
+from bide.ledger import Verb
 from bide.ledger.keys import prefix
 from bide.ledger.unconfirmed import purchase_warnings
 from bide.purchases import result_key
-from tests.unit.atelier import ACCOUNT, BASE
+from config.settings import load
+from tests.unit.atelier import ACCOUNT, BASE, KEY
 from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
 
 TAKEN = {"a": ("receipt", "taken", "running")}
@@ -130,3 +132,33 @@ def test_a_doubt_that_a_backup_knows_not(world: TwoAccounts) -> None:
     world.go_back(backup)
     assert world.recover() == {"a": ("receipt", "twice", "running")}
     assert "atelier/default as unknown@" in world.record().text("elsewhere")
+
+
+def test_callers_who_heard_of_a_doubt(world: TwoAccounts) -> None:
+    """It has succeeded since the backup, and its objects are gone: they hear so, and it counts, without a callback."""
+    own = {"BIDE_PROVIDERS__ATELIER__API_KEY": KEY, "BIDE_CALLBACKS__SECRET": "s" * 32, "BIDE_S3__BUCKET": "results"}
+    world.settings = load(own, env_file=None)
+    callback = {"callback_url": "https://hooks.example.com/a"}
+    world.replies["POST", f"{BASE}/works"].clear()
+    world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
+    world.ask(idempotency_key="k", tenant="ada", **callback)
+    world.ledger.jobs.answered(ACCOUNT, "a")
+    assert world.ask("b", idempotency_key="k", tenant="ada", **callback).verb is Verb.FOLLOW
+    world.ledger.jobs.answered(ACCOUNT, "b", leader="a", known_state="unconfirmed")
+    at, before = prefix(ACCOUNT), world.record()
+    assert world.server.hkeys(f"{at}doubters:a") == ["b"]
+    world.receipts.succeeded(ACCOUNT, "a", created=before.text("created"))
+    world.receipts.stop()
+    world.start_writer()
+    world.server.zrem(f"{at}callbacks", "a")
+    assert world.recover() == {"a": ("receipt", "taken", "succeeded")}
+    assert world.server.exists(f"{at}doubters:a") == 0
+    assert list(world.ledger.jobs.followers(ACCOUNT, "a")) == ["b"]
+    assert world.server.hget(f"{at}metrics", "ended_jobs:succeeded") == "1"
+    assert world.server.hget(f"{at}tenant_metrics", "succeeded:ada") == "1"
+    assert world.server.zcard(f"{at}callbacks") == 0
+    hints = [hint for hint in world.ledger.jobs.answered(ACCOUNT, "a").hints if hint.job_id == "b"]
+    assert hints
+    step = world.ask("b", idempotency_key="k", tenant="ada", **callback)
+    assert (step.verb, step.other) == (Verb.FOLLOW, "a")
+    world.server.hdel(f"{at}job:a", "callback")  # its receiver has had it, which the check of the whole does not know

@@ -107,12 +107,9 @@ elseif ending == 'unconfirmed' then
     conclude(id, 'unconfirmed', 'error', value)
     hinted(id, STORE_QUEUE, 0)
   end
-elseif called_back then
-  end_here(id, ending, 'result', value)
-  hinted(id, STORE_QUEUE, 0)
 else
   if refused then money.not_accepted(id, attempt) end
-  conclude(id, ending, ending == 'succeeded' and 'result' or 'error', value)
+  conclude(id, ending, ending == 'succeeded' and 'result' or 'error', value, called_back)
   hinted(id, STORE_QUEUE, 0)
 end
 return { 'taken', get(id, 'state') }

@@ -41,10 +41,13 @@ def result_key(intent: Intent) -> str:
     return object_key(intent.job_id, "job.json", created_at=created, prefix=request.output_prefix)
 
 
-def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tuple[str, str], str]) -> Lost:
+def lost_job(
+    found: Receipted, result: JobResult | None, *, reaches: Mapping[tuple[str, str], str], unread: bool = False
+) -> Lost:
     """A job as its receipts, and its result where that is stored, say that it stood.
 
     `reaches`: until when the ledger's books hold what a statement had (`Recovery.statements_reach`).
+    `unread`: its `job.json` is there, and can't be read. Then it is polled again, and waits for a recovery that can.
     """
     story, ended = found.story, found.ended
     intent, own = story.intent, story.accepted
@@ -64,6 +67,8 @@ def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tup
             value=result.model_dump_json(),
             note=BY_RESULT,
         )
+    if unread and (ended is None or ended.state == "succeeded"):
+        return replace(lost, fields={**lost.fields, "unread": "1"})
     if ended is not None and ended.state == "succeeded":
         gone = _without_outputs(lost, ended)
         return replace(lost, state=JobState.SUCCEEDED, accepted=True, value=gone.model_dump_json(), called_back=True)

@@ -2,6 +2,7 @@
 -- What this ledger has of a job gives way to what is known of it from elsewhere: an older backup has the job as it stood before,
 -- or its caller's message came again. `lost` is what is known from elsewhere: `ending`, `certain` (the provider has surely accepted
 -- it), its `pid` there, `account`, when its record was `created`, and the story's last submit: `intended`, at the fallback `reached`.
+-- `called_back`: it has succeeded, and its result is gone.
 -- Records that were created at the same moment tell the same story; one of another moment knows nothing of the other's purchases.
 local knows_less, known_as, give_way, hand_over
 do
@@ -34,13 +35,16 @@ do
 
   -- Whether the record lacks what is known from elsewhere. A failure counts where it came of a purchase, or knows of the submit.
   function knows_less(id, lost)
-    local state, version, created, fallback, intended = unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'created', 'fallback', 'intended'))
+    local state, version, created, fallback, intended, unread =
+      unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'created', 'fallback', 'intended', 'unread'))
     if state == 'following' then
       local leader = get(id, 'leader')
       local leading = get(leader, 'state')
       return not leading or (leading ~= 'following' and knows_less(leader, lost))
     end
-    if foreign(version) or has_id(id, lost.pid) then return false end
+    if foreign(version) then return false end
+    if unread and lost.ending == 'succeeded' and not lost.called_back then return state ~= 'succeeded' and state ~= 'canceled' end
+    if has_id(id, lost.pid) then return false end
     local ends_badly = lost.ending == 'failed' or lost.ending == 'canceled'
     local same, before = created == lost.created, stands_before(fallback, intended, lost)
     if state == 'failed' then

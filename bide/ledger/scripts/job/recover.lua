@@ -18,7 +18,7 @@ local wanted = {}
 for i = 1, #fields, 2 do wanted[fields[i]] = fields[i + 1] end
 local state, fp, erased, own_run = unpack(redis.call('HMGET', job_key(id), 'state', 'fp', 'erased', 'run'))
 local lost = { ending = ending, certain = accepted or ending == 'succeeded', pid = provider_job_id, account = account_name,
-  created = wanted.created, intended = number(intended), reached = number(reached), names = names, further = further, dry = dry }
+  created = wanted.created, intended = number(intended), reached = number(reached), names = names, further = further, dry = dry, called_back = called_back }
 if erased then return { 'known', state } end
 if state and fp ~= wanted.fp then return { 'conflict', id } end
 if state and not knows_less(id, lost) then return known_as(id, lost) end

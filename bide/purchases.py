@@ -12,6 +12,7 @@ from bide.ledger.failures import error_of
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.records import BoughtWith
 from bide.ledger.recovery import Lost, new_fields, unknown_id
+from bide.ledger.words import as_word, ids_in
 from bide.money.amounts import millionths
 from bide.receipted import Receipted, fallback, intended, key_of
 from bide.receipts import LEFT_OUT, Accepted, Ended, Intent
@@ -81,12 +82,12 @@ def lost_job(
 def _as_bought(found: Receipted, intent: Intent, own: Accepted | None, fields: Mapping[str, str]) -> Lost:
     """The job as a submit says it, and how that was accepted, if it was; further purchases of it are named."""
     account, request = AccountName.parse(intent.account), GenerateRequest.model_validate_json(intent.request)
-    others, elsewhere = set(intent.record.get("other_pid", "").split()), [*filter(None, [fields.get("elsewhere")])]
+    others, elsewhere = set(ids_in(intent.record.get("other_pid", ""))), [*filter(None, [fields.get("elsewhere")])]
     for each in found.further():
         if each.account == intent.account:
             others.add(each.provider_job_id)
         elif each.provider_job_id:
-            elsewhere.append(f"{each.account} as {each.provider_job_id}")
+            elsewhere.append(f"{each.account} as {as_word(each.provider_job_id)}")
     elsewhere += [f"{each.account} as {unknown_id(intended(each))}" for each in found.further_doubts()]
     lost = Lost(
         intent.job_id,

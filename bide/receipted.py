@@ -78,7 +78,7 @@ class Receipted:
 
     @property
     def story(self) -> Story:
-        """The story that goes on: one that is not over, else what was surely bought before what is in doubt, then the latest."""
+        """The story that goes on: one that is not over, then what was surely bought, what is in doubt, the latest."""
         return max(
             self._stories(),
             key=lambda story: (
@@ -95,7 +95,7 @@ class Receipted:
         return self._end_of(self.story)
 
     def is_of_another(self, result: JobResult) -> bool:
-        """Whether a stored result is that of another story than the one that goes on: their objects may have one key."""
+        """Whether a stored result is that of another story than this one: their objects may have one key."""
         story, others = self.story, [each for each in self._stories() if each.created != self.story.created]
         made_by = [self._intent_of(each) for each in self.acceptances if each.provider_job_id == result.provider_job_id]
         stories = {intent.record["created"] for intent in made_by if intent is not None}

@@ -13,6 +13,7 @@ from bide.ledger.keys import ACCOUNTS_KEY, STATEMENTS_KEY, idempotency_key
 from bide.ledger.records import RECORD_VERSION, AccountName, BoughtWith
 from bide.ledger.script import Key
 from bide.ledger.unconfirmed import UNKNOWN_ID
+from bide.ledger.words import as_word, joined, with_blanks
 
 #: Fields of a record that the ledger writes itself when it takes a job up.
 _OWN = frozenset({"idem", "pid", "outputs", "partial"})
@@ -68,7 +69,7 @@ class Lost:
     @property
     def further(self) -> str:
         """The purchases besides the one by which it goes on, as the field `elsewhere` of a record names them."""
-        named = [f"{self.account} as {each}" for each in self.others]
+        named = [f"{self.account} as {as_word(each)}" for each in self.others]
         return "; ".join([*named, *filter(None, [self.fields.get("elsewhere", "")])])
 
 
@@ -103,13 +104,13 @@ class Recovery:
         for _ in range(_MOST_TRIES):
             what, other, *more = self._recover(lost, leader_stays=leader_stays, dry=dry)
             if what != "elsewhere":
-                return TakenUp(what, other, *more)
+                return TakenUp(what, other, *map(with_blanks, more))
             at, [job_id] = AccountName.parse(other), more
             what, kept, *more = self._displace(lost, at, job_id, dry=dry)
             if job_id != lost.job_id:
                 leader_stays = dry or what not in ("moved", "gone")
             elif what not in ("moved", "gone"):
-                return TakenUp(what, kept, *more)
+                return TakenUp(what, kept, *map(with_blanks, more))
             elif dry:
                 return TakenUp("taken", lost.state.value)
             elif kept and not lost.signature:
@@ -128,7 +129,7 @@ class Recovery:
             accepted=lost.accepted,
             refused=lost.refused,
             provider_job_id=lost.provider_job_id,
-            others=" ".join(lost.others),
+            others=joined(lost.others),
             handle=known.handle,
             base_url=known.base_url,
             adapter=known.adapter,
@@ -177,7 +178,7 @@ class Recovery:
 
 
 def unknown_id(begun: float) -> str:
-    """What stands for the provider's id of a submit that may have been accepted, begun then [seconds since the epoch]."""
+    """What stands for the provider's id of a submit in doubt, begun then [seconds since the epoch]."""
     return f"{UNKNOWN_ID}{datetime.fromtimestamp(begun, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -17,6 +17,7 @@ from bide.purchases import result_key
 from config.settings import load
 from tests.unit.atelier import ACCOUNT, BASE, KEY
 from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
+from tests.unit.test_recovered_elsewhere import late
 
 TAKEN = {"a": ("receipt", "taken", "running")}
 
@@ -162,3 +163,35 @@ def test_callers_who_heard_of_a_doubt(world: TwoAccounts) -> None:
     step = world.ask("b", idempotency_key="k", tenant="ada", **callback)
     assert (step.verb, step.other) == (Verb.FOLLOW, "a")
     world.server.hdel(f"{at}job:a", "callback")  # its receiver has had it, which the check of the whole does not know
+
+
+@pytest.mark.parametrize("pid", ["works 7", "a  b c", "op/7 é"])
+def test_an_id_with_blanks(world: TwoAccounts, pid: str) -> None:
+    """What bide accepts as an id its receipts keep, and so does its result."""
+    world.answer({"id": pid})
+    world.ask()
+    record = world.record()
+    assert record.text("pid") == pid
+    world.lose()
+    assert world.recover() == TAKEN
+    assert world.record().text("pid") == pid
+    end(world, "stored")
+    world.lose()
+    assert world.recover() == {"a": ("result", "taken", "succeeded")}
+    assert world.record().text("pid") == pid
+
+
+def test_further_ids_with_blanks(world: TwoAccounts) -> None:
+    """Each is one purchase: at its own account, and at one that the job has left; the ledger knows each by its id."""
+    world.buy_at_fallback(pid="works 9")
+    late(world, SECOND, "works 10")
+    late(world, ACCOUNT, "works 7")
+    world.lose()
+    assert world.recover() == TAKEN
+    record = world.ledger.jobs.read(SECOND, "a")
+    assert record
+    assert (record.text("pid"), record.other_ids) == ("works 10", ["works 9"])
+    named = "bought more than once: accepted after it had gone on at its fallback, by atelier/default as works 7"
+    assert named in purchase_warnings(record)
+    held = {"works 9": "a", "works 10": "a"}
+    assert world.ledger.unconfirmed.holders(SECOND, [*held]) == held

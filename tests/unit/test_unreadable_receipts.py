@@ -162,7 +162,7 @@ def test_an_object_of_another_version(world: World) -> None:
         {"finished_at": "0001-01-01T00:00:00Z"},
         {"job_id": "z"},
         {"provider": "No {such}"},
-        {"provider_job_id": "a b"},
+        {"provider_job_id": "a\nb"},
     ],
 )
 def test_a_result_that_is_none(world: World, change: dict[str, Any]) -> None:

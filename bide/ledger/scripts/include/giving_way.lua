@@ -1,4 +1,4 @@
---- include: base constants record clocks unconfirmed followers callbacks money
+--- include: base constants record clocks unconfirmed provider_ids followers callbacks money
 -- What this ledger has of a job gives way to what is known of it from elsewhere: an older backup has the job as it stood before,
 -- or its caller's message came again. `lost` is what is known from elsewhere: `ending`, `certain` (the provider has surely accepted
 -- it), its `pid` there, `account`, when its record was `created`, and the story's last submit: `intended`, at the fallback `reached`.
@@ -17,8 +17,8 @@ do
   local function has_id(id, pid)
     if pid == '' then return false end
     local own, others, tried, elsewhere = unpack(redis.call('HMGET', job_key(id), 'pid', 'other_pid', 'tried', 'elsewhere'))
-    return own == pid or string.find(' ' .. (others or '') .. ' ', ' ' .. pid .. ' ', 1, true)
-      or has_tried(tried, pid) or string.find((elsewhere or '') .. ';', ' as ' .. pid .. ';', 1, true)
+    return own == pid or string.find(' ' .. (others or '') .. ' ', ' ' .. words.of(pid) .. ' ', 1, true)
+      or has_tried(tried, pid) or string.find((elsewhere or '') .. ';', ' as ' .. words.of(pid) .. ';', 1, true)
   end
 
   -- The record is in line, or has failed, and no submit of it was or may have been accepted.
@@ -69,11 +69,11 @@ do
     if not created or erased or not lost.names then return { 'known', state } end
     local purchases, unknown = lost.further, {}
     if lost.certain and lost.pid ~= '' and (created ~= lost.created or state == 'canceled') then
-      purchases = purchases .. '; ' .. lost.account .. ' as ' .. lost.pid
+      purchases = purchases .. '; ' .. lost.account .. ' as ' .. words.of(lost.pid)
     end
     for purchase, pid in string.gmatch(purchases, '(%S+ as ([^%s;]+))') do
       local maybe_its_own = string.find(pid, '^unknown@') and created ~= lost.created
-      if not has_id(one, pid) and not maybe_its_own then unknown[#unknown + 1] = purchase end
+      if not has_id(one, words.id(pid)) and not maybe_its_own then unknown[#unknown + 1] = purchase end
     end
     if #unknown == 0 then return { 'known', state } end
     local named = table.concat(unknown, '; ')

@@ -22,8 +22,8 @@ local lost = { ending = ending, certain = accepted or ending == 'succeeded', pid
 if erased then return { 'known', state } end
 if state and fp ~= wanted.fp then return { 'conflict', id } end
 if state and not knows_less(id, lost) then return known_as(id, lost) end
-for each in string.gmatch(provider_job_id .. ' ' .. others, '%S+') do
-  local holder = holder_of(each, { account_name, unpack(redis.call('SMEMBERS', accounts)) })
+for each in string.gmatch(words.of(provider_job_id) .. ' ' .. others, '%S+') do
+  local holder = holder_of(words.id(each), { account_name, unpack(redis.call('SMEMBERS', accounts)) })
   if holder and holder ~= id then return { 'held', holder } end
 end
 local row = own_run and { run = own_run }
@@ -79,7 +79,7 @@ end
 
 if handle ~= '' or base_url ~= '' then bought_with(id, handle, base_url, adapter) end
 if cost ~= '' then set(id, 'cost', cost) end
-for each in string.gmatch(others, '%S+') do note_purchase(id, each, '', '', '') end
+for each in string.gmatch(others, '%S+') do note_purchase(id, words.id(each), '', '', '') end
 money.accepted(id, attempt)
 if accepted then
   set(id, 'pid', provider_job_id, 'submitted', get(id, 'intended') or stamp(now))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -54,8 +54,9 @@ def lost_job(
     intent, own = story.intent, story.accepted
     if result is None and ended is not None and ended.account != intent.account:
         intent, own = story.newest, None
-    lost = _as_bought(found, intent, own, _booked(intent, found, result, reaches))
+    lost = _as_bought(found, intent, own, _booked(intent, found, result, reaches, ended))
     lost = replace(lost, intended=intended(story.newest), reached=fallback(story.newest))
+    lost = replace(lost, left=dict(_left(found, lost.account, reaches)))
     if result is not None:
         given = result.provider_job_id or lost.provider_job_id
         return replace(
@@ -153,8 +154,27 @@ def lost_result(result: JobResult, about: Mapping[str, str], account: AccountNam
     )
 
 
+def _left(
+    found: Receipted, account: AccountName, reaches: Mapping[tuple[str, str], str]
+) -> Iterator[tuple[AccountName, dict[str, str]]]:
+    """The records that the job left at other accounts which had accepted it, each as it stood when it went on."""
+    for each in found.left():
+        at = AccountName.parse(each.intent.account)
+        if at == account:
+            continue
+        error = f'{{"code":"{each.code}","charged":"{"yes" if each.charged else "no"}"}}'
+        ended = Ended(job_id=each.intent.job_id, account=str(at), at=each.at, state="failed", error=error)
+        fields = _booked(each.intent, found, None, reaches, ended)
+        cost = {"cost": each.cost} if each.cost else {}
+        yield at, {**fields, "state": "failed", "pid": each.provider_job_id, "error": error, **cost}
+
+
 def _booked(
-    last: Intent, found: Receipted, result: JobResult | None, reaches: Mapping[tuple[str, str], str]
+    last: Intent,
+    found: Receipted,
+    result: JobResult | None,
+    reaches: Mapping[tuple[str, str], str],
+    ended: Ended | None,
 ) -> dict[str, str]:
     """The fields of the record, with what the books hold of its purchases by now.
 
@@ -173,7 +193,7 @@ def _booked(
             refused = found.not_accepted.get(key_of(last))
             if refused is not None and refused.at <= reached:
                 continue
-            kind, amount = _in_statement(last, found, result, reached, price)
+            kind, amount = _in_statement(last, found, result, reached, price, ended)
         elif kind == "r":
             kind, amount = ("n", "0") if price == "?" else ("a", price)
         lines.append(" ".join((attempts, at, price, kind, amount, row, budgets)))
@@ -181,10 +201,10 @@ def _booked(
 
 
 def _in_statement(
-    last: Intent, found: Receipted, result: JobResult | None, reached: float, price: str
+    last: Intent, found: Receipted, result: JobResult | None, reached: float, price: str, ended: Ended | None
 ) -> tuple[str, str]:
     """How a statement that was written at a moment had the last purchase: its kind, and the amount in millionths."""
-    ended, accepted = found.ended, found.accepted.get(key_of(last))
+    accepted = found.accepted.get(key_of(last))
     if accepted is None or accepted.at > reached:
         return ("n", "0") if price == "?" else ("a", price)
     if ended and ended.at <= reached and '"charged":"no"' in ended.error:

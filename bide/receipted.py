@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from bide.contract import JobResult
 from bide.receipts import Accepted, Attempt, Ended, Intent, NotAccepted, Receipt
@@ -48,6 +49,20 @@ class Story:
     def bought(self) -> bool:
         """Whether a submit of it was accepted, or may have been."""
         return self.accepted is not None or self.in_doubt
+
+
+@dataclass(frozen=True)
+class Left:
+    """An account that had accepted the job, and that it left, since nothing came of it."""
+
+    intent: Intent
+    provider_job_id: str
+    code: str
+    #: Whether the account has charged for it, or may have; and what, as a record has it, '' where it does not say.
+    charged: bool
+    cost: str
+    #: When the job left it [seconds since the epoch].
+    at: float
 
 
 @dataclass
@@ -122,6 +137,18 @@ class Receipted:
             if each.created != going_on and each.in_doubt and self._end_of(each) is None:
                 yield each.newest
 
+    def left(self) -> Iterator[Left]:
+        """The accounts that the story that goes on has left, of those that had accepted the job."""
+        newest = self.story.newest
+        for each in _tried(newest):
+            name = f"{each['provider']}/{each['account']}"
+            there = [one for one in self.intents if one.account == name and _created(one) == _created(newest)]
+            if "provider_job_id" not in each or not there:
+                continue
+            last = max(there, key=lambda one: (intended(one), one.at))
+            charged, cost = bool(each.get("charged")), each.get("cost") or ""
+            yield Left(last, each["provider_job_id"], each["code"], charged, cost, float(each["at"]))
+
     def _stories(self) -> list[Story]:
         return [self._story(each) for each in sorted({intent.record["created"] for intent in self.intents})]
 
@@ -163,4 +190,14 @@ def by_job(receipts: Iterable[Receipt]) -> dict[str, Receipted]:
 
 def _ids_tried(intent: Intent) -> set[str]:
     """The ids of purchases that the job had left behind by then, since nothing came of them."""
-    return {str(each.get("provider_job_id")) for each in json.loads(intent.record.get("tried") or "[]")}
+    return {str(each.get("provider_job_id")) for each in _tried(intent)}
+
+
+def _tried(intent: Intent) -> list[dict[str, Any]]:
+    """The accounts that the job had left by then, as `include/fallback.lua` writes them."""
+    tried: list[dict[str, Any]] = json.loads(intent.record.get("tried") or "[]")
+    return tried
+
+
+def _created(intent: Intent) -> str:
+    return intent.record["created"]

@@ -60,6 +60,8 @@ class Lost:
     names: bool = True
     #: Whether the receiver of its callback has had that: none is owed any more.
     called_back: bool = False
+    #: By account: the record that the job left there, of those that had accepted it, and where nothing came of it.
+    left: Mapping[AccountName, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def certain(self) -> bool:
@@ -100,9 +102,14 @@ class Recovery:
         What is polled or stored goes on within a sweep. A job that has ended, or is unconfirmed, is answered anew. What
         another account has in line of it gives way first. `dry`: nothing is written, and what would be is returned.
         """
-        leader_stays = False
+        leader_stays, behind = False, () if dry else tuple(lost.left)
         for _ in range(_MOST_TRIES):
-            what, other, *more = self._recover(lost, leader_stays=leader_stays, dry=dry)
+            what, other, *more = self._recover(lost, leader_stays=leader_stays, dry=dry or bool(behind))
+            if what == "taken" and behind:  # before its own record: a second run would find that, and look no further
+                for account in behind:
+                    self._displace(lost, account, lost.job_id, dry=False)
+                behind = ()
+                continue
             if what != "elsewhere":
                 return TakenUp(what, other, *map(with_blanks, more))
             at, [job_id] = AccountName.parse(other), more
@@ -166,6 +173,7 @@ class Recovery:
             provider_job_id=lost.provider_job_id,
             names=lost.names,
             further=lost.further,
+            left=lost.left.get(account, {}) if job_id == lost.job_id else {},
             dry=dry,
         )
         return list(self._executor.run_safely(account, script))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,6 +17,7 @@ from bide.ledger import Verb
 from bide.ledger.keys import prefix
 from bide.ledger.unconfirmed import purchase_warnings
 from bide.purchases import result_key
+from bide.statements import Statements
 from config.settings import load
 from tests.unit.atelier import ACCOUNT, BASE, KEY
 from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
@@ -28,6 +32,16 @@ def world() -> Iterator[TwoAccounts]:
     with two_accounts() as world:
         yield world
         world.check()
+
+
+@pytest.fixture
+def by_the_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoAccounts]:
+    """As above; receipts are made by the ledger's clock, at noon, and statements may be written."""
+    with two_accounts() as world:
+        world.clock.now = datetime.fromtimestamp(world.clock.now, UTC).replace(hour=12).timestamp()
+        clock = SimpleNamespace(time=world.clock, monotonic=time.monotonic)
+        monkeypatch.setattr("workers.services.receipt_writer.time", clock)
+        yield world
 
 
 def fail_at_first(world: TwoAccounts, pid: str = "7", charged: str = "no") -> None:
@@ -195,3 +209,45 @@ def test_further_ids_with_blanks(world: TwoAccounts) -> None:
     assert named in purchase_warnings(record)
     held = {"works 9": "a", "works 10": "a"}
     assert world.ledger.unconfirmed.holders(SECOND, [*held]) == held
+
+
+@pytest.mark.parametrize("charged", ["yes", "no"])
+@pytest.mark.parametrize(
+    ("moment", "written"),
+    [
+        *(("lost", each) for each in ("", "submitting", "running", "moved", "bought")),
+        *((each, "") for each in ("submitting", "running", "moved")),
+    ],
+)
+def test_the_account_that_was_left_has_its_purchase(
+    by_the_clock: TwoAccounts, charged: str, moment: str, written: str
+) -> None:
+    """What it charged stands in its book, whenever a statement was written, and whatever a backup had of it."""
+    world, backups = by_the_clock, dict[str, Any]()
+
+    def reach(what: str) -> None:
+        backups[what] = world.back_up()
+        if what == written:
+            world.clock.advance(10)
+            Statements(world.ledger, world.storage).write()
+            world.clock.advance(10)
+
+    world.meanwhile = lambda: reach("submitting")
+    world.ask()
+    world.meanwhile = None
+    reach("running")
+    fail_at_first(world, charged=charged)
+    reach("moved")
+    world.answer({"id": "9"})
+    world.go_on()
+    reach("bought")
+    before = world.booked(ACCOUNT), world.booked(SECOND)
+    assert before[0] == ({"spent": 40_000, "purchases": 1} if charged == "yes" else {"purchases": 1})
+    if moment == "lost":
+        world.lose()
+    else:
+        world.go_back(backups[moment])
+    assert world.recover() == TAKEN
+    assert (world.booked(ACCOUNT), world.booked(SECOND)) == before
+    assert world.recover()["a"][1] == "known"
+    assert (world.booked(ACCOUNT), world.booked(SECOND)) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,8 +12,8 @@ from bide.ledger import AccountName
 from bide.ledger.failures import error_of
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.records import BoughtWith
-from bide.ledger.recovery import Lost, new_fields, unknown_id
-from bide.ledger.words import as_word, ids_in
+from bide.ledger.recovery import Lost, new_fields
+from bide.ledger.words import as_word, ids_in, unknown_id
 from bide.money.amounts import millionths
 from bide.receipted import Receipted, fallback, intended, key_of
 from bide.receipts import LEFT_OUT, Accepted, Ended, Intent
@@ -162,7 +163,8 @@ def _left(
         at = AccountName.parse(each.intent.account)
         if at == account:
             continue
-        error = f'{{"code":"{each.code}","charged":"{"yes" if each.charged else "no"}"}}'
+        failure = {"code": each.code, "charged": "yes" if each.charged else "no"}
+        error = json.dumps(failure, separators=(",", ":"))
         ended = Ended(job_id=each.intent.job_id, account=str(at), at=each.at, state="failed", error=error)
         fields = _booked(each.intent, found, None, reaches, ended)
         cost = {"cost": each.cost} if each.cost else {}

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from bide.contract import JOB_ID, Failure, GenerateRequest, JobResult
 from bide.ledger import AccountName
@@ -108,13 +109,23 @@ def _problems_of_record(record: Mapping[str, str]) -> Iterator[str]:
             yield f"its record has a {name} that is no number"
     if not all(0 <= float(record[name]) <= LATEST for name in ("created", "intended", "deadline") if record.get(name)):
         yield "its record has no real date"
-    if not all(isinstance(each, dict) for each in json.loads(record.get("tried") or "[]")):
+    tried = json.loads(record.get("tried") or "[]")
+    if not isinstance(tried, list) or not all(map(_is_account_left, tried)):
         yield "its record has accounts of another form"
     lines = [line for line in record.get("booked", "").split(";") if line]
     if not all(map(_BOOKED.fullmatch, lines)):
         yield "its record has purchases of another form"
     if not all(0 <= float(line.split(" ")[1]) <= LATEST for line in lines):
         yield "its record has purchases without a real date"
+
+
+def _is_account_left(entry: Any) -> bool:
+    """Whether this is an account that a job has left, as `include/fallback.lua` writes it."""
+    if not isinstance(entry, dict):
+        return False
+    words = [entry.get(name, "") for name in ("provider", "account", "code", "cost", "provider_job_id", "at")]
+    known = all(isinstance(each, str) for each in words) and bool(_ACCOUNT.fullmatch("/".join(words[:2])))
+    return known and _is_id(words[4]) and _is_number(words[5]) and (not words[3] or bool(_COST.fullmatch(words[3])))
 
 
 def _is_id(text: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from bide.contract import GenerateRequest, JobState
 from bide.ledger import scripts
@@ -12,7 +11,6 @@ from bide.ledger.executor import Executor
 from bide.ledger.keys import ACCOUNTS_KEY, STATEMENTS_KEY, idempotency_key
 from bide.ledger.records import RECORD_VERSION, AccountName, BoughtWith
 from bide.ledger.script import Key
-from bide.ledger.unconfirmed import UNKNOWN_ID
 from bide.ledger.words import as_word, joined, with_blanks
 
 #: Fields of a record that the ledger writes itself when it takes a job up.
@@ -183,11 +181,6 @@ class Recovery:
         marks = self._executor.reach(lambda server: server.hgetall(STATEMENTS_KEY))
         taken_up = (name.split(" ") for name in marks if name.startswith("taken up "))
         return {(day, account): marks[f"taken up {day} {account}"] for _, _, day, account in taken_up}
-
-
-def unknown_id(begun: float) -> str:
-    """What stands for the provider's id of a submit in doubt, begun then [seconds since the epoch]."""
-    return f"{UNKNOWN_ID}{datetime.fromtimestamp(begun, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def new_fields(request: GenerateRequest, *, lane: str, created: float, deadline_seconds: float) -> dict[str, str]:

@@ -19,7 +19,7 @@ from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
 from bide.ledger.script import Key
 from bide.ledger.settling import in_one_line
-from bide.ledger.words import ids_in, with_blanks
+from bide.ledger.words import UNKNOWN_ID, ids_in, with_blanks
 from bide.printable import printable
 from bide.providers.base import Canceled
 
@@ -43,9 +43,6 @@ KEY_NEW = (
 
 #: What the script of `resubmit` says where a worker has the job in hand.
 IN_HAND = 2
-
-#: What stands in `elsewhere` for the id of a submit in doubt: this, and the moment at which it was begun.
-UNKNOWN_ID = "unknown@"
 
 #: The most of an operator's name that a record keeps [characters].
 LONGEST_NAME = 64

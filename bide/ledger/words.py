@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 #: What stands in such a list for a blank of an id; no id has this character.
 BLANK = "\x01"
+
+#: What stands for the id of a submit in doubt: this, and the moment at which it was begun.
+UNKNOWN_ID = "unknown@"
 
 
 def as_word(provider_job_id: str) -> str:
@@ -26,3 +30,8 @@ def ids_in(text: str) -> list[str]:
 def with_blanks(text: str) -> str:
     """A text for people in which ids stand as words."""
     return text.replace(BLANK, " ")
+
+
+def unknown_id(begun: float) -> str:
+    """What stands for the provider's id of a submit in doubt, begun then [seconds since the epoch]."""
+    return f"{UNKNOWN_ID}{datetime.fromtimestamp(begun, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -124,6 +124,29 @@ def test_junk_in_any_place(data: st.DataObject) -> None:
         assert {each.what for each in again.values()} <= {"known", "unreadable", "not_bought", "conflict", "held"}
 
 
+@pytest.mark.parametrize(
+    "tried",
+    [
+        "7",
+        "[7]",
+        '["x"]',
+        '[{"provider_job_id": {}}]',
+        '[{"provider": "p", "account": "a", "at": "x"}]',
+        "{}",
+        '{"a": 1}',
+    ],
+)
+def test_accounts_left_that_are_none(world: World, tried: str) -> None:
+    """The job is named, and no other waits for it."""
+    bad, fine = renamed(good(), "bad")[:2], renamed(good(), "fine")[:2]
+    bad[0]["record"]["tried"] = tried
+    put(world, [*bad, *fine])
+    found, unreadable = recovered(world)
+    assert found["fine"].what == "taken"
+    assert found["bad"].what in ("taken", "unreadable")
+    assert len(unreadable) == 1
+
+
 def test_a_kind_of_a_later_release(world: World) -> None:
     """The 999 others of its object are taken up; a job that is known by it alone is named."""
     later = {"kind": "refunded", "job_id": "q", "account": str(ACCOUNT), "at": 1.0}

@@ -13,6 +13,7 @@ from bide.ledger.keys import prefix
 from tests.integration.servers import RedisServer, redis_server
 from tests.unit.atelier import ACCOUNT, BASE
 from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
+from tests.unit.test_recovered_elsewhere import late
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +39,7 @@ def world(server: RedisServer) -> Iterator[TwoAccounts]:
         world.receipts.stop()
 
 
-@pytest.mark.parametrize("pid", ["7", "op/7", 'a"b', "a\\b", "é/7"])
+@pytest.mark.parametrize("pid", ["7", "op/7", 'a"b', "a\\b", "é/7", "works/7 b"])
 def test_a_failed_job_stays_failed(world: TwoAccounts, pid: str) -> None:
     """The first account had the job under an id that Redis writes otherwise: nothing is bought for it again."""
     world.answer({"id": pid})
@@ -58,3 +59,26 @@ def test_a_failed_job_stays_failed(world: TwoAccounts, pid: str) -> None:
     world.answer({"id": "99"})
     world.go_on()
     assert world.purchases() == bought
+
+
+def test_ids_with_blanks_and_an_account_that_was_left(world: TwoAccounts) -> None:
+    """Both accounts have their purchase in their books, and each id with a blank stays one."""
+    world.answer({"id": "works 7"})
+    world.ask()
+    for url in (f"{BASE}/works/works%207", "https://jobs.atelier.example/works 7/status"):
+        world.reply("GET", url, {"state": "failed", "why": "no", "charged": "yes"})
+    world.poll_at(ACCOUNT)
+    world.answer({"id": "works 9"})
+    world.go_on()
+    late(world, SECOND, "works 10")
+    before = world.booked(ACCOUNT)
+    assert before == {"spent": 40_000, "purchases": 1}
+    world.receipts.stop()
+    world.server.flushall()
+    world.start_writer()
+    assert world.recover() == {"a": ("receipt", "taken", "running")}
+    assert world.booked(ACCOUNT) == before
+    record = world.ledger.jobs.read(SECOND, "a")
+    assert record
+    assert (record.text("pid"), record.other_ids) == ("works 10", ["works 9"])
+    assert world.recover() == {"a": ("receipt", "known", "running")}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,6 +13,7 @@ from bide.ledger.failures import error_of
 from bide.ledger.jobs import DEFAULT_DEADLINE_SECONDS
 from bide.ledger.records import BoughtWith
 from bide.ledger.recovery import Lost, new_fields
+from bide.ledger.words import as_word, ids_in, unknown_id
 from bide.money.amounts import millionths
 from bide.receipted import Receipted, fallback, intended, key_of
 from bide.receipts import LEFT_OUT, Accepted, Ended, Intent
@@ -41,17 +43,21 @@ def result_key(intent: Intent) -> str:
     return object_key(intent.job_id, "job.json", created_at=created, prefix=request.output_prefix)
 
 
-def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tuple[str, str], str]) -> Lost:
+def lost_job(
+    found: Receipted, result: JobResult | None, *, reaches: Mapping[tuple[str, str], str], unread: bool = False
+) -> Lost:
     """A job as its receipts, and its result where that is stored, say that it stood.
 
     `reaches`: until when the ledger's books hold what a statement had (`Recovery.statements_reach`).
+    `unread`: its `job.json` is there, and can't be read. Then it is polled again, and waits for a recovery that can.
     """
     story, ended = found.story, found.ended
     intent, own = story.intent, story.accepted
     if result is None and ended is not None and ended.account != intent.account:
         intent, own = story.newest, None
-    lost = _as_bought(found, intent, own, _booked(intent, found, result, reaches))
+    lost = _as_bought(found, intent, own, _booked(intent, found, result, reaches, ended))
     lost = replace(lost, intended=intended(story.newest), reached=fallback(story.newest))
+    lost = replace(lost, left=dict(_left(found, lost.account, reaches)))
     if result is not None:
         given = result.provider_job_id or lost.provider_job_id
         return replace(
@@ -64,6 +70,8 @@ def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tup
             value=result.model_dump_json(),
             note=BY_RESULT,
         )
+    if unread and (ended is None or ended.state == "succeeded"):
+        return replace(lost, fields={**lost.fields, "unread": "1"})
     if ended is not None and ended.state == "succeeded":
         gone = _without_outputs(lost, ended)
         return replace(lost, state=JobState.SUCCEEDED, accepted=True, value=gone.model_dump_json(), called_back=True)
@@ -76,12 +84,13 @@ def lost_job(found: Receipted, result: JobResult | None, *, reaches: Mapping[tup
 def _as_bought(found: Receipted, intent: Intent, own: Accepted | None, fields: Mapping[str, str]) -> Lost:
     """The job as a submit says it, and how that was accepted, if it was; further purchases of it are named."""
     account, request = AccountName.parse(intent.account), GenerateRequest.model_validate_json(intent.request)
-    others, elsewhere = set(intent.record.get("other_pid", "").split()), [*filter(None, [fields.get("elsewhere")])]
+    others, elsewhere = set(ids_in(intent.record.get("other_pid", ""))), [*filter(None, [fields.get("elsewhere")])]
     for each in found.further():
         if each.account == intent.account:
             others.add(each.provider_job_id)
         elif each.provider_job_id:
-            elsewhere.append(f"{each.account} as {each.provider_job_id}")
+            elsewhere.append(f"{each.account} as {as_word(each.provider_job_id)}")
+    elsewhere += [f"{each.account} as {unknown_id(intended(each))}" for each in found.further_doubts()]
     lost = Lost(
         intent.job_id,
         account,
@@ -146,8 +155,28 @@ def lost_result(result: JobResult, about: Mapping[str, str], account: AccountNam
     )
 
 
+def _left(
+    found: Receipted, account: AccountName, reaches: Mapping[tuple[str, str], str]
+) -> Iterator[tuple[AccountName, dict[str, str]]]:
+    """The records that the job left at other accounts which had accepted it, each as it stood when it went on."""
+    for each in found.left():
+        at = AccountName.parse(each.intent.account)
+        if at == account:
+            continue
+        failure = {"code": each.code, "charged": "yes" if each.charged else "no"}
+        error = json.dumps(failure, separators=(",", ":"))
+        ended = Ended(job_id=each.intent.job_id, account=str(at), at=each.at, state="failed", error=error)
+        fields = _booked(each.intent, found, None, reaches, ended)
+        cost = {"cost": each.cost} if each.cost else {}
+        yield at, {**fields, "state": "failed", "pid": each.provider_job_id, "error": error, **cost}
+
+
 def _booked(
-    last: Intent, found: Receipted, result: JobResult | None, reaches: Mapping[tuple[str, str], str]
+    last: Intent,
+    found: Receipted,
+    result: JobResult | None,
+    reaches: Mapping[tuple[str, str], str],
+    ended: Ended | None,
 ) -> dict[str, str]:
     """The fields of the record, with what the books hold of its purchases by now.
 
@@ -166,7 +195,7 @@ def _booked(
             refused = found.not_accepted.get(key_of(last))
             if refused is not None and refused.at <= reached:
                 continue
-            kind, amount = _in_statement(last, found, result, reached, price)
+            kind, amount = _in_statement(last, found, result, reached, price, ended)
         elif kind == "r":
             kind, amount = ("n", "0") if price == "?" else ("a", price)
         lines.append(" ".join((attempts, at, price, kind, amount, row, budgets)))
@@ -174,10 +203,10 @@ def _booked(
 
 
 def _in_statement(
-    last: Intent, found: Receipted, result: JobResult | None, reached: float, price: str
+    last: Intent, found: Receipted, result: JobResult | None, reached: float, price: str, ended: Ended | None
 ) -> tuple[str, str]:
     """How a statement that was written at a moment had the last purchase: its kind, and the amount in millionths."""
-    ended, accepted = found.ended, found.accepted.get(key_of(last))
+    accepted = found.accepted.get(key_of(last))
     if accepted is None or accepted.at > reached:
         return ("n", "0") if price == "?" else ("a", price)
     if ended and ended.at <= reached and '"charged":"no"' in ended.error:

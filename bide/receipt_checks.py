@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from bide.contract import JOB_ID, Failure, GenerateRequest, JobResult
 from bide.ledger import AccountName
 from bide.ledger.records import RECORD_VERSION
 from bide.ledger.schema import FIELDS
+from bide.ledger.words import BLANK
 from bide.receipts import Accepted, Ended, Intent, Receipt
 from bide.validation import NAME_PATTERN
 
@@ -23,12 +25,15 @@ LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 #: The largest count: Redis's scripts count it exactly.
 MOST = 10**15
 
+#: The longest id of a provider.
+MOST_ID_CHARACTERS = 1024
+
 _KINDS = {one.name: one.kind for one in FIELDS}
 _NUMBER = re.compile(r"-?\d{1,16}(\.\d{1,20})?(e[+-]?\d{1,2})?")
 _ACCOUNT = re.compile(rf"{NAME_PATTERN[1:-1]}/{NAME_PATTERN[1:-1]}")
 _BOOKED = re.compile(r"([\d,]+|none) \d{1,16} (\d{1,16}|\?) [a-z] \d{1,16} [l-] \S*")
+_NO_ID = re.compile(rf"[^\S ]|{BLANK}")
 _COST = re.compile(r"\d{1,10}(\.\d{1,18})? \S{1,64}")
-_WORD = re.compile(r"\S{0,1024}")
 
 
 def why_unfit(receipt: Receipt) -> str:
@@ -46,7 +51,7 @@ def why_no_result(result: JobResult, job_id: str) -> str:
     moments = (result.submitted_at or result.finished_at, result.finished_at)
     if not all(1970 < moment.year < 9999 for moment in moments):
         return "it has no real date"
-    return "" if _WORD.fullmatch(result.provider_job_id or "") else "its id at the provider is no word"
+    return "" if _is_id(result.provider_job_id or "") else "its id at the provider has another form"
 
 
 def _problems(receipt: Receipt) -> Iterator[str]:
@@ -82,8 +87,8 @@ def _problems_of_intent(intent: Intent) -> Iterator[str]:
 
 
 def _problems_of_acceptance(accepted: Accepted) -> Iterator[str]:
-    if not _WORD.fullmatch(accepted.provider_job_id):
-        yield "the id at the provider is no word"
+    if not _is_id(accepted.provider_job_id):
+        yield "the id at the provider has another form"
     if accepted.cost and not _COST.fullmatch(accepted.cost):
         yield "its cost has another form"
     for text in (accepted.handle, "" if accepted.outputs == "ask" else accepted.outputs):
@@ -104,11 +109,28 @@ def _problems_of_record(record: Mapping[str, str]) -> Iterator[str]:
             yield f"its record has a {name} that is no number"
     if not all(0 <= float(record[name]) <= LATEST for name in ("created", "intended", "deadline") if record.get(name)):
         yield "its record has no real date"
+    tried = json.loads(record.get("tried") or "[]")
+    if not isinstance(tried, list) or not all(map(_is_account_left, tried)):
+        yield "its record has accounts of another form"
     lines = [line for line in record.get("booked", "").split(";") if line]
     if not all(map(_BOOKED.fullmatch, lines)):
         yield "its record has purchases of another form"
     if not all(0 <= float(line.split(" ")[1]) <= LATEST for line in lines):
         yield "its record has purchases without a real date"
+
+
+def _is_account_left(entry: Any) -> bool:
+    """Whether this is an account that a job has left, as `include/fallback.lua` writes it."""
+    if not isinstance(entry, dict):
+        return False
+    words = [entry.get(name, "") for name in ("provider", "account", "code", "cost", "provider_job_id", "at")]
+    known = all(isinstance(each, str) for each in words) and bool(_ACCOUNT.fullmatch("/".join(words[:2])))
+    return known and _is_id(words[4]) and _is_number(words[5]) and (not words[3] or bool(_COST.fullmatch(words[3])))
+
+
+def _is_id(text: str) -> bool:
+    """Whether adapters and operators can name a job so; '' for none. Blanks may stand inside."""
+    return len(text) <= MOST_ID_CHARACTERS and text == text.strip() and not _NO_ID.search(text)
 
 
 def _is_number(text: str) -> bool:

@@ -150,15 +150,16 @@ class Recoverer:
             statements.rebuild(day, of_any=True)
 
     def _of_receipts(
-        self, found: Receipted, result: tuple[JobResult, str] | None, reaches: dict[tuple[str, str], str]
+        self, found: Receipted, stored: JobResult | Unreadable | None, reaches: dict[tuple[str, str], str]
     ) -> Recovered:
-        newest = found.story.newest
+        newest, unread = found.story.newest, isinstance(stored, Unreadable)
+        result = stored if isinstance(stored, JobResult) and not found.is_of_another(stored) else None
         if result is None and not found.story.bought and found.ended is None:
             why = "its last submit was not accepted, and the job was in line again: its caller submits it again"
             return Recovered(newest.job_id, newest.account, "receipt", "not_bought", "", why)
         source = "result" if result else "receipt"
         return self._made(
-            newest.job_id, newest.account, source, lambda: lost_job(found, result and result[0], reaches=reaches)
+            newest.job_id, newest.account, source, lambda: lost_job(found, result, reaches=reaches, unread=unread)
         )
 
     def _of_results(self, finished: Sequence[Finished]) -> Iterator[Recovered]:
@@ -186,8 +187,8 @@ class Recoverer:
         state = taken.other if taken.what in ("taken", "known", "twice") else ""
         return Recovered(lost.job_id, str(lost.account), source, taken.what, state, _why(taken))
 
-    def _result(self, key: str) -> tuple[JobResult, str] | None:
-        """The result at a key; None where there is none, or it can't be read."""
+    def _result(self, key: str) -> JobResult | Unreadable | None:
+        """The result at a key, or why it can't be read; None where there is none."""
         storage, job_id = self._tools.storage, key.split("/")[-2]
         try:
             if not storage.exists(key):
@@ -201,14 +202,15 @@ class Recoverer:
                 raise
             why = str(error)
         if not why:
-            return result, key
-        self.unreadable.append(Unreadable(storage.uri(key), why))
-        return None
+            return result
+        unreadable = Unreadable(storage.uri(key), why)
+        self.unreadable.append(unreadable)
+        return unreadable
 
     def _finished(self, key: str) -> Finished | None:
-        """The result at a key, with what its object says of it; None where there is none."""
+        """The result at a key, with what its object says of it; None where there is none, or it can't be read."""
         found = self._result(key)
-        return Finished(found[0], metadata(self._tools.storage, key)) if found else None
+        return Finished(found, metadata(self._tools.storage, key)) if isinstance(found, JobResult) else None
 
     def _result_keys(self, folders: set[str], known: set[str]) -> Iterator[str]:
         """The keys of the `job.json`s of these days, but for those of known jobs."""

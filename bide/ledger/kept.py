@@ -25,7 +25,7 @@ PLAIN = _names("v state fp pid idem answered contract callback callback_owed cal
 #: doubt, or it may go on at another account: operators and late answers still have to do with it.
 WHOLE = _names("""
     run leader other_pid attached listed again resubmitted doubted evidence settled given_up collected
-    fallbacks fallback came tried paid_before elsewhere charge_unknown erased
+    fallbacks fallback came tried paid_before elsewhere unread charge_unknown erased
 """)
 
 #: What explains the job to people, and answers clients: it is packed.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from bide.contract import Failure, GenerateRequest, JobState, MadeBy, Tried
 from bide.ledger.moves import Move, read_moves, shortened
+from bide.ledger.words import ids_in
 from bide.providers.base import MAX_FALLBACKS, Cost, Media, Progress, Ticket
 
 #: Version of the record's layout, written into every record and checked when one is read.
@@ -196,7 +197,7 @@ class Record:
     @property
     def other_ids(self) -> list[str]:
         """The provider's ids of purchases of this job besides the one that counts."""
-        return self.text("other_pid").split()
+        return ids_in(self.text("other_pid"))
 
     def text(self, name: str) -> str:
         return self.fields.get(name, "")

@@ -11,6 +11,7 @@ from bide.ledger.executor import Executor
 from bide.ledger.keys import ACCOUNTS_KEY, STATEMENTS_KEY, idempotency_key
 from bide.ledger.records import RECORD_VERSION, AccountName, BoughtWith
 from bide.ledger.script import Key
+from bide.ledger.words import as_word, joined, with_blanks
 
 #: Fields of a record that the ledger writes itself when it takes a job up.
 _OWN = frozenset({"idem", "pid", "outputs", "partial"})
@@ -57,6 +58,8 @@ class Lost:
     names: bool = True
     #: Whether the receiver of its callback has had that: none is owed any more.
     called_back: bool = False
+    #: By account: the record that the job left there, of those that had accepted it, and where nothing came of it.
+    left: Mapping[AccountName, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def certain(self) -> bool:
@@ -66,7 +69,7 @@ class Lost:
     @property
     def further(self) -> str:
         """The purchases besides the one by which it goes on, as the field `elsewhere` of a record names them."""
-        named = [f"{self.account} as {each}" for each in self.others]
+        named = [f"{self.account} as {as_word(each)}" for each in self.others]
         return "; ".join([*named, *filter(None, [self.fields.get("elsewhere", "")])])
 
 
@@ -97,17 +100,22 @@ class Recovery:
         What is polled or stored goes on within a sweep. A job that has ended, or is unconfirmed, is answered anew. What
         another account has in line of it gives way first. `dry`: nothing is written, and what would be is returned.
         """
-        leader_stays = False
+        leader_stays, behind = False, () if dry else tuple(lost.left)
         for _ in range(_MOST_TRIES):
-            what, other, *more = self._recover(lost, leader_stays=leader_stays, dry=dry)
+            what, other, *more = self._recover(lost, leader_stays=leader_stays, dry=dry or bool(behind))
+            if what == "taken" and behind:  # before its own record: a second run would find that, and look no further
+                for account in behind:
+                    self._displace(lost, account, lost.job_id, dry=False)
+                behind = ()
+                continue
             if what != "elsewhere":
-                return TakenUp(what, other, *more)
+                return TakenUp(what, other, *map(with_blanks, more))
             at, [job_id] = AccountName.parse(other), more
             what, kept, *more = self._displace(lost, at, job_id, dry=dry)
             if job_id != lost.job_id:
                 leader_stays = dry or what not in ("moved", "gone")
             elif what not in ("moved", "gone"):
-                return TakenUp(what, kept, *more)
+                return TakenUp(what, kept, *map(with_blanks, more))
             elif dry:
                 return TakenUp("taken", lost.state.value)
             elif kept and not lost.signature:
@@ -126,7 +134,7 @@ class Recovery:
             accepted=lost.accepted,
             refused=lost.refused,
             provider_job_id=lost.provider_job_id,
-            others=" ".join(lost.others),
+            others=joined(lost.others),
             handle=known.handle,
             base_url=known.base_url,
             adapter=known.adapter,
@@ -163,6 +171,7 @@ class Recovery:
             provider_job_id=lost.provider_job_id,
             names=lost.names,
             further=lost.further,
+            left=lost.left.get(account, {}) if job_id == lost.job_id else {},
             dry=dry,
         )
         return list(self._executor.run_safely(account, script))

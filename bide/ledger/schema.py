@@ -123,6 +123,7 @@ FIELDS = (
         "accounts that accepted the job after it had left them, or on a lost ledger, and their ids of it",
         "submitted displace",
     ),
+    Field("unread", "flag", "its `job.json` could not be read by `bide recover`, which looks again", "recover"),
     # Its place in line, and the lease on its next step
     Field("place", "count", "place in line", _LINING_UP),
     Field("token", "text", "name of the lease on the running step, '' where no worker has one", "*"),

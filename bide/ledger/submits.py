@@ -16,6 +16,7 @@ from bide.ledger.records import BoughtWith, Messages, Record
 from bide.ledger.replies import messages_of
 from bide.ledger.script import Script
 from bide.ledger.settling import Promise, Settled, in_one_line
+from bide.ledger.words import joined
 from bide.money.budgets import Budget, title
 from bide.money.quote import Quote
 
@@ -159,7 +160,7 @@ class SubmitScripts:
             base_url=known.base_url,
             adapter=known.adapter,
             evidence=in_one_line(how.evidence),
-            others=" ".join(how.others),
+            others=joined(how.others),
             new=how.new,
             breach=how.breach,
             breach_error=how.breach_error,

@@ -19,6 +19,7 @@ from bide.ledger.records import AccountName, Messages, Record
 from bide.ledger.replies import hint_of, round_of
 from bide.ledger.script import Key
 from bide.ledger.settling import in_one_line
+from bide.ledger.words import UNKNOWN_ID, ids_in, with_blanks
 from bide.printable import printable
 from bide.providers.base import Canceled
 
@@ -217,7 +218,7 @@ class UnconfirmedScripts:
             for key in (some := keys[first : first + PAGE]):
                 pipeline.hmget(key, "pid", "other_pid")
             for key, (own, others) in zip(some, self._executor.execute(pipeline), strict=True):
-                found |= dict.fromkeys(filter(None, (own, *(others or "").split())), key.partition("}:job:")[2])
+                found |= dict.fromkeys(filter(None, (own, *ids_in(others or ""))), key.partition("}:job:")[2])
         return found
 
 
@@ -265,7 +266,10 @@ def went_on(record: Record) -> str:
 
 def bought_after_leaving(record: Record) -> str:
     """The purchases of a job by accounts that it had left, against what their providers had said before."""
-    return f"bought more than once: accepted after it had gone on at its fallback, by {record.text('elsewhere')}"
+    elsewhere = with_blanks(record.text("elsewhere"))
+    if f" as {UNKNOWN_ID}" in elsewhere:
+        return f"maybe bought more than once, by {elsewhere}: look at the provider for what it began at that moment"
+    return f"bought more than once: accepted after it had gone on at its fallback, by {elsewhere}"
 
 
 def _named(by: str) -> str:

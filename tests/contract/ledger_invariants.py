@@ -12,6 +12,7 @@ from bide.contract import FINAL_STATES
 from bide.ledger import AccountName
 from bide.ledger.keys import ACCOUNTS_KEY, BUDGETS_KEY, budget_key, prefix
 from bide.ledger.packed import unpack
+from bide.ledger.words import ids_in
 from bide.money.budgets import ALL
 
 CLOCKS = ("queued", "lease", "due")
@@ -133,7 +134,7 @@ def _takes_a_place(account: Account, job_id: str, job: dict[str, str]) -> bool:
 
 
 def _purchases(job: dict[str, str]) -> list[str]:
-    return [*filter(None, [job.get("pid")]), *job.get("other_pid", "").split()]
+    return [*filter(None, [job.get("pid")]), *ids_in(job.get("other_pid", ""))]
 
 
 def _index(account: Account, jobs: Iterable[str]) -> dict[str, str]:

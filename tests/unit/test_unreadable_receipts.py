@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 import workers.recover
 from bide.cli.recover import Recovered
-from bide.contract import Failure, FailureCode
+from bide.contract import Failure, FailureCode, JobResult
 from bide.errors import StorageError
 from bide.purchases import ACCOUNT as ACCOUNT_METADATA
 from bide.purchases import IDEMPOTENCY
 from bide.receipts import Ended, NotAccepted
-from tests.unit.atelier import ACCOUNT, BASE
+from tests.unit.atelier import ACCOUNT, BASE, STATUS
 from tests.unit.receipts_world import WHERE, World, opened
 from tests.unit.test_receipts import store_result
 from workers.recover import Recoverer
@@ -124,6 +124,29 @@ def test_junk_in_any_place(data: st.DataObject) -> None:
         assert {each.what for each in again.values()} <= {"known", "unreadable", "not_bought", "conflict", "held"}
 
 
+@pytest.mark.parametrize(
+    "tried",
+    [
+        "7",
+        "[7]",
+        '["x"]',
+        '[{"provider_job_id": {}}]',
+        '[{"provider": "p", "account": "a", "at": "x"}]',
+        "{}",
+        '{"a": 1}',
+    ],
+)
+def test_accounts_left_that_are_none(world: World, tried: str) -> None:
+    """The job is named, and no other waits for it."""
+    bad, fine = renamed(good(), "bad")[:2], renamed(good(), "fine")[:2]
+    bad[0]["record"]["tried"] = tried
+    put(world, [*bad, *fine])
+    found, unreadable = recovered(world)
+    assert found["fine"].what == "taken"
+    assert found["bad"].what in ("taken", "unreadable")
+    assert len(unreadable) == 1
+
+
 def test_a_kind_of_a_later_release(world: World) -> None:
     """The 999 others of its object are taken up; a job that is known by it alone is named."""
     later = {"kind": "refunded", "job_id": "q", "account": str(ACCOUNT), "at": 1.0}
@@ -162,7 +185,7 @@ def test_an_object_of_another_version(world: World) -> None:
         {"finished_at": "0001-01-01T00:00:00Z"},
         {"job_id": "z"},
         {"provider": "No {such}"},
-        {"provider_job_id": "a b"},
+        {"provider_job_id": "a\nb"},
     ],
 )
 def test_a_result_that_is_none(world: World, change: dict[str, Any]) -> None:
@@ -230,6 +253,42 @@ def test_an_object_that_the_store_refuses(world: World) -> None:
     Gone(world, "000000-x", StorageError("503"))
     with pytest.raises(StorageError):
         recovered(world)
+
+
+@pytest.mark.parametrize("meanwhile", ["running", "failed"])
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize("how", ["broken", "refused"])
+def test_a_result_that_is_read_later(world: World, monkeypatch: Any, how: str, ended: bool, meanwhile: str) -> None:
+    """The job is polled again, whatever its caller knew. Once the object can be read, the job has succeeded by that."""
+    world.submit("a")
+    record = store_result(world, job_id="a")
+    if ended:
+        world.receipts.succeeded(ACCOUNT, "a", created=record.text("created"))
+    key = next(key for key in world.bucket.client.objects if "/a/job.json" in key)
+    content = world.bucket.client.objects[key]
+    world.lose()
+    if how == "broken":
+        world.bucket.client.objects[key] = b"{broken"
+    else:
+        for name in ("get", "exists"):
+            monkeypatch.setattr(world.bucket, name, getattr(world.bucket, name))
+        Gone(world, "/a/job.json", StorageError("AccessDenied", permanent=True))
+    for what in ("taken", "known"):
+        found, unreadable = recovered(world)
+        assert (found["a"].what, found["a"].state) == (what, "running")
+        assert len(unreadable) == 1
+    if meanwhile == "failed":
+        world.reply("GET", STATUS, {"id": "7", "state": "failed", "why": "it is gone"})
+        world.poll()
+        assert world.state() == "failed"
+
+    monkeypatch.undo()
+    world.bucket.client.objects[key] = content
+    for what in ("taken", "known"):
+        found, unreadable = recovered(world)
+        assert (found["a"].what, found["a"].state, unreadable) == (what, "succeeded", [])
+    assert JobResult.model_validate_json(world.record().text("result")).warnings == ()
+    assert world.purchases() == 1
 
 
 def test_the_command_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

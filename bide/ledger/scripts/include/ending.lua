@@ -10,7 +10,8 @@ local function end_here(id, state, field, value)
   clear(id, 'answered', 'crashes', 'hints', 'home', 'settling')
 end
 
-local function conclude(id, state, field, value)
+-- `called_back`: the receiver of its callback has had that.
+local function conclude(id, state, field, value, called_back)
   end_here(id, state, field, value)
   if state == 'unconfirmed' then
     redis.call('ZADD', UNCONFIRMED, now, id)
@@ -21,5 +22,5 @@ local function conclude(id, state, field, value)
     if not leader then redis.call('HINCRBY', METRICS, 'ended_jobs:' .. state, 1) end
     if tenant then tenant_counts.add(tenant, state) end
   end
-  owe_callback(id)
+  if not called_back then owe_callback(id) end
 end

@@ -1,16 +1,24 @@
---- include: base constants record clocks unconfirmed followers callbacks money
+--- include: base constants record clocks unconfirmed provider_ids followers callbacks money
 -- What this ledger has of a job gives way to what is known of it from elsewhere: an older backup has the job as it stood before,
 -- or its caller's message came again. `lost` is what is known from elsewhere: `ending`, `certain` (the provider has surely accepted
 -- it), its `pid` there, `account`, when its record was `created`, and the story's last submit: `intended`, at the fallback `reached`.
+-- `called_back`: it has succeeded, and its result is gone.
 -- Records that were created at the same moment tell the same story; one of another moment knows nothing of the other's purchases.
 local knows_less, known_as, give_way, hand_over
 do
+  -- Whether an account that the job has left had an id. The text is not searched for it: `cjson` writes `/` as `\/`.
+  local function has_tried(tried, pid)
+    for _, each in ipairs(cjson.decode(tried or '[]')) do
+      if each.provider_job_id == pid then return true end
+    end
+  end
+
   -- Whether the record has an id of the provider, as its own, as another one, or as that of an account that it has left.
   local function has_id(id, pid)
     if pid == '' then return false end
     local own, others, tried, elsewhere = unpack(redis.call('HMGET', job_key(id), 'pid', 'other_pid', 'tried', 'elsewhere'))
-    return own == pid or string.find(' ' .. (others or '') .. ' ', ' ' .. pid .. ' ', 1, true)
-      or string.find(tried or '', '"' .. pid .. '"', 1, true) or string.find((elsewhere or '') .. ';', ' as ' .. pid .. ';', 1, true)
+    return own == pid or string.find(' ' .. (others or '') .. ' ', ' ' .. words.of(pid) .. ' ', 1, true)
+      or has_tried(tried, pid) or string.find((elsewhere or '') .. ';', ' as ' .. words.of(pid) .. ';', 1, true)
   end
 
   -- The record is in line, or has failed, and no submit of it was or may have been accepted.
@@ -27,13 +35,16 @@ do
 
   -- Whether the record lacks what is known from elsewhere. A failure counts where it came of a purchase, or knows of the submit.
   function knows_less(id, lost)
-    local state, version, created, fallback, intended = unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'created', 'fallback', 'intended'))
+    local state, version, created, fallback, intended, unread =
+      unpack(redis.call('HMGET', job_key(id), 'state', 'v', 'created', 'fallback', 'intended', 'unread'))
     if state == 'following' then
       local leader = get(id, 'leader')
       local leading = get(leader, 'state')
       return not leading or (leading ~= 'following' and knows_less(leader, lost))
     end
-    if foreign(version) or has_id(id, lost.pid) then return false end
+    if foreign(version) then return false end
+    if unread and lost.ending == 'succeeded' and not lost.called_back then return state ~= 'succeeded' and state ~= 'canceled' end
+    if has_id(id, lost.pid) then return false end
     local ends_badly = lost.ending == 'failed' or lost.ending == 'canceled'
     local same, before = created == lost.created, stands_before(fallback, intended, lost)
     if state == 'failed' then
@@ -49,7 +60,8 @@ do
   end
 
   -- The reply for a job that stays as it is. Purchases that its record does not know are named in it: `lost.further` has those besides
-  -- the one by which the job would go on, each as `ACCOUNT as ID`, joined by '; '.
+  -- the one by which the job would go on, each as `ACCOUNT as ID`, joined by '; '. Of a submit that is in doubt the id is `unknown@MOMENT`; it may be that of this record
+  -- where that tells another story.
   function known_as(id, lost)
     local state = get(id, 'state')
     local one = state == 'following' and get(id, 'leader') or id
@@ -57,10 +69,11 @@ do
     if not created or erased or not lost.names then return { 'known', state } end
     local purchases, unknown = lost.further, {}
     if lost.certain and lost.pid ~= '' and (created ~= lost.created or state == 'canceled') then
-      purchases = purchases .. '; ' .. lost.account .. ' as ' .. lost.pid
+      purchases = purchases .. '; ' .. lost.account .. ' as ' .. words.of(lost.pid)
     end
     for purchase, pid in string.gmatch(purchases, '(%S+ as ([^%s;]+))') do
-      if not has_id(one, pid) then unknown[#unknown + 1] = purchase end
+      local maybe_its_own = string.find(pid, '^unknown@') and created ~= lost.created
+      if not has_id(one, words.id(pid)) and not maybe_its_own then unknown[#unknown + 1] = purchase end
     end
     if #unknown == 0 then return { 'known', state } end
     local named = table.concat(unknown, '; ')

@@ -16,7 +16,7 @@ local function note_late_purchase(id, provider_job_id, retention_seconds)
   end
   local job = string.format('bide:{%s}:job:%s', to, id)
   if redis.call('EXISTS', job) == 0 then return true end
-  local others, purchase = redis.call('HGET', job, 'elsewhere'), string.match(PREFIX, '{(.*)}') .. ' as ' .. provider_job_id
+  local others, purchase = redis.call('HGET', job, 'elsewhere'), string.match(PREFIX, '{(.*)}') .. ' as ' .. words.of(provider_job_id)
   redis.call('HSET', job, 'elsewhere', others and others .. '; ' .. purchase or purchase)
   return true
 end

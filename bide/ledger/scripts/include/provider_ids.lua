@@ -4,6 +4,12 @@
 -- row outlives the record, which goes early. Redis packs small hashes, so the ids are spread over some; where one of them is
 -- full, a new id goes to one of many more.
 local holder_of, index_id, index_ids, unindex_id
+
+-- An id in a list that is joined by blanks, and back: it may have blanks itself (`bide/ledger/words.py`).
+local words = {}
+function words.of(provider_id) return (string.gsub(provider_id, ' ', '\1')) end
+function words.id(word) return (string.gsub(word, '\1', ' ')) end
+
 do
   local PARTS, MORE, FULL = 61, 128, 128
   local function ids_key(at, provider_id)
@@ -65,7 +71,7 @@ do
       entry = string.format('%.0f %s', math.ceil(now + seconds), id)
     end
     if own and own ~= '' then index_id(own, entry, seconds) end
-    for each in string.gmatch(others or '', '%S+') do index_id(each, entry, seconds) end
+    for each in string.gmatch(others or '', '%S+') do index_id(words.id(each), entry, seconds) end
   end
 
   -- The id turned out not to be this job's.

@@ -84,11 +84,11 @@ local function bought_with(id, handle, base_url, adapter)
   if base_url ~= '' then set(id, 'base_url', base_url, 'adapter', adapter) end
 end
 
--- Ids of purchases besides the one that the job is polled as, joined by spaces, and what each was made with.
+-- Ids of purchases besides the one that the job is polled as, joined by spaces (`words`), and what each was made with.
 local function note_purchase(id, pid, handle, base_url, adapter)
   local others = get(id, 'other_pid') or ''
-  if pid == '' or string.find(' ' .. others .. ' ', ' ' .. pid .. ' ', 1, true) then return end
-  set(id, 'other_pid', others == '' and pid or others .. ' ' .. pid)
+  if pid == '' or string.find(' ' .. others .. ' ', ' ' .. words.of(pid) .. ' ', 1, true) then return end
+  set(id, 'other_pid', others == '' and words.of(pid) or others .. ' ' .. words.of(pid))
   index_ids(id)
   if handle == '' and base_url == '' then return end
   local purchases = cjson.decode(get(id, 'other_with') or '{}')
@@ -100,7 +100,7 @@ end
 local function forget_purchase(id, pid)
   local others = {}
   for each in string.gmatch(get(id, 'other_pid') or '', '%S+') do
-    if each ~= pid then others[#others + 1] = each end
+    if each ~= words.of(pid) then others[#others + 1] = each end
   end
   if #others > 0 then set(id, 'other_pid', table.concat(others, ' ')) else clear(id, 'other_pid') end
   return table.concat(others, ' ')
@@ -111,6 +111,7 @@ end
 local function poll_known_purchase(id)
   local pid, others = string.match(get(id, 'other_pid') or '', '^(%S+) ?(.*)$')
   if not pid then return false end
+  pid = words.id(pid)
   if get(id, 'attached') then unindex_id(id, get(id, 'pid')) end
   off_clocks(id)
   redis.call('ZREM', UNCONFIRMED, id)

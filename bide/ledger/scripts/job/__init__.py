@@ -286,3 +286,4 @@ class Displace(Script):
     further: str
     dry: bool
     retention_seconds: float = BOUND
+    left: Mapping[str, str]

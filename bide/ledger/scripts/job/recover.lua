@@ -18,12 +18,12 @@ local wanted = {}
 for i = 1, #fields, 2 do wanted[fields[i]] = fields[i + 1] end
 local state, fp, erased, own_run = unpack(redis.call('HMGET', job_key(id), 'state', 'fp', 'erased', 'run'))
 local lost = { ending = ending, certain = accepted or ending == 'succeeded', pid = provider_job_id, account = account_name,
-  created = wanted.created, intended = number(intended), reached = number(reached), names = names, further = further, dry = dry }
+  created = wanted.created, intended = number(intended), reached = number(reached), names = names, further = further, dry = dry, called_back = called_back }
 if erased then return { 'known', state } end
 if state and fp ~= wanted.fp then return { 'conflict', id } end
 if state and not knows_less(id, lost) then return known_as(id, lost) end
-for each in string.gmatch(provider_job_id .. ' ' .. others, '%S+') do
-  local holder = holder_of(each, { account_name, unpack(redis.call('SMEMBERS', accounts)) })
+for each in string.gmatch(words.of(provider_job_id) .. ' ' .. others, '%S+') do
+  local holder = holder_of(words.id(each), { account_name, unpack(redis.call('SMEMBERS', accounts)) })
   if holder and holder ~= id then return { 'held', holder } end
 end
 local row = own_run and { run = own_run }
@@ -79,7 +79,7 @@ end
 
 if handle ~= '' or base_url ~= '' then bought_with(id, handle, base_url, adapter) end
 if cost ~= '' then set(id, 'cost', cost) end
-for each in string.gmatch(others, '%S+') do note_purchase(id, each, '', '', '') end
+for each in string.gmatch(others, '%S+') do note_purchase(id, words.id(each), '', '', '') end
 money.accepted(id, attempt)
 if accepted then
   set(id, 'pid', provider_job_id, 'submitted', get(id, 'intended') or stamp(now))
@@ -107,12 +107,9 @@ elseif ending == 'unconfirmed' then
     conclude(id, 'unconfirmed', 'error', value)
     hinted(id, STORE_QUEUE, 0)
   end
-elseif called_back then
-  end_here(id, ending, 'result', value)
-  hinted(id, STORE_QUEUE, 0)
 else
   if refused then money.not_accepted(id, attempt) end
-  conclude(id, ending, ending == 'succeeded' and 'result' or 'error', value)
+  conclude(id, ending, ending == 'succeeded' and 'result' or 'error', value, called_back)
   hinted(id, STORE_QUEUE, 0)
 end
 return { 'taken', get(id, 'state') }

@@ -24,7 +24,7 @@ if (submits ~= attempt and not waits) or goes_on then
   return { {}, {} }
 end
 
-for each in string.gmatch(others, '%S+') do note_purchase(id, each, '', '', '') end
+for each in string.gmatch(others, '%S+') do note_purchase(id, words.id(each), '', '', '') end
 if new then set(id, 'key_new', 1) end
 -- What is known of purchases under the same key. The provider promised that there is one, and that it is this one.
 local known = in_doubt(id) and not FINAL[state] and get(id, 'other_pid')
@@ -37,8 +37,8 @@ if breach and in_doubt(id) and not FINAL[state] then
   note_purchase(id, provider_job_id, handle, base_url, adapter)
   add_evidence(id, 'held', 'the provider gave ' .. provider_job_id .. ' for the key of a submit that it had: ' .. known .. ' may have been bought, too')
   spoil_key(id)
-  local words = string.sub(cjson.encode(known), 2, -2)
-  conclude(id, 'unconfirmed', 'error', (string.gsub(breach_error, '{known}', function() return words end)))
+  local in_json = string.sub(cjson.encode(known), 2, -2)
+  conclude(id, 'unconfirmed', 'error', (string.gsub(breach_error, '{known}', function() return in_json end)))
   hinted(id, STORE_QUEUE, hint_seconds)
   return { { hint(id) }, next_round(max_in_flight, submits_per_second) }
 end

@@ -64,7 +64,7 @@ test-pythons: ## The unit tests on each Python that this machine has; an environ
 	done
 
 test-all: test test-containers ## All tests, also whole stacks and sessions, those that open a browser, and those that kill
-	$(BIN)/python -m pytest -m whole tests/integration
+	$(BIN)/python -m pytest -m whole tests/integration tests/contract tests/unit
 	$(BIN)/python -m pytest tests/browser tests/faults
 
 test-containers: $(CONTAINERS) ## docker-compose.yml built and run for real, with kills; skipped where that can't be (root on Debian)

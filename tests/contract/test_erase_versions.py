@@ -18,7 +18,7 @@ from bide.receipts import to_json
 from bide.storage import Storage
 from tests.contract.stores import BUCKET, bucket_at, moto, set_keys
 from tests.unit.bulk_world import World, row
-from tests.unit.test_erase_receipts import receipts_of
+from tests.unit.erase_scene import receipts_of
 
 RECEIPTS = "bide-receipts/here/2026/11/30/1.json"
 SECRETS = (b"fox 1", b"the prompt of a person", b"a face")

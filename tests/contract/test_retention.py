@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,12 @@ def test_a_rule_that_is_asked_for_no_more_stays(bucket: Storage) -> None:
     assert {rule["ID"] for rule in rules_of(bucket)} == {f"bide-retention-{days}" for days in (5, 7, 14)}
 
 
+def lifecycle_command(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """The exit code of `bide storage lifecycle`, and what it prints."""
+    result = CliRunner().invoke(main, ["storage", "lifecycle", *arguments], env=environment)
+    return result.exit_code, result.output
+
+
 def test_the_command_shows_what_differs_and_applies_it(
     bucket: Storage, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -159,10 +166,7 @@ def test_the_command_shows_what_differs_and_applies_it(
         "BIDE_RETENTION__OPERATIONS": '{"photogpt/models.train": 21}',
     }
 
-    def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(main, ["storage", "lifecycle", *arguments], env=environment)
-        return result.exit_code, result.output
-
+    run = partial(lifecycle_command, environment)
     code, shown = run()
     assert code == 1
     assert "missing: the rule for retention_days 21" in shown
@@ -192,9 +196,7 @@ def test_receipts_have_a_rule_where_they_are_on(
         "BIDE_TIMING__RETENTION_DAYS": "10",
     }
 
-    def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(main, ["storage", "lifecycle", *arguments], env=environment)
-        return result.exit_code, result.output
+    run = partial(lifecycle_command, environment)
 
     def of_receipts() -> dict[str, object]:
         [found] = [rule for rule in rules_of(bucket) if rule["ID"] == "bide-receipts"]

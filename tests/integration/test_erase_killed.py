@@ -19,8 +19,7 @@ from tests.contract.ledger_stage import ACCOUNT, Clock, Stage
 from tests.integration.object_store import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, ObjectStore
 from tests.integration.processes import ROOT, plain_environment
 from tests.integration.servers import RedisServer
-from tests.unit.test_erase import SECRET, Scene
-from tests.unit.test_erase_receipts import receipts_of
+from tests.unit.erase_scene import SECRET, Scene, receipts_of
 
 pytestmark = pytest.mark.whole
 

@@ -12,8 +12,7 @@ from bide.ledger.connection import connect
 from bide.ledger.keys import prefix
 from tests.integration.servers import RedisServer, redis_server
 from tests.unit.atelier import ACCOUNT, BASE
-from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
-from tests.unit.test_recovered_elsewhere import late
+from tests.unit.recovered_world import SECOND, TwoAccounts, late, two_accounts
 
 pytestmark = pytest.mark.integration
 

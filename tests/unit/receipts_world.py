@@ -5,21 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from bide.ledger import Ledger
+from bide.contract import GenerateRequest, JobResult, JobState
+from bide.ledger import Ledger, Verb
 from bide.ledger.identity import KnownLedger
 from bide.providers import installed
 from bide.receipts import Receipts
 from bide.storage import Storage
+from tasks.steps.answer import write_receipt
+from tasks.steps.home import document_metadata_of, key_of
+from tasks.steps.outcome import Answer, Caller
 from tests.contract.observed_redis import ObservedRedis
-from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, Atelier, AtelierAdapter
+from tests.unit.atelier import ACCEPTED, ACCOUNT, BASE, STATUS, Atelier, AtelierAdapter, Killed
 from tests.unit.memory_store import MemoryStorage
 from workers.recover import Recoverer
 from workers.services.receipt_writer import ReceiptWriter
 
 WHERE = "bide-receipts/here/"
+
+
+Kind = TypeVar("Kind", bound="World")
 
 
 class Bucket(MemoryStorage):
@@ -91,8 +99,15 @@ class World(Atelier):
 
 
 @contextmanager
-def opened(kind: type[World] = World, /, **settings: str) -> Iterator[World]:
+def opened(**settings: str) -> Iterator[World]:
     """A deployment in memory, with receipts."""
+    with opened_as(World, **settings) as world:
+        yield world
+
+
+@contextmanager
+def opened_as(kind: type[Kind], **settings: str) -> Iterator[Kind]:
+    """A deployment in memory, with receipts and what its kind has besides."""
     installed()["atelier"] = AtelierAdapter()
     world = kind(**settings)
     try:
@@ -101,3 +116,62 @@ def opened(kind: type[World] = World, /, **settings: str) -> Iterator[World]:
         world.receipts.stop()
         world.event_loop.stop()
         del installed()["atelier"]
+
+
+def asked(**more: Any) -> GenerateRequest:
+    """The request of the world's jobs."""
+    return GenerateRequest(provider="atelier", operation="paint", params={"motif": "a red fox"}, **more)
+
+
+def died(*_: Any, **__: Any) -> None:
+    """The process ends here."""
+    raise Killed
+
+
+def bought_no_more(world: World, job_id: str = "a") -> None:
+    """The caller's message comes again, or the caller: the job is known, and nothing goes out."""
+    before, known = world.purchases(), world.record(job_id)
+    step = world.ledger.jobs.step(job_id, ACCOUNT, token="t8", request=known.asked, deadline_seconds=60)
+    assert step.verb in (Verb.STALE, Verb.ANSWER)
+    if key := known.asked.idempotency_key:
+        assert world.ledger.jobs.open("other", known.asked, deadline_seconds=60).other == job_id, key
+    assert world.purchases() == before
+
+
+def goes_home(world: World, job_id: str = "a") -> None:
+    """The provider is done: the next round finds it, and it is to be stored."""
+    before = world.purchases()
+    done = {"state": "done", "pictures": ["https://a.studio.example/1.png"]}
+    for url in (STATUS, f"{BASE}/works/7"):
+        world.reply("GET", url, done)
+    world.poll()
+    assert world.state(job_id) == JobState.STORING
+    assert world.purchases() == before
+
+
+def store_result(world: World, *, job_id: str = "a", receipts: bool = True) -> Any:
+    """The job is stored, and its caller is not told."""
+    if not receipts:
+        world.ledger.jobs.open(job_id, asked(idempotency_key="q"), deadline_seconds=900)
+    record = world.record(job_id)
+    result = JobResult(
+        job_id=job_id,
+        provider="atelier",
+        operation="paint",
+        provider_job_id="7",
+        polls=1,
+        finished_at=datetime.now(UTC),
+        outputs=(),
+    )
+    key = key_of(record, "job.json")
+    world.bucket.client.objects[key] = result.model_dump_json().encode()
+    world.bucket.client.metadata[key] = document_metadata_of(cast("Any", world), record)
+    return record
+
+
+def answer_both(world: World) -> None:
+    """The task has answered the job's own caller, and another one that follows it."""
+    tools: Any = world
+    caller = Caller.of(world.record())
+    write_receipt(tools, Answer({}, caller))
+    write_receipt(tools, Answer({}, replace(caller, job_id="b", leader="a")))

@@ -7,20 +7,26 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import pytest
+
 from bide.contract import GenerateRequest
+from bide.errors import SubmissionUnknownError
 from bide.ledger import AccountName, Limits, Step, Verb
 from bide.ledger.keys import prefix
-from bide.providers import installed
+from bide.receipts import Accepted
 from tasks.steps.ask import ask
 from tasks.steps.decision import judge
 from tasks.steps.submit import submit
 from tests.contract.ledger_invariants import check_account, check_keys, snapshot
-from tests.unit.atelier import ACCOUNT, BASE, AtelierAdapter
-from tests.unit.receipts_world import World
+from tests.unit.atelier import ACCOUNT, BASE, Killed
+from tests.unit.receipts_world import World, opened_as
 from workers.telemetry.step_log import StepLog
 
 SECOND = AccountName("atelier", "second")
 BOTH = (ACCOUNT, SECOND)
+
+#: What a recovery says of the one job, where its receipt says that it runs.
+TAKEN = {"a": ("receipt", "taken", "running")}
 
 
 class TwoAccounts(World):
@@ -138,11 +144,78 @@ class TwoAccounts(World):
 @contextmanager
 def two_accounts() -> Iterator[TwoAccounts]:
     """A deployment in memory."""
-    installed()["atelier"] = AtelierAdapter()
-    world = TwoAccounts()
-    try:
+    with opened_as(TwoAccounts) as world:
         yield world
-    finally:
-        world.receipts.stop()
-        world.event_loop.stop()
-        del installed()["atelier"]
+
+
+def kill_a_submit(world: TwoAccounts) -> None:
+    """Its worker dies while the request is under way."""
+    world.replies["POST", f"{BASE}/works"].clear()
+    world.fail("POST", f"{BASE}/works", Killed())
+    with pytest.raises(Killed):
+        world.ask()
+
+
+def lose_an_answer(world: TwoAccounts) -> None:
+    """Nothing says what became of its submit."""
+    world.replies["POST", f"{BASE}/works"].clear()
+    world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
+    world.ask()
+
+
+def wait_in_line(world: TwoAccounts) -> None:
+    """No place is free at its first account."""
+    world.places = 0
+    world.ask()
+
+
+def be_accepted(world: TwoAccounts) -> None:
+    """The first account takes it."""
+    world.answer({"id": "7"})
+    world.ask()
+
+
+def be_put_off(world: TwoAccounts) -> None:
+    """The first account is busy."""
+    world.answer({}, status=503)
+    world.ask()
+
+
+def settle(world: TwoAccounts) -> None:
+    """Whatever became of the submit, an operator or the provider says that it was none; the job goes on."""
+    record = world.ledger.jobs.read(ACCOUNT, "a")
+    assert record
+    state = record.text("state")
+    if state in ("submitting", "unconfirmed"):
+        world.sweep()
+        world.ledger.unconfirmed.resubmit(ACCOUNT, "a")
+    world.places = 100
+    if state == "running":
+        for url in (f"{BASE}/works/7",):
+            world.reply("GET", url, {"state": "failed", "why": "no", "charged": "no"})
+        world.poll()
+    elif state in ("submitting", "unconfirmed"):
+        world.server.hdel(f"{prefix(ACCOUNT)}job:a", "resubmitted", "doubt")  # the provider says that it had none
+        world.refuse()
+        world.go_on(ACCOUNT)
+    else:
+        world.clock.advance(60)
+        world.refuse()
+        world.go_on(ACCOUNT)
+
+
+def late(world: TwoAccounts, account: Any, pid: str) -> None:
+    """The provider accepts the first submit at an account, long after it had refused it."""
+    world.clock.advance(5)
+    intent = next(each for each in world.bucket.receipts if each.kind == "intent" and each.account == str(account))
+    writer: Any = world.receipts
+    writer._add(
+        Accepted(
+            ledger=intent.ledger,
+            job_id="a",
+            account=str(account),
+            attempt=intent.attempt,
+            at=world.clock.now + 60,
+            provider_job_id=pid,
+        )
+    )

@@ -9,75 +9,17 @@ from typing import Any
 
 import pytest
 
-from bide.contract import JobState, object_key
+from bide.contract import JobState
 from bide.erasure import erase as module
 from bide.erasure import records
-from bide.erasure.erase import Eraser
-from bide.erasure.report import Report
 from bide.erasure.wanted import Wanted
 from bide.errors import StorageError
 from bide.ledger import AccountName, Verb
 from bide.ledger.keys import idempotency_key, prefix
 from bide.money.quote import Quote
-from tests.contract.ledger_stage import ACCOUNT, Stage, taken
+from tests.contract.ledger_stage import ACCOUNT, taken
 from tests.unit.command import Command
-from tests.unit.memory_store import MemoryStorage, memory_storage
-
-SECRET = "the prompt of a person"
-PARAMS = {"modelID": "m1", "prompt": SECRET}
-UPLOAD = f"uploads/{'ab' * 32}"
-
-
-class Scene:
-    """A ledger and a bucket with jobs that are over."""
-
-    def __init__(self, *, packs: bool = False) -> None:
-        self.stage, self.storage = Stage.in_memory(packs=packs), memory_storage()
-        self.packs = packs
-
-    @property
-    def objects(self) -> dict[str, bytes]:
-        store: Any = self.storage
-        assert isinstance(store, MemoryStorage)
-        return store.client.objects
-
-    def job(self, job_id: str, **changes: Any) -> str:
-        """A job that has succeeded, with its objects and its Celery result; the beginning of its keys."""
-        record, token = self.stage.storing(job_id, **{"params": PARAMS, **changes})
-        created = record.moment("created")
-        assert created
-        begin = object_key(job_id, "", created_at=created, prefix=record.request.output_prefix)
-        metadata = record.request.metadata
-        own = {"bide-job": job_id, **({"bide-tenant": record.text("tenant")} if record.text("tenant") else {})}
-        named = {**own, **{name: str(value) for name, value in metadata.items()}}
-        document = {"job_id": job_id, "state": "succeeded", "outputs": [], "metadata": metadata, "said": SECRET}
-        self.storage.put(f"{begin}0.png", b"picture", content_type="image/png", metadata=named)
-        self.storage.put(f"{begin}job.json", json.dumps(document).encode(), content_type="x", metadata=named)
-        result = json.dumps({"outputs": [], "metadata": metadata})
-        assert self.stage.ledger.jobs.conclude(record, token, JobState.SUCCEEDED, result=result)
-        self.stage.ledger.jobs.answered(ACCOUNT, job_id)
-        self.stage.server.set(f"celery-task-meta-{job_id}", SECRET)
-        return begin
-
-    def forget_record(self, job_id: str) -> None:
-        """The record has expired."""
-        self.stage.server.delete(f"{prefix(ACCOUNT)}job:{job_id}", f"{prefix(ACCOUNT)}body:{job_id}")
-
-    def eraser(self, wanted: Wanted, **how: Any) -> Eraser:
-        return Eraser(self.stage.ledger, self.storage, self.stage.server, wanted, **how)
-
-    def erase(self, *ids: str, **conditions: Any) -> Report:
-        return self.eraser(Wanted(frozenset(ids), **conditions)).run()
-
-    def everything(self) -> str:
-        """All that stands in Redis and in the bucket, reports included."""
-        found: list[str] = [str(dict(self.objects))]
-        server: Any = self.stage.server
-        for key in server.scan_iter("*", count=1000):
-            kind = server.type(key)
-            read = {"hash": server.hgetall, "string": server.get, "set": server.smembers}
-            found.append(f"{key} {read[kind](key) if kind in read else server.zrange(key, 0, -1)}")
-        return "\n".join(found)
+from tests.unit.erase_scene import PARAMS, SECRET, UPLOAD, Scene
 
 
 @pytest.fixture(name="scene")

@@ -12,8 +12,7 @@ from bide.errors import ConfigurationError, StorageError
 from bide.ledger.identity import LedgerState, read_state
 from bide.ledger.safety import LEDGER_KEY
 from tests.unit.command import Command
-from tests.unit.test_erase import Scene
-from tests.unit.test_erase_shared import known, left
+from tests.unit.erase_scene import Scene, known, left
 
 INSIDE, HOST, ELSE = "redis://redis:6379/0", "redis://127.0.0.1:6379/0", "redis://else:6379/0"
 

@@ -16,8 +16,7 @@ from bide.erasure.wanted import Wanted
 from bide.ledger.identity import LEDGER
 from tests.contract.ledger_stage import ACCOUNT
 from tests.unit.bulk_world import World, row
-from tests.unit.test_erase import PARAMS, SECRET, UPLOAD, Scene
-from tests.unit.test_erase_shared import LONG_AGO, share
+from tests.unit.erase_scene import LONG_AGO, PARAMS, SECRET, UPLOAD, Scene, share
 
 LATER = "2020/03/04"
 EARLY = datetime(2021, 1, 1, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from datetime import UTC, datetime
 from typing import Any
@@ -13,23 +12,11 @@ from bide.bulk import lease
 from bide.erasure import erase as module
 from bide.erasure.wanted import Wanted
 from bide.errors import StorageError, TryLaterError
-from bide.receipts import Ended, Intent, NotAccepted, Receipt, Receipts, to_json
-from tests.contract.ledger_stage import ACCOUNT
+from bide.receipts import Receipt, Receipts, to_json
 from tests.unit.command import Command
-from tests.unit.test_erase import PARAMS, SECRET, Scene
+from tests.unit.erase_scene import PARAMS, SECRET, Scene, receipts_of
 
 PREFIX = "bide-receipts/here/2026/11/30/"
-
-
-def receipts_of(job_id: str, tenant: str = "acme", created: float = 1_600_000_000.0) -> tuple[Receipt, ...]:
-    """An intent with the prompt, and how the job ended."""
-    request = {"provider": "photogpt", "operation": "images.generation", "params": PARAMS, "tenant": tenant}
-    about: dict[str, Any] = {"ledger": "l", "job_id": job_id, "account": str(ACCOUNT), "attempt": 1, "at": created}
-    return (
-        Intent(**about, record={"created": str(created)}, request=json.dumps(request), signature=SECRET),
-        NotAccepted(**about),
-        Ended(job_id=job_id, account=str(ACCOUNT), at=created + 9, state="failed", error=SECRET),
-    )
 
 
 def put(scene: Scene, name: str, *receipts: Receipt) -> None:

@@ -11,40 +11,13 @@ from bide.bulk.record import Options
 from bide.erasure.erase import Eraser
 from bide.erasure.wanted import Wanted
 from bide.errors import ConfigurationError
-from bide.ledger.identity import LEDGER, KnownLedger, LedgerState
+from bide.ledger.identity import LEDGER
 from bide.ledger.keys import prefix
 from bide.ledger.safety import LEDGER_KEY
 from bide.receipts import NotAccepted, folder, to_json
 from tests.contract.ledger_stage import ACCOUNT
 from tests.unit.bulk_world import World, row
-from tests.unit.test_erase import SECRET, UPLOAD, Scene
-
-OURS, THEIRS = "redis://ours:6379/0", "redis://theirs:6379/0"
-LONG_AGO = "2020/01/02"
-
-
-def known(scene: Any, url: str) -> KnownLedger:
-    """What the bucket of a scene or world knows of the ledger at an address."""
-    return KnownLedger(scene.storage, url, sentinel_master="mymaster")
-
-
-def share(scene: Any, *, with_another: bool = True) -> None:
-    """Both ledgers have been looked at; ours had another id before."""
-    server = scene.stage.server if isinstance(scene, Scene) else scene.server
-    server.hset(LEDGER_KEY, mapping={"id": "ours", "looked_at": 100.0})
-    known(scene, OURS).write(LedgerState("ours", 100.0), earlier=["ours before"])
-    if with_another:
-        known(scene, THEIRS).write(LedgerState("theirs", 100.0))
-
-
-def left(scene: Scene, job_id: str, ledger_id: str, *, document: bool = True) -> str:
-    """Objects of a job of which this ledger has no record; the key of the first."""
-    about = {"bide-job": job_id, "bide-tenant": "acme", **({LEDGER: ledger_id} if ledger_id else {})}
-    begin = f"{LONG_AGO}/{job_id}/"
-    scene.storage.put(f"{begin}0.png", b"a picture", content_type="image/png", metadata=about)
-    if document:
-        scene.storage.put(f"{begin}job.json", b'{"metadata": {"a": "b"}}', content_type="x", metadata=about)
-    return f"{begin}0.png"
+from tests.unit.erase_scene import LONG_AGO, OURS, SECRET, UPLOAD, Scene, known, left, share
 
 
 @pytest.fixture(name="scene")

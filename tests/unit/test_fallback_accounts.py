@@ -10,11 +10,9 @@ import pytest
 from bide.client.opening import Wanted
 from bide.client.requests import checked
 from bide.contract import FailureCode, JobState
-from bide.providers import installed
 from tasks.steps.outcome import Fail
 from tests.unit.atelier import BASE
-from tests.unit.foundry import Foundry
-from tests.unit.test_fallback_steps import BASE_THERE, FALLBACK, FIRST, Smithy, World, refuse
+from tests.unit.smithy_world import BASE_THERE, FALLBACK, FIRST, World, refuse, two_providers
 
 UNKNOWN = {**FALLBACK, "account": "day"}
 
@@ -22,14 +20,8 @@ UNKNOWN = {**FALLBACK, "account": "day"}
 @pytest.fixture
 def world() -> Iterator[World]:
     """Two providers, installed for one test."""
-    installed().update(atelier=Foundry(), smithy=Smithy())
-    made = World()
-    try:
-        yield made
-    finally:
-        made.event_loop.stop()
-        for name in ("atelier", "smithy"):
-            del installed()[name]
+    with two_providers() as world:
+        yield world
 
 
 def opened(world: World, *fallbacks: dict[str, Any]) -> dict[str, Any]:

@@ -24,9 +24,10 @@ from tests.contract.ledger_contract_tenants import cap, open_rows
 from tests.contract.ledger_stage import ACCOUNT, Stage, taken
 from tests.unit.bulk_world import World as Run
 from tests.unit.bulk_world import some_rows
+from tests.unit.fallback_world import FIRST, SECOND, World, fallback
 from tests.unit.guild import Guild, guild
-from tests.unit.test_fallback_ledger import FIRST, SECOND, World, fallback, world
-from tests.unit.test_fallback_steps import World as Steps
+from tests.unit.smithy_world import World as Steps
+from tests.unit.test_fallback_ledger import world
 from tests.unit.test_fallback_steps import world as steps
 from workers.services.budgets import Budgets
 

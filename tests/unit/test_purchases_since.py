@@ -8,7 +8,7 @@ from bide.contract import Charged
 from bide.ledger.kept import PARTS
 from bide.money.quote import Quote
 from tests.contract.ledger_stage import Stage
-from tests.unit.test_fallback_ledger import SECOND, World, fallback
+from tests.unit.fallback_world import SECOND, World, fallback
 
 
 @pytest.mark.parametrize("packs", [False, True])

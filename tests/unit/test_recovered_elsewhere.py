@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from bide.contract import GenerateRequest
-from bide.errors import SubmissionUnknownError
 from bide.ledger import Verb
 from bide.ledger.keys import prefix
 from bide.receipts import Accepted
 from tests.unit.atelier import ACCOUNT, BASE, Killed
-from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
-from workers.recover import Recoverer
-
-TAKEN = {"a": ("receipt", "taken", "running")}
+from tests.unit.recovered_world import (
+    SECOND,
+    TAKEN,
+    TwoAccounts,
+    be_accepted,
+    be_put_off,
+    kill_a_submit,
+    lose_an_answer,
+    settle,
+    two_accounts,
+    wait_in_line,
+)
 
 
 @pytest.fixture
@@ -55,62 +61,6 @@ def test_the_caller_comes_again_after_the_recovery(world: TwoAccounts) -> None:
     assert world.recover() == TAKEN
     assert world.ask().verb is Verb.STALE
     assert (world.purchases(), world.at(ACCOUNT)) == (bought, "")
-
-
-def kill_a_submit(world: TwoAccounts) -> None:
-    """Its worker dies while the request is under way."""
-    world.replies["POST", f"{BASE}/works"].clear()
-    world.fail("POST", f"{BASE}/works", Killed())
-    with pytest.raises(Killed):
-        world.ask()
-
-
-def lose_an_answer(world: TwoAccounts) -> None:
-    """Nothing says what became of its submit."""
-    world.replies["POST", f"{BASE}/works"].clear()
-    world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
-    world.ask()
-
-
-def wait_in_line(world: TwoAccounts) -> None:
-    """No place is free at its first account."""
-    world.places = 0
-    world.ask()
-
-
-def be_accepted(world: TwoAccounts) -> None:
-    """The first account takes it."""
-    world.answer({"id": "7"})
-    world.ask()
-
-
-def be_put_off(world: TwoAccounts) -> None:
-    """The first account is busy."""
-    world.answer({}, status=503)
-    world.ask()
-
-
-def settle(world: TwoAccounts) -> None:
-    """Whatever became of the submit, an operator or the provider says that it was none; the job goes on."""
-    record = world.ledger.jobs.read(ACCOUNT, "a")
-    assert record
-    state = record.text("state")
-    if state in ("submitting", "unconfirmed"):
-        world.sweep()
-        world.ledger.unconfirmed.resubmit(ACCOUNT, "a")
-    world.places = 100
-    if state == "running":
-        for url in (f"{BASE}/works/7",):
-            world.reply("GET", url, {"state": "failed", "why": "no", "charged": "no"})
-        world.poll()
-    elif state in ("submitting", "unconfirmed"):
-        world.server.hdel(f"{prefix(ACCOUNT)}job:a", "resubmitted", "doubt")  # the provider says that it had none
-        world.refuse()
-        world.go_on(ACCOUNT)
-    else:
-        world.clock.advance(60)
-        world.refuse()
-        world.go_on(ACCOUNT)
 
 
 @pytest.mark.parametrize("begin", [kill_a_submit, lose_an_answer, wait_in_line, be_accepted, be_put_off])
@@ -228,46 +178,6 @@ def test_it_is_in_line_again_after_a_refusal(world: TwoAccounts) -> None:
     assert record.text("pid") == "7"
 
 
-def test_an_account_that_was_left_accepts_late(world: TwoAccounts) -> None:
-    """The fallback refused it, so it was in line there: it goes on where it turned out to be bought."""
-    world.refuse()
-    world.ask()
-    world.answer({}, status=503)
-    world.go_on()
-    backup = world.back_up()
-    late(world, ACCOUNT, "7")
-    world.go_back(backup)
-    assert world.at(SECOND) == "queued"
-    assert world.recover() == TAKEN
-    assert (world.at(ACCOUNT), world.at(SECOND)) == ("running", "")
-
-
-def test_two_accounts_have_accepted_it(world: TwoAccounts) -> None:
-    """A provider that accepts what it had refused: the other purchase is named."""
-    world.buy_at_fallback()
-    late(world, ACCOUNT, "7")
-    world.lose()
-    assert world.recover() == TAKEN
-    record = world.ledger.jobs.read(SECOND, "a")
-    assert record
-    assert (record.text("pid"), record.text("elsewhere")) == ("9", "atelier/default as 7")
-
-
-def test_a_fallback_in_doubt_and_a_late_acceptance(world: TwoAccounts) -> None:
-    """It stays in doubt where it was sent last, and names the other purchase."""
-    world.refuse()
-    world.ask()
-    world.replies["POST", f"{BASE}/works"].clear()
-    world.fail("POST", f"{BASE}/works", SubmissionUnknownError("no answer"))
-    world.go_on()
-    late(world, ACCOUNT, "7")
-    world.lose()
-    assert world.recover() == {"a": ("receipt", "taken", "unconfirmed")}
-    record = world.ledger.jobs.read(SECOND, "a")
-    assert record
-    assert record.text("elsewhere") == "atelier/default as 7"
-
-
 def test_a_job_that_failed_where_it_was_bought_is_named_no_further(world: TwoAccounts) -> None:
     """It has left that purchase behind."""
     be_accepted(world)
@@ -361,35 +271,3 @@ def test_a_recovery_that_dies_in_between(world: TwoAccounts, monkeypatch: pytest
     monkeypatch.undo()
     assert (world.in_line(), world.at(SECOND)) == ([], "")
     assert world.recover() == TAKEN
-
-
-def test_an_acceptance_without_its_intent(world: TwoAccounts) -> None:
-    """It was bought, and no record can be made of it: it is named."""
-    tools: Any = world
-    writer: Any = world.receipts
-    writer._add(
-        Accepted(ledger="", job_id="q", account=str(ACCOUNT), attempt=1, at=world.clock.now, provider_job_id="7")
-    )
-    writer.stop()
-    since = datetime.fromtimestamp(world.clock.now, UTC) - timedelta(days=1)
-    [found] = Recoverer(tools, since=since).run()
-    assert (found.job_id, found.what) == ("q", "unreadable")
-    assert "accepted as 7" in found.why
-    world.bucket.client.objects.clear()
-
-
-def late(world: TwoAccounts, account: Any, pid: str) -> None:
-    """The provider accepts the first submit at an account, long after it had refused it."""
-    world.clock.advance(5)
-    intent = next(each for each in world.bucket.receipts if each.kind == "intent" and each.account == str(account))
-    writer: Any = world.receipts
-    writer._add(
-        Accepted(
-            ledger=intent.ledger,
-            job_id="a",
-            account=str(account),
-            attempt=intent.attempt,
-            at=world.clock.now + 60,
-            provider_job_id=pid,
-        )
-    )

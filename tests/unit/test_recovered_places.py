@@ -21,7 +21,7 @@ from bide.receipts import folder
 from bide.statements import Statements
 from config.settings import load
 from tests.unit.atelier import ACCOUNT, BASE
-from tests.unit.receipts_world import World, opened
+from tests.unit.receipts_world import World, opened_as
 from workers.doctor.findings import Level
 from workers.doctor.receipts import check_receipts
 from workers.recover import Recoverer
@@ -53,8 +53,7 @@ class MovingWorld(World):
 @pytest.fixture
 def world() -> Iterator[MovingWorld]:
     """A deployment whose ledger has the id `one`, as its bucket knows."""
-    with opened(MovingWorld, PRICES='{"paint": 0.04}') as world:
-        assert isinstance(world, MovingWorld)
+    with opened_as(MovingWorld, PRICES='{"paint": 0.04}') as world:
         world.server.hset(LEDGER_KEY, "id", "one")
         world.known_ledger().write(LedgerState("one"))
         yield world

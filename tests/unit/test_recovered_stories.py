@@ -20,10 +20,7 @@ from bide.purchases import result_key
 from bide.statements import Statements
 from config.settings import load
 from tests.unit.atelier import ACCOUNT, BASE, KEY
-from tests.unit.recovered_world import SECOND, TwoAccounts, two_accounts
-from tests.unit.test_recovered_elsewhere import late
-
-TAKEN = {"a": ("receipt", "taken", "running")}
+from tests.unit.recovered_world import SECOND, TAKEN, TwoAccounts, late, two_accounts
 
 
 @pytest.fixture

@@ -21,8 +21,7 @@ from bide.purchases import ACCOUNT as ACCOUNT_METADATA
 from bide.purchases import IDEMPOTENCY
 from bide.receipts import Ended, NotAccepted
 from tests.unit.atelier import ACCOUNT, BASE, STATUS
-from tests.unit.receipts_world import WHERE, World, opened
-from tests.unit.test_receipts import store_result
+from tests.unit.receipts_world import WHERE, World, opened, store_result
 from workers.recover import Recoverer
 
 JUNK: tuple[Any, ...] = (

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from types import TracebackType
-from typing import Self, Unpack, overload
+from collections.abc import AsyncIterator
 
 import redis
 import redis.asyncio
 
 from bide.client.follow import ENDS, Followed, JobEvent
 from bide.client.looks import SharedLooks
-from bide.client.outputs import PresignedResult, Uploads
+from bide.client.outputs import Uploads
 from bide.client.presence import UNKNOWN_SECONDS
 from bide.client.record_states import RecordStates
-from bide.client.requests import Options, Request
 from bide.client.result_waiter import ResultWaiter
-from bide.client.status import Status
 from bide.client.sync import Client
+from bide.client.threaded import ThreadedCalls
 from bide.contract import JobResult
 from bide.errors import LedgerAwayError
-from bide.pricing import RequestPrice
 from bide.redis_client import SENTINEL_MASTER, connect_async, results_at
 
 
-class AsyncClient:
+class AsyncClient(ThreadedCalls[Client]):
     """`Client` for one event loop, with its arguments, results and errors. For use with `async with`."""
 
     def __init__(
@@ -59,20 +55,6 @@ class AsyncClient:
             result=self.result,
         )
 
-    async def submit(self, request: Request, *, job_id: str | None = None, **options: Unpack[Options]) -> str:
-        """Enqueue a job, like `Client.submit`."""
-        return await asyncio.to_thread(self._client.submit, request, job_id=job_id, **options)
-
-    async def submit_many(
-        self, requests: Iterable[Request], *, job_ids: Sequence[str] | None = None, **options: Unpack[Options]
-    ) -> list[str]:
-        """Enqueue jobs, like `Client.submit_many`."""
-        return await asyncio.to_thread(self._client.submit_many, list(requests), job_ids=job_ids, **options)
-
-    async def price(self, request: Request, **options: Unpack[Options]) -> RequestPrice:
-        """Say what a request will cost, like `Client.price`."""
-        return await asyncio.to_thread(self._client.price, request, **options)
-
     async def wait(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
     ) -> JobResult:
@@ -82,26 +64,6 @@ class AsyncClient:
                 return await self._waiter.wait(job_id, unknown_seconds=unknown_seconds)
         except TimeoutError:
             raise await asyncio.to_thread(self._client._timed_out, job_id, timeout_seconds) from None
-
-    @overload
-    async def result(self, job_id: str) -> JobResult | None: ...
-
-    @overload
-    async def result(self, job_id: str, *, presign_seconds: float) -> PresignedResult | None: ...
-
-    async def result(self, job_id: str, *, presign_seconds: float | None = None) -> JobResult | None:
-        """Read a job's result, like `Client.result`."""
-        if presign_seconds is None:
-            return await asyncio.to_thread(self._client.result, job_id)
-        return await asyncio.to_thread(self._client.result, job_id, presign_seconds=presign_seconds)
-
-    async def status(self, job_id: str) -> Status | None:
-        """Read a job's status, like `Client.status`."""
-        return await asyncio.to_thread(self._client.status, job_id)
-
-    async def knows(self, job_id: str) -> bool:
-        """Whether there is a record of a job, like `Client.knows`."""
-        return await asyncio.to_thread(self._client.knows, job_id)
 
     async def follow(
         self, job_id: str, *, timeout_seconds: float | None = None, unknown_seconds: float = UNKNOWN_SECONDS
@@ -134,21 +96,9 @@ class AsyncClient:
             return followed.away(error)
         return followed.changes(look)
 
-    async def cancel(self, job_id: str) -> None:
-        """Have a job canceled, like `Client.cancel`."""
-        await asyncio.to_thread(self._client.cancel, job_id)
-
     async def close(self) -> None:
         """Give the connections back; waits that go on, and jobs that are followed, are canceled."""
         await self._looks.close()
         await self._waiter.close()
         await self._states.close()
-        await asyncio.to_thread(self._client.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        await super().close()

@@ -25,7 +25,7 @@ from bide.wire import Wire
 #: What the objects begin with that hold receipts.
 PREFIX = "bide-receipts/"
 
-#: How many days longer than records receipts are needed: the longest deadline, and a week for somebody to look.
+#: How many days longer than records receipts are needed: the longest deadline, and a week for an operator to look.
 MARGIN_DAYS = 14
 
 #: The largest of these objects that is read [bytes]; a writer ends one at a fraction of that.

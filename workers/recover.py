@@ -48,7 +48,7 @@ UNREAD = "{left} of the receipts, results and jobs above can't be read, and may 
 
 
 class Recoverer:
-    """One recovery. `dry`: nothing is written, what would be is said.
+    """One recovery. `dry`: nothing is written, and the outcome is what would be.
 
     `place`: the folder of the receipts, where it is not that of the ledger's address. Statements and the ids of the
     ledger are those of that place, too.

@@ -111,7 +111,7 @@ class Finder:
             own = record is not None and records.puts_at(record, folder)
             stays = record is not None and records.has_content(record) and not known
             if own and stays:
-                continue  # its record has said that it is none of them
+                continue  # by its record it is none of them
             named = bucket.about(self.storage, folder.speaker, versions=self.versions)
             if not bucket.is_jobs(self.storage, folder, named, versions=self.versions):
                 continue
@@ -203,7 +203,7 @@ class Finder:
         return self.wanted.takes(record.job_id, tenant=record.text("tenant"), metadata=asked)
 
     def _may_be(self, folder: Folder) -> bool:
-        """Whether a folder may be a wanted job's, by what its keys say, or its record has said."""
+        """Whether a folder may be a wanted job's, by its keys, or by its record."""
         if folder.job_id in self._begins:
             return True
         if self.wanted.ids and folder.job_id not in self.wanted.ids:

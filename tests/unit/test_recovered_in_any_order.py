@@ -41,7 +41,7 @@ MEANWHILE = (
     "fail ask",
 )
 
-#: Whoever may buy tries to.
+#: Each account that may buy tries to.
 TRIES = [("ask", "accepted"), ("caller", "accepted"), ("go on", "accepted"), ("go on there", "accepted")]
 
 #: Its life, the moment of the backup that its ledger goes back to (none where it is lost), and what follows.

@@ -1,4 +1,4 @@
-"""Mistakes in the address of a Redis, by settings, client and command alike: said at once, and without secrets."""
+"""Mistakes in the address of a Redis, by settings, client and command alike: named at once, without secrets."""
 
 from __future__ import annotations
 

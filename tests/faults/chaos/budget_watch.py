@@ -16,8 +16,8 @@ from tests.faults.chaos.stage import Stage
 #: Between two looks [seconds].
 LOOK_SECONDS = 0.2
 
-#: The most breaches of a budget that are told in words.
-MOST_TOLD = 5
+#: The most breaches of a budget that are named one by one.
+MOST_NAMED = 5
 
 
 @dataclass
@@ -40,8 +40,8 @@ class Seen:
         self.highest, self.most_waiting = max(self.highest, taken), max(self.most_waiting, waiting)
         self.highest_percent = max(self.highest_percent, round(100 * taken / limit, 2) if limit else 0.0)
         if taken > limit:
-            said = f"reserved {exact(reserved)} and spent {exact(spent)} of {exact(limit)}"
-            self.breaches.append(f"{said}{when and f' {when}'}")
+            found = f"reserved {exact(reserved)} and spent {exact(spent)} of {exact(limit)}"
+            self.breaches.append(f"{found}{when and f' {when}'}")
 
 
 class BudgetWatch:
@@ -59,9 +59,9 @@ class BudgetWatch:
     def broken(self) -> list[str]:
         """Each budget that was ever passed, in words."""
         return [
-            f"budget {name}: {len(seen.breaches)} of {seen.looks} looks above its limit: {told}"
+            f"budget {name}: {len(seen.breaches)} of {seen.looks} looks above its limit: {breach}"
             for name, seen in self.seen.items()
-            for told in seen.breaches[:MOST_TOLD]
+            for breach in seen.breaches[:MOST_NAMED]
         ]
 
     def _read(self) -> None:

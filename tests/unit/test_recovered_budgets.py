@@ -18,6 +18,7 @@ from tests.unit.budgets_world import (
     forget_receipts,
     identify,
     lose,
+    recovered,
     stood,
     with_budgets,
     write,
@@ -56,10 +57,7 @@ def test_budgets_of_a_month_and_of_all_time_are_what_they_were(world: World) -> 
         "of_account": 8 * PRICE,
     }
     lose(world)
-    world.recover()
-    assert stood(world) == before
-    world.recover()
-    write(world)
+    assert recovered(world) == before
     write(world)
     assert stood(world) == before
 
